@@ -1,0 +1,102 @@
+"""The people: customers and staff share one table, `users`."""
+
+import uuid
+from typing import Any, ClassVar
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.db import models
+from django.db.models.functions import Lower, Now
+
+
+class UserManager(BaseUserManager["User"]):
+    def create_user(
+        self, *, name: str, email: str, password: str | None = None, **fields: Any
+    ) -> "User":
+        """Create a user with a hashed password; without one the account cannot log in."""
+        user = self.model(name=name, email=self.clean_email(email), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, **fields: Any) -> "User":
+        return self.create_user(**fields, is_staff=True, is_superuser=True)
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        return self.get(email=self.clean_email(username or ""))
+
+    @staticmethod
+    def clean_email(email: str) -> str:
+        """Return the one spelling under which an address is kept: trimmed, lower case."""
+        return email.strip().lower()
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A customer or a member of staff, known by e-mail address.
+
+    `token_version` is a claim in every token; raising it revokes all of them.
+    """
+
+    name = models.CharField(max_length=200)
+    email = models.EmailField(
+        max_length=254,
+        unique=True,
+        error_messages={"unique": "There is already an account with this e-mail address."},
+    )
+    password = models.CharField("password", max_length=255, db_column="password_hash")
+    is_active = models.BooleanField(
+        "active",
+        default=True,
+        db_default=True,
+        help_text="Untick to lock this person out at once, everywhere.",
+    )
+    is_staff = models.BooleanField(
+        "staff", default=False, db_default=False, help_text="May log in to this back office."
+    )
+    is_superuser = models.BooleanField(
+        "administrator",
+        default=False,
+        db_default=False,
+        help_text="May do everything, without any role.",
+    )
+    token_version = models.PositiveIntegerField(default=1, db_default=1, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True, db_default=Now())
+    updated_at = models.DateTimeField(auto_now=True, db_default=Now())
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = ["name"]
+
+    class Meta:
+        db_table = "users"
+        ordering = ("email",)
+        constraints = (
+            # One person, one account, however the address is typed.
+            models.UniqueConstraint(Lower("email"), name="user_one_per_email"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.name} <{self.email}>"
+
+
+class SignIn(models.Model):
+    """One login on one device: the family of refresh tokens that descend from it.
+
+    Only the newest token of a family (`token_id`) is alive. An older one that
+    turns up again has been copied, so it ends the whole family.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="sign_ins")
+    token_id = models.UUIDField()
+    created_at = models.DateTimeField(auto_now_add=True, db_default=Now())
+    expires_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "sign_ins"
+        ordering = ("-created_at",)
+        indexes = (models.Index(fields=["expires_at"], name="sign_in_by_expiry"),)
+
+    def __str__(self) -> str:
+        return f"{self.user} since {self.created_at:%Y-%m-%d %H:%M}"

@@ -1,0 +1,23 @@
+"""The one kind of exception that means: a rule of the business said no."""
+
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+
+class DomainError(Exception):
+    """A rule of the business said no. The message is fit for the customer to read.
+
+    Subclasses live beside the function that raises them and name their own
+    code and status. `facts` are JSON-ready extra members of the problem
+    document, e.g. `seat_ids=[4, 5]`; `retry_after` (seconds) also becomes the
+    header of that name.
+    """
+
+    code: ClassVar[str]  # stable, snake_case: clients branch on this, never on text
+    status: ClassVar[HTTPStatus] = HTTPStatus.CONFLICT
+
+    def __init__(self, message: str, *, retry_after: int | None = None, **facts: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.retry_after = retry_after
+        self.facts = facts

@@ -1,0 +1,275 @@
+"""Every setting, from the environment (see .env.example), safe by default.
+
+`DEVELOPMENT=1`, set by `make` and the embedded wrapper only, permits what
+production refuses. `PROCESS_ROLE=web`, set by the WSGI entry point, adds the
+connection pool and the timeouts that a request needs and a command does not.
+"""
+
+from datetime import timedelta
+from pathlib import Path
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+env = environ.Env()
+BASE_DIR = Path(__file__).resolve().parent.parent
+DEVELOPMENT = env.bool("DEVELOPMENT", default=False)
+WEB = env("PROCESS_ROLE", default="command") == "web"
+
+REQUIRED = ("SECRET_KEY", "JWT_SIGNING_KEY", "ALLOWED_HOSTS", "DATABASE_URL", "REDIS_URL")
+MISSING = [name for name in REQUIRED if not env(name, default="")]
+if MISSING and not DEVELOPMENT:
+    raise ImproperlyConfigured(
+        f"Set these environment variables (see .env.example): {', '.join(MISSING)}."
+    )
+
+
+def _secret(name: str) -> str:
+    return env(name, default=f"development-only-{name.lower()}-{'x' * 40}")
+
+
+# Django
+
+DEBUG = False
+SECRET_KEY = _secret("SECRET_KEY")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]", "testserver"])
+ROOT_URLCONF = "booking_site.urls"
+WSGI_APPLICATION = "booking_site.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_USER_MODEL = "accounts.User"
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+# Addresses under /api/ have no trailing slash; one is stripped, never redirected.
+APPEND_SLASH = True
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "rest_framework",
+    "corsheaders",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "axes",
+    "booking_site",
+    "accounts",
+    "catalog",
+    "bookings",
+]
+
+MIDDLEWARE = [
+    "booking_site.middleware.request_id",
+    "booking_site.middleware.health",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "booking_site.middleware.api_slash",
+    "corsheaders.middleware.CorsMiddleware",
+    "booking_site.middleware.body_gate",
+    "booking_site.middleware.conditional",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# PostgreSQL
+
+DATABASES = {
+    "default": {
+        **env.db("DATABASE_URL", default="postgres://localhost/booking"),
+        "ATOMIC_REQUESTS": False,
+    }
+}
+# Milliseconds. A request that waits longer is answered 503 and rolled back.
+LOCK_TIMEOUT_MS = env.int("LOCK_TIMEOUT_MS", default=3000)
+STATEMENT_TIMEOUT_MS = env.int("STATEMENT_TIMEOUT_MS", default=5000)
+IDLE_IN_TRANSACTION_TIMEOUT_MS = env.int("IDLE_IN_TRANSACTION_TIMEOUT_MS", default=10000)
+if WEB:
+    DATABASES["default"]["OPTIONS"] = {
+        **DATABASES["default"].get("OPTIONS", {}),
+        "connect_timeout": 3,
+        "options": (
+            f"-c lock_timeout={LOCK_TIMEOUT_MS}"
+            f" -c statement_timeout={STATEMENT_TIMEOUT_MS}"
+            f" -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_TIMEOUT_MS}"
+        ),
+        # Persistent connections, checked before use: a restarted server costs
+        # a reconnect, not a failed request.
+        "pool": {
+            "min_size": env.int("DATABASE_POOL_MIN", default=1),
+            "max_size": env.int("DATABASE_POOL_MAX", default=8),
+            "timeout": env.float("DATABASE_POOL_TIMEOUT_SECONDS", default=3.0),
+        },
+    }
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+
+# Redis: makes things fast, never right.
+
+REDIS_URL = env("REDIS_URL", default="redis://localhost:6379/0")
+
+
+def _redis_cache(prefix: str) -> dict[str, object]:
+    return {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": prefix,
+        "OPTIONS": {
+            # JSON, never pickle: whoever can write to Redis must not run code here.
+            "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
+            "CONNECTION_POOL_KWARGS": {
+                "connection_class": "booking_site.redis_breaker.BreakerConnection",
+            },
+            "SOCKET_CONNECT_TIMEOUT": 0.2,
+            "SOCKET_TIMEOUT": 0.2,
+            "IGNORE_EXCEPTIONS": True,
+        },
+    }
+
+
+CACHES = {"default": _redis_cache("site"), "idempotency": _redis_cache("idempotency")}
+
+# Static files
+
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "booking_site" / "static"]
+WHITENOISE_USE_FINDERS = DEVELOPMENT
+if not DEVELOPMENT:
+    STORAGES = {
+        "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+        "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    }
+
+# The API
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.BearerAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["accounts.authentication.LiveCaller"],
+    "DEFAULT_PARSER_CLASSES": ["booking_site.parsing.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PAGINATION_CLASS": "booking_site.pagination.PageNumbers",
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "booking_site.problems.exception_handler",
+    "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%S.%fZ",
+    "COERCE_DECIMAL_TO_STRING": True,
+    "NUM_PROXIES": env.int("NUM_PROXIES", default=0),
+    "UNAUTHENTICATED_USER": None,
+    "DEFAULT_THROTTLE_RATES": {
+        # Per address for the first two, per user for the others; "" lifts a limit.
+        "register": env("THROTTLE_REGISTER", default="20/hour") or None,
+        "login": env("THROTTLE_LOGIN", default="60/min") or None,
+        "hold": env("THROTTLE_HOLD", default="60/min") or None,
+        "booking": env("THROTTLE_BOOKING", default="60/min") or None,
+    },
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Movie Booking API",
+    "DESCRIPTION": "Movies, showtimes, accounts and seat bookings that never sell a seat twice.",
+    "VERSION": "0.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "SCHEMA_PATH_PREFIX": "/api",
+}
+
+# Who calls
+
+PASSWORD_HASHERS = [
+    "accounts.hashers.LeanArgon2PasswordHasher",
+    # Hashes of the original system, upgraded at login.
+    "accounts.hashers.OriginalBcryptPasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+
+JWT_SIGNING_KEY = _secret("JWT_SIGNING_KEY")
+# Accepted, never used to sign: the key before the last rotation.
+JWT_PREVIOUS_KEY = env("JWT_PREVIOUS_KEY", default="")
+SIMPLE_JWT = {
+    "ALGORITHM": "HS256",
+    "SIGNING_KEY": JWT_SIGNING_KEY,
+    "ISSUER": "movie-booking-api",
+    "AUDIENCE": "movie-booking-api",
+    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=env.int("ACCESS_TOKEN_MINUTES", default=1440)),
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=14),
+}
+
+CORS_ALLOWED_ORIGINS = env.list(
+    "CORS_ALLOWED_ORIGINS", default=["http://localhost:5173"] if DEVELOPMENT else []
+)
+CORS_URLS_REGEX = r"^/api/.*$"
+CORS_ALLOW_HEADERS = [
+    "accept",
+    "authorization",
+    "content-type",
+    "idempotency-key",
+    "if-none-match",
+    "x-request-id",
+]
+CORS_EXPOSE_HEADERS = [
+    "ETag",
+    "Link",
+    "X-Total-Count",
+    "Retry-After",
+    "Idempotency-Replayed",
+    "X-Request-ID",
+    "Location",
+]
+
+# Transport: HTTPS everywhere but in development and for health checks.
+
+SECURE_SSL_REDIRECT = not DEVELOPMENT
+SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$"]
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_HSTS_SECONDS = 0 if DEVELOPMENT else 31_536_000
+SECURE_HSTS_INCLUDE_SUBDOMAINS = not DEVELOPMENT
+SECURE_HSTS_PRELOAD = not DEVELOPMENT
+SESSION_COOKIE_SECURE = not DEVELOPMENT
+CSRF_COOKIE_SECURE = not DEVELOPMENT
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+# Selling
+
+MAX_SEATS_PER_ORDER = env.int("MAX_SEATS_PER_ORDER", default=10)
+HOLD_MINUTES = env.int("HOLD_MINUTES", default=10)
+HOLD_MAX_MINUTES = env.int("HOLD_MAX_MINUTES", default=30)
+CANCELLATION_CUTOFF_MINUTES = env.int("CANCELLATION_CUTOFF_MINUTES", default=60)

@@ -1,0 +1,6 @@
+"""Composition root: which address is answered by whom."""
+
+from django.contrib import admin
+from django.urls import path
+
+urlpatterns = [path("admin/", admin.site.urls)]

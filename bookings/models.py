@@ -1,0 +1,215 @@
+"""Who holds, ordered and booked which seat, and what was answered to whom."""
+
+import uuid
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from catalog.models import Seat, Show
+
+
+class HoldEnd(models.TextChoices):
+    BOOKED = "booked", "Booked"
+    RELEASED = "released", "Released"
+    EXPIRED = "expired", "Expired"
+
+
+class Hold(models.Model):
+    """Seats kept for one user for a few minutes. Rows are never deleted by the site.
+
+    `expires_at` and the `held_until` of its seats are written together.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="holds"
+    )
+    show = models.ForeignKey(Show, on_delete=models.CASCADE, related_name="+")
+    seat_ids = ArrayField(models.BigIntegerField())
+    expires_at = models.DateTimeField()
+    max_expires_at = models.DateTimeField()
+    created_at = models.DateTimeField(db_default=Now())
+    ended_at = models.DateTimeField(null=True, blank=True)
+    end_reason = models.CharField(
+        max_length=12, choices=HoldEnd, blank=True, default="", db_default=""
+    )
+
+    class Meta:
+        db_table = "holds"
+        ordering = ("-created_at",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=["user", "show"],
+                condition=Q(ended_at__isnull=True),
+                name="hold_one_live_per_user_and_show",
+            ),
+            models.CheckConstraint(
+                condition=(
+                    Q(ended_at__isnull=True, end_reason="")
+                    | Q(ended_at__isnull=False, end_reason__in=HoldEnd.values)
+                ),
+                name="hold_ended_has_reason",
+            ),
+            models.CheckConstraint(
+                condition=Q(expires_at__lte=models.F("max_expires_at")),
+                name="hold_ends_within_its_limit",
+            ),
+        )
+        indexes = (
+            models.Index(
+                fields=["expires_at"], condition=Q(ended_at__isnull=True), name="hold_live_by_end"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{len(self.seat_ids)} seats until {self.expires_at:%H:%M}"
+
+
+class Channel(models.TextChoices):
+    WEB = "web", "Web"
+    BOX_OFFICE = "box_office", "Box office"
+
+
+class Order(models.Model):
+    """One purchase: the bookings made together, under one short reference."""
+
+    reference = models.CharField(
+        max_length=9, unique=True, help_text="Eight characters without look-alikes."
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        related_name="orders",
+        null=True,
+        blank=True,
+        db_index=False,
+    )
+    show = models.ForeignKey(Show, on_delete=models.PROTECT, related_name="+")
+    channel = models.CharField(max_length=12, choices=Channel, default=Channel.WEB)
+    sold_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        related_name="orders_sold",
+        null=True,
+        blank=True,
+    )
+    customer_name = models.CharField(max_length=200, blank=True, default="")
+    customer_email = models.EmailField(blank=True, default="")
+    total = models.DecimalField(max_digits=10, decimal_places=2)
+    currency = models.CharField(max_length=3)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "orders"
+        ordering = ("-created_at", "-id")
+        indexes = (models.Index(fields=["user", "-created_at"], name="order_by_user"),)
+        constraints = (
+            # Lets a booking's foreign key say: my order is for my show.
+            models.UniqueConstraint(fields=["id", "show"], name="order_with_show"),
+            models.CheckConstraint(
+                condition=Q(channel__in=Channel.values), name="order_channel_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(user__isnull=False) | Q(channel=Channel.BOX_OFFICE),
+                name="order_without_user_only_at_box_office",
+            ),
+            models.CheckConstraint(condition=Q(total__gte=0), name="order_total_not_negative"),
+        )
+
+    def __str__(self) -> str:
+        return self.reference
+
+
+class Booking(models.Model):
+    """One seat sold to one user. A cancelled booking stays, with `cancelled_at`.
+
+    The seat's and the order's foreign keys include the show (see the
+    migration), so neither can belong to another one.
+    """
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        related_name="bookings",
+        null=True,
+        blank=True,
+        db_index=False,
+    )
+    show = models.ForeignKey(Show, on_delete=models.PROTECT, related_name="+")
+    seat = models.ForeignKey(Seat, on_delete=models.PROTECT, related_name="+", db_constraint=False)
+    order = models.ForeignKey(
+        Order,
+        on_delete=models.PROTECT,
+        related_name="bookings",
+        null=True,
+        blank=True,
+        db_constraint=False,
+    )
+    price = models.DecimalField(max_digits=8, decimal_places=2, null=True, blank=True)
+    booked_at = models.DateTimeField(db_default=Now())
+    cancelled_at = models.DateTimeField(null=True, blank=True)
+    cancelled_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        related_name="+",
+        null=True,
+        blank=True,
+        db_index=False,
+    )
+    cancel_reason = models.CharField(max_length=200, blank=True, default="", db_default="")
+
+    class Meta:
+        db_table = "bookings"
+        ordering = ("-booked_at", "-id")
+        indexes = (models.Index(fields=["user", "-booked_at"], name="booking_by_user"),)
+        constraints = (
+            # The promise of the whole site: no seat is sold twice.
+            models.UniqueConstraint(
+                fields=["seat"],
+                condition=Q(cancelled_at__isnull=True),
+                name="booking_one_live_per_seat",
+            ),
+            models.CheckConstraint(
+                condition=Q(price__isnull=True) | Q(price__gte=0),
+                name="booking_price_not_negative",
+            ),
+            models.CheckConstraint(
+                condition=Q(user__isnull=False) | Q(order__isnull=False),
+                name="booking_without_user_has_order",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"Booking {self.pk}"
+
+
+class IdempotencyRecord(models.Model):
+    """What was answered to a key, committed together with its effect.
+
+    `body` is the answer's text byte for byte; JSON columns would reorder it.
+    """
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
+    operation = models.CharField(max_length=40)
+    key = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64)
+    status = models.PositiveSmallIntegerField()
+    body = models.TextField()
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "idempotency_records"
+        indexes = (models.Index(fields=["created_at"], name="idempotency_by_age"),)
+        constraints = (
+            models.UniqueConstraint(
+                fields=["user", "operation", "key"], name="idempotency_one_per_key"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.operation} {self.key}"

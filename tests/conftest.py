@@ -1,0 +1,79 @@
+"""Shared fixtures: an API client, a race, clean caches."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import Any
+
+import pytest
+from accounts.tokens import issue_tokens
+from django.core.cache import caches
+from django.db import connection
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from tests.factories import UserFactory
+
+
+@pytest.fixture(autouse=True)
+def clean_caches() -> Iterator[None]:
+    """Leave nothing in Redis for the next test."""
+    yield
+    for cache in caches.all():
+        cache.clear()
+
+
+@pytest.fixture
+def api() -> APIClient:
+    """A client without a token."""
+    return APIClient()
+
+
+@pytest.fixture
+def user(db: None) -> User:
+    return UserFactory()
+
+
+@pytest.fixture
+def login() -> Callable[[User], APIClient]:
+    """Make a client that sends the user's token."""
+
+    def make(user: User) -> APIClient:
+        client = APIClient()
+        client.credentials(HTTP_AUTHORIZATION=f"Bearer {issue_tokens(user).access}")
+        return client
+
+    return make
+
+
+@pytest.fixture
+def customer(user: User, login: Callable[[User], APIClient]) -> APIClient:
+    """A client that sends the token of the `user` fixture."""
+    return login(user)
+
+
+@pytest.fixture
+def race() -> Callable[[Sequence[Callable[[], Any]]], list[Any]]:
+    """Call functions at the same moment, each on its own database connection.
+
+    Return for each, in order, its value or the exception it raised. Needs
+    django_db(transaction=True): other connections see committed rows only.
+    """
+
+    def run(contenders: Sequence[Callable[[], Any]]) -> list[Any]:
+        start_line = Barrier(len(contenders), timeout=15)
+
+        def enter(contender: Callable[[], Any]) -> Any:
+            try:
+                connection.ensure_connection()  # connect first, so all start together
+                start_line.wait()
+                return contender()
+            except Exception as error:
+                return error
+            finally:
+                connection.close()  # else the test database cannot be dropped
+
+        with ThreadPoolExecutor(len(contenders)) as pool:
+            return list(pool.map(enter, contenders))
+
+    return run
