@@ -141,9 +141,7 @@ def _redis_cache(prefix: str) -> dict[str, object]:
         "OPTIONS": {
             # JSON, never pickle: whoever can write to Redis must not run code here.
             "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
-            "CONNECTION_POOL_KWARGS": {
-                "connection_class": "booking_site.redis_breaker.BreakerConnection",
-            },
+            "REDIS_CLIENT_CLASS": "booking_site.redis_breaker.BreakerRedis",
             "SOCKET_CONNECT_TIMEOUT": 0.2,
             "SOCKET_TIMEOUT": 0.2,
             "IGNORE_EXCEPTIONS": True,

@@ -1,0 +1,73 @@
+"""A Redis client that stops asking for a while when Redis does not answer.
+
+Without it every request would wait for a socket timeout while Redis is down
+or stopped. With it one call per period waits, all others miss at once.
+"""
+
+import logging
+import threading
+import time
+from typing import Any
+
+import redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+logger = logging.getLogger(__name__)
+
+PERIOD_SECONDS = 2.0
+
+
+class Breaker:
+    """Open after a failure; lets one caller through per period to try again."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._closed = True
+        self._next_try = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        return not self._closed
+
+    def admits(self) -> bool:
+        """Say whether the caller may ask Redis; while open, only one per period may."""
+        if self._closed:
+            return True
+        with self._lock:
+            if time.monotonic() < self._next_try:
+                return False
+            self._next_try = time.monotonic() + PERIOD_SECONDS
+            return True
+
+    def failed(self, error: Exception) -> None:
+        with self._lock:
+            self._next_try = time.monotonic() + PERIOD_SECONDS
+            was_closed, self._closed = self._closed, False
+        if was_closed:  # one line per outage, not one per request
+            logger.warning("Redis does not answer, going on without it: %s", error)
+
+    def succeeded(self) -> None:
+        if self._closed:
+            return
+        with self._lock:
+            self._closed = True
+        logger.warning("Redis answers again.")
+
+
+breaker = Breaker()
+
+
+class BreakerRedis(redis.Redis):
+    """`redis.Redis` behind the process's breaker; while it is open, every call fails at once."""
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        if not breaker.admits():
+            raise RedisConnectionError("Redis did not answer a moment ago.")
+        try:
+            answer = super().execute_command(*args, **options)
+        except (RedisConnectionError, RedisTimeoutError) as error:
+            breaker.failed(error)
+            raise
+        breaker.succeeded()
+        return answer

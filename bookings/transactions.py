@@ -1,0 +1,46 @@
+"""The one place where a write of this app opens its transaction."""
+
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from django.db import Error, IntegrityError, OperationalError, transaction
+
+T = TypeVar("T")
+
+ATTEMPTS = 3
+SERIALIZATION_FAILURE = "40001"
+DEADLOCK = "40P01"
+LOCK_TIMEOUT = "55P03"
+
+
+def sqlstate(error: Error) -> str | None:
+    """Return PostgreSQL's code for the error; None when the connection was lost before one came."""
+    return getattr(error.__cause__, "sqlstate", None)
+
+
+def violates(error: IntegrityError, constraint: str) -> bool:
+    """Say whether it was this constraint, by name, that refused the row."""
+    diagnostics = getattr(error.__cause__, "diag", None)
+    return getattr(diagnostics, "constraint_name", None) == constraint
+
+
+def in_transaction(work: Callable[[], T]) -> T:
+    """Run `work` in one durable transaction and return what it returns.
+
+    A deadlock or serialization failure rolls everything back and starts anew,
+    up to three times with jitter, so `work` must have no effect outside the
+    database. After that, or at any other error, the error is the caller's.
+    """
+    attempt = 0
+    while True:
+        attempt += 1
+        try:
+            with transaction.atomic(durable=True):
+                return work()
+        except OperationalError as error:
+            if attempt == ATTEMPTS or sqlstate(error) not in {SERIALIZATION_FAILURE, DEADLOCK}:
+                raise
+        # Jitter, so that the transactions that met do not meet again.
+        time.sleep(random.uniform(0.005, 0.05) * attempt)  # noqa: S311 - no secret
