@@ -2,10 +2,198 @@
 
     A  ..SSSS..SSSS..
 
+    B  SSSSSS..SSSSWC
+
 A label, blanks, then one cell per place: `S` standard, `P` premium,
-`W` wheelchair, `C` companion, `.` nothing.
+`W` wheelchair, `C` companion, `.` nothing. A label is one or two capital
+letters, or a number up to 99. A blank line is a cross aisle: it counts as a
+line and has no label. Every labelled row has a seat.
+
+Seats are numbered from the left within their row, from 1. `x` counts cells
+and `y` lines, both from 0; the lines and columns that errors name count from 1.
 """
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from django.core.exceptions import ValidationError
+
+CATEGORIES = {"S": "standard", "P": "premium", "W": "wheelchair", "C": "companion"}
+LETTERS = {category: letter for letter, category in CATEGORIES.items()}
+NOTHING = "."
+MAX_ROWS = 60
+MAX_SEATS_PER_ROW = 100
+
+_LABEL = re.compile(r"[A-Z]{1,2}|[1-9][0-9]?")
+
+
+class Flaw(NamedTuple):
+    """What is wrong where; line and column count from 1."""
+
+    message: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"Line {self.line}, column {self.column}: {self.message}"
+
+
+class LayoutError(ValueError):
+    """The text is no layout. `flaws` has at least one entry, from top to bottom."""
+
+    def __init__(self, flaws: list[Flaw]) -> None:
+        super().__init__("\n".join(map(str, flaws)))
+        self.flaws = tuple(flaws)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    row: str
+    number: int
+    x: int
+    y: int
+    category: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    label: str
+    y: int
+    places: tuple[Place, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A room: its rows from front to back. Rows missing in `y` are cross aisles."""
+
+    rows: tuple[Row, ...]
+
+    @property
+    def places(self) -> Iterator[Place]:
+        return (place for row in self.rows for place in row.places)
+
+    @property
+    def size(self) -> int:
+        """Number of seats."""
+        return sum(len(row.places) for row in self.rows)
+
+    @property
+    def width(self) -> int:
+        """Number of cells from the left edge to the rightmost seat."""
+        return max(row.places[-1].x for row in self.rows) + 1
+
+    @property
+    def height(self) -> int:
+        """Number of lines from the screen to the last row."""
+        return self.rows[-1].y + 1
+
+    @property
+    def categories(self) -> frozenset[str]:
+        return frozenset(place.category for place in self.places)
+
+
+def parse_layout(text: str) -> Layout:
+    """Read a layout, or raise LayoutError with the first flaw of every line."""
+    lines = [line.rstrip(" ") for line in re.split(r"\r?\n", text)]
+    while lines and not lines[-1]:
+        lines.pop()
+    if not lines:
+        raise LayoutError([Flaw("There is no seat in this layout.", 1, 1)])
+    rows: dict[str, Row] = {}
+    flaws = []
+    for y, line in enumerate(lines[:MAX_ROWS]):
+        if not line:
+            continue
+        try:
+            row = _parse_row(line, y)
+        except LayoutError as error:
+            flaws += error.flaws
+        else:
+            first = rows.setdefault(row.label, row)
+            if first is not row:
+                message = f"Row {row.label} is already on line {first.y + 1}."
+                flaws.append(Flaw(message, y + 1, line.index(row.label) + 1))
+    if len(lines) > MAX_ROWS:
+        flaws.append(Flaw(f"A room has at most {MAX_ROWS} rows.", MAX_ROWS + 1, 1))
+    if flaws:
+        raise LayoutError(flaws)
+    return Layout(tuple(rows.values()))
+
+
+def _parse_row(line: str, y: int) -> Row:
+    if "\t" in line:
+        raise _flaw("Use blanks instead of a tab.", y=y, column=line.index("\t") + 1)
+    trimmed = line.lstrip(" ")
+    label, _, rest = trimmed.partition(" ")
+    if not _LABEL.fullmatch(label):
+        raise _flaw(
+            "Start the row with its label: one or two capital letters, or a number up to 99.",
+            y=y,
+            column=len(line) - len(trimmed) + 1,
+        )
+    cells = rest.lstrip(" ")
+    start = len(line) - len(cells) + 1
+    for x, cell in enumerate(cells):
+        if cell not in CATEGORIES and cell != NOTHING:
+            raise _flaw(f"“{cell}” is no place. Use S, P, W, C or “.”.", y=y, column=start + x)
+    if len(cells) > MAX_SEATS_PER_ROW:
+        raise _flaw(
+            f"A row has at most {MAX_SEATS_PER_ROW} places.", y=y, column=start + MAX_SEATS_PER_ROW
+        )
+    taken = [x for x, cell in enumerate(cells) if cell != NOTHING]
+    if not taken:
+        raise _flaw(
+            f"Row {label} has no seat. For an aisle, leave the line blank.", y=y, column=start
+        )
+    places = tuple(
+        Place(row=label, number=number, x=x, y=y, category=CATEGORIES[cells[x]])
+        for number, x in enumerate(taken, start=1)
+    )
+    return Row(label=label, y=y, places=places)
+
+
+def _flaw(message: str, *, y: int, column: int) -> LayoutError:
+    return LayoutError([Flaw(message, y + 1, column)])
+
+
+def format_layout(layout: Layout) -> str:
+    """Write a layout as text, its columns aligned; parsing it gives the same layout."""
+    margin = max(len(row.label) for row in layout.rows) + 2
+    lines = [""] * layout.height
+    for row in layout.rows:
+        cells = [NOTHING] * layout.width
+        for place in row.places:
+            cells[place.x] = LETTERS[place.category]
+        lines[row.y] = row.label.ljust(margin) + "".join(cells)
+    return "\n".join(lines) + "\n"
+
+
+def rows_by_seats(*, rows: int, seats_per_row: int) -> Layout:
+    """A plain block of standard seats, rows A, B, … Z, AA, …, for a show without a screen.
+
+    Raise ValueError outside 1 to MAX_ROWS rows or 1 to MAX_SEATS_PER_ROW seats.
+    """
+    if not 1 <= rows <= MAX_ROWS:
+        raise ValueError(f"A room has 1 to {MAX_ROWS} rows.")
+    if not 1 <= seats_per_row <= MAX_SEATS_PER_ROW:
+        raise ValueError(f"A row has 1 to {MAX_SEATS_PER_ROW} seats.")
+    return parse_layout(
+        "\n".join(f"{_row_label(index)} {'S' * seats_per_row}" for index in range(rows))
+    )
+
+
+def _row_label(index: int) -> str:
+    first, last = divmod(index, 26)
+    return (chr(ord("A") + first - 1) if first else "") + chr(ord("A") + last)
 
 
 def validate_layout(text: str) -> None:
     """Raise ValidationError, naming line and column, unless `text` is a layout."""
+    try:
+        parse_layout(text)
+    except LayoutError as error:
+        raise ValidationError(
+            [ValidationError(str(flaw), code="layout") for flaw in error.flaws]
+        ) from error
