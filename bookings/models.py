@@ -25,7 +25,7 @@ class Hold(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="holds"
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="holds", db_index=False
     )
     show = models.ForeignKey(Show, on_delete=models.CASCADE, related_name="+")
     seat_ids = ArrayField(models.BigIntegerField())
@@ -59,6 +59,7 @@ class Hold(models.Model):
             ),
         )
         indexes = (
+            models.Index(fields=["user", "show", "-created_at"], name="hold_by_user_and_show"),
             models.Index(
                 fields=["expires_at"], condition=Q(ended_at__isnull=True), name="hold_live_by_end"
             ),
@@ -76,9 +77,7 @@ class Channel(models.TextChoices):
 class Order(models.Model):
     """One purchase: the bookings made together, under one short reference."""
 
-    reference = models.CharField(
-        max_length=9, unique=True, help_text="Eight characters without look-alikes."
-    )
+    reference = models.CharField(max_length=9, help_text="Eight characters without look-alikes.")
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.PROTECT,
@@ -107,6 +106,7 @@ class Order(models.Model):
         ordering = ("-created_at", "-id")
         indexes = (models.Index(fields=["user", "-created_at"], name="order_by_user"),)
         constraints = (
+            models.UniqueConstraint(fields=["reference"], name="order_reference_unique"),
             # Lets a booking's foreign key say: my order is for my show.
             models.UniqueConstraint(fields=["id", "show"], name="order_with_show"),
             models.CheckConstraint(
