@@ -8,7 +8,19 @@ from django.db import models
 from django.db.models.functions import Lower, Now
 
 
+class UserQuerySet(models.QuerySet["User"]):
+    def current(self, *, user_id: int, token_version: int) -> "UserQuerySet":
+        """The user a token of this version speaks for, unless it is revoked."""
+        return self.filter(pk=user_id, is_active=True, token_version=token_version)
+
+
 class UserManager(BaseUserManager["User"]):
+    def get_queryset(self) -> UserQuerySet:
+        return UserQuerySet(self.model, using=self._db)
+
+    def current(self, *, user_id: int, token_version: int) -> UserQuerySet:
+        return self.get_queryset().current(user_id=user_id, token_version=token_version)
+
     def create_user(
         self, *, name: str, email: str, password: str | None = None, **fields: Any
     ) -> "User":

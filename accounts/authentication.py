@@ -1,0 +1,92 @@
+"""Who calls: the Bearer token of an API request, and what it takes to be believed."""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import ClassVar
+
+from rest_framework.authentication import BaseAuthentication, get_authorization_header
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from accounts.models import User
+from accounts.tokens import AccessToken, TokenExpired, TokenInvalid, TokenRevoked
+from booking_site.errors import DomainError
+
+
+class NotAuthenticated(DomainError):
+    code = "not_authenticated"
+    status = HTTPStatus.UNAUTHORIZED
+
+    def __init__(self) -> None:
+        super().__init__("Please log in first.")
+
+
+@dataclass(frozen=True)
+class Caller:
+    """The `request.user` of API calls: what the token says, read without a query.
+
+    Whether it still holds is decided by `LiveCaller`, or by `lock_caller` in
+    the transaction of a write.
+    """
+
+    id: int
+    token_version: int
+    is_authenticated: ClassVar[bool] = True
+    is_anonymous: ClassVar[bool] = False
+
+    @property
+    def pk(self) -> int:
+        return self.id
+
+
+class BearerAuthentication(BaseAuthentication):
+    """Raise `TokenInvalid` or `TokenExpired`, unless the token is absent or good."""
+
+    def authenticate(self, request: Request) -> tuple[Caller, AccessToken] | None:
+        header = get_authorization_header(request)
+        if not header:
+            return None
+        scheme, _, encoded = header.partition(b" ")
+        if scheme.lower() != b"bearer":
+            raise TokenInvalid
+        token = AccessToken.read(encoded.strip().decode("latin-1"))
+        return Caller(id=token.user_id, token_version=token.token_version), token
+
+    def authenticate_header(self, request: Request) -> str:
+        return "Bearer"
+
+
+class OptionalBearerAuthentication(BearerAuthentication):
+    """For public reads, where an old session should still see the films."""
+
+    def authenticate(self, request: Request) -> tuple[Caller, AccessToken] | None:
+        try:
+            return super().authenticate(request)
+        except TokenExpired:
+            return None
+
+
+def caller_of(request: Request) -> Caller:
+    """Return who calls. Raise `NotAuthenticated` when the request carries no token."""
+    if not isinstance(request.user, Caller):
+        raise NotAuthenticated
+    return request.user
+
+
+class HasToken(BasePermission):
+    """A good token, no query: for writes whose transaction calls `lock_caller` first."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        caller_of(request)
+        return True
+
+
+class LiveCaller(BasePermission):
+    """A good token of somebody who exists, is active and has not revoked it; one query."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        caller = caller_of(request)
+        if not User.objects.current(user_id=caller.id, token_version=caller.token_version).exists():
+            raise TokenRevoked
+        return True

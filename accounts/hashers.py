@@ -1,0 +1,29 @@
+"""How passwords are kept."""
+
+from django.contrib.auth.hashers import Argon2PasswordHasher, BCryptPasswordHasher
+
+
+class LeanArgon2PasswordHasher(Argon2PasswordHasher):
+    """Argon2id as OWASP's password storage cheat sheet advises: 19 MiB, t=2, p=1.
+
+    Django's default takes 100 MiB a hash: a few logins at once end a small machine.
+    """
+
+    time_cost = 2
+    memory_cost = 19 * 1024  # KiB
+    parallelism = 1
+
+
+class OriginalBcryptPasswordHasher(BCryptPasswordHasher):
+    """Verifies `bcrypt$` + the hash as the original system's bcryptjs wrote it.
+
+    Not the preferred hasher, so a login replaces such a hash by Argon2.
+    """
+
+    # The original cut passwords off here, and bcrypt 5 raises ValueError.
+    longest = 72  # bytes
+
+    def verify(self, password: str, encoded: str) -> bool:
+        if len(password.encode()) > self.longest:
+            return False
+        return super().verify(password, encoded)

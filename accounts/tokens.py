@@ -1,0 +1,232 @@
+"""Access and refresh tokens: what is in them, who signs them, how they rotate.
+
+Claims of both: `sub` (user id, as a string), `ver` (`users.token_version`), `jti`,
+`token_type`, `iat`, `exp`, `iss`, `aud`. A refresh token also carries `sid`, the
+sign-in it belongs to, whose `token_id` is the `jti` of the only one alive.
+"""
+
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Any, NamedTuple, Self
+from uuid import UUID
+
+import jwt
+from django.conf import settings
+from django.db import transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+from rest_framework_simplejwt.backends import TokenBackend
+from rest_framework_simplejwt.exceptions import (
+    ExpiredTokenError,
+    TokenBackendError,
+    TokenError,
+)
+from rest_framework_simplejwt.tokens import Token
+from rest_framework_simplejwt.utils import datetime_to_epoch
+
+from accounts.models import SignIn, User
+from booking_site.errors import DomainError
+
+BIGGEST_ID = 2**63 - 1
+
+
+class TokenInvalid(DomainError):
+    code = "token_invalid"
+    status = HTTPStatus.UNAUTHORIZED
+
+    def __init__(self) -> None:
+        super().__init__("This login is not valid. Please log in again.")
+
+
+class TokenExpired(DomainError):
+    code = "token_expired"
+    status = HTTPStatus.UNAUTHORIZED
+
+    def __init__(self) -> None:
+        super().__init__("Your login has expired. Please log in again.")
+
+
+class TokenRevoked(DomainError):
+    code = "token_revoked"
+    status = HTTPStatus.UNAUTHORIZED
+
+    def __init__(self) -> None:
+        super().__init__("This login is no longer valid. Please log in again.")
+
+
+class Tokens(NamedTuple):
+    access: str
+    refresh: str
+
+
+class RotatingKeyBackend(TokenBackend):
+    """Signs with the current key; believes it and the one before the last rotation.
+
+    `exp` is judged by the token after everything else, so that "expired" always
+    means: ours in every other respect.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            algorithm="HS256",
+            signing_key=settings.JWT_SIGNING_KEY,
+            issuer=settings.JWT_ISSUER,
+            audience=settings.JWT_AUDIENCE,
+        )
+
+    def decode(self, token: Any, verify: bool = True) -> dict[str, Any]:
+        keys = [settings.JWT_SIGNING_KEY]
+        if settings.JWT_PREVIOUS_KEY:
+            keys.append(settings.JWT_PREVIOUS_KEY)
+        for key in keys:
+            try:
+                return jwt.decode(
+                    token,
+                    key,
+                    algorithms=[self.algorithm],
+                    audience=self.audience,
+                    issuer=self.issuer,
+                    options={
+                        "verify_exp": False,
+                        "require": ["sub", "ver", "jti", "iat", "exp", "iss", "aud"],
+                    },
+                )
+            except jwt.InvalidSignatureError:
+                continue
+            except jwt.InvalidTokenError as error:
+                raise TokenBackendError("Token is invalid") from error
+        raise TokenBackendError("Token is signed with a key that is not ours")
+
+
+class SiteToken(Token):
+    def get_token_backend(self) -> TokenBackend:
+        return RotatingKeyBackend()
+
+    @classmethod
+    def for_caller(cls, *, user_id: int, token_version: int) -> Self:
+        token = cls()
+        token["sub"] = str(user_id)
+        token["ver"] = token_version
+        return token
+
+    @classmethod
+    def read(cls, encoded: str) -> Self:
+        """Return the verified token. Raise `TokenInvalid` or `TokenExpired`."""
+        try:
+            return cls(encoded)  # type: ignore[arg-type]
+        except ExpiredTokenError as error:
+            raise TokenExpired from error
+        except TokenError as error:
+            raise TokenInvalid from error
+
+    def verify(self) -> None:
+        self.verify_token_type()
+        self.verify_claims()
+        if self.payload["exp"] <= datetime_to_epoch(self.current_time):
+            raise ExpiredTokenError("Token is expired")
+
+    def verify_claims(self) -> None:
+        subject = self.payload["sub"]
+        if not (subject.isascii() and subject.isdecimal() and int(subject) <= BIGGEST_ID):
+            raise TokenError("Token has an unreadable subject")
+        for claim in ("ver", "exp"):
+            if type(self.payload[claim]) is not int:
+                raise TokenError(f"Token has an unreadable claim {claim}")
+
+    @property
+    def user_id(self) -> int:
+        return int(self["sub"])
+
+    @property
+    def token_version(self) -> int:
+        return int(self["ver"])
+
+
+class AccessToken(SiteToken):
+    token_type = "access"  # noqa: S105 (a kind of token, not a secret)
+
+    # A property, as settings are read at call time.
+    @property
+    def lifetime(self) -> timedelta:  # type: ignore[override]
+        return settings.ACCESS_TOKEN_LIFETIME
+
+
+class RefreshToken(SiteToken):
+    token_type = "refresh"  # noqa: S105 (same)
+
+    @property
+    def lifetime(self) -> timedelta:  # type: ignore[override]
+        return settings.REFRESH_TOKEN_LIFETIME
+
+    def verify_claims(self) -> None:
+        super().verify_claims()
+        try:
+            UUID(self.payload["sid"]), UUID(self.payload["jti"])
+        except (KeyError, ValueError, AttributeError, TypeError) as error:
+            raise TokenError("Token belongs to no sign-in") from error
+
+    @property
+    def sign_in_id(self) -> UUID:
+        return UUID(self["sid"])
+
+    @property
+    def token_id(self) -> UUID:
+        return UUID(self["jti"])
+
+
+def issue_tokens(user: User) -> Tokens:
+    """Open a sign-in for the user and return its first pair of tokens."""
+    refresh = RefreshToken.for_caller(user_id=user.pk, token_version=user.token_version)
+    sign_in = SignIn.objects.create(
+        user=user,
+        token_id=refresh.token_id,
+        expires_at=timezone.now() + refresh.lifetime,
+    )
+    return _pair(refresh, sign_in.pk)
+
+
+def rotate_tokens(encoded: str) -> Tokens:
+    """Exchange a refresh token for a new pair; the old one is dead afterwards.
+
+    Raise `TokenInvalid`, `TokenExpired` or `TokenRevoked`. An old token of a
+    live sign-in has been copied by somebody, so it ends the whole sign-in.
+    """
+    old = RefreshToken.read(encoded)
+    new = RefreshToken.for_caller(user_id=old.user_id, token_version=old.token_version)
+    with transaction.atomic(durable=True):
+        # First in every lock order. A password change waits for us or we for it.
+        user_is_current = (
+            User.objects.current(user_id=old.user_id, token_version=old.token_version)
+            .select_for_update(of=("self",), no_key=True)
+            .values_list("pk", flat=True)
+            .first()
+        )
+        live = SignIn.objects.filter(pk=old.sign_in_id, user_id=old.user_id, ended_at__isnull=True)
+        rotated = user_is_current and live.filter(token_id=old.token_id).update(
+            token_id=new.token_id, expires_at=timezone.now() + new.lifetime
+        )
+        if not rotated:
+            live.update(ended_at=Now())
+    if not rotated:  # outside, so that the end of the sign-in is committed
+        raise TokenRevoked
+    return _pair(new, old.sign_in_id)
+
+
+def end_sign_in(encoded: str) -> None:
+    """Kill the refresh token and its sign-in; a dead one stays dead.
+
+    Raise `TokenInvalid` when it never was one of ours.
+    """
+    try:
+        token = RefreshToken.read(encoded)
+    except TokenExpired:
+        return
+    SignIn.objects.filter(pk=token.sign_in_id, user_id=token.user_id, ended_at__isnull=True).update(
+        ended_at=Now()
+    )
+
+
+def _pair(refresh: RefreshToken, sign_in_id: UUID) -> Tokens:
+    refresh["sid"] = str(sign_in_id)
+    access = AccessToken.for_caller(user_id=refresh.user_id, token_version=refresh.token_version)
+    return Tokens(access=str(access), refresh=str(refresh))
