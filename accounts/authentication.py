@@ -2,16 +2,18 @@
 
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from accounts.models import User
 from accounts.tokens import AccessToken, TokenExpired, TokenInvalid, TokenRevoked
 from booking_site.errors import DomainError
+
+if TYPE_CHECKING:  # while it is imported, views load the default classes, which are here
+    from rest_framework.views import APIView
 
 
 class NotAuthenticated(DomainError):
@@ -77,7 +79,7 @@ def caller_of(request: Request) -> Caller:
 class HasToken(BasePermission):
     """A good token, no query: for writes whose transaction calls `lock_caller` first."""
 
-    def has_permission(self, request: Request, view: APIView) -> bool:
+    def has_permission(self, request: Request, view: "APIView") -> bool:
         caller_of(request)
         return True
 
@@ -85,7 +87,7 @@ class HasToken(BasePermission):
 class LiveCaller(BasePermission):
     """A good token of somebody who exists, is active and has not revoked it; one query."""
 
-    def has_permission(self, request: Request, view: APIView) -> bool:
+    def has_permission(self, request: Request, view: "APIView") -> bool:
         caller = caller_of(request)
         if not User.objects.current(user_id=caller.id, token_version=caller.token_version).exists():
             raise TokenRevoked
