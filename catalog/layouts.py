@@ -102,7 +102,7 @@ def parse_layout(text: str) -> Layout:
     if not lines:
         raise LayoutError([Flaw("There is no seat in this layout.", 1, 1)])
     rows: dict[str, Row] = {}
-    flaws = []
+    flaws: list[Flaw] = []
     for y, line in enumerate(lines[:MAX_ROWS]):
         if not line:
             continue

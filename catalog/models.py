@@ -313,6 +313,29 @@ class SeatStatus(models.TextChoices):
     BLOCKED = "blocked", "Blocked"
 
 
+class ClockTimestamp(Func):
+    """The database's clock as it runs on within a transaction; `now()` stands still."""
+
+    function = "clock_timestamp"
+    template = "%(function)s()"
+    output_field = models.DateTimeField()
+
+
+class SeatQuerySet(models.QuerySet["Seat"]):
+    def free(self) -> "SeatQuerySet":
+        """Seats that anybody may buy at this moment."""
+        return self.filter(
+            Q(status=SeatStatus.AVAILABLE)
+            | Q(status=SeatStatus.HELD, held_until__lte=ClockTimestamp())
+        )
+
+    def taken(self) -> "SeatQuerySet":
+        """Seats that are sold, or held at this moment."""
+        return self.filter(
+            Q(status=SeatStatus.BOOKED) | Q(status=SeatStatus.HELD, held_until__gt=ClockTimestamp())
+        )
+
+
 class Seat(models.Model):
     """One place of one show, and everything about who may sit on it.
 
@@ -342,6 +365,8 @@ class Seat(models.Model):
     hold_id = models.UUIDField(null=True, blank=True, editable=False)
     held_until = models.DateTimeField(null=True, blank=True, editable=False)
     block_reason = models.CharField(max_length=200, blank=True, default="", db_default="")
+
+    objects = SeatQuerySet.as_manager()
 
     class Meta:
         db_table = "seats"

@@ -1,0 +1,181 @@
+"""The seats of a show: laid from a layout, blocked and freed by staff.
+
+Buyers lock seats and never the show. Staff lock the show's row only to queue
+among themselves, and after the seats, as everybody who locks both.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from decimal import Decimal
+from http import HTTPStatus
+
+from django.db import connection, transaction
+from django.db.models import ProtectedError
+
+from booking_site.errors import DomainError
+from catalog.layouts import Layout
+from catalog.models import PriceCard, Seat, SeatQuerySet, SeatStatus, Show
+
+Prices = Mapping[str, Decimal]  # by seat category
+
+
+class SeatMapExists(DomainError):
+    """The show already has seats."""
+
+    code = "seat_map_exists"
+
+
+class SeatMapInUse(DomainError):
+    """Seats of the show are sold or held, or bookings of it are kept."""
+
+    code = "seat_map_in_use"
+
+
+class PriceMissing(DomainError):
+    """The layout has a category without a price; `categories` names it."""
+
+    code = "price_missing"
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class SeatNotFound(DomainError):
+    """Some seats are not part of the show; `seat_ids` names them."""
+
+    code = "seat_not_found"
+    status = HTTPStatus.NOT_FOUND
+
+
+class SeatsTaken(DomainError):
+    """Some seats are sold or held; `seat_ids` and the message name them."""
+
+    code = "seats_taken"
+
+
+def prices_of(card: PriceCard) -> dict[str, Decimal]:
+    """Return the card's price per category; a category without a line is absent."""
+    return dict(card.lines.values_list("category", "price"))
+
+
+def make_seat_map(*, show_id: int, layout: Layout, prices: Prices) -> int:
+    """Copy the layout into seats of a show that has none, and return their number.
+
+    Raise PriceMissing or SeatMapExists. Opens its own durable transaction.
+    """
+    with transaction.atomic(durable=True):
+        return _lay(show_id, layout, prices)
+
+
+def relay_seat_map(*, show_id: int, layout: Layout, prices: Prices) -> int:
+    """Replace all seats of a show, blocked ones included, and return the new number.
+
+    Raise PriceMissing, SeatMapInUse when a seat is sold or held or a booking
+    of one is kept, or SeatMapExists when somebody else re-laid it meanwhile.
+    Opens its own durable transaction.
+    """
+    with transaction.atomic(durable=True):
+        seats = _lock_seats(Seat.objects.filter(show_id=show_id))
+        old = Seat.objects.filter(pk__in=[seat.pk for seat in seats])
+        if taken := _names(old.taken()):
+            raise SeatMapInUse(f"These seats are sold or held: {taken}.")
+        try:
+            old.delete()
+        except ProtectedError as error:
+            raise SeatMapInUse(
+                "Cancelled bookings of this show still name its seats, so they stay."
+            ) from error
+        return _lay(show_id, layout, prices)
+
+
+def _lay(show_id: int, layout: Layout, prices: Prices) -> int:
+    # Two people at the button: the second waits here, and then finds the seats.
+    Show.objects.select_for_update(of=("self",), no_key=True).get(pk=show_id)
+    if Seat.objects.filter(show_id=show_id).exists():
+        raise SeatMapExists("This show already has a seat map.")
+    return copy_seats([(show_id, layout, prices)])
+
+
+def copy_seats(maps: Iterable[tuple[int, Layout, Prices]]) -> int:
+    """Stream the seats of many shows into the table, and return their number.
+
+    Memory stays flat however many there are. For shows that nobody else can
+    see yet: nothing is locked or looked at. Raise PriceMissing.
+    """
+    count = 0
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(
+            "COPY seats (show_id, row, number, price, category, x, y) FROM STDIN"
+        ) as stream,
+    ):
+        for show_id, layout, prices in maps:
+            check_prices(layout, prices)
+            for place in layout.places:
+                price = prices[place.category]
+                stream.write_row(
+                    (show_id, place.row, place.number, price, place.category, place.x, place.y)
+                )
+            count += layout.size
+    return count
+
+
+def check_prices(layout: Layout, prices: Prices) -> None:
+    """Raise PriceMissing unless every category of the layout has a price."""
+    if missing := sorted(layout.categories - prices.keys()):
+        raise PriceMissing(f"There is no price for {', '.join(missing)}.", categories=missing)
+
+
+def block_seats(*, show_id: int, seat_ids: Collection[int], reason: str) -> list[Seat]:
+    """Take seats off sale, and return them by id. Blocked ones get the new reason.
+
+    Raise SeatNotFound or SeatsTaken; then none is blocked. Opens its own
+    durable transaction.
+    """
+    with transaction.atomic(durable=True):
+        seats = _lock_for_staff(show_id, seat_ids, refusal="cannot be blocked")
+        for seat in seats:
+            seat.status = SeatStatus.BLOCKED
+            seat.block_reason = reason
+            seat.hold_id = seat.held_until = None
+        Seat.objects.bulk_update(seats, ["status", "block_reason", "hold_id", "held_until"])
+    return seats
+
+
+def free_seats(*, show_id: int, seat_ids: Collection[int]) -> list[Seat]:
+    """Put blocked seats back on sale, and return all named seats by id. Repeatable.
+
+    Raise SeatNotFound or SeatsTaken; then none is freed. Opens its own
+    durable transaction.
+    """
+    with transaction.atomic(durable=True):
+        seats = _lock_for_staff(show_id, seat_ids, refusal="are not blocked")
+        blocked = [seat for seat in seats if seat.status == SeatStatus.BLOCKED]
+        for seat in blocked:
+            seat.status = SeatStatus.AVAILABLE
+            seat.block_reason = ""
+        Seat.objects.bulk_update(blocked, ["status", "block_reason"])
+    return seats
+
+
+def _lock_for_staff(show_id: int, seat_ids: Collection[int], *, refusal: str) -> list[Seat]:
+    seats = _lock_seats(Seat.objects.filter(show_id=show_id, pk__in=seat_ids))
+    if missing := sorted(set(seat_ids) - {seat.pk for seat in seats}):
+        raise SeatNotFound("Some seats are not part of this show.", seat_ids=missing)
+    # A statement of its own: a hold may have ended while the lock was awaited.
+    taken = Seat.objects.filter(pk__in=[seat.pk for seat in seats]).taken()
+    if names := _names(taken):
+        raise SeatsTaken(
+            f"These seats are sold or held, so they {refusal}: {names}.",
+            seat_ids=sorted(seat.pk for seat in taken),
+        )
+    return seats
+
+
+def _lock_seats(seats: SeatQuerySet) -> list[Seat]:
+    """Return the seats by primary key, locked until the transaction ends."""
+    # One order for everyone, so no deadlock. no_key: foreign-key checks of
+    # other inserts need not wait for us.
+    return list(seats.order_by("pk").select_for_update(of=("self",), no_key=True))
+
+
+def _names(seats: Iterable[Seat]) -> str:
+    ordered = sorted(seats, key=lambda seat: (len(seat.row), seat.row, seat.number))
+    return ", ".join(map(str, ordered))

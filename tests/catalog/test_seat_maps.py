@@ -1,0 +1,199 @@
+"""Making, re-laying, blocking and freeing the seats of a show."""
+
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from catalog import seat_maps
+from catalog.layouts import parse_layout, rows_by_seats
+from catalog.models import Seat, SeatStatus, Show
+from tests.factories import PriceCardFactory, ShowFactory, make_seats
+
+Race = Callable[[Sequence[Callable[[], Any]]], list[Any]]
+
+LAYOUT = parse_layout("A  SS.P\n\nB  WC\n")
+PRICES = {
+    "standard": Decimal("12.00"),
+    "premium": Decimal("15.50"),
+    "wheelchair": Decimal("9.00"),
+    "companion": Decimal("0.00"),
+}
+
+
+def seats_of(show: Show) -> list[tuple[Any, ...]]:
+    return list(
+        Seat.objects.filter(show=show)
+        .order_by("pk")
+        .values_list("row", "number", "category", "price", "x", "y", "status", "block_reason")
+    )
+
+
+def hold(seat: Seat, *, minutes: int) -> None:
+    seat.status = SeatStatus.HELD
+    seat.hold_id = uuid.uuid4()
+    seat.held_until = timezone.now() + timedelta(minutes=minutes)
+    seat.save()
+
+
+def sell(seat: Seat) -> None:
+    seat.status = SeatStatus.BOOKED
+    seat.save()
+
+
+@pytest.fixture
+def show(db: None) -> Show:
+    return ShowFactory()
+
+
+def test_a_seat_map_is_the_layout_with_its_prices(show: Show) -> None:
+    assert seat_maps.make_seat_map(show_id=show.pk, layout=LAYOUT, prices=PRICES) == 5
+    assert seats_of(show) == [
+        ("A", 1, "standard", Decimal("12.00"), 0, 0, "available", ""),
+        ("A", 2, "standard", Decimal("12.00"), 1, 0, "available", ""),
+        ("A", 3, "premium", Decimal("15.50"), 3, 0, "available", ""),
+        ("B", 1, "wheelchair", Decimal("9.00"), 0, 2, "available", ""),
+        ("B", 2, "companion", Decimal("0.00"), 1, 2, "available", ""),
+    ]
+
+
+def test_a_show_without_a_screen_gets_rows_by_seats(show: Show) -> None:
+    layout = rows_by_seats(rows=27, seats_per_row=3)
+    seat_maps.make_seat_map(show_id=show.pk, layout=layout, prices=PRICES)
+    assert [seat[0] for seat in seats_of(show)][-4:] == ["Z", "AA", "AA", "AA"]
+
+
+def test_a_price_card_gives_a_price_per_category(db: None) -> None:
+    card = PriceCardFactory()
+    card.lines.filter(category="premium").delete()
+    assert seat_maps.prices_of(card) == {
+        "standard": Decimal("12.00"),
+        "wheelchair": Decimal("9.00"),
+        "companion": Decimal("9.00"),
+    }
+
+
+def test_a_category_without_a_price_is_named_and_nothing_is_made(show: Show) -> None:
+    with pytest.raises(seat_maps.PriceMissing, match="companion, premium") as caught:
+        seat_maps.make_seat_map(
+            show_id=show.pk,
+            layout=LAYOUT,
+            prices={"standard": Decimal(1), "wheelchair": Decimal(1)},
+        )
+    assert caught.value.facts == {"categories": ["companion", "premium"]}
+    assert seats_of(show) == []
+
+
+def test_a_second_seat_map_is_refused(show: Show) -> None:
+    seat_maps.make_seat_map(show_id=show.pk, layout=LAYOUT, prices=PRICES)
+    before = seats_of(show)
+    with pytest.raises(seat_maps.SeatMapExists):
+        seat_maps.make_seat_map(show_id=show.pk, layout=LAYOUT, prices=PRICES)
+    assert seats_of(show) == before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_people_who_make_a_seat_map_at_once_one_wins(race: Race) -> None:
+    # Different labels, so that only the lock, not a constraint, can stop the second.
+    layouts = [parse_layout(f"{label}  {'S' * 50}") for label in "ABCD"]
+    for _ in range(5):
+        show = ShowFactory()
+        results = race(
+            [
+                lambda layout=layout, pk=show.pk: seat_maps.make_seat_map(
+                    show_id=pk, layout=layout, prices=PRICES
+                )
+                for layout in layouts
+            ]
+        )
+        assert sorted(map(str, results)) == ["50"] + ["This show already has a seat map."] * 3
+        assert len(seats_of(show)) == 50
+
+
+def test_relaying_replaces_all_seats_even_blocked_ones(show: Show) -> None:
+    old = make_seats(show, "SSSS")
+    seat_maps.block_seats(show_id=show.pk, seat_ids=[old[0].pk], reason="Broken")
+    hold(old[1], minutes=-1)
+    assert seat_maps.relay_seat_map(show_id=show.pk, layout=LAYOUT, prices=PRICES) == 5
+    assert len(seats_of(show)) == 5
+    assert not Seat.objects.filter(pk__in=[seat.pk for seat in old]).exists()
+
+
+@pytest.mark.parametrize("take", [sell, lambda seat: hold(seat, minutes=5)], ids=["sold", "held"])
+def test_relaying_is_refused_while_a_seat_is_taken(
+    show: Show, take: Callable[[Seat], None]
+) -> None:
+    take(make_seats(show, "SSSS", "SSSS")[6])
+    before = seats_of(show)
+    with pytest.raises(seat_maps.SeatMapInUse, match="B3"):
+        seat_maps.relay_seat_map(show_id=show.pk, layout=LAYOUT, prices=PRICES)
+    assert seats_of(show) == before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_people_who_relay_at_once_one_wins(race: Race) -> None:
+    for _ in range(5):
+        show = ShowFactory()
+        make_seats(show, "SS")
+        results = race(
+            [
+                lambda label=label, pk=show.pk: seat_maps.relay_seat_map(
+                    show_id=pk, layout=parse_layout(f"{label}  SSS"), prices=PRICES
+                )
+                for label in "AB"
+            ]
+        )
+        # Both in full, one after the other, or the second is told of the first.
+        assert 3 in results
+        assert all(result == 3 or isinstance(result, seat_maps.SeatMapExists) for result in results)
+        assert len(seats_of(show)) == 3
+
+
+def test_a_blocked_seat_keeps_its_reason_until_it_is_freed(show: Show) -> None:
+    first, second, third = make_seats(show, "SSS")
+    hold(second, minutes=-1)
+    blocked = seat_maps.block_seats(
+        show_id=show.pk, seat_ids=[second.pk, first.pk], reason="Camera"
+    )
+    assert [seat.pk for seat in blocked] == [first.pk, second.pk]
+    assert [(seat[6], seat[7]) for seat in seats_of(show)] == [
+        ("blocked", "Camera"),
+        ("blocked", "Camera"),
+        ("available", ""),
+    ]
+    seat_maps.block_seats(show_id=show.pk, seat_ids=[first.pk], reason="Leak")
+    first.refresh_from_db()
+    assert first.block_reason == "Leak"
+
+    seat_maps.free_seats(show_id=show.pk, seat_ids=[first.pk, second.pk, third.pk])
+    seat_maps.free_seats(show_id=show.pk, seat_ids=[first.pk])
+    assert {(seat[6], seat[7]) for seat in seats_of(show)} == {("available", "")}
+
+
+@pytest.mark.parametrize("take", [sell, lambda seat: hold(seat, minutes=5)], ids=["sold", "held"])
+def test_taken_seats_are_neither_blocked_nor_freed(
+    show: Show, take: Callable[[Seat], None]
+) -> None:
+    free, taken = make_seats(show, "SS")
+    take(taken)
+    both = [free.pk, taken.pk]
+    with pytest.raises(seat_maps.SeatsTaken, match=r"cannot be blocked: A2\.") as caught:
+        seat_maps.block_seats(show_id=show.pk, seat_ids=both, reason="Broken")
+    assert caught.value.facts == {"seat_ids": [taken.pk]}
+    with pytest.raises(seat_maps.SeatsTaken, match=r"are not blocked: A2\."):
+        seat_maps.free_seats(show_id=show.pk, seat_ids=both)
+    free.refresh_from_db()
+    assert free.status == SeatStatus.AVAILABLE
+
+
+def test_seats_of_another_show_are_not_blocked(show: Show) -> None:
+    (own,) = make_seats(show, "S")
+    (foreign,) = make_seats(ShowFactory(), "S")
+    with pytest.raises(seat_maps.SeatNotFound) as caught:
+        seat_maps.block_seats(show_id=show.pk, seat_ids=[own.pk, foreign.pk], reason="Broken")
+    assert caught.value.facts == {"seat_ids": [foreign.pk]}
+    assert not Seat.objects.filter(status=SeatStatus.BLOCKED).exists()
