@@ -1,0 +1,105 @@
+"""Query parameters that are read strictly: what cannot be read is a 400 that names it."""
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import django_filters
+from django import forms
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
+from django.utils.dateparse import parse_date, parse_datetime
+from django_filters.rest_framework import FilterSet
+
+from booking_site.converters import MAX_BIGINT
+
+
+class StrictFilterSet(FilterSet):
+    """Base of all filter sets. Declare each filter with a class of this module.
+
+    Unknown parameters are ignored, as clients and proxies add their own.
+    """
+
+
+class _IdFormField(forms.IntegerField):
+    default_validators = [RegexValidator(r"\A[0-9]{1,19}\Z", "Enter a whole number.")]
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(min_value=1, max_value=MAX_BIGINT, **kwargs)
+
+    def to_python(self, value: Any) -> int | None:
+        if value not in self.empty_values:
+            self.default_validators[0](value)
+        return super().to_python(value)
+
+
+class _BooleanFormField(forms.Field):
+    def to_python(self, value: Any) -> bool | None:
+        if value in self.empty_values:
+            return None
+        if value not in ("true", "false"):
+            raise ValidationError("Enter true or false.", code="invalid")
+        return bool(value == "true")
+
+
+class _DateFormField(forms.Field):
+    def to_python(self, value: Any) -> date | None:
+        if value in self.empty_values:
+            return None
+        try:
+            day = parse_date(value)
+        except ValueError:
+            day = None
+        # The first and last days of the calendar have no neighbour in other time zones.
+        if day is None or not 2 <= day.year <= 9998:
+            raise ValidationError("Enter a date such as 2026-11-22.", code="invalid")
+        return day
+
+
+class _InstantFormField(forms.Field):
+    def to_python(self, value: Any) -> datetime | None:
+        if value in self.empty_values:
+            return None
+        try:
+            instant = parse_datetime(value)
+        except ValueError:
+            instant = None
+        if instant is None or instant.tzinfo is None or not 2 <= instant.year <= 9998:
+            raise ValidationError(
+                "Enter a time with its offset, such as 2026-11-22T18:30:00Z.", code="invalid"
+            )
+        return instant.astimezone(UTC)
+
+
+class IdFilter(django_filters.Filter):
+    """`?theatre=5`: the id of a row."""
+
+    field_class = _IdFormField
+
+
+class BooleanFilter(django_filters.Filter):
+    """`?now_showing=true`: `true` or `false`, nothing else."""
+
+    field_class = _BooleanFormField
+
+
+class DateFilter(django_filters.Filter):
+    """`?date=2026-11-22`: a calendar day."""
+
+    field_class = _DateFormField
+
+
+class InstantFilter(django_filters.Filter):
+    """`?from=2026-11-22T18:30:00Z`: RFC 3339 with an offset; arrives in UTC."""
+
+    field_class = _InstantFormField
+
+
+class TextFilter(django_filters.CharFilter):
+    """`?search=blade`: text of at most 200 characters without NUL."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, max_length=200, **kwargs)
+
+
+class ChoiceFilter(django_filters.ChoiceFilter):
+    """`?status=confirmed`: one of `choices`."""

@@ -1,0 +1,133 @@
+"""What holds for every request, whatever its address. The order is in settings.MIDDLEWARE."""
+
+import re
+from collections.abc import Callable
+from hashlib import blake2b
+from uuid import uuid4
+
+from django.http import HttpRequest, HttpResponse, HttpResponseNotModified, UnreadablePostError
+from django.utils.cache import patch_vary_headers
+from django.utils.http import parse_etags
+
+from booking_site.problems import GENERAL, error_response, in_api, problem_response
+from booking_site.views import livez, readyz
+
+Handler = Callable[[HttpRequest], HttpResponse]
+
+SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+MAX_BODY = 64 * 1024
+MAX_DRAINED = 8 * 1024 * 1024
+# Answers that hold tokens, or that are only true for a moment.
+NEVER_STORED = re.compile(r"/api/(auth|holds)(/|$)")
+
+
+def request_id(get_response: Handler) -> Handler:
+    """Take over the caller's X-Request-ID when it is sane, make one else; always return it."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        given = request.headers.get("X-Request-ID", "")
+        sane = SANE_REQUEST_ID.fullmatch(given)
+        request.request_id = given if sane else uuid4().hex  # type: ignore[attr-defined]
+        response = get_response(request)
+        response["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]
+        return response
+
+    return middleware
+
+
+def health(get_response: Handler) -> Handler:
+    """Answer probes before anything that looks at the Host or demands HTTPS."""
+    probes = {"/livez": livez, "/readyz": readyz}
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        probe = probes.get(request.path_info)
+        if probe is None:
+            return get_response(request)
+        if request.method not in ("GET", "HEAD"):
+            response = error_response(request, "method_not_allowed")
+            response["Allow"] = "GET, HEAD"
+            return response
+        return probe(request)
+
+    return middleware
+
+
+def api_slash(get_response: Handler) -> Handler:
+    """Route `/api/movies/` as `/api/movies`: no redirect, as that would lose a POST."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if request.path_info.startswith("/api/") and request.path_info.endswith("/"):
+            request.path_info = request.path_info[:-1]
+            request.path = request.path[:-1]
+        return get_response(request)
+
+    return middleware
+
+
+def body_gate(get_response: Handler) -> Handler:
+    """Let only bodies of a declared length up to 64 KiB reach the API.
+
+    Whatever it refuses, it reads what is left of the body, or the connection
+    could not carry the next request. Past 8 MiB the server closes it instead.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if not in_api(request):
+            return get_response(request)
+        if "Transfer-Encoding" in request.headers:
+            return problem_response(request, GENERAL["length_required"])
+        declared = request.META.get("CONTENT_LENGTH", "")
+        length = int(declared) if declared.isdecimal() else 0
+        if length > MAX_BODY:
+            _drain(request, length)
+            return problem_response(request, GENERAL["body_too_large"])
+        try:
+            request.body  # noqa: B018 - read now, as a view that refuses early will not
+        except UnreadablePostError:
+            return problem_response(request, GENERAL["bad_request"])
+        response = get_response(request)
+        if response.status_code == 400 and not declared and request.method not in ("GET", "HEAD"):
+            # The call needed a body, or it would have been content without one.
+            return problem_response(request, GENERAL["length_required"])
+        return response
+
+    return middleware
+
+
+def _drain(request: HttpRequest, length: int) -> None:
+    left = min(length, MAX_DRAINED)
+    try:
+        while left > 0 and (chunk := request.read(min(left, MAX_BODY))):
+            left -= len(chunk)
+    except UnreadablePostError:
+        pass
+
+
+def conditional(get_response: Handler) -> Handler:
+    """Say how long an answer of the API may be kept, and answer 304 to who has it already."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if not in_api(request):
+            return response
+        patch_vary_headers(response, ["Authorization", "Origin"])
+        readable = request.method in ("GET", "HEAD") and response.status_code == 200
+        if not readable or NEVER_STORED.match(request.path_info):
+            response["Cache-Control"] = "no-store"
+            return response
+        etag = f'W/"{blake2b(response.content, digest_size=16).hexdigest()}"'
+        whose = "private" if "Authorization" in request.headers else "public"
+        headers = {"ETag": etag, "Cache-Control": f"{whose}, no-cache", "Vary": response["Vary"]}
+        if _matches(request.headers.get("If-None-Match", ""), etag):
+            return HttpResponseNotModified(headers=headers)
+        for name, value in headers.items():
+            response[name] = value
+        return response
+
+    return middleware
+
+
+def _matches(if_none_match: str, etag: str) -> bool:
+    """Compare weakly, as RFC 9110 has it for If-None-Match."""
+    known = parse_etags(if_none_match)
+    return "*" in known or etag.removeprefix("W/") in {each.removeprefix("W/") for each in known}

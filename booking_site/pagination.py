@@ -1,0 +1,78 @@
+"""Lists: a bare array, with the neighbours and the total in the headers."""
+
+import re
+from typing import Any
+
+from django.db.models import QuerySet
+from rest_framework.exceptions import ValidationError
+from rest_framework.pagination import BasePagination
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+MAX_PAGE_SIZE = 500
+
+
+class PageNumbers(BasePagination):
+    """`?page=N&page_size=M`; a page past the end is empty."""
+
+    def paginate_queryset(
+        self, queryset: QuerySet[Any], request: Request, view: APIView | None = None
+    ) -> list[Any]:
+        self.request = request
+        self.page = _read(request, "page", default=1, maximum=10**9)
+        self.page_size = _read(request, "page_size", default=MAX_PAGE_SIZE, maximum=MAX_PAGE_SIZE)
+        self.total = queryset.count()
+        start = (self.page - 1) * self.page_size
+        return list(queryset[start : start + self.page_size]) if start < self.total else []
+
+    def get_paginated_response(self, data: Any) -> Response:
+        return Response(data, headers={"Link": self._links(), "X-Total-Count": str(self.total)})
+
+    def _links(self) -> str:
+        last = max(1, -(-self.total // self.page_size))
+        pages = {"first": 1}
+        if self.page > 1:
+            pages["prev"] = min(self.page - 1, last)
+        if self.page < last:
+            pages["next"] = self.page + 1
+        pages["last"] = last
+        return ", ".join(f'<{self._address(page)}>; rel="{rel}"' for rel, page in pages.items())
+
+    def _address(self, page: int) -> str:
+        query = self.request.query_params.copy()
+        query["page"] = str(page)
+        return self.request.build_absolute_uri(f"{self.request.path}?{query.urlencode()}")
+
+    def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
+        return [
+            {
+                "name": "page",
+                "in": "query",
+                "description": "The page, from 1. A page past the end is empty.",
+                "schema": {"type": "integer", "minimum": 1, "maximum": 10**9, "default": 1},
+            },
+            {
+                "name": "page_size",
+                "in": "query",
+                "description": "How many items a page has.",
+                "schema": {
+                    "type": "integer",
+                    "minimum": 1,
+                    "maximum": MAX_PAGE_SIZE,
+                    "default": MAX_PAGE_SIZE,
+                },
+            },
+        ]
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        return schema
+
+
+def _read(request: Request, name: str, *, default: int, maximum: int) -> int:
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if not re.fullmatch(r"[1-9][0-9]{0,9}", text, re.ASCII) or int(text) > maximum:
+        raise ValidationError({name: [f"Enter a whole number from 1 to {maximum}."]})
+    return int(text)

@@ -1,0 +1,135 @@
+"""The OpenAPI description: what every operation shares is added here, once."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.plumbing import ResolvedComponent
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.permissions import AllowAny
+
+from booking_site.errors import DomainError
+from booking_site.problems import catalogue
+
+F = TypeVar("F", bound=Callable[..., Any])
+Problem = type[DomainError] | str
+
+PROBLEMS = "x-problem-codes"
+
+
+def operation(
+    operation_id: str, *, problems: Iterable[Problem] = (), **described: Any
+) -> Callable[[F], F]:
+    """Describe a view method under a stable operation id.
+
+    `problems` are the errors special to it, as DomainError classes or codes;
+    those that any call may meet (400 for a body or a query, 401, 404 for an
+    address, 405, 406, 411, 413, 415, 429, 500, 503) are added by themselves. `described` goes to
+    drf-spectacular's extend_schema: request, responses, parameters, summary …
+    """
+    codes = [problem if isinstance(problem, str) else problem.code for problem in problems]
+    decorate: Callable[[F], F] = extend_schema(
+        operation_id=operation_id, extensions={PROBLEMS: codes}, **described
+    )
+    return decorate
+
+
+class ContractSchema(AutoSchema):  # type: ignore[misc] # drf-spectacular is untyped
+    """Adds what the contract promises for every request."""
+
+    def get_override_parameters(self) -> list[Any]:
+        parameters = super().get_override_parameters()
+        if self.method == "GET" and self._has_etag():
+            parameters = [
+                *parameters,
+                OpenApiParameter(
+                    "If-None-Match",
+                    str,
+                    OpenApiParameter.HEADER,
+                    description="An ETag seen before: an unchanged answer is 304.",
+                ),
+            ]
+        return parameters
+
+    def get_extensions(self) -> dict[str, Any]:
+        extensions = super().get_extensions()
+        return {**extensions, PROBLEMS: sorted(self._problem_codes(extensions))}
+
+    def _get_response_bodies(self, direction: str = "response") -> dict[str, Any]:
+        bodies: dict[str, Any] = super()._get_response_bodies(direction)
+        if self.method == "GET" and self._has_etag():
+            bodies["304"] = {"description": "Unchanged since the ETag in If-None-Match."}
+        kinds = catalogue()
+        by_status: dict[HTTPStatus, list[str]] = defaultdict(list)
+        for code in sorted(self._problem_codes(super().get_extensions())):
+            by_status[kinds[code].status].append(f"`{code}`: {kinds[code].meaning}")
+        for status, lines in sorted(by_status.items()):
+            bodies[str(status.value)] = {
+                "description": "\n\n".join(lines),
+                "content": {"application/problem+json": {"schema": self._problem().ref}},
+            }
+        return bodies
+
+    def _problem_codes(self, extensions: Mapping[str, Any]) -> set[str]:
+        codes = {"not_acceptable", "internal_error", "busy", *extensions.get(PROBLEMS, ())}
+        if "{" in self.path:
+            codes.add("not_found")
+        if self.view.get_authenticators():
+            codes.add("invalid_token")
+            if not any(isinstance(each, AllowAny) for each in self.view.get_permissions()):
+                codes.add("not_authenticated")
+        if self.view.get_throttles():
+            codes.add("throttled")
+        if self.method not in ("GET", "HEAD"):
+            codes |= {
+                "invalid_json",
+                "validation_failed",
+                "length_required",
+                "body_too_large",
+                "unsupported_media_type",
+            }
+        elif self._is_list_view():
+            codes.add("validation_failed")
+        return codes
+
+    def _has_etag(self) -> bool:
+        return not self.path.startswith(("/api/auth/", "/api/holds"))
+
+    def _problem(self) -> ResolvedComponent:
+        component = ResolvedComponent(
+            name="Problem", type=ResolvedComponent.SCHEMA, object="Problem", schema=_PROBLEM
+        )
+        self.registry.register_on_missing(component)
+        return component
+
+
+_PROBLEM = {
+    "type": "object",
+    "description": "An error (RFC 9457). Clients branch on `code` and show `message`.",
+    "properties": {
+        "type": {"type": "string", "format": "uri-reference"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "code": {"type": "string"},
+        "message": {"type": "string"},
+        "request_id": {"type": "string"},
+        "errors": {
+            "type": "object",
+            "description": "With status 400: what is wrong, by field.",
+            "additionalProperties": {"type": "array", "items": {"type": "string"}},
+        },
+    },
+    "required": ["type", "title", "status", "detail", "code", "message", "request_id"],
+}
+
+
+class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[misc] # as above
+    target_class = "accounts.authentication.BearerAuthentication"
+    name = "bearer"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:
+        return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
