@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotModified, Unre
 from django.utils.cache import patch_vary_headers
 from django.utils.http import parse_etags
 
-from booking_site.problems import GENERAL, error_response, in_api, problem_response
+from booking_site.problems import GENERAL, in_api, problem_response
 from booking_site.views import livez, readyz
 
 Handler = Callable[[HttpRequest], HttpResponse]
@@ -35,18 +35,25 @@ def request_id(get_response: Handler) -> Handler:
     return middleware
 
 
+def head(get_response: Handler) -> Handler:
+    """Answer HEAD like GET, without the body but with its length."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if request.method == "HEAD" and not response.streaming:
+            response.setdefault("Content-Length", str(len(response.content)))
+            response.content = b""
+        return response
+
+    return middleware
+
+
 def health(get_response: Handler) -> Handler:
     """Answer probes before anything that looks at the Host or demands HTTPS."""
     probes = {"/livez": livez, "/readyz": readyz}
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        probe = probes.get(request.path_info)
-        if probe is None:
-            return get_response(request)
-        if request.method not in ("GET", "HEAD"):
-            response = error_response(request, "method_not_allowed")
-            response["Allow"] = "GET, HEAD"
-            return response
+        probe = probes.get(request.path_info, get_response)
         return probe(request)
 
     return middleware
@@ -111,8 +118,8 @@ def conditional(get_response: Handler) -> Handler:
         if not in_api(request):
             return response
         patch_vary_headers(response, ["Authorization", "Origin"])
-        readable = request.method in ("GET", "HEAD") and response.status_code == 200
-        if not readable or NEVER_STORED.match(request.path_info):
+        reading = request.method in ("GET", "HEAD") and response.status_code == 200
+        if not reading or NEVER_STORED.match(request.path_info):
             response["Cache-Control"] = "no-store"
             return response
         etag = f'W/"{blake2b(response.content, digest_size=16).hexdigest()}"'

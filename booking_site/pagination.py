@@ -1,6 +1,7 @@
 """Lists: a bare array, with the neighbours and the total in the headers."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import QuerySet
@@ -17,12 +18,12 @@ class PageNumbers(BasePagination):
     """`?page=N&page_size=M`; a page past the end is empty."""
 
     def paginate_queryset(
-        self, queryset: QuerySet[Any], request: Request, view: APIView | None = None
+        self, queryset: QuerySet[Any] | Sequence[Any], request: Request, view: APIView | None = None
     ) -> list[Any]:
         self.request = request
         self.page = _read(request, "page", default=1, maximum=10**9)
         self.page_size = _read(request, "page_size", default=MAX_PAGE_SIZE, maximum=MAX_PAGE_SIZE)
-        self.total = queryset.count()
+        self.total = queryset.count() if isinstance(queryset, QuerySet) else len(queryset)
         start = (self.page - 1) * self.page_size
         return list(queryset[start : start + self.page_size]) if start < self.total else []
 

@@ -203,7 +203,7 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpRespo
             request, GENERAL["validation_failed"], message=_sentence(errors), errors=errors
         )
     if isinstance(error, exceptions.Throttled):
-        wait = max(1, math.ceil(error.wait or 1))
+        wait = max(1, math.ceil(getattr(error, "wait", None) or 1))
         message = f"Too many requests. Try again in {wait} seconds."
         return problem_response(request, GENERAL["throttled"], message=message, retry_after=wait)
     code = next((code for kind, code in _CODES.items() if isinstance(error, kind)), None)
@@ -211,7 +211,8 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpRespo
         return None
     response = problem_response(request, GENERAL[code])
     if isinstance(error, exceptions.MethodNotAllowed):
-        response["Allow"] = ", ".join(context["view"].allowed_methods)
+        # Django counts OPTIONS, which is only answered to browsers that ask for CORS.
+        response["Allow"] = ", ".join(m for m in context["view"].allowed_methods if m != "OPTIONS")
     return response
 
 

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
@@ -15,6 +15,7 @@ from booking_site.errors import DomainError
 from booking_site.problems import catalogue
 
 F = TypeVar("F", bound=Callable[..., Any])
+Direction = Literal["request", "response"]
 Problem = type[DomainError] | str
 
 PROBLEMS = "x-problem-codes"
@@ -37,7 +38,7 @@ def operation(
     return decorate
 
 
-class ContractSchema(AutoSchema):  # type: ignore[misc] # drf-spectacular is untyped
+class ContractSchema(AutoSchema):
     """Adds what the contract promises for every request."""
 
     def get_override_parameters(self) -> list[Any]:
@@ -58,7 +59,7 @@ class ContractSchema(AutoSchema):  # type: ignore[misc] # drf-spectacular is unt
         extensions = super().get_extensions()
         return {**extensions, PROBLEMS: sorted(self._problem_codes(extensions))}
 
-    def _get_response_bodies(self, direction: str = "response") -> dict[str, Any]:
+    def _get_response_bodies(self, direction: Direction = "response") -> dict[str, Any]:
         bodies: dict[str, Any] = super()._get_response_bodies(direction)
         if self.method == "GET" and self._has_etag():
             bodies["304"] = {"description": "Unchanged since the ETag in If-None-Match."}
@@ -99,7 +100,7 @@ class ContractSchema(AutoSchema):  # type: ignore[misc] # drf-spectacular is unt
         return not self.path.startswith(("/api/auth/", "/api/holds"))
 
     def _problem(self) -> ResolvedComponent:
-        component = ResolvedComponent(
+        component = ResolvedComponent(  # type: ignore[no-untyped-call]
             name="Problem", type=ResolvedComponent.SCHEMA, object="Problem", schema=_PROBLEM
         )
         self.registry.register_on_missing(component)
@@ -127,7 +128,7 @@ _PROBLEM = {
 }
 
 
-class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[misc] # as above
+class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     target_class = "accounts.authentication.BearerAuthentication"
     name = "bearer"
 

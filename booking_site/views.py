@@ -1,12 +1,15 @@
 """The pages around the API: the front door, health, and what Django calls when something fails."""
 
 import sys
+from collections.abc import Callable
+from functools import wraps
 from threading import Event
 
 from django.db import DatabaseError, InterfaceError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.views.decorators.csrf import csrf_exempt
 from django_redis import get_redis_connection
 from redis.exceptions import RedisError
 
@@ -23,7 +26,7 @@ READY_RETRY_SECONDS = 5
 MIGRATED = Event()  # migrations are not unapplied under a running server
 
 DOORS = {
-    "api": "/api",
+    "movies": "/api/movies",
     "docs": "/api/docs",
     "schema": "/api/schema",
     "errors": "/api/docs/errors",
@@ -33,23 +36,46 @@ DOORS = {
 }
 
 
+View = Callable[[HttpRequest], HttpResponse]
+
+
+def read_only(view: View) -> View:
+    """Refuse what is neither GET nor HEAD, with an error page of ours."""
+
+    @csrf_exempt  # nothing is changed here, so 405 is the truer answer
+    @wraps(view)
+    def guarded(request: HttpRequest) -> HttpResponse:
+        if request.method in ("GET", "HEAD"):
+            return view(request)
+        response = error_response(request, "method_not_allowed")
+        response["Allow"] = "GET, HEAD"
+        return response
+
+    return guarded
+
+
+@read_only
 def root(request: HttpRequest) -> HttpResponse:
     """Name the service and what can be reached from here."""
     if request.get_preferred_type(["application/json", "text/html"]) == "text/html":
-        return render(request, "site/root.html", {"doors": DOORS})
+        return HttpResponse(render_to_string("site/root.html", {"doors": DOORS}))
     return JsonResponse({"name": "Movie Booking API", "links": DOORS})
 
 
+@read_only
 def error_catalogue(request: HttpRequest) -> HttpResponse:
     """Explain every problem code; the `type` of a problem document leads here."""
-    return render(request, "site/problems.html", {"problems": catalogue().values()})
+    page = render_to_string("site/problems.html", {"problems": catalogue().values()})
+    return HttpResponse(page)
 
 
+@read_only
 def livez(request: HttpRequest) -> HttpResponse:
     """Say that this process answers, without asking anybody else."""
     return JsonResponse({"status": "alive"}, headers={"Cache-Control": "no-store"})
 
 
+@read_only
 def readyz(request: HttpRequest) -> HttpResponse:
     """Say whether requests can be served: PostgreSQL answers and has every migration."""
     try:
