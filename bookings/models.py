@@ -1,6 +1,7 @@
 """Who holds, ordered and booked which seat, and what was answered to whom."""
 
 import uuid
+from decimal import Decimal
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -74,6 +75,16 @@ class Channel(models.TextChoices):
     BOX_OFFICE = "box_office", "Box office"
 
 
+class OrderQuerySet(models.QuerySet["Order"]):
+    def with_details(self) -> "OrderQuerySet":
+        """Load what an order shows of itself, in two queries."""
+        return self.select_related("show__movie", "show__theatre", "show__screen").prefetch_related(
+            models.Prefetch(
+                "bookings", Booking.objects.select_related("seat", "order").order_by("seat_id")
+            )
+        )
+
+
 class Order(models.Model):
     """One purchase: the bookings made together, under one short reference."""
 
@@ -101,6 +112,8 @@ class Order(models.Model):
     currency = models.CharField(max_length=3)
     created_at = models.DateTimeField(db_default=Now())
 
+    objects = OrderQuerySet.as_manager()
+
     class Meta:
         db_table = "orders"
         ordering = ("-created_at", "-id")
@@ -121,6 +134,20 @@ class Order(models.Model):
 
     def __str__(self) -> str:
         return self.reference
+
+    @property
+    def status(self) -> str:
+        """Derived from its bookings: `confirmed`, `partially_cancelled` or `cancelled`."""
+        cancelled = [booking.cancelled_at is not None for booking in self.bookings.all()]
+        if all(cancelled):
+            return "cancelled"
+        return "partially_cancelled" if any(cancelled) else "confirmed"
+
+
+class BookingQuerySet(models.QuerySet["Booking"]):
+    def with_details(self) -> "BookingQuerySet":
+        """Load what a booking shows of itself, in one query."""
+        return self.select_related("seat", "order", "show__movie", "show__theatre", "show__screen")
 
 
 class Booking(models.Model):
@@ -161,6 +188,8 @@ class Booking(models.Model):
     )
     cancel_reason = models.CharField(max_length=200, blank=True, default="", db_default="")
 
+    objects = BookingQuerySet.as_manager()
+
     class Meta:
         db_table = "bookings"
         ordering = ("-booked_at", "-id")
@@ -184,6 +213,25 @@ class Booking(models.Model):
 
     def __str__(self) -> str:
         return f"Booking {self.pk}"
+
+    @property
+    def status(self) -> str:
+        return "confirmed" if self.cancelled_at is None else "cancelled"
+
+    # A booking written as plain SQL, before there were orders, has neither
+    # price nor order: its seat and its theatre know.
+
+    @property
+    def amount(self) -> Decimal:
+        return self.seat.price if self.price is None else self.price
+
+    @property
+    def currency(self) -> str:
+        return self.order.currency if self.order else self.show.theatre.currency
+
+    @property
+    def order_reference(self) -> str | None:
+        return self.order.reference if self.order else None
 
 
 class IdempotencyRecord(models.Model):

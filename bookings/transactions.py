@@ -26,12 +26,19 @@ def violates(error: IntegrityError, constraint: str) -> bool:
     return getattr(diagnostics, "constraint_name", None) == constraint
 
 
+def _is_bad_luck(error: OperationalError | IntegrityError) -> bool:
+    if isinstance(error, IntegrityError):
+        return violates(error, "order_reference_unique")  # drawn at random, drawn before
+    return sqlstate(error) in {SERIALIZATION_FAILURE, DEADLOCK}
+
+
 def in_transaction(work: Callable[[], T]) -> T:
     """Run `work` in one durable transaction and return what it returns.
 
-    A deadlock or serialization failure rolls everything back and starts anew,
-    up to three times with jitter, so `work` must have no effect outside the
-    database. After that, or at any other error, the error is the caller's.
+    A deadlock, a serialization failure or an order reference drawn twice rolls
+    everything back and starts anew, up to three times with jitter, so `work`
+    must have no effect outside the database. After that, or at any other
+    error, the error is the caller's.
     """
     attempt = 0
     while True:
@@ -39,8 +46,8 @@ def in_transaction(work: Callable[[], T]) -> T:
         try:
             with transaction.atomic(durable=True):
                 return work()
-        except OperationalError as error:
-            if attempt == ATTEMPTS or sqlstate(error) not in {SERIALIZATION_FAILURE, DEADLOCK}:
+        except (OperationalError, IntegrityError) as error:
+            if attempt == ATTEMPTS or not _is_bad_luck(error):
                 raise
         # Jitter, so that the transactions that met do not meet again.
         time.sleep(random.uniform(0.005, 0.05) * attempt)  # noqa: S311 - no secret

@@ -1,14 +1,15 @@
 """What is shown where and when: movies, theatres, screens, prices, shows and their seats."""
 
 import zoneinfo
+from datetime import UTC, date, datetime, time, timedelta
 
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import ArrayField, DateTimeRangeField, RangeOperators
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
-from django.db.models import Deferrable, F, Func, Q, Value
-from django.db.models.functions import Now
+from django.db.models import Count, Deferrable, F, Func, Min, OuterRef, Q, Subquery, Value
+from django.db.models.functions import Cast, Coalesce, JSONObject, Now
 
 from catalog import layouts
 
@@ -210,6 +211,45 @@ class ShowQuerySet(models.QuerySet["Show"]):
     def upcoming(self) -> "ShowQuerySet":
         return self.filter(start_time__gt=Now())
 
+    def on_local_day(self, day: date) -> "ShowQuerySet":
+        """Shows that start on that calendar day, as clocks in their own theatre have it."""
+        midnight = datetime.combine(day, time.min, UTC)
+        local_start = Func(
+            F("theatre__timezone"),
+            F("start_time"),
+            function="timezone",
+            output_field=models.DateTimeField(),
+        )
+        return self.alias(local_day=Cast(local_start, models.DateField())).filter(
+            local_day=day,
+            # No zone is farther from UTC than this; indexes know only moments.
+            start_time__gte=midnight - timedelta(hours=14),
+            start_time__lt=midnight + timedelta(hours=36),
+        )
+
+    def with_seat_facts(self) -> "ShowQuerySet":
+        """Add `seat_facts`: `total` and `available` seats, and `price_from`, the
+        price of the cheapest available one as a string, or None.
+
+        One look at each show's seats, and only at those of the page that is read.
+        """
+        facts = (
+            Seat.objects.filter(show=OuterRef("pk"))
+            .order_by()
+            .values("show")
+            .values_list(
+                JSONObject(
+                    total=Count("pk"),
+                    available=Count("pk", filter=FREE_SEAT),
+                    price_from=Cast(Min("price", filter=FREE_SEAT), models.TextField()),
+                )
+            )
+        )
+        none = Value(
+            {"total": 0, "available": 0, "price_from": None}, output_field=models.JSONField()
+        )
+        return self.annotate(seat_facts=Coalesce(Subquery(facts), none))
+
 
 class Show(Timestamped):
     """A movie in a theatre at a time. Times are copied at planning, so a
@@ -321,13 +361,15 @@ class ClockTimestamp(Func):
     output_field = models.DateTimeField()
 
 
+FREE_SEAT = Q(status=SeatStatus.AVAILABLE) | Q(
+    status=SeatStatus.HELD, held_until__lte=ClockTimestamp()
+)
+
+
 class SeatQuerySet(models.QuerySet["Seat"]):
     def free(self) -> "SeatQuerySet":
         """Seats that anybody may buy at this moment."""
-        return self.filter(
-            Q(status=SeatStatus.AVAILABLE)
-            | Q(status=SeatStatus.HELD, held_until__lte=ClockTimestamp())
-        )
+        return self.filter(FREE_SEAT)
 
     def taken(self) -> "SeatQuerySet":
         """Seats that are sold, or held at this moment."""
@@ -397,3 +439,7 @@ class Seat(models.Model):
 
     def __str__(self) -> str:
         return f"{self.row}{self.number}"
+
+    def place(self) -> tuple[int, str, int]:
+        """Sort key: row A first, B before AA, then by number."""
+        return (len(self.row), self.row, self.number)

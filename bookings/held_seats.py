@@ -1,0 +1,49 @@
+"""The read side of holds: a hold as its owner sees it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from django.db.models import F
+
+from bookings.models import Hold
+from catalog.models import ClockTimestamp, Seat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldSeats:
+    """A hold as it stands: its seats by row and number, and the database's time of saying so."""
+
+    hold: Hold
+    seats: list[Seat]
+    currency: str
+    now: datetime
+    is_new: bool = False
+
+    @property
+    def total(self) -> Decimal:
+        return sum((seat.price for seat in self.seats), start=Decimal(0))
+
+    @property
+    def expires_in(self) -> int:
+        """Whole seconds left, never more than there are."""
+        return max(0, int((self.hold.expires_at - self.now).total_seconds()))
+
+
+def live_holds(*, user_id: int) -> list[HeldSeats]:
+    """Return the user's holds whose time is not over, newest first; two queries."""
+    holds = list(
+        Hold.objects.filter(
+            user_id=user_id, ended_at__isnull=True, expires_at__gt=ClockTimestamp()
+        ).annotate(currency=F("show__theatre__currency"), now=ClockTimestamp())
+    )
+    seats = Seat.objects.in_bulk({pk for hold in holds for pk in hold.seat_ids})
+    return [
+        HeldSeats(
+            hold=hold,
+            seats=sorted((seats[pk] for pk in hold.seat_ids), key=Seat.place),
+            currency=hold.currency,
+            now=hold.now,
+        )
+        for hold in holds
+    ]

@@ -1,0 +1,260 @@
+"""One `Idempotency-Key`, at most one effect: the way of every write that must not repeat.
+
+The key's record commits in the same transaction as its effect, so a crash
+leaves both or neither, and nothing "in progress" is ever stored. Two requests
+with one key queue at the user's row; the second finds the record. After
+draft-ietf-httpapi-idempotency-key-header; that refusals are not kept is how
+Stripe's API v2 does it.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from django.db import Error, InterfaceError, OperationalError, connection
+from rest_framework.renderers import JSONRenderer
+
+from accounts.authentication import Caller
+from accounts.models import User
+from accounts.services import lock_caller
+from accounts.tokens import TokenRevoked
+from booking_site.errors import DomainError
+from bookings import replays
+from bookings.models import IdempotencyRecord
+from bookings.services.claims import SeatUnavailable
+from bookings.transactions import (
+    DEADLOCK,
+    LOCK_TIMEOUT,
+    SERIALIZATION_FAILURE,
+    in_transaction,
+    sqlstate,
+)
+
+# Visible ASCII without `,` `"` `\`: two headers arrive joined by a comma.
+_PLAIN_KEY = r"[!#-+\--\[\]-~]{1,255}"
+_KEY = re.compile(rf'(?:{_PLAIN_KEY})|"(?:{_PLAIN_KEY})"')
+
+
+class KeyMissing(DomainError):
+    """The call needs an Idempotency-Key header."""
+
+    code = "idempotency_key_missing"
+    status = HTTPStatus.BAD_REQUEST
+
+    def __init__(self) -> None:
+        super().__init__("Send an Idempotency-Key header: a new random value for each purchase.")
+
+
+class KeyInvalid(DomainError):
+    """The Idempotency-Key header is not a key."""
+
+    code = "idempotency_key_invalid"
+    status = HTTPStatus.BAD_REQUEST
+
+    def __init__(self) -> None:
+        super().__init__(
+            "An Idempotency-Key is 1 to 255 visible ASCII characters "
+            "without comma, quotation mark and backslash."
+        )
+
+
+class KeyReused(DomainError):
+    """The key has been used for something else."""
+
+    code = "idempotency_key_reused"
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+    def __init__(self) -> None:
+        super().__init__("This Idempotency-Key was used for another purchase. Send a new one.")
+
+
+class KeyInProgress(DomainError):
+    """A request with the key is still being worked on; retry with the same key."""
+
+    code = "idempotency_key_in_progress"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This purchase is still being worked on. Please try again in a moment.", retry_after=1
+        )
+
+
+class OutcomeUnknown(DomainError):
+    """The connection was lost while committing; a retry with the same key settles it."""
+
+    code = "outcome_unknown"
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+    def __init__(self) -> None:
+        super().__init__(
+            "We could not learn whether your purchase went through. "
+            "Please try again: with the same key nothing is sold twice.",
+            retry_after=1,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to a write: status, JSON text, and whether it had been given before."""
+
+    status: int
+    body: str
+    replayed: bool
+
+
+def read_key(header: str | None) -> str:
+    """Return the key that the header names, without quotes. Raise `KeyMissing`, `KeyInvalid`."""
+    if header is None:
+        raise KeyMissing
+    if not _KEY.fullmatch(header):
+        raise KeyInvalid
+    return header.strip('"')
+
+
+def fingerprint(operation: str, body: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a validated, normalised body: equal wishes have equal fingerprints."""
+    canonical = json.dumps([operation, body], sort_keys=True, default=str)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def run(
+    *,
+    caller: Caller,
+    operation: str,
+    key: str,
+    wish: Mapping[str, Any],
+    work: Callable[[User], Any],
+) -> Answer:
+    """Do the work once for the key, or return what was answered to it before.
+
+    `wish` is the validated, normalised body. If it names a `show_id` and
+    `seat_ids` of which some are sold, it is refused before anything is locked.
+    `work` gets the locked user, inside the one durable transaction, and
+    returns the JSON-ready body of the 201; what it raises rolls back and is
+    not kept.
+
+    Raise `KeyReused`, `KeyInProgress`, `OutcomeUnknown`, `TokenRevoked`,
+    `SeatUnavailable`, and whatever `work` raises.
+    """
+    name = replays.Name(caller.id, operation, key)
+    asked = fingerprint(operation, wish)
+    copy = replays.find(name)
+    look = _look(caller, name, wish)
+    if not look.caller_is_current:
+        raise TokenRevoked
+    if record := copy or look.record:
+        return _replay(record, asked)
+    if look.booked:
+        raise SeatUnavailable(look.booked)
+
+    committing = False
+
+    def attempt() -> replays.Record | Answer:
+        nonlocal committing
+        committing = False
+        user = _lock(caller)
+        # A statement of its own: what committed while we waited is visible now.
+        if record := _stored(name):
+            return _replay(record, asked)
+        body = JSONRenderer().render(work(user)).decode()
+        record = replays.Record(asked, HTTPStatus.CREATED, body)
+        IdempotencyRecord.objects.create(**name._asdict(), **record._asdict())
+        committing = True
+        return record
+
+    try:
+        done = in_transaction(attempt)
+    except (OperationalError, InterfaceError) as error:
+        if not committing or sqlstate(error) in {SERIALIZATION_FAILURE, DEADLOCK}:
+            raise
+        done = _settle(name)
+    if isinstance(done, Answer):
+        return done
+    replays.keep(name, done)
+    return Answer(done.status, done.body, replayed=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    caller_is_current: bool
+    record: replays.Record | None
+    booked: list[int]
+
+
+def _look(caller: Caller, name: replays.Name, wish: Mapping[str, Any]) -> _Look:
+    """Read in one statement, without a lock, whatever can spare us the transaction.
+
+    One snapshot: a seat that the key's own booking sold is never seen without
+    the key's record.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT users.is_active AND users.token_version = %s,
+                   record.fingerprint, record.status, record.body,
+                   ARRAY(SELECT seats.id
+                           FROM seats JOIN shows ON shows.id = seats.show_id
+                          WHERE seats.id = ANY(%s) AND seats.show_id = %s
+                            AND seats.status = 'booked' AND shows.status <> 'planned')
+              FROM users
+              LEFT JOIN idempotency_records AS record
+                ON (record.user_id, record.operation, record.key) = (users.id, %s, %s)
+             WHERE users.id = %s
+            """,
+            [
+                caller.token_version,
+                wish.get("seat_ids", []),
+                wish.get("show_id"),
+                name.operation,
+                name.key,
+                caller.id,
+            ],
+        )
+        row = cursor.fetchone()
+    if row is None:
+        return _Look(caller_is_current=False, record=None, booked=[])
+    current, *record, booked = row
+    return _Look(current, replays.Record(*record) if record[0] else None, booked)
+
+
+def _lock(caller: Caller) -> User:
+    try:
+        return lock_caller(caller=caller)
+    except OperationalError as error:
+        if sqlstate(error) == LOCK_TIMEOUT:
+            raise KeyInProgress from error
+        raise
+
+
+def _stored(name: replays.Name) -> replays.Record | None:
+    found = (
+        IdempotencyRecord.objects.filter(**name._asdict())
+        .values_list("fingerprint", "status", "body")
+        .first()
+    )
+    return replays.Record(*found) if found else None
+
+
+def _replay(record: replays.Record, asked: str) -> Answer:
+    if record.fingerprint != asked:
+        raise KeyReused
+    return Answer(record.status, record.body, replayed=True)
+
+
+def _settle(name: replays.Name) -> replays.Record:
+    """Look up once, on a new connection, whether a COMMIT without an answer took effect.
+
+    Not found proves nothing: the old backend may be about to commit.
+    """
+    try:
+        connection.close()
+        record = _stored(name)
+    except Error as error:
+        raise OutcomeUnknown from error
+    if record is None:
+        raise OutcomeUnknown
+    return record

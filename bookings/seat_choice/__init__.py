@@ -1,0 +1,28 @@
+"""Which seats to offer, and which choices of seats to refuse.
+
+Pure functions over a snapshot of the room: no queries, no clock. The caller
+decides whether a rule applies just now, and holds the locks where it must.
+"""
+
+from bookings.seat_choice.best import NoSeatsTogether, best_available
+from bookings.seat_choice.companions import (
+    CompanionRequired,
+    companions_without_bay,
+    refuse_lone_companions,
+)
+from bookings.seat_choice.gaps import SingleSeatGap, alternatives, new_gaps, refuse_gap
+from bookings.seat_choice.room import Place, places_from
+
+__all__ = [
+    "CompanionRequired",
+    "NoSeatsTogether",
+    "Place",
+    "SingleSeatGap",
+    "alternatives",
+    "best_available",
+    "companions_without_bay",
+    "new_gaps",
+    "places_from",
+    "refuse_gap",
+    "refuse_lone_companions",
+]

@@ -1,0 +1,67 @@
+"""The room as one buyer sees it: places, and the runs they stand in."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from operator import attrgetter
+
+STANDARD, PREMIUM, WHEELCHAIR, COMPANION = "standard", "premium", "wheelchair", "companion"
+ORDINARY = frozenset({STANDARD, PREMIUM})
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A seat as one buyer sees it.
+
+    `x` and `y` are cell and line of the layout, `y` growing from the screen to
+    the back. `free`: this buyer may have it, because it is available, its hold
+    is over, or the hold is the buyer's own.
+    """
+
+    id: int
+    row: str
+    number: int
+    x: int
+    y: int
+    category: str
+    free: bool
+
+    def __str__(self) -> str:
+        return f"{self.row}{self.number}"
+
+
+Run = list[Place]
+
+
+def places_from(
+    records: Iterable[tuple[int, str, int, int | None, int | None, str, bool]],
+) -> list[Place]:
+    """Make places of (id, row, number, x, y, category, free).
+
+    Plain SQL may have made seats without `x` or `y`. If any seat lacks one,
+    the number and the order of the rows (A first, B before AA) stand in for
+    all of them: half of a room cannot be placed beside the other half.
+    """
+    records = list(records)
+    if all(x is not None and y is not None for _, _, _, x, y, _, _ in records):
+        return [Place(*record) for record in records]  # type: ignore[arg-type]
+    labels = sorted({record[1] for record in records}, key=lambda label: (len(label), label))
+    lines = {label: y for y, label in enumerate(labels)}
+    return [
+        Place(seat_id, row, number, number, lines[row], category, free)
+        for seat_id, row, number, _, _, category, free in records
+    ]
+
+
+def listed(places: list[Place]) -> str:
+    return " and ".join(str(place) for place in places)
+
+
+def runs_of(places: Iterable[Place]) -> list[Run]:
+    """Return every run, front to back, each from the left."""
+    runs: list[Run] = []
+    for place in sorted(places, key=attrgetter("y", "x")):
+        if runs and runs[-1][-1].y == place.y and runs[-1][-1].x + 1 == place.x:
+            runs[-1].append(place)
+        else:
+            runs.append([place])
+    return runs

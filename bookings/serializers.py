@@ -1,0 +1,191 @@
+"""The shapes of holds, orders and bookings, on their way in and out."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from booking_site.fields import MoneyField, UtcDateTimeField
+from booking_site.parsing import (
+    IdField,
+    StrictBooleanField,
+    StrictIntegerField,
+    StrictSerializer,
+    StrictUUIDField,
+)
+from bookings.models import Booking, Order
+from catalog.models import SeatCategory
+
+REQUIRED = "This field is required."
+
+
+class SeatIdsField(serializers.ListField):
+    """A list of different seat ids; their order means nothing."""
+
+    child = IdField()
+    default_error_messages = {"twice": "A seat is named twice."}
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(allow_empty=False, max_length=500, **kwargs)
+
+    def to_internal_value(self, data: Any) -> list[int]:
+        seat_ids = super().to_internal_value(data)
+        if len(set(seat_ids)) < len(seat_ids):
+            self.fail("twice")
+        return sorted(seat_ids)
+
+
+class BookingRequest(StrictSerializer):
+    """`{show_id, seat_id}`, `{show_id, seat_ids}` or `{hold_id}`.
+
+    Validated data is normalised: `{show_id, seat_ids}` (sorted) or `{hold_id}`.
+    """
+
+    show_id = IdField(required=False)
+    seat_id = IdField(required=False)
+    seat_ids = SeatIdsField(required=False)
+    hold_id = StrictUUIDField(required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "hold_id" in attrs:
+            _refuse(attrs.keys() - {"hold_id"}, "Name a hold or seats, not both.")
+            return attrs
+        if "show_id" not in attrs:
+            raise serializers.ValidationError({"show_id": [REQUIRED]})
+        if "seat_id" in attrs:
+            _refuse(attrs.keys() & {"seat_ids"}, "Name seat_id or seat_ids, not both.")
+            return {"show_id": attrs["show_id"], "seat_ids": [attrs["seat_id"]]}
+        if "seat_ids" not in attrs:
+            raise serializers.ValidationError({"seat_id": [REQUIRED]})
+        return attrs
+
+
+class HoldRequest(StrictSerializer):
+    """`{show_id, seat_ids}`, or `{show_id, quantity}` for the best seats free."""
+
+    show_id = IdField()
+    seat_ids = SeatIdsField(required=False)
+    quantity = StrictIntegerField(required=False, min_value=1)
+    category = serializers.ChoiceField(SeatCategory.choices, required=False)
+    accessible = StrictBooleanField(required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "seat_ids" in attrs:
+            _refuse(
+                attrs.keys() & {"quantity", "category", "accessible"},
+                "Name seat_ids, or a quantity to get the best seats, not both.",
+            )
+        elif "quantity" not in attrs:
+            raise serializers.ValidationError({"seat_ids": [REQUIRED]})
+        return attrs
+
+
+def _refuse(names: set[str], sentence: str) -> None:
+    if names:
+        raise serializers.ValidationError({name: [sentence] for name in sorted(names)})
+
+
+class SeatSerializer(serializers.Serializer[Any]):
+    """A seat of the map, as the caller sees it; see `bookings.seat_map`."""
+
+    id = serializers.IntegerField()
+    row = serializers.CharField()
+    number = serializers.IntegerField()
+    price = MoneyField()
+    status = serializers.ChoiceField(["available", "booked"])
+    user_id = serializers.IntegerField(allow_null=True)
+    state = serializers.ChoiceField(["available", "held", "booked", "blocked"])
+    mine = serializers.BooleanField()
+    category = serializers.ChoiceField(SeatCategory.choices)
+    x = serializers.IntegerField(allow_null=True)
+    y = serializers.IntegerField(allow_null=True)
+
+
+class BookingSerializer(serializers.Serializer[Booking]):
+    id = serializers.IntegerField()
+    user_id = serializers.IntegerField()
+    show_id = serializers.IntegerField()
+    seat_id = serializers.IntegerField()
+    row = serializers.CharField(source="seat.row")
+    number = serializers.IntegerField(source="seat.number")
+    price = MoneyField(source="amount")
+    currency = serializers.CharField()
+    booked_at = UtcDateTimeField()
+    order_reference = serializers.CharField(allow_null=True)
+    status = serializers.ChoiceField(["confirmed", "cancelled"])
+
+
+class BookedShowSerializer(serializers.Serializer[Any]):
+    """Where and when: what a ticket says beside the seat."""
+
+    movie_id = serializers.IntegerField(source="show.movie_id")
+    movie_title = serializers.CharField(source="show.movie.title")
+    theatre_id = serializers.IntegerField(source="show.theatre_id")
+    theatre_name = serializers.CharField(source="show.theatre.name")
+    screen_name = serializers.CharField(source="show.screen.name", default=None, allow_null=True)
+    start_time = UtcDateTimeField(source="show.start_time")
+    end_time = UtcDateTimeField(source="show.end_time", allow_null=True)
+    local_start_time = serializers.SerializerMethodField(
+        help_text="The start on the clocks of the theatre, with their offset."
+    )
+    timezone = serializers.CharField(source="show.theatre.timezone")
+
+    @extend_schema_field(serializers.DateTimeField)
+    def get_local_start_time(self, item: Booking | Order) -> str:
+        show = item.show
+        return show.start_time.astimezone(show.theatre.zone).isoformat()
+
+
+class BookingDetailSerializer(BookedShowSerializer, BookingSerializer):
+    cancelled_at = UtcDateTimeField(allow_null=True)
+
+
+class OrderSerializer(serializers.Serializer[Any]):
+    reference = serializers.CharField()
+    show_id = serializers.IntegerField()
+    channel = serializers.ChoiceField(["web", "box_office"])
+    total = MoneyField()
+    currency = serializers.CharField()
+    created_at = UtcDateTimeField()
+
+
+class OrderDetailSerializer(BookedShowSerializer, OrderSerializer):
+    status = serializers.ChoiceField(["confirmed", "partially_cancelled", "cancelled"])
+    bookings = BookingSerializer(many=True)
+
+
+class OrderAnswer(OrderSerializer):
+    status = serializers.ChoiceField(["confirmed"])
+
+
+class BookingAnswer(serializers.Serializer[Any]):
+    """The 201 of a purchase. `booking` is the first of `bookings`, by row and number."""
+
+    message = serializers.CharField()
+    booking = BookingSerializer()
+    bookings = BookingSerializer(many=True)
+    order = OrderAnswer()
+
+
+class HeldSeatSerializer(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    row = serializers.CharField()
+    number = serializers.IntegerField()
+    price = MoneyField()
+    category = serializers.ChoiceField(SeatCategory.choices)
+    x = serializers.IntegerField(allow_null=True)
+    y = serializers.IntegerField(allow_null=True)
+
+
+class HoldSerializer(serializers.Serializer[Any]):
+    """A hold, from `bookings.held_seats.HeldSeats`. `expires_in` counts seconds."""
+
+    id = serializers.UUIDField(source="hold.id")
+    show_id = serializers.IntegerField(source="hold.show_id")
+    seats = HeldSeatSerializer(many=True)
+    total = MoneyField()
+    currency = serializers.CharField()
+    expires_at = UtcDateTimeField(source="hold.expires_at")
+    max_expires_at = UtcDateTimeField(source="hold.max_expires_at")
+    expires_in = serializers.IntegerField()
+    server_time = UtcDateTimeField(source="now")

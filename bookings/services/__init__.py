@@ -1,0 +1,25 @@
+"""The verbs of selling: each function is one write, whole or not at all.
+
+Lock order, for all of them: the user's row, the hold, seats by id, orders,
+bookings. The functions that take a `user` run inside the caller's transaction
+with that row locked (see `bookings.idempotency`); those that take a `caller`
+open their own.
+"""
+
+from bookings.services.cancelling import cancel_booking, cancel_order
+from bookings.services.holds import extend_hold, hold_best_seats, hold_seats, release_hold
+from bookings.services.housekeeping import forget_person, release_expired_holds
+from bookings.services.sales import book_hold, book_seats
+
+__all__ = [
+    "book_hold",
+    "book_seats",
+    "cancel_booking",
+    "cancel_order",
+    "extend_hold",
+    "forget_person",
+    "hold_best_seats",
+    "hold_seats",
+    "release_expired_holds",
+    "release_hold",
+]

@@ -1,0 +1,215 @@
+"""What every claim on seats needs: the show's terms, the seats' locks, the rules of the house."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import F, Q
+
+from accounts.models import User
+from booking_site.errors import DomainError
+from bookings import seat_choice
+from bookings.models import Booking
+from catalog.models import (
+    ClockTimestamp,
+    GapRule,
+    Seat,
+    SeatCategory,
+    SeatStatus,
+    Show,
+    ShowStatus,
+)
+from catalog.seat_maps import SeatNotFound
+
+GAP_RULE_ENDS = timedelta(minutes=30)
+COMPANION_RULE_ENDS = timedelta(minutes=60)
+
+
+class ShowNotFound(DomainError):
+    """There is no such show, or not for customers."""
+
+    code = "show_not_found"
+    status = HTTPStatus.NOT_FOUND
+
+    def __init__(self) -> None:
+        super().__init__("There is no such show.")
+
+
+class SeatUnavailable(DomainError):
+    """Some of the seats are taken; `seat_ids` names them."""
+
+    code = "seat_unavailable"
+
+    def __init__(self, seat_ids: Collection[int]) -> None:
+        super().__init__(
+            "Somebody was faster: these seats are taken. Please choose others.",
+            seat_ids=sorted(seat_ids),
+        )
+
+
+class ShowClosed(DomainError):
+    """The show is not on sale: it has started, is cancelled, or its sales are closed."""
+
+    code = "show_closed"
+
+
+class TooManySeats(DomainError):
+    """More seats than one customer may have at a time; `limit` says how many that is."""
+
+    code = "too_many_seats"
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """On what terms a show is sold, and what the database's clock said when asked."""
+
+    show_id: int
+    status: str
+    start_time: datetime
+    sales_close_at: datetime | None
+    has_layout: bool
+    gap_rule: str
+    currency: str
+    now: datetime
+
+    @property
+    def time_left(self) -> timedelta:
+        return self.start_time - self.now
+
+    @property
+    def gap_rule_applies(self) -> bool:
+        return (
+            self.gap_rule == GapRule.MIDDLE_ONLY
+            and self.has_layout
+            and self.time_left > GAP_RULE_ENDS
+        )
+
+    def require_open(self) -> None:
+        """Raise `ShowClosed` unless seats of the show are on sale."""
+        if self.status == ShowStatus.CANCELLED:
+            raise ShowClosed("This show has been cancelled.")
+        if self.start_time <= self.now:
+            raise ShowClosed("This show has already started.")
+        if self.sales_close_at is not None and self.sales_close_at <= self.now:
+            raise ShowClosed("Online sales for this show are closed.")
+
+
+def read_terms(show_id: int) -> Terms:
+    """Return the show's terms as of now; raise `ShowNotFound` when there is no such show to buy.
+
+    What must hold when the seats are written is read *after* their locks: the
+    show has no lock of its own, and whoever closes it locks its seats first.
+    """
+    found = (
+        Show.objects.published()
+        .filter(pk=show_id)
+        .values("status", "start_time", "sales_close_at", "screen_id")
+        .annotate(
+            gap_rule=F("theatre__gap_rule"),
+            currency=F("theatre__currency"),
+            # Not now(): that stands still from BEGIN on, while we wait for locks.
+            clock=ClockTimestamp(),
+        )
+        .first()
+    )
+    if found is None:
+        raise ShowNotFound
+    return Terms(
+        show_id=show_id,
+        status=found["status"],
+        start_time=found["start_time"],
+        sales_close_at=found["sales_close_at"],
+        has_layout=found["screen_id"] is not None,
+        gap_rule=found["gap_rule"],
+        currency=found["currency"],
+        now=found["clock"],
+    )
+
+
+def lock_seats(*, show_id: int, seat_ids: Collection[int], whole_rows: bool) -> dict[int, Seat]:
+    """Return the seats by id, locked until the transaction ends.
+
+    With `whole_rows` every seat of the rows they stand in is locked and
+    returned too: two buyers must not make together what neither could alone.
+    Raise `SeatNotFound` naming the ids that are not part of the show.
+    """
+    wanted = Q(pk__in=seat_ids)
+    if whole_rows:
+        wanted |= Q(y__in=Seat.objects.filter(show_id=show_id, pk__in=seat_ids).values("y"))
+    seats = {
+        seat.pk: seat
+        for seat in Seat.objects.filter(wanted, show_id=show_id)
+        .order_by("pk")  # one order for everyone, so no deadlock
+        # no_key: foreign-key checks of other inserts need not wait for us.
+        .select_for_update(of=("self",), no_key=True)
+    }
+    if missing := set(seat_ids) - seats.keys():
+        raise SeatNotFound("Some seats are not part of this show.", seat_ids=sorted(missing))
+    return seats
+
+
+def is_free(seat: Seat, *, now: datetime, hold_id: UUID | None) -> bool:
+    """Say whether the owner of the hold may have the seat. A hold that is over holds nothing."""
+    if seat.status == SeatStatus.HELD:
+        assert seat.held_until is not None  # noqa: S101 - a constraint of the table
+        return seat.hold_id == hold_id or seat.held_until <= now
+    return seat.status == SeatStatus.AVAILABLE
+
+
+def require_free(seats: Iterable[Seat], *, now: datetime, hold_id: UUID | None) -> None:
+    """Raise `SeatUnavailable` naming the seats that the owner of the hold may not have."""
+    if taken := [seat.pk for seat in seats if not is_free(seat, now=now, hold_id=hold_id)]:
+        raise SeatUnavailable(taken)
+
+
+def require_few(seat_ids: Collection[int]) -> None:
+    limit = settings.MAX_SEATS_PER_ORDER
+    if len(seat_ids) > limit:
+        raise TooManySeats(f"You can choose at most {limit} seats at a time.", limit=limit)
+
+
+def draw(seats: Iterable[Seat], *, now: datetime, hold_id: UUID | None) -> list[seat_choice.Place]:
+    """Draw the seats as the owner of the hold sees them."""
+    return seat_choice.places_from(
+        (
+            seat.pk,
+            seat.row,
+            seat.number,
+            seat.x,
+            seat.y,
+            seat.category,
+            is_free(seat, now=now, hold_id=hold_id),
+        )
+        for seat in seats
+    )
+
+
+def judge_choice(
+    *,
+    user: User,
+    terms: Terms,
+    seats: dict[int, Seat],
+    chosen: Collection[int],
+    hold_id: UUID | None,
+) -> None:
+    """Apply the rules of the house to seats chosen for the first time.
+
+    `seats` are the locked ones, the chosen among them; where the gap rule is
+    on, whole rows. Raise `SingleSeatGap` or `CompanionRequired`.
+    """
+    if terms.gap_rule_applies:
+        seat_choice.refuse_gap(draw(seats.values(), now=terms.now, hold_id=hold_id), chosen)
+    has_companion = any(seats[pk].category == SeatCategory.COMPANION for pk in chosen)
+    if has_companion and terms.time_left > COMPANION_RULE_ENDS:
+        # Plain reads: only this user's own seats count, and the user's row is locked.
+        rows = Seat.objects.filter(show_id=terms.show_id, row__in={seats[pk].row for pk in chosen})
+        owned = Booking.objects.filter(
+            user=user, show_id=terms.show_id, cancelled_at__isnull=True
+        ).values_list("seat_id", flat=True)
+        seat_choice.refuse_lone_companions(
+            draw(rows, now=terms.now, hold_id=hold_id), chosen, owned=set(owned)
+        )

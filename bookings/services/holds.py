@@ -1,0 +1,231 @@
+"""Keeping seats for a few minutes: make, replace, extend, release."""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.conf import settings
+
+from accounts.authentication import Caller
+from accounts.models import User
+from accounts.services import lock_caller
+from bookings import seat_choice
+from bookings.held_seats import HeldSeats
+from bookings.models import Hold, HoldEnd
+from bookings.services.claims import (
+    SeatUnavailable,
+    Terms,
+    draw,
+    judge_choice,
+    lock_seats,
+    read_terms,
+    require_few,
+    require_free,
+)
+from bookings.services.sales import HoldAlreadyBooked, HoldExpired, HoldNotFound
+from bookings.transactions import in_transaction
+from catalog.models import ClockTimestamp, Seat, SeatStatus
+
+# Who holds again this soon after a hold's end goes on with its clock.
+SAME_VISIT = timedelta(minutes=5)
+BEST_SEATS_TRIES = 3
+
+
+def hold_seats(*, caller: Caller, show_id: int, seat_ids: Collection[int]) -> HeldSeats:
+    """Hold exactly these seats for the caller, all or none; a live hold is replaced.
+
+    Raise `TooManySeats`, `ShowNotFound`, `SeatNotFound`, `ShowClosed`,
+    `SeatUnavailable`, `SingleSeatGap`, `CompanionRequired`, or `HoldExpired`
+    when the caller has used up the longest time for this visit; then an
+    older hold stays as it was.
+    """
+    require_few(seat_ids)
+    return in_transaction(
+        lambda: _claim(user=lock_caller(caller=caller), show_id=show_id, seat_ids=seat_ids)
+    )
+
+
+def hold_best_seats(
+    *, caller: Caller, show_id: int, quantity: int, category: str | None, accessible: bool
+) -> HeldSeats:
+    """Hold the best free seats for a party; a live hold is replaced.
+
+    Seats are chosen from one plain look at the room and then claimed like any
+    others, so a rival may be faster; then the room is looked at again. Raise
+    `NoSeatsTogether`, and all that `hold_seats` does.
+    """
+    require_few(range(quantity))
+    for _ in range(BEST_SEATS_TRIES - 1):
+        seat_ids = _best_seats(caller, show_id, quantity, category, accessible)
+        try:
+            return hold_seats(caller=caller, show_id=show_id, seat_ids=seat_ids)
+        except SeatUnavailable:
+            continue
+    seat_ids = _best_seats(caller, show_id, quantity, category, accessible)
+    return hold_seats(caller=caller, show_id=show_id, seat_ids=seat_ids)
+
+
+def extend_hold(*, caller: Caller, hold_id: UUID) -> HeldSeats:
+    """Start the caller's live hold's minutes anew, up to its longest time.
+
+    Raise `HoldNotFound`, `HoldAlreadyBooked` or `HoldExpired`.
+    """
+
+    def extend() -> HeldSeats:
+        hold = _lock_own(caller, hold_id)
+        if hold.end_reason == HoldEnd.BOOKED:
+            raise HoldAlreadyBooked
+        if hold.end_reason == HoldEnd.RELEASED:
+            raise HoldNotFound
+        seats = lock_seats(show_id=hold.show_id, seat_ids=hold.seat_ids, whole_rows=False)
+        terms = read_terms(hold.show_id)
+        terms.require_open()
+        if hold.ended_at is not None or hold.expires_at <= terms.now:
+            raise HoldExpired("The hold has expired. Please choose your seats again.")
+        hold.expires_at = min(terms.now + _hold_time(), hold.max_expires_at)
+        hold.save(update_fields=["expires_at"])
+        _mark_held(seats, hold)
+        return _held(hold, seats, terms)
+
+    return in_transaction(extend)
+
+
+def release_hold(*, caller: Caller, hold_id: UUID) -> None:
+    """Free the seats of the caller's hold at once. A hold that is over stays so.
+
+    Raise `HoldNotFound`, or `HoldAlreadyBooked` as its seats are then sold.
+    """
+
+    def release() -> None:
+        hold = _lock_own(caller, hold_id)
+        if hold.end_reason == HoldEnd.BOOKED:
+            raise HoldAlreadyBooked
+        if hold.ended_at is None:
+            end_holds([hold], HoldEnd.RELEASED)
+
+    in_transaction(release)
+
+
+def end_holds(holds: Collection[Hold], reason: HoldEnd) -> None:
+    """Free the seats that locked holds still keep, and end them."""
+    ids = [hold.pk for hold in holds]
+    seat_ids = {pk for hold in holds for pk in hold.seat_ids}
+    seats = Seat.objects.filter(pk__in=seat_ids).order_by("pk")
+    list(seats.select_for_update(of=("self",), no_key=True).values_list("pk"))
+    # A seat whose time was over may be somebody else's by now.
+    Seat.objects.filter(pk__in=seat_ids, hold_id__in=ids).update(
+        status=SeatStatus.AVAILABLE, hold_id=None, held_until=None
+    )
+    Hold.objects.filter(pk__in=ids).update(ended_at=ClockTimestamp(), end_reason=reason)
+
+
+def _lock_own(caller: Caller, hold_id: UUID) -> Hold:
+    user = lock_caller(caller=caller)
+    hold = (
+        Hold.objects.filter(pk=hold_id, user_id=user.pk)
+        .select_for_update(of=("self",), no_key=True)
+        .first()
+    )
+    if hold is None:
+        raise HoldNotFound
+    return hold
+
+
+def _claim(*, user: User, show_id: int, seat_ids: Collection[int]) -> HeldSeats:
+    last = _lock_last_hold(user.pk, show_id)
+    live = last if last and last.ended_at is None else None
+    hold_id = live.pk if live else None
+    before = read_terms(show_id)
+    old_ids = set(live.seat_ids) if live else set()
+    seats = lock_seats(
+        show_id=show_id,
+        seat_ids=old_ids | set(seat_ids),
+        whole_rows=before.gap_rule_applies,
+    )
+    terms = read_terms(show_id)
+    terms.require_open()
+    wanted = {pk: seats[pk] for pk in seat_ids}
+    require_free(wanted.values(), now=terms.now, hold_id=hold_id)
+    if live and live.expires_at <= terms.now:
+        end_holds([live], HoldEnd.EXPIRED)
+        live, old_ids = None, set()
+    if old_ids != set(seat_ids):  # the same seats again are a retry, judged already
+        judge_choice(user=user, terms=terms, seats=seats, chosen=seat_ids, hold_id=hold_id)
+
+    hold = live or _new_hold(user_id=user.pk, show_id=show_id, last=last, now=terms.now)
+    hold.seat_ids = sorted(seat_ids)
+    hold.expires_at = min(terms.now + _hold_time(), hold.max_expires_at)
+    hold.save()
+    Seat.objects.filter(pk__in=old_ids - set(seat_ids), hold_id=hold.pk).update(
+        status=SeatStatus.AVAILABLE, hold_id=None, held_until=None
+    )
+    _mark_held(wanted, hold)
+    return _held(hold, wanted, terms, is_new=live is None)
+
+
+def _lock_last_hold(user_id: int, show_id: int) -> Hold | None:
+    """Return the user's newest hold for the show, locked: the live one, if there is one."""
+    return (
+        Hold.objects.filter(user_id=user_id, show_id=show_id)
+        .order_by("-created_at")
+        .select_for_update(of=("self",), no_key=True)
+        .first()
+    )
+
+
+def _new_hold(*, user_id: int, show_id: int, last: Hold | None, now: datetime) -> Hold:
+    limit = now + timedelta(minutes=settings.HOLD_MAX_MINUTES)
+    if last is not None and last.end_reason != HoldEnd.BOOKED:
+        ended = min(last.ended_at or last.expires_at, last.expires_at)
+        if now - ended < SAME_VISIT:
+            limit = last.max_expires_at
+            if limit <= now:
+                raise HoldExpired(
+                    "You have held seats of this show for as long as we can keep them. "
+                    "Please book directly, or try again in a few minutes.",
+                    retry_after=int((ended + SAME_VISIT - now).total_seconds()) + 1,
+                )
+    return Hold(user_id=user_id, show_id=show_id, max_expires_at=limit)
+
+
+def _mark_held(seats: dict[int, Seat], hold: Hold) -> None:
+    Seat.objects.filter(pk__in=seats).update(
+        status=SeatStatus.HELD, hold_id=hold.pk, held_until=hold.expires_at
+    )
+
+
+def _held(hold: Hold, seats: dict[int, Seat], terms: Terms, *, is_new: bool = False) -> HeldSeats:
+    return HeldSeats(
+        hold=hold,
+        seats=sorted(seats.values(), key=Seat.place),
+        currency=terms.currency,
+        now=terms.now,
+        is_new=is_new,
+    )
+
+
+def _hold_time() -> timedelta:
+    return timedelta(minutes=settings.HOLD_MINUTES)
+
+
+def _best_seats(
+    caller: Caller,
+    show_id: int,
+    quantity: int,
+    category: str | None = None,
+    accessible: bool = False,
+) -> list[int]:
+    terms = read_terms(show_id)
+    live = (
+        Hold.objects.filter(user_id=caller.id, show_id=show_id, ended_at__isnull=True)
+        .values_list("pk", flat=True)
+        .first()
+    )
+    room = draw(Seat.objects.filter(show_id=show_id), now=terms.now, hold_id=live)
+    return seat_choice.best_available(
+        room,
+        quantity=quantity,
+        category=category,
+        accessible=accessible,
+        gap_rule=terms.gap_rule_applies,
+    )

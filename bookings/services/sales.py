@@ -1,0 +1,184 @@
+"""Selling seats: directly, or those that a hold has kept."""
+
+import secrets
+from collections.abc import Collection, Iterable
+from decimal import Decimal
+from http import HTTPStatus
+from uuid import UUID
+
+from django.db import IntegrityError
+
+from accounts.models import User
+from booking_site.errors import DomainError
+from bookings.models import Booking, Channel, Hold, HoldEnd, Order
+from bookings.services.claims import (
+    SeatUnavailable,
+    Terms,
+    is_free,
+    judge_choice,
+    lock_seats,
+    read_terms,
+    require_few,
+    require_free,
+)
+from bookings.transactions import violates
+from catalog.models import ClockTimestamp, Seat, SeatStatus
+
+# No 0/O, 1/I/L, 2/Z, 5/S, 8/B, U/V: a reference is read out over the counter.
+REFERENCE_LETTERS = "ACDEFGHJKMNPQRTVWXY34679"
+
+
+class HoldNotFound(DomainError):
+    """The caller has no such hold."""
+
+    code = "hold_not_found"
+    status = HTTPStatus.NOT_FOUND
+
+    def __init__(self) -> None:
+        super().__init__("You have no such hold.")
+
+
+class HoldExpired(DomainError):
+    """The hold is over, and its seats are not all free any more."""
+
+    code = "hold_expired"
+
+
+class HoldAlreadyBooked(DomainError):
+    """The seats of the hold are already booked."""
+
+    code = "hold_already_booked"
+
+    def __init__(self) -> None:
+        super().__init__("The seats of this hold are already booked.")
+
+
+def book_seats(*, user: User, show_id: int, seat_ids: Collection[int]) -> list[Booking]:
+    """Sell the seats, all or none, and return the bookings as `_sell` does.
+
+    The user's row is locked. Seats that the user holds are taken out of the
+    hold; what is left of it stays held. Raise `TooManySeats`, `ShowNotFound`,
+    `SeatNotFound`, `ShowClosed`, `SeatUnavailable`, `SingleSeatGap` or
+    `CompanionRequired`.
+    """
+    require_few(seat_ids)
+    hold = lock_live_hold(user_id=user.pk, show_id=show_id)
+    hold_id = hold.pk if hold else None
+    held_ids = hold.seat_ids if hold else []
+    before = read_terms(show_id)
+    seats = lock_seats(
+        show_id=show_id,
+        seat_ids={*seat_ids, *held_ids},
+        whole_rows=before.gap_rule_applies,
+    )
+    terms = read_terms(show_id)
+    terms.require_open()
+    wanted = [seats[pk] for pk in sorted(seat_ids)]
+    require_free(wanted, now=terms.now, hold_id=hold_id)
+
+    held = set(held_ids) if hold and hold.expires_at > terms.now else set()
+    if not held.issuperset(seat_ids):
+        # What stays held counts as chosen too: it is taken, and it is ours.
+        judge_choice(
+            user=user,
+            terms=terms,
+            seats=seats,
+            chosen=set(seat_ids) | held,
+            hold_id=hold_id,
+        )
+    bookings = _sell(user=user, terms=terms, seats=wanted)
+    if hold:
+        take_out_of_hold(hold, seat_ids)
+    return bookings
+
+
+def book_hold(*, user: User, hold_id: UUID) -> list[Booking]:
+    """Sell the seats of the user's hold and return the bookings as `_sell` does.
+
+    The user's row is locked. A hold that is over is sold all the same while
+    all its seats are free. Raise `HoldNotFound`, `HoldExpired`,
+    `HoldAlreadyBooked`, `ShowNotFound` or `ShowClosed`.
+    """
+    hold = (
+        Hold.objects.filter(pk=hold_id, user_id=user.pk)
+        .select_for_update(of=("self",), no_key=True)
+        .first()
+    )
+    if hold is None or hold.end_reason == HoldEnd.RELEASED:
+        raise HoldNotFound
+    if hold.end_reason == HoldEnd.BOOKED:
+        raise HoldAlreadyBooked
+    seats = lock_seats(show_id=hold.show_id, seat_ids=hold.seat_ids, whole_rows=False)
+    terms = read_terms(hold.show_id)
+    terms.require_open()
+    if not all(is_free(seat, now=terms.now, hold_id=hold_id) for seat in seats.values()):
+        raise HoldExpired("The hold has expired and some of its seats are taken by now.")
+    bookings = _sell(user=user, terms=terms, seats=seats.values())
+    _end_hold(hold, HoldEnd.BOOKED)
+    return bookings
+
+
+def lock_live_hold(*, user_id: int, show_id: int) -> Hold | None:
+    """Return the user's hold for the show, locked; its time may be over, unnoticed so far."""
+    return (
+        Hold.objects.filter(user_id=user_id, show_id=show_id, ended_at__isnull=True)
+        .select_for_update(of=("self",), no_key=True)
+        .first()
+    )
+
+
+def take_out_of_hold(hold: Hold, seat_ids: Collection[int]) -> None:
+    """Drop booked seats from a locked hold, and end it when none is left."""
+    left = [pk for pk in hold.seat_ids if pk not in set(seat_ids)]
+    if left == hold.seat_ids:
+        return
+    if left:
+        hold.seat_ids = left
+        hold.save(update_fields=["seat_ids"])
+    else:
+        _end_hold(hold, HoldEnd.BOOKED)
+
+
+def _end_hold(hold: Hold, reason: HoldEnd) -> None:
+    Hold.objects.filter(pk=hold.pk).update(ended_at=ClockTimestamp(), end_reason=reason)
+
+
+def _sell(*, user: User, terms: Terms, seats: Iterable[Seat]) -> list[Booking]:
+    """Sell locked, free seats; return the bookings by row and number, seat and order loaded."""
+    seats = sorted(seats, key=Seat.place)
+    order = Order.objects.create(
+        reference=new_reference(),
+        user=user,
+        show_id=terms.show_id,
+        channel=Channel.WEB,
+        total=sum((seat.price for seat in seats), start=Decimal(0)),
+        currency=terms.currency,
+        created_at=terms.now,
+    )
+    try:
+        bookings = Booking.objects.bulk_create(
+            Booking(
+                user=user,
+                show_id=terms.show_id,
+                seat=seat,
+                order=order,
+                price=seat.price,
+                booked_at=terms.now,
+            )
+            for seat in seats
+        )
+    except IntegrityError as error:
+        # The last line of defence: somebody wrote a booking past the seat's row.
+        if violates(error, "booking_one_live_per_seat"):
+            raise SeatUnavailable([seat.pk for seat in seats]) from error
+        raise
+    Seat.objects.filter(pk__in=[seat.pk for seat in seats]).update(
+        status=SeatStatus.BOOKED, hold_id=None, held_until=None
+    )
+    return bookings
+
+
+def new_reference() -> str:
+    """Return a random reference such as `K7Q4-9XWD`; a constraint keeps it unique."""
+    letters = [secrets.choice(REFERENCE_LETTERS) for _ in range(8)]
+    return f"{''.join(letters[:4])}-{''.join(letters[4:])}"

@@ -1,0 +1,137 @@
+"""Buying seats, and what one has bought."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpResponse
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework.decorators import action
+from rest_framework.mixins import ListModelMixin
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle
+from rest_framework.viewsets import GenericViewSet
+
+from accounts.authentication import HasToken, LiveCaller
+from accounts.models import User
+from accounts.throttling import ScopedThrottle
+from booking_site.parsing import EmptySerializer
+from booking_site.schema import operation
+from bookings import idempotency, services
+from bookings.filters import BookingFilter
+from bookings.models import Booking
+from bookings.seat_choice import CompanionRequired, SingleSeatGap
+from bookings.serializers import BookingAnswer, BookingDetailSerializer, BookingRequest
+from bookings.services.cancelling import BookingNotFound, CancellationClosed
+from bookings.services.claims import SeatUnavailable, ShowClosed, ShowNotFound, TooManySeats
+from bookings.services.sales import HoldAlreadyBooked, HoldExpired, HoldNotFound
+from catalog.seat_maps import SeatNotFound
+
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    str,
+    OpenApiParameter.HEADER,
+    required=True,
+    description="A new random value for each purchase; the same one to repeat a call.",
+)
+
+
+class BookingViewSet(ListModelMixin, GenericViewSet[Booking]):
+    serializer_class = BookingDetailSerializer
+    filterset_class = BookingFilter
+    lookup_value_converter = "bigint"
+    throttle_scope = "booking"
+
+    def get_queryset(self) -> QuerySet[Booking]:
+        return Booking.objects.filter(user_id=self.request.user.pk).with_details()
+
+    def get_permissions(self) -> list[BasePermission]:
+        # Writes check the user's state themselves, with the lock on the user's row.
+        return [LiveCaller() if self.request.method in ("GET", "HEAD") else HasToken()]
+
+    def get_throttles(self) -> list[BaseThrottle]:
+        return [ScopedThrottle()] if self.action == "create" else []
+
+    @operation(
+        "bookings_create",
+        summary="Book seats, or those of a hold: all or none",
+        request=BookingRequest,
+        responses={201: BookingAnswer},
+        parameters=[IDEMPOTENCY_KEY],
+        problems=[
+            ShowNotFound,
+            SeatNotFound,
+            HoldNotFound,
+            SeatUnavailable,
+            ShowClosed,
+            HoldExpired,
+            HoldAlreadyBooked,
+            SingleSeatGap,
+            TooManySeats,
+            CompanionRequired,
+            idempotency.KeyMissing,
+            idempotency.KeyInvalid,
+            idempotency.KeyReused,
+            idempotency.KeyInProgress,
+            idempotency.OutcomeUnknown,
+        ],
+    )
+    def create(self, request: Request) -> HttpResponse:
+        key = idempotency.read_key(request.headers.get("Idempotency-Key"))
+        body = BookingRequest(data=request.data)
+        body.is_valid(raise_exception=True)
+        answer = idempotency.run(
+            caller=request.user,
+            operation="book",
+            key=key,
+            wish=body.validated_data,
+            work=_purchase(body.validated_data),
+        )
+        response = HttpResponse(answer.body, "application/json", answer.status)
+        if answer.replayed:
+            response["Idempotency-Replayed"] = "true"
+        return response
+
+    @operation("bookings_list", summary="One's own bookings, newest first")
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return super().list(request, *args, **kwargs)
+
+    @operation("bookings_read", summary="One of one's own bookings", problems=[BookingNotFound])
+    def retrieve(self, request: Request, pk: int) -> Response:
+        booking = self.get_queryset().filter(pk=pk).first()
+        if booking is None:
+            raise BookingNotFound
+        return Response(self.get_serializer(booking).data)
+
+    @operation(
+        "bookings_cancel",
+        summary="Cancel a booking and free its seat",
+        request=EmptySerializer,
+        responses=BookingDetailSerializer,
+        problems=[BookingNotFound, CancellationClosed],
+    )
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, pk: int) -> Response:
+        EmptySerializer(data=request.data).is_valid(raise_exception=True)
+        services.cancel_booking(caller=request.user, booking_id=pk)
+        return Response(self.get_serializer(self.get_queryset().get(pk=pk)).data)
+
+
+def _purchase(wish: dict[str, Any]) -> Callable[[User], Any]:
+    """Return the work that a normalised `BookingRequest` asks for."""
+    sell = services.book_hold if "hold_id" in wish else services.book_seats
+
+    def work(user: User) -> Any:
+        bookings = sell(user=user, **wish)
+        return BookingAnswer(
+            {
+                "message": "Booking confirmed. Enjoy the show!",
+                "booking": bookings[0],
+                "bookings": bookings,
+                "order": bookings[0].order,
+            }
+        ).data
+
+    return work

@@ -1,0 +1,104 @@
+"""Keeping seats for a few minutes."""
+
+from uuid import UUID
+
+from django.urls import reverse
+from rest_framework.decorators import action
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle
+from rest_framework.viewsets import ViewSet
+
+from accounts.authentication import HasToken, LiveCaller
+from accounts.throttling import ScopedThrottle
+from booking_site.parsing import EmptySerializer
+from booking_site.schema import operation
+from bookings import services
+from bookings.held_seats import live_holds
+from bookings.seat_choice import CompanionRequired, NoSeatsTogether, SingleSeatGap
+from bookings.serializers import HoldRequest, HoldSerializer
+from bookings.services.claims import SeatUnavailable, ShowClosed, ShowNotFound, TooManySeats
+from bookings.services.sales import HoldAlreadyBooked, HoldExpired, HoldNotFound
+from catalog.seat_maps import SeatNotFound
+
+
+class HoldViewSet(ViewSet):
+    throttle_scope = "hold"
+    lookup_value_converter = "uuid"
+
+    def get_permissions(self) -> list[BasePermission]:
+        # Writes check the user's state themselves, with the lock on the user's row.
+        return [LiveCaller() if self.request.method in ("GET", "HEAD") else HasToken()]
+
+    def get_throttles(self) -> list[BaseThrottle]:
+        return [ScopedThrottle()] if self.action == "create" else []
+
+    @operation(
+        "holds_create",
+        summary="Hold seats of a show, or replace those held: all or none",
+        request=HoldRequest,
+        responses={201: HoldSerializer, 200: HoldSerializer},
+        problems=[
+            ShowNotFound,
+            SeatNotFound,
+            SeatUnavailable,
+            ShowClosed,
+            HoldExpired,
+            NoSeatsTogether,
+            SingleSeatGap,
+            TooManySeats,
+            CompanionRequired,
+        ],
+    )
+    def create(self, request: Request) -> Response:
+        body = HoldRequest(data=request.data)
+        body.is_valid(raise_exception=True)
+        wish = body.validated_data
+        hold = services.hold_seats if "seat_ids" in wish else services.hold_best_seats
+        held = hold(caller=request.user, **wish)
+        address = reverse("hold-detail", args=[held.hold.pk])
+        return Response(
+            HoldSerializer(held).data,
+            status=201 if held.is_new else 200,
+            headers={"Location": request.build_absolute_uri(address)},
+        )
+
+    @operation("holds_list", summary="One's live holds", responses=HoldSerializer(many=True))
+    def list(self, request: Request) -> Response:
+        return Response(HoldSerializer(live_holds(user_id=request.user.pk), many=True).data)
+
+    @operation(
+        "holds_read",
+        summary="One of one's live holds",
+        responses=HoldSerializer,
+        problems=[HoldNotFound],
+    )
+    def retrieve(self, request: Request, pk: UUID) -> Response:
+        for held in live_holds(user_id=request.user.pk):
+            if held.hold.pk == pk:
+                return Response(HoldSerializer(held).data)
+        raise HoldNotFound
+
+    @operation(
+        "holds_release",
+        summary="Release a hold: its seats are free at once",
+        responses={204: None},
+        problems=[HoldNotFound, HoldAlreadyBooked],
+    )
+    def destroy(self, request: Request, pk: UUID) -> Response:
+        EmptySerializer(data=request.data).is_valid(raise_exception=True)
+        services.release_hold(caller=request.user, hold_id=pk)
+        return Response(status=204)
+
+    @operation(
+        "holds_extend",
+        summary="Start a hold's minutes anew, up to its longest time",
+        request=EmptySerializer,
+        responses=HoldSerializer,
+        problems=[HoldNotFound, HoldExpired, HoldAlreadyBooked, ShowClosed],
+    )
+    @action(detail=True, methods=["post"])
+    def extend(self, request: Request, pk: UUID) -> Response:
+        EmptySerializer(data=request.data).is_valid(raise_exception=True)
+        return Response(HoldSerializer(services.extend_hold(caller=request.user, hold_id=pk)).data)

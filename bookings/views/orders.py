@@ -1,0 +1,58 @@
+"""One's own purchases, whole."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from rest_framework.decorators import action
+from rest_framework.mixins import ListModelMixin
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from accounts.authentication import HasToken, LiveCaller
+from booking_site.parsing import EmptySerializer
+from booking_site.schema import operation
+from bookings import services
+from bookings.filters import OrderFilter
+from bookings.models import Order
+from bookings.serializers import OrderDetailSerializer
+from bookings.services.cancelling import CancellationClosed, OrderNotFound
+
+
+class OrderViewSet(ListModelMixin, GenericViewSet[Order]):
+    serializer_class = OrderDetailSerializer
+    filterset_class = OrderFilter
+    lookup_field = "reference"
+    lookup_value_converter = "reference"
+
+    def get_queryset(self) -> QuerySet[Order]:
+        return Order.objects.filter(user_id=self.request.user.pk).with_details()
+
+    def get_permissions(self) -> list[BasePermission]:
+        # Writes check the user's state themselves, with the lock on the user's row.
+        return [LiveCaller() if self.request.method in ("GET", "HEAD") else HasToken()]
+
+    @operation("orders_list", summary="One's own orders, newest first")
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return super().list(request, *args, **kwargs)
+
+    @operation("orders_read", summary="One of one's own orders", problems=[OrderNotFound])
+    def retrieve(self, request: Request, reference: str) -> Response:
+        order = self.get_queryset().filter(reference=reference).first()
+        if order is None:
+            raise OrderNotFound
+        return Response(self.get_serializer(order).data)
+
+    @operation(
+        "orders_cancel",
+        summary="Cancel what is left of an order and free its seats",
+        request=EmptySerializer,
+        responses=OrderDetailSerializer,
+        problems=[OrderNotFound, CancellationClosed],
+    )
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, reference: str) -> Response:
+        EmptySerializer(data=request.data).is_valid(raise_exception=True)
+        services.cancel_order(caller=request.user, reference=reference)
+        return Response(self.get_serializer(self.get_queryset().get(reference=reference)).data)

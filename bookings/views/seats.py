@@ -1,0 +1,29 @@
+"""The seat map of a show, for everybody to read."""
+
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import ViewSet
+
+from accounts.authentication import OptionalBearerAuthentication
+from booking_site.schema import operation
+from bookings.seat_map import seat_map
+from bookings.serializers import SeatSerializer
+from bookings.services.claims import ShowNotFound
+
+
+class SeatMapViewSet(ViewSet):
+    authentication_classes = (OptionalBearerAuthentication,)
+    permission_classes = (AllowAny,)
+    pagination_class = None
+
+    @operation(
+        "show_seats_list",
+        summary="The seat map of a show",
+        responses=SeatSerializer(many=True),
+        problems=[ShowNotFound],
+    )
+    def list(self, request: Request, show_id: int) -> Response:
+        # A token only marks the caller's own seats, so its user is not looked up.
+        user_id = request.user.pk if request.user else None
+        return Response(seat_map(show_id=show_id, user_id=user_id))
