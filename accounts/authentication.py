@@ -17,6 +17,8 @@ if TYPE_CHECKING:  # while it is imported, views load the default classes, which
 
 
 class NotAuthenticated(DomainError):
+    """Please log in first."""
+
     code = "not_authenticated"
     status = HTTPStatus.UNAUTHORIZED
 

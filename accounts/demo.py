@@ -2,6 +2,15 @@
 
 from typing import NamedTuple
 
+from django.contrib.auth.models import Group
+from django.db import transaction
+
+from accounts.models import User
+from accounts.roles import ROLES, ensure_roles
+
+CUSTOMER = "Customer"
+ADMINISTRATOR = "Administrator"
+
 
 class DemoAccount(NamedTuple):
     role: str
@@ -13,10 +22,32 @@ class DemoAccount(NamedTuple):
 DEMO_PASSWORD = "popcorn-at-eight"
 
 DEMO_ACCOUNTS = (
-    DemoAccount("Customer", "Carla Customer", "customer@example.com", DEMO_PASSWORD),
+    DemoAccount(CUSTOMER, "Carla Customer", "customer@example.com", DEMO_PASSWORD),
     DemoAccount("Usher", "Umar Usher", "usher@example.com", DEMO_PASSWORD),
     DemoAccount("Box office", "Bea Boxoffice", "boxoffice@example.com", DEMO_PASSWORD),
     DemoAccount("Programmer", "Pia Programmer", "programmer@example.com", DEMO_PASSWORD),
     DemoAccount("Manager", "Max Manager", "manager@example.com", DEMO_PASSWORD),
-    DemoAccount("Administrator", "Ada Admin", "admin@example.com", DEMO_PASSWORD),
+    DemoAccount(ADMINISTRATOR, "Ada Admin", "admin@example.com", DEMO_PASSWORD),
 )
+
+
+def make_demo_accounts() -> None:
+    """Make the demonstration's people with their roles; those who exist stay as they are."""
+    ensure_roles()
+    for account in DEMO_ACCOUNTS:
+        with transaction.atomic():
+            _make(account)
+
+
+def _make(account: DemoAccount) -> None:
+    if User.objects.filter(email=account.email).exists():
+        return
+    user = User.objects.create_user(
+        name=account.name,
+        email=account.email,
+        password=account.password,
+        is_staff=account.role != CUSTOMER,
+        is_superuser=account.role == ADMINISTRATOR,
+    )
+    if account.role in ROLES:
+        user.groups.add(Group.objects.get(name=account.role))

@@ -3,9 +3,12 @@
 import uuid
 from typing import Any, ClassVar
 
+from django.contrib.auth.hashers import check_password, make_password
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.db import models
 from django.db.models.functions import Lower, Now
+
+REMOVED_DOMAIN = "@invalid"  # RFC 2606: nobody has it, and no form accepts it
 
 
 class UserQuerySet(models.QuerySet["User"]):
@@ -88,7 +91,22 @@ class User(AbstractBaseUser, PermissionsMixin):
         )
 
     def __str__(self) -> str:
-        return f"{self.name} <{self.email}>"
+        return f"{self.name} <{self.email}>" if self.name else "Removed person"
+
+    @property
+    def is_removed(self) -> bool:
+        return self.email.endswith(REMOVED_DOMAIN)
+
+    def check_password(self, raw_password: str | None) -> bool:
+        """Tell whether this is the password; a hash of the old kind is replaced on the way."""
+        before = self.password
+
+        def upgrade(raw_password: str) -> None:
+            # Only over the hash that was checked: a password changed meanwhile stays changed.
+            after = make_password(raw_password)
+            type(self).objects.filter(pk=self.pk, password=before).update(password=after)
+
+        return check_password(raw_password, before, upgrade)
 
 
 class SignIn(models.Model):

@@ -1,8 +1,121 @@
 """What happens to people: one function per verb, each one transaction."""
 
+from http import HTTPStatus
+from typing import NamedTuple
+
+from axes.models import AccessAttempt
+from django.conf import settings
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth import password_validation
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.db.models.functions import Now
+from django.http import HttpRequest
+from django.utils.module_loading import import_string
+
 from accounts.authentication import Caller
-from accounts.models import User
-from accounts.tokens import TokenRevoked
+from accounts.brute_force import authenticate_or_stop
+from accounts.models import REMOVED_DOMAIN, SignIn, User
+from accounts.tokens import TokenRevoked, Tokens, issue_tokens
+from booking_site.errors import DomainError
+
+CALLER_COLUMNS = (
+    "name",
+    "email",
+    "is_active",
+    "is_staff",
+    "is_superuser",
+    "token_version",
+    "created_at",
+)
+ONE_PER_EMAIL = {"user_one_per_email", "users_email_key"}
+
+
+class EmailTaken(DomainError):
+    """There is already an account with this e-mail address."""
+
+    code = "email_taken"
+    status = HTTPStatus.BAD_REQUEST
+
+    def __init__(self) -> None:
+        message = "There is already an account with this e-mail address."
+        super().__init__(message, errors={"email": [message]})
+
+
+class PasswordUnfit(DomainError):
+    """The new password is too easy to guess."""
+
+    code = "password_unfit"
+    status = HTTPStatus.BAD_REQUEST
+
+    def __init__(self, field: str, sentences: list[str]) -> None:
+        super().__init__(sentences[0], errors={field: sentences})
+
+
+class PasswordWrong(DomainError):
+    """The password given as confirmation is not the caller's."""
+
+    code = "password_wrong"
+    status = HTTPStatus.BAD_REQUEST
+
+    def __init__(self, field: str) -> None:
+        message = "This is not your password."
+        super().__init__(message, errors={field: [message]})
+
+
+class InvalidCredentials(DomainError):
+    """E-mail address and password do not belong together."""
+
+    code = "invalid_credentials"
+    status = HTTPStatus.UNAUTHORIZED
+
+    def __init__(self) -> None:
+        super().__init__("E-mail address or password is wrong.")
+
+
+class StaffAccount(DomainError):
+    """Somebody of the staff cannot be removed before they leave the staff."""
+
+    code = "staff_account"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This account belongs to a member of staff. "
+            "An administrator has to end that before the account can be removed."
+        )
+
+
+class SignedIn(NamedTuple):
+    user: User
+    tokens: Tokens
+
+
+def register(*, name: str, email: str, password: str) -> SignedIn:
+    """Open an account and sign in. Raise `PasswordUnfit` or `EmailTaken`."""
+    user = User(name=name, email=User.objects.clean_email(email))
+    check_fitness(password=password, user=user, field="password")
+    user.set_password(password)  # slow, so before the transaction
+    try:
+        with transaction.atomic(durable=True):
+            user.save(force_insert=True)
+            return SignedIn(user, issue_tokens(user))
+    except IntegrityError as error:
+        if _violated(error) in ONE_PER_EMAIL:
+            raise EmailTaken from error
+        raise
+
+
+def log_in(*, request: HttpRequest, email: str, password: str) -> SignedIn:
+    """Sign in on one more device. Raise `InvalidCredentials` or `TooManyAttempts`.
+
+    The request tells from where, for the limits of guessing.
+    """
+    user = authenticate_or_stop(request=request, email=email, password=password)
+    if user is None:
+        raise InvalidCredentials
+    return SignedIn(user, issue_tokens(user))
 
 
 def lock_caller(*, caller: Caller) -> User:
@@ -10,12 +123,12 @@ def lock_caller(*, caller: Caller) -> User:
 
     Comes first in the lock order of every write: it makes one user's requests
     queue, and it stands in for the authentication query. Raise `TokenRevoked`
-    when the user is gone, inactive or has revoked the token. Only the columns
-    id, name, email, is_active and token_version are loaded.
+    when the user is gone, inactive or has revoked the token. Every column but
+    the password is loaded that the site's own calls look at.
     """
     user = (
         User.objects.filter(pk=caller.id)
-        .only("name", "email", "is_active", "token_version")
+        .only(*CALLER_COLUMNS)
         # no_key: foreign-key checks of other inserts need not wait for us.
         .select_for_update(of=("self",), no_key=True)
         .first()
@@ -23,3 +136,107 @@ def lock_caller(*, caller: Caller) -> User:
     if user is None or not user.is_active or user.token_version != caller.token_version:
         raise TokenRevoked
     return user
+
+
+def current_user(*, caller: Caller) -> User:
+    """Return the caller, without a lock. Raise `TokenRevoked` as `lock_caller` does."""
+    current = User.objects.current(user_id=caller.id, token_version=caller.token_version)
+    user = current.only(*CALLER_COLUMNS).first()
+    if user is None:
+        raise TokenRevoked
+    return user
+
+
+def rename(*, caller: Caller, name: str) -> User:
+    """Give the caller another name and return the caller."""
+    with transaction.atomic(durable=True):
+        user = lock_caller(caller=caller)
+        user.name = name
+        user.save(update_fields=["name", "updated_at"])
+    return user
+
+
+def change_password(
+    *, request: HttpRequest, caller: Caller, current_password: str, new_password: str
+) -> None:
+    """Replace the caller's password; every token so far is dead.
+
+    Raise `PasswordWrong`, `PasswordUnfit`, `TooManyAttempts` or `TokenRevoked`.
+    """
+    user = _confirmed(request, caller, current_password, field="current_password")
+    check_fitness(password=new_password, user=user, field="new_password")
+    user.set_password(new_password)
+    with transaction.atomic(durable=True):
+        # Again under the lock: every change of the password raises the version.
+        lock_caller(caller=caller)
+        user.save(update_fields=["password", "updated_at"])
+        revoke_tokens(user_id=user.pk)
+
+
+def close_account(*, request: HttpRequest, caller: Caller, password: str) -> None:
+    """Remove the caller, who proves with the password to mean it.
+
+    Raise `PasswordWrong`, `StaffAccount`, `TooManyAttempts` or `TokenRevoked`.
+    """
+    _confirmed(request, caller, password, field="password")
+    with transaction.atomic(durable=True):
+        _empty(lock_caller(caller=caller))
+
+
+def remove_person(*, user_id: int) -> None:
+    """Remove somebody at their request, as staff. Repeating it changes nothing.
+
+    Raise `StaffAccount`, or User.DoesNotExist.
+    """
+    with transaction.atomic(durable=True):
+        user = User.objects.select_for_update(of=("self",), no_key=True).get(pk=user_id)
+        _empty(user)
+
+
+def revoke_tokens(*, user_id: int) -> None:
+    """Kill every token of the user and end every sign-in, inside the caller's transaction."""
+    User.objects.filter(pk=user_id).update(token_version=F("token_version") + 1)
+    SignIn.objects.filter(user_id=user_id, ended_at__isnull=True).update(ended_at=Now())
+
+
+def check_fitness(*, password: str, user: User, field: str) -> None:
+    """Raise `PasswordUnfit`, naming the field, when the password is easy to guess."""
+    try:
+        password_validation.validate_password(password, user)
+    except ValidationError as error:
+        raise PasswordUnfit(field, error.messages) from error
+
+
+def _confirmed(request: HttpRequest, caller: Caller, password: str, *, field: str) -> User:
+    """Return the caller, whose password this is; guessing is limited as it is at login."""
+    email = current_user(caller=caller).email
+    user = authenticate_or_stop(request=request, email=email, password=password)
+    if user is None or user.pk != caller.id:
+        raise PasswordWrong(field)
+    return user
+
+
+def _empty(user: User) -> None:
+    """Take the person out of the locked row; what was bought stays in the books."""
+    if user.is_staff or user.is_superuser:
+        raise StaffAccount
+    AccessAttempt.objects.filter(username=user.email).delete()
+    # The admin's history repeats the name and the e-mail address of whom it is about.
+    LogEntry.objects.filter(
+        content_type=ContentType.objects.get_for_model(User), object_id=str(user.pk)
+    ).update(object_repr="Removed person")
+    user.name = ""
+    user.email = f"deleted-{user.pk}{REMOVED_DOMAIN}"
+    user.is_active = False
+    user.last_login = None
+    user.set_unusable_password()
+    user.save(update_fields=["name", "email", "is_active", "last_login", "password", "updated_at"])
+    revoke_tokens(user_id=user.pk)
+    for remover in settings.PERSON_REMOVERS:
+        import_string(remover)(user_id=user.pk)
+
+
+def _violated(error: IntegrityError) -> str | None:
+    """Return the name of the constraint that refused."""
+    diagnostics = getattr(error.__cause__, "diag", None)
+    return getattr(diagnostics, "constraint_name", None)

@@ -31,6 +31,8 @@ BIGGEST_ID = 2**63 - 1
 
 
 class TokenInvalid(DomainError):
+    """The token is malformed, forged or not meant for this call."""
+
     code = "token_invalid"
     status = HTTPStatus.UNAUTHORIZED
 
@@ -39,6 +41,8 @@ class TokenInvalid(DomainError):
 
 
 class TokenExpired(DomainError):
+    """The token is too old."""
+
     code = "token_expired"
     status = HTTPStatus.UNAUTHORIZED
 
@@ -47,6 +51,8 @@ class TokenExpired(DomainError):
 
 
 class TokenRevoked(DomainError):
+    """The token was revoked, used up, or its user is gone."""
+
     code = "token_revoked"
     status = HTTPStatus.UNAUTHORIZED
 

@@ -1,0 +1,36 @@
+"""Whose address a request comes from: one answer for throttles and login limits."""
+
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from django.conf import settings
+from django.http import HttpRequest
+
+SUBSCRIBER = 64  # leading bits of an IPv6 address that belong to one customer
+
+
+def client_address(request: HttpRequest) -> str | None:
+    """Return the client's IP address, or None when there is none to be had.
+
+    `X-Forwarded-For` counts only as far as our own proxies wrote it
+    (`NUM_PROXIES`): everything left of that is the client's own invention. An
+    IPv6 client is its /64 network, as one customer has all addresses in it.
+    """
+    proxies = settings.REST_FRAMEWORK["NUM_PROXIES"]
+    peer = _normal(request.META.get("REMOTE_ADDR", ""))
+    if not proxies:
+        return peer
+    forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
+    return _normal(forwarded[-min(proxies, len(forwarded))]) or peer
+
+
+def _normal(text: str) -> str | None:
+    try:
+        address: IPv4Address | IPv6Address = ip_address(text.strip())
+    except ValueError:
+        return None
+    if isinstance(address, IPv4Address):
+        return str(address)
+    if address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    host_bits = 128 - SUBSCRIBER
+    return str(IPv6Address(int(address) >> host_bits << host_bits))

@@ -1,0 +1,179 @@
+"""The calls under /api/auth."""
+
+from typing import Any
+
+from rest_framework import status
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts import services
+from accounts.authentication import (
+    HasToken,
+    OptionalBearerAuthentication,
+    caller_of,
+)
+from accounts.brute_force import TooManyAttempts
+from accounts.serializers import (
+    AccountSerializer,
+    ChangePasswordSerializer,
+    CloseAccountSerializer,
+    LoginSerializer,
+    MeSerializer,
+    RefreshSerializer,
+    RegisterSerializer,
+    RenameSerializer,
+    TokensSerializer,
+)
+from accounts.throttling import ScopedThrottle
+from accounts.tokens import (
+    TokenExpired,
+    TokenInvalid,
+    TokenRevoked,
+    end_sign_in,
+    rotate_tokens,
+)
+from booking_site.parsing import StrictSerializer
+from booking_site.schema import operation
+
+
+def checked(shape: type[StrictSerializer], request: Request) -> dict[str, Any]:
+    """Return the body of the request. Raise DRF's ValidationError."""
+    body = shape(data=request.data)
+    body.is_valid(raise_exception=True)
+    fields: dict[str, Any] = body.validated_data
+    return fields
+
+
+class RegisterView(APIView):
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+    throttle_classes = (ScopedThrottle,)
+    throttle_scope = "register"
+
+    @operation(
+        "auth_register",
+        summary="Open an account",
+        request=RegisterSerializer,
+        responses={201: AccountSerializer},
+        problems=[services.EmailTaken, services.PasswordUnfit],
+    )
+    def post(self, request: Request) -> Response:
+        signed_in = services.register(**checked(RegisterSerializer, request))
+        return Response(AccountSerializer(signed_in).data, status=status.HTTP_201_CREATED)
+
+
+class LoginView(APIView):
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+    throttle_classes = (ScopedThrottle,)
+    throttle_scope = "login"
+
+    @operation(
+        "auth_login",
+        summary="Log in",
+        request=LoginSerializer,
+        responses=AccountSerializer,
+        problems=[services.InvalidCredentials, TooManyAttempts],
+    )
+    def post(self, request: Request) -> Response:
+        credentials = checked(LoginSerializer, request)
+        signed_in = services.log_in(request=request._request, **credentials)
+        return Response(AccountSerializer(signed_in).data)
+
+
+class RefreshView(APIView):
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+
+    @operation(
+        "auth_refresh",
+        summary="Exchange a refresh token for a new pair",
+        request=RefreshSerializer,
+        responses=TokensSerializer,
+        problems=[TokenInvalid, TokenExpired, TokenRevoked],
+    )
+    def post(self, request: Request) -> Response:
+        tokens = rotate_tokens(checked(RefreshSerializer, request)["refresh"])
+        return Response(TokensSerializer(tokens).data)
+
+
+class LogoutView(APIView):
+    # Somebody whose access token has expired may still log out.
+    authentication_classes = (OptionalBearerAuthentication,)
+    permission_classes = (AllowAny,)
+
+    @operation(
+        "auth_logout",
+        summary="End the sign-in of a refresh token",
+        request=RefreshSerializer,
+        responses={204: None},
+        problems=[TokenInvalid],
+    )
+    def post(self, request: Request) -> Response:
+        end_sign_in(checked(RefreshSerializer, request)["refresh"])
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class MeView(APIView):
+    permission_classes = (HasToken,)  # each method below asks for the state itself
+
+    @operation("auth_me", summary="Who am I?", responses=MeSerializer, problems=[TokenRevoked])
+    def get(self, request: Request) -> Response:
+        return Response(MeSerializer(services.current_user(caller=caller_of(request))).data)
+
+    @operation(
+        "auth_me_update",
+        summary="Change my name",
+        request=RenameSerializer,
+        responses=MeSerializer,
+        problems=[TokenRevoked],
+    )
+    def patch(self, request: Request) -> Response:
+        user = services.rename(caller=caller_of(request), **checked(RenameSerializer, request))
+        return Response(MeSerializer(user).data)
+
+    @operation(
+        "auth_me_delete",
+        summary="Remove me; what I bought stays in the books",
+        request=CloseAccountSerializer,
+        responses={204: None},
+        problems=[
+            TokenRevoked,
+            TooManyAttempts,
+            services.PasswordWrong,
+            services.StaffAccount,
+        ],
+    )
+    def delete(self, request: Request) -> Response:
+        services.close_account(
+            request=request._request,
+            caller=caller_of(request),
+            **checked(CloseAccountSerializer, request),
+        )
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class ChangePasswordView(APIView):
+    permission_classes = (HasToken,)  # the service asks for the state itself
+
+    @operation(
+        "auth_password_change",
+        summary="Change my password; every token so far is dead",
+        request=ChangePasswordSerializer,
+        responses={204: None},
+        problems=[
+            TokenRevoked,
+            TooManyAttempts,
+            services.PasswordWrong,
+            services.PasswordUnfit,
+        ],
+    )
+    def post(self, request: Request) -> Response:
+        services.change_password(
+            request=request._request,
+            caller=caller_of(request),
+            **checked(ChangePasswordSerializer, request),
+        )
+        return Response(status=status.HTTP_204_NO_CONTENT)
