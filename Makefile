@@ -1,0 +1,67 @@
+# `make` alone explains itself. Needs Python 3.11 or newer, nothing else.
+
+PYTHON ?= python3
+PORT ?= 8000
+ARGS ?=
+
+BIN := .venv/bin
+EMBEDDED := $(BIN)/python -m booking_site.embedded
+INSTALLED := .venv/.installed
+CHROMIUM ?= chromium
+# What makemigrations says when there is no database to compare with; it needs none.
+NO_DATABASE := ignore:Got an error checking a consistent migration history:RuntimeWarning
+
+# Permits what production refuses, e.g. starting without secrets.
+export DEVELOPMENT := 1
+export CHROMIUM
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-browser lint fix shell migrations pins
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do printf '%-22s%s\n' "$$name" "$$text"; done
+
+# Recipes of servers end in one simple command, which make runs without a shell:
+# then a signal to make reaches it.
+run: $(INSTALLED) ## Serve with demo data on http://127.0.0.1:8000 (or PORT=8123)
+	@$(EMBEDDED) --data .data --needs-port $(PORT) -- $(BIN)/python manage.py run_site --port $(PORT)
+
+test: $(INSTALLED) ## Run every test that needs no browser (ARGS go to pytest)
+	@$(EMBEDDED) -- $(BIN)/python -m pytest --ignore=tests/browser $(ARGS)
+
+test-browser: $(INSTALLED) ## Run the browser tests (needs chromium)
+	@command -v "$$CHROMIUM" >/dev/null || { echo "The browser tests need Chromium: apt-get install chromium, or set CHROMIUM to its path." >&2; exit 1; }
+	@$(EMBEDDED) -- $(BIN)/python -m pytest tests/browser $(ARGS)
+
+lint: $(INSTALLED) ## Check style, types, import directions, migrations and the API's schema
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -W "$(NO_DATABASE)" manage.py makemigrations --check --dry-run
+	@$(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
+
+fix: $(INSTALLED) ## Repair what ruff can repair
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+shell: $(INSTALLED) ## Open a Python shell on the data of `make run`
+	@$(EMBEDDED) --data .data -- $(BIN)/python manage.py shell
+
+migrations: $(INSTALLED) ## Write migrations for changed models
+	@$(BIN)/python -W "$(NO_DATABASE)" manage.py makemigrations
+
+pins: $(INSTALLED) ## Compile requirements/*.in to pinned, hashed *.txt
+	@$(BIN)/uv pip compile $(PINS_OPTIONS) requirements/base.in --output-file requirements/base.txt
+	@$(BIN)/uv pip compile $(PINS_OPTIONS) requirements/dev.in --output-file requirements/dev.txt
+
+PINS_OPTIONS := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
+
+# Written last, so an interrupted installation is begun anew.
+$(INSTALLED): requirements/dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "This needs Python 3.11 or newer: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) has no venv module: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Installing into .venv ..."
+	@$(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
+	@touch $@

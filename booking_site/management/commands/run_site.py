@@ -1,0 +1,42 @@
+import os
+import sys
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connections
+
+from accounts.demo import DEMO_ACCOUNTS
+from catalog.models import Movie
+
+_UNLIMITED = ("THROTTLE_REGISTER", "THROTTLE_HOLD", "THROTTLE_BOOKING")
+
+
+class Command(BaseCommand):
+    help = "Migrate, fill an empty database with demo data, then become gunicorn, as in production."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--port", type=int, default=8000)
+
+    def handle(self, *, port: int, **options: Any) -> None:
+        if not settings.DEVELOPMENT:
+            raise CommandError("run_site is for development; in production gunicorn is started.")
+        call_command("migrate", interactive=False, verbosity=0)
+        if not Movie.objects.exists():
+            call_command("seed_demo")
+        connections.close_all()
+        self.stdout.write(_banner(f"http://127.0.0.1:{port}"))
+        self.stdout.flush()
+        for name in _UNLIMITED:  # one person plays many customers here
+            os.environ.setdefault(name, "")
+        # The same process, so that signals reach gunicorn without a go-between.
+        gunicorn = [sys.executable, "-m", "gunicorn", f"--bind=127.0.0.1:{port}"]
+        os.execv(sys.executable, [*gunicorn, "booking_site.wsgi"])  # noqa: S606 (no outside input)
+
+
+def _banner(site: str) -> str:
+    places = {"API": "/api/movies", "API docs": "/api/docs", "Back office": "/admin/"}
+    lines = [f"{name:<14}{site}{path}" for name, path in places.items()]
+    logins = [f"{demo.role:<14}{demo.email:<26}{demo.password}" for demo in DEMO_ACCOUNTS]
+    return "\n".join(["", *lines, "", "Demo logins", *logins, "", "Ctrl-C stops everything.", ""])

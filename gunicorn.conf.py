@@ -1,0 +1,32 @@
+"""How gunicorn serves the site, in production and under `make run`.
+
+gunicorn itself reads PORT (then it listens on every address) and
+FORWARDED_ALLOW_IPS (proxies whose X-Forwarded-Proto it believes).
+"""
+
+import os
+
+wsgi_app = "booking_site.wsgi"
+
+if os.environ.get("BIND"):
+    bind = os.environ["BIND"]
+
+workers = int(os.environ.get("WEB_CONCURRENCY") or 2)
+worker_class = "gthread"
+# A thread holds at most one database connection: not more threads than DATABASE_POOL_MAX.
+threads = int(os.environ.get("GUNICORN_THREADS") or 8)
+
+# Longer than a load balancer keeps an idle connection, else it may use one just closed here.
+keepalive = int(os.environ.get("GUNICORN_KEEPALIVE_SECONDS") or 75)
+# What a deploy waits for requests in flight; a platform kills after 30 seconds or more.
+graceful_timeout = int(os.environ.get("GUNICORN_GRACEFUL_SECONDS") or 25)
+
+# Up to this many bytes reach the app, which answers with problem documents.
+limit_request_line = 8190
+limit_request_field_size = 8190
+header_map = "drop"  # X_Real_Ip must not pass for X-Real-Ip
+
+# The heartbeat file must not wait for a disk.
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
+
+control_socket_disable = True  # nobody administers a running server through a file
