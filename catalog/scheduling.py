@@ -1,0 +1,181 @@
+"""When a show runs: local times of a theatre, ends copied at planning, collisions."""
+
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from django.db import IntegrityError, transaction
+
+from booking_site.errors import DomainError
+from catalog.models import Movie, PriceCard, Screen, Show, ShowQuerySet, ShowStatus, Theatre
+
+
+class LocalTimeMissing(DomainError):
+    """The clock skips this time in spring."""
+
+    code = "local_time_missing"
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class LocalTimeAmbiguous(DomainError):
+    """The clock shows this time twice in autumn; `offsets` has both, the earlier first."""
+
+    code = "local_time_ambiguous"
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class DurationMissing(DomainError):
+    """A show on a screen needs an end, and the movie has no duration."""
+
+    code = "duration_missing"
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class ScreenInOtherTheatre(DomainError):
+    """The screen does not stand in the show's theatre."""
+
+    code = "screen_in_other_theatre"
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class ScreenTaken(DomainError):
+    """Another show occupies the screen at that time; `show_ids` names it."""
+
+    code = "screen_taken"
+
+
+class Ends(NamedTuple):
+    end_time: datetime | None
+    occupied_until: datetime | None
+
+
+def local_moment(wall_clock: datetime, *, zone: ZoneInfo, fold: int | None = None) -> datetime:
+    """Return the moment, in UTC, at which clocks in `zone` show `wall_clock` (naive).
+
+    `fold` chooses when they show it twice: 0 the earlier moment, 1 the later.
+    Raise LocalTimeMissing, or LocalTimeAmbiguous when the choice is needed
+    and not made.
+    """
+    earlier, later = (wall_clock.replace(tzinfo=zone, fold=choice) for choice in (0, 1))
+    moment = earlier.astimezone(UTC)
+    if moment.astimezone(zone).replace(tzinfo=None) != wall_clock.replace(fold=0):
+        raise LocalTimeMissing(
+            f"{wall_clock:%d %b %Y} has no {wall_clock:%H:%M} in {zone.key}: "
+            "the clocks go forward over it."
+        )
+    if earlier.utcoffset() == later.utcoffset():
+        return moment
+    if fold is None:
+        offsets = [choice.isoformat(timespec="minutes")[16:] for choice in (earlier, later)]
+        raise LocalTimeAmbiguous(
+            f"{wall_clock:%d %b %Y} has {wall_clock:%H:%M} twice in {zone.key}: "
+            f"say whether you mean the first (UTC{offsets[0]}) or the second (UTC{offsets[1]}).",
+            offsets=offsets,
+        )
+    return (later if fold else earlier).astimezone(UTC)
+
+
+def ends_of(*, movie: Movie, screen: Screen | None, start_time: datetime) -> Ends:
+    """Return when a show would end, and when its screen would be free again.
+
+    Without a screen nothing is occupied; without a duration there is no end,
+    which a show on a screen can't have: raise DurationMissing.
+    """
+    if movie.duration_minutes is None:
+        if screen:
+            raise DurationMissing(f"Give “{movie}” a duration first: its screen needs an end.")
+        return Ends(None, None)
+    end_time = start_time + timedelta(minutes=movie.duration_minutes)
+    if not screen:
+        return Ends(end_time, None)
+    return Ends(end_time, end_time + timedelta(minutes=screen.turnaround_minutes))
+
+
+def plan_show(
+    *,
+    movie: Movie,
+    theatre: Theatre,
+    start_time: datetime,
+    screen: Screen | None = None,
+    price_card: PriceCard | None = None,
+    format: str = "2D",
+    language: str = "",
+    status: ShowStatus = ShowStatus.PLANNED,
+    sales_close_at: datetime | None = None,
+) -> Show:
+    """Put a movie into the programme, without seats yet, its ends copied from today's facts.
+
+    Raise DurationMissing, ScreenInOtherTheatre or ScreenTaken. Opens its own
+    durable transaction.
+    """
+    if screen and screen.theatre_id != theatre.pk:
+        raise ScreenInOtherTheatre(f"{screen.name} does not stand in {theatre}.")
+    ends = ends_of(movie=movie, screen=screen, start_time=start_time)
+    show = Show(
+        movie=movie,
+        theatre=theatre,
+        screen=screen,
+        price_card=price_card,
+        start_time=start_time,
+        end_time=ends.end_time,
+        occupied_until=ends.occupied_until,
+        format=format,
+        language=language,
+        status=status,
+        sales_close_at=sales_close_at,
+    )
+    try:
+        with transaction.atomic(durable=True):
+            show.save()
+    except IntegrityError as error:
+        if _constraint(error) != "show_screen_not_taken":
+            raise
+        raise _screen_taken(show) from error
+    return show
+
+
+def collisions_of(show: Show) -> ShowQuerySet:
+    """Other shows on this show's screen at its time, earliest first.
+
+    The show may be unsaved; without a screen it collides with nothing.
+    """
+    if show.screen_id is None or show.occupied_until is None:
+        return Show.objects.none()
+    return (
+        Show.objects.filter(
+            screen_id=show.screen_id,
+            start_time__lt=show.occupied_until,
+            occupied_until__gt=show.start_time,
+        )
+        .exclude(status=ShowStatus.CANCELLED)
+        .exclude(pk=show.pk)
+        .select_related("movie", "theatre")
+        .order_by("start_time", "pk")
+    )
+
+
+def _screen_taken(show: Show) -> ScreenTaken:
+    rivals = list(collisions_of(show))
+    named = "; ".join(_occupation(rival) for rival in rivals) or "another show"
+    return ScreenTaken(
+        f"{show.screen} is taken at that time by {named}.",
+        show_ids=[rival.pk for rival in rivals],
+    )
+
+
+def _occupation(show: Show) -> str:
+    zone = show.theatre.zone
+    day = show.start_time.astimezone(zone)
+    hours = [
+        f"{moment.astimezone(zone):%H:%M}"
+        for moment in (show.start_time, show.occupied_until)
+        if moment
+    ]
+    return f"“{show.movie}” on {day:%a %d %b %Y}, {' to '.join(hours)}"
+
+
+def _constraint(error: IntegrityError) -> str | None:
+    """Return the name of the constraint that was violated."""
+    diagnosis = getattr(error.__cause__, "diag", None)
+    return getattr(diagnosis, "constraint_name", None)

@@ -1,0 +1,150 @@
+"""The public catalogue: what is shown where and when, for everybody to read."""
+
+from http import HTTPStatus
+from typing import ClassVar, TypeVar
+
+from django.db.models import Model
+from drf_spectacular.utils import extend_schema_view
+from rest_framework.mixins import ListModelMixin
+from rest_framework.permissions import AllowAny
+from rest_framework.viewsets import GenericViewSet, ReadOnlyModelViewSet
+
+from accounts.authentication import OptionalBearerAuthentication
+from booking_site.errors import DomainError
+from booking_site.schema import operation
+from catalog.filters import MovieFilter, MovieShowFilter, ShowFilter, TheatreShowFilter
+from catalog.models import Movie, Show, ShowQuerySet, Theatre
+from catalog.serializers import MovieSerializer, ShowSerializer, TheatreSerializer
+
+M = TypeVar("M", bound=Model)
+
+
+class MovieNotFound(DomainError):
+    """There is no such movie."""
+
+    code = "movie_not_found"
+    status = HTTPStatus.NOT_FOUND
+
+    def __init__(self) -> None:
+        super().__init__("There is no such movie.")
+
+
+class TheatreNotFound(DomainError):
+    """There is no such theatre."""
+
+    code = "theatre_not_found"
+    status = HTTPStatus.NOT_FOUND
+
+    def __init__(self) -> None:
+        super().__init__("There is no such theatre.")
+
+
+class ShowNotFound(DomainError):
+    """There is no such show."""
+
+    code = "show_not_found"
+    status = HTTPStatus.NOT_FOUND
+
+    def __init__(self) -> None:
+        super().__init__("There is no such show.")
+
+
+class Public:
+    authentication_classes = (OptionalBearerAuthentication,)
+    permission_classes = (AllowAny,)
+
+
+class Catalogue(Public, ReadOnlyModelViewSet[M]):
+    """A list, and each item of it under its id."""
+
+    absent: ClassVar[type[MovieNotFound | TheatreNotFound | ShowNotFound]]
+
+    def get_object(self) -> M:
+        found = self.get_queryset().filter(pk=self.kwargs["pk"]).first()
+        if found is None:
+            raise self.absent
+        return found
+
+
+@extend_schema_view(
+    list=operation("movies_list", summary="Movies, by title"),
+    retrieve=operation("movies_read", summary="One movie", problems=[MovieNotFound]),
+)
+class MovieViewSet(Catalogue[Movie]):
+    queryset = Movie.objects.all()
+    serializer_class = MovieSerializer
+    filterset_class = MovieFilter
+    absent = MovieNotFound
+
+
+@extend_schema_view(
+    list=operation("theatres_list", summary="Theatres, by name"),
+    retrieve=operation("theatres_read", summary="One theatre", problems=[TheatreNotFound]),
+)
+class TheatreViewSet(Catalogue[Theatre]):
+    queryset = Theatre.objects.all()
+    serializer_class = TheatreSerializer
+    absent = TheatreNotFound
+
+
+SHOWS = (
+    Show.objects.published()
+    .select_related("movie", "theatre", "screen")
+    .defer("movie__description", "screen__layout")
+    .with_seat_facts()
+)
+
+
+@extend_schema_view(
+    list=operation("shows_list", summary="Shows to come, by start"),
+    retrieve=operation("shows_read", summary="One show", problems=[ShowNotFound]),
+)
+class ShowViewSet(Catalogue[Show]):
+    """Cancelled shows are in no list; who has the address of one is told."""
+
+    queryset = SHOWS
+    serializer_class = ShowSerializer
+    filterset_class = ShowFilter
+    absent = ShowNotFound
+
+    def filter_queryset(self, queryset: ShowQuerySet) -> ShowQuerySet:
+        return super().filter_queryset(queryset.listed())
+
+
+class ShowsOf(Public, ListModelMixin, GenericViewSet[Show]):
+    """The shows of one movie or theatre, whose id is the only one in the address."""
+
+    queryset = SHOWS
+    serializer_class = ShowSerializer
+
+
+@extend_schema_view(
+    list=operation(
+        "movie_shows_list", summary="Shows of a movie to come, by start", problems=[MovieNotFound]
+    )
+)
+class MovieShowsViewSet(ShowsOf):
+    filterset_class = MovieShowFilter
+
+    def filter_queryset(self, queryset: ShowQuerySet) -> ShowQuerySet:
+        movie_id = self.kwargs["movie_id"]
+        if not Movie.objects.filter(pk=movie_id).exists():
+            raise MovieNotFound
+        return super().filter_queryset(queryset.listed().filter(movie=movie_id))
+
+
+@extend_schema_view(
+    list=operation(
+        "theatre_shows_list",
+        summary="Shows of a theatre to come, by start",
+        problems=[TheatreNotFound],
+    )
+)
+class TheatreShowsViewSet(ShowsOf):
+    filterset_class = TheatreShowFilter
+
+    def filter_queryset(self, queryset: ShowQuerySet) -> ShowQuerySet:
+        theatre_id = self.kwargs["theatre_id"]
+        if not Theatre.objects.filter(pk=theatre_id).exists():
+            raise TheatreNotFound
+        return super().filter_queryset(queryset.listed().filter(theatre=theatre_id))
