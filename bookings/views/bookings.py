@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 from rest_framework.viewsets import GenericViewSet
 
-from accounts.authentication import HasToken, LiveCaller
+from accounts.authentication import HasToken, LiveCaller, caller_of
 from accounts.models import User
 from accounts.throttling import ScopedThrottle
 from booking_site.parsing import EmptySerializer
@@ -45,7 +45,7 @@ class BookingViewSet(ListModelMixin, GenericViewSet[Booking]):
     throttle_scope = "booking"
 
     def get_queryset(self) -> QuerySet[Booking]:
-        return Booking.objects.filter(user_id=self.request.user.pk).with_details()
+        return Booking.objects.filter(user_id=caller_of(self.request).id).with_details()
 
     def get_permissions(self) -> list[BasePermission]:
         # Writes check the user's state themselves, with the lock on the user's row.
@@ -83,7 +83,7 @@ class BookingViewSet(ListModelMixin, GenericViewSet[Booking]):
         body = BookingRequest(data=request.data)
         body.is_valid(raise_exception=True)
         answer = idempotency.run(
-            caller=request.user,
+            caller=caller_of(request),
             operation="book",
             key=key,
             wish=body.validated_data,
@@ -115,7 +115,7 @@ class BookingViewSet(ListModelMixin, GenericViewSet[Booking]):
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: int) -> Response:
         EmptySerializer(data=request.data).is_valid(raise_exception=True)
-        services.cancel_booking(caller=request.user, booking_id=pk)
+        services.cancel_booking(caller=caller_of(request), booking_id=pk)
         return Response(self.get_serializer(self.get_queryset().get(pk=pk)).data)
 
 

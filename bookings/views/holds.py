@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 from rest_framework.viewsets import ViewSet
 
-from accounts.authentication import HasToken, LiveCaller
+from accounts.authentication import HasToken, LiveCaller, caller_of
 from accounts.throttling import ScopedThrottle
 from booking_site.parsing import EmptySerializer
 from booking_site.schema import operation
@@ -56,7 +56,7 @@ class HoldViewSet(ViewSet):
         body.is_valid(raise_exception=True)
         wish = body.validated_data
         hold = services.hold_seats if "seat_ids" in wish else services.hold_best_seats
-        held = hold(caller=request.user, **wish)
+        held = hold(caller=caller_of(request), **wish)
         address = reverse("hold-detail", args=[held.hold.pk])
         return Response(
             HoldSerializer(held).data,
@@ -66,7 +66,7 @@ class HoldViewSet(ViewSet):
 
     @operation("holds_list", summary="One's live holds", responses=HoldSerializer(many=True))
     def list(self, request: Request) -> Response:
-        return Response(HoldSerializer(live_holds(user_id=request.user.pk), many=True).data)
+        return Response(HoldSerializer(live_holds(user_id=caller_of(request).id), many=True).data)
 
     @operation(
         "holds_read",
@@ -75,7 +75,7 @@ class HoldViewSet(ViewSet):
         problems=[HoldNotFound],
     )
     def retrieve(self, request: Request, pk: UUID) -> Response:
-        for held in live_holds(user_id=request.user.pk):
+        for held in live_holds(user_id=caller_of(request).id):
             if held.hold.pk == pk:
                 return Response(HoldSerializer(held).data)
         raise HoldNotFound
@@ -88,7 +88,7 @@ class HoldViewSet(ViewSet):
     )
     def destroy(self, request: Request, pk: UUID) -> Response:
         EmptySerializer(data=request.data).is_valid(raise_exception=True)
-        services.release_hold(caller=request.user, hold_id=pk)
+        services.release_hold(caller=caller_of(request), hold_id=pk)
         return Response(status=204)
 
     @operation(
@@ -101,4 +101,6 @@ class HoldViewSet(ViewSet):
     @action(detail=True, methods=["post"])
     def extend(self, request: Request, pk: UUID) -> Response:
         EmptySerializer(data=request.data).is_valid(raise_exception=True)
-        return Response(HoldSerializer(services.extend_hold(caller=request.user, hold_id=pk)).data)
+        return Response(
+            HoldSerializer(services.extend_hold(caller=caller_of(request), hold_id=pk)).data
+        )

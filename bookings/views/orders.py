@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from accounts.authentication import HasToken, LiveCaller
+from accounts.authentication import HasToken, LiveCaller, caller_of
 from booking_site.parsing import EmptySerializer
 from booking_site.schema import operation
 from bookings import services
@@ -27,7 +27,7 @@ class OrderViewSet(ListModelMixin, GenericViewSet[Order]):
     lookup_value_converter = "reference"
 
     def get_queryset(self) -> QuerySet[Order]:
-        return Order.objects.filter(user_id=self.request.user.pk).with_details()
+        return Order.objects.filter(user_id=caller_of(self.request).id).with_details()
 
     def get_permissions(self) -> list[BasePermission]:
         # Writes check the user's state themselves, with the lock on the user's row.
@@ -54,5 +54,5 @@ class OrderViewSet(ListModelMixin, GenericViewSet[Order]):
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, reference: str) -> Response:
         EmptySerializer(data=request.data).is_valid(raise_exception=True)
-        services.cancel_order(caller=request.user, reference=reference)
+        services.cancel_order(caller=caller_of(request), reference=reference)
         return Response(self.get_serializer(self.get_queryset().get(reference=reference)).data)

@@ -5,7 +5,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
-from accounts.authentication import OptionalBearerAuthentication
+from accounts.authentication import Caller, OptionalBearerAuthentication
 from booking_site.schema import operation
 from bookings.seat_map import seat_map
 from bookings.serializers import SeatSerializer
@@ -25,5 +25,6 @@ class SeatMapViewSet(ViewSet):
     )
     def list(self, request: Request, show_id: int) -> Response:
         # A token only marks the caller's own seats, so its user is not looked up.
-        user_id = request.user.pk if request.user else None
+        caller = request.user
+        user_id = caller.id if isinstance(caller, Caller) else None
         return Response(seat_map(show_id=show_id, user_id=user_id))
