@@ -1,0 +1,147 @@
+"""What was held and sold, to look at: sales change through the services, never through a form."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+
+from bookings.models import Booking, Hold, HoldEnd, Order
+from catalog.admin.base import ReadOnly, badge, local
+
+SHOW = ("show__movie", "show__theatre", "show__screen__theatre")
+
+
+@admin.register(Hold)
+class HoldAdmin(ReadOnly[Hold]):
+    list_display = ("user", "show", "seat_count", "since", "until", "state")
+    list_filter = ("end_reason",)
+    list_select_related = ("user", *SHOW)
+    search_fields = ("user__email", "user__name", "show__movie__title")
+    search_help_text = "Customer or movie"
+    fields = ("user", "show", "seat_ids", "since", "until", "longest", "ended", "state")
+
+    @admin.display(description="seats")
+    def seat_count(self, hold: Hold) -> int:
+        return len(hold.seat_ids)
+
+    @admin.display(description="since", ordering="created_at")
+    def since(self, hold: Hold) -> str:
+        return local(hold.created_at, hold.show.theatre.zone)
+
+    @admin.display(description="until", ordering="expires_at")
+    def until(self, hold: Hold) -> str:
+        return local(hold.expires_at, hold.show.theatre.zone)
+
+    @admin.display(description="at the longest until")
+    def longest(self, hold: Hold) -> str:
+        return local(hold.max_expires_at, hold.show.theatre.zone)
+
+    @admin.display(description="ended")
+    def ended(self, hold: Hold) -> str:
+        return local(hold.ended_at, hold.show.theatre.zone)
+
+    @admin.display(description="state", ordering="ended_at")
+    def state(self, hold: Hold) -> SafeString:
+        if hold.ended_at is None:
+            return badge("live", "Live")
+        return badge(hold.end_reason, HoldEnd(hold.end_reason).label)
+
+
+@admin.register(Order)
+class OrderAdmin(ReadOnly[Order]):
+    list_display = ("reference", "customer", "show", "live_seats", "amount", "channel", "bought")
+    list_filter = ("channel",)
+    list_select_related = ("user", *SHOW)
+    search_fields = ("reference", "user__email", "user__name", "customer_name", "customer_email")
+    search_help_text = "Reference or customer"
+    fields = ("reference", "customer", "show", "seats", "amount", "channel", "sold_by", "bought")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Order]:
+        live = Booking.objects.filter(order=OuterRef("pk"), cancelled_at=None).order_by()
+        counted = live.values("order").annotate(n=Count("pk")).values("n")
+        return super().get_queryset(request).annotate(live_bookings=Coalesce(Subquery(counted), 0))
+
+    @admin.display(description="customer", ordering="user__email")
+    def customer(self, order: Order) -> str:
+        return str(order.user) if order.user else order.customer_name or "at the box office"
+
+    @admin.display(description="seats", ordering="live_bookings")
+    def live_seats(self, order: Order) -> int:
+        return int(getattr(order, "live_bookings", 0))
+
+    @admin.display(description="seats")
+    def seats(self, order: Order) -> str:
+        bookings = order.bookings.select_related("seat").order_by("seat__row", "seat__number")
+        return ", ".join(
+            f"{booking.seat}{' (cancelled)' if booking.cancelled_at else ''}"
+            for booking in bookings
+        )
+
+    @admin.display(description="total", ordering="total")
+    def amount(self, order: Order) -> str:
+        return f"{order.total} {order.currency}"
+
+    @admin.display(description="bought", ordering="created_at")
+    def bought(self, order: Order) -> str:
+        return local(order.created_at, order.show.theatre.zone)
+
+
+class Alive(admin.SimpleListFilter):
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("confirmed", "Confirmed"), ("cancelled", "Cancelled")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Booking]) -> QuerySet[Booking]:
+        confirmed = Q(cancelled_at__isnull=True)
+        match self.value():
+            case "confirmed":
+                return queryset.filter(confirmed)
+            case "cancelled":
+                return queryset.exclude(confirmed)
+        return queryset
+
+
+@admin.register(Booking)
+class BookingAdmin(ReadOnly[Booking]):
+    list_display = ("number", "order", "user", "show", "seat", "price", "booked", "state")
+    list_filter = (Alive,)
+    list_select_related = ("user", "order", "seat", *SHOW)
+    search_fields = ("order__reference", "user__email", "user__name")
+    search_help_text = "Reference of the order, or customer"
+    fields = (
+        "order",
+        "user",
+        "show",
+        "seat",
+        "price",
+        "booked",
+        "state",
+        "cancelled",
+        "cancelled_by",
+        "cancel_reason",
+    )
+
+    @admin.display(description="number", ordering="pk")
+    def number(self, booking: Booking) -> int:
+        return booking.pk
+
+    @admin.display(description="booked", ordering="booked_at")
+    def booked(self, booking: Booking) -> str:
+        return local(booking.booked_at, booking.show.theatre.zone)
+
+    @admin.display(description="cancelled", ordering="cancelled_at")
+    def cancelled(self, booking: Booking) -> str:
+        return local(booking.cancelled_at, booking.show.theatre.zone)
+
+    @admin.display(description="state", ordering="cancelled_at")
+    def state(self, booking: Booking) -> SafeString:
+        return (
+            badge("cancelled", "Cancelled")
+            if booking.cancelled_at
+            else badge("confirmed", "Confirmed")
+        )

@@ -1,0 +1,129 @@
+"""What every page of the back office shares: the theme, kind refusals, local times."""
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from zoneinfo import ZoneInfo
+
+from django.contrib import admin, messages
+from django.db import IntegrityError, router, transaction
+from django.db.models import Model, ProtectedError
+from django.db.models.deletion import Collector
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin as ThemedModelAdmin
+from unfold.admin import TabularInline as ThemedTabularInline
+
+M = TypeVar("M", bound=Model)
+Parent = TypeVar("Parent", bound=Model)
+
+if TYPE_CHECKING:
+    # The theme has no types; its classes keep Django's interface.
+    Themed = admin.ModelAdmin
+    TabularInline = admin.TabularInline
+else:
+
+    class Themed(ThemedModelAdmin, Generic[M]):
+        pass
+
+    class TabularInline(ThemedTabularInline, Generic[M, Parent]):
+        pass
+
+
+class BackOffice(Themed[M]):
+    """A model's pages under the theme, where a refusal is a sentence and never a traceback."""
+
+    list_per_page = 50
+    show_full_result_count = False
+    list_filter_submit = True
+    warn_unsaved_form = True
+    delete_confirmation_template = "catalog/admin/delete_confirmation.html"
+    delete_selected_confirmation_template = "catalog/admin/delete_selected_confirmation.html"
+
+    def get_deleted_objects(
+        self, objs: Iterable[Any], request: HttpRequest
+    ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
+        """Count what would go, or what is in the way; a show alone has hundreds of seats."""
+        doomed = list(objs)
+        collector = Collector(using=router.db_for_write(self.model), origin=doomed)
+        try:
+            collector.collect(doomed)
+        except ProtectedError as error:
+            in_the_way = Counter(type(row) for row in error.protected_objects)
+            return [], {}, set(), _in_words(in_the_way)
+        counts = Counter({model: len(rows) for model, rows in collector.data.items()})
+        for rows in collector.fast_deletes:
+            counts[rows.model] += rows.count()
+        going = {str(model._meta.verbose_name_plural): n for model, n in counts.items() if n}
+        return [str(row) for row in doomed[:20]], going, set(), []
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        try:
+            return super().delete_view(request, object_id, extra_context)
+        except (ProtectedError, IntegrityError):
+            messages.error(request, "Nothing was deleted: somebody began to use it meanwhile.")
+            return HttpResponseRedirect(request.get_full_path())
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except (ProtectedError, IntegrityError):
+            # The form saw no obstacle, so somebody else was faster by an instant.
+            messages.error(
+                request, "Nothing was saved: it collides with what somebody else just did."
+            )
+            return HttpResponseRedirect(request.get_full_path())
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        try:
+            # The log of a deletion is written first: it must go if the deletion fails.
+            with transaction.atomic():
+                return super().changelist_view(request, extra_context)
+        except (ProtectedError, IntegrityError):
+            messages.error(request, "Nothing was changed: somebody began to use it meanwhile.")
+            return HttpResponseRedirect(request.get_full_path())
+
+
+class ReadOnly(BackOffice[M]):
+    """Pages to look at: nobody adds, changes or deletes here, whatever their rights."""
+
+    list_filter_submit = False
+    warn_unsaved_form = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
+        return False
+
+
+def local(moment: datetime | None, zone: ZoneInfo) -> str:
+    """Write a moment as the clock in that zone shows it; "" for none."""
+    return f"{moment.astimezone(zone):%a %d %b %Y, %H:%M}" if moment else ""
+
+
+def badge(kind: str, text: str) -> SafeString:
+    """Draw a short label; the style sheet gives each kind its colour."""
+    return format_html('<span class="badge badge-{}">{}</span>', kind, text)
+
+
+def _in_words(counts: Counter[type[Model]]) -> list[str]:
+    return [
+        f"{n} {model._meta.verbose_name if n == 1 else model._meta.verbose_name_plural}"
+        for model, n in counts.items()
+    ]

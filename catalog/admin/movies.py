@@ -1,0 +1,71 @@
+"""Movies in the back office."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count, Q, QuerySet
+from django.db.models.functions import Now
+from django.http import HttpRequest
+
+from catalog.admin.base import BackOffice
+from catalog.models import Movie
+
+
+class Showing(admin.SimpleListFilter):
+    title = "programme"
+    parameter_name = "programme"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("ahead", "With shows ahead"), ("none", "Without shows ahead")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Movie]) -> QuerySet[Movie]:
+        match self.value():
+            case "ahead":
+                return queryset.filter(shows_ahead__gt=0)
+            case "none":
+                return queryset.filter(shows_ahead=0)
+        return queryset
+
+
+@admin.register(Movie)
+class MovieAdmin(BackOffice[Movie]):
+    list_display = (
+        "title",
+        "running_time",
+        "certificate",
+        "language",
+        "genre_list",
+        "release_date",
+        "ahead",
+    )
+    list_filter = (Showing, "certificate", "language")
+    search_fields = ("title", "description")
+    search_help_text = "Title or description"
+    readonly_fields = ("created_at", "updated_at")
+    fieldsets = (
+        (None, {"fields": ("title", "description", "duration_minutes")}),
+        (
+            "For the customer",
+            {"fields": ("certificate", "language", "genres", "release_date", "poster_url")},
+        ),
+        ("History", {"fields": ("created_at", "updated_at"), "classes": ("collapse",)}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Movie]:
+        ahead = Count("shows", filter=Q(shows__start_time__gt=Now()))
+        return super().get_queryset(request).annotate(shows_ahead=ahead)
+
+    @admin.display(description="running time", ordering="duration_minutes")
+    def running_time(self, movie: Movie) -> str:
+        if movie.duration_minutes is None:
+            return ""
+        hours, minutes = divmod(movie.duration_minutes, 60)
+        return f"{hours} h {minutes:02} min"
+
+    @admin.display(description="genres")
+    def genre_list(self, movie: Movie) -> str:
+        return ", ".join(movie.genres)
+
+    @admin.display(description="shows ahead", ordering="shows_ahead")
+    def ahead(self, movie: Movie) -> int:
+        return int(getattr(movie, "shows_ahead", 0))

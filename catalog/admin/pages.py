@@ -1,0 +1,34 @@
+"""What the pages about one show have in common."""
+
+from typing import TYPE_CHECKING, Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest
+from django.shortcuts import get_object_or_404
+
+from catalog.admin.base import local
+from catalog.models import Show
+
+if TYPE_CHECKING:
+    from catalog.admin.shows import ShowAdmin
+
+
+def show_for(request: HttpRequest, show_admin: "ShowAdmin", show_id: int) -> Show:
+    """Return the show with all that its headings name. Raise PermissionDenied or Http404."""
+    if not show_admin.has_view_permission(request):
+        raise PermissionDenied
+    shows = Show.objects.select_related("movie", "theatre", "screen__theatre", "price_card")
+    return get_object_or_404(shows, pk=show_id)
+
+
+def show_context(
+    request: HttpRequest, show_admin: "ShowAdmin", show: Show, *, title: str
+) -> dict[str, Any]:
+    """Return what every template about one show needs."""
+    return {
+        **show_admin.admin_site.each_context(request),
+        "opts": show_admin.opts,
+        "title": title,
+        "show": show,
+        "starts": local(show.start_time, show.theatre.zone),
+    }

@@ -1,0 +1,47 @@
+"""Price cards in the back office: one price for each seat category."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from catalog.admin.base import BackOffice, TabularInline
+from catalog.models import PriceCard, PriceCardLine, SeatCategory
+
+
+class PriceCardLineInline(TabularInline[PriceCardLine, PriceCard]):
+    model = PriceCardLine
+    verbose_name_plural = "prices"
+    max_num = len(SeatCategory)
+
+    def get_extra(self, request: HttpRequest, obj: PriceCard | None = None, **kwargs: Any) -> int:
+        return 0 if obj else len(SeatCategory)
+
+
+@admin.register(PriceCard)
+class PriceCardAdmin(BackOffice[PriceCard]):
+    list_display = ("name", "prices")
+    search_fields = ("name",)
+    inlines = (PriceCardLineInline,)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[PriceCard]:
+        return super().get_queryset(request).prefetch_related("lines")
+
+    def get_formset_kwargs(
+        self, request: HttpRequest, obj: PriceCard, inline: Any, prefix: str
+    ) -> dict[str, Any]:
+        """Start a new card with a line for every category; a line without a price is dropped."""
+        kwargs: dict[str, Any] = super().get_formset_kwargs(request, obj, inline, prefix)
+        if obj.pk is None:
+            kwargs["initial"] = [{"category": category} for category in SeatCategory.values]
+        return kwargs
+
+    @admin.display(description="prices")
+    def prices(self, card: PriceCard) -> str:
+        prices = {line.category: line.price for line in card.lines.all()}
+        return " · ".join(
+            f"{category.label} {prices[category]}"
+            for category in SeatCategory
+            if category in prices
+        )

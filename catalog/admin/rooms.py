@@ -1,0 +1,109 @@
+"""The room of a show: every seat drawn with its state, to be blocked and freed by staff."""
+
+from collections import Counter
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+
+from booking_site.errors import DomainError
+from catalog.admin.drawing import draw
+from catalog.admin.pages import show_context, show_for
+from catalog.admin.seats import STATE_NOW
+from catalog.models import Seat, SeatCategory, SeatStatus, Show
+from catalog.seat_maps import block_seats, free_seats
+
+if TYPE_CHECKING:
+    from catalog.admin.shows import ShowAdmin
+
+MAY_CHANGE_SEATS = "catalog.change_seat"
+
+
+class SeatChange(forms.Form):
+    """Which seats to block, and why, or which to free."""
+
+    action = forms.ChoiceField(choices=[("block", "Block"), ("free", "Free")])
+    seat = forms.TypedMultipleChoiceField(
+        coerce=int, error_messages={"required": "Select at least one seat."}
+    )
+    reason = forms.CharField(max_length=200, required=False)
+
+    def __init__(self, data: Any, *, seats: Sequence[Seat]) -> None:
+        super().__init__(data)
+        field = self.fields["seat"]
+        assert isinstance(field, forms.TypedMultipleChoiceField)  # noqa: S101 - for the type checker
+        field.choices = [(seat.pk, str(seat)) for seat in seats]
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or {}
+        if data.get("action") == "block" and not data.get("reason"):
+            self.add_error("reason", "Say why, for the colleague who finds the seat blocked.")
+        return data
+
+
+def room_page(request: HttpRequest, show_id: int, *, show_admin: "ShowAdmin") -> HttpResponse:
+    """Show the room; a POST blocks or frees the selected seats and comes back to it."""
+    show = show_for(request, show_admin, show_id)
+    seats = list(
+        Seat.objects.filter(show=show).annotate(state_now=STATE_NOW).order_by("row", "number")
+    )
+    if request.method != "POST":
+        return _room(request, show_admin, show, seats)
+    if not request.user.has_perm(MAY_CHANGE_SEATS):
+        raise PermissionDenied
+    form = SeatChange(request.POST, seats=seats)
+    if not form.is_valid():
+        return _room(request, show_admin, show, seats, form=form)
+    try:
+        said = _change(show, **form.cleaned_data)
+    except DomainError as refusal:
+        messages.error(request, refusal.message)
+    else:
+        show_admin.log_change(request, show, said)
+        messages.success(request, said)
+    return HttpResponseRedirect(reverse("admin:catalog_show_room", args=[show.pk]))
+
+
+def _change(show: Show, *, action: str, seat: list[int], reason: str) -> str:
+    """Block or free the seats, and return a sentence that says so. Raise DomainError."""
+    if action == "block":
+        seats = block_seats(show_id=show.pk, seat_ids=seat, reason=reason)
+        return f"Blocked {_names(seats)}: {reason}"
+    return f"Freed {_names(free_seats(show_id=show.pk, seat_ids=seat))}."
+
+
+def _names(seats: Sequence[Seat]) -> str:
+    names = sorted(seats, key=lambda seat: (len(seat.row), seat.row, seat.number))
+    shown = ", ".join(map(str, names[:12]))
+    return shown if len(names) <= 12 else f"{shown} and {len(names) - 12} more"
+
+
+def _room(
+    request: HttpRequest,
+    show_admin: "ShowAdmin",
+    show: Show,
+    seats: Sequence[Seat],
+    form: SeatChange | None = None,
+) -> HttpResponse:
+    may_change = request.user.has_perm(MAY_CHANGE_SEATS)
+    states = Counter(getattr(seat, "state_now", seat.status) for seat in seats)
+    categories = Counter(seat.category for seat in seats)
+    context = show_context(request, show_admin, show, title="Room")
+    context |= {
+        "rows": draw(seats),
+        "size": len(seats),
+        "form": form,
+        "chosen": set(form.data.getlist("seat")) if form else set(),  # type: ignore[attr-defined]
+        "selectable": may_change,
+        "may_lay": request.user.has_perm("catalog.add_seat"),
+        "categories": [(kind, categories[kind]) for kind in SeatCategory if categories[kind]],
+        "states": [(state, states[state]) for state in SeatStatus],
+    }
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if form else HTTPStatus.OK
+    return TemplateResponse(request, "catalog/admin/room.html", context, status=status)

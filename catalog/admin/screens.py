@@ -1,0 +1,74 @@
+"""Screens in the back office: the layout is typed as text beside a drawing of it."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
+
+from catalog.admin.base import BackOffice
+from catalog.admin.drawing import draw
+from catalog.layouts import MAX_ROWS, MAX_SEATS_PER_ROW, Layout, LayoutError, parse_layout
+from catalog.models import Screen
+
+
+class LayoutEditor(forms.Textarea):
+    """A text area with the drawn room beside it; flaws are marked in the text."""
+
+    class Media:
+        css = {"all": ["back_office/rooms.css"]}
+        js = [forms.Script("back_office/layout_editor.js", defer=True)]
+
+    def __init__(self) -> None:
+        plain = {"spellcheck": "false", "autocapitalize": "off", "autocomplete": "off"}
+        super().__init__({"rows": 16, "wrap": "off", **plain})
+
+    def render(
+        self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any = None
+    ) -> SafeString:
+        textarea = super().render(name, value, attrs, renderer)
+        context = {"textarea": textarea, "max_rows": MAX_ROWS, "max_seats": MAX_SEATS_PER_ROW}
+        return render_to_string("catalog/admin/layout_editor.html", context | _preview(value or ""))
+
+
+def _preview(text: str) -> dict[str, Any]:
+    """Return the drawn room, or the flaws; neither while nothing is typed."""
+    if not text.strip():
+        return {}
+    try:
+        layout = parse_layout(text)
+    except LayoutError as error:
+        return {"flaws": error.flaws}
+    return {"drawn": draw(layout.places), "size": layout.size}
+
+
+class ScreenForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run time
+    class Meta:
+        model = Screen
+        fields = ("theatre", "name", "turnaround_minutes", "layout")
+        widgets = {"layout": LayoutEditor}
+
+
+@admin.register(Screen)
+class ScreenAdmin(BackOffice[Screen]):
+    form = ScreenForm
+    list_display = ("name", "theatre", "room", "turnaround_minutes")
+    list_filter = (("theatre", admin.RelatedOnlyFieldListFilter),)
+    list_select_related = ("theatre",)
+    search_fields = ("name", "theatre__name")
+    search_help_text = "Name of the screen or of its theatre"
+    autocomplete_fields = ("theatre",)
+
+    @admin.display(description="room")
+    def room(self, screen: Screen) -> str:
+        layout = screen_layout(screen)
+        return f"{layout.size} seats in {len(layout.rows)} rows" if layout else "no layout yet"
+
+
+def screen_layout(screen: Screen | None) -> Layout | None:
+    """Return the screen's layout; None without a screen, or when its text is not one."""
+    try:
+        return parse_layout(screen.layout) if screen else None
+    except LayoutError:
+        return None

@@ -1,0 +1,181 @@
+"""Making the seat map of a show: choose, look at the drawn room, then write it."""
+
+from collections import Counter
+from collections.abc import Callable
+from decimal import Decimal
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from unfold.widgets import (
+    UnfoldAdminDecimalFieldWidget,
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminRadioSelectWidget,
+    UnfoldAdminSelectWidget,
+)
+
+from booking_site.errors import DomainError
+from catalog.admin.drawing import draw
+from catalog.admin.pages import show_context, show_for
+from catalog.admin.screens import screen_layout
+from catalog.layouts import MAX_ROWS, MAX_SEATS_PER_ROW, Layout, rows_by_seats
+from catalog.models import PriceCard, SeatCategory, Show
+from catalog.seat_maps import (
+    PriceMissing,
+    check_prices,
+    make_seat_map,
+    prices_of,
+    relay_seat_map,
+)
+
+if TYPE_CHECKING:
+    from catalog.admin.shows import ShowAdmin
+
+MAY_MAKE_SEATS = "catalog.add_seat"
+
+
+class SeatMapPlan(forms.Form):
+    """Where the seats come from, and what they cost. `layout` and `prices` once it is valid.
+
+    A price typed here goes before the card's, so that one show can differ.
+    """
+
+    source = forms.ChoiceField(
+        choices=[("screen", "The screen's layout"), ("block", "Rows × seats per row")],
+        widget=UnfoldAdminRadioSelectWidget,
+    )
+    rows = forms.IntegerField(
+        min_value=1, max_value=MAX_ROWS, required=False, widget=UnfoldAdminIntegerFieldWidget
+    )
+    seats_per_row = forms.IntegerField(
+        min_value=1,
+        max_value=MAX_SEATS_PER_ROW,
+        required=False,
+        widget=UnfoldAdminIntegerFieldWidget,
+    )
+    price_card = forms.ModelChoiceField(
+        PriceCard.objects.all(),
+        required=False,
+        empty_label="No card: the prices below",
+        widget=UnfoldAdminSelectWidget,
+    )
+
+    def __init__(self, data: Any = None, *, show: Show) -> None:
+        self.screen_layout = screen_layout(show.screen)
+        super().__init__(
+            data,
+            initial={
+                "source": "screen" if self.screen_layout else "block",
+                "price_card": show.price_card,
+            },
+        )
+        for category in SeatCategory:
+            self.fields[f"price_{category}"] = forms.DecimalField(
+                label=f"{category.label} price",
+                min_value=Decimal(0),
+                max_digits=8,
+                decimal_places=2,
+                required=False,
+                widget=UnfoldAdminDecimalFieldWidget,
+            )
+
+    @property
+    def price_fields(self) -> list[forms.BoundField]:
+        return [self[f"price_{category}"] for category in SeatCategory]
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or {}
+        if self.errors:
+            return data
+        card = data["price_card"]
+        typed = {category.value: data[f"price_{category}"] for category in SeatCategory}
+        self.prices = (prices_of(card) if card else {}) | {
+            category: price for category, price in typed.items() if price is not None
+        }
+        if layout := self._layout(data):
+            self.layout = layout
+            try:
+                check_prices(layout, self.prices)
+            except PriceMissing as refusal:
+                for category in refusal.facts["categories"]:
+                    self.add_error(f"price_{category}", "The room has such seats: give a price.")
+        return data
+
+    def _layout(self, data: dict[str, Any]) -> Layout | None:
+        if data["source"] == "screen":
+            if self.screen_layout is None:
+                self.add_error("source", "This show has no screen with a layout.")
+            return self.screen_layout
+        for name in ("rows", "seats_per_row"):
+            if data[name] is None:
+                self.add_error(name, "How many?")
+        if self.errors:
+            return None
+        return rows_by_seats(rows=data["rows"], seats_per_row=data["seats_per_row"])
+
+
+def seat_map_page(request: HttpRequest, show_id: int, *, show_admin: "ShowAdmin") -> HttpResponse:
+    """Plan, preview and write a show's first seat map; a second run only says that one is there."""
+    show = _show_to_lay(request, show_admin, show_id)
+    if show.seats.exists():
+        context = show_context(request, show_admin, show, title="Seat map")
+        context["size"] = show.seats.count()
+        return TemplateResponse(
+            request, "catalog/admin/seat_map_exists.html", context, status=HTTPStatus.CONFLICT
+        )
+    return _plan(request, show_admin, show, title="Make seat map", lay=make_seat_map)
+
+
+def relay_page(request: HttpRequest, show_id: int, *, show_admin: "ShowAdmin") -> HttpResponse:
+    """Plan, preview and write another seat map in place of the one that is there."""
+    show = _show_to_lay(request, show_admin, show_id)
+    return _plan(request, show_admin, show, title="Lay seats anew", lay=relay_seat_map)
+
+
+def _show_to_lay(request: HttpRequest, show_admin: "ShowAdmin", show_id: int) -> Show:
+    show = show_for(request, show_admin, show_id)
+    if not request.user.has_perm(MAY_MAKE_SEATS):
+        raise PermissionDenied
+    return show
+
+
+def _plan(
+    request: HttpRequest,
+    show_admin: "ShowAdmin",
+    show: Show,
+    *,
+    title: str,
+    lay: Callable[..., int],
+) -> HttpResponse:
+    context = show_context(request, show_admin, show, title=title)
+    form = SeatMapPlan(request.POST if request.method == "POST" else None, show=show)
+    context["form"] = form
+    if not form.is_valid():
+        status = HTTPStatus.UNPROCESSABLE_ENTITY if form.is_bound else HTTPStatus.OK
+        return TemplateResponse(request, "catalog/admin/seat_map_plan.html", context, status=status)
+    if "confirm" not in request.POST:
+        context |= _preview(form.layout, form.prices)
+        return TemplateResponse(request, "catalog/admin/seat_map_plan.html", context)
+    try:
+        size = lay(show_id=show.pk, layout=form.layout, prices=form.prices)
+    except DomainError as refusal:
+        messages.error(request, refusal.message)
+    else:
+        show_admin.log_change(request, show, f"Made a seat map of {size} seats.")
+        messages.success(request, f"The room has {size} seats now.")
+    return HttpResponseRedirect(reverse("admin:catalog_show_room", args=[show.pk]))
+
+
+def _preview(layout: Layout, prices: dict[str, Decimal]) -> dict[str, Any]:
+    counts = Counter(place.category for place in layout.places)
+    return {
+        "preview": draw(layout.places),
+        "size": layout.size,
+        "full_house": sum(prices[category] * n for category, n in counts.items()),
+        "categories": [(kind, counts[kind], prices[kind]) for kind in SeatCategory if counts[kind]],
+    }

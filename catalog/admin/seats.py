@@ -1,0 +1,62 @@
+"""Seats in the back office: a list to search in. They are changed in the room of their show."""
+
+from django.contrib import admin
+from django.db.models import Case, F, QuerySet, Value, When
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.paginator import InfinitePaginator
+
+from catalog.admin.base import ReadOnly, badge
+from catalog.models import ClockTimestamp, Seat, SeatStatus
+
+# What a buyer finds: a hold that has run out keeps nothing.
+STATE_NOW = Case(
+    When(status=SeatStatus.HELD, held_until__lte=ClockTimestamp(), then=Value("available")),
+    default=F("status"),
+)
+
+
+@admin.register(Seat)
+class SeatAdmin(ReadOnly[Seat]):
+    list_display = ("place", "show", "category", "price", "state", "block_reason", "room")
+    list_display_links = ("place",)
+    list_filter = ("status", "category")
+    list_select_related = ("show__movie", "show__theatre", "show__screen__theatre")
+    search_fields = ("=row", "show__movie__title")
+    search_help_text = "Row, or title of the movie"
+    ordering = ("show_id", "row", "number")  # as its unique index, so a page needs no sorting
+    # Millions of rows: neither counted nor paged to the end.
+    paginator = InfinitePaginator
+    sortable_by = ()
+    fields = (
+        "show",
+        "row",
+        "number",
+        "category",
+        "price",
+        "state",
+        "block_reason",
+        "held_until",
+        "x",
+        "y",
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Seat]:
+        return super().get_queryset(request).annotate(state_now=STATE_NOW)
+
+    @admin.display(description="seat")
+    def place(self, seat: Seat) -> str:
+        return str(seat)
+
+    @admin.display(description="state")
+    def state(self, seat: Seat) -> SafeString:
+        state = SeatStatus(getattr(seat, "state_now", seat.status))
+        return badge(state.value, state.label)
+
+    @admin.display(description="")
+    def room(self, seat: Seat) -> SafeString:
+        return format_html(
+            '<a href="{}">Room</a>', reverse("admin:catalog_show_room", args=[seat.show_id])
+        )

@@ -1,0 +1,115 @@
+"""The form of a show: local times in, ends computed, and no change under a customer's feet."""
+
+from datetime import datetime
+from typing import Any
+
+from django import forms
+
+from booking_site.errors import DomainError
+from catalog.admin.local_time import LocalTimeField, LocalTimeWidget, WallClock
+from catalog.models import Seat, Show, Theatre
+from catalog.scheduling import (
+    DurationMissing,
+    LocalTimeAmbiguous,
+    collisions_of,
+    ends_of,
+    local_moment,
+)
+
+# What a customer with a seat relies on; the rest may change at any time.
+PROMISED = {
+    "movie": "movie",
+    "theatre": "theatre",
+    "screen": "screen",
+    "start": "start",
+    "status": "status",
+}
+
+
+class ShowForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run time
+    start = LocalTimeField(label="Start")
+    sales_close = LocalTimeField(label="Online sales end", required=False)
+
+    class Meta:
+        model = Show
+        fields = ("movie", "theatre", "screen", "price_card", "format", "language", "status")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        show = self.instance
+        clock = "On the clock of the theatre"
+        if show.pk:
+            zone = show.theatre.zone
+            self.initial["start"] = show.start_time.astimezone(zone)
+            if show.sales_close_at:
+                self.initial["sales_close"] = show.sales_close_at.astimezone(zone)
+            clock = f"{clock} ({zone.key})"
+        if "start" in self.fields:  # absent for those who may only look
+            self.fields["start"].help_text = f"{clock}."
+            self.fields["sales_close"].help_text = f"{clock}; empty: at the start."
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or {}
+        if self.instance.pk:
+            self._keep_promises()
+        theatre = data.get("theatre")
+        if theatre and "start" in data:
+            self._set_times(data, theatre)
+        if not self.errors:
+            self._set_ends(data)
+        return data
+
+    def _keep_promises(self) -> None:
+        """Refuse to change what was sold. Locks the show's seats until the form is saved."""
+        changed = [name for field, name in PROMISED.items() if field in self.changed_data]
+        if not changed:
+            return
+        seats = Seat.objects.filter(show=self.instance)
+        # Evaluated for its locks: nobody buys between this look and the saving.
+        list(seats.order_by("pk").select_for_update(of=("self",), no_key=True).values_list("pk"))
+        if count := seats.taken().count():
+            self.add_error(
+                None,
+                f"{count} seat{'s are' if count > 1 else ' is'} sold or held for this show, "
+                f"so its {' and '.join(changed)} can’t be changed.",
+            )
+
+    def _set_times(self, data: dict[str, Any], theatre: Theatre) -> None:
+        times = {"start": "start_time", "sales_close": "sales_close_at"}
+        for field, column in times.items():
+            # A time that nobody touched keeps its seconds.
+            if field in self.changed_data or "theatre" in self.changed_data:
+                setattr(self.instance, column, self._moment(field, data.get(field), theatre))
+
+    def _moment(self, field: str, entered: WallClock | None, theatre: Theatre) -> datetime | None:
+        if entered is None:
+            return None
+        try:
+            return local_moment(entered.shown, zone=theatre.zone, fold=entered.fold)
+        except LocalTimeAmbiguous as refusal:
+            widget = self.fields[field].widget
+            assert isinstance(widget, LocalTimeWidget)  # noqa: S101 - for the type checker
+            widget.ask(refusal.facts["offsets"])
+            self.add_error(field, refusal.message)
+        except DomainError as refusal:
+            self.add_error(field, refusal.message)
+        return None
+
+    def _set_ends(self, data: dict[str, Any]) -> None:
+        """Copy the ends from today's facts, when something that moves them was changed."""
+        show, screen = self.instance, data.get("screen")
+        if screen and screen.theatre_id != data["theatre"].pk:
+            self.add_error("screen", f"{screen.name} does not stand in {data['theatre']}.")
+            return
+        if {"movie", "screen", "start", "theatre"} & set(self.changed_data):
+            try:
+                show.end_time, show.occupied_until = ends_of(
+                    movie=data["movie"], screen=screen, start_time=show.start_time
+                )
+            except DurationMissing as refusal:
+                self.add_error("movie", refusal.message)
+                return
+        show.screen = screen
+        if data["status"] != "cancelled" and (rivals := collisions_of(show)):
+            named = "; ".join(map(str, rivals))
+            self.add_error("start", f"The screen is taken then (turnaround included): {named}.")

@@ -1,0 +1,152 @@
+"""Shows in the back office: their list, their form, and the way to their room."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
+from django.db import models
+from django.db.models import Count, F, Func, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Cast, Coalesce, Now
+from django.http import HttpRequest
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from catalog.admin.base import BackOffice, badge, local
+from catalog.admin.rooms import room_page
+from catalog.admin.seat_maps import relay_page, seat_map_page
+from catalog.admin.show_form import ShowForm
+from catalog.models import Seat, Show, ShowStatus
+
+
+def _local_date(moment: Any) -> Cast:
+    """The calendar day of a moment in the theatre of the show."""
+    there = Func(
+        F("theatre__timezone"), moment, function="timezone", output_field=models.DateTimeField()
+    )
+    return Cast(there, models.DateField())
+
+
+def _seat_count(seats: QuerySet[Seat]) -> Coalesce:
+    counted = seats.filter(show=OuterRef("pk")).order_by().values("show")
+    return Coalesce(Subquery(counted.annotate(n=Count("pk")).values("n")), 0)
+
+
+class When(admin.SimpleListFilter):
+    """Shows still to come, unless another choice is made; days are those of the theatre."""
+
+    title = "when"
+    parameter_name = "when"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("today", "Today"), ("week", "Next 7 days"), ("past", "Past"), ("all", "All")]
+
+    def choices(self, changelist: ChangeList) -> Iterator[Any]:
+        first, *others = super().choices(changelist)
+        yield {**first, "display": "Still to come"}
+        yield from others
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Show]) -> QuerySet[Show]:
+        today = _local_date(Now())
+        match self.value():
+            case "today":
+                return queryset.alias(day=_local_date(F("start_time"))).filter(day=today)
+            case "week":
+                week = Now() + Cast(models.Value("7 days"), models.DurationField())
+                return queryset.filter(start_time__gt=Now(), start_time__lt=week)
+            case "past":
+                return queryset.filter(start_time__lte=Now())
+            case "all":
+                return queryset
+        return queryset.filter(start_time__gt=Now())
+
+
+@admin.register(Show)
+class ShowAdmin(BackOffice[Show]):
+    form = ShowForm
+    list_display = ("movie", "starts", "theatre", "screen_name", "format", "state", "seat_map")
+    list_filter = (When, "status", ("theatre", admin.RelatedOnlyFieldListFilter))
+    list_select_related = ("movie", "theatre", "screen")
+    search_fields = ("movie__title", "theatre__name", "screen__name")
+    search_help_text = "Movie, theatre or screen"
+    autocomplete_fields = ("movie", "theatre", "screen", "price_card")
+    readonly_fields = ("ends", "free_again")
+    fieldsets: ClassVar[Any] = (
+        (None, {"fields": ("movie", "theatre", "screen", "start")}),
+        ("Sale", {"fields": ("status", "price_card", "sales_close")}),
+        ("As shown", {"fields": ("format", "language")}),
+        ("Computed", {"fields": ("ends", "free_again")}),
+    )
+
+    class Media:
+        css = {"all": ["back_office/rooms.css"]}
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Show]:
+        return (
+            super()
+            .get_queryset(request)
+            .select_related("movie", "theatre", "screen__theatre")
+            .annotate(
+                seats_total=_seat_count(Seat.objects.all()),
+                seats_free=_seat_count(Seat.objects.free()),
+            )
+        )
+
+    def get_urls(self) -> list[URLPattern]:
+        pages = {"room": room_page, "seat-map": seat_map_page, "relay": relay_page}
+        return [
+            path(
+                f"<int:show_id>/{name}/",
+                self.admin_site.admin_view(partial(page, show_admin=self)),
+                name=f"catalog_show_{name.replace('-', '_')}",
+            )
+            for name, page in pages.items()
+        ] + super().get_urls()
+
+    def get_fieldsets(self, request: HttpRequest, obj: Show | None = None) -> Any:
+        if obj is None or self.has_change_permission(request, obj):
+            return self.fieldsets
+        # Who may only look sees what the form's own fields would have said.
+        shown = {"start": "starts", "sales_close": "sales_end"}
+        return [
+            (name, {"fields": [shown.get(field, field) for field in options["fields"]]})
+            for name, options in self.fieldsets
+        ]
+
+    @admin.display(description="starts (local)", ordering="start_time")
+    def starts(self, show: Show) -> str:
+        return local(show.start_time, show.theatre.zone)
+
+    @admin.display(description="screen", ordering="screen__name")
+    def screen_name(self, show: Show) -> str:
+        return show.screen.name if show.screen else ""
+
+    @admin.display(description="status", ordering="status")
+    def state(self, show: Show) -> SafeString:
+        return badge(show.status, ShowStatus(show.status).label)
+
+    @admin.display(description="seats")
+    def seat_map(self, show: Show) -> SafeString:
+        total, free = getattr(show, "seats_total", 0), getattr(show, "seats_free", 0)
+        page, text = ("room", f"{free} of {total} free") if total else ("seat_map", "Make seat map")
+        return format_html(
+            '<a class="text-link" href="{}">{}</a>',
+            reverse(f"admin:catalog_show_{page}", args=[show.pk]),
+            text,
+        )
+
+    @admin.display(description="online sales end")
+    def sales_end(self, show: Show) -> str:
+        return local(show.sales_close_at, show.theatre.zone) or "at the start"
+
+    @admin.display(description="ends")
+    def ends(self, show: Show) -> str:
+        return local(show.end_time, show.theatre.zone) if show.pk else "from the movie’s duration"
+
+    @admin.display(description="screen free again")
+    def free_again(self, show: Show) -> str:
+        if not show.pk:
+            return "from the screen’s turnaround"
+        return local(show.occupied_until, show.theatre.zone)

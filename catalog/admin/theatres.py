@@ -1,0 +1,61 @@
+"""Theatres in the back office."""
+
+from itertools import groupby
+from typing import Any
+from zoneinfo import available_timezones
+
+from django import forms
+from django.contrib import admin
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from unfold.widgets import UnfoldAdminSelect2Widget
+
+from catalog.admin.base import BackOffice, local
+from catalog.models import Theatre
+
+
+def _zones() -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return the time zones of the world, by continent."""
+
+    def continent(name: str) -> str:
+        return name.partition("/")[0] if "/" in name else "Other"
+
+    names = sorted(available_timezones(), key=lambda name: (continent(name), name))
+    return [
+        (group, [(name, name.replace("_", " ")) for name in members])
+        for group, members in groupby(names, key=continent)
+    ]
+
+
+class TheatreForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run time
+    timezone = forms.ChoiceField(
+        label="Time zone",
+        choices=_zones,
+        widget=UnfoldAdminSelect2Widget,
+        help_text="All times of this theatre are entered and shown in it.",
+    )
+
+    class Meta:
+        model = Theatre
+        fields = ("name", "location", "timezone", "currency", "gap_rule")
+
+
+@admin.register(Theatre)
+class TheatreAdmin(BackOffice[Theatre]):
+    form = TheatreForm
+    list_display = ("name", "location", "screen_count", "local_time", "currency", "gap_rule")
+    list_filter = ("currency", "gap_rule")
+    search_fields = ("name", "location")
+    search_help_text = "Name or location"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Theatre]:
+        return super().get_queryset(request).annotate(screen_total=Count("screens"))
+
+    @admin.display(description="screens", ordering="screen_total")
+    def screen_count(self, theatre: Theatre) -> Any:
+        return getattr(theatre, "screen_total", 0)
+
+    @admin.display(description="time there now")
+    def local_time(self, theatre: Theatre) -> str:
+        return f"{local(timezone.now(), theatre.zone)} ({theatre.timezone})"
