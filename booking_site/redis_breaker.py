@@ -65,7 +65,7 @@ class BreakerRedis(redis.Redis):
         if not breaker.admits():
             raise RedisConnectionError("Redis did not answer a moment ago.")
         try:
-            answer = super().execute_command(*args, **options)
+            answer = super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
         except (RedisConnectionError, RedisTimeoutError) as error:
             breaker.failed(error)
             raise

@@ -134,3 +134,10 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:
         return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+
+
+class OptionalBearerScheme(BearerScheme):
+    """A name of its own, as drf-spectacular wants one for each class."""
+
+    target_class = "accounts.authentication.OptionalBearerAuthentication"
+    name = "optional_bearer"

@@ -28,7 +28,8 @@ if MISSING and not DEVELOPMENT:
 
 
 def _secret(name: str) -> str:
-    return env(name, default=f"development-only-{name.lower()}-{'x' * 40}")
+    value: str = env(name, default=f"development-only-{name.lower()}-{'x' * 40}")
+    return value
 
 
 # Django
@@ -202,6 +203,14 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api",
+    "ENUM_NAME_OVERRIDES": {
+        "ShowStatus": ["open", "cancelled"],
+        "SeatStatus": ["available", "booked"],
+        "SeatState": ["available", "held", "booked", "blocked"],
+        "SeatCategory": "catalog.models.SeatCategory",
+        "BookingStatus": ["confirmed", "cancelled"],
+        "OrderStatus": ["confirmed", "partially_cancelled", "cancelled"],
+    },
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],
     "COMPONENT_SPLIT_REQUEST": True,
