@@ -124,7 +124,9 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
         if "is_active" in form.changed_data:
             services.revoke_tokens(user_id=obj.pk)
 
-    @action(description="Remove person", permissions=["change"], url_path="remove")
+    @action(  # type: ignore[untyped-decorator]
+        description="Remove person", permissions=["change"], url_path="remove"
+    )
     def remove_person(self, request: HttpRequest, object_id: int) -> HttpResponse:
         person = get_object_or_404(User, pk=object_id)
         back = reverse("admin:accounts_user_change", args=[object_id])

@@ -1,0 +1,29 @@
+"""What the tests of accounts share."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from rest_framework.response import Response
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from tests.factories import UserFactory
+
+PASSWORD = "four lions at the gate"
+
+
+@pytest.fixture
+def person(db: None) -> User:
+    """Somebody who can log in with `PASSWORD`."""
+    return UserFactory(name="Lena Lion", email="lena@example.com", password=PASSWORD)
+
+
+@pytest.fixture
+def call() -> Callable[..., Response]:
+    """Send a JSON body to an address under /api/auth, as a fresh client."""
+
+    def send(path: str, body: dict[str, Any], **headers: Any) -> Response:
+        return APIClient().post(f"/api/auth/{path}", body, format="json", **headers)
+
+    return send

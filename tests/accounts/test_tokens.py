@@ -1,0 +1,307 @@
+"""What a token must be to be believed, and how tokens follow each other."""
+
+from base64 import urlsafe_b64encode
+from datetime import timedelta
+from json import dumps
+from uuid import uuid4
+
+import jwt
+import pytest
+from django.utils import timezone
+
+from accounts.models import SignIn, User
+from accounts.tokens import (
+    AccessToken,
+    RefreshToken,
+    TokenExpired,
+    TokenInvalid,
+    issue_tokens,
+)
+from tests.factories import UserFactory
+
+OTHER_KEY = "another-key-of-more-than-thirty-two-bytes"
+
+
+def claims(user, **changes):
+    now = timezone.now()
+    return {
+        "token_type": "access",
+        "sub": str(user.pk),
+        "ver": user.token_version,
+        "jti": uuid4().hex,
+        "iat": now,
+        "exp": now + timedelta(hours=1),
+        "iss": "movie-booking-api",
+        "aud": "movie-booking-api",
+    } | changes
+
+
+def without(claim, user):
+    return {name: value for name, value in claims(user).items() if name != claim}
+
+
+def part(content):
+    raw = content if isinstance(content, bytes) else dumps(content).encode()
+    return urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def hand_made(header, user):
+    payload = claims(user, iat=0, exp=2**40)
+    return f"{part(header)}.{part(payload)}.{part(b'signature')}"
+
+
+BAD = {
+    "no token": lambda user, sign: "",
+    "a word": lambda user, sign: "nonsense",
+    "two words": lambda user, sign: f"{sign(claims(user))} more",
+    "three dots": lambda user, sign: "...",
+    "not ASCII": lambda user, sign: "\xe9.\xe9.\xe9",
+    "a cut signature": lambda user, sign: sign(claims(user))[:-3],
+    "a changed payload": lambda user, sign: ".".join(
+        [
+            sign(claims(user)).split(".")[0],
+            part(claims(user, sub="1", iat=0, exp=2**40)),
+            sign(claims(user)).split(".")[2],
+        ]
+    ),
+    "algorithm none": lambda user, sign: jwt.encode(claims(user), None, algorithm="none"),
+    "algorithm none, signed": lambda user, sign: hand_made({"alg": "none"}, user),
+    "another algorithm": lambda user, sign: sign(claims(user), algorithm="HS512"),
+    "an algorithm that is a list": lambda user, sign: hand_made({"alg": ["HS256"]}, user),
+    "an algorithm that is an object": lambda user, sign: hand_made({"alg": {}}, user),
+    "a header of 3,000 brackets": lambda user, sign: hand_made(b"[" * 3000, user),
+    "another key": lambda user, sign: sign(claims(user), key=OTHER_KEY),
+    "another key and expired": lambda user, sign: sign(claims(user, exp=1), key=OTHER_KEY),
+    "another issuer": lambda user, sign: sign(claims(user, iss="somebody")),
+    "another issuer and expired": lambda user, sign: sign(claims(user, iss="somebody", exp=1)),
+    "another audience": lambda user, sign: sign(claims(user, aud="somebody")),
+    "a refresh token": lambda user, sign: issue_tokens(user).refresh,
+    "an expired refresh token": lambda user, sign: sign(claims(user, token_type="refresh", exp=1)),
+    "not yet valid": lambda user, sign: sign(claims(user, nbf=2**40)),
+    "subject no number": lambda user, sign: sign(claims(user, sub="anybody")),
+    "subject of other digits": lambda user, sign: sign(claims(user, sub="٣")),
+    "subject too large": lambda user, sign: sign(claims(user, sub=str(2**63))),
+    "version no number": lambda user, sign: sign(claims(user, ver="1")),
+    "version a truth": lambda user, sign: sign(claims(user, ver=True)),
+    "end no number": lambda user, sign: sign(claims(user, exp="tomorrow")),
+    **{
+        f"without {claim}": lambda user, sign, claim=claim: sign(without(claim, user))
+        for claim in ("sub", "ver", "jti", "iat", "exp", "iss", "aud", "token_type")
+    },
+}
+
+
+@pytest.fixture
+def sign(settings):
+    def make(payload, key=settings.JWT_SIGNING_KEY, algorithm="HS256"):
+        return jwt.encode(payload, key, algorithm=algorithm)
+
+    return make
+
+
+@pytest.mark.filterwarnings("ignore::jwt.InsecureKeyLengthWarning")
+@pytest.mark.parametrize("kind", BAD)
+def test_a_bad_token_is_refused(user, api, sign, kind):
+    token = BAD[kind](user, sign)
+    answer = api.get("/api/auth/me", HTTP_AUTHORIZATION=f"Bearer {token}")
+    assert answer.status_code == 401
+    assert answer.json()["code"] == "token_invalid"
+    assert answer["WWW-Authenticate"] == "Bearer"
+
+
+def test_a_good_token_made_by_hand_is_believed(user, api, sign):
+    """Guards the table above: its tokens differ from this one by one flaw each."""
+    answer = api.get("/api/auth/me", HTTP_AUTHORIZATION=f"Bearer {sign(claims(user))}")
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("header", ["Basic dTpw", "Bearer", "Token abc", "bearer:abc", "x"])
+def test_another_kind_of_header_is_refused(db, api, header):
+    answer = api.get("/api/auth/me", HTTP_AUTHORIZATION=header)
+    assert (answer.status_code, answer.json()["code"]) == (401, "token_invalid")
+
+
+def test_the_scheme_is_read_in_any_case(user, api):
+    answer = api.get("/api/auth/me", HTTP_AUTHORIZATION=f"bearer {issue_tokens(user).access}")
+    assert answer.status_code == 200
+
+
+def test_without_a_token_a_protected_call_asks_to_log_in(db, api):
+    answer = api.get("/api/auth/me")
+    assert (answer.status_code, answer.json()["code"]) == (401, "not_authenticated")
+    assert answer["WWW-Authenticate"] == "Bearer"
+
+
+def test_an_expired_token_says_so(user, api, sign):
+    token = sign(claims(user, exp=timezone.now()))
+    answer = api.get("/api/auth/me", HTTP_AUTHORIZATION=f"Bearer {token}")
+    assert (answer.status_code, answer.json()["code"]) == (401, "token_expired")
+    assert answer["WWW-Authenticate"] == "Bearer"
+
+
+def test_the_lifetime_comes_from_the_settings(user, settings):
+    settings.ACCESS_TOKEN_LIFETIME = timedelta(0)
+    with pytest.raises(TokenExpired):
+        AccessToken.read(issue_tokens(user).access)
+
+
+@pytest.mark.parametrize(
+    "change", [{"token_version": 2}, {"is_active": False}], ids=["revoked", "inactive"]
+)
+def test_a_token_is_dead_once_its_user_is(user, customer, change):
+    User.objects.filter(pk=user.pk).update(**change)
+    for answer in (
+        customer.get("/api/auth/me"),
+        customer.patch("/api/auth/me", {"name": "Leo"}, format="json"),
+        customer.delete("/api/auth/me", {"password": "anything"}, format="json"),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (401, "token_revoked")
+
+
+def test_the_token_of_a_deleted_row_is_dead(user, customer):
+    User.objects.all().delete()
+    assert customer.get("/api/auth/me").json()["code"] == "token_revoked"
+
+
+def test_the_previous_key_is_believed_but_signs_nothing(user, settings):
+    old = issue_tokens(user).access
+    settings.JWT_PREVIOUS_KEY, settings.JWT_SIGNING_KEY = settings.JWT_SIGNING_KEY, OTHER_KEY
+    assert AccessToken.read(old).user_id == user.pk
+    new = issue_tokens(user).access
+    assert jwt.decode(new, OTHER_KEY, algorithms=["HS256"], audience="movie-booking-api")
+    settings.JWT_PREVIOUS_KEY = ""
+    AccessToken.read(new)
+    with pytest.raises(TokenInvalid):
+        AccessToken.read(old)
+
+
+def test_without_a_previous_key_an_empty_key_signs_nothing(user, settings, sign):
+    assert settings.JWT_PREVIOUS_KEY == ""
+    header, payload, _ = sign(claims(user)).split(".")
+    with pytest.raises(TokenInvalid):
+        AccessToken.read(f"{header}.{payload}.")
+
+
+def test_a_refresh_token_is_exchanged_for_a_new_pair(user, call):
+    first = issue_tokens(user)
+    answer = call("refresh", {"refresh": first.refresh})
+    assert answer.status_code == 200
+    assert list(answer.json()) == ["token", "refresh"]
+    assert AccessToken.read(answer.json()["token"]).user_id == user.pk
+    assert call("refresh", {"refresh": answer.json()["refresh"]}).status_code == 200
+    assert SignIn.objects.count() == 1
+
+
+def test_refreshing_prolongs_the_sign_in(user, call):
+    token = issue_tokens(user).refresh
+    SignIn.objects.update(expires_at=timezone.now())
+    call("refresh", {"refresh": token})
+    assert SignIn.objects.get().expires_at > timezone.now() + timedelta(days=13)
+
+
+def test_a_used_refresh_token_ends_the_whole_sign_in(user, call):
+    first = issue_tokens(user).refresh
+    elsewhere = issue_tokens(user).refresh
+    second = call("refresh", {"refresh": first}).json()["refresh"]
+    for stolen in (first, second):
+        answer = call("refresh", {"refresh": stolen})
+        assert (answer.status_code, answer.json()["code"]) == (401, "token_revoked")
+    assert call("refresh", {"refresh": elsewhere}).status_code == 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_one_refresh_token_used_many_times_at_once_one_is_exchanged(race, call):
+    token = issue_tokens(UserFactory()).refresh
+    answers = race([lambda: call("refresh", {"refresh": token})] * 6)
+    assert sorted(answer.status_code for answer in answers) == [200, 401, 401, 401, 401, 401]
+    assert SignIn.objects.get().ended_at is not None
+
+
+@pytest.mark.parametrize(
+    "change", [{"token_version": 2}, {"is_active": False}], ids=["revoked", "inactive"]
+)
+def test_a_refresh_token_is_dead_once_its_user_is(user, call, change):
+    token = issue_tokens(user).refresh
+    User.objects.filter(pk=user.pk).update(**change)
+    answer = call("refresh", {"refresh": token})
+    assert (answer.status_code, answer.json()["code"]) == (401, "token_revoked")
+
+
+def test_the_refresh_token_of_a_deleted_row_is_dead(user, call):
+    token = issue_tokens(user).refresh
+    User.objects.all().delete()
+    assert call("refresh", {"refresh": token}).json()["code"] == "token_revoked"
+
+
+@pytest.mark.parametrize("path", ["refresh", "logout"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda user, sign: "nonsense",
+        lambda user, sign: issue_tokens(user).access,
+        lambda user, sign: sign(claims(user, token_type="refresh")),
+        lambda user, sign: sign(claims(user, token_type="refresh", sid="five")),
+        lambda user, sign: sign(claims(user, token_type="refresh", sid=5)),
+        lambda user, sign: sign(claims(user, token_type="refresh", sid=str(uuid4()), jti="x")),
+    ],
+    ids=["a word", "access", "without sid", "bad sid", "sid no text", "bad jti"],
+)
+def test_what_is_no_refresh_token_of_ours_is_refused(user, call, sign, path, make):
+    answer = call(path, {"refresh": make(user, sign)})
+    assert (answer.status_code, answer.json()["code"]) == (401, "token_invalid")
+
+
+def test_a_refresh_token_of_another_users_sign_in_is_worth_nothing(user, call, sign):
+    victim = issue_tokens(user).refresh
+    token = RefreshToken.read(victim)
+    forged = claims(UserFactory(), token_type="refresh", sid=token["sid"], jti=token["jti"])
+    assert call("refresh", {"refresh": sign(forged)}).json()["code"] == "token_revoked"
+    assert call("logout", {"refresh": sign(forged)}).status_code == 204
+    assert call("refresh", {"refresh": victim}).status_code == 200
+
+
+def test_logging_out_kills_the_refresh_token_and_may_be_repeated(user, call):
+    token = issue_tokens(user).refresh
+    for _ in range(2):
+        answer = call("logout", {"refresh": token})
+        assert (answer.status_code, answer.content) == (204, b"")
+    assert call("refresh", {"refresh": token}).json()["code"] == "token_revoked"
+
+
+def test_logging_out_with_an_older_token_ends_the_sign_in_too(user, call):
+    first = issue_tokens(user).refresh
+    second = call("refresh", {"refresh": first}).json()["refresh"]
+    assert call("logout", {"refresh": first}).status_code == 204
+    assert call("refresh", {"refresh": second}).json()["code"] == "token_revoked"
+
+
+def test_logging_out_with_an_expired_refresh_token_is_done_already(user, call, settings):
+    settings.REFRESH_TOKEN_LIFETIME = timedelta(0)
+    token = issue_tokens(user).refresh
+    assert call("logout", {"refresh": token}).status_code == 204
+    assert call("refresh", {"refresh": token}).json()["code"] == "token_expired"
+
+
+def test_somebody_whose_access_token_has_expired_can_log_out(user, call, sign):
+    token = issue_tokens(user)
+    expired = sign(claims(user, exp=1))
+    headers = {"HTTP_AUTHORIZATION": f"Bearer {expired}"}
+    assert call("logout", {"refresh": token.refresh}, **headers).status_code == 204
+    headers = {"HTTP_AUTHORIZATION": "Bearer nonsense"}
+    assert call("logout", {"refresh": token.refresh}, **headers).status_code == 401
+
+
+def test_refreshing_ignores_the_header(user, call):
+    token = issue_tokens(user).refresh
+    headers = {"HTTP_AUTHORIZATION": "Bearer nonsense"}
+    assert call("refresh", {"refresh": token}, **headers).status_code == 200
+
+
+def test_query_counts(user, customer, call, django_assert_num_queries):
+    tokens = issue_tokens(user)
+    with django_assert_num_queries(1):
+        customer.get("/api/auth/me")
+    with django_assert_num_queries(4):  # savepoint, user, sign-in, release
+        call("refresh", {"refresh": tokens.refresh})
+    with django_assert_num_queries(1):
+        call("logout", {"refresh": tokens.refresh})
