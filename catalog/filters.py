@@ -31,7 +31,9 @@ class MovieFilter(StrictFilterSet):
             queryset = queryset.filter(Q(title__icontains=text) | Q(description__icontains=text))
         if genre := asked["genre"]:
             lowered = Cast(Lower(Cast("genres", TextField())), ArrayField(TextField()))
-            queryset = queryset.alias(lowered=lowered).filter(lowered__contains=[genre.lower()])
+            queryset = queryset.alias(lowered=lowered).filter(
+                Q(("lowered__contains", [genre.lower()]))
+            )
         if asked["theatre"] or asked["date"] or asked["now_showing"]:
             shows = Show.objects.listed().filter(movie=OuterRef("pk"))
             if theatre_id := asked["theatre"]:
@@ -44,9 +46,7 @@ class MovieFilter(StrictFilterSet):
         return queryset
 
 
-class ShowFilter(StrictFilterSet):
-    movie = IdFilter(label="Shows of this movie.")
-    theatre = IdFilter(label="Shows in this theatre.")
+class ShowTimeFilter(StrictFilterSet):
     date = DateFilter(label="Shows that start on this calendar day of their theatre.")
     to = InstantFilter(label="Shows that start before this time.")
     include_past = BooleanFilter(label="`true`: also shows that have started.")
@@ -72,9 +72,13 @@ class ShowFilter(StrictFilterSet):
         return queryset if asked["include_past"] else queryset.upcoming()
 
 
-class MovieShowFilter(ShowFilter):
-    movie = None
+class MovieShowFilter(ShowTimeFilter):
+    theatre = IdFilter(label="Shows in this theatre.")
 
 
-class TheatreShowFilter(ShowFilter):
-    theatre = None
+class TheatreShowFilter(ShowTimeFilter):
+    movie = IdFilter(label="Shows of this movie.")
+
+
+class ShowFilter(MovieShowFilter, TheatreShowFilter):
+    """Of any movie in any theatre, unless it is said."""

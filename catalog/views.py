@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import ClassVar, TypeVar
 
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from drf_spectacular.utils import extend_schema_view
 from rest_framework.mixins import ListModelMixin
 from rest_framework.permissions import AllowAny
@@ -13,10 +13,11 @@ from accounts.authentication import OptionalBearerAuthentication
 from booking_site.errors import DomainError
 from booking_site.schema import operation
 from catalog.filters import MovieFilter, MovieShowFilter, ShowFilter, TheatreShowFilter
-from catalog.models import Movie, Show, ShowQuerySet, Theatre
+from catalog.models import Movie, Show, Theatre
 from catalog.serializers import MovieSerializer, ShowSerializer, TheatreSerializer
 
 M = TypeVar("M", bound=Model)
+Row = TypeVar("Row")
 
 
 class MovieNotFound(DomainError):
@@ -49,12 +50,12 @@ class ShowNotFound(DomainError):
         super().__init__("There is no such show.")
 
 
-class Public:
+class Public(GenericViewSet[M]):
     authentication_classes = (OptionalBearerAuthentication,)
     permission_classes = (AllowAny,)
 
 
-class Catalogue(Public, ReadOnlyModelViewSet[M]):
+class Catalogue(Public[M], ReadOnlyModelViewSet[M]):
     """A list, and each item of it under its id."""
 
     absent: ClassVar[type[MovieNotFound | TheatreNotFound | ShowNotFound]]
@@ -88,10 +89,9 @@ class TheatreViewSet(Catalogue[Theatre]):
 
 
 SHOWS = (
-    Show.objects.published()
+    Show.objects.with_seat_facts()
     .select_related("movie", "theatre", "screen")
     .defer("movie__description", "screen__layout")
-    .with_seat_facts()
 )
 
 
@@ -102,19 +102,18 @@ SHOWS = (
 class ShowViewSet(Catalogue[Show]):
     """Cancelled shows are in no list; who has the address of one is told."""
 
-    queryset = SHOWS
     serializer_class = ShowSerializer
     filterset_class = ShowFilter
     absent = ShowNotFound
 
-    def filter_queryset(self, queryset: ShowQuerySet) -> ShowQuerySet:
-        return super().filter_queryset(queryset.listed())
+    def get_queryset(self) -> QuerySet[Show]:
+        return SHOWS.published() if self.action == "retrieve" else SHOWS.listed()
 
 
-class ShowsOf(Public, ListModelMixin, GenericViewSet[Show]):
+class ShowsOf(Public[Show], ListModelMixin):
     """The shows of one movie or theatre, whose id is the only one in the address."""
 
-    queryset = SHOWS
+    queryset = SHOWS.listed()
     serializer_class = ShowSerializer
 
 
@@ -126,11 +125,11 @@ class ShowsOf(Public, ListModelMixin, GenericViewSet[Show]):
 class MovieShowsViewSet(ShowsOf):
     filterset_class = MovieShowFilter
 
-    def filter_queryset(self, queryset: ShowQuerySet) -> ShowQuerySet:
+    def filter_queryset(self, queryset: QuerySet[Show, Row]) -> QuerySet[Show, Row]:
         movie_id = self.kwargs["movie_id"]
         if not Movie.objects.filter(pk=movie_id).exists():
             raise MovieNotFound
-        return super().filter_queryset(queryset.listed().filter(movie=movie_id))
+        return super().filter_queryset(queryset.filter(movie=movie_id))
 
 
 @extend_schema_view(
@@ -143,8 +142,8 @@ class MovieShowsViewSet(ShowsOf):
 class TheatreShowsViewSet(ShowsOf):
     filterset_class = TheatreShowFilter
 
-    def filter_queryset(self, queryset: ShowQuerySet) -> ShowQuerySet:
+    def filter_queryset(self, queryset: QuerySet[Show, Row]) -> QuerySet[Show, Row]:
         theatre_id = self.kwargs["theatre_id"]
         if not Theatre.objects.filter(pk=theatre_id).exists():
             raise TheatreNotFound
-        return super().filter_queryset(queryset.listed().filter(theatre=theatre_id))
+        return super().filter_queryset(queryset.filter(theatre=theatre_id))
