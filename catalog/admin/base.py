@@ -47,7 +47,7 @@ class BackOffice(Themed[M]):
     ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
         """Count what would go, or what is in the way; a show alone has hundreds of seats."""
         doomed = list(objs)
-        collector = Collector(using=router.db_for_write(self.model), origin=doomed)
+        collector = Collector(using=router.db_for_write(self.model))
         try:
             collector.collect(doomed)
         except ProtectedError as error:

@@ -1,9 +1,11 @@
-"""A form field for a time on a theatre's clock: date, time, and which of two when it comes twice."""
+"""A form field for a time on a theatre's clock, and for which of two when it comes twice."""
 
 from datetime import date, datetime, time
 from typing import Any, NamedTuple
 
 from django import forms
+
+LOOK = {"class": "office-input"}
 
 
 class WallClock(NamedTuple):
@@ -19,12 +21,8 @@ class LocalTimeWidget(forms.MultiWidget):
     def __init__(self) -> None:
         super().__init__(
             widgets={
-                "date": forms.DateInput(
-                    format="%Y-%m-%d", attrs={"type": "date", "class": "office-input"}
-                ),
-                "time": forms.TimeInput(
-                    format="%H:%M", attrs={"type": "time", "class": "office-input"}
-                ),
+                "date": forms.DateInput({"type": "date", **LOOK}, format="%Y-%m-%d"),
+                "time": forms.TimeInput({"type": "time", **LOOK}, format="%H:%M"),
                 "fold": forms.HiddenInput(),
             }
         )
@@ -32,14 +30,12 @@ class LocalTimeWidget(forms.MultiWidget):
     def ask(self, offsets: list[str]) -> None:
         """Let the user choose between the two moments, given their offsets from UTC."""
         first, second = offsets
-        self.widgets[2] = forms.Select(
-            choices=[
-                ("", "Which one?"),
-                (0, f"the first, UTC{first}"),
-                (1, f"the second, UTC{second}"),
-            ],
-            attrs={"class": "office-input"},
-        )
+        choices = [
+            ("", "Which one?"),
+            (0, f"the first, UTC{first}"),
+            (1, f"the other, UTC{second}"),
+        ]
+        self.widgets = [*self.widgets[:2], forms.Select(LOOK, choices)]
 
     def decompress(self, value: datetime | None) -> list[date | time | int | None]:
         if value is None:

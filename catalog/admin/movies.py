@@ -3,12 +3,12 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest
 
 from catalog.admin.base import BackOffice
-from catalog.models import Movie
+from catalog.models import Movie, Show
 
 
 class Showing(admin.SimpleListFilter):
@@ -19,11 +19,12 @@ class Showing(admin.SimpleListFilter):
         return [("ahead", "With shows ahead"), ("none", "Without shows ahead")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Movie]) -> QuerySet[Movie]:
+        ahead = Exists(Show.objects.upcoming().filter(movie=OuterRef("pk")))
         match self.value():
             case "ahead":
-                return queryset.filter(shows_ahead__gt=0)
+                return queryset.filter(ahead)
             case "none":
-                return queryset.filter(shows_ahead=0)
+                return queryset.filter(~ahead)
         return queryset
 
 

@@ -40,8 +40,4 @@ class PriceCardAdmin(BackOffice[PriceCard]):
     @admin.display(description="prices")
     def prices(self, card: PriceCard) -> str:
         prices = {line.category: line.price for line in card.lines.all()}
-        return " · ".join(
-            f"{category.label} {prices[category]}"
-            for category in SeatCategory
-            if category in prices
-        )
+        return " · ".join(f"{kind.label} {prices[kind]}" for kind in SeatCategory if kind in prices)

@@ -46,7 +46,7 @@ class SeatMapPlan(forms.Form):
     """
 
     source = forms.ChoiceField(
-        choices=[("screen", "The screen's layout"), ("block", "Rows × seats per row")],
+        choices=[("screen", "The screen's layout"), ("block", "So many rows of so many seats")],
         widget=UnfoldAdminRadioSelectWidget,
     )
     rows = forms.IntegerField(

@@ -17,13 +17,7 @@ from catalog.scheduling import (
 )
 
 # What a customer with a seat relies on; the rest may change at any time.
-PROMISED = {
-    "movie": "movie",
-    "theatre": "theatre",
-    "screen": "screen",
-    "start": "start",
-    "status": "status",
-}
+PROMISED = ("movie", "theatre", "screen", "start", "status")
 
 
 class ShowForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run time
@@ -61,7 +55,7 @@ class ShowForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run 
 
     def _keep_promises(self) -> None:
         """Refuse to change what was sold. Locks the show's seats until the form is saved."""
-        changed = [name for field, name in PROMISED.items() if field in self.changed_data]
+        changed = [field for field in PROMISED if field in self.changed_data]
         if not changed:
             return
         seats = Seat.objects.filter(show=self.instance)
@@ -71,7 +65,7 @@ class ShowForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run 
             self.add_error(
                 None,
                 f"{count} seat{'s are' if count > 1 else ' is'} sold or held for this show, "
-                f"so its {' and '.join(changed)} can’t be changed.",
+                f"so its {' and '.join(changed)} can't be changed.",
             )
 
     def _set_times(self, data: dict[str, Any], theatre: Theatre) -> None:

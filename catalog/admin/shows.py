@@ -143,10 +143,10 @@ class ShowAdmin(BackOffice[Show]):
 
     @admin.display(description="ends")
     def ends(self, show: Show) -> str:
-        return local(show.end_time, show.theatre.zone) if show.pk else "from the movie’s duration"
+        return local(show.end_time, show.theatre.zone) if show.pk else "from the movie's duration"
 
     @admin.display(description="screen free again")
     def free_again(self, show: Show) -> str:
         if not show.pk:
-            return "from the screen’s turnaround"
+            return "from the screen's turnaround"
         return local(show.occupied_until, show.theatre.zone)
