@@ -1,7 +1,7 @@
 """No single gap: which choices leave a seat alone, and what to choose instead."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from http import HTTPStatus
@@ -74,17 +74,17 @@ def refuse_gap(places: Iterable[Place], chosen: Collection[int]) -> None:
         )
 
 
-def _gaps(run: Run, chosen: set[int]) -> Iterator[Place]:
-    for left, place, right in zip(run, run[1:], run[2:], strict=False):
-        if (
-            (left.id in chosen or right.id in chosen)
-            and (left.id in chosen or not left.free)
-            and (right.id in chosen or not right.free)
-            and place.free
-            and place.id not in chosen
-            and place.category in ORDINARY
-        ):
-            yield place
+def _gaps(run: Run, chosen: set[int]) -> list[Place]:
+    return [
+        place
+        for left, place, right in zip(run, run[1:], run[2:], strict=False)
+        if (left.id in chosen or right.id in chosen)
+        and (left.id in chosen or not left.free)
+        and (right.id in chosen or not right.free)
+        and place.free
+        and place.id not in chosen
+        and place.category in ORDINARY
+    ]
 
 
 _OPEN, _TAKEN, _CHOSEN = range(3)
