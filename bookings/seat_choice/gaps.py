@@ -14,7 +14,7 @@ from bookings.seat_choice.room import ORDINARY, PREMIUM, STANDARD, Place, Run, l
 
 
 class SingleSeatGap(DomainError):
-    """`seat_ids` would be left alone; each of `alternatives` (lists of ids) would be accepted."""
+    """`seat_ids` need not be left alone; each of `alternatives` (lists of ids) is accepted."""
 
     code: ClassVar[str] = "single_seat_gap"
     status: ClassVar[HTTPStatus] = HTTPStatus.UNPROCESSABLE_ENTITY
@@ -65,10 +65,12 @@ def refuse_gap(places: Iterable[Place], chosen: Collection[int]) -> None:
     """Raise SingleSeatGap if `chosen` leaves a gap that `alternatives` could avoid."""
     places = list(places)
     if others := alternatives(places, chosen):
-        alone = [place for run in runs_of(places) for place in _gaps(run, set(chosen))]
+        unavoidable = new_gaps(places, others[0])  # in runs that are exempt
+        gaps = set(new_gaps(places, chosen)).difference(unavoidable)
+        alone = [place for place in places if place.id in gaps]
         raise SingleSeatGap(
             f"This would leave {listed(alone)} alone between taken seats. "
-            "Please move over by a seat.",
+            "Please choose other seats.",
             seat_ids=[place.id for place in alone],
             alternatives=others,
         )

@@ -53,7 +53,7 @@ def places_from(
 
 
 def listed(places: list[Place]) -> str:
-    return " and ".join(str(place) for place in places)
+    return ", ".join(str(place) for place in places)
 
 
 def runs_of(places: Iterable[Place]) -> list[Run]:

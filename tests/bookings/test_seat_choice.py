@@ -290,6 +290,13 @@ def test_a_refusal_names_the_seats_left_alone_and_the_alternatives():
     }
 
 
+def test_a_refusal_is_silent_about_gaps_that_nobody_could_avoid():
+    drawing = "sS#SSs\ns##Ss"
+    with pytest.raises(SingleSeatGap) as refusal:
+        refuse_gap(room(drawing), marked(drawing))
+    assert refusal.value.facts["seat_ids"] == seats(room(drawing), "A2")
+
+
 @pytest.mark.parametrize("accepted", ["s#SSS", "s##Ss", "S#S"])
 def test_a_choice_without_a_gap_or_exempt_is_not_refused(accepted):
     refuse_gap(room(accepted), marked(accepted))
