@@ -6,7 +6,7 @@ from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
 from django.db.models.functions import Length
 
 from bookings.models import Booking, Hold
-from bookings.services.claims import ShowNotFound
+from catalog.errors import ShowNotFound
 from catalog.models import ClockTimestamp, Seat, SeatStatus, Show, ShowStatus
 
 

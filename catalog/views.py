@@ -12,6 +12,7 @@ from rest_framework.viewsets import GenericViewSet, ReadOnlyModelViewSet
 from accounts.authentication import OptionalBearerAuthentication
 from booking_site.errors import DomainError
 from booking_site.schema import operation
+from catalog.errors import ShowNotFound
 from catalog.filters import MovieFilter, MovieShowFilter, ShowFilter, TheatreShowFilter
 from catalog.models import Movie, Show, Theatre
 from catalog.serializers import MovieSerializer, ShowSerializer, TheatreSerializer
@@ -38,16 +39,6 @@ class TheatreNotFound(DomainError):
 
     def __init__(self) -> None:
         super().__init__("There is no such theatre.")
-
-
-class ShowNotFound(DomainError):
-    """There is no such show."""
-
-    code = "show_not_found"
-    status = HTTPStatus.NOT_FOUND
-
-    def __init__(self) -> None:
-        super().__init__("There is no such show.")
 
 
 class Public(GenericViewSet[M]):

@@ -13,6 +13,7 @@ from accounts.models import User
 from booking_site.errors import DomainError
 from bookings import seat_choice
 from bookings.models import Booking
+from catalog.errors import ShowNotFound
 from catalog.models import (
     ClockTimestamp,
     GapRule,
@@ -26,16 +27,6 @@ from catalog.seat_maps import SeatNotFound
 
 GAP_RULE_ENDS = timedelta(minutes=30)
 COMPANION_RULE_ENDS = timedelta(minutes=60)
-
-
-class ShowNotFound(DomainError):
-    """There is no such show, or not for customers."""
-
-    code = "show_not_found"
-    status = HTTPStatus.NOT_FOUND
-
-    def __init__(self) -> None:
-        super().__init__("There is no such show.")
 
 
 class SeatUnavailable(DomainError):

@@ -25,8 +25,9 @@ from bookings.models import Booking
 from bookings.seat_choice import CompanionRequired, SingleSeatGap
 from bookings.serializers import BookingAnswer, BookingDetailSerializer, BookingRequest
 from bookings.services.cancelling import BookingNotFound, CancellationClosed
-from bookings.services.claims import SeatUnavailable, ShowClosed, ShowNotFound, TooManySeats
+from bookings.services.claims import SeatUnavailable, ShowClosed, TooManySeats
 from bookings.services.sales import HoldAlreadyBooked, HoldExpired, HoldNotFound
+from catalog.errors import ShowNotFound
 from catalog.seat_maps import SeatNotFound
 
 IDEMPOTENCY_KEY = OpenApiParameter(

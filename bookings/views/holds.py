@@ -18,8 +18,9 @@ from bookings import services
 from bookings.held_seats import live_holds
 from bookings.seat_choice import CompanionRequired, NoSeatsTogether, SingleSeatGap
 from bookings.serializers import HoldRequest, HoldSerializer
-from bookings.services.claims import SeatUnavailable, ShowClosed, ShowNotFound, TooManySeats
+from bookings.services.claims import SeatUnavailable, ShowClosed, TooManySeats
 from bookings.services.sales import HoldAlreadyBooked, HoldExpired, HoldNotFound
+from catalog.errors import ShowNotFound
 from catalog.seat_maps import SeatNotFound
 
 

@@ -9,7 +9,7 @@ from accounts.authentication import Caller, OptionalBearerAuthentication
 from booking_site.schema import operation
 from bookings.seat_map import seat_map
 from bookings.serializers import SeatSerializer
-from bookings.services.claims import ShowNotFound
+from catalog.errors import ShowNotFound
 
 
 class SeatMapViewSet(ViewSet):
