@@ -24,6 +24,7 @@ class OriginalBcryptPasswordHasher(BCryptPasswordHasher):
     longest = 72  # bytes
 
     def verify(self, password: str, encoded: str) -> bool:
-        if len(password.encode()) > self.longest:
-            return False
-        return super().verify(password, encoded)
+        whole = password.encode()
+        # Cut, so that a refusal takes as long as any other.
+        matches = super().verify(whole[: self.longest].decode(errors="ignore"), encoded)
+        return matches and len(whole) <= self.longest

@@ -1,0 +1,225 @@
+"""/api/auth/me and /api/auth/password/change: what people do with their own account."""
+
+from datetime import UTC, datetime
+
+import pytest
+from axes.models import AccessAttempt
+from django.db import connection
+from rest_framework.test import APIClient
+
+from accounts import services
+from accounts.authentication import Caller
+from accounts.models import SignIn, User
+from accounts.tokens import TokenRevoked, issue_tokens
+from tests.accounts.conftest import PASSWORD
+from tests.factories import UserFactory
+
+NEW_PASSWORD = "seven seals in the bay"
+
+
+@pytest.fixture
+def me(person, login):
+    return login(person)
+
+
+@pytest.fixture
+def removed(settings):
+    """The user ids that other apps are told to forget."""
+    settings.PERSON_REMOVERS = ["tests.accounts.test_me.forget"]
+    FORGOTTEN.clear()
+    return FORGOTTEN
+
+
+FORGOTTEN = []
+
+
+def forget(*, user_id):
+    assert connection.in_atomic_block
+    FORGOTTEN.append(user_id)
+
+
+def fail(*, user_id):
+    raise RuntimeError("This remover fails.")
+
+
+def test_a_person_reads_their_own_record(person, me):
+    User.objects.update(created_at=datetime(2026, 11, 22, 12, 30, tzinfo=UTC))
+    answer = me.get("/api/auth/me")
+    assert answer.json() == {
+        "id": person.pk,
+        "name": "Lena Lion",
+        "email": "lena@example.com",
+        "created_at": "2026-11-22T12:30:00Z",
+    }
+    assert answer["Cache-Control"] == "no-store"
+
+
+def test_a_person_takes_another_name(person, me, django_assert_num_queries):
+    with django_assert_num_queries(4):  # savepoint, lock, update, release
+        answer = me.patch("/api/auth/me", {"name": " Leo Lion "}, format="json")
+    assert answer.status_code == 200
+    assert answer.json()["name"] == User.objects.get().name == "Leo Lion"
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "name"),
+        ({"name": " "}, "name"),
+        ({"name": "Leo", "email": "leo@example.com"}, "email"),
+        ({"name": "Leo", "is_staff": True}, "is_staff"),
+    ],
+)
+def test_only_the_name_can_be_changed(person, me, body, field):
+    answer = me.patch("/api/auth/me", body, format="json")
+    assert answer.status_code == 400
+    assert field in answer.json()["errors"]
+    assert User.objects.get().name == "Lena Lion"
+
+
+def test_the_locked_row_makes_one_users_writes_queue(person, django_assert_num_queries):
+    caller = Caller(id=person.pk, token_version=1)
+    with django_assert_num_queries(1) as queries:
+        assert services.lock_caller(caller=caller).pk == person.pk
+    assert "FOR NO KEY UPDATE" in queries[0]["sql"]
+    assert "password_hash" not in queries[0]["sql"]
+
+
+@pytest.mark.parametrize("change", [{"token_version": 2}, {"is_active": False}, None])
+def test_a_row_that_the_token_does_not_speak_for_is_not_locked(person, change):
+    if change:
+        User.objects.update(**change)
+    else:
+        User.objects.all().delete()
+    with pytest.raises(TokenRevoked):
+        services.lock_caller(caller=Caller(id=person.pk, token_version=1))
+
+
+def test_a_person_is_removed_and_the_row_stays_empty(person, me, call, removed):
+    refresh = issue_tokens(person).refresh
+    call("login", {"email": "lena@example.com", "password": "wrong"}, REMOTE_ADDR="10.0.0.9")
+    answer = me.delete("/api/auth/me", {"password": PASSWORD}, format="json")
+    assert (answer.status_code, answer.content) == (204, b"")
+    gone = User.objects.get()
+    assert (gone.pk, gone.name, gone.email) == (person.pk, "", f"deleted-{person.pk}@invalid")
+    assert not gone.is_active
+    assert not gone.has_usable_password()
+    assert gone.token_version == 2
+    assert not SignIn.objects.filter(ended_at=None).exists()
+    assert not AccessAttempt.objects.exists()
+    assert removed == [person.pk]
+    assert me.get("/api/auth/me").json()["code"] == "token_revoked"
+    assert call("refresh", {"refresh": refresh}).status_code == 401
+    assert call("login", {"email": gone.email, "password": PASSWORD}).status_code in (400, 401)
+
+
+def test_the_address_of_a_removed_person_is_free_again(person, me, call, removed):
+    me.delete("/api/auth/me", {"password": PASSWORD}, format="json")
+    body = {"name": "Lena", "email": "lena@example.com", "password": PASSWORD}
+    assert call("register", body).status_code == 201
+
+
+def test_other_apps_forget_a_person_in_the_same_transaction_or_nothing_happens(
+    person, me, settings
+):
+    settings.PERSON_REMOVERS = ["tests.accounts.test_me.fail"]
+    me.raise_request_exception = False
+    answer = me.delete("/api/auth/me", {"password": PASSWORD}, format="json")
+    assert answer.status_code == 500
+    person.refresh_from_db()
+    assert person.is_active
+    assert person.email == "lena@example.com"
+
+
+def test_removing_wants_the_right_password(person, me, removed):
+    answer = me.delete("/api/auth/me", {"password": "wrong"}, format="json")
+    assert (answer.status_code, answer.json()["code"]) == (400, "password_wrong")
+    assert answer.json()["errors"] == {"password": ["This is not your password."]}
+    assert me.delete("/api/auth/me", {}, format="json").json()["errors"].keys() == {"password"}
+    assert me.delete("/api/auth/me").status_code in (400, 411)
+    assert User.objects.get().is_active
+    assert removed == []
+
+
+def test_the_password_cannot_be_guessed_with_a_stolen_token(person, me):
+    answers = [me.delete("/api/auth/me", {"password": "wrong"}, format="json") for _ in range(5)]
+    assert [answer.status_code for answer in answers] == [400, 400, 400, 400, 429]
+    answer = me.delete("/api/auth/me", {"password": PASSWORD}, format="json")
+    assert answer.json()["code"] == "too_many_attempts"
+    assert User.objects.get().is_active
+
+
+@pytest.mark.parametrize("status", [{"is_staff": True}, {"is_superuser": True}])
+def test_staff_are_not_removed(person, me, removed, status):
+    User.objects.update(**status)
+    answer = me.delete("/api/auth/me", {"password": PASSWORD}, format="json")
+    assert (answer.status_code, answer.json()["code"]) == (409, "staff_account")
+    assert User.objects.get().is_active
+    assert removed == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_removals_at_once_one_happens(race, login, removed):
+    user = UserFactory(password=PASSWORD)
+    clients = [login(user), login(user)]
+    answers = race(
+        [
+            lambda client=client: client.delete(
+                "/api/auth/me", {"password": PASSWORD}, format="json"
+            )
+            for client in clients
+        ]
+    )
+    assert [answer.status_code for answer in answers].count(204) == 1
+    assert {answer.status_code for answer in answers} <= {204, 400, 401}
+    assert removed == [user.pk]
+
+
+def change(client: APIClient, current=PASSWORD, new=NEW_PASSWORD):
+    body = {"current_password": current, "new_password": new}
+    return client.post("/api/auth/password/change", body, format="json")
+
+
+def test_a_changed_password_kills_every_older_token(person, me, call):
+    refresh = issue_tokens(person).refresh
+    answer = change(me)
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert me.get("/api/auth/me").json()["code"] == "token_revoked"
+    assert call("refresh", {"refresh": refresh}).json()["code"] == "token_revoked"
+    assert not SignIn.objects.filter(ended_at=None).exists()
+    body = {"email": "lena@example.com", "password": PASSWORD}
+    assert call("login", body).status_code == 401
+    assert call("login", {**body, "password": NEW_PASSWORD}).status_code == 200
+
+
+def test_changing_wants_the_current_password(person, me):
+    answer = change(me, current="wrong")
+    assert answer.status_code == 400
+    assert list(answer.json()["errors"]) == ["current_password"]
+    assert User.objects.get().check_password(PASSWORD)
+
+
+@pytest.mark.parametrize("new", ["short", "password123", "lena@example.com", "x1" * 513])
+def test_an_unfit_new_password_is_refused(person, me, new):
+    answer = change(me, new=new)
+    assert answer.status_code == 400
+    assert list(answer.json()["errors"]) == ["new_password"]
+    assert User.objects.get().check_password(PASSWORD)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_password_changes_at_once_one_counts(race, login):
+    user = UserFactory(password=PASSWORD)
+    clients = [login(user), login(user)]
+    words = ["seven seals in the bay", "nine newts under stones"]
+    answers = race(
+        [
+            lambda client=client, new=new: change(client, new=new)
+            for client, new in zip(clients, words, strict=True)
+        ]
+    )
+    statuses = [answer.status_code for answer in answers]
+    assert statuses.count(204) == 1
+    user.refresh_from_db()
+    assert user.token_version == 2
+    assert user.check_password(words[statuses.index(204)])
