@@ -7,7 +7,7 @@ from operator import attrgetter, itemgetter
 from typing import ClassVar, NamedTuple
 
 from booking_site.errors import DomainError
-from bookings.seat_choice.companions import companions_without_bay
+from bookings.seat_choice.companions import bays_beside
 from bookings.seat_choice.gaps import alternatives
 from bookings.seat_choice.room import COMPANION, ORDINARY, WHEELCHAIR, Place, Run, runs_of
 
@@ -113,6 +113,7 @@ class _RatedRun:
     bays: list[int]
     ordinary: list[int]
     distance: list[int]
+    bays_beside: list[set[int] | None]  # for companion seats, the ids of their bays
     gap_before: list[bool]  # a block that starts here leaves the place before it alone
     gap_at: list[bool]  # a block that ends before here leaves this place alone
 
@@ -126,6 +127,7 @@ class _RatedRun:
             _totals(place.category == WHEELCHAIR for place in run),
             _totals(place.category in ORDINARY for place in run),
             _totals(distances),
+            [bays if seat.category == COMPANION else None for seat, bays in bays_beside(run)],
             [i >= 2 and lonely[i - 1] and not run[i - 2].free for i in range(len(run) + 1)],
             [i in walled_in and lonely[i] and not run[i + 1].free for i in range(len(run) + 1)],
         )
@@ -142,9 +144,15 @@ class _RatedRun:
                 self.ordinary[end] - self.ordinary[start],
                 self.distance[end] - self.distance[start],
             )
-            block = _Block(cost, self.run, self.run[start].x, size)
-            if cost.ordinary == size or not companions_without_bay(self.run, block.ids, owned=()):
-                yield block
+            if cost.ordinary < size and self._has_lone_companion(start, end):
+                continue
+            yield _Block(cost, self.run, self.run[start].x, size)
+
+    def _has_lone_companion(self, start: int, end: int) -> bool:
+        ids = {place.id for place in self.run[start:end]}
+        return any(
+            bays is not None and ids.isdisjoint(bays) for bays in self.bays_beside[start:end]
+        )
 
 
 def _totals(amounts: Iterable[int]) -> list[int]:

@@ -1,13 +1,13 @@
 """Companion seats: kept for whoever has a wheelchair bay beside them."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from http import HTTPStatus
 from itertools import groupby
 from operator import attrgetter
 from typing import ClassVar
 
 from booking_site.errors import DomainError
-from bookings.seat_choice.room import COMPANION, WHEELCHAIR, Place, listed, runs_of
+from bookings.seat_choice.room import COMPANION, WHEELCHAIR, Place, Run, listed, runs_of
 
 
 class CompanionRequired(DomainError):
@@ -40,14 +40,21 @@ def refuse_lone_companions(
         )
 
 
+def bays_beside(run: Run) -> Iterator[tuple[Place, set[int]]]:
+    """Yield each place of the run with the ids of its bays: none unless it is a companion seat."""
+    groups = [(name, list(seats)) for name, seats in groupby(run, attrgetter("category"))]
+    for index, (category, seats) in enumerate(groups):
+        beside = groups[max(index - 1, 0) : index + 2] if category == COMPANION else []
+        bays = {bay.id for name, near in beside if name == WHEELCHAIR for bay in near}
+        for seat in seats:
+            yield seat, bays
+
+
 def _lone_companions(places: Iterable[Place], chosen: set[int], owned: set[int]) -> list[Place]:
     mine = chosen | owned
-    lone: list[Place] = []
-    for run in runs_of(places):
-        groups = [(name, list(seats)) for name, seats in groupby(run, attrgetter("category"))]
-        for index, (category, seats) in enumerate(groups):
-            if category == COMPANION:
-                beside = groups[max(index - 1, 0) : index + 2]
-                bays = {seat.id for name, near in beside if name == WHEELCHAIR for seat in near}
-                lone += [seat for seat in seats if seat.id in chosen and not mine & bays]
-    return lone
+    return [
+        seat
+        for run in runs_of(places)
+        for seat, bays in bays_beside(run)
+        if seat.category == COMPANION and seat.id in chosen and mine.isdisjoint(bays)
+    ]

@@ -172,6 +172,7 @@ def _rearrangements(run: Run, chosen: set[int], limit: int) -> list[tuple[int, l
     """
     wish = _Wish.of(run, chosen)
     wished = list(accumulate(index in wish.moving for index in range(len(run))))
+    marks = [wish.marks(index) for index in range(len(run))]
     found: list[tuple[int, list[int]]] = []
     followed: Counter[tuple[int, _State]] = Counter()
     waiting = [_Partial(0, 0, 0, (), _State(_OPEN, _OPEN, parts=0, standard=0, premium=0))]
@@ -185,8 +186,9 @@ def _rearrangements(run: Run, chosen: set[int], limit: int) -> list[tuple[int, l
             if (state.standard, state.premium) == (wish.standard, wish.premium):
                 found.append((distance, [run[pick].id for pick in picks]))
             continue
-        for mark in wish.marks(index):
-            if after := wish.after(state, index, mark):
+        for mark in marks[index]:
+            after = wish.after(state, index, mark)
+            if after and followed[ahead - 1, after] < limit:
                 further = distance + abs(after.standard + after.premium - wished[index])
                 chain = (*picks, index) if mark == _CHOSEN else picks
                 heappush(waiting, _Partial(further, after.parts, ahead - 1, chain, after))
