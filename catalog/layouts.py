@@ -127,11 +127,12 @@ def _parse_row(line: str, y: int) -> Row:
         raise _flaw("Use blanks instead of a tab.", y=y, column=line.index("\t") + 1)
     trimmed = line.lstrip(" ")
     label, _, rest = trimmed.partition(" ")
+    label_column = len(line) - len(trimmed) + 1
     if not _LABEL.fullmatch(label):
         raise _flaw(
             "Start the row with its label: one or two capital letters, or a number up to 99.",
             y=y,
-            column=len(line) - len(trimmed) + 1,
+            column=label_column,
         )
     cells = rest.lstrip(" ")
     start = len(line) - len(cells) + 1
@@ -145,7 +146,9 @@ def _parse_row(line: str, y: int) -> Row:
     taken = [x for x, cell in enumerate(cells) if cell != NOTHING]
     if not taken:
         raise _flaw(
-            f"Row {label} has no seat. For an aisle, leave the line blank.", y=y, column=start
+            f"Row {label} has no seat. For an aisle, leave the line blank.",
+            y=y,
+            column=label_column,
         )
     places = tuple(
         Place(row=label, number=number, x=x, y=y, category=CATEGORIES[cells[x]])
