@@ -7,7 +7,6 @@ from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
-from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
@@ -17,7 +16,6 @@ from django.urls import reverse
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
 from unfold.forms import (
-    AdminOwnPasswordChangeForm,
     AdminPasswordChangeForm,
     UserChangeForm,
     UserCreationForm,
@@ -47,34 +45,13 @@ class ChangePersonForm(UserChangeForm):  # type: ignore[misc]
         return User.objects.clean_email(self.cleaned_data["email"])
 
 
-class RevokesTokens:
-    """A new password ends whatever was signed in with the old one."""
-
-    @transaction.atomic
-    def save(self, commit: bool = True) -> User:
-        user: User = super().save(commit)  # type: ignore[misc]
-        services.revoke_tokens(user_id=user.pk)
-        return user
-
-
-class PasswordForm(RevokesTokens, AdminPasswordChangeForm):  # type: ignore[misc]
-    pass
-
-
-class OwnPasswordForm(RevokesTokens, AdminOwnPasswordChangeForm):  # type: ignore[misc]
-    pass
-
-
-admin.site.password_change_form = OwnPasswordForm
-
-
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
     """People are removed by an action, never deleted: what they bought stays in the books."""
 
     form = ChangePersonForm
     add_form = AddPersonForm
-    change_password_form = PasswordForm
+    change_password_form = AdminPasswordChangeForm
     list_display = ("email", "name", "roles", "is_active", "is_staff", "created_at")
     list_filter = ("is_active", "is_staff", "is_superuser", "groups")
     search_fields = ("name", "email")
@@ -114,6 +91,10 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return False
 
+    def has_remove_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        person = User.objects.filter(pk=object_id or 0).first()
+        return self.has_change_permission(request, person)
+
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         if not change:
             super().save_model(request, obj, form, change)
@@ -125,7 +106,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
             services.revoke_tokens(user_id=obj.pk)
 
     @action(  # type: ignore[untyped-decorator]
-        description="Remove person", permissions=["change"], url_path="remove"
+        description="Remove person", permissions=["remove"], url_path="remove"
     )
     def remove_person(self, request: HttpRequest, object_id: int) -> HttpResponse:
         person = get_object_or_404(User, pk=object_id)

@@ -97,6 +97,12 @@ class User(AbstractBaseUser, PermissionsMixin):
     def is_removed(self) -> bool:
         return self.email.endswith(REMOVED_DOMAIN)
 
+    def set_password(self, raw_password: str | None) -> None:
+        super().set_password(raw_password)
+        if self.pk is not None:
+            # Every form that sets a password saves the row next: tokens end with it.
+            self.token_version = models.F("token_version") + 1
+
     def check_password(self, raw_password: str | None) -> bool:
         """Tell whether this is the password; a hash of the old kind is replaced on the way."""
         before = self.password

@@ -1,0 +1,266 @@
+"""People, sign-ins, roles and failed logins in the back office."""
+
+import pytest
+from axes.models import AccessAttempt
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Group
+from django.test import Client
+from django.utils import timezone
+
+from accounts.models import SignIn, User
+from accounts.roles import ensure_roles
+from accounts.tokens import issue_tokens
+from tests.accounts.conftest import PASSWORD
+from tests.factories import UserFactory
+
+PEOPLE = "/admin/accounts/user/"
+NEW_PASSWORD = "seven seals in the bay"
+
+
+@pytest.fixture(autouse=True)
+def alone(settings):
+    """What other apps do when a person is removed is tested there."""
+    settings.PERSON_REMOVERS = []
+
+
+def browser(user):
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def administrator(db):
+    return browser(UserFactory(email="ada@example.com", is_staff=True, is_superuser=True))
+
+
+@pytest.fixture
+def manager(db):
+    ensure_roles()
+    user = UserFactory(email="max@example.com", is_staff=True)
+    user.groups.add(Group.objects.get(name="Manager"))
+    return browser(user)
+
+
+def edited(person, **changes):
+    """The form as it is sent for `person`, with some fields changed."""
+    form = {
+        "name": person.name,
+        "email": person.email,
+        "is_active": "on" if person.is_active else "",
+        "is_staff": "on" if person.is_staff else "",
+        "is_superuser": "on" if person.is_superuser else "",
+        **changes,
+    }
+    return {name: value for name, value in form.items() if value}
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "user/",
+        "user/?q=lena&is_active__exact=1",
+        "user/add/",
+        "signin/",
+        "signin/?q=lena",
+    ],
+)
+def test_the_pages_open(administrator, person, page):
+    issue_tokens(person)
+    assert administrator.get(f"/admin/accounts/{page}").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "page", ["/admin/auth/group/", "/admin/auth/group/add/", "/admin/axes/accessattempt/"]
+)
+def test_the_pages_of_roles_and_failed_logins_open(administrator, page):
+    assert administrator.get(page).status_code == 200
+
+
+def test_the_lists_take_as_many_queries_however_long_they_are(
+    administrator, person, django_assert_max_num_queries
+):
+    ensure_roles()
+    for _ in range(20):
+        user = UserFactory(is_staff=True)
+        user.groups.set(Group.objects.all())
+        issue_tokens(user)
+    with django_assert_max_num_queries(8):
+        administrator.get(PEOPLE)
+    with django_assert_max_num_queries(8):
+        administrator.get("/admin/accounts/signin/")
+
+
+def test_a_person_is_made_with_a_password(administrator):
+    form = {
+        "name": "Lena Lion",
+        "email": "LENA@example.com",
+        "password1": PASSWORD,
+        "password2": PASSWORD,
+    }
+    assert administrator.post(f"{PEOPLE}add/", form).status_code == 302
+    user = User.objects.get(email="lena@example.com")
+    assert user.check_password(PASSWORD)
+    page = administrator.post(f"{PEOPLE}add/", form)
+    assert "There is already an account with this e-mail address." in page.content.decode()
+
+
+def test_a_person_is_edited(administrator, person):
+    page = f"{PEOPLE}{person.pk}/change/"
+    assert administrator.get(page).status_code == 200
+    assert administrator.post(page, edited(person, name="Leo")).status_code == 302
+    person.refresh_from_db()
+    assert (person.name, person.token_version) == ("Leo", 1)
+
+
+def test_deactivating_kills_every_token(administrator, person, login):
+    issue_tokens(person)
+    administrator.post(f"{PEOPLE}{person.pk}/change/", edited(person, is_active=""))
+    person.refresh_from_db()
+    assert not person.is_active
+    assert person.token_version == 2
+    assert not SignIn.objects.filter(ended_at=None).exists()
+
+
+def test_an_edit_does_not_bring_revoked_tokens_back(administrator, person, monkeypatch):
+    """The token version rises between reading the row for the form and writing it."""
+    clean = User.clean
+
+    def revoke_meanwhile(self):
+        User.objects.filter(pk=person.pk).update(token_version=7)
+        clean(self)
+
+    monkeypatch.setattr(User, "clean", revoke_meanwhile)
+    administrator.post(f"{PEOPLE}{person.pk}/change/", edited(person, name="Leo"))
+    person.refresh_from_db()
+    assert (person.name, person.token_version) == ("Leo", 7)
+
+
+def test_setting_a_password_kills_every_token(administrator, person, call):
+    refresh = issue_tokens(person).refresh
+    page = f"{PEOPLE}{person.pk}/password/"
+    assert administrator.get(page).status_code == 200
+    form = {"password1": NEW_PASSWORD, "password2": NEW_PASSWORD}
+    assert administrator.post(page, form).status_code == 302
+    person.refresh_from_db()
+    assert person.check_password(NEW_PASSWORD)
+    assert person.token_version == 2
+    assert call("refresh", {"refresh": refresh}).json()["code"] == "token_revoked"
+
+
+def test_changing_ones_own_password_kills_every_token(db):
+    user = UserFactory(password=PASSWORD, is_staff=True)
+    form = {
+        "old_password": PASSWORD,
+        "new_password1": NEW_PASSWORD,
+        "new_password2": NEW_PASSWORD,
+    }
+    assert browser(user).post("/admin/password_change/", form).status_code == 302
+    user.refresh_from_db()
+    assert user.check_password(NEW_PASSWORD)
+    assert user.token_version == 2
+
+
+def test_nobody_is_deleted(administrator, person):
+    assert administrator.post(f"{PEOPLE}{person.pk}/delete/", {"post": "yes"}).status_code == 403
+    administrator.post(
+        PEOPLE, {"action": "delete_selected", "_selected_action": [person.pk], "post": "yes"}
+    )
+    assert User.objects.filter(pk=person.pk).exists()
+
+
+def remove(person):
+    return f"{PEOPLE}{person.pk}/remove/"
+
+
+def test_a_person_is_removed_after_a_question(administrator, person):
+    administrator.post(f"{PEOPLE}{person.pk}/change/", edited(person, name="Leo"))
+    page = administrator.get(f"{PEOPLE}{person.pk}/change/").content.decode()
+    assert remove(person) in page
+    question = administrator.get(remove(person))
+    assert "Remove Leo" in question.content.decode()
+    assert User.objects.get(pk=person.pk).is_active
+    answer = administrator.post(remove(person), follow=True)
+    assert "The person was removed." in answer.content.decode()
+    person.refresh_from_db()
+    assert (person.name, person.email) == ("", f"deleted-{person.pk}@invalid")
+    assert not any("lena" in entry.object_repr.lower() for entry in LogEntry.objects.all())
+    assert not any("Leo" in entry.object_repr for entry in LogEntry.objects.all())
+
+
+def test_a_removed_person_is_not_edited(administrator, person):
+    administrator.post(remove(person))
+    person.refresh_from_db()
+    page = f"{PEOPLE}{person.pk}/change/"
+    assert administrator.get(page).status_code == 200
+    assert administrator.post(page, edited(person, name="Back")).status_code == 403
+
+
+def test_staff_are_not_removed(administrator):
+    colleague = UserFactory(is_staff=True)
+    answer = administrator.post(remove(colleague), follow=True)
+    assert "member of staff" in answer.content.decode()
+    colleague.refresh_from_db()
+    assert colleague.is_active
+
+
+def test_removing_somebody_unknown_is_a_404(administrator):
+    assert administrator.get(f"{PEOPLE}999999/remove/").status_code == 404
+
+
+def test_a_manager_makes_nobody_an_administrator(manager, person):
+    page = f"{PEOPLE}{person.pk}/change/"
+    manager.post(page, edited(person, name="Leo", is_staff="on", is_superuser="on"))
+    person.refresh_from_db()
+    assert (person.name, person.is_staff, person.is_superuser) == ("Leo", True, False)
+
+
+def test_a_manager_cannot_touch_an_administrator(manager):
+    boss = UserFactory(is_staff=True, is_superuser=True, password=PASSWORD)
+    answer = manager.post(f"{PEOPLE}{boss.pk}/change/", edited(boss, email="max2@example.com"))
+    assert answer.status_code == 403
+    form = {"password1": NEW_PASSWORD, "password2": NEW_PASSWORD}
+    assert manager.post(f"{PEOPLE}{boss.pk}/password/", form).status_code == 403
+    boss.refresh_from_db()
+    assert boss.check_password(PASSWORD)
+
+
+def test_a_manager_grants_no_permission_of_their_own_making(manager, person):
+    page = manager.get(f"{PEOPLE}{person.pk}/change/").content.decode()
+    assert "user_permissions" not in page
+    assert manager.get("/admin/auth/group/").status_code == 403
+
+
+@pytest.mark.parametrize("role", ["Usher", "Box office", "Programmer"])
+def test_other_roles_see_no_people(db, role):
+    ensure_roles()
+    user = UserFactory(is_staff=True)
+    user.groups.add(Group.objects.get(name=role))
+    client = browser(user)
+    for page in (PEOPLE, remove(user), "/admin/accounts/signin/", "/admin/axes/accessattempt/"):
+        assert client.get(page).status_code == 403
+
+
+def test_sign_ins_are_ended_not_edited(administrator, person, call):
+    refresh = issue_tokens(person).refresh
+    sign_in = SignIn.objects.get(user=person)
+    page = f"/admin/accounts/signin/{sign_in.pk}/change/"
+    assert administrator.get(page).status_code == 200
+    administrator.post(page, {"expires_at_0": "2099-01-01", "expires_at_1": "00:00"})
+    sign_in.refresh_from_db()
+    assert sign_in.expires_at.year < 2099
+    administrator.post(
+        "/admin/accounts/signin/", {"action": "end", "_selected_action": [str(sign_in.pk)]}
+    )
+    assert call("refresh", {"refresh": refresh}).status_code == 401
+
+
+def test_deleting_a_failed_login_lifts_the_lock(manager, person, call):
+    body = {"email": person.email, "password": "wrong"}
+    for _ in range(5):
+        call("login", body)
+    attempt = AccessAttempt.objects.get()
+    page = f"/admin/axes/accessattempt/{attempt.pk}/delete/"
+    assert manager.post(page, {"post": "yes"}).status_code == 302
+    assert call("login", {**body, "password": PASSWORD}).status_code == 200
+    assert timezone.now() > attempt.attempt_time

@@ -1,0 +1,84 @@
+"""The roles of the staff, and the people of the demonstration."""
+
+import pytest
+from django.contrib.auth.models import Group, Permission
+from django.core.management import call_command
+
+from accounts import roles
+from accounts.demo import DEMO_ACCOUNTS, make_demo_accounts
+from accounts.models import User
+from accounts.roles import ROLES, UnknownPermissions, ensure_roles
+from tests.factories import UserFactory
+
+
+@pytest.fixture
+def allowed(db):
+    """Tell what a member of staff with this role may do."""
+    ensure_roles()
+
+    def ask(role):
+        user = UserFactory(is_staff=True)
+        user.groups.add(Group.objects.get(name=role))
+        return user.get_all_permissions()
+
+    return ask
+
+
+def test_every_role_has_exactly_what_is_written(allowed):
+    for role, permissions in ROLES.items():
+        assert allowed(role) == permissions
+
+
+def test_ushers_only_look(allowed):
+    assert all(".view_" in permission for permission in allowed("Usher"))
+
+
+def test_the_box_office_also_blocks_seats(allowed):
+    assert allowed("Box office") - allowed("Usher") == {"catalog.change_seat"}
+
+
+def test_programmers_plan_but_do_not_see_who_bought(allowed):
+    may = allowed("Programmer")
+    assert "catalog.add_show" in may
+    assert not any(permission.startswith("bookings.") for permission in may)
+
+
+def test_no_role_deletes_what_was_sold_or_a_person(allowed):
+    for role in ROLES:
+        may = allowed(role)
+        assert not any(name.startswith("bookings.delete") for name in may)
+        assert "accounts.delete_user" not in may
+
+
+def test_only_managers_see_people(allowed):
+    assert [role for role in ROLES if "accounts.view_user" in allowed(role)] == ["Manager"]
+
+
+def test_making_the_roles_again_takes_back_what_was_added(db, capsys):
+    call_command("make_roles")
+    usher = Group.objects.get(name="Usher")
+    usher.permissions.add(Permission.objects.get(codename="delete_booking"))
+    call_command("make_roles")
+    assert Group.objects.count() == 4
+    assert not usher.permissions.filter(codename="delete_booking").exists()
+    assert "Usher, Box office, Programmer, Manager" in capsys.readouterr().out
+
+
+def test_a_permission_that_no_model_defines_is_named(db, monkeypatch):
+    monkeypatch.setitem(roles.ROLES, "Usher", {"catalog.view_popcorn"})
+    with pytest.raises(UnknownPermissions, match=r"catalog\.view_popcorn"):
+        ensure_roles()
+
+
+def test_the_demonstration_has_one_person_of_every_kind(db):
+    for _ in range(2):
+        make_demo_accounts()
+    people = {user.email: user for user in User.objects.prefetch_related("groups")}
+    assert len(people) == len(DEMO_ACCOUNTS)
+    for account in DEMO_ACCOUNTS:
+        user = people[account.email]
+        assert user.check_password(account.password)
+        assert user.is_staff == (account.role != "Customer")
+        assert user.is_superuser == (account.role == "Administrator")
+        expected = {account.role} & set(ROLES)
+        assert {group.name for group in user.groups.all()} == expected
