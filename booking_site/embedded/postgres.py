@@ -5,6 +5,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+from functools import partial
 from pathlib import Path
 
 from booking_site.embedded.homes import Home
@@ -56,7 +57,7 @@ def start_postgres(home: Home) -> Server:
     )
     password = (home.path / "postgres.password").read_text()
     url = f"postgres://{_NAME}:{password}@127.0.0.1:{port}/{_NAME}"
-    return Server(process, "PostgreSQL", url, stop_signal)
+    return Server(process, "PostgreSQL", url, stop_signal, partial(launch, port))
 
 
 def _program() -> Path:
@@ -80,7 +81,7 @@ def _create(home: Home, program: Path, log: Path) -> None:
     password.touch(mode=0o600)
     password.write_text(secrets.token_hex(16))
     home.give(password)
-    initialise = [
+    initialise: list[str | Path] = [
         program.with_name("initdb"),
         f"--pgdata={new}",
         f"--username={_NAME}",
@@ -92,7 +93,7 @@ def _create(home: Home, program: Path, log: Path) -> None:
         "--locale-provider=builtin",
         "--builtin-locale=C.UTF-8",  # the same order and case on every machine
     ]
-    create_database = [program, "--single", "-D", new, "postgres"]
+    create_database: list[str | Path] = [program, "--single", "-D", new, "postgres"]
     if not home.kept:
         initialise.append("--no-sync")
         create_database[2:2] = [f"--{name}={value}" for name, value in _FORGETFUL.items()]

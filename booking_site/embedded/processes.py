@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -46,6 +46,11 @@ class Server:
     name: str
     url: str
     stop_signal: signal.Signals
+    launch: Callable[[], subprocess.Popen[bytes]]
+
+    def start_again(self) -> "Server":
+        """Start it on the same port and data, its process having ended; do not wait for it."""
+        return replace(self, process=self.launch())
 
     def stop(self) -> None:
         if self.process.poll() is None:

