@@ -208,6 +208,13 @@ def test_an_accessible_party_may_want_bays_only_or_premium_company():
         best_available(room("PwSS"), quantity=1, accessible=True, gap_rule=True)
 
 
+def test_a_divided_accessible_party_has_a_bay_too():
+    assert offered("SS\nSS\nWC\nss", 4, accessible=True) == "SS\n##\n##\nss"
+    with pytest.raises(NoSeatsTogether) as refusal:
+        best_available(room("SS\nSS"), quantity=4, accessible=True, gap_rule=True)
+    assert refusal.value.facts == {"largest_block": 0}
+
+
 def test_a_companion_seat_is_not_offered_to_a_party_without_its_bay():
     with pytest.raises(NoSeatsTogether) as refusal:
         best_available(room("WSCSS"), quantity=3, accessible=True, gap_rule=True)
