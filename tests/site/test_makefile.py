@@ -1,0 +1,142 @@
+"""What `make` promises to somebody who has only Python; a shell script stands in for Python."""
+
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+INSTALL = ".venv/.installed"
+PATIENCE_SECONDS = 60
+
+# Makes a .venv whose pip writes down that it ran, and fails as often as asked.
+FAKE_PYTHON = """#!/bin/sh
+case "$2" in
+*version_info*) exit ${TOO_OLD:-0} ;;
+*ensurepip*) exit ${NO_VENV:-0} ;;
+venv) mkdir -p .venv/bin
+    printf '#!/bin/sh\\necho ran >> pip.log\\nexit ${PIP_FAILS:-0}\\n' > .venv/bin/python
+    chmod +x .venv/bin/python ;;
+esac
+"""
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A folder with what make looks at, and no .venv."""
+    shutil.copy(REPOSITORY / "Makefile", tmp_path)
+    (tmp_path / "requirements").mkdir()
+    (tmp_path / "requirements" / "dev.txt").touch()
+    python = tmp_path / "fake-python"
+    python.write_text(FAKE_PYTHON)
+    python.chmod(0o755)
+    return tmp_path
+
+
+def make(clone: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["make", f"PYTHON={clone / 'fake-python'}", *arguments],
+        cwd=clone,
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_make_alone_lists_every_target(clone):
+    listed = make(clone).stdout
+    for target in ("run", "test", "test-browser", "lint", "fix", "shell", "migrations"):
+        assert f"make {target} " in listed
+
+
+@pytest.mark.parametrize(
+    ("trouble", "line"),
+    [
+        ("TOO_OLD", "This needs Python 3.11 or newer: make PYTHON=/path/to/python3.11"),
+        ("NO_VENV", "fake-python has no venv module: apt-get install python3-venv"),
+    ],
+)
+def test_a_python_that_will_not_do_is_one_line(clone, trouble, line):
+    done = make(clone, INSTALL, **{trouble: "1"})
+    assert done.returncode == 2
+    complaint, _ = done.stderr.splitlines()  # the other line is make's own
+    assert complaint.endswith(line)
+    assert not (clone / ".venv").exists()
+
+
+def test_no_python_at_all_is_the_same_line(clone):
+    (clone / "fake-python").unlink()
+    done = make(clone, INSTALL)
+    assert done.stderr.startswith("This needs Python 3.11 or newer")
+
+
+def test_packages_are_installed_again_only_when_requirements_change(clone):
+    make(clone, INSTALL)
+    make(clone, INSTALL)
+    assert (clone / "pip.log").read_text().count("ran") == 1
+    later = (clone / INSTALL).stat().st_mtime + 1
+    os.utime(clone / "requirements" / "dev.txt", (later, later))
+    make(clone, INSTALL)
+    assert (clone / "pip.log").read_text().count("ran") == 2
+
+
+def test_an_interrupted_installation_is_begun_anew(clone):
+    assert make(clone, INSTALL, PIP_FAILS="1").returncode == 2
+    assert make(clone, INSTALL).returncode == 0
+    assert (clone / "pip.log").read_text().count("ran") == 2
+
+
+def test_browser_tests_without_chromium_say_how_to_get_it(clone):
+    done = make(clone, "test-browser", "--old-file", INSTALL, CHROMIUM="no-such-browser")
+    assert done.returncode == 2
+    assert done.stderr.startswith("The browser tests need Chromium: apt-get install chromium")
+
+
+def test_a_taken_port_stops_make_run_with_one_line(clone):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        done = make(clone, *running(port), PYTHONPATH=str(REPOSITORY))
+    complaint, _ = done.stderr.splitlines()
+    assert complaint.startswith(f"Port {port} cannot be used")
+    assert not (clone / ".data").exists()
+
+
+def test_sigterm_to_make_run_ends_everything_it_started(clone):
+    """A site of three lines stands in for ours; the real wrapper and servers do not."""
+    (clone / "manage.py").write_text(
+        "import os, signal\nprint(os.getpid(), os.getppid(), flush=True)\nsignal.pause()\n"
+    )
+    servers = {"DATABASE_URL": "postgres://elsewhere/x", "REDIS_URL": ""}
+    process = subprocess.Popen(
+        ["make", *running(1024)],
+        cwd=clone,
+        env=os.environ | servers | {"PYTHONPATH": str(REPOSITORY)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        assert process.stdout is not None
+        site, wrapper = map(int, process.stdout.readline().split())
+        children = Path(f"/proc/{wrapper}/task/{wrapper}/children").read_text().split()
+        watched = [os.pidfd_open(pid) for pid in {site, wrapper, *map(int, children)}]
+        process.terminate()
+        for file in watched:
+            ended, _, _ = select.select([file], [], [], PATIENCE_SECONDS)
+            os.close(file)
+            assert ended
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def running(port: int) -> list[str]:
+    """Return arguments to run the site in this test's own environment."""
+    return ["run", "--old-file", INSTALL, f"BIN={Path(sys.prefix) / 'bin'}", f"PORT={port}"]
