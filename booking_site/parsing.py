@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import IO, Any, NoReturn, cast
 
+from django.utils.http import parse_header_parameters
 from rest_framework import serializers
 from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.parsers import BaseParser
@@ -89,8 +90,10 @@ class StrictJSONParser(BaseParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        charset = re.search(r'charset\s*=\s*"?([^";\s]*)', media_type or "", re.IGNORECASE)
-        if charset and charset[1].lower() not in ("utf-8", "utf8"):
+        # DRF also lets wildcards such as */* through.
+        kind, parameters = parse_header_parameters(media_type or "")
+        charset = parameters.get("charset", "utf-8").lower()
+        if kind != self.media_type or charset != "utf-8":
             raise UnsupportedMediaType(media_type or "")
         return read_object(stream.read())
 

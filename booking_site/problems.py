@@ -41,7 +41,6 @@ _GENERAL = (
     ProblemType("bad_request", HTTPStatus.BAD_REQUEST, "The request cannot be understood."),
     ProblemType("validation_failed", HTTPStatus.BAD_REQUEST, "Some of the input is not valid."),
     ProblemType("not_authenticated", HTTPStatus.UNAUTHORIZED, "Please log in first."),
-    ProblemType("invalid_token", HTTPStatus.UNAUTHORIZED, "Please log in again."),
     ProblemType("permission_denied", HTTPStatus.FORBIDDEN, "You are not allowed to do this."),
     ProblemType(
         "csrf_failed", HTTPStatus.FORBIDDEN, "This form has expired. Reload the page, try again."
@@ -93,7 +92,7 @@ _CODES: dict[type[Exception], str] = {
     exceptions.NotFound: "not_found",
     exceptions.PermissionDenied: "permission_denied",
     exceptions.NotAuthenticated: "not_authenticated",
-    exceptions.AuthenticationFailed: "invalid_token",
+    exceptions.AuthenticationFailed: "not_authenticated",
     exceptions.MethodNotAllowed: "method_not_allowed",
     exceptions.NotAcceptable: "not_acceptable",
     exceptions.UnsupportedMediaType: "unsupported_media_type",
@@ -172,22 +171,27 @@ def problem_response(
     return response
 
 
-def error_response(request: HttpRequest, code: str, **members: Any) -> HttpResponse:
+def error_response(
+    request: HttpRequest | Request, code: str, *, retry_after: int | None = None
+) -> HttpResponse:
     """Render a general error: a page of ours for a browser outside the API, else a problem."""
     problem = GENERAL[code]
     preferred = request.get_preferred_type(["application/problem+json", "text/html"])
     if in_api(request) or preferred != "text/html":
-        return problem_response(request, problem, **members)
+        return problem_response(request, problem, retry_after=retry_after)
     # Without the request: its context processors would ask a database that may be down.
     page = render_to_string(
         "site/error.html", {"problem": problem, "request_id": getattr(request, "request_id", "")}
     )
-    return HttpResponse(page, status=problem.status, headers={"Cache-Control": "no-store"})
+    response = HttpResponse(page, status=problem.status, headers={"Cache-Control": "no-store"})
+    if retry_after is not None:
+        response["Retry-After"] = str(retry_after)
+    return response
 
 
 def busy_response(request: HttpRequest | Request, error: BaseException) -> HttpResponse:
     logger.warning("Answered 503, the database is busy or away: %s", str(error).strip())
-    return problem_response(request, GENERAL["busy"], retry_after=BUSY_RETRY_SECONDS)
+    return error_response(request, "busy", retry_after=BUSY_RETRY_SECONDS)
 
 
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpResponse | None:
@@ -209,11 +213,7 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpRespo
     code = next((code for kind, code in _CODES.items() if isinstance(error, kind)), None)
     if code is None:
         return None
-    response = problem_response(request, GENERAL[code])
-    if isinstance(error, exceptions.MethodNotAllowed):
-        # Django counts OPTIONS, which is only answered to browsers that ask for CORS.
-        response["Allow"] = ", ".join(m for m in context["view"].allowed_methods if m != "OPTIONS")
-    return response
+    return problem_response(request, GENERAL[code])
 
 
 def _domain_response(request: Request, error: DomainError) -> HttpResponse:

@@ -19,6 +19,7 @@ Direction = Literal["request", "response"]
 Problem = type[DomainError] | str
 
 PROBLEMS = "x-problem-codes"
+TOKEN_PROBLEMS = {"token_invalid", "token_expired", "token_revoked"}
 
 
 def operation(
@@ -79,7 +80,7 @@ class ContractSchema(AutoSchema):
         if "{" in self.path:
             codes.add("not_found")
         if self.view.get_authenticators():
-            codes.add("invalid_token")
+            codes |= TOKEN_PROBLEMS
             if not any(isinstance(each, AllowAny) for each in self.view.get_permissions()):
                 codes.add("not_authenticated")
         if self.view.get_throttles():

@@ -179,7 +179,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PAGINATION_CLASS": "booking_site.pagination.PageNumbers",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_SCHEMA_CLASS": "booking_site.schema.ContractSchema",
-    "DEFAULT_METADATA_CLASS": "booking_site.schema.AllowedMethods",
+    "DEFAULT_METADATA_CLASS": "booking_site.metadata.AllowedMethods",
     "URL_FORMAT_OVERRIDE": None,
     "EXCEPTION_HANDLER": "booking_site.problems.exception_handler",
     "COERCE_DECIMAL_TO_STRING": True,
