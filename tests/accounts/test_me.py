@@ -113,6 +113,12 @@ def test_a_person_is_removed_and_the_row_stays_empty(person, me, call, removed):
     assert call("login", {"email": gone.email, "password": PASSWORD}).status_code in (400, 401)
 
 
+def test_the_apps_that_are_told_to_forget_a_person_can_be_told(person, me, settings):
+    assert settings.PERSON_REMOVERS
+    answer = me.delete("/api/auth/me", {"password": PASSWORD}, format="json")
+    assert answer.status_code == 204
+
+
 def test_the_address_of_a_removed_person_is_free_again(person, me, call, removed):
     me.delete("/api/auth/me", {"password": PASSWORD}, format="json")
     body = {"name": "Lena", "email": "lena@example.com", "password": PASSWORD}
