@@ -1,0 +1,23 @@
+FROM python:3.13-slim AS build
+WORKDIR /app
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+RUN python -m venv /venv
+COPY requirements/base.txt requirements/
+RUN /venv/bin/pip install --require-hashes --requirement requirements/base.txt
+COPY . .
+# DEVELOPMENT=1 would choose other static file names; these values reach no image.
+RUN SECRET_KEY=build JWT_SIGNING_KEY=build-build-build-build-build-build \
+    ALLOWED_HOSTS=build DATABASE_URL=postgres://build/build REDIS_URL=redis://build \
+    /venv/bin/python manage.py collectstatic --noinput
+
+FROM python:3.13-slim
+RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin site
+WORKDIR /app
+COPY --from=build /venv /venv
+COPY --from=build /app /app
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PORT=8000
+USER site
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
+    CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ['PORT'] + '/livez', timeout=2)"]
+CMD ["gunicorn", "booking_site.wsgi"]
