@@ -11,9 +11,9 @@ from accounts.models import User
 from accounts.services import lock_caller
 from booking_site.errors import DomainError
 from bookings.models import Booking, Order
-from bookings.services.claims import lock_seats, read_terms
+from bookings.services.claims import lock_seats
 from bookings.transactions import in_transaction
-from catalog.models import ClockTimestamp, Seat, SeatStatus
+from catalog.models import ClockTimestamp, Seat, SeatStatus, Show
 
 
 class BookingNotFound(DomainError):
@@ -93,9 +93,9 @@ def _cancel(*, user: User, show_id: int, bookings: Collection[Booking]) -> None:
     )
     if not live:
         return
-    terms = read_terms(show_id)
+    show = Show.objects.annotate(clock=ClockTimestamp()).only("start_time").get(pk=show_id)
     cutoff = timedelta(minutes=settings.CANCELLATION_CUTOFF_MINUTES)
-    if terms.now > terms.start_time - cutoff:
+    if show.clock > show.start_time - cutoff:
         raise CancellationClosed(
             f"Bookings can be cancelled until {settings.CANCELLATION_CUTOFF_MINUTES} minutes "
             "before the show starts."
