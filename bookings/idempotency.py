@@ -132,7 +132,7 @@ def run(
     """Do the work once for the key, or return what was answered to it before.
 
     `wish` is the validated, normalised body. If it names a `show_id` and
-    `seat_ids` of which some are sold, it is refused before anything is locked.
+    `seat_ids` of which some are taken, it is refused before anything is locked.
     `work` gets the locked user, inside the one durable transaction, and
     returns the JSON-ready body of the 201; what it raises rolls back and is
     not kept.
@@ -148,8 +148,8 @@ def run(
         raise TokenRevoked
     if record := copy or look.record:
         return _replay(record, asked)
-    if look.booked:
-        raise SeatUnavailable(look.booked)
+    if look.taken:
+        raise SeatUnavailable(look.taken)
 
     committing = False
 
@@ -182,7 +182,7 @@ def run(
 class _Look:
     caller_is_current: bool
     record: replays.Record | None
-    booked: list[int]
+    taken: list[int]
 
 
 def _look(caller: Caller, name: replays.Name, wish: Mapping[str, Any]) -> _Look:
@@ -197,9 +197,15 @@ def _look(caller: Caller, name: replays.Name, wish: Mapping[str, Any]) -> _Look:
             SELECT users.is_active AND users.token_version = %s,
                    record.fingerprint, record.status, record.body,
                    ARRAY(SELECT seats.id
-                           FROM seats JOIN shows ON shows.id = seats.show_id
+                           FROM seats
+                           JOIN shows ON shows.id = seats.show_id
+                           LEFT JOIN holds ON holds.id = seats.hold_id
                           WHERE seats.id = ANY(%s) AND seats.show_id = %s
-                            AND seats.status = 'booked' AND shows.status <> 'planned')
+                            AND shows.status = 'open'
+                            AND LEAST(shows.start_time, shows.sales_close_at) > now()
+                            AND (seats.status IN ('booked', 'blocked')
+                                 OR seats.held_until > now()
+                                    AND holds.user_id IS DISTINCT FROM users.id))
               FROM users
               LEFT JOIN idempotency_records AS record
                 ON (record.user_id, record.operation, record.key) = (users.id, %s, %s)
@@ -216,9 +222,9 @@ def _look(caller: Caller, name: replays.Name, wish: Mapping[str, Any]) -> _Look:
         )
         row = cursor.fetchone()
     if row is None:
-        return _Look(caller_is_current=False, record=None, booked=[])
-    current, *record, booked = row
-    return _Look(current, replays.Record(*record) if record[0] else None, booked)
+        return _Look(caller_is_current=False, record=None, taken=[])
+    current, *record, taken = row
+    return _Look(current, replays.Record(*record) if record[0] else None, taken)
 
 
 def _lock(caller: Caller) -> User:
