@@ -7,7 +7,7 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models.functions import Length, Now
 
 from catalog.models import Seat, Show
 
@@ -80,7 +80,10 @@ class OrderQuerySet(models.QuerySet["Order"]):
         """Load what an order shows of itself, in two queries."""
         return self.select_related("show__movie", "show__theatre", "show__screen").prefetch_related(
             models.Prefetch(
-                "bookings", Booking.objects.select_related("seat", "order").order_by("seat_id")
+                "bookings",
+                Booking.objects.select_related("seat", "order").order_by(
+                    Length("seat__row"), "seat__row", "seat__number", "pk"
+                ),
             )
         )
 

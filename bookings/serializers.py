@@ -155,7 +155,13 @@ class OrderDetailSerializer(BookedShowSerializer, OrderSerializer):
 
 
 class OrderAnswer(OrderSerializer):
-    status = serializers.ChoiceField(["confirmed"])
+    """An order just made, so its bookings need not be asked for its status."""
+
+    status = serializers.SerializerMethodField()
+
+    @extend_schema_field(serializers.ChoiceField(["confirmed"]))
+    def get_status(self, order: Order) -> str:
+        return "confirmed"
 
 
 class BookingAnswer(serializers.Serializer[Any]):

@@ -8,7 +8,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
-from rest_framework.viewsets import ViewSet
+from rest_framework.viewsets import GenericViewSet
 
 from accounts.authentication import HasToken, LiveCaller, caller_of
 from accounts.throttling import ScopedThrottle
@@ -16,6 +16,7 @@ from booking_site.parsing import EmptySerializer
 from booking_site.schema import operation
 from bookings import services
 from bookings.held_seats import live_holds
+from bookings.models import Hold
 from bookings.seat_choice import CompanionRequired, NoSeatsTogether, SingleSeatGap
 from bookings.serializers import HoldRequest, HoldSerializer
 from bookings.services.claims import SeatUnavailable, ShowClosed, TooManySeats
@@ -24,7 +25,7 @@ from catalog.errors import ShowNotFound
 from catalog.seat_maps import SeatNotFound
 
 
-class HoldViewSet(ViewSet):
+class HoldViewSet(GenericViewSet[Hold]):
     throttle_scope = "hold"
     lookup_value_converter = "uuid"
 
@@ -67,7 +68,8 @@ class HoldViewSet(ViewSet):
 
     @operation("holds_list", summary="One's live holds", responses=HoldSerializer(many=True))
     def list(self, request: Request) -> Response:
-        return Response(HoldSerializer(live_holds(user_id=caller_of(request).id), many=True).data)
+        page = self.paginate_queryset(live_holds(user_id=caller_of(request).id))
+        return self.get_paginated_response(HoldSerializer(page, many=True).data)
 
     @operation(
         "holds_read",
