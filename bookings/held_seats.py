@@ -41,7 +41,7 @@ def live_holds(*, user_id: int) -> list[HeldSeats]:
     return [
         HeldSeats(
             hold=hold,
-            seats=sorted((seats[pk] for pk in hold.seat_ids), key=Seat.place),
+            seats=sorted((seats[pk] for pk in hold.seat_ids if pk in seats), key=Seat.place),
             currency=hold.currency,
             now=hold.now,
         )

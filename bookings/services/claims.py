@@ -1,6 +1,6 @@
 """What every claim on seats needs: the show's terms, the seats' locks, the rules of the house."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -122,33 +122,34 @@ def read_terms(show_id: int) -> Terms:
 
 
 def lock_seats(*, show_id: int, seat_ids: Collection[int], whole_rows: bool) -> dict[int, Seat]:
-    """Return the seats by id, locked until the transaction ends.
+    """Return those of the seats that the show has, by id, locked until the transaction ends.
 
     With `whole_rows` every seat of the rows they stand in is locked and
     returned too: two buyers must not make together what neither could alone.
-    Raise `SeatNotFound` naming the ids that are not part of the show.
     """
     wanted = Q(pk__in=seat_ids)
     if whole_rows:
         wanted |= Q(y__in=Seat.objects.filter(show_id=show_id, pk__in=seat_ids).values("y"))
-    seats = {
+    return {
         seat.pk: seat
         for seat in Seat.objects.filter(wanted, show_id=show_id)
         .order_by("pk")  # one order for everyone, so no deadlock
         # no_key: foreign-key checks of other inserts need not wait for us.
         .select_for_update(of=("self",), no_key=True)
     }
+
+
+def require_known(seats: Mapping[int, Seat], seat_ids: Collection[int]) -> None:
+    """Raise `SeatNotFound` naming the ids that are not among the seats of the show."""
     if missing := set(seat_ids) - seats.keys():
         raise SeatNotFound("Some seats are not part of this show.", seat_ids=sorted(missing))
-    return seats
 
 
 def is_free(seat: Seat, *, now: datetime, hold_id: UUID | None) -> bool:
     """Say whether the owner of the hold may have the seat. A hold that is over holds nothing."""
-    if seat.status == SeatStatus.HELD:
-        assert seat.held_until is not None  # noqa: S101 - a constraint of the table
-        return seat.hold_id == hold_id or seat.held_until <= now
-    return seat.status == SeatStatus.AVAILABLE
+    if seat.held_until is None:  # as it is for every seat that is not held
+        return seat.status == SeatStatus.AVAILABLE
+    return seat.hold_id == hold_id or seat.held_until <= now
 
 
 def require_free(seats: Iterable[Seat], *, now: datetime, hold_id: UUID | None) -> None:
@@ -163,8 +164,10 @@ def require_few(seat_ids: Collection[int]) -> None:
         raise TooManySeats(f"You can choose at most {limit} seats at a time.", limit=limit)
 
 
-def draw(seats: Iterable[Seat], *, now: datetime, hold_id: UUID | None) -> list[seat_choice.Place]:
-    """Draw the seats as the owner of the hold sees them."""
+def draw(
+    seats: Iterable[Seat], *, now: datetime, hold_id: UUID | None, kept: Collection[int] = ()
+) -> list[seat_choice.Place]:
+    """Draw the seats as the owner of the hold sees them; what stays `kept` in it is taken."""
     return seat_choice.places_from(
         (
             seat.pk,
@@ -173,7 +176,7 @@ def draw(seats: Iterable[Seat], *, now: datetime, hold_id: UUID | None) -> list[
             seat.x,
             seat.y,
             seat.category,
-            is_free(seat, now=now, hold_id=hold_id),
+            seat.pk not in kept and is_free(seat, now=now, hold_id=hold_id),
         )
         for seat in seats
     )
@@ -186,14 +189,17 @@ def judge_choice(
     seats: dict[int, Seat],
     chosen: Collection[int],
     hold_id: UUID | None,
+    kept: Collection[int] = (),
 ) -> None:
     """Apply the rules of the house to seats chosen for the first time.
 
     `seats` are the locked ones, the chosen among them; where the gap rule is
-    on, whole rows. Raise `SingleSeatGap` or `CompanionRequired`.
+    on, whole rows. `kept` are seats that stay in the user's hold. Raise
+    `SingleSeatGap` or `CompanionRequired`.
     """
     if terms.gap_rule_applies:
-        seat_choice.refuse_gap(draw(seats.values(), now=terms.now, hold_id=hold_id), chosen)
+        room = draw(seats.values(), now=terms.now, hold_id=hold_id, kept=kept)
+        seat_choice.refuse_gap(room, chosen)
     has_companion = any(seats[pk].category == SeatCategory.COMPANION for pk in chosen)
     if has_companion and terms.time_left > COMPANION_RULE_ENDS:
         # Plain reads: only this user's own seats count, and the user's row is locked.
@@ -202,5 +208,5 @@ def judge_choice(
             user=user, show_id=terms.show_id, cancelled_at__isnull=True
         ).values_list("seat_id", flat=True)
         seat_choice.refuse_lone_companions(
-            draw(rows, now=terms.now, hold_id=hold_id), chosen, owned=set(owned)
+            draw(rows, now=terms.now, hold_id=hold_id), chosen, owned={*owned, *kept}
         )

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import F
 
 from accounts.authentication import Caller
 from accounts.models import User
@@ -12,6 +13,7 @@ from accounts.services import lock_caller
 from bookings import seat_choice
 from bookings.held_seats import HeldSeats
 from bookings.models import Hold, HoldEnd
+from bookings.seat_choice import SingleSeatGap
 from bookings.services.claims import (
     SeatUnavailable,
     Terms,
@@ -21,6 +23,7 @@ from bookings.services.claims import (
     read_terms,
     require_few,
     require_free,
+    require_known,
 )
 from bookings.services.sales import HoldAlreadyBooked, HoldExpired, HoldNotFound
 from bookings.transactions import in_transaction
@@ -46,7 +49,12 @@ def hold_seats(*, caller: Caller, show_id: int, seat_ids: Collection[int]) -> He
 
 
 def hold_best_seats(
-    *, caller: Caller, show_id: int, quantity: int, category: str | None, accessible: bool
+    *,
+    caller: Caller,
+    show_id: int,
+    quantity: int,
+    category: str | None = None,
+    accessible: bool = False,
 ) -> HeldSeats:
     """Hold the best free seats for a party; a live hold is replaced.
 
@@ -55,20 +63,25 @@ def hold_best_seats(
     `NoSeatsTogether`, and all that `hold_seats` does.
     """
     require_few(range(quantity))
+
+    def claim() -> HeldSeats:
+        user = lock_caller(caller=caller)
+        seat_ids = _best_seats(user, show_id, quantity, category, accessible)
+        return _claim(user=user, show_id=show_id, seat_ids=seat_ids)
+
     for _ in range(BEST_SEATS_TRIES - 1):
-        seat_ids = _best_seats(caller, show_id, quantity, category, accessible)
         try:
-            return hold_seats(caller=caller, show_id=show_id, seat_ids=seat_ids)
-        except SeatUnavailable:
+            return in_transaction(claim)
+        except (SeatUnavailable, SingleSeatGap):
             continue
-    seat_ids = _best_seats(caller, show_id, quantity, category, accessible)
-    return hold_seats(caller=caller, show_id=show_id, seat_ids=seat_ids)
+    return in_transaction(claim)
 
 
 def extend_hold(*, caller: Caller, hold_id: UUID) -> HeldSeats:
     """Start the caller's live hold's minutes anew, up to its longest time.
 
-    Raise `HoldNotFound`, `HoldAlreadyBooked` or `HoldExpired`.
+    Raise `HoldNotFound`, `HoldAlreadyBooked`, `HoldExpired`, `ShowNotFound` or
+    `ShowClosed`.
     """
 
     def extend() -> HeldSeats:
@@ -142,6 +155,7 @@ def _claim(*, user: User, show_id: int, seat_ids: Collection[int]) -> HeldSeats:
         seat_ids=old_ids | set(seat_ids),
         whole_rows=before.gap_rule_applies,
     )
+    require_known(seats, seat_ids)
     terms = read_terms(show_id)
     terms.require_open()
     wanted = {pk: seats[pk] for pk in seat_ids}
@@ -164,10 +178,11 @@ def _claim(*, user: User, show_id: int, seat_ids: Collection[int]) -> HeldSeats:
 
 
 def _lock_last_hold(user_id: int, show_id: int) -> Hold | None:
-    """Return the user's newest hold for the show, locked: the live one, if there is one."""
+    """Return the user's live hold for the show, else the last to end, locked."""
     return (
         Hold.objects.filter(user_id=user_id, show_id=show_id)
-        .order_by("-created_at")
+        # Not by created_at: that is when its transaction began to wait for the user's row.
+        .order_by(F("ended_at").desc(nulls_first=True))
         .select_for_update(of=("self",), no_key=True)
         .first()
     )
@@ -209,15 +224,12 @@ def _hold_time() -> timedelta:
 
 
 def _best_seats(
-    caller: Caller,
-    show_id: int,
-    quantity: int,
-    category: str | None = None,
-    accessible: bool = False,
+    user: User, show_id: int, quantity: int, category: str | None, accessible: bool
 ) -> list[int]:
     terms = read_terms(show_id)
+    terms.require_open()
     live = (
-        Hold.objects.filter(user_id=caller.id, show_id=show_id, ended_at__isnull=True)
+        Hold.objects.filter(user_id=user.pk, show_id=show_id, ended_at__isnull=True)
         .values_list("pk", flat=True)
         .first()
     )

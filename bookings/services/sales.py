@@ -20,6 +20,7 @@ from bookings.services.claims import (
     read_terms,
     require_few,
     require_free,
+    require_known,
 )
 from bookings.transactions import violates
 from catalog.models import ClockTimestamp, Seat, SeatStatus
@@ -71,20 +72,21 @@ def book_seats(*, user: User, show_id: int, seat_ids: Collection[int]) -> list[B
         seat_ids={*seat_ids, *held_ids},
         whole_rows=before.gap_rule_applies,
     )
+    require_known(seats, seat_ids)
     terms = read_terms(show_id)
     terms.require_open()
-    wanted = [seats[pk] for pk in sorted(seat_ids)]
+    wanted = [seats[pk] for pk in seat_ids]
     require_free(wanted, now=terms.now, hold_id=hold_id)
 
     held = set(held_ids) if hold and hold.expires_at > terms.now else set()
     if not held.issuperset(seat_ids):
-        # What stays held counts as chosen too: it is taken, and it is ours.
         judge_choice(
             user=user,
             terms=terms,
             seats=seats,
-            chosen=set(seat_ids) | held,
+            chosen=seat_ids,
             hold_id=hold_id,
+            kept=held.difference(seat_ids),
         )
     bookings = _sell(user=user, terms=terms, seats=wanted)
     if hold:
@@ -111,7 +113,11 @@ def book_hold(*, user: User, hold_id: UUID) -> list[Booking]:
     seats = lock_seats(show_id=hold.show_id, seat_ids=hold.seat_ids, whole_rows=False)
     terms = read_terms(hold.show_id)
     terms.require_open()
-    if not all(is_free(seat, now=terms.now, hold_id=hold_id) for seat in seats.values()):
+    # A room can be laid anew once a hold is over: then its seats are gone.
+    all_there = len(seats) == len(hold.seat_ids)
+    if not all_there or not all(
+        is_free(seat, now=terms.now, hold_id=hold_id) for seat in seats.values()
+    ):
         raise HoldExpired("The hold has expired and some of its seats are taken by now.")
     bookings = _sell(user=user, terms=terms, seats=seats.values())
     _end_hold(hold, HoldEnd.BOOKED)
