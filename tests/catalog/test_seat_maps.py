@@ -2,17 +2,20 @@
 
 import uuid
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
 from django.utils import timezone
 
+from bookings.models import Booking
 from catalog import seat_maps
 from catalog.layouts import parse_layout, rows_by_seats
 from catalog.models import Seat, SeatStatus, Show
-from tests.factories import PriceCardFactory, ShowFactory, make_seats
+from tests.factories import PriceCardFactory, ShowFactory, UserFactory, make_seats
 
 Race = Callable[[Sequence[Callable[[], Any]]], list[Any]]
 
@@ -134,6 +137,14 @@ def test_relaying_is_refused_while_a_seat_is_taken(
     assert seats_of(show) == before
 
 
+def test_relaying_is_refused_while_a_cancelled_booking_names_a_seat(show: Show) -> None:
+    (seat,) = make_seats(show, "S")
+    Booking.objects.create(user=UserFactory(), show=show, seat=seat, cancelled_at=timezone.now())
+    with pytest.raises(seat_maps.SeatMapInUse, match="Cancelled bookings"):
+        seat_maps.relay_seat_map(show_id=show.pk, layout=LAYOUT, prices=PRICES)
+    assert list(show.seats.all()) == [seat]
+
+
 @pytest.mark.django_db(transaction=True)
 def test_of_two_people_who_relay_at_once_one_wins(race: Race) -> None:
     for _ in range(5):
@@ -188,6 +199,54 @@ def test_taken_seats_are_neither_blocked_nor_freed(
         seat_maps.free_seats(show_id=show.pk, seat_ids=both)
     free.refresh_from_db()
     assert free.status == SeatStatus.AVAILABLE
+
+
+def somebody_waits_for_a_lock() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
+        return bool(cursor.fetchone()[0])
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("act", "refusal"),
+    [
+        (
+            lambda seat: seat_maps.block_seats(
+                show_id=seat.show_id, seat_ids=[seat.pk], reason="Broken"
+            ),
+            seat_maps.SeatsTaken,
+        ),
+        (
+            lambda seat: seat_maps.relay_seat_map(
+                show_id=seat.show_id, layout=LAYOUT, prices=PRICES
+            ),
+            seat_maps.SeatMapInUse,
+        ),
+    ],
+    ids=["block", "relay"],
+)
+def test_staff_wait_for_a_sale_that_has_begun_and_then_see_it(
+    act: Callable[[Seat], Any], refusal: type[Exception]
+) -> None:
+    (seat,) = make_seats(ShowFactory(), "S")
+
+    def act_elsewhere() -> Any:
+        try:
+            return act(seat)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor() as pool:
+        with transaction.atomic():
+            sell(seat)
+            staff = pool.submit(act_elsewhere)
+            while not somebody_waits_for_a_lock():
+                assert not staff.done()
+        with pytest.raises(refusal):
+            staff.result()
+    seat.refresh_from_db()
+    assert seat.status == SeatStatus.BOOKED
 
 
 def test_seats_of_another_show_are_not_blocked(show: Show) -> None:
