@@ -6,12 +6,13 @@ from threading import Barrier
 from typing import Any
 
 import pytest
-from accounts.tokens import issue_tokens
 from django.core.cache import caches
 from django.db import connection
+from django.test import Client
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from accounts.tokens import issue_tokens
 from tests.factories import UserFactory
 
 
@@ -77,3 +78,16 @@ def race() -> Callable[[Sequence[Callable[[], Any]]], list[Any]]:
             return list(pool.map(enter, contenders))
 
     return run
+
+
+@pytest.fixture
+def staff(db: None) -> User:
+    """An administrator."""
+    return UserFactory(name="Ada Admin", is_staff=True, is_superuser=True)
+
+
+@pytest.fixture
+def office(client: Client, staff: User) -> Client:
+    """A browser in which `staff` is logged in to the back office."""
+    client.force_login(staff, backend="django.contrib.auth.backends.ModelBackend")
+    return client

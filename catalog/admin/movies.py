@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, Field, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest
 
@@ -55,6 +55,13 @@ class MovieAdmin(BackOffice[Movie]):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Movie]:
         ahead = Count("shows", filter=Q(shows__start_time__gt=Now()))
         return super().get_queryset(request).annotate(shows_ahead=ahead)
+
+    def formfield_for_dbfield(
+        self, db_field: "Field[Any, Any]", request: HttpRequest, **kwargs: Any
+    ) -> Any:
+        if db_field.name == "poster_url":
+            kwargs["assume_scheme"] = "https"  # else Django warns of its changed default
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     @admin.display(description="running time", ordering="duration_minutes")
     def running_time(self, movie: Movie) -> str:

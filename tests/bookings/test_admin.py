@@ -1,0 +1,121 @@
+"""Holds, orders and bookings in the back office: to look at, whatever one's rights."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+from http import HTTPStatus
+from itertools import count
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from bookings.models import Booking, Hold, IdempotencyRecord, Order
+from tests.factories import ShowFactory, UserFactory, make_seats
+
+references = (f"K7Q4-{n:04}" for n in count())
+
+
+def make_hold() -> Hold:
+    show = ShowFactory()
+    soon = timezone.now() + timedelta(minutes=10)
+    seats = [seat.pk for seat in make_seats(show, "SS")]
+    return Hold.objects.create(
+        user=UserFactory(), show=show, seat_ids=seats, expires_at=soon, max_expires_at=soon
+    )
+
+
+def make_booking() -> Booking:
+    show = ShowFactory()
+    user = UserFactory()
+    [seat] = make_seats(show, "S")
+    order = Order.objects.create(
+        reference=next(references), user=user, show=show, total=Decimal("12.00"), currency="USD"
+    )
+    return Booking.objects.create(
+        user=user, show=show, seat=seat, order=order, price=Decimal("12.00")
+    )
+
+
+def make_order() -> Order:
+    order = make_booking().order
+    assert order
+    return order
+
+
+MAKERS: dict[str, Callable[[], Any]] = {
+    "hold": make_hold,
+    "order": make_order,
+    "booking": make_booking,
+}
+
+
+@pytest.mark.parametrize("model", MAKERS)
+def test_a_list_costs_as_much_for_many_rows_as_for_few(model: str, office: Client) -> None:
+    address = reverse(f"admin:bookings_{model}_changelist")
+    costs = []
+    for rows in (2, 20):
+        for _ in range(rows):
+            MAKERS[model]()
+        with CaptureQueriesContext(connection) as queries:
+            assert office.get(address).status_code == HTTPStatus.OK
+        costs.append(len(queries))
+    assert costs[0] == costs[1] <= 6
+
+
+@pytest.mark.parametrize("model", MAKERS)
+def test_nobody_adds_changes_or_deletes(model: str, office: Client) -> None:
+    row = MAKERS[model]()
+    assert office.get(reverse(f"admin:bookings_{model}_change", args=[row.pk])).status_code == 200
+    addresses = [reverse(f"admin:bookings_{model}_add")]
+    addresses += [reverse(f"admin:bookings_{model}_{verb}", args=[row.pk]) for verb in VERBS]
+    for address in addresses:
+        assert office.post(address, {"post": "yes"}).status_code == HTTPStatus.FORBIDDEN
+    listed = reverse(f"admin:bookings_{model}_changelist")
+    office.post(listed, {"action": "delete_selected", "_selected_action": row.pk, "post": "yes"})
+    assert type(row).objects.filter(pk=row.pk).exists()
+
+
+VERBS = ("change", "delete")
+
+
+def test_what_was_answered_to_a_key_has_no_page() -> None:
+    assert not admin.site.is_registered(IdempotencyRecord)
+
+
+def test_an_order_is_found_by_reference_and_shows_its_seats(office: Client) -> None:
+    order = make_order()
+    make_order()
+    listed = office.get(reverse("admin:bookings_order_changelist"), {"q": order.reference})
+    assert list(listed.context["cl"].result_list) == [order]
+    page = office.get(reverse("admin:bookings_order_change", args=[order.pk])).text
+    assert "A1" in page
+
+
+def test_times_are_those_of_the_theatre(office: Client) -> None:
+    booking = make_booking()
+    there = booking.booked_at.astimezone(booking.show.theatre.zone)
+    page = office.get(reverse("admin:bookings_booking_change", args=[booking.pk])).text
+    assert f"{there:%a %d %b %Y, %H:%M}" in page
+
+
+@pytest.mark.parametrize("state", ["confirmed", "cancelled"])
+def test_bookings_are_filtered_by_state(state: str, office: Client) -> None:
+    rows = {"confirmed": make_booking(), "cancelled": make_booking()}
+    rows["cancelled"].cancelled_at = timezone.now()
+    rows["cancelled"].save()
+    listed = office.get(reverse("admin:bookings_booking_changelist"), {"state": state})
+    assert list(listed.context["cl"].result_list) == [rows[state]]
+
+
+def test_a_show_with_sales_is_kept_with_a_reason_a_person_understands(office: Client) -> None:
+    show = make_booking().show
+    page = office.get(reverse("admin:catalog_show_delete", args=[show.pk])).text
+    assert "still needed by" in page
+    assert "1 booking" in page
+    assert "1 order" in page

@@ -1,0 +1,262 @@
+"""Lists, forms and deletions of the back office: cheap, and refusing in sentences."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from accounts.models import User
+from accounts.roles import ensure_roles
+from catalog.models import Movie, PriceCard, SeatCategory, Show, Theatre
+from tests.factories import (
+    MovieFactory,
+    PriceCardFactory,
+    ScreenFactory,
+    ShowFactory,
+    TheatreFactory,
+    UserFactory,
+    make_seats,
+)
+
+
+def make_show_on_a_screen() -> Show:
+    screen = ScreenFactory()
+    show = ShowFactory(theatre=screen.theatre)
+    Show.objects.filter(pk=show.pk).update(screen=screen, occupied_until=show.end_time)
+    make_seats(show, "SSPPWC")
+    return show
+
+
+MAKERS: dict[str, Callable[[], Any]] = {
+    "movie": MovieFactory,
+    "theatre": TheatreFactory,
+    "screen": ScreenFactory,
+    "pricecard": PriceCardFactory,
+    "show": make_show_on_a_screen,
+    "seat": make_show_on_a_screen,
+}
+
+
+def queries_for(office: Client, address: str) -> int:
+    with CaptureQueriesContext(connection) as queries:
+        answer = office.get(address)
+    assert answer.status_code == HTTPStatus.OK
+    return len(queries)
+
+
+@pytest.mark.parametrize("model", MAKERS)
+def test_a_list_costs_as_much_for_many_rows_as_for_few(model: str, office: Client) -> None:
+    address = reverse(f"admin:catalog_{model}_changelist")
+    for _ in range(2):
+        MAKERS[model]()
+    few = queries_for(office, address)
+    for _ in range(20):
+        MAKERS[model]()
+    assert queries_for(office, address) == few <= 8
+
+
+@pytest.mark.parametrize("model", MAKERS)
+def test_a_form_costs_as_much_in_a_large_house_as_in_a_small_one(
+    model: str, office: Client
+) -> None:
+    MAKERS[model]()
+    row = office.get(reverse(f"admin:catalog_{model}_changelist")).context["cl"].result_list[0]
+    address = reverse(f"admin:catalog_{model}_change", args=[row.pk])
+    office.get(address)  # fills Django's cache of content types
+    small = queries_for(office, address)
+    for make in MAKERS.values():
+        for _ in range(5):
+            make()
+    assert queries_for(office, address) == small <= 14
+
+
+def test_a_show_is_found_by_its_movie(office: Client) -> None:
+    wanted = ShowFactory(movie__title="Vertigo")
+    ShowFactory(movie__title="Rear Window")
+    answer = office.get(reverse("admin:catalog_show_changelist"), {"q": "vertigo"})
+    assert list(answer.context["cl"].result_list) == [wanted]
+
+
+@pytest.mark.parametrize("when", ["today", "week", "past", "all", ""])
+@pytest.mark.parametrize("status", ["open", "cancelled"])
+def test_every_filter_of_shows_opens(when: str, status: str, office: Client) -> None:
+    ShowFactory()
+    query = {"when": when, "status__exact": status}
+    answer = office.get(reverse("admin:catalog_show_changelist"), query)
+    assert answer.status_code == HTTPStatus.OK
+
+
+def test_the_list_of_shows_starts_with_what_is_still_to_come(office: Client) -> None:
+    ahead = ShowFactory()
+    over = ShowFactory(start_time="2020-01-01T20:00Z", end_time=None)
+    address = reverse("admin:catalog_show_changelist")
+    assert list(office.get(address).context["cl"].result_list) == [ahead]
+    assert list(office.get(address, {"when": "past"}).context["cl"].result_list) == [over]
+
+
+def test_a_form_of_a_show_never_lists_its_seats(office: Client) -> None:
+    show = ShowFactory()
+    make_seats(show, *["S" * 40] * 25)
+    page = office.get(reverse("admin:catalog_show_change", args=[show.pk])).content
+    assert page.count(b"<option") < 20
+    assert len(page) < 100_000
+
+
+def test_an_usher_looks_and_changes_nothing(db: None, client: Client) -> None:
+    ensure_roles()
+    usher = UserFactory(is_staff=True)
+    usher.groups.add(*usher.groups.model.objects.filter(name="Usher"))
+    client.force_login(usher, backend="django.contrib.auth.backends.ModelBackend")
+    show = make_show_on_a_screen()
+    form = client.get(reverse("admin:catalog_show_change", args=[show.pk]))
+    assert show.start_time.astimezone(show.theatre.zone).strftime("%H:%M") in form.text
+    assert 'name="start' not in form.text
+    room = reverse("admin:catalog_show_room", args=[show.pk])
+    assert 'name="seat"' not in client.get(room).text
+    seat = show.seats.get(row="A", number=1)
+    refused = client.post(room, {"action": "block", "seat": [seat.pk], "reason": "Mine"})
+    assert refused.status_code == HTTPStatus.FORBIDDEN
+    plan = client.get(reverse("admin:catalog_show_seat_map", args=[show.pk]))
+    assert plan.status_code == HTTPStatus.FORBIDDEN
+
+
+def test_seats_are_changed_in_their_room_only(office: Client) -> None:
+    [seat] = make_seats(ShowFactory(), "S")
+    assert office.get(reverse("admin:catalog_seat_add")).status_code == HTTPStatus.FORBIDDEN
+    address = reverse("admin:catalog_seat_change", args=[seat.pk])
+    assert office.post(address, {"price": "1.00"}).status_code == HTTPStatus.FORBIDDEN
+    address = reverse("admin:catalog_seat_delete", args=[seat.pk])
+    assert office.post(address, {"post": "yes"}).status_code == HTTPStatus.FORBIDDEN
+
+
+def test_a_new_price_card_offers_every_category_and_drops_those_without_a_price(
+    office: Client,
+) -> None:
+    address = reverse("admin:catalog_pricecard_add")
+    form = office.get(address).context["inline_admin_formsets"][0].formset
+    assert [line.initial["category"] for line in form.forms] == SeatCategory.values
+    data: dict[str, Any] = {"name": "Matinée", "lines-TOTAL_FORMS": 4, "lines-INITIAL_FORMS": 0}
+    for index, category in enumerate(SeatCategory.values):
+        data[f"lines-{index}-category"] = category
+        data[f"lines-{index}-price"] = "9.50" if category == "standard" else ""
+    office.post(address, data)
+    [line] = PriceCard.objects.get(name="Matinée").lines.all()
+    assert (line.category, str(line.price)) == ("standard", "9.50")
+
+
+def test_two_prices_for_one_category_are_refused_in_the_form(office: Client) -> None:
+    data: dict[str, Any] = {"name": "Odd", "lines-TOTAL_FORMS": 2, "lines-INITIAL_FORMS": 0}
+    for index in range(2):
+        data |= {f"lines-{index}-category": "premium", f"lines-{index}-price": f"{index + 1}.00"}
+    answer = office.post(reverse("admin:catalog_pricecard_add"), data)
+    assert answer.status_code == HTTPStatus.OK
+    assert not PriceCard.objects.exists()
+
+
+@pytest.mark.parametrize("in_a_list", [False, True])
+def test_a_movie_with_shows_is_kept_with_a_reason_a_person_understands(
+    in_a_list: bool, office: Client
+) -> None:
+    movie = ShowFactory().movie
+    if in_a_list:
+        address = reverse("admin:catalog_movie_changelist")
+        answer = office.post(address, {"action": "delete_selected", "_selected_action": movie.pk})
+    else:
+        answer = office.post(reverse("admin:catalog_movie_delete", args=[movie.pk]), {"post": "y"})
+    assert "still needed by 1 show" in answer.text
+    assert Movie.objects.filter(pk=movie.pk).exists()
+
+
+def test_deleting_a_show_counts_its_seats_and_takes_them_along(office: Client) -> None:
+    show = ShowFactory()
+    make_seats(show, *["S" * 20] * 10)
+    address = reverse("admin:catalog_show_delete", args=[show.pk])
+    asked = office.get(address)
+    assert asked.context["model_count"].mapping["seats"] == 200  # type: ignore[union-attr]
+    office.post(address, {"post": "yes"})
+    assert not Show.objects.exists()
+
+
+def test_several_theatres_are_deleted_from_their_list_and_logged(office: Client) -> None:
+    theatres = [TheatreFactory().pk for _ in range(3)]
+    data = {"action": "delete_selected", "_selected_action": theatres, "post": "yes"}
+    office.post(reverse("admin:catalog_theatre_changelist"), data)
+    assert not Theatre.objects.exists()
+    assert LogEntry.objects.count() == 3
+
+
+@pytest.mark.parametrize("in_a_list", [False, True])
+def test_a_deletion_that_loses_a_race_is_a_message_and_leaves_no_log(
+    in_a_list: bool, office: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database refuses what the page had found deletable a moment ago."""
+    theatre = TheatreFactory()
+
+    def put_a_show_there_first(rows: Any) -> Any:
+        ShowFactory(theatre=theatre)
+        return [], {}, set(), []
+
+    monkeypatch.setattr(
+        "catalog.admin.theatres.TheatreAdmin.get_deleted_objects",
+        lambda self, rows, request: put_a_show_there_first(rows),
+    )
+    if in_a_list:
+        address = reverse("admin:catalog_theatre_changelist")
+        data: dict[str, Any] = {"action": "delete_selected", "_selected_action": theatre.pk}
+    else:
+        address, data = reverse("admin:catalog_theatre_delete", args=[theatre.pk]), {}
+    answer = office.post(address, data | {"post": "yes"}, follow=True)
+    said = [str(message) for message in answer.context["messages"]]
+    assert any("somebody began to use it" in text for text in said)
+    assert Theatre.objects.filter(pk=theatre.pk).exists()
+    assert not LogEntry.objects.exists()
+
+
+def test_a_change_that_loses_a_race_is_a_message(
+    office: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two people give two screens of a theatre one name: the database decides."""
+    taken = ScreenFactory(name="Blue")
+    other = ScreenFactory(theatre=taken.theatre)
+    monkeypatch.setattr("catalog.models.Screen.validate_constraints", lambda self, exclude: None)
+    data = {"theatre": taken.theatre_id, "name": "Blue", "turnaround_minutes": 20, "layout": ""}
+    answer = office.post(reverse("admin:catalog_screen_change", args=[other.pk]), data, follow=True)
+    [said] = [str(message) for message in answer.context["messages"]]
+    assert said.startswith("Nothing was saved")
+
+
+def test_a_flawed_layout_is_refused_with_line_and_column_and_marked(office: Client) -> None:
+    theatre = TheatreFactory()
+    data = {"theatre": theatre.pk, "name": "1", "turnaround_minutes": 20, "layout": "A SS\nB SXS"}
+    answer = office.post(reverse("admin:catalog_screen_add"), data)
+    assert answer.text.count("Line 2, column 4") == 2  # beside the text and under the field
+
+
+def test_a_stored_layout_is_drawn_by_the_server(office: Client) -> None:
+    screen = ScreenFactory(layout="A SS\n\nB PPWC")
+    page = office.get(reverse("admin:catalog_screen_change", args=[screen.pk])).text
+    assert "6 seats" in page
+    assert page.count('class="seat ') == 6
+    assert "after-aisle" in page
+
+
+def test_no_page_asks_another_host_for_anything(office: Client) -> None:
+    page = office.get(reverse("admin:index")).text
+    assert "https://" not in page.replace("https://www.w3.org", "")
+
+
+def test_the_sidebar_shows_only_what_a_role_may_see(db: None, client: Client) -> None:
+    ensure_roles()
+    clerk = UserFactory(is_staff=True)
+    clerk.groups.add(*clerk.groups.model.objects.filter(name="Box office"))
+    client.force_login(clerk, backend="django.contrib.auth.backends.ModelBackend")
+    page = client.get(reverse("admin:index")).text
+    assert "Shows" in page
+    assert "Failed logins" not in page
+    assert User.objects.count() == 1

@@ -1,0 +1,222 @@
+"""The room of a show in the back office: planned, made, drawn, blocked and freed."""
+
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from catalog.models import Seat, SeatStatus, Show
+from tests.factories import PriceCardFactory, ScreenFactory, ShowFactory, make_seats
+
+
+@pytest.fixture
+def show(db: None) -> Show:
+    """A show on a screen of two rows, three standard and three premium seats, without seats yet."""
+    screen = ScreenFactory(layout="A SSS\n\nB PPP\n")
+    show = ShowFactory(theatre=screen.theatre, price_card=PriceCardFactory())
+    Show.objects.filter(pk=show.pk).update(screen=screen, occupied_until=show.end_time)
+    return Show.objects.get(pk=show.pk)
+
+
+def at(page: str, show: Show) -> str:
+    return reverse(f"admin:catalog_show_{page}", args=[show.pk])
+
+
+def said(answer: Any) -> list[str]:
+    return [str(message) for message in answer.context["messages"]]
+
+
+def test_the_map_is_previewed_with_prices_and_written_only_when_confirmed(
+    office: Client, show: Show
+) -> None:
+    plan = {"source": "screen", "price_card": show.price_card_id}
+    preview = office.post(at("seat_map", show), plan)
+    assert "6 seats, a full house brings 81.00 USD" in preview.text
+    assert "15.00 USD</small>" in preview.text
+    assert not show.seats.exists()
+    done = office.post(at("seat_map", show), plan | {"confirm": "yes"}, follow=True)
+    assert said(done) == ["The room has 6 seats now."]
+    assert show.seats.count() == 6
+
+
+def test_a_price_typed_for_this_show_goes_before_the_card(office: Client, show: Show) -> None:
+    plan = {"source": "screen", "price_card": show.price_card_id, "price_premium": "20.00"}
+    office.post(at("seat_map", show), plan | {"confirm": "yes"})
+    assert {str(seat.price) for seat in show.seats.filter(category="premium")} == {"20.00"}
+    assert {str(seat.price) for seat in show.seats.filter(category="standard")} == {"12.00"}
+
+
+def test_rows_by_seats_need_no_screen_and_no_card(office: Client) -> None:
+    show = ShowFactory()
+    plan = {"source": "block", "rows": 3, "seats_per_row": 4, "price_standard": "8.00"}
+    office.post(at("seat_map", show), plan | {"confirm": "yes"})
+    assert show.seats.count() == 12
+
+
+@pytest.mark.parametrize(
+    ("plan", "field"),
+    [
+        ({"source": "screen"}, "price_premium"),
+        ({"source": "block", "price_standard": "8.00"}, "rows"),
+        ({"source": "block", "rows": 0, "seats_per_row": 5, "price_standard": "8"}, "rows"),
+        (
+            {"source": "block", "rows": 5, "seats_per_row": 5, "price_standard": "-1"},
+            "price_standard",
+        ),
+        ({"source": "elsewhere"}, "source"),
+    ],
+)
+def test_an_incomplete_plan_is_refused_at_its_field(
+    plan: dict[str, Any], field: str, office: Client, show: Show
+) -> None:
+    answer = office.post(at("seat_map", show), plan | {"confirm": "yes"})
+    assert answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert field in answer.context["form"].errors
+    assert not show.seats.exists()
+
+
+def test_a_second_map_is_refused_with_a_page_of_its_own(office: Client, show: Show) -> None:
+    make_seats(show, "SS")
+    plan = {"source": "screen", "price_card": show.price_card_id, "confirm": "yes"}
+    for answer in (office.get(at("seat_map", show)), office.post(at("seat_map", show), plan)):
+        assert answer.status_code == HTTPStatus.CONFLICT
+        assert "This show already has a seat map" in answer.text
+    assert show.seats.count() == 2
+
+
+def test_seats_are_laid_anew_while_nothing_is_sold(office: Client, show: Show) -> None:
+    make_seats(show, "SS")
+    plan = {"source": "screen", "price_card": show.price_card_id, "confirm": "yes"}
+    office.post(at("relay", show), plan, follow=True)
+    assert show.seats.count() == 6
+    show.seats.filter(row="A", number=1).update(status=SeatStatus.BOOKED)
+    answer = office.post(at("relay", show), plan, follow=True)
+    assert said(answer) == ["These seats are sold or held: A1."]
+
+
+def test_the_room_is_drawn_with_every_state(office: Client, show: Show) -> None:
+    make_seats(show, "SSPW", "CSSS")
+    show.seats.filter(row="A", number=2).update(status=SeatStatus.BOOKED)
+    soon = timezone.now() + timedelta(minutes=5)
+    held = {"status": SeatStatus.HELD, "hold_id": uuid4()}
+    show.seats.filter(row="B", number=2).update(held_until=soon, **held)
+    show.seats.filter(row="B", number=3).update(held_until=soon - timedelta(hours=1), **held)
+    show.seats.filter(row="B", number=4).update(status=SeatStatus.BLOCKED, block_reason="Wet")
+    page = office.get(at("room", show)).text
+    drawn = {kind: page.count(f'class="seat {kind}" title') for kind in KINDS}
+    assert drawn == KINDS
+    assert "blocked: Wet" in page
+    assert page.count(" disabled") == 2
+
+
+KINDS = {
+    "standard available": 2,
+    "standard booked": 1,
+    "standard held": 1,
+    "standard blocked": 1,
+    "premium available": 1,
+    "wheelchair available": 1,
+    "companion available": 1,
+}
+
+
+def test_a_room_of_a_thousand_seats_takes_one_query_for_them(office: Client, show: Show) -> None:
+    make_seats(show, "SS")
+    with CaptureQueriesContext(connection) as small:
+        office.get(at("room", show))
+    Seat.objects.all().delete()
+    make_seats(show, *["S" * 40] * 25)
+    with CaptureQueriesContext(connection) as large:
+        office.get(at("room", show))
+    assert len(large) == len(small) <= 6
+    assert sum('FROM "seats"' in query["sql"] for query in large.captured_queries) == 1
+
+
+def test_seats_are_blocked_with_a_reason_and_freed_again(office: Client, show: Show) -> None:
+    first, second, _ = make_seats(show, "SSS")
+    chosen = {"seat": [first.pk, second.pk]}
+    answer = office.post(
+        at("room", show), chosen | {"action": "block", "reason": "Broken"}, follow=True
+    )
+    assert said(answer) == ["Blocked A1, A2: Broken"]
+    assert show.seats.filter(status="blocked", block_reason="Broken").count() == 2
+    answer = office.post(at("room", show), chosen | {"action": "free"}, follow=True)
+    assert said(answer) == ["Freed A1, A2."]
+    assert show.seats.filter(status="available", block_reason="").count() == 3
+
+
+def test_every_change_of_a_room_is_in_the_log_of_its_show(office: Client, show: Show) -> None:
+    plan = {"source": "screen", "price_card": show.price_card_id, "confirm": "yes"}
+    office.post(at("seat_map", show), plan)
+    seat = show.seats.get(row="A", number=1)
+    office.post(at("room", show), {"seat": seat.pk, "action": "block", "reason": "Broken"})
+    office.post(at("room", show), {"seat": seat.pk, "action": "free"})
+    logged = LogEntry.objects.filter(object_id=str(show.pk)).order_by("pk")
+    assert [entry.get_change_message() for entry in logged] == [
+        "Made a seat map of 6 seats.",
+        "Blocked A1: Broken",
+        "Freed A1.",
+    ]
+    assert office.get(reverse("admin:catalog_show_history", args=[show.pk])).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"action": "block"}, "Say why"),
+        ({"action": "free", "seat": []}, "Select at least one seat."),
+        ({"action": "sell"}, "Select a valid choice"),
+        ({"action": "free", "seat": [999_999_999]}, "Select a valid choice"),
+        ({"action": "free", "seat": ["A1"]}, "Select a valid choice"),
+    ],
+)
+def test_a_senseless_change_is_refused_in_the_room(
+    change: dict[str, Any], sentence: str, office: Client, show: Show
+) -> None:
+    [seat] = make_seats(show, "S")
+    answer = office.post(at("room", show), {"seat": seat.pk} | change)
+    assert answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert sentence in answer.text
+    assert not LogEntry.objects.exists()
+
+
+def test_a_seat_sold_meanwhile_is_not_blocked_and_nothing_is_logged(
+    office: Client, show: Show
+) -> None:
+    free, sold = make_seats(show, "SS")
+    Seat.objects.filter(pk=sold.pk).update(status=SeatStatus.BOOKED)
+    change = {"seat": [free.pk, sold.pk], "action": "block", "reason": "Broken"}
+    answer = office.post(at("room", show), change, follow=True)
+    assert said(answer) == ["These seats are sold or held, so they cannot be blocked: A2."]
+    assert not show.seats.filter(status="blocked").exists()
+    assert not LogEntry.objects.exists()
+
+
+def test_a_whole_room_of_a_thousand_seats_can_be_blocked(office: Client, show: Show) -> None:
+    seats = make_seats(show, *["S" * 50] * 24)
+    change = {"seat": [seat.pk for seat in seats], "action": "block", "reason": "Private party"}
+    answer = office.post(at("room", show), change, follow=True)
+    assert "and 1188 more" in said(answer)[0]
+
+
+def test_an_unknown_show_is_not_found(office: Client) -> None:
+    for page in ("room", "seat_map", "relay"):
+        address = reverse(f"admin:catalog_show_{page}", args=[999_999])
+        assert office.get(address).status_code == HTTPStatus.NOT_FOUND
+
+
+def test_seats_without_a_place_are_drawn_by_row_and_number(office: Client, show: Show) -> None:
+    Seat.objects.create(show=show, row="A", number=3, price="1.00")
+    Seat.objects.create(show=show, row="AA", number=1, price="1.00")
+    Seat.objects.create(show=show, row="B", number=1, price="1.00")
+    rows = office.get(at("room", show)).context["rows"]
+    assert [row.label for row in rows] == ["A", "B", "AA"]
+    assert [cell is None for cell in rows[0].cells] == [True, True, False]

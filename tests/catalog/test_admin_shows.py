@@ -1,0 +1,204 @@
+"""The form of a show: times of the theatre, computed ends, and nothing moved under a customer."""
+
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from catalog.models import Movie, Screen, Seat, SeatStatus, Show, ShowStatus
+from tests.factories import MovieFactory, ScreenFactory, TheatreFactory, make_seats
+
+ADD = "/admin/catalog/show/add/"
+
+
+@pytest.fixture
+def movie(db: None) -> Movie:
+    return MovieFactory(duration_minutes=100)
+
+
+@pytest.fixture
+def screen(db: None) -> Screen:
+    return ScreenFactory(theatre__timezone="Europe/Vienna", turnaround_minutes=20)
+
+
+def typed(movie: Movie, screen: Screen | None, at: str, **other: Any) -> dict[str, Any]:
+    """What a person fills in; `at` is as in 2027-06-01 20:15."""
+    day, clock = at.split()
+    theatre = other.pop("theatre", screen and screen.theatre)
+    return {
+        "movie": movie.pk,
+        "theatre": theatre.pk,
+        "screen": screen.pk if screen else "",
+        "start_date": day,
+        "start_time": clock,
+        "status": "open",
+        "format": "2D",
+        **other,
+    }
+
+
+def errors(answer: Any) -> str:
+    assert answer.status_code == HTTPStatus.OK
+    return str(answer.context["adminform"].form.errors.as_text())
+
+
+def test_a_start_is_on_the_clock_of_the_theatre_and_the_ends_are_computed(
+    office: Client, movie: Movie, screen: Screen
+) -> None:
+    office.post(ADD, typed(movie, screen, "2027-06-01 20:15"))
+    show = Show.objects.get()
+    assert show.start_time == datetime(2027, 6, 1, 18, 15, tzinfo=UTC)
+    assert show.end_time == show.start_time + timedelta(minutes=100)
+    assert show.occupied_until == show.start_time + timedelta(minutes=120)
+
+
+def test_the_form_shows_the_time_as_it_was_entered(
+    office: Client, movie: Movie, screen: Screen
+) -> None:
+    office.post(ADD, typed(movie, screen, "2027-06-01 20:15"))
+    page = office.get(reverse("admin:catalog_show_change", args=[Show.objects.get().pk])).text
+    assert 'value="2027-06-01"' in page
+    assert 'value="20:15"' in page
+    assert "Europe/Vienna" in page
+
+
+def test_a_time_that_the_clocks_skip_is_refused(
+    office: Client, movie: Movie, screen: Screen
+) -> None:
+    answer = office.post(ADD, typed(movie, screen, "2027-03-28 02:30"))
+    assert "the clocks go forward over it" in errors(answer)
+    assert not Show.objects.exists()
+
+
+@pytest.mark.parametrize(("fold", "hour"), [(0, 0), (1, 1)])
+def test_a_time_that_comes_twice_asks_which(
+    fold: int, hour: int, office: Client, movie: Movie, screen: Screen
+) -> None:
+    data = typed(movie, screen, "2027-10-31 02:30")
+    answer = office.post(ADD, data)
+    assert "twice" in errors(answer)
+    assert "the other, UTC+01:00" in answer.text
+    office.post(ADD, data | {"start_fold": fold})
+    show = Show.objects.get()
+    assert show.start_time == datetime(2027, 10, 31, hour, 30, tzinfo=UTC)
+
+
+def test_the_second_of_two_times_survives_another_save(
+    office: Client, movie: Movie, screen: Screen
+) -> None:
+    data = typed(movie, screen, "2027-10-31 02:30", start_fold=1)
+    office.post(ADD, data)
+    show = Show.objects.get()
+    address = reverse("admin:catalog_show_change", args=[show.pk])
+    assert 'name="start_fold" value="1"' in office.get(address).text
+    office.post(address, data | {"format": "3D"})
+    assert Show.objects.get().start_time == show.start_time
+    assert Show.objects.get().format == "3D"
+
+
+def test_online_sales_may_end_earlier_in_local_time_too(
+    office: Client, movie: Movie, screen: Screen
+) -> None:
+    close = {"sales_close_date": "2027-06-01", "sales_close_time": "19:00"}
+    office.post(ADD, typed(movie, screen, "2027-06-01 20:15", **close))
+    assert Show.objects.get().sales_close_at == datetime(2027, 6, 1, 17, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("half", [{"start_date": ""}, {"start_time": ""}])
+def test_half_a_time_is_refused(
+    half: dict[str, str], office: Client, movie: Movie, screen: Screen
+) -> None:
+    answer = office.post(ADD, typed(movie, screen, "2027-06-01 20:15") | half)
+    assert "Give both the date and the time." in errors(answer)
+
+
+def test_a_show_needs_a_movie_with_a_duration_before_it_gets_a_screen(
+    office: Client, screen: Screen
+) -> None:
+    answer = office.post(
+        ADD, typed(MovieFactory(duration_minutes=None), screen, "2027-06-01 20:15")
+    )
+    assert "duration first" in errors(answer)
+
+
+def test_a_show_without_a_screen_needs_none(office: Client) -> None:
+    movie = MovieFactory(duration_minutes=None)
+    office.post(ADD, typed(movie, None, "2027-06-01 20:15", theatre=TheatreFactory()))
+    assert Show.objects.get().end_time is None
+
+
+def test_a_screen_of_another_theatre_is_refused(
+    office: Client, movie: Movie, screen: Screen
+) -> None:
+    answer = office.post(ADD, typed(movie, screen, "2027-06-01 20:15", theatre=TheatreFactory()))
+    assert "does not stand in" in errors(answer)
+
+
+def test_a_taken_screen_is_refused_and_the_other_show_named(
+    office: Client, movie: Movie, screen: Screen
+) -> None:
+    office.post(ADD, typed(movie, screen, "2027-06-01 20:00"))
+    answer = office.post(ADD, typed(MovieFactory(), screen, "2027-06-01 21:50"))
+    assert f"{movie}, Tue 01 Jun 2027 20:00" in errors(answer)
+    office.post(ADD, typed(MovieFactory(), screen, "2027-06-01 22:00"))
+    assert Show.objects.count() == 2
+
+
+@pytest.fixture
+def sold(office: Client, movie: Movie, screen: Screen) -> Show:
+    """A show with one seat sold, its start not on a full minute."""
+    office.post(ADD, typed(movie, screen, "2027-06-01 20:15"))
+    show = Show.objects.get()
+    Show.objects.update(start_time=show.start_time + timedelta(seconds=7))
+    make_seats(show, "SS")
+    Seat.objects.filter(number=1).update(status=SeatStatus.BOOKED)
+    return Show.objects.get()
+
+
+@pytest.mark.parametrize(
+    "change", [{"start_time": "20:30"}, {"status": "cancelled"}, {"status": "planned"}]
+)
+def test_what_a_customer_relies_on_cannot_be_changed(
+    change: dict[str, str], office: Client, movie: Movie, screen: Screen, sold: Show
+) -> None:
+    address = reverse("admin:catalog_show_change", args=[sold.pk])
+    answer = office.post(address, typed(movie, screen, "2027-06-01 20:15") | change)
+    assert "1 seat is sold or held for this show" in errors(answer)
+    show = Show.objects.get()
+    assert (show.start_time, show.status) == (sold.start_time, ShowStatus.OPEN)
+
+
+def test_the_rest_of_a_sold_show_can_be_changed_and_its_start_keeps_its_seconds(
+    office: Client, movie: Movie, screen: Screen, sold: Show
+) -> None:
+    address = reverse("admin:catalog_show_change", args=[sold.pk])
+    office.post(address, typed(movie, screen, "2027-06-01 20:15", format="IMAX"))
+    show = Show.objects.get()
+    assert (show.start_time, show.format) == (sold.start_time, "IMAX")
+
+
+def test_a_hold_that_ran_out_binds_nobody(
+    office: Client, movie: Movie, screen: Screen, sold: Show
+) -> None:
+    over = timezone.now() - timedelta(minutes=1)
+    Seat.objects.update(status=SeatStatus.HELD, hold_id=uuid4(), held_until=over)
+    address = reverse("admin:catalog_show_change", args=[sold.pk])
+    office.post(address, typed(movie, screen, "2027-06-01 20:15", status="cancelled"))
+    assert Show.objects.get().status == ShowStatus.CANCELLED
+
+
+def test_a_longer_movie_moves_no_planned_show_by_itself(
+    office: Client, movie: Movie, screen: Screen
+) -> None:
+    office.post(ADD, typed(movie, screen, "2027-06-01 20:15"))
+    planned = Show.objects.get()
+    Movie.objects.update(duration_minutes=200)
+    address = reverse("admin:catalog_show_change", args=[planned.pk])
+    office.post(address, typed(movie, screen, "2027-06-01 20:15", language="de"))
+    show = Show.objects.get()
+    assert (show.end_time, show.language) == (planned.end_time, "de")
