@@ -1,0 +1,78 @@
+"""The calls of a customer's client, and time moved by changing rows: the database decides."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+from django.utils import timezone
+from rest_framework.response import Response
+from rest_framework.test import APIClient
+
+from bookings.models import Booking, Hold
+from catalog.models import Seat, Show
+
+
+def book(client: APIClient, *, key: str | None = None, **body: Any) -> Response:
+    """Ask to buy, with a new key unless one is given."""
+    return client.post(
+        "/api/bookings", body, format="json", HTTP_IDEMPOTENCY_KEY=key or uuid4().hex
+    )
+
+
+def book_seats(client: APIClient, *seats: Seat, key: str | None = None) -> Response:
+    return book(client, key=key, show_id=seats[0].show_id, seat_ids=[seat.pk for seat in seats])
+
+
+def hold(client: APIClient, **body: Any) -> Response:
+    return client.post("/api/holds", body, format="json")
+
+
+def hold_seats(client: APIClient, *seats: Seat) -> Response:
+    return hold(client, show_id=seats[0].show_id, seat_ids=[seat.pk for seat in seats])
+
+
+def held(client: APIClient, *seats: Seat) -> dict[str, Any]:
+    """Hold the seats and return the hold."""
+    response = hold_seats(client, *seats)
+    assert response.status_code in (200, 201), response.content
+    return dict(response.json())
+
+
+def bought(client: APIClient, *seats: Seat) -> dict[str, Any]:
+    """Buy the seats and return the answer."""
+    response = book_seats(client, *seats)
+    assert response.status_code == 201, response.content
+    return dict(response.json())
+
+
+def refusal(response: Response) -> tuple[int, str]:
+    """Return status and code of a problem document, checked to be one."""
+    document = response.json()
+    assert response["Content-Type"] == "application/problem+json"
+    assert document["status"] == response.status_code
+    assert document["message"] == document["detail"] != ""
+    return response.status_code, document["code"]
+
+
+def states(*seats: Seat) -> list[str]:
+    status = dict(
+        Seat.objects.filter(pk__in=[seat.pk for seat in seats]).values_list("pk", "status")
+    )
+    return [status[seat.pk] for seat in seats]
+
+
+def start_in(show: Show, **delta: float) -> None:
+    start = timezone.now() + timedelta(**delta)
+    Show.objects.filter(pk=show.pk).update(start_time=start, end_time=None)
+
+
+def let_expire(hold_id: str, *, ago: timedelta = timedelta(seconds=1)) -> None:
+    """Put the end of a hold into the past, as its row and its seats have it."""
+    past = timezone.now() - ago
+    Hold.objects.filter(pk=hold_id).update(expires_at=past)
+    Seat.objects.filter(hold_id=hold_id).update(held_until=past)
+
+
+def nothing_happened(*seats: Seat) -> bool:
+    """Tell whether the seats are free and nobody has bought anything."""
+    return set(states(*seats)) == {"available"} and not Booking.objects.exists()

@@ -1,0 +1,509 @@
+"""POST /api/bookings: what is sold, what is refused, and in which words."""
+
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from bookings.models import Booking, Hold, Order
+from bookings.services.sales import REFERENCE_LETTERS
+from catalog.models import Seat, SeatStatus, Show, ShowStatus
+from tests.bookings.calls import (
+    book,
+    book_seats,
+    bought,
+    held,
+    let_expire,
+    nothing_happened,
+    refusal,
+    start_in,
+    states,
+)
+from tests.factories import ScreenFactory, SeatFactory, ShowFactory, UserFactory, make_seats
+
+pytestmark = pytest.mark.django_db
+
+Login = Callable[[User], APIClient]
+
+
+@pytest.fixture
+def show() -> Show:
+    return ShowFactory(theatre__currency="EUR")
+
+
+@pytest.fixture
+def seats(show: Show) -> list[Seat]:
+    return make_seats(show, "SSSSS", "SSSSS")
+
+
+@pytest.fixture
+def rival(login: Login) -> APIClient:
+    return login(UserFactory())
+
+
+@pytest.fixture
+def ruled() -> Show:
+    """A show where no single seat may be left, with seats A1 to A6."""
+    screen = ScreenFactory(theatre__gap_rule="middle_only")
+    start = timezone.now() + timedelta(days=1)
+    return ShowFactory(
+        theatre=screen.theatre, screen=screen, occupied_until=start + timedelta(hours=3)
+    )
+
+
+def test_one_seat_is_sold_with_all_that_a_ticket_says(
+    customer: APIClient, user: User, show: Show, seats: list[Seat]
+) -> None:
+    response = book(customer, show_id=show.pk, seat_id=seats[2].pk)
+    assert response.status_code == 201
+    answer = response.json()
+    row = Booking.objects.select_related("order").get()
+    booking = answer["booking"]
+    booked_at = booking.pop("booked_at")
+    assert booked_at.endswith("Z")
+    assert datetime.fromisoformat(booked_at) == row.booked_at
+    assert booking == {
+        "id": row.pk,
+        "user_id": user.pk,
+        "show_id": show.pk,
+        "seat_id": seats[2].pk,
+        "row": "A",
+        "number": 3,
+        "price": "12.00",
+        "currency": "EUR",
+        "order_reference": row.order.reference,
+        "status": "confirmed",
+    }
+    assert [each["id"] for each in answer["bookings"]] == [row.pk]
+    assert answer["message"] == "Booking confirmed. Enjoy the show!"
+    assert states(*seats[:4]) == ["available", "available", "booked", "available"]
+    assert response["Content-Type"] == "application/json"
+    assert response["Cache-Control"] == "no-store"
+    assert "Idempotency-Replayed" not in response
+
+
+def test_several_seats_are_one_order(customer: APIClient, user: User, seats: list[Seat]) -> None:
+    answer = bought(customer, *seats[1:4])
+    order = Order.objects.get()
+    assert (order.user, order.channel, order.total) == (user, "web", Decimal("36.00"))
+    created_at = answer["order"].pop("created_at")
+    assert datetime.fromisoformat(created_at) == order.created_at
+    assert answer["order"] == {
+        "reference": order.reference,
+        "show_id": seats[0].show_id,
+        "channel": "web",
+        "total": "36.00",
+        "currency": "EUR",
+        "status": "confirmed",
+    }
+    assert {each["order_reference"] for each in answer["bookings"]} == {order.reference}
+    assert re.fullmatch(f"[{REFERENCE_LETTERS}]{{4}}-[{REFERENCE_LETTERS}]{{4}}", order.reference)
+
+
+def test_bookings_come_by_row_and_number_whatever_the_ids(customer: APIClient, show: Show) -> None:
+    places = [("AA", 1), ("B", 10), ("B", 9), ("A", 7)]
+    made = [SeatFactory(show=show, row=row, number=number) for row, number in places]
+    answer = bought(customer, *made)
+    assert [(each["row"], each["number"]) for each in answer["bookings"]] == places[::-1]
+    assert answer["booking"] == answer["bookings"][0]
+
+
+def test_the_price_is_copied_when_sold(customer: APIClient, seats: list[Seat]) -> None:
+    number = bought(customer, seats[0])["booking"]["id"]
+    Seat.objects.update(price="99.00")
+    assert customer.get(f"/api/bookings/{number}").json()["price"] == "12.00"
+
+
+def test_a_free_seat_costs_nothing(customer: APIClient, show: Show) -> None:
+    answer = bought(customer, SeatFactory(show=show, price=Decimal(0)))
+    assert (answer["booking"]["price"], answer["order"]["total"]) == ("0.00", "0.00")
+
+
+def test_either_all_seats_are_sold_or_none(
+    customer: APIClient, rival: APIClient, seats: list[Seat]
+) -> None:
+    bought(rival, seats[1])
+    held(rival, seats[2])
+    Seat.objects.filter(pk=seats[3].pk).update(status=SeatStatus.BLOCKED)
+    response = book_seats(customer, *seats[:5])
+    assert refusal(response) == (409, "seat_unavailable")
+    assert response.json()["seat_ids"] == [seat.pk for seat in seats[1:4]]
+    assert states(seats[0], seats[4]) == ["available", "available"]
+    assert Booking.objects.count() == 1
+
+
+@pytest.mark.parametrize("status", ["held", "blocked"])
+def test_a_seat_that_is_taken_otherwise_is_refused(
+    customer: APIClient, rival: APIClient, seats: list[Seat], status: str
+) -> None:
+    if status == "held":
+        held(rival, seats[0])
+    else:
+        Seat.objects.filter(pk=seats[0].pk).update(status=SeatStatus.BLOCKED)
+    response = book_seats(customer, seats[0])
+    assert refusal(response) == (409, "seat_unavailable")
+    assert response.json()["seat_ids"] == [seats[0].pk]
+    assert not Booking.objects.exists()
+
+
+def test_a_hold_of_others_that_is_over_holds_nothing(
+    customer: APIClient, rival: APIClient, seats: list[Seat]
+) -> None:
+    let_expire(held(rival, seats[0])["id"])
+    bought(customer, seats[0])
+
+
+def test_own_held_seats_are_bought_by_their_ids_and_the_rest_stays_held(
+    customer: APIClient, seats: list[Seat]
+) -> None:
+    hold_id = held(customer, *seats[:3])["id"]
+    bought(customer, seats[1])
+    assert states(*seats[:3]) == ["held", "booked", "held"]
+    left = customer.get(f"/api/holds/{hold_id}").json()
+    assert [seat["id"] for seat in left["seats"]] == [seats[0].pk, seats[2].pk]
+    assert left["total"] == "24.00"
+    bought(customer, seats[0], seats[2])
+    assert customer.get("/api/holds").json() == []
+    assert Hold.objects.get().end_reason == "booked"
+
+
+def test_held_and_free_seats_are_bought_together(customer: APIClient, seats: list[Seat]) -> None:
+    hold_id = held(customer, *seats[:2])["id"]
+    bought(customer, seats[1], seats[2])
+    left = customer.get(f"/api/holds/{hold_id}").json()
+    assert [seat["id"] for seat in left["seats"]] == [seats[0].pk]
+
+
+def test_a_hold_is_bought_whole(customer: APIClient, seats: list[Seat]) -> None:
+    hold_id = held(customer, seats[1], seats[0])["id"]
+    response = book(customer, hold_id=hold_id)
+    assert response.status_code == 201
+    assert [each["seat_id"] for each in response.json()["bookings"]] == [seats[0].pk, seats[1].pk]
+    assert response.json()["order"]["total"] == "24.00"
+    assert states(*seats[:2]) == ["booked", "booked"]
+    assert customer.get("/api/holds").json() == []
+
+
+def test_plain_rows_of_the_original_tables_are_sold(customer: APIClient) -> None:
+    """Neither screen, duration, layout nor status: only what its document names."""
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO movies (title, description) VALUES ('Film', '') RETURNING id")
+        movie = cursor.fetchone()[0]
+        cursor.execute("INSERT INTO theatres (name, location) VALUES ('Hall', 'X') RETURNING id")
+        theatre = cursor.fetchone()[0]
+        cursor.execute(
+            "INSERT INTO shows (movie_id, theatre_id, start_time)"
+            " VALUES (%s, %s, now() + interval '1 day') RETURNING id",
+            [movie, theatre],
+        )
+        show = cursor.fetchone()[0]
+        cursor.execute(
+            "INSERT INTO seats (show_id, row, number, price) VALUES (%s, 'A', 1, 15) RETURNING id",
+            [show],
+        )
+        seat = cursor.fetchone()[0]
+    response = book(customer, show_id=show, seat_id=seat)
+    assert response.status_code == 201
+    assert (response.json()["booking"]["price"], response.json()["order"]["currency"]) == (
+        "15.00",
+        "USD",
+    )
+
+
+def close(show: Show, **columns: Any) -> None:
+    Show.objects.filter(pk=show.pk).update(**columns)
+
+
+@pytest.mark.parametrize(
+    "closing",
+    [
+        lambda show: start_in(show, seconds=-1),
+        lambda show: close(show, status=ShowStatus.CANCELLED),
+        lambda show: close(show, sales_close_at=timezone.now() - timedelta(seconds=1)),
+    ],
+    ids=["started", "cancelled", "sales closed"],
+)
+@pytest.mark.parametrize("way", ["seats", "hold", "booked seat"])
+def test_nothing_is_sold_for_a_closed_show(
+    customer: APIClient,
+    rival: APIClient,
+    show: Show,
+    seats: list[Seat],
+    closing: Callable[[Show], None],
+    way: str,
+) -> None:
+    hold_id = held(customer, seats[0])["id"]
+    bought(rival, seats[1])
+    closing(show)
+    wish: dict[str, Any] = {
+        "seats": {"show_id": show.pk, "seat_id": seats[0].pk},
+        "hold": {"hold_id": hold_id},
+        "booked seat": {"show_id": show.pk, "seat_id": seats[1].pk},
+    }[way]
+    assert refusal(book(customer, **wish)) == (409, "show_closed")
+    assert states(seats[0]) == ["held"]
+
+
+def test_sales_go_on_until_they_close(customer: APIClient, show: Show, seats: list[Seat]) -> None:
+    close(show, sales_close_at=timezone.now() + timedelta(minutes=1))
+    bought(customer, seats[0])
+
+
+@pytest.mark.parametrize("way", ["seats", "hold"])
+def test_a_planned_show_does_not_exist_for_customers(
+    customer: APIClient, show: Show, seats: list[Seat], way: str
+) -> None:
+    hold_id = held(customer, seats[0])["id"]
+    close(show, status=ShowStatus.PLANNED)
+    wish: dict[str, Any] = {
+        "seats": {"show_id": show.pk, "seat_id": seats[0].pk},
+        "hold": {"hold_id": hold_id},
+    }[way]
+    assert refusal(book(customer, **wish)) == (404, "show_not_found")
+
+
+def test_a_planned_show_does_not_betray_its_booked_seats(
+    customer: APIClient, rival: APIClient, show: Show, seats: list[Seat]
+) -> None:
+    bought(rival, seats[0])
+    close(show, status=ShowStatus.PLANNED)
+    assert refusal(book_seats(customer, seats[0])) == (404, "show_not_found")
+
+
+def test_an_unknown_show_is_not_found(customer: APIClient, seats: list[Seat]) -> None:
+    response = book(customer, show_id=2**63 - 1, seat_id=seats[0].pk)
+    assert refusal(response) == (404, "show_not_found")
+
+
+def test_a_seat_of_another_show_is_not_found(customer: APIClient, seats: list[Seat]) -> None:
+    stranger = SeatFactory()
+    ids = [seats[0].pk, stranger.pk, 2**63 - 1]
+    response = book(customer, show_id=seats[0].show_id, seat_ids=ids)
+    assert refusal(response) == (404, "seat_not_found")
+    assert response.json()["seat_ids"] == ids[1:]
+    assert nothing_happened(*seats, stranger)
+
+
+def test_an_order_has_a_limit(customer: APIClient, show: Show, settings: Settings) -> None:
+    seats = make_seats(show, "S" * 11)
+    response = book_seats(customer, *seats)
+    assert refusal(response) == (422, "too_many_seats")
+    assert response.json()["limit"] == 10
+    assert nothing_happened(*seats)
+    settings.MAX_SEATS_PER_ORDER = 11
+    bought(customer, *seats)
+
+
+def test_no_single_seat_is_left_between_taken_ones(
+    customer: APIClient, rival: APIClient, ruled: Show
+) -> None:
+    seats = make_seats(ruled, "SSSSSS")
+    bought(rival, seats[0])
+    response = book_seats(customer, seats[2], seats[3])
+    assert refusal(response) == (422, "single_seat_gap")
+    choices = response.json()["alternatives"]
+    assert [seats[1].pk, seats[2].pk] in choices
+    assert states(*seats[1:]) == ["available"] * 5
+    assert book(customer, show_id=ruled.pk, seat_ids=choices[-1]).status_code == 201
+
+
+def test_beside_held_seats_alternatives_name_only_what_is_asked_for(
+    customer: APIClient, ruled: Show
+) -> None:
+    seats = make_seats(ruled, "SSSSSS")
+    held(customer, seats[0])
+    response = book_seats(customer, seats[2])
+    assert refusal(response) == (422, "single_seat_gap")
+    assert all(len(choice) == 1 for choice in response.json()["alternatives"])
+    assert [seats[0].pk] not in response.json()["alternatives"]
+
+
+def test_held_seats_beside_a_gap_of_others_forbid_no_other_seat(
+    customer: APIClient, rival: APIClient, ruled: Show
+) -> None:
+    """The gap came when the rival cancelled; what is held already is not judged again."""
+    seats = make_seats(ruled, "SSSSSS", "SSSSSS")
+    blocked, cancelled, kept = seats[:3]
+    Seat.objects.filter(pk=blocked.pk).update(status=SeatStatus.BLOCKED)
+    number = bought(rival, cancelled)["booking"]["id"]
+    held(customer, kept)
+    assert rival.post(f"/api/bookings/{number}/cancel", {}, format="json").status_code == 200
+    bought(customer, seats[8])
+
+
+def test_without_a_screen_there_is_no_gap_rule(customer: APIClient, rival: APIClient) -> None:
+    seats = make_seats(ShowFactory(theatre__gap_rule="middle_only"), "SSSS")
+    bought(rival, seats[0])
+    bought(customer, seats[2])
+
+
+@pytest.mark.parametrize(("minutes", "status"), [(31, 422), (29, 201)])
+def test_the_gap_rule_ends_half_an_hour_before_the_start(
+    customer: APIClient, rival: APIClient, ruled: Show, minutes: int, status: int
+) -> None:
+    seats = make_seats(ruled, "SSSSSS")
+    bought(rival, seats[0])
+    start_in(ruled, minutes=minutes)
+    assert book_seats(customer, seats[2]).status_code == status
+
+
+def test_a_companion_seat_is_sold_with_its_wheelchair_bay(customer: APIClient, show: Show) -> None:
+    bay, companion, _ = make_seats(show, "WCS")
+    response = book_seats(customer, companion)
+    assert refusal(response) == (422, "companion_required")
+    assert response.json()["seat_ids"] == [companion.pk]
+    assert nothing_happened(bay, companion)
+    bought(customer, bay, companion)
+
+
+@pytest.mark.parametrize("had", ["booked", "held"])
+def test_who_has_the_bay_may_have_the_companion_seat(
+    customer: APIClient, show: Show, had: str
+) -> None:
+    bay, companion = make_seats(show, "WC")
+    bought(customer, bay) if had == "booked" else held(customer, bay)
+    bought(customer, companion)
+
+
+def test_a_cancelled_bay_is_no_longer_had(customer: APIClient, show: Show) -> None:
+    bay, companion = make_seats(show, "WC")
+    number = bought(customer, bay)["booking"]["id"]
+    customer.post(f"/api/bookings/{number}/cancel", {}, format="json")
+    assert refusal(book_seats(customer, companion)) == (422, "companion_required")
+
+
+def test_the_bay_of_somebody_else_does_not_count(
+    customer: APIClient, rival: APIClient, show: Show
+) -> None:
+    bay, companion = make_seats(show, "WC")
+    bought(rival, bay)
+    assert refusal(book_seats(customer, companion)) == (422, "companion_required")
+
+
+@pytest.mark.parametrize(("minutes", "status"), [(61, 422), (59, 201)])
+def test_companion_seats_are_kept_until_an_hour_before_the_start(
+    customer: APIClient, show: Show, minutes: int, status: int
+) -> None:
+    _, companion = make_seats(show, "WC")
+    start_in(show, minutes=minutes)
+    assert book_seats(customer, companion).status_code == status
+
+
+@pytest.mark.parametrize("whose", ["nobody's", "somebody's", "released"])
+def test_a_hold_that_is_not_there_is_not_found(
+    customer: APIClient, rival: APIClient, seats: list[Seat], whose: str
+) -> None:
+    hold_id = str(uuid4())
+    if whose == "somebody's":
+        hold_id = held(rival, seats[0])["id"]
+    if whose == "released":
+        hold_id = held(customer, seats[0])["id"]
+        customer.delete(f"/api/holds/{hold_id}")
+    assert refusal(book(customer, hold_id=hold_id)) == (404, "hold_not_found")
+    assert not Booking.objects.exists()
+
+
+def test_a_hold_is_bought_once(customer: APIClient, seats: list[Seat]) -> None:
+    hold_id = held(customer, seats[0])["id"]
+    assert book(customer, hold_id=hold_id).status_code == 201
+    assert refusal(book(customer, hold_id=hold_id)) == (409, "hold_already_booked")
+    assert Booking.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        ({}, ["show_id"]),
+        ({"show_id": 1}, ["seat_id"]),
+        ({"seat_id": 1}, ["show_id"]),
+        ({"show_id": 1, "seat_id": 1, "seat_ids": [1]}, ["seat_ids"]),
+        ({"show_id": 1, "seat_ids": []}, ["seat_ids"]),
+        ({"show_id": 1, "seat_ids": [1, 1]}, ["seat_ids"]),
+        ({"show_id": 1, "seat_ids": [1, "2"]}, ["seat_ids.1"]),
+        ({"show_id": 1, "seat_ids": 1}, ["seat_ids"]),
+        ({"show_id": 1, "seat_ids": list(range(1, 502))}, ["seat_ids"]),
+        ({"show_id": 0, "seat_id": 1}, ["show_id"]),
+        ({"show_id": "1", "seat_id": True}, ["show_id", "seat_id"]),
+        ({"show_id": 1.0, "seat_id": 2**63}, ["show_id", "seat_id"]),
+        ({"show_id": None, "seat_id": 1}, ["show_id"]),
+        ({"hold_id": "x"}, ["hold_id"]),
+        ({"hold_id": str(uuid4()), "show_id": 1}, ["show_id"]),
+        ({"show_id": 1, "seat_id": 1, "price": "0.00"}, ["price"]),
+    ],
+)
+def test_an_unreadable_wish_names_its_fields(
+    customer: APIClient, body: dict[str, Any], fields: list[str]
+) -> None:
+    response = book(customer, **body)
+    assert refusal(response) == (400, "validation_failed")
+    assert sorted(response.json()["errors"]) == sorted(fields)
+
+
+def test_nobody_buys_without_a_token(api: APIClient, seats: list[Seat]) -> None:
+    response = book_seats(api, seats[0])
+    assert refusal(response) == (401, "not_authenticated")
+    assert response["WWW-Authenticate"] == "Bearer"
+    assert nothing_happened(*seats)
+
+
+@pytest.mark.parametrize("change", [{"is_active": False}, {"token_version": 2}])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda client, seat: book_seats(client, seat),
+        lambda client, seat: client.post(
+            "/api/holds", {"show_id": seat.show_id, "seat_ids": [seat.pk]}, format="json"
+        ),
+        lambda client, seat: client.post(
+            "/api/holds", {"show_id": seat.show_id, "quantity": 9}, format="json"
+        ),
+        lambda client, seat: client.delete(f"/api/holds/{uuid4()}"),
+        lambda client, seat: client.post(f"/api/holds/{uuid4()}/extend", {}, format="json"),
+        lambda client, seat: client.post("/api/bookings/1/cancel", {}, format="json"),
+        lambda client, seat: client.post("/api/orders/AAAA-AAAA/cancel", {}, format="json"),
+        lambda client, seat: client.get("/api/bookings"),
+        lambda client, seat: client.get("/api/bookings/1"),
+        lambda client, seat: client.get("/api/orders"),
+        lambda client, seat: client.get("/api/orders/AAAA-AAAA"),
+        lambda client, seat: client.get("/api/holds"),
+        lambda client, seat: client.get(f"/api/holds/{uuid4()}"),
+    ],
+)
+def test_a_revoked_token_opens_nothing(
+    customer: APIClient,
+    user: User,
+    seats: list[Seat],
+    change: dict[str, Any],
+    call: Callable[[APIClient, Seat], Any],
+) -> None:
+    User.objects.filter(pk=user.pk).update(**change)
+    assert refusal(call(customer, seats[0])) == (401, "token_revoked")
+    assert nothing_happened(*seats)
+
+
+def test_a_reference_drawn_twice_is_drawn_anew(
+    customer: APIClient, seats: list[Seat], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = iter(["AAAA-CCCC", "AAAA-CCCC", "DDDD-EEEE"])
+    monkeypatch.setattr("bookings.services.sales.new_reference", lambda: next(drawn))
+    assert bought(customer, seats[0])["order"]["reference"] == "AAAA-CCCC"
+    assert bought(customer, seats[1])["order"]["reference"] == "DDDD-EEEE"
+
+
+def test_a_booking_written_past_the_seats_row_still_sells_nothing_twice(
+    customer: APIClient, seats: list[Seat]
+) -> None:
+    """The unique index refuses even where a seat's row lies."""
+    Booking.objects.create(user=UserFactory(), show_id=seats[0].show_id, seat=seats[0])
+    response = book_seats(customer, seats[0])
+    assert refusal(response) == (409, "seat_unavailable")
+    assert (Booking.objects.count(), Order.objects.count()) == (1, 0)
