@@ -7,7 +7,7 @@ from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
-from django.db.models import QuerySet
+from django.db.models import ManyToManyField, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
@@ -15,11 +15,8 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
-from unfold.forms import (
-    AdminPasswordChangeForm,
-    UserChangeForm,
-    UserCreationForm,
-)
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.widgets import UnfoldAdminCheckboxSelectMultiple
 
 from accounts import services
 from accounts.models import SignIn, User
@@ -56,11 +53,11 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
     list_filter = ("is_active", "is_staff", "is_superuser", "groups")
     search_fields = ("name", "email")
     ordering = ("email",)
-    filter_horizontal = ("groups",)
+    filter_horizontal = ()
     readonly_fields = ("last_login", "created_at", "updated_at")
     fieldsets = (
         (None, {"fields": ("name", "email", "password")}),
-        ("May", {"fields": ("is_active", "is_staff", "groups", "is_superuser")}),
+        ("Access", {"fields": ("is_active", "is_staff", "groups", "is_superuser")}),
         ("Since", {"fields": ("created_at", "updated_at", "last_login")}),
     )
     add_fieldsets = ((None, {"fields": ("name", "email", "password1", "password2")}),)
@@ -69,6 +66,16 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         people: QuerySet[User] = super().get_queryset(request).prefetch_related("groups")
         return people
+
+    def formfield_for_manytomany(
+        self, db_field: "ManyToManyField[Any, Any]", request: HttpRequest, **kwargs: Any
+    ) -> Any:
+        kwargs |= {
+            "widget": UnfoldAdminCheckboxSelectMultiple,
+            "label": "Roles",
+            "help_text": "",
+        }
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     @admin.display(description="roles")
     def roles(self, person: User) -> str:
