@@ -1,0 +1,192 @@
+"""What one has bought: bookings and orders, one's own alone."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from catalog.models import Seat, Show
+from tests.bookings.calls import bought, refusal, start_in
+from tests.factories import ScreenFactory, ShowFactory, UserFactory, make_seats
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def show() -> Show:
+    return ShowFactory(theatre__currency="EUR", theatre__timezone="Europe/Vienna")
+
+
+@pytest.fixture
+def seats(show: Show) -> list[Seat]:
+    return make_seats(show, "SSSSSS")
+
+
+@pytest.fixture
+def rival(login: Callable[[User], APIClient]) -> APIClient:
+    return login(UserFactory())
+
+
+def ids(client: APIClient, query: str = "") -> list[int]:
+    response = client.get(f"/api/bookings{query}")
+    assert response.status_code == 200, response.content
+    return [each["id"] for each in response.json()]
+
+
+def references(client: APIClient, query: str = "") -> list[str]:
+    response = client.get(f"/api/orders{query}")
+    assert response.status_code == 200, response.content
+    return [each["reference"] for each in response.json()]
+
+
+def where_and_when(show: Show) -> dict[str, Any]:
+    return {
+        "movie_id": show.movie_id,
+        "movie_title": show.movie.title,
+        "theatre_id": show.theatre_id,
+        "theatre_name": show.theatre.name,
+        "screen_name": show.screen.name if show.screen else None,
+        "start_time": show.start_time.isoformat().replace("+00:00", "Z"),
+        "end_time": show.end_time and show.end_time.isoformat().replace("+00:00", "Z"),
+        "local_start_time": show.start_time.astimezone(show.theatre.zone).isoformat(),
+        "timezone": show.theatre.timezone,
+    }
+
+
+def test_a_booking_is_its_ticket_with_place_and_time(
+    customer: APIClient, show: Show, seats: list[Seat]
+) -> None:
+    booking = bought(customer, seats[0])["booking"]
+    read = customer.get(f"/api/bookings/{booking['id']}")
+    assert read.json() == {**booking, **where_and_when(show), "cancelled_at": None}
+    assert customer.get("/api/bookings").json() == [read.json()]
+    assert read["Cache-Control"] == "private, no-cache"
+    unchanged = customer.get(f"/api/bookings/{booking['id']}", HTTP_IF_NONE_MATCH=read["ETag"])
+    assert unchanged.status_code == 304
+
+
+def test_a_booking_on_a_screen_names_it(customer: APIClient, show: Show, seats: list[Seat]) -> None:
+    screen = ScreenFactory(theatre=show.theatre)
+    Show.objects.update(screen=screen, occupied_until=show.end_time)
+    bought(customer, seats[0])
+    assert customer.get("/api/bookings").json()[0]["screen_name"] == screen.name
+
+
+def test_an_order_holds_its_bookings(customer: APIClient, show: Show, seats: list[Seat]) -> None:
+    answer = bought(customer, seats[2], seats[0])
+    read = customer.get(f"/api/orders/{answer['order']['reference']}").json()
+    assert read == {**answer["order"], **where_and_when(show), "bookings": answer["bookings"]}
+    assert customer.get("/api/orders").json() == [read]
+
+
+@pytest.mark.parametrize("spell", [str.lower, lambda text: text.replace("-", "")])
+def test_a_reference_is_read_as_people_type_it(
+    customer: APIClient, seats: list[Seat], spell: Callable[[str], str]
+) -> None:
+    reference = bought(customer, seats[0])["order"]["reference"]
+    assert customer.get(f"/api/orders/{spell(reference)}").json()["reference"] == reference
+
+
+def test_newest_come_first(customer: APIClient, seats: list[Seat]) -> None:
+    answers = [bought(customer, seat) for seat in seats[:3]]
+    assert ids(customer) == [each["booking"]["id"] for each in reversed(answers)]
+    assert references(customer) == [each["order"]["reference"] for each in reversed(answers)]
+
+
+def test_nobody_sees_what_others_have_bought(
+    customer: APIClient, rival: APIClient, seats: list[Seat]
+) -> None:
+    answer = bought(rival, seats[0])
+    assert (ids(customer), references(customer)) == ([], [])
+    for number in (answer["booking"]["id"], 2**63 - 1):
+        response = customer.get(f"/api/bookings/{number}")
+        assert refusal(response) == (404, "booking_not_found")
+    for reference in (answer["order"]["reference"], "AAAA-AAAA"):
+        response = customer.get(f"/api/orders/{reference}")
+        assert refusal(response) == (404, "order_not_found")
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["/api/bookings/0", "/api/bookings/x", f"/api/bookings/{2**63}", "/api/orders/short"],
+)
+def test_an_address_that_names_nothing_is_not_found(customer: APIClient, address: str) -> None:
+    assert refusal(customer.get(address))[0] == 404
+
+
+@pytest.mark.parametrize("address", ["/api/bookings", "/api/orders", "/api/holds"])
+def test_nobody_reads_without_a_token(api: APIClient, address: str) -> None:
+    assert refusal(api.get(address)) == (401, "not_authenticated")
+
+
+def test_bookings_are_filtered_by_status(customer: APIClient, seats: list[Seat]) -> None:
+    kept, given_back = (bought(customer, seat)["booking"]["id"] for seat in seats[:2])
+    customer.post(f"/api/bookings/{given_back}/cancel", {}, format="json")
+    assert ids(customer, "?status=confirmed") == [kept]
+    assert ids(customer, "?status=cancelled") == [given_back]
+    assert ids(customer, "?status=") == [given_back, kept]
+
+
+def test_orders_are_filtered_by_the_status_of_their_bookings(
+    customer: APIClient, seats: list[Seat]
+) -> None:
+    answers = [bought(customer, *seats[n : n + 2]) for n in (0, 2, 4)]
+    whole, part, none = (each["order"]["reference"] for each in answers)
+    customer.post(f"/api/bookings/{answers[1]['booking']['id']}/cancel", {}, format="json")
+    customer.post(f"/api/orders/{none}/cancel", {}, format="json")
+    assert references(customer, "?status=confirmed") == [whole]
+    assert references(customer, "?status=partially_cancelled") == [part]
+    assert references(customer, "?status=cancelled") == [none]
+
+
+def test_what_is_to_come_and_what_is_over_are_told_apart(
+    customer: APIClient, show: Show, seats: list[Seat]
+) -> None:
+    over = bought(customer, seats[0])
+    to_come = bought(customer, *make_seats(ShowFactory(), "S"))
+    start_in(show, minutes=-1)
+    assert ids(customer, "?upcoming=true") == [to_come["booking"]["id"]]
+    assert ids(customer, "?upcoming=false") == [over["booking"]["id"]]
+    assert references(customer, "?upcoming=true") == [to_come["order"]["reference"]]
+    assert references(customer, "?upcoming=false") == [over["order"]["reference"]]
+    assert ids(customer, "?upcoming=true&status=cancelled") == []
+
+
+@pytest.mark.parametrize("address", ["/api/bookings", "/api/orders"])
+@pytest.mark.parametrize("query", ["status=sold", "upcoming=maybe", "page=0", "page_size=501"])
+def test_an_unreadable_filter_is_named(customer: APIClient, address: str, query: str) -> None:
+    response = customer.get(f"{address}?{query}")
+    assert refusal(response) == (400, "validation_failed")
+    assert list(response.json()["errors"]) == [query.partition("=")[0]]
+
+
+def test_lists_come_in_pages(customer: APIClient, seats: list[Seat]) -> None:
+    numbers = [each["id"] for each in bought(customer, *seats[:5])["bookings"]]
+    response = customer.get("/api/bookings?page=2&page_size=2")
+    assert [each["id"] for each in response.json()] == numbers[::-1][2:4]
+    assert response["X-Total-Count"] == "5"
+    for relation, page in (("first", 1), ("prev", 1), ("next", 3), ("last", 3)):
+        address = f"http://testserver/api/bookings?page={page}&page_size=2"
+        assert f'<{address}>; rel="{relation}"' in response["Link"]
+    assert ids(customer, "?page=4&page_size=2") == []
+
+
+@pytest.mark.parametrize(
+    ("address", "statements"), [("/api/bookings", 3), ("/api/orders", 4), ("/api/holds", 3)]
+)
+def test_lists_cost_the_same_however_long(
+    customer: APIClient,
+    seats: list[Seat],
+    address: str,
+    statements: int,
+    django_assert_num_queries: Any,
+) -> None:
+    for seat in seats[:3]:
+        bought(customer, seat)
+    for other in (seats[3], *make_seats(ShowFactory(), "S")):
+        body = {"show_id": other.show_id, "seat_ids": [other.pk]}
+        assert customer.post("/api/holds", body, format="json").status_code == 201
+    with django_assert_num_queries(statements):
+        assert len(customer.get(address).json()) >= 2

@@ -1,0 +1,164 @@
+"""GET /api/shows/{id}/seats: every seat of a room, as each may see it."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pytest_django.fixtures import Settings
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from accounts.tokens import issue_tokens
+from catalog.models import Seat, SeatStatus, Show, ShowStatus
+from tests.bookings.calls import bought, held, let_expire, refusal
+from tests.factories import SeatFactory, ShowFactory, UserFactory, make_seats
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def show() -> Show:
+    return ShowFactory()
+
+
+@pytest.fixture
+def rival(login: Callable[[User], APIClient]) -> APIClient:
+    return login(UserFactory())
+
+
+def seat_map(client: APIClient, show: Show) -> list[dict[str, Any]]:
+    response = client.get(f"/api/shows/{show.pk}/seats")
+    assert response.status_code == 200, response.content
+    return list(response.json())
+
+
+def seen(client: APIClient, show: Show) -> list[tuple[str, str, bool, int | None]]:
+    return [
+        (seat["status"], seat["state"], seat["mine"], seat["user_id"])
+        for seat in seat_map(client, show)
+    ]
+
+
+def test_a_seat_is_shown_with_all_its_facts(api: APIClient, show: Show) -> None:
+    seat = make_seats(show, ".P")[0]
+    assert seat_map(api, show) == [
+        {
+            "id": seat.pk,
+            "row": "A",
+            "number": 1,
+            "price": "12.00",
+            "status": "available",
+            "user_id": None,
+            "state": "available",
+            "mine": False,
+            "category": "premium",
+            "x": 1,
+            "y": 0,
+        }
+    ]
+
+
+def test_everybody_sees_what_is_theirs_and_nobody_who_sits_where(
+    api: APIClient, customer: APIClient, user: User, rival: APIClient, show: Show
+) -> None:
+    free, blocked, mine, held_by_me, theirs, held_by_them, over = make_seats(show, "SSSSSSS")
+    Seat.objects.filter(pk=blocked.pk).update(status=SeatStatus.BLOCKED)
+    lapsed = held(customer, over)["id"]
+    let_expire(lapsed)
+    bought(customer, mine)
+    held_by = {customer: held_by_me, rival: held_by_them}
+    for client, seat in held_by.items():
+        held(client, seat)
+    bought(rival, theirs)
+    assert free.pk
+
+    nobody = ("available", "available", False, None)
+    taken = ("booked", "held", False, None)
+    sold = ("booked", "booked", False, None)
+    off = ("booked", "blocked", False, None)
+    assert seen(api, show) == [nobody, off, sold, taken, sold, taken, nobody]
+    assert seen(customer, show) == [
+        nobody,
+        off,
+        ("booked", "booked", True, user.pk),
+        ("available", "held", True, None),
+        sold,
+        taken,
+        nobody,
+    ]
+    assert [seat[2] for seat in seen(rival, show)] == [False] * 4 + [True, True, False]
+
+
+def test_an_own_hold_that_is_over_is_nobodys(customer: APIClient, show: Show) -> None:
+    seat = make_seats(show, "S")[0]
+    let_expire(held(customer, seat)["id"])
+    assert seen(customer, show) == [("available", "available", False, None)]
+
+
+def test_a_cancelled_booking_is_nobodys(customer: APIClient, rival: APIClient, show: Show) -> None:
+    seat = make_seats(show, "S")[0]
+    number = bought(customer, seat)["booking"]["id"]
+    customer.post(f"/api/bookings/{number}/cancel", {}, format="json")
+    assert seen(customer, show) == [("available", "available", False, None)]
+    bought(rival, seat)
+    assert seen(customer, show) == [("booked", "booked", False, None)]
+
+
+def test_rows_come_in_their_order_and_b_before_aa(api: APIClient, show: Show) -> None:
+    for row, number in (("AA", 1), ("B", 10), ("B", 9), ("A", 1)):
+        SeatFactory(show=show, row=row, number=number)
+    places = [(seat["row"], seat["number"]) for seat in seat_map(api, show)]
+    assert places == [("A", 1), ("B", 9), ("B", 10), ("AA", 1)]
+
+
+def test_a_map_is_never_cut_into_pages(api: APIClient, show: Show) -> None:
+    make_seats(show, *["S" * 30] * 20)
+    response = api.get(f"/api/shows/{show.pk}/seats?page_size=1")
+    assert len(response.json()) == 600
+    assert "Link" not in response
+
+
+def test_an_unchanged_map_is_not_sent_again(
+    api: APIClient, customer: APIClient, show: Show
+) -> None:
+    seat = make_seats(show, "SS")[0]
+    address = f"/api/shows/{show.pk}/seats"
+    first = api.get(address)
+    assert first["ETag"].startswith('W/"')
+    assert first["Cache-Control"] == "public, no-cache"
+    assert {"Authorization", "Origin"} <= set(first["Vary"].split(", "))
+    unchanged = api.get(address, HTTP_IF_NONE_MATCH=first["ETag"])
+    assert (unchanged.status_code, unchanged.content) == (304, b"")
+    bought(customer, seat)
+    changed = api.get(address, HTTP_IF_NONE_MATCH=first["ETag"])
+    assert (changed.status_code, changed["ETag"] != first["ETag"]) == (200, True)
+    assert customer.get(address)["Cache-Control"] == "private, no-cache"
+
+
+def test_an_expired_token_counts_as_none(
+    api: APIClient, customer: APIClient, user: User, show: Show, settings: Settings
+) -> None:
+    bought(customer, *make_seats(show, "S"))
+    settings.ACCESS_TOKEN_LIFETIME = timedelta(seconds=-1)
+    api.credentials(HTTP_AUTHORIZATION=f"Bearer {issue_tokens(user).access}")
+    assert seen(api, show) == [("booked", "booked", False, None)]
+
+
+@pytest.mark.parametrize("header", ["Bearer x", "Bearer ", "Basic eDp5", "Bearer a.b.c"])
+def test_a_token_that_is_none_of_ours_is_refused(api: APIClient, show: Show, header: str) -> None:
+    api.credentials(HTTP_AUTHORIZATION=header)
+    response = api.get(f"/api/shows/{show.pk}/seats")
+    assert refusal(response) == (401, "token_invalid")
+    assert response["WWW-Authenticate"] == "Bearer"
+
+
+def test_only_shows_that_customers_may_know_have_a_map(api: APIClient, show: Show) -> None:
+    assert seat_map(api, show) == []
+    make_seats(show, "S")
+    Show.objects.update(status=ShowStatus.CANCELLED)
+    assert len(seat_map(api, show)) == 1
+    Show.objects.update(status=ShowStatus.PLANNED)
+    for number in (show.pk, 2**63 - 1):
+        response = api.get(f"/api/shows/{number}/seats")
+        assert refusal(response) == (404, "show_not_found")
