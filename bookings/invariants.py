@@ -1,0 +1,275 @@
+"""What must be true of the tables at any moment, as SQL that finds what is not.
+
+Every query returns one text column that names the offenders. All of it reads
+one snapshot: the caller's transaction decides which.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django.apps import apps
+from django.db import connection
+
+EXAMPLES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Invariant:
+    """`sentence` says what holds. With `informs`, finding something is no violation."""
+
+    name: str
+    sentence: str
+    sql: str
+    informs: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """How many rows offend the invariant, and the first few of them."""
+
+    invariant: Invariant
+    count: int
+    examples: list[str]
+
+    @property
+    def is_violation(self) -> bool:
+        return bool(self.count) and not self.invariant.informs
+
+
+def examine() -> Iterator[Finding]:
+    """Yield a finding for every invariant, in order, those that hold with a count of 0."""
+    yield _missing_constraints()
+    for invariant in INVARIANTS:
+        with connection.cursor() as cursor:
+            # clock_timestamp() is later than the snapshot, so a hold that lives by
+            # it lived in the snapshot too.
+            cursor.execute(
+                f"""
+                SELECT count(*), coalesce((array_agg(name ORDER BY name))[1:{EXAMPLES}], '{{}}')
+                  FROM ({invariant.sql}) AS offenders(name)
+                """  # noqa: S608 - constants of this module
+            )
+            count, examples = cursor.fetchone()
+        yield Finding(invariant, count, examples)
+
+
+INVARIANTS = (
+    Invariant(
+        "seat_sold_once",
+        "A seat has at most one live booking.",
+        """
+        SELECT 'seat ' || seat_id FROM bookings
+         WHERE cancelled_at IS NULL GROUP BY seat_id HAVING count(*) > 1
+        """,
+    ),
+    Invariant(
+        "booked_seat_has_booking",
+        "A seat is booked exactly when it has a live booking.",
+        """
+        SELECT 'seat ' || coalesce(seats.id, bookings.seat_id)
+          FROM (SELECT id FROM seats WHERE status = 'booked') AS seats
+          FULL JOIN (SELECT seat_id FROM bookings WHERE cancelled_at IS NULL) AS bookings
+            ON bookings.seat_id = seats.id
+         WHERE seats.id IS NULL OR bookings.seat_id IS NULL
+        """,
+    ),
+    Invariant(
+        "booking_in_its_show",
+        "A booking's seat and order belong to the booking's show.",
+        """
+        SELECT 'booking ' || bookings.id
+          FROM bookings
+          LEFT JOIN seats ON seats.id = bookings.seat_id
+          LEFT JOIN orders ON orders.id = bookings.order_id
+         WHERE seats.show_id IS DISTINCT FROM bookings.show_id
+            OR bookings.order_id IS NOT NULL AND orders.show_id IS DISTINCT FROM bookings.show_id
+        """,
+    ),
+    Invariant(
+        "booking_in_own_order",
+        "A booking and its order have the same user.",
+        """
+        SELECT 'booking ' || bookings.id
+          FROM bookings JOIN orders ON orders.id = bookings.order_id
+         WHERE bookings.user_id IS DISTINCT FROM orders.user_id
+        """,
+    ),
+    Invariant(
+        "cancelled_after_booked",
+        "A booking is cancelled after it was made.",
+        "SELECT 'booking ' || id FROM bookings WHERE cancelled_at < booked_at",
+    ),
+    Invariant(
+        "order_has_bookings",
+        "An order has at least one booking.",
+        """
+        SELECT 'order ' || reference FROM orders
+         WHERE NOT EXISTS (SELECT FROM bookings WHERE bookings.order_id = orders.id)
+        """,
+    ),
+    Invariant(
+        "order_total_adds_up",
+        "An order's total is the sum of its bookings' prices.",
+        """
+        SELECT 'order ' || orders.reference
+          FROM orders
+          JOIN (SELECT order_id, sum(price) AS total FROM bookings
+                 WHERE order_id IS NOT NULL GROUP BY order_id) AS sums
+            ON sums.order_id = orders.id
+         WHERE sums.total IS DISTINCT FROM orders.total
+        """,
+    ),
+    Invariant(
+        "held_seat_in_hold",
+        "A held seat is listed by its hold, which is of the same show and not ended.",
+        """
+        SELECT 'seat ' || seats.id
+          FROM seats LEFT JOIN holds ON holds.id = seats.hold_id
+         WHERE seats.status = 'held'
+           AND (holds.id IS NULL OR holds.ended_at IS NOT NULL
+                OR holds.show_id <> seats.show_id OR NOT seats.id = ANY (holds.seat_ids))
+        """,
+    ),
+    Invariant(
+        "held_until_agrees",
+        "A held seat and its hold agree on when the hold ends.",
+        """
+        SELECT 'seat ' || seats.id
+          FROM seats JOIN holds ON holds.id = seats.hold_id
+         WHERE seats.status = 'held' AND holds.ended_at IS NULL
+           AND seats.held_until <> holds.expires_at
+        """,
+    ),
+    Invariant(
+        "hold_keeps_its_seats",
+        "A hold whose time is not over keeps all the seats it lists.",
+        """
+        SELECT 'hold ' || holds.id
+          FROM holds
+         WHERE ended_at IS NULL AND expires_at > clock_timestamp()
+           AND (cardinality(seat_ids) = 0 OR EXISTS (
+                SELECT FROM unnest(holds.seat_ids) AS wanted(id)
+                  LEFT JOIN seats ON seats.id = wanted.id
+                 WHERE seats.hold_id IS DISTINCT FROM holds.id))
+        """,
+    ),
+    Invariant(
+        "one_live_hold",
+        "A user has at most one live hold per show, within its longest time.",
+        """
+        SELECT 'user ' || user_id || ' show ' || show_id FROM holds
+         WHERE ended_at IS NULL GROUP BY user_id, show_id HAVING count(*) > 1
+         UNION ALL
+        SELECT 'hold ' || id FROM holds WHERE expires_at > max_expires_at
+        """,
+    ),
+    Invariant(
+        "answer_names_own_order",
+        "An answer kept for a key names an order that exists and is the same user's.",
+        # By pattern: a cast to json ends the whole query at the first text that is none.
+        """
+        SELECT 'record ' || records.id
+          FROM (SELECT id, user_id,
+                       substring(body FROM '"order_reference":"([^"]+)"') AS reference
+                  FROM idempotency_records WHERE operation = 'book') AS records
+          LEFT JOIN orders USING (reference)
+         WHERE orders.id IS NULL OR orders.user_id IS DISTINCT FROM records.user_id
+        """,
+    ),
+    Invariant(
+        "screen_shows_one_film",
+        "Shows on one screen that are not cancelled follow each other, turnaround included.",
+        """
+        SELECT 'show ' || id
+          FROM (SELECT id, start_time,
+                       lag(occupied_until) OVER (PARTITION BY screen_id ORDER BY start_time)
+                         AS taken_until
+                  FROM shows WHERE screen_id IS NOT NULL AND status <> 'cancelled') AS shows
+         WHERE start_time < taken_until
+        """,
+    ),
+    Invariant(
+        "screen_taken_until_after_end",
+        "A show on a screen occupies it at least until its end.",
+        """
+        SELECT 'show ' || id FROM shows
+         WHERE screen_id IS NOT NULL
+           AND (occupied_until IS NULL OR occupied_until <= start_time
+                OR occupied_until < end_time)
+        """,
+    ),
+    Invariant(
+        "one_seat_per_place",
+        "Two seats of a show never stand in the same place, nor bear the same name.",
+        """
+        SELECT 'show ' || show_id || ' x ' || x || ' y ' || y FROM seats
+         WHERE x IS NOT NULL AND y IS NOT NULL
+         GROUP BY show_id, x, y HAVING count(*) > 1
+         UNION ALL
+        SELECT 'show ' || show_id || ' seat ' || row || number FROM seats
+         GROUP BY show_id, row, number HAVING count(*) > 1
+        """,
+    ),
+    Invariant(
+        "removed_people_hold_nothing",
+        "A removed person has no live hold and no kept answer.",
+        """
+        SELECT 'user ' || id FROM users
+         WHERE email LIKE 'deleted-%@invalid'
+           AND (EXISTS (SELECT FROM holds WHERE user_id = users.id AND ended_at IS NULL)
+                OR EXISTS (SELECT FROM idempotency_records WHERE user_id = users.id))
+        """,
+    ),
+    Invariant(
+        "unswept_holds",
+        "Holds that are over wait for release_expired_holds.",
+        "SELECT 'hold ' || id FROM holds WHERE ended_at IS NULL AND expires_at <= now()",
+        informs=True,
+    ),
+    Invariant(
+        "old_answers",
+        "Answers kept for more than seven days wait for purge_idempotency_records.",
+        """
+        SELECT 'record ' || id FROM idempotency_records
+         WHERE created_at < now() - interval '7 days'
+        """,
+        informs=True,
+    ),
+    Invariant(
+        "cancelled_shows_with_bookings",
+        "Bookings of cancelled shows wait to be cancelled.",
+        """
+        SELECT 'booking ' || bookings.id
+          FROM bookings JOIN shows ON shows.id = bookings.show_id
+         WHERE bookings.cancelled_at IS NULL AND shows.status = 'cancelled'
+        """,
+        informs=True,
+    ),
+)
+
+CONSTRAINTS_IN_PLACE = Invariant(
+    "constraints_in_place",
+    "Every constraint and index that the code names is in the database, and valid.",
+    "",
+)
+# Written as SQL in migrations, as models cannot say them.
+_FOREIGN_KEYS = {"booking_seat_in_show", "booking_order_in_show", "show_screen_in_theatre"}
+
+
+def _missing_constraints() -> Finding:
+    wanted = set(_FOREIGN_KEYS)
+    for app in ("accounts", "catalog", "bookings"):
+        for model in apps.get_app_config(app).get_models():
+            wanted |= {each.name for each in model._meta.constraints}
+            wanted |= {each.name for each in model._meta.indexes}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT conname FROM pg_constraint WHERE convalidated
+             UNION
+            SELECT relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+             WHERE indisvalid
+            """
+        )
+        missing = sorted(wanted - {name for (name,) in cursor})
+    return Finding(CONSTRAINTS_IN_PLACE, len(missing), missing[:EXAMPLES])

@@ -1,0 +1,21 @@
+"""Delete answers that nobody asks for again."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from bookings.services.housekeeping import RECORDS_KEPT, purge_idempotency_records
+
+
+class Command(BaseCommand):
+    help = f"Delete answers kept for keys for more than {RECORDS_KEPT.days} days, in batches."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--batch", type=int, default=1000, help="records per transaction")
+
+    def handle(self, *, batch: int, **options: Any) -> None:
+        total = 0
+        while count := purge_idempotency_records(batch=batch):
+            total += count
+        self.stdout.write(f"Deleted {total} records.")

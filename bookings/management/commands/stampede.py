@@ -1,0 +1,197 @@
+"""The black-box proof that nothing is sold twice, whatever breaks."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from booking_site.embedded.processes import Refusal, spawn
+from bookings.stampede import faults, servers, world
+from bookings.stampede.checker import Case, check
+from bookings.stampede.journal import Journal, read_journal
+from bookings.stampede.last_state import write_last_state
+from bookings.stampede.plan import Plan, Room
+from bookings.stampede.table import render
+
+# Nothing breaks at the very start and end, so that there is traffic around every fault.
+CALM_SECONDS = 2.0
+LONGEST_GAP_SECONDS = 3.0
+# Of holds on a site whose settings are not ours to know.
+USUAL_HOLD_SECONDS = 600
+
+
+class Command(BaseCommand):
+    help = (
+        "Let many customers loose on several servers, break things meanwhile, and judge from"
+        " the outside whether every promise was kept. Exit code 1 when one was not."
+    )
+    requires_system_checks = []
+    requires_migrations_checks = False
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        what = parser.add_mutually_exclusive_group()
+        what.add_argument("--servers", type=int, default=2, help="app servers to start")
+        what.add_argument(
+            "--urls", help="addresses of running servers instead, with commas; nothing is broken"
+        )
+        what.add_argument(
+            "--check", type=Path, metavar="JOURNAL", help="only judge a journal again"
+        )
+        parser.add_argument("--users", type=int, default=50)
+        parser.add_argument("--seconds", type=float, default=30)
+        parser.add_argument(
+            "--faults", default="", help=f"all, or some of {','.join(faults.FAULTS)}"
+        )
+        parser.add_argument("--seed", type=int, default=1)
+        parser.add_argument("--journal", type=Path, help="where to keep the journal")
+        parser.add_argument(
+            "--wsgi", default="booking_site.wsgi", help="the module that the servers serve"
+        )
+
+    def handle(self, **options: Any) -> None:
+        signal.signal(signal.SIGTERM, _interrupt)
+        if options["check"]:
+            self._judge(options["check"])
+            return
+        path = options["journal"] or _usual_path()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        journal = Journal(path)
+        try:
+            if options["urls"]:
+                self._drive(options, journal, path)
+            else:
+                self._run(options, journal, path)
+        except (Refusal, servers.NotStarted, world.NothingToPlayWith) as error:
+            raise CommandError(str(error)) from error
+        finally:
+            journal.close()
+        self._judge(path)
+
+    def _run(self, options: dict[str, Any], journal: Journal, path: Path) -> None:
+        """Play on servers of our own, with faults."""
+        names = _fault_names(options["faults"])
+        rng = random.Random(options["seed"])  # noqa: S311 - no secret
+        with servers.running_site(
+            servers=options["servers"],
+            wsgi=options["wsgi"],
+            logs=path,
+            with_cutter="commit-cut" in names,
+        ) as site:
+            plan = Plan(
+                servers=[app.url for app in site.apps],
+                people=world.make_people(options["users"]),
+                seed=options["seed"],
+                seconds=options["seconds"],
+                hold_seconds=60 * servers.HOLD_MINUTES,
+                **_rooms(world.make_rooms(options["users"])),
+            )
+            with _crowd(plan, journal, path) as crowd:
+                self._break_things(site, names, rng, journal, crowd, options["seconds"])
+            write_last_state(plan=plan, journal=journal)
+            journal.write("end")
+
+    def _drive(self, options: dict[str, Any], journal: Journal, path: Path) -> None:
+        """Play on servers that others run, without faults."""
+        addresses = options["urls"].split(",")
+        plan = Plan(
+            servers=addresses,
+            people=world.register_people(addresses[0], options["users"]),
+            seed=options["seed"],
+            seconds=options["seconds"],
+            hold_seconds=USUAL_HOLD_SECONDS,
+            **_rooms(world.find_rooms(addresses[0])),
+        )
+        with _crowd(plan, journal, path):
+            pass
+        if os.environ.get("DATABASE_URL"):
+            write_last_state(plan=plan, journal=journal)
+        journal.write("end")
+
+    def _break_things(
+        self,
+        site: servers.Site,
+        names: list[str],
+        rng: random.Random,
+        journal: Journal,
+        crowd: subprocess.Popen[bytes],
+        seconds: float,
+    ) -> None:
+        began = time.monotonic()
+        gap = min(LONGEST_GAP_SECONDS, seconds / (2 * len(names) + 1))
+        time.sleep(min(CALM_SECONDS, gap))
+        for name in faults.in_turn(names, rng):
+            left = began + seconds - CALM_SECONDS - time.monotonic()
+            if left < 0 or crowd.poll() is not None:
+                break
+            line = faults.inject(name, site=site, rng=rng, journal=journal)
+            self.stderr.write(f"{time.monotonic() - began:5.0f} s  {line}")
+            time.sleep(rng.uniform(0.3, 1) * gap)
+
+    def _judge(self, path: Path) -> None:
+        try:
+            case = Case(read_journal(path))
+        except (OSError, ValueError) as error:
+            raise CommandError(str(error)) from error
+        violations = check(case)
+        self.stdout.write(render(case, violations))
+        self.stdout.write(f"\nJournal: {path}")
+        if any(violations.values()):
+            sys.exit(1)
+
+
+@contextmanager
+def _crowd(plan: Plan, journal: Journal, path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Let the crowd play, and wait for its end."""
+    journal.write("plan", **plan.for_journal())
+    with tempfile.TemporaryFile() as stdin:
+        stdin.write(plan.dump().encode())
+        stdin.seek(0)
+        crowd = spawn(
+            [sys.executable, "-m", "bookings.stampede.crowd", path],
+            death_signal=signal.SIGKILL,
+            stdin=stdin,
+        )
+    try:
+        yield crowd
+        if crowd.wait():
+            raise CommandError(f"The crowd ended with exit code {crowd.returncode}.")
+    finally:
+        crowd.kill()
+        crowd.wait()
+
+
+def _rooms(rooms: list[Room]) -> dict[str, Any]:
+    return {
+        "rooms": rooms,
+        "hot_show": rooms[0].show_id,
+        "hot_seats": world.hot_seats_of(rooms[0]),
+    }
+
+
+def _fault_names(text: str) -> list[str]:
+    names = list(faults.FAULTS) if text == "all" else [name for name in text.split(",") if name]
+    if unknown := set(names) - faults.FAULTS.keys():
+        raise CommandError(f"There is no fault {', '.join(sorted(unknown))}.")
+    return names
+
+
+def _usual_path() -> Path:
+    name = f"{datetime.now().astimezone():%Y%m%d-%H%M%S}.jsonl"
+    return Path(settings.BASE_DIR) / ".data" / "stampede" / name
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,347 @@
+"""The judge: reads a journal and names everything that must not have happened."""
+
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from functools import cached_property
+from itertools import islice, pairwise
+from math import inf
+from typing import Any
+
+from bookings.stampede.claims import (
+    BOOKED,
+    HELD,
+    Claim,
+    Purchase,
+    SeatClaims,
+    claims_of,
+    purchases_of,
+)
+from bookings.stampede.journal import Call, FaultLine, Story
+
+EXPECTED_REFUSALS = {
+    "book": {
+        "seat_unavailable",
+        "single_seat_gap",
+        "hold_expired",
+        "hold_not_found",
+        "hold_already_booked",
+    },
+    "hold": {"seat_unavailable", "single_seat_gap", "hold_expired", "no_seats_together"},
+    "extend": {"hold_expired", "hold_not_found", "hold_already_booked"},
+    "release": {"hold_already_booked"},
+    "misuse": {"idempotency_key_reused"},
+}
+UNSETTLED_CODES = {"busy", "outcome_unknown", "idempotency_key_in_progress"}
+
+
+class Case:
+    """A story with what every judgement looks up."""
+
+    def __init__(self, story: Story) -> None:
+        self.story = story
+        self.purchases = purchases_of(story)
+        self.claims = claims_of(story, self.purchases)
+        self.prices = {
+            spot[0]: Decimal(spot[3]) for room in story.plan["rooms"] for spot in room["spots"]
+        }
+        self.bookings = {row["id"]: row for row in self.table("bookings")}
+
+    def table(self, name: str) -> list[dict[str, Any]]:
+        return self.story.tables.get(name, [])
+
+    def claims_on(self, seat_id: int) -> SeatClaims:
+        return self.claims.get(seat_id) or SeatClaims([])
+
+    @cached_property
+    def won(self) -> list[Purchase]:
+        return [purchase for purchase in self.purchases if purchase.wins]
+
+    @cached_property
+    def bookings_by_order(self) -> dict[str, list[dict[str, Any]]]:
+        found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for row in self.bookings.values():
+            found[row["reference"]].append(row)
+        return found
+
+    @cached_property
+    def cancel_targets(self) -> set[Any]:
+        """Ids of bookings and references of orders that somebody asked to cancel."""
+        ops = ("cancel_booking", "cancel_order")
+        return {call.target for call in self.story.calls if call.op in ops}
+
+
+Judgement = Callable[[Case], Iterator[str]]
+JUDGEMENTS: dict[str, Judgement] = {}
+NEED_TABLES: set[str] = set()
+
+
+def judgement(name: str, *, needs_tables: bool = False) -> Callable[[Judgement], Judgement]:
+    def register(function: Judgement) -> Judgement:
+        JUDGEMENTS[name] = function
+        if needs_tables:
+            NEED_TABLES.add(name)
+        return function
+
+    return register
+
+
+def check(case: Case) -> dict[str, list[str] | None]:
+    """Return the violations of each invariant; None where the journal has no tables to tell."""
+    return {
+        name: None
+        if name in NEED_TABLES and not case.story.has_tables
+        else list(dict.fromkeys(judge(case)))
+        for name, judge in JUDGEMENTS.items()
+    }
+
+
+def recovery(fault: FaultLine, story: Story) -> float | None:
+    """Return the seconds from the fault to the first success that was asked for after it."""
+    answered = inf
+    for call in islice(story.calls, _first_after(story.calls, fault.began), None):
+        if call.began > answered:
+            break
+        if (
+            call.op in ("book", "hold")
+            and call.succeeded
+            and (fault.servers is None or call.server in fault.servers)
+        ):
+            answered = min(answered, call.answered)
+    return None if answered == inf else answered - fault.began
+
+
+def _first_after(calls: list[Call], at: float) -> int:
+    return bisect_left(calls, at, key=lambda call: call.began)
+
+
+@judgement("No seat is sold twice")
+def _sold_once(case: Case) -> Iterator[str]:
+    by_seat: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for row in sorted(case.bookings.values(), key=lambda row: (row["booked_at"], row["id"])):
+        by_seat[row["seat_id"]].append(row)
+    for seat_id, rows in by_seat.items():
+        for first, second in pairwise(rows):
+            if first["cancelled_at"] is None or first["cancelled_at"] > second["booked_at"]:
+                yield f"seat {seat_id}: bookings {first['id']} and {second['id']}"
+    for seat_id, claims in case.claims.items():
+        sure = [claim for claim in claims.claims if claim.kind == "booking"]
+        for one, other in _overlapping(sure):
+            yield f"seat {seat_id}: {one.name} and {other.name}"
+
+
+def _overlapping(claims: list[Claim]) -> Iterator[tuple[Claim, Claim]]:
+    sure = sorted(
+        (claim for claim in claims if claim.surely_from < claim.surely_until),
+        key=lambda claim: claim.surely_from,
+    )
+    for first, second in pairwise(sure):
+        if second.surely_from < first.surely_until:
+            yield first, second
+
+
+@judgement("Every 201 exists", needs_tables=True)
+def _exists(case: Case) -> Iterator[str]:
+    for purchase in case.won:
+        for told in purchase.answer["bookings"]:
+            row = case.bookings.get(told["id"])
+            told_facts = (purchase.user, told["show_id"], told["seat_id"], told["order_reference"])
+            if row is None:
+                yield f"booking {told['id']} of key {purchase.key} is not there"
+            elif told_facts != tuple(
+                row[name] for name in ("user_id", "show_id", "seat_id", "reference")
+            ):
+                yield f"booking {told['id']} of key {purchase.key} is another one"
+            elif row["cancelled_at"] and not case.cancel_targets & {row["id"], row["reference"]}:
+                yield f"booking {told['id']} was cancelled by nobody"
+
+
+@judgement("A key has at most one effect")
+def _one_effect(case: Case) -> Iterator[str]:
+    told: Counter[str] = Counter()
+    for purchase in case.won:
+        answers = {call.reply for call in purchase.wins}
+        if sum(not call.replayed for call in purchase.wins) > 1:
+            yield f"key {purchase.key} was answered {len(answers)} times as if anew"
+        told[purchase.answer["order"]["reference"]] += 1
+    for reference, count in told.items():
+        if count > 1:
+            yield f"order {reference} was the answer to {count} keys"
+    for row in case.table("orders"):
+        if row["reference"] not in told:
+            yield f"nobody was told of order {row['reference']}"
+        if row["records"] != 1:
+            yield f"order {row['reference']} is recorded under {row['records']} keys"
+
+
+@judgement("Equal keys get equal answers")
+def _equal_answers(case: Case) -> Iterator[str]:
+    first_win: dict[tuple[int, str], float] = {}
+    for purchase in case.won:
+        if len({call.reply for call in purchase.wins}) > 1:
+            yield f"key {purchase.key} was answered differently"
+        won_at = min(call.answered for call in purchase.wins)
+        first_win[purchase.user, purchase.key] = won_at
+        for call in purchase.calls:
+            if call.settled and not call.succeeded and call.began > won_at:
+                yield f"key {purchase.key} was booked, and later refused: {call.code}"
+    for call in case.story.calls:
+        if call.op == "misuse" and call.settled and call.code != "idempotency_key_reused":
+            yield f"key {call.key} with another body: {call.status} {call.code}"
+
+
+@judgement("All seats of a wish or none")
+def _all_or_none(case: Case) -> Iterator[str]:
+    for purchase in case.won:
+        wish = purchase.calls[0].wish or {}
+        got = {booking["seat_id"] for booking in purchase.answer["bookings"]}
+        if "show_id" in wish and got != set(wish.get("seat_ids", [wish.get("seat_id")])):
+            yield f"key {purchase.key} got {sorted(got)}"
+        reference = purchase.answer["order"]["reference"]
+        rows = case.bookings_by_order.get(reference)
+        if rows and sorted(row["seat_id"] for row in rows) != sorted(got):
+            yield f"order {reference} has other seats than its answer"
+    for call in case.story.calls:
+        wanted = (call.wish or {}).get("seat_ids") if call.op == "hold" else None
+        if wanted and call.succeeded and sorted(wanted) != sorted(call.reply["seat_ids"]):
+            yield f"hold {call.reply['id']} has other seats than were asked for"
+
+
+@judgement("A refused seat was taken")
+def _truly_refused(case: Case) -> Iterator[str]:
+    for call in case.story.calls:
+        if call.code != "seat_unavailable":
+            continue
+        if not call.reply["seat_ids"]:
+            yield f"call {call.id} was refused without a reason"
+        for seat_id in call.reply["seat_ids"] or []:
+            claims = case.claims_on(seat_id)
+            if not claims.maybe_taken_against(call.user, call.began, call.answered):
+                yield f"seat {seat_id} was free when call {call.id} was refused"
+
+
+@judgement("A hold keeps its seats")
+def _kept(case: Case) -> Iterator[str]:
+    for seat_id, claims in case.claims.items():
+        holds = [claim for claim in claims.claims if claim.kind == "hold"]
+        for hold in holds:
+            for rival in claims.claims:
+                if rival.maybe_from > hold.surely_until:
+                    break
+                if (
+                    rival.user != hold.user
+                    and rival.surely_from < hold.surely_until
+                    and rival.maybe_from > hold.surely_from
+                ):
+                    yield f"seat {seat_id}: {rival.name} during {hold.name}"
+
+
+@judgement("Seat maps tell the truth")
+def _true_maps(case: Case) -> Iterator[str]:
+    rooms = {
+        room["show_id"]: [spot[0] for spot in room["spots"]] for room in case.story.plan["rooms"]
+    }
+    for call in case.story.calls:
+        if call.op not in ("map", "last_map") or not call.succeeded or call.show_id is None:
+            continue
+        ids = rooms[call.show_id]
+        if len(call.reply["states"]) != len(ids) or call.reply["ids"] not in (None, ids):
+            yield f"map {call.id} has other seats than the show"
+        elif wrong := _wrong_seats(case, call, ids):
+            yield f"map {call.id} is wrong about seats {wrong[:5]}"
+    booked = {row["seat_id"] for row in case.bookings.values() if row["cancelled_at"] is None}
+    for row in case.table("seats"):
+        if (row["status"] == "booked") != (row["id"] in booked):
+            yield f"seat {row['id']} is {row['status']} in the end"
+
+
+def _wrong_seats(case: Case, call: Call, ids: list[int]) -> list[int]:
+    wrong = []
+    for seat_id, state in zip(ids, call.reply["states"], strict=True):
+        claims = case.claims_on(seat_id)
+        if state == "a":
+            lies = claims.surely_taken(call.began, call.answered)
+        else:
+            kinds = HELD if state == "h" else BOOKED
+            lies = state != "x" and not claims.maybe_taken(kinds, call.began, call.answered)
+        if lies:
+            wrong.append(seat_id)
+    return wrong
+
+
+@judgement("Money adds up")
+def _money(case: Case) -> Iterator[str]:
+    for purchase in case.won:
+        answer = purchase.answer
+        if any(Decimal(b["price"]) != case.prices[b["seat_id"]] for b in answer["bookings"]):
+            yield f"key {purchase.key} paid other prices than the seat map's"
+        if Decimal(answer["order"]["total"]) != _total(answer["bookings"]):
+            yield f"the answer to key {purchase.key} does not add up"
+    for row in case.table("orders"):
+        if Decimal(row["total"]) != _total(case.bookings_by_order[row["reference"]]):
+            yield f"order {row['reference']} does not add up"
+    for call in case.story.calls:
+        if call.op != "hold" or not call.succeeded:
+            continue
+        if Decimal(call.reply["total"]) != sum(map(Decimal, call.reply["prices"])):
+            yield f"hold {call.reply['id']} does not add up"
+
+
+def _total(bookings: list[dict[str, Any]]) -> Decimal:
+    return sum((Decimal(booking["price"]) for booking in bookings), start=Decimal(0))
+
+
+@judgement("Everybody sees their own")
+def _own(case: Case) -> Iterator[str]:
+    sure: dict[int, list[tuple[float, int]]] = defaultdict(list)
+    for purchase in case.won:
+        answered = min(call.answered for call in purchase.wins)
+        sure[purchase.user] += [(answered, b["id"]) for b in purchase.answer["bookings"]]
+    for call in case.story.calls:
+        if call.op in ("map", "last_map") and call.succeeded:
+            if set(call.reply["user_ids"]) - {call.user}:
+                yield f"map {call.id} names other people"
+        elif call.op == "bookings" and call.succeeded:
+            if any(user_id != call.user for _, user_id, _ in call.reply):
+                yield f"list {call.id} has bookings of others"
+            listed = {pk for pk, _, _ in call.reply}
+            missing = {pk for at, pk in sure[call.user] if at < call.began} - listed
+            if missing and len(listed) < 500:  # a page
+                yield f"list {call.id} lacks bookings {sorted(missing)[:5]}"
+
+
+@judgement("Every unknown outcome is settled")
+def _settled(case: Case) -> Iterator[str]:
+    if not case.story.ended:
+        yield "the journal has no end"
+    for purchase in case.purchases:
+        if not purchase.is_settled:
+            yield f"key {purchase.key} was never settled"
+
+
+@judgement("No answer surprises")
+def _expected(case: Case) -> Iterator[str]:
+    for call in case.story.calls:
+        refusals = EXPECTED_REFUSALS.get(call.op, set()) | UNSETTLED_CODES
+        if call.status is not None and not call.succeeded and call.code not in refusals:
+            yield f"{call.op} {call.id} on server {call.server}: {call.status} {call.code}"
+
+
+@judgement("Every fault is survived")
+def _survived(case: Case) -> Iterator[str]:
+    for number, fault in enumerate(case.story.faults):
+        if recovery(fault, case.story) is None:
+            yield f"no success after {fault.fault} (number {number})"
+
+
+@judgement("No lock or transaction is left", needs_tables=True)
+def _finished(case: Case) -> Iterator[str]:
+    for left in case.story.unfinished:
+        yield f"backend {left['pid']} is {left['state']}: {left['query']}"
+
+
+@judgement("The tables agree (doctor)", needs_tables=True)
+def _healthy(case: Case) -> Iterator[str]:
+    for finding in case.story.findings:
+        yield f"{finding['invariant']}: {finding['count']}, e.g. {', '.join(finding['examples'])}"

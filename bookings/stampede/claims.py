@@ -1,0 +1,263 @@
+"""When a seat may have been taken, and when it surely was: intervals read from a journal.
+
+Between a call and its answer nobody outside knows what the database did. So
+every claim has two intervals on the monotonic clock: the widest in which the
+seat may have been taken by it, and the narrowest in which it surely was. Only
+what cannot be is a violation.
+"""
+
+import json
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from itertools import accumulate
+from math import inf
+from typing import Any
+
+from bookings.stampede.journal import Call, Story
+
+# A call whose answer was lost may still wait on the server for locks, so long at most.
+LATE_SECONDS = 15.0
+CLOCK_GRAIN = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """`surely_from` is infinite when nothing is sure."""
+
+    user: int
+    kind: str  # "booking", "hold", or "before": taken when the run began
+    name: str
+    maybe_from: float
+    surely_from: float
+    surely_until: float
+    maybe_until: float
+
+
+@dataclass
+class Purchase:
+    """All calls of one user with one key and wish, in the order they began; complete when read."""
+
+    user: int
+    key: str
+    calls: list[Call] = field(default_factory=list)
+
+    @cached_property
+    def wins(self) -> list[Call]:
+        return [call for call in self.calls if call.status == 201]
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the last word is an answer."""
+        return max(self.calls, key=lambda call: call.answered).settled
+
+    @cached_property
+    def answer(self) -> Any:
+        """The parsed body of the first 201."""
+        return json.loads(self.wins[0].reply)
+
+
+def purchases_of(story: Story) -> list[Purchase]:
+    found: dict[tuple[int, str], Purchase] = {}
+    for call in story.calls:
+        if call.op == "book" and call.key is not None:
+            found.setdefault((call.user, call.key), Purchase(call.user, call.key)).calls.append(
+                call
+            )
+    return list(found.values())
+
+
+class SeatClaims:
+    """The claims on one seat, searched by time."""
+
+    def __init__(self, claims: Iterable[Claim]) -> None:
+        self.claims = sorted(claims, key=lambda claim: claim.maybe_from)
+        self._maybe = {
+            kinds: _Reach((c.maybe_from, c.maybe_until) for c in self.claims if c.kind in kinds)
+            for kinds in (BOOKED, HELD)
+        }
+        self._surely = _Reach((c.surely_from, c.surely_until) for c in self.claims)
+
+    def maybe_taken(self, kinds: frozenset[str], began: float, answered: float) -> bool:
+        """Say whether a claim of these kinds may have held at a moment between the two."""
+        return self._maybe[kinds].touches(began, answered)
+
+    def surely_taken(self, began: float, answered: float) -> bool:
+        """Say whether one claim surely held all the time between the two."""
+        return self._surely.covers(began, answered)
+
+    def maybe_taken_against(self, user: int, began: float, answered: float) -> bool:
+        """Say whether the user may have been refused: by anybody's booking, by others' holds."""
+        return any(
+            claim.maybe_from <= answered and claim.maybe_until >= began
+            for claim in self.claims
+            if claim.kind in BOOKED or claim.user != user
+        )
+
+
+BOOKED = frozenset({"booking", "before"})
+HELD = frozenset({"hold", "before"})
+
+
+class _Reach:
+    """Intervals by their start, with the farthest end of all that start no later."""
+
+    def __init__(self, intervals: Iterable[tuple[float, float]]) -> None:
+        ordered = sorted(intervals)
+        self._starts = [start for start, _ in ordered]
+        self._ends = list(accumulate((end for _, end in ordered), max))
+
+    def touches(self, began: float, answered: float) -> bool:
+        count = bisect_right(self._starts, answered)
+        return count > 0 and self._ends[count - 1] >= began
+
+    def covers(self, began: float, answered: float) -> bool:
+        count = bisect_right(self._starts, began)
+        return count > 0 and self._ends[count - 1] >= answered
+
+
+def claims_of(story: Story, purchases: list[Purchase]) -> dict[int, SeatClaims]:
+    """Return every claim by seat id. A seat without any is missing."""
+    found: dict[int, list[Claim]] = defaultdict(list)
+    for seat_id, claim in (
+        *_claims_before(story),
+        *_booking_claims(story, purchases),
+        *_hold_claims(story),
+    ):
+        found[seat_id].append(claim)
+    return {seat_id: SeatClaims(claims) for seat_id, claims in found.items()}
+
+
+Claimed = Iterator[tuple[int, Claim]]
+
+
+def _claims_before(story: Story) -> Claimed:
+    for room in story.plan["rooms"]:
+        for seat_id in room["taken"]:
+            yield seat_id, Claim(0, "before", "before the run", -inf, inf, -inf, inf)
+
+
+def _booking_claims(story: Story, purchases: list[Purchase]) -> Claimed:
+    cancels: dict[Any, list[Call]] = defaultdict(list)
+    for call in story.calls:
+        if call.op in ("cancel_booking", "cancel_order"):
+            cancels[call.target].append(call)
+    for purchase in purchases:
+        if not purchase.wins:
+            yield from _unsettled_claims(purchase)
+            continue
+        began = min(call.began for call in purchase.calls)
+        answered = min(call.answered for call in purchase.wins)
+        for booking in purchase.answer["bookings"]:
+            ends = cancels[booking["id"]] + cancels[booking["order_reference"]]
+            yield (
+                booking["seat_id"],
+                Claim(
+                    purchase.user,
+                    "booking",
+                    f"booking {booking['id']}",
+                    began,
+                    answered,
+                    min((call.began for call in ends), default=inf),
+                    min((call.answered for call in ends if call.succeeded), default=inf),
+                ),
+            )
+
+
+def _unsettled_claims(purchase: Purchase) -> Claimed:
+    if purchase.is_settled:
+        return
+    call = purchase.calls[0]
+    wish = call.wish or {}
+    for seat_id in wish.get("seat_ids", [wish.get("seat_id")]):
+        if seat_id is not None:
+            name = f"key {purchase.key}"
+            yield seat_id, Claim(purchase.user, "booking", name, call.began, inf, -inf, inf)
+
+
+def _hold_claims(story: Story) -> Claimed:
+    spots = {room["show_id"]: [spot[0] for spot in room["spots"]] for room in story.plan["rooms"]}
+    longest = story.plan["hold_seconds"]
+    by_visit: dict[tuple[int, int | None], list[Call]] = defaultdict(list)
+    for call in story.calls:
+        if call.op in ("hold", "extend", "release", "book"):
+            by_visit[call.user, call.show_id].append(call)
+    for (_, show_id), calls in by_visit.items():
+        for position, call in enumerate(calls):
+            later = calls[position + 1 :]
+            if call.op != "hold":
+                continue
+            if call.succeeded:
+                yield from _kept_claims(call, later, longest)
+            elif not call.settled and show_id is not None:
+                yield from _lost_claims(call, later, longest, spots[show_id])
+
+
+def _kept_claims(call: Call, later: list[Call], longest: float) -> Claimed:
+    """Yield the claims of a hold that was answered; `later` are the user's calls on that show."""
+    seconds = _seconds_left(call)
+    surely_until = call.began + seconds - CLOCK_GRAIN
+    maybe_until = call.answered + seconds + CLOCK_GRAIN
+    for each in later:
+        if each.began > maybe_until:
+            break
+        if each.op == "extend":
+            left = _seconds_left(each) if each.succeeded else longest + LATE_SECONDS
+            # Only an extension that was answered or lost can have had an effect.
+            if each.succeeded or not each.settled:
+                maybe_until = max(maybe_until, min(each.answered, each.began + 60) + left)
+            continue
+        surely_until = min(surely_until, each.began)
+        if _ends_hold(each, call):
+            maybe_until = min(maybe_until, each.answered)
+            break
+    for seat_id in call.reply["seat_ids"]:
+        yield (
+            seat_id,
+            Claim(
+                call.user,
+                "hold",
+                f"hold {call.reply['id']}",
+                call.began,
+                call.answered,
+                surely_until,
+                maybe_until,
+            ),
+        )
+
+
+def _ends_hold(each: Call, hold: Call) -> bool:
+    """Say whether after this call's answer the hold claims nothing that the call does not.
+
+    Bookings and later holds make claims of their own. A purchase of some of the
+    seats leaves the others held.
+    """
+    if not each.succeeded:
+        return False
+    if each.op == "book":
+        return each.wish == {"hold_id": hold.reply["id"]}
+    return each.op == "hold" or each.target == hold.reply["id"]
+
+
+def _lost_claims(call: Call, later: list[Call], longest: float, spots: list[int]) -> Claimed:
+    """Yield what a hold may have claimed whose answer was lost."""
+    lost = min(call.answered, call.began + 60) + LATE_SECONDS
+    until = lost + longest
+    for each in later:
+        if each.op == "hold" and each.succeeded and each.began > lost:
+            until = min(until, each.answered)
+            break
+    # The best seats may have been any.
+    for seat_id in (call.wish or {}).get("seat_ids", spots):
+        yield seat_id, Claim(call.user, "hold", "a lost hold", call.began, inf, -inf, until)
+
+
+def _seconds_left(call: Call) -> float:
+    """Return how long the hold had, by the database's clock, when it was answered."""
+    expires, now = (
+        datetime.fromisoformat(call.reply[name]) for name in ("expires_at", "server_time")
+    )
+    return (expires - now).total_seconds()

@@ -1,0 +1,141 @@
+"""The journal: every call, answer and fault as one JSON line, and the last state of the tables.
+
+Kinds of lines: `plan`, `call`, `answer` (of the call with the same `id`),
+`fault`, `row` (of a table, when all was over), `finding` (of the doctor),
+`unfinished` (a transaction or lock left behind), `end`. `at` is the monotonic
+clock of the machine, which all its processes share; `time` is the wall clock.
+"""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from math import inf
+from pathlib import Path
+from typing import Any
+
+
+class Journal:
+    """Appends lines to a file; threads and processes may share it."""
+
+    def __init__(self, path: Path) -> None:
+        # One write per line, and the kernel appends whole writes.
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+
+    def write(self, kind: str, **members: Any) -> float:
+        """Append a line and return its `at`."""
+        at = time.monotonic()
+        line = {"kind": kind, "at": at, "time": time.time(), **members}
+        os.write(self._file, json.dumps(line, default=str).encode() + b"\n")
+        return at
+
+    def close(self) -> None:
+        os.close(self._file)
+
+
+@dataclass(slots=True, kw_only=True)
+class Call:
+    """A call and its answer. Without one, `status` is None and `answered` is when that was clear.
+
+    `wish` is the body that was sent, `target` the id in the address, `show_id`
+    the show it is about. `reply` is what the journal keeps of the answer: the
+    text of a purchase, and of others what `bookings.stampede.client` names.
+    """
+
+    id: str
+    user: int
+    op: str
+    server: int
+    began: float
+    show_id: int | None = None
+    key: str | None = None
+    wish: dict[str, Any] | None = None
+    target: Any = None
+    answered: float = inf
+    status: int | None = None
+    code: str | None = None
+    reply: Any = None
+    replayed: bool = False
+    error: str | None = None
+
+    @property
+    def succeeded(self) -> bool:
+        return self.status is not None and self.status < 300
+
+    @property
+    def settled(self) -> bool:
+        """Whether the answer says what became of the wish; else it has to be asked again."""
+        return is_settled(self.status, self.code)
+
+
+def is_settled(status: int | None, code: str | None) -> bool:
+    return status is not None and status < 500 and code != "idempotency_key_in_progress"
+
+
+@dataclass(frozen=True, slots=True)
+class FaultLine:
+    """`servers` are those that suffered; None: all."""
+
+    fault: str
+    began: float
+    ended: float
+    servers: list[int] | None
+    detail: str
+
+
+@dataclass(slots=True)
+class Story:
+    """A journal, read. `calls` are in the order they began."""
+
+    plan: dict[str, Any] = field(default_factory=dict)
+    calls: list[Call] = field(default_factory=list)
+    faults: list[FaultLine] = field(default_factory=list)
+    tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    findings: list[dict[str, Any]] = field(default_factory=list)
+    unfinished: list[dict[str, Any]] = field(default_factory=list)
+    ended: bool = False
+
+    @property
+    def has_tables(self) -> bool:
+        return bool(self.tables)
+
+
+def read_journal(path: Path) -> Story:
+    """Read a journal. Raise ValueError naming the line that is none."""
+    story = Story()
+    calls: dict[str, Call] = {}
+    for line in _lines(path):
+        kind, at = line.pop("kind"), line.pop("at")
+        line.pop("time")
+        match kind:
+            case "plan":
+                story.plan = line
+            case "call":
+                calls[line["id"]] = Call(began=at, **line)
+            case "answer":
+                call = calls[line.pop("id")]
+                call.answered = at
+                for name, value in line.items():
+                    setattr(call, name, value)
+            case "fault":
+                story.faults.append(FaultLine(**line))
+            case "row":
+                story.tables.setdefault(line["table"], []).append(line["row"])
+            case "finding":
+                story.findings.append(line)
+            case "unfinished":
+                story.unfinished.append(line)
+            case "end":
+                story.ended = True
+    story.calls = sorted(calls.values(), key=lambda call: call.began)
+    return story
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open() as file:
+        for number, text in enumerate(file, start=1):
+            try:
+                yield json.loads(text)
+            except ValueError as error:
+                raise ValueError(f"Line {number} of {path} is no line of a journal.") from error

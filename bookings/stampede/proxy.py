@@ -1,0 +1,81 @@
+"""A TCP proxy before PostgreSQL that cuts connections at COMMIT: `… PORT TO_PORT`.
+
+A line `before 3`, `during 3` or `after 3` on standard input makes it cut the
+next three commits: before PostgreSQL sees them, at once after it was sent
+them, or when its answer has arrived but was not passed on.
+"""
+
+import asyncio
+import sys
+from collections import deque
+
+# The simple query `COMMIT` of PostgreSQL's protocol: type, length, text, NUL.
+COMMIT = b"Q\x00\x00\x00\x0bCOMMIT\x00"
+CHUNK = 1 << 16
+
+cuts: deque[str] = deque()
+
+
+async def serve(client: asyncio.StreamReader, to_client: asyncio.StreamWriter, port: int) -> None:
+    writers = [to_client]
+    try:
+        server, to_server = await asyncio.open_connection("127.0.0.1", port)
+        writers.append(to_server)
+        answers = asyncio.create_task(_pass_on(server, to_client))
+        # Whichever side ends first, the other must not wait.
+        answers.add_done_callback(lambda _: to_client.close())
+        while chunk := await client.read(CHUNK):
+            if cuts and COMMIT in chunk:
+                await _cut(cuts.popleft(), chunk, answers, server, to_server)
+                break
+            to_server.write(chunk)
+            await to_server.drain()
+        answers.cancel()
+    except OSError:
+        pass  # a connection that breaks is what this is for
+    finally:
+        for writer in writers:
+            writer.close()
+
+
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while chunk := await reader.read(CHUNK):
+            writer.write(chunk)
+            await writer.drain()
+    except OSError:
+        pass
+
+
+async def _cut(
+    when: str,
+    chunk: bytes,
+    answers: asyncio.Task[None],
+    server: asyncio.StreamReader,
+    to_server: asyncio.StreamWriter,
+) -> None:
+    answers.cancel()
+    await asyncio.wait([answers])
+    if when == "before":
+        return
+    to_server.write(chunk)
+    await to_server.drain()
+    if when == "after":
+        await server.read(CHUNK)
+
+
+async def main(port: int, to_port: int) -> None:
+    loop = asyncio.get_running_loop()
+    commands = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(commands), sys.stdin)
+    listener = await asyncio.start_server(
+        lambda reader, writer: serve(reader, writer, to_port), "127.0.0.1", port
+    )
+    async with listener:
+        while line := await commands.readline():
+            when, count = line.decode().split()
+            cuts.extend([when] * int(count))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1]), int(sys.argv[2])))

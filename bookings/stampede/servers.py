@@ -1,0 +1,211 @@
+"""The servers of a run: PostgreSQL, Redis, gunicorns, and handles to break them."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import IO
+
+import environ
+from django.conf import settings
+from django.db import OperationalError, connection
+
+from booking_site.embedded.homes import throwaway_home
+from booking_site.embedded.postgres import start_postgres
+from booking_site.embedded.processes import Server, spawn
+from booking_site.embedded.redis import start_redis
+
+START_SECONDS = 60.0
+STOP_SECONDS = 40.0  # more than gunicorn's graceful timeout
+SKEWED_CLOCK = Path(__file__).parent / "skewed_clock"
+_LIMITS = ("THROTTLE_REGISTER", "THROTTLE_LOGIN", "THROTTLE_HOLD", "THROTTLE_BOOKING")
+_LIMITS = ("THROTTLE_REGISTER", "THROTTLE_LOGIN", "THROTTLE_HOLD", "THROTTLE_BOOKING")
+UNLIMITED = dict.fromkeys(_LIMITS, "")
+# Short, so that holds also end by themselves during a run.
+HOLD_MINUTES = 1
+
+
+class NotStarted(Exception):
+    """A server did not get ready in time; its log says why."""
+
+
+def wait_until(ready: Callable[[], bool], *, what: str) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not ready():
+        if time.monotonic() > deadline:
+            raise NotStarted(f"{what} did not get ready in {START_SECONDS:.0f} s.")
+        time.sleep(0.02)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass(kw_only=True)
+class AppServer:
+    """A gunicorn as in production, on a port that it keeps over restarts."""
+
+    number: int
+    wsgi: str
+    environment: Mapping[str, str]
+    log: IO[bytes]
+    port: int = field(default_factory=free_port)
+    skew_seconds: int = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        bind = f"--bind=127.0.0.1:{self.port}"
+        self.process = spawn(
+            [sys.executable, "-m", "gunicorn", bind, self.wsgi],
+            death_signal=signal.SIGTERM,
+            environment={**self.environment, **self._clock()},
+            output=self.log,
+            own_session=True,
+        )
+
+    def wait(self) -> None:
+        wait_until(self._is_ready, what=f"Server {self.number}")
+
+    def stop(self) -> None:
+        """Ask it to finish its requests and end, as a deploy does."""
+        self.process.terminate()
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        """Kill it with its workers, as if the machine had gone."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def workers(self) -> list[int]:
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(pid) for pid in children.read_text().split()]
+
+    def _clock(self) -> dict[str, str]:
+        if not self.skew_seconds:
+            return {}
+        return {"PYTHONPATH": str(SKEWED_CLOCK), "CLOCK_SKEW_SECONDS": str(self.skew_seconds)}
+
+    def _is_ready(self) -> bool:
+        probe = HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            probe.request("GET", "/readyz")
+            return probe.getresponse().status == 200
+        except (OSError, HTTPException):
+            return False
+        finally:
+            probe.close()
+
+
+@dataclass(kw_only=True)
+class Site:
+    """What a run consists of. `cutter` is the proxy before PostgreSQL that server 0 uses."""
+
+    postgres: Server
+    redis: Server
+    cutter: subprocess.Popen[bytes] | None
+    apps: list[AppServer] = field(default_factory=list)
+
+    def restart_redis(self) -> None:
+        self.redis.process.wait()
+        self.redis = self.redis.start_again()
+
+    def restart_postgres(self) -> None:
+        self.postgres.process.wait()
+        self.postgres = self.postgres.start_again()
+        wait_until(_postgres_answers, what="PostgreSQL")
+
+
+@contextmanager
+def running_site(*, servers: int, wsgi: str, logs: Path, with_cutter: bool) -> Iterator[Site]:
+    """Run a migrated site on PostgreSQL and Redis of its own; Django's connection leads there.
+
+    `wsgi` names the module that the gunicorns serve. Raise NotStarted, or
+    `Refusal` where embedded servers cannot run.
+    """
+    with ExitStack() as stack:
+        home = stack.enter_context(throwaway_home())
+        # Kept, else what was committed would not survive a crash.
+        postgres = start_postgres(replace(home, kept=True))
+        redis = start_redis(home)
+        _lead_django_to(postgres.url)
+        stack.callback(connection.close)
+        site = Site(postgres=postgres, redis=redis, cutter=None)
+        stack.callback(lambda: site.postgres.stop())
+        stack.callback(lambda: site.redis.stop())
+        environment = {
+            **os.environ,
+            **UNLIMITED,
+            "DATABASE_URL": postgres.url,
+            "REDIS_URL": redis.url,
+            "HOLD_MINUTES": str(HOLD_MINUTES),
+            "HOLD_MAX_MINUTES": str(2 * HOLD_MINUTES),
+        }
+        _migrate(environment)
+        cut_environment = dict(environment)
+        if with_cutter:
+            site.cutter, cut_environment["DATABASE_URL"] = _start_cutter(postgres)
+            stack.callback(site.cutter.kill)
+        for number in range(servers):
+            log = stack.enter_context(logs.with_suffix(f".server{number}.log").open("ab"))
+            app = AppServer(
+                number=number,
+                wsgi=wsgi,
+                environment=environment if number else cut_environment,
+                log=log,
+            )
+            app.start()
+            stack.callback(app.stop)
+            site.apps.append(app)
+        for app in site.apps:
+            app.wait()
+        yield site
+
+
+def _lead_django_to(url: str) -> None:
+    connection.settings_dict.update(environ.Env.db_url_config(url))
+    settings.DATABASES["default"].update(connection.settings_dict)
+
+
+def _migrate(environment: Mapping[str, str]) -> None:
+    subprocess.run(
+        [sys.executable, "manage.py", "migrate", "--verbosity=0"],
+        cwd=settings.BASE_DIR,
+        env=environment,
+        check=True,
+    )
+
+
+def _start_cutter(postgres: Server) -> tuple[subprocess.Popen[bytes], str]:
+    to_port = str(connection.settings_dict["PORT"])
+    port = str(free_port())
+    process = subprocess.Popen(  # noqa: S603 - our own module
+        [sys.executable, "-m", "bookings.stampede.proxy", port, to_port], stdin=subprocess.PIPE
+    )
+    return process, postgres.url.replace(f":{to_port}/", f":{port}/")
+
+
+def _postgres_answers() -> bool:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except OperationalError:
+        return False
+    finally:
+        connection.close()
+    return True
