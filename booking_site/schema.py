@@ -1,7 +1,7 @@
 """The OpenAPI description: what every operation shares is added here, once."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any, Literal, TypeVar
 
@@ -56,9 +56,11 @@ class ContractSchema(AutoSchema):
             ]
         return parameters
 
-    def get_extensions(self) -> dict[str, Any]:
-        extensions = super().get_extensions()
-        return {**extensions, PROBLEMS: sorted(self._problem_codes(extensions))}
+    def get_operation(self, *args: Any) -> dict[str, Any] | None:
+        operation: dict[str, Any] | None = super().get_operation(*args)
+        if operation:
+            operation[PROBLEMS] = sorted(self._problem_codes())
+        return operation
 
     def _get_response_bodies(self, direction: Direction = "response") -> dict[str, Any]:
         bodies: dict[str, Any] = super()._get_response_bodies(direction)
@@ -66,7 +68,7 @@ class ContractSchema(AutoSchema):
             bodies["304"] = {"description": "Unchanged since the ETag in If-None-Match."}
         kinds = catalogue()
         by_status: dict[HTTPStatus, list[str]] = defaultdict(list)
-        for code in sorted(self._problem_codes(super().get_extensions())):
+        for code in sorted(self._problem_codes()):
             by_status[kinds[code].status].append(f"`{code}`: {kinds[code].meaning}")
         for status, lines in sorted(by_status.items()):
             bodies[str(status.value)] = {
@@ -75,8 +77,9 @@ class ContractSchema(AutoSchema):
             }
         return bodies
 
-    def _problem_codes(self, extensions: Mapping[str, Any]) -> set[str]:
-        codes = {"not_acceptable", "internal_error", "busy", *extensions.get(PROBLEMS, ())}
+    def _problem_codes(self) -> set[str]:
+        special = self.get_extensions().get(PROBLEMS, ())
+        codes = {"not_acceptable", "internal_error", "busy", *special}
         if "{" in self.path:
             codes.add("not_found")
         if self.view.get_authenticators():
