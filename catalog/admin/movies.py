@@ -41,6 +41,7 @@ class MovieAdmin(BackOffice[Movie]):
     )
     list_filter = (Showing, "certificate", "language")
     search_fields = ("title", "description")
+    ordering = ("title", "id")  # said here, as grouping drops the model's own
     search_help_text = "Title or description"
     readonly_fields = ("created_at", "updated_at")
     fieldsets = (

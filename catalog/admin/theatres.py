@@ -47,6 +47,7 @@ class TheatreAdmin(BackOffice[Theatre]):
     list_display = ("name", "location", "screen_count", "local_time", "currency", "gap_rule")
     list_filter = ("currency", "gap_rule")
     search_fields = ("name", "location")
+    ordering = ("name", "id")  # said here, as grouping drops the model's own
     search_help_text = "Name or location"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Theatre]:

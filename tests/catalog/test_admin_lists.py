@@ -83,6 +83,26 @@ def test_a_show_is_found_by_its_movie(office: Client) -> None:
     assert list(answer.context["cl"].result_list) == [wanted]
 
 
+@pytest.mark.parametrize(
+    ("field", "make"),
+    [
+        ("movie", MovieFactory),
+        ("theatre", TheatreFactory),
+        ("screen", ScreenFactory),
+        ("price_card", PriceCardFactory),
+    ],
+)
+def test_a_field_finds_its_choices_while_one_types(
+    field: str, make: Callable[[], Any], office: Client
+) -> None:
+    wanted, _ = make(), make()
+    asked = {"app_label": "catalog", "model_name": "show", "field_name": field}
+    answer = office.get(
+        reverse("admin:autocomplete"), asked | {"term": getattr(wanted, "title", "") or wanted.name}
+    )
+    assert answer.json()["results"][0] == {"id": str(wanted.pk), "text": str(wanted)}
+
+
 @pytest.mark.parametrize("when", ["today", "week", "past", "all", ""])
 @pytest.mark.parametrize("status", ["open", "cancelled"])
 def test_every_filter_of_shows_opens(when: str, status: str, office: Client) -> None:

@@ -1,0 +1,68 @@
+"""A client that knows only the original fields books a seat from another origin."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+from pytest_django.live_server_helper import LiveServer
+
+from bookings.models import Booking
+from catalog.models import Seat
+from tests.factories import MovieFactory, ShowFactory, make_seats
+
+# The address at which the client's development server runs: CORS allows no other.
+PORT = 5173
+CLIENT = Path(__file__).parent / "client"
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def client_address() -> Iterator[str]:
+    handler = partial(QuietHandler, directory=str(CLIENT))
+    with ThreadingHTTPServer(("localhost", PORT), handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://localhost:{PORT}/"
+        server.shutdown()
+        thread.join()
+
+
+def test_the_original_client_registers_and_books(
+    open_page: Callable[..., Page], live_server: LiveServer, client_address: str
+) -> None:
+    show = ShowFactory(movie=MovieFactory(title="Vertigo", description="A detective follows."))
+    make_seats(show, "SSS")
+    page = open_page()
+    page.goto(f"{client_address}?api={live_server.url}")
+
+    page.get_by_placeholder("Name").fill("Carla Customer")
+    page.get_by_placeholder("E-mail").fill("carla@example.com")
+    page.get_by_placeholder("Password").fill("popcorn-at-eight")
+    page.get_by_role("button", name="Register").click()
+    expect(page.locator("#greeting")).to_have_text("Carla Customer <carla@example.com>")
+
+    page.get_by_role("button", name="Vertigo: A detective follows.").click()
+    page.get_by_role("button", name=show.theatre.name).click()
+    seat = page.get_by_role("button", name="A2 12.00")
+    expect(seat).to_have_attribute("data-status", "available")
+    seat.click()
+
+    expect(seat).to_have_attribute("data-status", "booked")
+    expect(seat).to_have_attribute("data-mine", "true")
+    expect(seat).to_be_disabled()
+    booking = Booking.objects.get()
+    expect(page.locator("#message")).to_contain_text(f"#{booking.pk}")
+    assert (booking.seat.number, booking.user and booking.user.email) == (2, "carla@example.com")
+    other = page.get_by_role("button", name="A3 12.00")
+    expect(other).to_have_attribute("data-status", "available")
+    expect(other).to_have_attribute("data-mine", "false")
+    assert Seat.objects.filter(status="available").count() == 2
