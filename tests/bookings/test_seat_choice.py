@@ -133,6 +133,10 @@ def test_a_party_is_divided_between_neighbouring_lines_that_overlap():
         """)
 
 
+def test_the_nearest_two_parts_are_taken_though_nearer_blocks_share_no_column():
+    assert offered("sSSsSS\nsSsSSS\nssSsSS", 5) == "sSSsSS\nsSs###\nssSs##"
+
+
 @pytest.mark.parametrize(
     ("reason", "drawing", "quantity", "largest"),
     [
