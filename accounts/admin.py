@@ -16,7 +16,7 @@ from django.urls import reverse
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
-from unfold.widgets import UnfoldAdminCheckboxSelectMultiple
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from accounts import services
 from accounts.models import SignIn, User
@@ -71,7 +71,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
         self, db_field: "ManyToManyField[Any, Any]", request: HttpRequest, **kwargs: Any
     ) -> Any:
         kwargs |= {
-            "widget": UnfoldAdminCheckboxSelectMultiple,
+            "widget": UnfoldAdminCheckboxSelectMultipleWidget,
             "label": "Roles",
             "help_text": "",
         }
