@@ -7,6 +7,8 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,15 +30,18 @@ esac
 
 
 @pytest.fixture
-def clone(tmp_path: Path) -> Path:
-    """A folder with what make looks at, and no .venv."""
-    shutil.copy(REPOSITORY / "Makefile", tmp_path)
-    (tmp_path / "requirements").mkdir()
-    (tmp_path / "requirements" / "dev.txt").touch()
-    python = tmp_path / "fake-python"
-    python.write_text(FAKE_PYTHON)
-    python.chmod(0o755)
-    return tmp_path
+def clone() -> Iterator[Path]:
+    """A folder with what make looks at, and no .venv; open to root's servers, unlike tmp_path."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        shutil.copy(REPOSITORY / "Makefile", folder)
+        (folder / "requirements").mkdir()
+        (folder / "requirements" / "dev.txt").touch()
+        python = folder / "fake-python"
+        python.write_text(FAKE_PYTHON)
+        python.chmod(0o755)
+        yield folder
 
 
 def make(clone: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
