@@ -157,10 +157,12 @@ def test_too_many_parameters_are_a_problem(api: APIClient, settings: Any) -> Non
     assert_problem(api.get(f"/api/numbers?{query}"), 400, "bad_request")
 
 
-def test_every_code_has_a_sentence_and_is_documented() -> None:
+def test_every_code_has_a_sentence_and_is_documented(api: APIClient) -> None:
+    page = api.get("/api/docs/errors").content.decode()  # loads every view, so every error
     documented = re.findall(r"^\| `(\w+)` \| (\d+) \|", Path("docs/errors.md").read_text(), re.M)
     known = {code: kind for code, kind in catalogue().items() if code != "seat_taken_in_test"}
     for code, kind in known.items():
+        assert f'id="{code}"' in page
         assert kind.meaning.endswith("."), f"{code} needs a first docstring line that explains it"
     assert {code: int(status) for code, status in documented} == {
         code: kind.status.value for code, kind in known.items()

@@ -1,0 +1,334 @@
+"""Bad input at every endpoint, over the wire: a clear 4xx, and the connection goes on."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from pytest_django import DjangoDbBlocker
+
+from accounts.models import User
+from accounts.tokens import issue_tokens
+from catalog.models import Movie, Theatre
+from tests.factories import MovieFactory, ShowFactory, UserFactory, make_seats
+from tests.web import Answer, Line, database_url, gunicorn
+
+TOO_BIG_ID = 2**63
+
+pytestmark = pytest.mark.django_db
+
+
+@dataclass(frozen=True)
+class Target:
+    """The server, and what its database has; `{movie}` and the like in a case are its ids."""
+
+    port: int
+    token: str
+    ids: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Case:
+    method: str
+    path: str
+    status: int
+    code: str
+    flaw: str | None = None
+    body: bytes | None = None
+    headers: dict[str, str] | None = None
+    token: bool = False
+
+    def __str__(self) -> str:
+        extra = (self.body or b"")[:30].decode("latin-1") or next(iter(self.headers or ()), "")
+        return f"{self.method} {self.path[:50]} {extra}"
+
+
+JSON = {"Content-Type": "application/json"}
+KEY = {"Idempotency-Key": "k-1"}
+
+
+def bad_body(
+    path: str, body: object, name: str, *, method: str = "POST", token: bool = False
+) -> Case:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    headers = JSON | (KEY if path == "/api/bookings" else {})
+    return Case(method, path, 400, "validation_failed", name, raw, headers, token)
+
+
+def broken_json(path: str, raw: bytes, *, token: bool = False) -> Case:
+    headers = JSON | (KEY if path == "/api/bookings" else {})
+    return Case("POST", path, 400, "invalid_json", None, raw, headers, token)
+
+
+def bad_query(path: str, query: str, *, token: bool = False) -> Case:
+    name = query.partition("=")[0]
+    return Case("GET", f"{path}?{query}", 400, "validation_failed", name, token=token)
+
+
+def missing(path: str, code: str = "not_found", *, token: bool = False) -> Case:
+    return Case("GET", path, 404, code, token=token)
+
+
+PERSON = {"name": "Ada", "email": "ada@example.com", "password": "correct horse battery"}
+
+BODIES = [
+    *(
+        bad_body("/api/auth/register", PERSON | change, name)
+        for name, change in [
+            ("name", {"name": None}),
+            ("name", {"name": 5}),
+            ("name", {"name": ""}),
+            ("name", {"name": "x" * 5000}),
+            ("email", {"email": "nobody"}),
+            ("email", {"email": ["a@example.com"]}),
+            ("password", {"password": 12345678}),
+            ("is_staff", {"is_staff": True}),
+        ]
+    ),
+    bad_body("/api/auth/login", {"email": "a@example.com"}, "password"),
+    bad_body("/api/auth/login", {"email": {}, "password": "x"}, "email"),
+    bad_body("/api/auth/refresh", {}, "refresh"),
+    bad_body("/api/auth/refresh", {"refresh": 5}, "refresh"),
+    bad_body("/api/auth/logout", {"refresh": None}, "refresh", token=True),
+    bad_body("/api/auth/me", {"name": True}, "name", method="PATCH", token=True),
+    bad_body(
+        "/api/auth/me", {"name": "A", "email": "b@example.com"}, "email", method="PATCH", token=True
+    ),
+    bad_body("/api/auth/me", {"password": 5}, "password", method="DELETE", token=True),
+    *(
+        bad_body("/api/bookings", body, name, token=True)
+        for name, body in [
+            ("seat_id", {"show_id": 1, "seat_id": "5"}),
+            ("seat_id", {"show_id": 1, "seat_id": 5.0}),
+            ("seat_id", {"show_id": 1, "seat_id": True}),
+            ("seat_id", {"show_id": 1, "seat_id": 0}),
+            ("seat_id", {"show_id": 1, "seat_id": TOO_BIG_ID}),
+            ("show_id", {"show_id": -1, "seat_id": 5}),
+            ("seat_ids", {"show_id": 1, "seat_ids": 5}),
+            ("seat_ids.1", {"show_id": 1, "seat_ids": [1, None]}),
+            ("hold_id", {"hold_id": "x"}),
+            ("price", {"show_id": 1, "seat_id": 5, "price": "0.01"}),
+        ]
+    ),
+    bad_body("/api/bookings/1/cancel", {"reason": "rain"}, "reason", token=True),
+    bad_body("/api/orders/K7Q4-9XWD/cancel", {"reason": "rain"}, "reason", token=True),
+    bad_body("/api/holds", {"show_id": 1, "seat_ids": [True]}, "seat_ids.0", token=True),
+    bad_body("/api/holds", {"show_id": 1, "quantity": "2"}, "quantity", token=True),
+]
+
+BROKEN = [
+    broken_json("/api/auth/register", raw)
+    for raw in [
+        b" ",
+        b"[]",
+        b"null",
+        b'{"name": "A"',
+        b'{"email": "a@b.c", "email": "d@e.f"}',
+        b'{"name": NaN}',
+        b'{"name": -Infinity}',
+        b'{"name": 1e400}',
+        b'{"name": ' + b"9" * 5000 + b"}",
+        b'{"name": ' + b"[" * 30_000 + b"]" * 30_000 + b"}",
+        b'{"name": "\\ud800"}',
+        b'{"name": "\\u0000"}',
+        b'{"name": "\xff"}',
+        b'\xef\xbb\xbf{"name": "A"}',
+    ]
+] + [
+    broken_json(path, b'{"a": 1, "a": 1}', token=True)
+    for path in ("/api/auth/login", "/api/auth/refresh", "/api/bookings", "/api/holds")
+]
+
+PATHS = [
+    missing("/api"),
+    missing("/api/nothing"),
+    missing("/api/movies/abc"),
+    missing("/api/movies/-1"),
+    missing("/api/movies/1.5"),
+    missing(f"/api/movies/{TOO_BIG_ID}"),
+    missing("/api/movies/" + "9" * 4000),
+    missing("/api/movies/1%00"),
+    missing("/api/movies/%FF"),
+    missing("/api/movies/1%2F..%2F2"),
+    missing("/api/movies/999999", "movie_not_found"),
+    missing("/api/movies/999999/shows", "movie_not_found"),
+    missing("/api/theatres/999999", "theatre_not_found"),
+    missing("/api/theatres/999999/shows", "theatre_not_found"),
+    missing("/api/shows/999999", "show_not_found"),
+    missing("/api/shows/999999/seats", "show_not_found"),
+    missing(f"/api/shows/{TOO_BIG_ID}/seats"),
+    missing("/api/bookings/999999", "booking_not_found", token=True),
+    missing("/api/bookings/x", token=True),
+    missing("/api/orders/K7Q4-9XWD", "order_not_found", token=True),
+    missing("/api/orders/K7Q4%009XWD", token=True),
+    missing("/api/holds/5", token=True),
+]
+
+QUERIES = [
+    *(
+        bad_query(path, query)
+        for path in ("/api/movies", "/api/theatres", "/api/shows")
+        for query in ("page=0", "page=x", "page=1%00", "page_size=501", "page_size=" + "9" * 4000)
+    ),
+    bad_query("/api/movies", "search=a%00b"),
+    bad_query("/api/movies", "theatre=x"),
+    bad_query("/api/movies", f"theatre={TOO_BIG_ID}"),
+    bad_query("/api/movies", "date=2026-02-30"),
+    bad_query("/api/movies", "date=0001-01-01"),
+    bad_query("/api/movies", "now_showing=perhaps"),
+    bad_query("/api/movies/{movie}/shows", "from=yesterday"),
+    bad_query("/api/movies/{movie}/shows", "to=0001-01-01T00:00:00%2B14:00"),
+    bad_query("/api/movies/{movie}/shows", "include_past=2"),
+    bad_query("/api/theatres/{theatre}/shows", "date=99999-01-01"),
+    bad_query("/api/shows", "theatre=1%00"),
+    bad_query("/api/bookings", "status=lost", token=True),
+    bad_query("/api/bookings", "upcoming=soon", token=True),
+    bad_query("/api/orders", "status=lost", token=True),
+]
+
+HEADERS = [
+    Case("GET", "/api/auth/me", 401, "not_authenticated"),
+    Case("GET", "/api/bookings", 401, "not_authenticated"),
+    Case("POST", "/api/bookings", 401, "not_authenticated", body=b"{}", headers=JSON),
+    *(
+        Case("GET", path, 401, "token_invalid", headers={"Authorization": value})
+        for path in ("/api/auth/me", "/api/movies", "/api/shows/{show}/seats")
+        for value in ("Bearer", "Bearer a b", "Bearer x.y.z", "Basic YTpi", "Bearer \xff")
+    ),
+    Case("POST", "/api/bookings", 400, "idempotency_key_missing", None, b"{}", JSON, True),
+    *(
+        Case(
+            "POST",
+            "/api/bookings",
+            400,
+            "idempotency_key_invalid",
+            None,
+            b'{"show_id": 1, "seat_id": 1}',
+            JSON | {"Idempotency-Key": key},
+            token=True,
+        )
+        for key in ("a,b", "a b", 'a"b', "\\", "k" * 256, "\xe9")
+    ),
+    Case("GET", "/api/movies", 406, "not_acceptable", headers={"Accept": "text/html"}),
+    Case("GET", "/api/movies", 406, "not_acceptable", headers={"Accept": ";;,/"}),
+    Case("GET", "/api/movies", 400, "bad_request", headers={"Host": "evil.example"}),
+    Case("GET", "/api/movies", 400, "bad_request", headers={"Host": "a b"}),
+    Case("DELETE", "/api/movies", 405, "method_not_allowed"),
+    Case("POST", "/api/movies/{movie}", 405, "method_not_allowed", body=b"{}", headers=JSON),
+    Case("BREW", "/api/auth/login", 405, "method_not_allowed"),
+    Case("GET", "/api/auth/login", 405, "method_not_allowed"),
+    *(
+        Case(
+            "POST",
+            "/api/auth/login",
+            415,
+            "unsupported_media_type",
+            body=b'{"email": "a@example.com", "password": "x"}',
+            headers={"Content-Type": kind},
+        )
+        for kind in ("text/plain", "application/json; charset=utf-16", "*/*", "")
+    ),
+    Case("POST", "/api/auth/login", 411, "length_required", headers=JSON),
+    Case(
+        "POST",
+        "/api/auth/login",
+        411,
+        "length_required",
+        body=b"2\r\n{}\r\n0\r\n\r\n",
+        headers=JSON | {"Transfer-Encoding": "chunked"},
+    ),
+    *(
+        Case("POST", path, 413, "body_too_large", body=b" " * size, headers=JSON)
+        for path in ("/api/auth/login", "/api/bookings", "/api/nothing")
+        for size in (64 * 1024 + 1, 1024 * 1024)
+    ),
+    Case("POST", "/api/auth/login", 413, "body_too_large", body=b" " * 8 * 1024**2, headers=JSON),
+    Case("POST", "/api/nothing", 404, "not_found", body=b" " * 64 * 1024, headers=JSON),
+]
+
+CASES = [*BODIES, *BROKEN, *PATHS, *QUERIES, *HEADERS]
+
+
+@pytest.fixture(scope="module")
+def target(
+    django_db_setup: None,
+    django_db_blocker: DjangoDbBlocker,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Target]:
+    with django_db_blocker.unblock():
+        user = UserFactory()
+        show = ShowFactory(movie=MovieFactory())
+        seats = make_seats(show, "SSSS")
+        token = issue_tokens(user).access
+        environment = {f"THROTTLE_{name}": "" for name in ("REGISTER", "LOGIN", "HOLD", "BOOKING")}
+        environment["DATABASE_URL"] = database_url()
+    log = tmp_path_factory.mktemp("gunicorn") / "log"
+    with gunicorn(log, **environment) as port:
+        ids = {"movie": show.movie_id, "theatre": show.theatre_id, "show": show.pk}
+        yield Target(port, token, ids)
+    with django_db_blocker.unblock():
+        for seat in seats:
+            seat.delete()
+        show.delete()
+        Movie.objects.all().delete()
+        Theatre.objects.all().delete()
+        User.objects.all().delete()
+    assert "Traceback" not in log.read_text()
+
+
+@pytest.fixture(scope="module")
+def line(target: Target) -> Iterator[Line]:
+    line = Line(target.port)
+    yield line
+    line.close()
+
+
+def send(case: Case, target: Target, line: Line) -> Answer:
+    headers = dict(case.headers or {})
+    if case.token:
+        headers["Authorization"] = f"Bearer {target.token}"
+    path = case.path.format(**target.ids)
+    return line.call(case.method, path, headers=headers, body=case.body)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_bad_input_is_a_problem_and_the_connection_goes_on(
+    case: Case, target: Target, line: Line
+) -> None:
+    answer = send(case, target, line)
+    assert (answer.status, answer.headers["Content-Type"]) == (
+        case.status,
+        "application/problem+json",
+    ), answer.body
+    problem = json.loads(answer.body)
+    assert (problem["status"], problem["code"]) == (case.status, case.code)
+    assert problem["message"] == problem["detail"] != ""
+    assert problem["request_id"] == answer.headers["X-Request-ID"]
+    if case.flaw:
+        assert list(problem["errors"]) == [case.flaw]
+    if case.status == 401:
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+    if case.status == 405:
+        assert answer.headers["Allow"]
+    assert line.call("GET", "/livez").status == 200
+
+
+def test_there_are_enough_cases() -> None:
+    assert len(CASES) >= 60
+    assert len({str(case) for case in CASES}) > 60
+
+
+def test_past_8_mib_the_connection_is_closed(target: Target) -> None:
+    line = Line(target.port)
+    length = {"Content-Length": str(2**40), "Content-Type": "application/json"}
+    answer = line.call("POST", "/api/auth/login", headers=length, body=b" " * 9 * 1024**2)
+    assert answer.status == 413
+    line.close()
+
+
+def test_the_longest_request_line_and_header_reach_the_app(target: Target, line: Line) -> None:
+    start = "GET /api/movies?search= HTTP/1.1"
+    longest = f"/api/movies?search={'x' * (8190 - len(start) - 2)}"
+    assert line.call("GET", longest).status == 400
+    long_header = {"X-Long": "x" * (8190 - len("X-Long: ") - 2)}
+    assert line.call("GET", "/api/movies", headers=long_header).status == 200

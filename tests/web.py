@@ -1,0 +1,82 @@
+"""A real gunicorn on the test database, and a raw connection to talk to it byte by byte."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from http.client import HTTPMessage, HTTPResponse
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from django.db import connection
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def database_url() -> str:
+    """Return DATABASE_URL with the name of the database that this test run made."""
+    url = urlsplit(os.environ["DATABASE_URL"])
+    return urlunsplit(url._replace(path=f"/{connection.settings_dict['NAME']}"))
+
+
+@contextmanager
+def gunicorn(log: Path, **environment: str) -> Iterator[int]:
+    """Serve the site until the block ends; yield the port. `environment` adds variables."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener, log.open("wb") as output:
+        number = listener.fileno()
+        server = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", "--workers=1", f"--bind=fd://{number}"],
+            cwd=ROOT,
+            env={**os.environ, "PROCESS_ROLE": "web", **environment},
+            pass_fds=[number],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            server.terminate()
+            server.wait(timeout=30)
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: HTTPMessage
+    body: bytes
+
+
+class Line:
+    """One kept-alive connection."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
+
+    def close(self) -> None:
+        self.socket.close()
+
+    def send(self, method: str, raw: bytes) -> Answer:
+        """Send the bytes of one request and read one answer."""
+        self.socket.sendall(raw)
+        response = HTTPResponse(self.socket, method=method)
+        response.begin()
+        return Answer(response.status, response.headers, response.read())
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: dict[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> Answer:
+        """Send a request as it is given: only Host, and the length of a body, are added."""
+        lines = {"Host": "127.0.0.1", **(headers or {})}
+        if body is not None and "Transfer-Encoding" not in lines:
+            lines.setdefault("Content-Length", str(len(body)))
+        head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        start = f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode("latin-1")
+        return self.send(method, start + (body or b""))
