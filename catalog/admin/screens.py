@@ -17,7 +17,6 @@ class LayoutEditor(forms.Textarea):
     """A text area with the drawn room beside it; flaws are marked in the text."""
 
     class Media:
-        css = {"all": ["back_office/rooms.css"]}
         js = [forms.Script("back_office/layout_editor.js", defer=True)]
 
     def __init__(self) -> None:

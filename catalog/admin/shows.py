@@ -80,9 +80,6 @@ class ShowAdmin(BackOffice[Show]):
         ("Computed", {"fields": ("ends", "free_again")}),
     )
 
-    class Media:
-        css = {"all": ["back_office/rooms.css"]}
-
     def get_queryset(self, request: HttpRequest) -> QuerySet[Show]:
         return (
             super()
