@@ -115,6 +115,12 @@ def test_a_good_token_made_by_hand_is_believed(user, api, sign):
     assert answer.status_code == 200
 
 
+def test_a_token_from_a_server_whose_clock_is_ahead_is_believed(user, api, sign):
+    token = sign(claims(user, iat=timezone.now() + timedelta(minutes=30)))
+    answer = api.get("/api/auth/me", HTTP_AUTHORIZATION=f"Bearer {token}")
+    assert answer.status_code == 200
+
+
 @pytest.mark.parametrize("header", ["Basic dTpw", "Bearer", "Token abc", "bearer:abc", "x"])
 def test_another_kind_of_header_is_refused(db, api, header):
     answer = api.get("/api/auth/me", HTTP_AUTHORIZATION=header)
