@@ -16,7 +16,7 @@ export DEVELOPMENT := 1
 export CHROMIUM
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-browser lint fix shell migrations pins
+.PHONY: help run test test-browser stampede lint fix shell migrations pins
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do printf '%-22s%s\n' "$$name" "$$text"; done
@@ -32,6 +32,9 @@ test: $(INSTALLED) ## Run every test that needs no browser (ARGS go to pytest)
 test-browser: $(INSTALLED) ## Run the browser tests (needs chromium)
 	@command -v "$$CHROMIUM" >/dev/null || { echo "The browser tests need Chromium: apt-get install chromium, or set CHROMIUM to its path." >&2; exit 1; }
 	@$(EMBEDDED) -- $(BIN)/python -m pytest tests/browser $(ARGS)
+
+stampede: $(INSTALLED) ## Break servers under load, and judge: ARGS="--users 200 --faults all"
+	@$(BIN)/python manage.py stampede $(ARGS)
 
 lint: $(INSTALLED) ## Check style, types, import directions, migrations and the API's schema
 	@$(BIN)/ruff check

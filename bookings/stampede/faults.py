@@ -135,7 +135,7 @@ def cut_commits(site: Site, rng: random.Random) -> Damage:
 @fault("clock")
 def put_clock_wrong(site: Site, rng: random.Random) -> Damage:
     app = site.apps[-1]
-    app.skew_seconds = -HOUR if app.skew_seconds > 0 else HOUR
+    app.skew_seconds = HOUR if app.skew_seconds < 0 else -HOUR
     app.stop()
     _start_again(app)
     return Damage([app.number], "an hour ahead" if app.skew_seconds > 0 else "an hour behind")

@@ -22,7 +22,7 @@ def render(case: Case, violations: dict[str, list[str] | None]) -> str:
     lines = []
     for title, rows in sections.items():
         lines += ["", title, "-" * 72]
-        lines += [f"{name:<{WIDTH}}{value}" for name, value in rows] or ["none"]
+        lines += [f"{name:<{WIDTH}} {value}" for name, value in rows] or ["none"]
     return "\n".join(lines)
 
 

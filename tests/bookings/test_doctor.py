@@ -1,0 +1,188 @@
+"""The doctor finds nothing in a sound database, and names each broken invariant."""
+
+from datetime import timedelta
+from io import StringIO
+from uuid import uuid4
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.utils import timezone
+
+from accounts.models import User
+from bookings.invariants import CONSTRAINTS_IN_PLACE, INVARIANTS, Invariant, examine
+from bookings.models import Booking, Hold, IdempotencyRecord, Order
+from catalog.models import Seat, Show
+from tests.factories import ScreenFactory, ShowFactory, UserFactory, make_seats
+
+pytestmark = pytest.mark.django_db
+
+# Enough to break every invariant, each constraint that would forbid it taken away first.
+UNGUARDED = """
+    DROP INDEX booking_one_live_per_seat;
+    DROP INDEX hold_one_live_per_user_and_show;
+    ALTER TABLE bookings DROP CONSTRAINT booking_seat_in_show;
+    ALTER TABLE bookings DROP CONSTRAINT booking_order_in_show;
+    ALTER TABLE holds DROP CONSTRAINT hold_ends_within_its_limit;
+    ALTER TABLE shows DROP CONSTRAINT show_screen_not_taken;
+    ALTER TABLE shows DROP CONSTRAINT show_on_screen_occupies_it;
+    ALTER TABLE seats DROP CONSTRAINT seat_one_per_place;
+"""
+
+
+@pytest.fixture
+def show() -> Show:
+    """A show on a screen, seats A1 to A4, with one order, one hold and one kept answer.
+
+    A1 and A2 are booked, A3 is held, A4 is free.
+    """
+    screen = ScreenFactory()
+    start = timezone.now() + timedelta(days=1)
+    show: Show = ShowFactory(
+        theatre=screen.theatre,
+        screen=screen,
+        start_time=start,
+        end_time=start + timedelta(minutes=90),
+        occupied_until=start + timedelta(minutes=110),
+    )
+    user = UserFactory()
+    seats = make_seats(show, "SSSS")
+    order = Order.objects.create(
+        reference="K7Q4-9XWD", user=user, show=show, total="24.00", currency="USD"
+    )
+    for seat in seats[:2]:
+        Booking.objects.create(user=user, show=show, seat=seat, order=order, price=seat.price)
+    end = timezone.now() + timedelta(minutes=10)
+    hold = Hold.objects.create(
+        user=user, show=show, seat_ids=[seats[2].pk], expires_at=end, max_expires_at=end
+    )
+    Seat.objects.filter(pk__in=[seat.pk for seat in seats[:2]]).update(status="booked")
+    Seat.objects.filter(pk=seats[2].pk).update(status="held", hold_id=hold.pk, held_until=end)
+    IdempotencyRecord.objects.create(
+        user=user,
+        operation="book",
+        key=str(uuid4()),
+        fingerprint="f",
+        status=201,
+        body='{"booking":{"order_reference":"K7Q4-9XWD"}}',
+    )
+    return show
+
+
+def run(sql: str) -> None:
+    with connection.cursor() as cursor:
+        # Rows of this transaction wait for their checks, and block DROP CONSTRAINT.
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute(sql)
+
+
+def findings() -> dict[str, list[str]]:
+    return {each.invariant.name: each.examples for each in examine() if each.count}
+
+
+def test_a_sound_database_has_no_finding(show: Show) -> None:
+    assert findings() == {}
+
+
+BREAKS = {
+    "seat_sold_once": "INSERT INTO bookings (user_id, show_id, seat_id)"
+    " SELECT user_id, show_id, min(seat_id) FROM bookings GROUP BY 1, 2",
+    "booked_seat_has_booking": "UPDATE seats SET status = 'booked' WHERE number = 4",
+    "booking_in_its_show": "INSERT INTO shows (movie_id, theatre_id, start_time)"
+    " SELECT movie_id, theatre_id, start_time FROM shows;"
+    " UPDATE bookings SET show_id = (SELECT max(id) FROM shows)",
+    "booking_in_own_order": "UPDATE orders SET user_id = NULL, channel = 'box_office'",
+    "cancelled_after_booked": "UPDATE bookings SET cancelled_at = booked_at - interval '1 s'",
+    "order_has_bookings": "DELETE FROM bookings",
+    "order_total_adds_up": "UPDATE orders SET total = 23.99",
+    "held_seat_in_hold": "UPDATE holds SET ended_at = now(), end_reason = 'released'",
+    "held_until_agrees": "UPDATE seats SET held_until = held_until + interval '1 s'"
+    " WHERE status = 'held'",
+    "hold_keeps_its_seats": "UPDATE seats SET status = 'available', hold_id = NULL,"
+    " held_until = NULL WHERE status = 'held'",
+    "one_live_hold": "INSERT INTO holds (id, user_id, show_id, seat_ids, expires_at,"
+    " max_expires_at) SELECT gen_random_uuid(), user_id, show_id, '{}', expires_at,"
+    " max_expires_at FROM holds",
+    "answer_names_own_order": "UPDATE idempotency_records SET body = 'nonsense'",
+    "screen_shows_one_film": "INSERT INTO shows (movie_id, theatre_id, screen_id, start_time,"
+    " occupied_until) SELECT movie_id, theatre_id, screen_id,"
+    " start_time + interval '1 hour', occupied_until FROM shows",
+    "screen_taken_until_after_end": "UPDATE shows SET occupied_until = end_time - interval '1 s'",
+    "one_seat_per_place": "UPDATE seats SET x = 0",
+    "removed_people_hold_nothing": "UPDATE users SET email = 'deleted-1@invalid'",
+    "unswept_holds": "UPDATE holds SET expires_at = now() - interval '1 s'",
+    "old_answers": "UPDATE idempotency_records SET created_at = now() - interval '8 days'",
+    "cancelled_shows_with_bookings": "UPDATE shows SET status = 'cancelled'",
+}
+
+
+@pytest.mark.parametrize("invariant", INVARIANTS, ids=[each.name for each in INVARIANTS])
+def test_each_broken_invariant_is_named(show: Show, invariant: Invariant) -> None:
+    run(UNGUARDED)
+    run(BREAKS[invariant.name])
+    assert invariant.name in findings()
+
+
+@pytest.mark.parametrize(
+    ("sql", "offender"),
+    [
+        ("DROP INDEX booking_one_live_per_seat", "booking_one_live_per_seat"),
+        ("ALTER TABLE bookings DROP CONSTRAINT booking_seat_in_show", "booking_seat_in_show"),
+        ("DROP INDEX booking_by_user", "booking_by_user"),
+    ],
+)
+def test_a_missing_guard_is_named(show: Show, sql: str, offender: str) -> None:
+    run(sql)
+    assert findings() == {CONSTRAINTS_IN_PLACE.name: [offender]}
+
+
+def test_a_hold_that_is_over_may_have_lost_its_seats(show: Show) -> None:
+    run("UPDATE holds SET expires_at = now() - interval '1 s'")
+    run(BREAKS["hold_keeps_its_seats"])
+    assert set(findings()) == {"unswept_holds"}
+
+
+def test_examples_are_few_and_the_count_is_whole(show: Show) -> None:
+    make_seats(show, "", *["SSSSSSSSSS"])
+    run("UPDATE seats SET status = 'booked' WHERE row = 'B'")
+    (finding,) = [each for each in examine() if each.count]
+    assert (finding.count, len(finding.examples)) == (10, 5)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_sound_database_ends_with_exit_code_0(show: Show) -> None:
+    output = StringIO()
+    call_command("doctor", stdout=output)
+    lines = output.getvalue().splitlines()
+    assert [line.split()[0] for line in lines[:-1]] == ["ok"] * (len(INVARIANTS) + 1)
+    assert lines[-1].startswith(f"{len(lines) - 1} invariants, 0 broken")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_broken_invariant_ends_with_exit_code_1_and_examples(show: Show) -> None:
+    run(BREAKS["order_total_adds_up"])
+    output = StringIO()
+    with pytest.raises(SystemExit) as end:
+        call_command("doctor", stdout=output)
+    assert end.value.code == 1
+    (line,) = [each for each in output.getvalue().splitlines() if each.startswith("BROKEN")]
+    assert line.startswith("BROKEN order_total_adds_up")
+    assert "1: order K7Q4-9XWD" in line
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_only_waits_to_be_tidied_is_no_violation(show: Show) -> None:
+    run(BREAKS["old_answers"])
+    output = StringIO()
+    call_command("doctor", stdout=output)
+    assert "note   old_answers" in output.getvalue()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_doctor_cannot_write(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write() -> object:
+        return iter([User.objects.update(name="x")])
+
+    monkeypatch.setattr("bookings.management.commands.doctor.examine", write)
+    with pytest.raises(Exception, match="read-only transaction"):
+        call_command("doctor", stdout=StringIO())

@@ -1,0 +1,69 @@
+"""What the tidying commands remove, and what they leave."""
+
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+
+from bookings.models import Hold, IdempotencyRecord
+from catalog.models import Seat
+from tests.factories import ShowFactory, UserFactory, make_seats
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def hold(*, minutes: int) -> Hold:
+    """Make a hold of one seat that ends in so many minutes."""
+    show = ShowFactory()
+    (seat,) = make_seats(show, "S")
+    end = timezone.now() + timedelta(minutes=minutes)
+    held = Hold.objects.create(
+        user=UserFactory(), show=show, seat_ids=[seat.pk], expires_at=end, max_expires_at=end
+    )
+    Seat.objects.filter(pk=seat.pk).update(status="held", hold_id=held.pk, held_until=end)
+    return held
+
+
+def tidy(command: str, *, batch: int) -> str:
+    output = StringIO()
+    call_command(command, batch=batch, stdout=output)
+    return output.getvalue().strip()
+
+
+def test_all_expired_holds_are_ended_in_batches_and_live_ones_stay() -> None:
+    over = [hold(minutes=-1) for _ in range(3)]
+    live = hold(minutes=1)
+    assert tidy("release_expired_holds", batch=2) == "Ended 3 expired holds."
+    assert set(Hold.objects.filter(end_reason="expired").values_list("pk", flat=True)) == {
+        each.pk for each in over
+    }
+    assert Seat.objects.get(status="held").hold_id == live.pk
+    assert Seat.objects.filter(status="available").count() == 3
+
+
+def test_a_seat_that_went_to_somebody_else_is_not_taken_away() -> None:
+    over, live = hold(minutes=-1), hold(minutes=1)
+    over.seat_ids = [*over.seat_ids, *live.seat_ids]
+    over.save()
+    tidy("release_expired_holds", batch=10)
+    assert Seat.objects.get(pk=live.seat_ids[0]).hold_id == live.pk
+
+
+def record(*, days: int) -> IdempotencyRecord:
+    made = IdempotencyRecord.objects.create(
+        user=UserFactory(), operation="book", key="k", fingerprint="f", status=201, body="{}"
+    )
+    IdempotencyRecord.objects.filter(pk=made.pk).update(
+        created_at=timezone.now() - timedelta(days=days)
+    )
+    return made
+
+
+def test_answers_older_than_seven_days_are_deleted_in_batches() -> None:
+    for _ in range(3):
+        record(days=8)
+    young = record(days=6)
+    assert tidy("purge_idempotency_records", batch=2) == "Deleted 3 records."
+    assert IdempotencyRecord.objects.get() == young

@@ -1,0 +1,337 @@
+"""The judge of the stampede: a clean journal passes, and each broken promise is named."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bookings.stampede.checker import Case, check
+from bookings.stampede.claims import Claim, SeatClaims
+from bookings.stampede.journal import read_journal
+from bookings.stampede.table import render
+
+Lines = list[dict[str, Any]]
+ANN, BEN = 1, 2
+SEATS = [1, 2, 3, 4, 5, 6]
+MICRO = 1_000_000
+
+
+def call(at: float, name: str, op: str, user: int = ANN, **members: Any) -> dict[str, Any]:
+    return {"kind": "call", "at": at, "id": name, "op": op, "user": user, "server": 0} | members
+
+
+def answer(at: float, name: str, status: int = 200, **members: Any) -> dict[str, Any]:
+    return {"kind": "answer", "at": at, "id": name, "status": status} | members
+
+
+def bought(reference: str, *bookings: tuple[int, int], total: str | None = None) -> str:
+    """The text of a 201 for `(booking id, seat id)` pairs at 10.00 each."""
+    told = [
+        {
+            "id": pk,
+            "show_id": 7,
+            "seat_id": seat_id,
+            "order_reference": reference,
+            "price": "10.00",
+        }
+        for pk, seat_id in bookings
+    ]
+    order = {"reference": reference, "total": total or f"{10 * len(told)}.00"}
+    return json.dumps({"booking": told[0], "bookings": told, "order": order})
+
+
+def row(table: str, **columns: Any) -> dict[str, Any]:
+    return {"kind": "row", "at": 99, "table": table, "row": columns}
+
+
+def booking_row(pk: int, seat_id: int, reference: str, user: int, at: float) -> dict[str, Any]:
+    return row(
+        "bookings",
+        id=pk,
+        seat_id=seat_id,
+        show_id=7,
+        user_id=user,
+        reference=reference,
+        price="10.00",
+        booked_at=int(at * MICRO),
+        cancelled_at=None,
+    )
+
+
+def order_row(reference: str, user: int, total: str) -> dict[str, Any]:
+    return row("orders", reference=reference, user_id=user, total=total, records=1)
+
+
+def clean() -> Lines:
+    """Ann buys seats 1 and 2, loses the answer and repeats; Ben is refused seat 1, holds 3."""
+    wish = {"show_id": 7, "seat_ids": [1, 2]}
+    kept = {
+        "id": "h1",
+        "seat_ids": [3],
+        "prices": ["10.00"],
+        "total": "10.00",
+        "expires_at": "2030-01-01T12:01:00Z",
+        "server_time": "2030-01-01T12:00:00Z",
+    }
+    whole_map = {"ids": SEATS, "states": "bbhaaa", "mine": [1, 2], "user_ids": [ANN]}
+    spots = [[pk, "A", pk, "10.00"] for pk in SEATS]
+    return [
+        {
+            "kind": "plan",
+            "at": 0,
+            "rooms": [{"show_id": 7, "spots": spots, "taken": []}],
+            "hold_seconds": 60,
+        },
+        call(10, "a1", "book", key="K", show_id=7, wish=wish),
+        {"kind": "answer", "at": 11, "id": "a1", "error": "ConnectionResetError()"},
+        call(12, "a2", "book", key="K", show_id=7, wish=wish),
+        answer(13, "a2", 201, reply=bought("R1", (101, 1), (102, 2)), replayed=True),
+        {
+            "kind": "fault",
+            "at": 12,
+            "fault": "redis-kill",
+            "began": 10.5,
+            "ended": 11.5,
+            "servers": None,
+            "detail": "",
+        },
+        call(14, "b1", "book", BEN, key="L", show_id=7, wish={"show_id": 7, "seat_id": 1}),
+        answer(15, "b1", 409, code="seat_unavailable", reply={"seat_ids": [1]}),
+        call(16, "b2", "hold", BEN, show_id=7, wish={"show_id": 7, "seat_ids": [3]}),
+        answer(17, "b2", 201, reply=kept),
+        call(18, "a3", "last_map", show_id=7),
+        answer(19, "a3", reply=whole_map),
+        call(20, "a4", "bookings"),
+        answer(21, "a4", reply=[[101, ANN, "confirmed"], [102, ANN, "confirmed"]]),
+        call(22, "a5", "misuse", key="K", show_id=7, wish={"show_id": 7, "seat_ids": SEATS}),
+        answer(23, "a5", 422, code="idempotency_key_reused", reply={}),
+        booking_row(101, 1, "R1", ANN, 10.5),
+        booking_row(102, 2, "R1", ANN, 10.5),
+        order_row("R1", ANN, "20.00"),
+        row("seats", id=1, status="booked"),
+        row("seats", id=2, status="booked"),
+        row("seats", id=3, status="held"),
+        {"kind": "end", "at": 100},
+    ]
+
+
+def line(lines: Lines, name: str, kind: str = "answer") -> dict[str, Any]:
+    return next(each for each in lines if each.get("id") == name and each["kind"] == kind)
+
+
+def the_row(lines: Lines, table: str, number: int = 0) -> dict[str, Any]:
+    rows = [each["row"] for each in lines if each.get("table") == table]
+    found: dict[str, Any] = rows[number]
+    return found
+
+
+def sell_again(lines: Lines) -> None:
+    lines.append(booking_row(103, 1, "R1", ANN, 30))
+
+
+def lose_booking(lines: Lines) -> None:
+    lines.remove(next(each for each in lines if each.get("row", {}).get("id") == 102))
+    the_row(lines, "orders")["total"] = "10.00"
+
+
+def cancel_unasked(lines: Lines) -> None:
+    the_row(lines, "bookings")["cancelled_at"] = 50 * MICRO
+
+
+def book_unknown_to_all(lines: Lines) -> None:
+    lines += [
+        booking_row(109, 6, "R9", BEN, 40),
+        order_row("R9", BEN, "10.00"),
+        row("seats", id=6, status="booked"),
+    ]
+
+
+def record_twice(lines: Lines) -> None:
+    the_row(lines, "orders")["records"] = 2
+
+
+def answer_as_if_new(lines: Lines) -> None:
+    line(lines, "a2")["replayed"] = False
+    lines.append(call(24, "a6", "book", key="K", show_id=7, wish={"show_id": 7, "seat_ids": [1]}))
+    lines.append(answer(25, "a6", 201, reply=line(lines, "a2")["reply"]))
+
+
+def answer_otherwise(lines: Lines) -> None:
+    lines.append(call(24, "a6", "book", key="K", show_id=7, wish={"show_id": 7, "seat_ids": [1]}))
+    reply = bought("R1", (101, 1), (102, 2)) + " "
+    lines.append(answer(25, "a6", 201, reply=reply, replayed=True))
+
+
+def refuse_after_booking(lines: Lines) -> None:
+    lines.append(call(24, "a6", "book", key="K", show_id=7, wish={"show_id": 7, "seat_ids": [1]}))
+    lines.append(answer(25, "a6", 409, code="seat_unavailable", reply={"seat_ids": [1]}))
+
+
+def take_reused_key(lines: Lines) -> None:
+    line(lines, "a5")["code"] = "seat_unavailable"
+    line(lines, "a5")["reply"] = {"seat_ids": [1]}
+
+
+def sell_fewer(lines: Lines) -> None:
+    line(lines, "a1", "call")["wish"] = {"show_id": 7, "seat_ids": [1, 2, 4]}
+
+
+def hold_other_seats(lines: Lines) -> None:
+    line(lines, "b2", "call")["wish"] = {"show_id": 7, "seat_ids": [3, 4]}
+
+
+def refuse_free_seat(lines: Lines) -> None:
+    line(lines, "b1")["reply"] = {"seat_ids": [5]}
+
+
+def sell_held_seat(lines: Lines) -> None:
+    wish = {"show_id": 7, "seat_id": 3}
+    lines += [
+        call(30, "a6", "book", key="M", show_id=7, wish=wish),
+        answer(31, "a6", 201, reply=bought("R2", (104, 3))),
+        booking_row(104, 3, "R2", ANN, 30.5),
+        order_row("R2", ANN, "10.00"),
+    ]
+    the_row(lines, "seats", 2)["status"] = "booked"
+
+
+def show_sold_seat_as_free(lines: Lines) -> None:
+    line(lines, "a3")["reply"]["states"] = "abhaaa"
+
+
+def show_free_seat_as_sold(lines: Lines) -> None:
+    line(lines, "a3")["reply"]["states"] = "bbhaab"
+
+
+def leave_seat_available(lines: Lines) -> None:
+    the_row(lines, "seats")["status"] = "available"
+
+
+def charge_otherwise(lines: Lines) -> None:
+    line(lines, "a2")["reply"] = bought("R1", (101, 1), (102, 2), total="19.00")
+
+
+def record_wrong_total(lines: Lines) -> None:
+    the_row(lines, "orders")["total"] = "19.00"
+
+
+def show_others(lines: Lines) -> None:
+    line(lines, "a3")["reply"]["user_ids"] = [ANN, BEN]
+
+
+def forget_own_booking(lines: Lines) -> None:
+    line(lines, "a4")["reply"] = [[101, ANN, "confirmed"]]
+
+
+def never_settle(lines: Lines) -> None:
+    lines.append(call(24, "b6", "book", BEN, key="N", show_id=7, wish={"hold_id": "h1"}))
+    lines.append(answer(25, "b6", 503, code="outcome_unknown", reply={}))
+
+
+def fail(lines: Lines) -> None:
+    lines.append(call(24, "b6", "orders", BEN))
+    lines.append(answer(25, "b6", 500, code="internal_error", reply={}))
+
+
+def stay_down(lines: Lines) -> None:
+    fault = next(each for each in lines if each["kind"] == "fault")
+    lines.append(fault | {"began": 50, "ended": 51})
+
+
+def leave_transaction(lines: Lines) -> None:
+    lines.append(
+        {"kind": "unfinished", "at": 99, "pid": 1, "state": "idle in transaction", "query": "X"}
+    )
+
+
+def disagree(lines: Lines) -> None:
+    lines.append(
+        {"kind": "finding", "at": 99, "invariant": "one_live_hold", "count": 1, "examples": ["x"]}
+    )
+
+
+def found(path: Path, lines: Lines) -> set[str]:
+    for each in lines:
+        each.setdefault("time", 0)
+    path.write_text("\n".join(map(json.dumps, lines)) + "\n")
+    return {name for name, violations in check(Case(read_journal(path))).items() if violations}
+
+
+def test_a_clean_journal_has_no_violation(tmp_path: Path) -> None:
+    assert found(tmp_path / "journal", clean()) == set()
+
+
+@pytest.mark.parametrize(
+    ("harm", "named"),
+    [
+        (sell_again, "No seat is sold twice"),
+        (lose_booking, "Every 201 exists"),
+        (cancel_unasked, "Every 201 exists"),
+        (book_unknown_to_all, "A key has at most one effect"),
+        (record_twice, "A key has at most one effect"),
+        (answer_as_if_new, "A key has at most one effect"),
+        (answer_otherwise, "Equal keys get equal answers"),
+        (refuse_after_booking, "Equal keys get equal answers"),
+        (take_reused_key, "Equal keys get equal answers"),
+        (sell_fewer, "All seats of a wish or none"),
+        (hold_other_seats, "All seats of a wish or none"),
+        (refuse_free_seat, "A refused seat was taken"),
+        (sell_held_seat, "A hold keeps its seats"),
+        (show_sold_seat_as_free, "Seat maps tell the truth"),
+        (show_free_seat_as_sold, "Seat maps tell the truth"),
+        (leave_seat_available, "Seat maps tell the truth"),
+        (charge_otherwise, "Money adds up"),
+        (record_wrong_total, "Money adds up"),
+        (show_others, "Everybody sees their own"),
+        (forget_own_booking, "Everybody sees their own"),
+        (never_settle, "Every unknown outcome is settled"),
+        (fail, "No answer surprises"),
+        (stay_down, "Every fault is survived"),
+        (leave_transaction, "No lock or transaction is left"),
+        (disagree, "The tables agree (doctor)"),
+    ],
+)
+def test_each_broken_promise_is_named(
+    tmp_path: Path, harm: Callable[[Lines], None], named: str
+) -> None:
+    lines = clean()
+    harm(lines)
+    assert named in found(tmp_path / "journal", lines)
+
+
+def test_a_journal_without_tables_leaves_some_invariants_unchecked(tmp_path: Path) -> None:
+    lines = [each for each in clean() if each["kind"] != "row"]
+    assert found(tmp_path / "journal", lines) == set()
+    case = Case(read_journal(tmp_path / "journal"))
+    assert "not checked (needs DATABASE_URL)" in render(case, check(case))
+
+
+def test_a_cut_journal_is_not_taken_for_a_whole_one(tmp_path: Path) -> None:
+    assert found(tmp_path / "journal", clean()[:-1]) == {"Every unknown outcome is settled"}
+
+
+def test_a_line_that_is_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / "journal").write_text("{}garbage\n")
+    with pytest.raises(ValueError, match="Line 1 "):
+        read_journal(tmp_path / "journal")
+
+
+def claims(*intervals: tuple[float, float, float, float]) -> SeatClaims:
+    return SeatClaims(Claim(ANN, "booking", "b", *each) for each in intervals)
+
+
+def test_a_long_claim_is_found_behind_a_short_one() -> None:
+    two = claims((0, 1, 90, 100), (10, 11, 12, 13))
+    assert two.maybe_taken(frozenset({"booking", "before"}), 50, 51)
+    assert two.surely_taken(50, 51)
+    assert not two.surely_taken(89, 91)
+    assert not two.maybe_taken(frozenset({"booking", "before"}), 101, 102)
+
+
+def test_own_holds_refuse_nobody_but_own_bookings_do() -> None:
+    held = SeatClaims([Claim(ANN, "hold", "h", 0, 1, 10, 11)])
+    assert not held.maybe_taken_against(ANN, 5, 6)
+    assert held.maybe_taken_against(BEN, 5, 6)
+    assert claims((0, 1, 10, 11)).maybe_taken_against(ANN, 5, 6)
