@@ -1,0 +1,626 @@
+"""What must hold however many come at once, each with its control.
+
+A control takes the guard out and lets the contenders meet where it would have
+kept them apart. If a control fails, the test above it proves nothing.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from threading import Barrier, Event
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+from rest_framework.response import Response
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from bookings import idempotency, seat_choice, services, transactions
+from bookings.models import Booking, Hold, IdempotencyRecord, Order
+from bookings.services import cancelling, claims, holds, sales
+from catalog.models import Seat, SeatStatus, Show, ShowStatus
+from tests.bookings.calls import (
+    book,
+    book_seats,
+    bought,
+    held,
+    hold,
+    hold_seats,
+    let_expire,
+    refusal,
+    states,
+)
+from tests.factories import ScreenFactory, ShowFactory, UserFactory, make_seats
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Race = Callable[[Sequence[Callable[[], Any]]], list[Any]]
+Login = Callable[[User], APIClient]
+
+BOOKED, TAKEN = (201, None), (409, "seat_unavailable")
+
+
+@pytest.fixture
+def seats() -> list[Seat]:
+    return make_seats(ShowFactory(), "SSSSSS", "SSSSSS")
+
+
+@pytest.fixture
+def rivals(login: Login) -> Callable[[int], list[APIClient]]:
+    return lambda count: [login(user) for user in UserFactory.create_batch(count)]
+
+
+@pytest.fixture
+def without_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(QuerySet, "select_for_update", lambda self, **options: self)
+
+
+@pytest.fixture
+def without_index(seats: list[Seat]) -> Iterator[None]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT indexdef FROM pg_indexes WHERE indexname = 'booking_one_live_per_seat'"
+        )
+        definition = cursor.fetchone()[0]
+        cursor.execute("DROP INDEX booking_one_live_per_seat")
+        yield
+        cursor.execute("DELETE FROM bookings")
+        cursor.execute(definition)
+
+
+def meet_after(monkeypatch: pytest.MonkeyPatch, where: Any, name: str, contenders: int = 2) -> None:
+    """Let the contenders wait for each other once each has done `where.name`."""
+    meeting = Barrier(contenders, timeout=15)
+    do = getattr(where, name)
+
+    def do_and_meet(*args: Any, **kwargs: Any) -> Any:
+        value = do(*args, **kwargs)
+        meeting.wait()
+        return value
+
+    monkeypatch.setattr(where, name, do_and_meet)
+
+
+def elsewhere(action: Callable[[], Any]) -> Any:
+    """Do something on another connection, and return its value when it is done."""
+
+    def act() -> Any:
+        try:
+            return action()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(act).result(timeout=15)
+
+
+def outcome(response: Response) -> tuple[int, str | None]:
+    if response.status_code < 300:
+        return response.status_code, None
+    return refusal(response)
+
+
+def outcomes(responses: list[Any]) -> Counter[tuple[int, str | None]]:
+    for response in responses:
+        if isinstance(response, Exception):
+            raise response
+    return Counter(outcome(response) for response in responses)
+
+
+def wait_for_waiters(count: int) -> None:
+    """Return when so many connections of this database wait for a lock."""
+    with connection.cursor() as cursor:
+        waiting = 0
+        while waiting < count:
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+            waiting = cursor.fetchone()[0]
+
+
+def seats_agree_with_bookings_and_holds() -> bool:
+    """Tell whether each seat is what its live booking or its live hold says."""
+    live_bookings = set(
+        Booking.objects.filter(cancelled_at__isnull=True).values_list("seat_id", flat=True)
+    )
+    booked = set(Seat.objects.filter(status=SeatStatus.BOOKED).values_list("pk", flat=True))
+    kept = {
+        (pk, hold.pk, hold.expires_at)
+        for hold in Hold.objects.filter(ended_at__isnull=True, expires_at__gt=timezone.now())
+        for pk in hold.seat_ids
+    }
+    in_hold = set(
+        Seat.objects.filter(status=SeatStatus.HELD, held_until__gt=timezone.now()).values_list(
+            "pk", "hold_id", "held_until"
+        )
+    )
+    return live_bookings == booked and kept == in_hold
+
+
+# One seat, many buyers
+
+
+def test_one_of_twenty_rivals_gets_the_seat(
+    race: Race, rivals: Callable[[int], list[APIClient]], seats: list[Seat]
+) -> None:
+    results = race([lambda client=client: book_seats(client, seats[0]) for client in rivals(20)])
+    assert outcomes(results) == {BOOKED: 1, TAKEN: 19}
+    assert (Booking.objects.count(), Order.objects.count()) == (1, 1)
+    assert IdempotencyRecord.objects.count() == 1
+
+
+@pytest.mark.usefixtures("without_locks")
+def test_without_the_lock_only_the_index_refuses(
+    race: Race,
+    rivals: Callable[[int], list[APIClient]],
+    seats: list[Seat],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    meet_after(monkeypatch, sales, "require_free")
+    results = race([lambda client=client: book_seats(client, seats[0]) for client in rivals(2)])
+    assert outcomes(results) == {BOOKED: 1, TAKEN: 1}
+    assert Order.objects.count() == 1
+
+
+@pytest.mark.usefixtures("without_locks", "without_index")
+def test_without_lock_and_index_the_seat_is_sold_twice(
+    race: Race,
+    rivals: Callable[[int], list[APIClient]],
+    seats: list[Seat],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    meet_after(monkeypatch, sales, "require_free")
+    results = race([lambda client=client: book_seats(client, seats[0]) for client in rivals(2)])
+    assert outcomes(results) == {BOOKED: 2}
+
+
+@pytest.mark.usefixtures("without_index")
+def test_the_lock_alone_suffices(
+    race: Race, rivals: Callable[[int], list[APIClient]], seats: list[Seat]
+) -> None:
+    results = race([lambda client=client: book_seats(client, seats[0]) for client in rivals(8)])
+    assert outcomes(results) == {BOOKED: 1, TAKEN: 7}
+
+
+def test_an_expired_hold_is_taken_over_by_one(
+    race: Race, rivals: Callable[[int], list[APIClient]], seats: list[Seat]
+) -> None:
+    clients = rivals(9)
+    let_expire(held(clients[0], seats[0])["id"])
+    results = race([lambda client=client: hold_seats(client, seats[0]) for client in clients])
+    assert outcomes(results) == {BOOKED: 1, TAKEN: 8}
+    assert seats_agree_with_bookings_and_holds()
+
+
+@pytest.mark.usefixtures("without_locks")
+def test_without_the_lock_an_expired_hold_is_taken_over_by_two(
+    race: Race,
+    rivals: Callable[[int], list[APIClient]],
+    seats: list[Seat],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clients = rivals(3)
+    let_expire(held(clients[0], seats[0])["id"])
+    meet_after(monkeypatch, holds, "require_free")
+    results = race([lambda client=client: hold_seats(client, seats[0]) for client in clients[1:]])
+    assert outcomes(results) == {BOOKED: 2}
+
+
+# One key
+
+
+def test_one_key_sixteen_times_at_once_has_one_effect_and_one_answer(
+    race: Race, customer: APIClient, seats: list[Seat]
+) -> None:
+    key = uuid4().hex
+    results = race([lambda: book_seats(customer, *seats[:2], key=key)] * 16)
+    assert outcomes(results) == {BOOKED: 16}
+    assert len({response.content for response in results}) == 1
+    assert sum("Idempotency-Replayed" not in response for response in results) == 1
+    assert (Order.objects.count(), Booking.objects.count()) == (1, 2)
+
+
+@pytest.mark.usefixtures("without_locks")
+def test_without_the_users_row_one_key_is_worked_on_twice(
+    race: Race, customer: APIClient, seats: list[Seat], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meet_after(monkeypatch, idempotency, "_stored")
+    results = race([lambda: book_seats(customer, seats[0], key="k")] * 2)
+    assert outcomes(results) != {BOOKED: 2}
+
+
+# Several seats
+
+
+def test_overlapping_orders_in_opposite_order_meet_no_deadlock(
+    race: Race,
+    rivals: Callable[[int], list[APIClient]],
+    seats: list[Seat],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bad_luck: list[Exception] = []
+    monkeypatch.setattr(transactions, "_is_bad_luck", lambda error: bad_luck.append(error) or True)
+    orders = [seats[:6], seats[5::-1], seats[2:8], seats[7:1:-1]] * 3
+    results = race(
+        [
+            lambda client=client, wish=wish: book_seats(client, *wish)
+            for client, wish in zip(rivals(12), orders, strict=True)
+        ]
+    )
+    assert outcomes(results) == {BOOKED: 1, TAKEN: 11}
+    assert bad_luck == []
+    assert seats_agree_with_bookings_and_holds()
+
+
+def test_locked_in_opposite_order_the_seats_meet_in_a_deadlock_that_is_retried(
+    race: Race,
+    rivals: Callable[[int], list[APIClient]],
+    seats: list[Seat],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The control, and the proof that a deadlock is nobody's refusal."""
+    meeting = Barrier(2, timeout=15)
+    order = iter([(0, 1), (1, 0)])
+    lock = claims.lock_seats
+
+    def lock_one_by_one(*, show_id: int, seat_ids: set[int], whole_rows: bool) -> dict[int, Seat]:
+        for position, index in enumerate(next(order, ())):
+            lock(show_id=show_id, seat_ids=[seats[index].pk], whole_rows=False)
+            if position == 0:
+                meeting.wait()
+        return lock(show_id=show_id, seat_ids=seat_ids, whole_rows=whole_rows)
+
+    codes: list[str | None] = []
+    is_bad_luck = transactions._is_bad_luck
+
+    def note(error: Any) -> bool:
+        codes.append(transactions.sqlstate(error))
+        return is_bad_luck(error)
+
+    monkeypatch.setattr(sales, "lock_seats", lock_one_by_one)
+    monkeypatch.setattr(transactions, "_is_bad_luck", note)
+    results = race([lambda client=client: book_seats(client, *seats[:2]) for client in rivals(2)])
+    assert set(codes) == {transactions.DEADLOCK}
+    assert outcomes(results) == {BOOKED: 1, TAKEN: 1}
+
+
+# Holding, booking, releasing, cancelling
+
+
+def test_either_the_hold_or_the_booking_gets_the_seat(
+    race: Race, rivals: Callable[[int], list[APIClient]], seats: list[Seat]
+) -> None:
+    clients = rivals(8)
+    results = race(
+        [lambda client=client: book_seats(client, seats[0]) for client in clients[:4]]
+        + [lambda client=client: hold_seats(client, *seats[:2]) for client in clients[4:]]
+    )
+    assert outcomes(results) == {BOOKED: 1, TAKEN: 7}
+    assert seats_agree_with_bookings_and_holds()
+
+
+@pytest.mark.usefixtures("without_locks")
+def test_without_the_lock_both_get_the_seat(
+    race: Race,
+    rivals: Callable[[int], list[APIClient]],
+    seats: list[Seat],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    meet_after(monkeypatch, claims, "is_free")
+    one, other = rivals(2)
+    results = race([lambda: book_seats(one, seats[0]), lambda: hold_seats(other, seats[0])])
+    assert outcomes(results) == {BOOKED: 2}
+
+
+def test_a_hold_is_either_released_or_booked(
+    race: Race, customer: APIClient, seats: list[Seat]
+) -> None:
+    for seat in seats[:6]:
+        hold_id = held(customer, seat)["id"]
+        released, sold = race(
+            [
+                lambda hold_id=hold_id: customer.delete(f"/api/holds/{hold_id}"),
+                lambda hold_id=hold_id: book(customer, hold_id=hold_id),
+            ]
+        )
+        assert (outcome(released), outcome(sold)) in [
+            ((204, None), (404, "hold_not_found")),
+            ((409, "hold_already_booked"), BOOKED),
+        ]
+        assert seats_agree_with_bookings_and_holds()
+
+
+@pytest.mark.usefixtures("without_locks")
+def test_without_the_locks_a_released_hold_is_booked(
+    customer: APIClient, seats: list[Seat], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold_id = held(customer, seats[0])["id"]
+    lock = claims.lock_seats
+
+    def release_meanwhile(**arguments: Any) -> dict[int, Seat]:
+        found = lock(**arguments)
+        assert elsewhere(lambda: customer.delete(f"/api/holds/{hold_id}")).status_code == 204
+        return found
+
+    monkeypatch.setattr(sales, "lock_seats", release_meanwhile)
+    assert book(customer, hold_id=hold_id).status_code == 201
+
+
+def cancel(client: APIClient, booking_id: int) -> Response:
+    return client.post(f"/api/bookings/{booking_id}/cancel", {}, format="json")
+
+
+def test_cancelling_twice_never_takes_the_seat_from_the_next_buyer(
+    race: Race, rivals: Callable[[int], list[APIClient]], seats: list[Seat]
+) -> None:
+    owner, *others = rivals(5)
+    for seat in seats[:4]:
+        number = bought(owner, seat)["booking"]["id"]
+        results = race(
+            [lambda number=number: cancel(owner, number)] * 3
+            + [lambda client=client, seat=seat: book_seats(client, seat) for client in others]
+        )
+        assert outcomes(results[:3]) == {(200, None): 3}
+        assert outcomes(results[3:])[BOOKED] <= 1
+        assert seats_agree_with_bookings_and_holds()
+
+
+@pytest.mark.usefixtures("without_locks")
+def test_without_the_locks_the_second_cancelling_takes_it(
+    rivals: Callable[[int], list[APIClient]], seats: list[Seat], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, other = rivals(2)
+    number = bought(owner, seats[0])["booking"]["id"]
+    clock = cancelling.ClockTimestamp
+
+    def rebook_meanwhile() -> Any:
+        monkeypatch.setattr(cancelling, "ClockTimestamp", clock)
+        assert elsewhere(lambda: cancel(owner, number)).status_code == 200
+        assert elsewhere(lambda: book_seats(other, seats[0])).status_code == 201
+        return clock()
+
+    monkeypatch.setattr(cancelling, "ClockTimestamp", rebook_meanwhile)
+    assert cancel(owner, number).status_code == 200
+    assert not seats_agree_with_bookings_and_holds()
+
+
+# One person, two devices
+
+
+def test_two_devices_hold_no_more_than_one(
+    race: Race, customer: APIClient, seats: list[Seat]
+) -> None:
+    results = race(
+        [lambda wish=wish: hold_seats(customer, *wish) for wish in (seats[:6], seats[6:])]
+    )
+    assert outcomes(results) == {(201, None): 1, (200, None): 1}
+    assert Seat.objects.filter(status=SeatStatus.HELD).count() == 6
+    assert seats_agree_with_bookings_and_holds()
+
+
+@pytest.mark.usefixtures("without_locks")
+def test_without_the_users_row_only_the_constraint_refuses(
+    race: Race, customer: APIClient, seats: list[Seat], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meet_after(monkeypatch, holds, "require_free")
+    results = race(
+        [lambda wish=wish: hold_seats(customer, *wish) for wish in (seats[:6], seats[6:])]
+    )
+    errors = [result for result in results if isinstance(result, IntegrityError)]
+    assert len(errors) == 1
+    assert transactions.violates(errors[0], "hold_one_live_per_user_and_show")
+
+
+# Two buyers, one rule
+
+
+@pytest.fixture
+def row() -> list[Seat]:
+    """Six seats of which no single one may be left between taken ones."""
+    screen = ScreenFactory(theatre__gap_rule="middle_only")
+    end = timezone.now() + timedelta(days=2)
+    show = ShowFactory(theatre=screen.theatre, screen=screen, occupied_until=end)
+    return make_seats(show, "SSSSSS")
+
+
+@pytest.mark.parametrize("claim", [hold_seats, book_seats])
+def test_two_buyers_make_no_gap_together(
+    race: Race,
+    rivals: Callable[[int], list[APIClient]],
+    row: list[Seat],
+    claim: Callable[..., Response],
+) -> None:
+    one, other = rivals(2)
+    results = race([lambda: claim(one, row[1]), lambda: claim(other, row[3])])
+    assert outcomes(results) == {BOOKED: 1, (422, "single_seat_gap"): 1}
+
+
+@pytest.mark.usefixtures("without_locks")
+def test_without_the_rows_lock_they_do(
+    race: Race,
+    rivals: Callable[[int], list[APIClient]],
+    row: list[Seat],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    meet_after(monkeypatch, holds, "judge_choice")
+    one, other = rivals(2)
+    results = race([lambda: hold_seats(one, row[1]), lambda: hold_seats(other, row[3])])
+    assert outcomes(results) == {BOOKED: 2}
+
+
+def test_a_companion_seat_goes_with_its_bay_or_not_at_all(
+    race: Race, rivals: Callable[[int], list[APIClient]]
+) -> None:
+    bay, companion = make_seats(ShowFactory(), "WC")
+    one, other, third = rivals(3)
+    results = race(
+        [
+            lambda: book_seats(one, bay, companion),
+            lambda: book_seats(other, bay),
+            lambda: book_seats(third, companion),
+        ]
+    )
+    assert outcomes(results)[BOOKED] == 1
+    owners = dict(Booking.objects.values_list("seat_id", "user_id"))
+    assert owners.get(companion.pk) in (None, owners[bay.pk])
+
+
+@pytest.mark.usefixtures("without_locks")
+def test_without_the_lock_the_bay_is_lost_and_the_companion_seat_kept(
+    rivals: Callable[[int], list[APIClient]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bay in the judge's eyes, but not in the database any more."""
+    bay, companion = make_seats(ShowFactory(), "WC")
+    one, other = rivals(2)
+    hold_id = held(one, bay)["id"]
+    judge = sales.judge_choice
+
+    def lose_the_bay_meanwhile(**arguments: Any) -> None:
+        monkeypatch.setattr(sales, "judge_choice", judge)
+        judge(**arguments)
+        elsewhere(lambda: one.delete(f"/api/holds/{hold_id}"))
+        elsewhere(lambda: bought(other, bay))
+
+    monkeypatch.setattr(sales, "judge_choice", lose_the_bay_meanwhile)
+    assert book_seats(one, companion).status_code == 201
+    owners = dict(Booking.objects.values_list("seat_id", "user_id"))
+    assert owners[companion.pk] != owners[bay.pk]
+
+
+# A show that is being cancelled
+
+
+def cancel_show(seats: list[Seat], locked: Event, buyers: int) -> None:
+    """As staff do it: lock all seats, then say so."""
+    with transaction.atomic():
+        list(Seat.objects.filter(show=seats[0].show).order_by("pk").select_for_update())
+        locked.set()
+        wait_for_waiters(buyers)
+        Show.objects.filter(pk=seats[0].show_id).update(status=ShowStatus.CANCELLED)
+
+
+def buy_while_it_is_cancelled(
+    race: Race, clients: list[APIClient], seats: list[Seat]
+) -> list[Response]:
+    hold_id = held(clients[0], seats[0])["id"]
+    ways = [
+        lambda: book(clients[0], hold_id=hold_id),
+        lambda: book_seats(clients[1], seats[1]),
+        lambda: hold_seats(clients[2], seats[2]),
+        lambda: hold(clients[3], show_id=seats[0].show_id, quantity=2),
+    ]
+    locked = Event()
+
+    def when_locked(way: Callable[[], Response]) -> Response:
+        assert locked.wait(15)
+        return way()
+
+    results = race(
+        [
+            lambda: cancel_show(seats, locked, len(ways)),
+            *(lambda way=way: when_locked(way) for way in ways),
+        ]
+    )
+    return results[1:]
+
+
+def test_nothing_is_sold_or_held_into_a_show_being_cancelled(
+    race: Race, rivals: Callable[[int], list[APIClient]], seats: list[Seat]
+) -> None:
+    results = buy_while_it_is_cancelled(race, rivals(4), seats)
+    assert outcomes(results) == {(409, "show_closed"): 4}
+    assert not Booking.objects.exists()
+    assert states(*seats[:4]) == ["held", "available", "available", "available"]
+
+
+def test_without_a_second_look_at_the_show_it_is(
+    race: Race,
+    rivals: Callable[[int], list[APIClient]],
+    seats: list[Seat],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terms = claims.read_terms(seats[0].show_id)
+    for module in (sales, holds):
+        monkeypatch.setattr(module, "read_terms", lambda show_id: terms)
+    results = buy_while_it_is_cancelled(race, rivals(4), seats)
+    assert outcomes(results) == {BOOKED: 4}
+
+
+# Best available, and the sweeper
+
+
+def test_best_seats_are_chosen_anew_when_a_rival_was_faster(
+    rivals: Callable[[int], list[APIClient]], seats: list[Seat], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = rivals(2)
+    choose = seat_choice.best_available
+    chosen: list[list[int]] = []
+
+    def let_the_rival_be_faster(*args: Any, **kwargs: Any) -> list[int]:
+        best = choose(*args, **kwargs)
+        chosen.append(best)
+        if len(chosen) < holds.BEST_SEATS_TRIES:
+            taken = Seat.objects.filter(pk__in=best)
+            elsewhere(lambda: bought(other, *taken))
+        return best
+
+    monkeypatch.setattr(seat_choice, "best_available", let_the_rival_be_faster)
+    response = hold(one, show_id=seats[0].show_id, quantity=2)
+    assert response.status_code == 201
+    assert [seat["id"] for seat in response.json()["seats"]] == chosen[-1]
+    assert len(chosen) == 3
+    assert len({pk for best in chosen for pk in best}) == 6
+
+
+def test_after_three_tries_the_faster_rival_has_won(
+    rivals: Callable[[int], list[APIClient]], seats: list[Seat], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = rivals(2)
+    bought(other, seats[0])
+    monkeypatch.setattr(seat_choice, "best_available", lambda *args, **kwargs: [seats[0].pk])
+    assert refusal(hold(one, show_id=seats[0].show_id, quantity=1)) == TAKEN
+
+
+def test_the_sweeper_disturbs_nobody(
+    race: Race, rivals: Callable[[int], list[APIClient]], seats: list[Seat]
+) -> None:
+    clients = rivals(6)
+    for client, seat in zip(clients, seats[:6], strict=True):
+        let_expire(held(client, seat)["id"])
+    results = race(
+        [lambda: services.release_expired_holds(batch=3)] * 3
+        + [
+            lambda client=client, seat=seat: book_seats(client, seat)
+            for client, seat in zip(clients[:3], seats[3:6], strict=True)
+        ]
+        + [
+            lambda client=client, wish=wish: hold_seats(client, *wish)
+            for client, wish in zip(clients[3:], (seats[:2], seats[1:3], seats[6:8]), strict=True)
+        ]
+    )
+    assert outcomes(results[3:6]) == {BOOKED: 3}
+    assert outcomes(results[6:])[BOOKED] >= 2
+    assert seats_agree_with_bookings_and_holds()
+    while services.release_expired_holds(batch=3):
+        pass
+    assert not Hold.objects.filter(ended_at__isnull=True, expires_at__lt=timezone.now()).exists()
+    assert seats_agree_with_bookings_and_holds()
+
+
+def test_the_sweeper_passes_by_a_hold_that_is_in_use(
+    race: Race, rivals: Callable[[int], list[APIClient]], seats: list[Seat]
+) -> None:
+    one, other = rivals(2)
+    in_use, idle = held(one, seats[0])["id"], held(other, seats[1])["id"]
+    let_expire(in_use), let_expire(idle)
+    with transaction.atomic():
+        Hold.objects.select_for_update().get(pk=in_use)
+        assert elsewhere(lambda: services.release_expired_holds(batch=10)) == 1
+    assert Hold.objects.get(pk=in_use).ended_at is None
+    assert Hold.objects.get(pk=idle).end_reason == "expired"
