@@ -21,9 +21,9 @@ keepalive = int(os.environ.get("GUNICORN_KEEPALIVE_SECONDS") or 75)
 # What a deploy waits for requests in flight; a platform kills after 30 seconds or more.
 graceful_timeout = int(os.environ.get("GUNICORN_GRACEFUL_SECONDS") or 25)
 
-# Up to this many bytes reach the app, which answers with problem documents.
+# Up to 8,190 bytes reach the app, which answers with problem documents.
 limit_request_line = 8190
-limit_request_field_size = 8190
+limit_request_field_size = 8192  # gunicorn counts a field's line ending too
 header_map = "drop"  # X_Real_Ip must not pass for X-Real-Ip
 
 # The heartbeat file must not wait for a disk.
