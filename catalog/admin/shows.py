@@ -68,7 +68,6 @@ class ShowAdmin(BackOffice[Show]):
     form = ShowForm
     list_display = ("movie", "starts", "theatre", "screen_name", "format", "state", "seat_map")
     list_filter = (When, "status", ("theatre", admin.RelatedOnlyFieldListFilter))
-    list_select_related = ("movie", "theatre", "screen")
     search_fields = ("movie__title", "theatre__name", "screen__name")
     search_help_text = "Movie, theatre or screen"
     autocomplete_fields = ("movie", "theatre", "screen", "price_card")
