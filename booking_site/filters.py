@@ -9,7 +9,6 @@ from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.utils.dateparse import parse_date, parse_datetime
 from django_filters.rest_framework import FilterSet
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 
 from booking_site.converters import MAX_BIGINT
@@ -72,35 +71,35 @@ class _InstantFormField(forms.Field):
         return instant.astimezone(UTC)
 
 
-@extend_schema_field(OpenApiTypes.INT64)
+@extend_schema_field({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_BIGINT})
 class IdFilter(django_filters.Filter):
     """`?theatre=5`: the id of a row."""
 
     field_class = _IdFormField
 
 
-@extend_schema_field(OpenApiTypes.BOOL)
+@extend_schema_field({"type": "boolean"})
 class BooleanFilter(django_filters.Filter):
     """`?now_showing=true`: `true` or `false`, nothing else."""
 
     field_class = _BooleanFormField
 
 
-@extend_schema_field(OpenApiTypes.DATE)
+@extend_schema_field({"type": "string", "format": "date"})
 class DateFilter(django_filters.Filter):
     """`?date=2026-11-22`: a calendar day."""
 
     field_class = _DateFormField
 
 
-@extend_schema_field(OpenApiTypes.DATETIME)
+@extend_schema_field({"type": "string", "format": "date-time"})
 class InstantFilter(django_filters.Filter):
     """`?from=2026-11-22T18:30:00Z`: RFC 3339 with an offset; arrives in UTC."""
 
     field_class = _InstantFormField
 
 
-@extend_schema_field(OpenApiTypes.STR)
+@extend_schema_field({"type": "string", "maxLength": 200, "pattern": r"^[^\x00]*$"})
 class TextFilter(django_filters.CharFilter):
     """`?search=blade`: text of at most 200 characters without NUL."""
 
