@@ -1,0 +1,158 @@
+"""How many SQL statements a call costs: a change of these numbers is a decision.
+
+Counted with BEGIN and COMMIT, as PostgreSQL gets them.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.core.cache import caches
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from bookings.models import IdempotencyRecord
+from catalog.models import Seat
+from tests.bookings.calls import book, book_seats, bought, held, hold, hold_seats, refusal
+from tests.factories import ScreenFactory, ShowFactory, UserFactory, make_seats
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def seats() -> list[Seat]:
+    return make_seats(ShowFactory(), "SSSSSSSSSSSS")
+
+
+@pytest.fixture
+def rival(login: Callable[[User], APIClient]) -> APIClient:
+    return login(UserFactory())
+
+
+@contextmanager
+def statements(count: int) -> Iterator[list[str]]:
+    """Check the number of statements; the list has their text afterwards."""
+    texts: list[str] = []
+    with CaptureQueriesContext(connection) as captured:
+        yield texts
+    texts += [query["sql"] for query in captured.captured_queries]
+    assert len(texts) == count, "\n".join(texts)
+
+
+def in_transaction(texts: list[str]) -> bool:
+    return texts.count("BEGIN") == texts.count("COMMIT") == 1
+
+
+@pytest.mark.parametrize("seats_bought", [1, 10])
+def test_a_booking(customer: APIClient, seats: list[Seat], seats_bought: int) -> None:
+    with statements(13) as texts:
+        bought(customer, *seats[:seats_bought])
+    assert in_transaction(texts)
+
+
+def test_a_booking_of_own_held_seats(customer: APIClient, seats: list[Seat]) -> None:
+    held(customer, *seats[:2])
+    with statements(14):
+        bought(customer, *seats[:2])
+
+
+def test_a_booking_of_a_hold(customer: APIClient, seats: list[Seat]) -> None:
+    hold_id = held(customer, *seats[:2])["id"]
+    with statements(13):
+        assert book(customer, hold_id=hold_id).status_code == 201
+
+
+@pytest.mark.parametrize("left", ["both", "Redis", "PostgreSQL"])
+def test_a_replay_is_one_statement(customer: APIClient, seats: list[Seat], left: str) -> None:
+    book_seats(customer, seats[0], key="k")
+    if left == "Redis":
+        IdempotencyRecord.objects.all().delete()
+    if left == "PostgreSQL":
+        caches["idempotency"].clear()
+    with statements(1) as texts:
+        assert book_seats(customer, seats[0], key="k")["Idempotency-Replayed"] == "true"
+    assert is_plain_read(texts[0])
+
+
+def is_plain_read(text: str) -> bool:
+    return text.strip().startswith("SELECT") and "FOR " not in text.replace("FOR EACH", "")
+
+
+@pytest.mark.parametrize("taking", [held, bought])
+def test_a_refusal_of_a_taken_seat_is_one_plain_read(
+    customer: APIClient, rival: APIClient, seats: list[Seat], taking: Callable[..., Any]
+) -> None:
+    taking(rival, seats[0])
+    with statements(1) as texts:
+        assert refusal(book_seats(customer, *seats[:2])) == (409, "seat_unavailable")
+    assert is_plain_read(texts[0])
+    assert transaction_id_is_unused(lambda: book_seats(customer, *seats[:2]))
+
+
+def transaction_id_is_unused(action: Callable[[], Any]) -> bool:
+    """Tell whether PostgreSQL gave out no transaction number, as it does for locks and writes."""
+
+    def next_id() -> int:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
+            return int(cursor.fetchone()[0])
+
+    before = next_id()
+    action()
+    return next_id() == before
+
+
+def test_the_measure_of_a_refusal_sees_writes(customer: APIClient, seats: list[Seat]) -> None:
+    """Guards the test above: if this one fails, that one proves nothing."""
+    assert not transaction_id_is_unused(lambda: bought(customer, seats[0]))
+
+
+def test_a_hold(customer: APIClient, seats: list[Seat]) -> None:
+    with statements(9) as texts:
+        held(customer, *seats[:10])
+    assert in_transaction(texts)
+    with statements(10):
+        held(customer, *seats[2:12])
+
+
+def test_a_hold_under_the_gap_rule(customer: APIClient) -> None:
+    screen = ScreenFactory(theatre__gap_rule="middle_only")
+    show = ShowFactory.build(theatre=screen.theatre)
+    show = ShowFactory(theatre=screen.theatre, screen=screen, occupied_until=show.end_time)
+    seats = make_seats(show, *["S" * 20] * 20)
+    with statements(9):
+        assert hold_seats(customer, *seats[5:8]).status_code == 201
+
+
+def test_a_hold_of_the_best_seats(customer: APIClient, seats: list[Seat]) -> None:
+    with statements(12):
+        assert hold(customer, show_id=seats[0].show_id, quantity=2).status_code == 201
+
+
+def test_extending_and_releasing(customer: APIClient, seats: list[Seat]) -> None:
+    hold_id = held(customer, *seats[:2])["id"]
+    with statements(8):
+        customer.post(f"/api/holds/{hold_id}/extend", {}, format="json")
+    with statements(7):
+        customer.delete(f"/api/holds/{hold_id}")
+
+
+def test_cancelling(customer: APIClient, seats: list[Seat]) -> None:
+    answer = bought(customer, *seats[:2])
+    with statements(11):
+        customer.post(f"/api/bookings/{answer['booking']['id']}/cancel", {}, format="json")
+    with statements(13):
+        customer.post(f"/api/orders/{answer['order']['reference']}/cancel", {}, format="json")
+
+
+def test_a_seat_map_is_one_statement(
+    api: APIClient, customer: APIClient, seats: list[Seat]
+) -> None:
+    bought(customer, *seats[:3])
+    address = f"/api/shows/{seats[0].show_id}/seats"
+    for client in (api, customer):
+        with statements(1):
+            assert len(client.get(address).json()) == 12
