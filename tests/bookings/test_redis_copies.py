@@ -1,0 +1,52 @@
+"""The copies of answers in Redis: they suffice, they expire, they decide nothing."""
+
+import pytest
+from django.core.cache import caches
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from bookings.models import IdempotencyRecord
+from catalog.models import Seat
+from tests.bookings.calls import book_seats, refusal
+from tests.factories import ShowFactory, make_seats
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def seats() -> list[Seat]:
+    return make_seats(ShowFactory(), "SSSS")
+
+
+def test_the_copy_alone_suffices(customer: APIClient, seats: list[Seat]) -> None:
+    first = book_seats(customer, seats[0], key="k")
+    IdempotencyRecord.objects.all().delete()
+    again = book_seats(customer, seats[0], key="k")
+    assert (again.status_code, again.content) == (201, first.content)
+    assert again["Idempotency-Replayed"] == "true"
+    assert refusal(book_seats(customer, seats[1], key="k")) == (422, "idempotency_key_reused")
+
+
+def test_without_copy_and_record_nothing_is_replayed(
+    customer: APIClient, seats: list[Seat]
+) -> None:
+    """Guards the test above: if this one fails, that one proves nothing."""
+    book_seats(customer, seats[0], key="k")
+    IdempotencyRecord.objects.all().delete()
+    caches["idempotency"].clear()
+    assert refusal(book_seats(customer, seats[0], key="k")) == (409, "seat_unavailable")
+
+
+def test_a_copy_opens_nothing_to_a_revoked_token(
+    customer: APIClient, user: User, seats: list[Seat]
+) -> None:
+    book_seats(customer, seats[0], key="k")
+    IdempotencyRecord.objects.all().delete()
+    User.objects.filter(pk=user.pk).update(token_version=2)
+    assert refusal(book_seats(customer, seats[0], key="k")) == (401, "token_revoked")
+
+
+def test_a_copy_is_kept_for_a_day(customer: APIClient, user: User, seats: list[Seat]) -> None:
+    book_seats(customer, seats[0], key="k")
+    seconds = caches["idempotency"].ttl(f"{user.pk}:book:k")
+    assert 86_000 < seconds <= 86_400
