@@ -5,15 +5,13 @@ production refuses. `PROCESS_ROLE=web`, set by the WSGI entry point, adds the
 connection pool and the timeouts that a request needs and a command does not.
 """
 
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
-from django.http import HttpRequest
-from django.templatetags.static import static
-from django.urls import reverse_lazy
+
+from booking_site.back_office import UNFOLD  # noqa: F401 - read by the admin theme
 
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -162,7 +160,6 @@ CACHES = {"default": _redis_cache("site"), "idempotency": _redis_cache("idempote
 STATIC_URL = "/static/"
 # In development files come from where they are written, so nothing is collected.
 STATIC_ROOT = None if DEVELOPMENT else BASE_DIR / "staticfiles"
-STATICFILES_DIRS = [BASE_DIR / "booking_site" / "static"]
 WHITENOISE_USE_FINDERS = DEVELOPMENT
 if not DEVELOPMENT:
     STORAGES = {
@@ -315,83 +312,3 @@ CANCELLATION_CUTOFF_MINUTES = env.int("CANCELLATION_CUTOFF_MINUTES", default=60)
 
 # A room's form names each chosen seat, and a large room has more than 1,000.
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 8000
-
-
-def _may_view(model: str) -> Callable[[HttpRequest], bool]:
-    app, name = model.split("_")
-    return lambda request: request.user.has_perm(f"{app}.view_{name}")
-
-
-def _pages(title: str, *pages: tuple[str, str, str]) -> dict[str, object]:
-    return {
-        "title": title,
-        "separator": True,
-        "items": [
-            {
-                "title": name,
-                "icon": icon,
-                "link": reverse_lazy(f"admin:{model}_changelist"),
-                "permission": _may_view(model),
-            }
-            for name, icon, model in pages
-        ],
-    }
-
-
-UNFOLD = {
-    "SITE_TITLE": "Movie Booking",
-    "SITE_HEADER": "Movie Booking",
-    "SITE_SUBHEADER": "Back office",
-    "SITE_SYMBOL": "theaters",
-    "SITE_FAVICONS": [
-        {"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("back_office/icon.svg")},
-    ],
-    "STYLES": [lambda _: static("back_office/rooms.css")],
-    "SHOW_VIEW_ON_SITE": False,
-    "SHOW_BACK_BUTTON": True,
-    "COLORS": {
-        "primary": {
-            "50": "oklch(97% .014 20)",
-            "100": "oklch(94% .032 20)",
-            "200": "oklch(88% .062 20)",
-            "300": "oklch(81% .105 20)",
-            "400": "oklch(71% .165 20)",
-            "500": "oklch(62% .205 20)",
-            "600": "oklch(53% .2 20)",
-            "700": "oklch(47% .175 20)",
-            "800": "oklch(41% .145 20)",
-            "900": "oklch(36% .115 20)",
-            "950": "oklch(25% .08 20)",
-        },
-    },
-    "SIDEBAR": {
-        "show_search": True,
-        "navigation": [
-            _pages(
-                "Programme",
-                ("Shows", "calendar_month", "catalog_show"),
-                ("Movies", "movie", "catalog_movie"),
-            ),
-            _pages(
-                "House",
-                ("Theatres", "location_city", "catalog_theatre"),
-                ("Screens", "view_comfy", "catalog_screen"),
-                ("Price cards", "sell", "catalog_pricecard"),
-                ("Seats", "event_seat", "catalog_seat"),
-            ),
-            _pages(
-                "Sales",
-                ("Orders", "receipt_long", "bookings_order"),
-                ("Bookings", "confirmation_number", "bookings_booking"),
-                ("Holds", "hourglass_top", "bookings_hold"),
-            ),
-            _pages(
-                "People",
-                ("People", "group", "accounts_user"),
-                ("Roles", "badge", "auth_group"),
-                ("Sign-ins", "devices", "accounts_signin"),
-                ("Failed logins", "gpp_bad", "axes_accessattempt"),
-            ),
-        ],
-    },
-}

@@ -93,9 +93,8 @@ def _cancel(*, user: User, show_id: int, bookings: Collection[Booking]) -> None:
     )
     if not live:
         return
-    show = Show.objects.annotate(clock=ClockTimestamp()).only("start_time").get(pk=show_id)
     cutoff = timedelta(minutes=settings.CANCELLATION_CUTOFF_MINUTES)
-    if show.clock > show.start_time - cutoff:
+    if not Show.objects.filter(pk=show_id, start_time__gte=ClockTimestamp() + cutoff).exists():
         raise CancellationClosed(
             f"Bookings can be cancelled until {settings.CANCELLATION_CUTOFF_MINUTES} minutes "
             "before the show starts."

@@ -26,6 +26,8 @@ from catalog.seat_maps import SeatNotFound
 
 
 class HoldViewSet(GenericViewSet[Hold]):
+    queryset = Hold.objects.none()  # for the schema; whose they are depends on the caller
+    serializer_class = HoldSerializer
     throttle_scope = "hold"
     lookup_value_converter = "uuid"
 

@@ -8,13 +8,17 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
 from accounts.demo import DEMO_ACCOUNTS
-from catalog.models import Movie
+from bookings.models import Booking
+from catalog.models import Show
 
 _UNLIMITED = ("THROTTLE_REGISTER", "THROTTLE_HOLD", "THROTTLE_BOOKING")
 
 
 class Command(BaseCommand):
-    help = "Migrate, fill an empty database with demo data, then become gunicorn, as in production."
+    help = (
+        "Migrate, fill a database that shows nothing with demo data, then become gunicorn, "
+        "as in production."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--port", type=int, default=8000)
@@ -23,7 +27,8 @@ class Command(BaseCommand):
         if not settings.DEVELOPMENT:
             raise CommandError("run_site is for development; in production gunicorn is started.")
         call_command("migrate", interactive=False, verbosity=0)
-        if not Movie.objects.exists():
+        # Also after an interrupted first start, and when the last demo week is over.
+        if not (Booking.objects.exists() and Show.objects.listed().upcoming().exists()):
             call_command("seed_demo")
         connections.close_all()
         self.stdout.write(_banner(f"http://127.0.0.1:{port}"))

@@ -1,0 +1,87 @@
+"""How the back office looks and what its sidebar leads to."""
+
+from collections.abc import Callable
+
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.urls import reverse_lazy
+
+
+def _may_view(model: str) -> Callable[[HttpRequest], bool]:
+    app, name = model.split("_")
+    return lambda request: request.user.has_perm(f"{app}.view_{name}")
+
+
+def _pages(title: str, *pages: tuple[str, str, str]) -> dict[str, object]:
+    return {
+        "title": title,
+        "separator": True,
+        "items": [
+            {
+                "title": name,
+                "icon": icon,
+                "link": reverse_lazy(f"admin:{model}_changelist"),
+                "permission": _may_view(model),
+            }
+            for name, icon, model in pages
+        ],
+    }
+
+
+UNFOLD = {
+    "SITE_TITLE": "Movie Booking",
+    "SITE_HEADER": "Movie Booking",
+    "SITE_SUBHEADER": "Back office",
+    "SITE_SYMBOL": "theaters",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("back_office/icon.svg")},
+    ],
+    "STYLES": [lambda _: static("back_office/rooms.css")],
+    "SHOW_VIEW_ON_SITE": False,
+    "SHOW_BACK_BUTTON": True,
+    "COLORS": {
+        "primary": {
+            "50": "oklch(97% .014 20)",
+            "100": "oklch(94% .032 20)",
+            "200": "oklch(88% .062 20)",
+            "300": "oklch(81% .105 20)",
+            "400": "oklch(71% .165 20)",
+            "500": "oklch(62% .205 20)",
+            "600": "oklch(53% .2 20)",
+            "700": "oklch(47% .175 20)",
+            "800": "oklch(41% .145 20)",
+            "900": "oklch(36% .115 20)",
+            "950": "oklch(25% .08 20)",
+        },
+    },
+    "SIDEBAR": {
+        "show_search": True,
+        "navigation": [
+            _pages(
+                "Programme",
+                ("Shows", "calendar_month", "catalog_show"),
+                ("Movies", "movie", "catalog_movie"),
+            ),
+            _pages(
+                "House",
+                ("Theatres", "location_city", "catalog_theatre"),
+                ("Screens", "view_comfy", "catalog_screen"),
+                ("Price cards", "sell", "catalog_pricecard"),
+                ("Seats", "event_seat", "catalog_seat"),
+            ),
+            _pages(
+                "Sales",
+                ("Orders", "receipt_long", "bookings_order"),
+                ("Bookings", "confirmation_number", "bookings_booking"),
+                ("Holds", "hourglass_top", "bookings_hold"),
+            ),
+            _pages(
+                "People",
+                ("People", "group", "accounts_user"),
+                ("Roles", "badge", "auth_group"),
+                ("Sign-ins", "devices", "accounts_signin"),
+                ("Failed logins", "gpp_bad", "axes_accessattempt"),
+            ),
+        ],
+    },
+}

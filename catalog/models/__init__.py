@@ -1,0 +1,28 @@
+"""What is shown where and when: movies, theatres, screens, prices, shows and their seats."""
+
+from catalog.models.houses import GapRule, Screen, Theatre, validate_timezone
+from catalog.models.movies import Movie
+from catalog.models.prices import PriceCard, PriceCardLine, SeatCategory
+from catalog.models.seats import FREE_SEAT, ClockTimestamp, Seat, SeatQuerySet, SeatStatus
+from catalog.models.shows import Show, ShowQuerySet, ShowStatus
+from catalog.models.timestamped import Timestamped
+
+__all__ = [
+    "FREE_SEAT",
+    "ClockTimestamp",
+    "GapRule",
+    "Movie",
+    "PriceCard",
+    "PriceCardLine",
+    "Screen",
+    "Seat",
+    "SeatCategory",
+    "SeatQuerySet",
+    "SeatStatus",
+    "Show",
+    "ShowQuerySet",
+    "ShowStatus",
+    "Theatre",
+    "Timestamped",
+    "validate_timezone",
+]

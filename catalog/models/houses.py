@@ -1,0 +1,97 @@
+"""Where it is shown: theatres and their screens."""
+
+import zoneinfo
+
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import Q
+
+from catalog import layouts
+from catalog.models.timestamped import Timestamped
+
+
+def validate_timezone(name: str) -> None:
+    """Raise ValidationError unless `name` is an IANA time zone."""
+    if name not in zoneinfo.available_timezones():
+        raise ValidationError(
+            "“%(name)s” is no time zone. Use an IANA name such as Europe/Vienna.",
+            params={"name": name},
+        )
+
+
+class GapRule(models.TextChoices):
+    OFF = "off", "Off: customers may leave single seats"
+    MIDDLE_ONLY = "middle_only", "On: no single seat left between two taken ones"
+
+
+class Theatre(Timestamped):
+    name = models.CharField(max_length=200)
+    location = models.CharField(max_length=300, blank=True, default="", db_default="")
+    timezone = models.CharField(
+        max_length=64,
+        default="UTC",
+        db_default="UTC",
+        validators=[validate_timezone],
+        help_text="IANA name. All times of this theatre are entered and shown in it.",
+    )
+    currency = models.CharField(
+        max_length=3,
+        default="USD",
+        db_default="USD",
+        validators=[RegexValidator(r"^[A-Z]{3}$", "Use the three capital letters of ISO 4217.")],
+        help_text="ISO 4217 code, e.g. EUR.",
+    )
+    gap_rule = models.CharField(
+        "single seats",
+        max_length=12,
+        choices=GapRule,
+        default=GapRule.OFF,
+        db_default=GapRule.OFF,
+    )
+
+    class Meta:
+        db_table = "theatres"
+        ordering = ("name", "id")
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(gap_rule__in=GapRule.values), name="theatre_gap_rule_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(currency__regex=r"^[A-Z]{3}$"), name="theatre_currency_iso"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def zone(self) -> zoneinfo.ZoneInfo:
+        return zoneinfo.ZoneInfo(self.timezone)
+
+
+class Screen(models.Model):
+    theatre = models.ForeignKey(Theatre, on_delete=models.PROTECT, related_name="screens")
+    name = models.CharField(max_length=80)
+    layout = models.TextField(blank=True, default="", validators=[layouts.validate_layout])
+    turnaround_minutes = models.PositiveSmallIntegerField(
+        "turnaround",
+        default=20,
+        help_text="Minutes between the end of one show and the start of the next.",
+    )
+
+    class Meta:
+        db_table = "screens"
+        ordering = ("theatre", "name")
+        constraints = (
+            models.UniqueConstraint(
+                fields=["theatre", "name"],
+                name="screen_one_name_per_theatre",
+                violation_error_message="This theatre already has a screen of that name.",
+            ),
+            # Lets a show's foreign key say: my screen stands in my theatre.
+            models.UniqueConstraint(fields=["id", "theatre"], name="screen_with_theatre"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.theatre}, {self.name}"

@@ -1,0 +1,51 @@
+"""What seats cost: a card of prices, one line per seat category."""
+
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.db.models import Q
+
+
+class SeatCategory(models.TextChoices):
+    STANDARD = "standard", "Standard"
+    PREMIUM = "premium", "Premium"
+    WHEELCHAIR = "wheelchair", "Wheelchair"
+    COMPANION = "companion", "Companion"
+
+
+class PriceCard(models.Model):
+    name = models.CharField(
+        max_length=80,
+        unique=True,
+        error_messages={"unique": "There is already a price card of that name."},
+    )
+
+    class Meta:
+        db_table = "price_cards"
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class PriceCardLine(models.Model):
+    price_card = models.ForeignKey(PriceCard, on_delete=models.CASCADE, related_name="lines")
+    category = models.CharField(max_length=12, choices=SeatCategory)
+    price = models.DecimalField(max_digits=8, decimal_places=2, validators=[MinValueValidator(0)])
+
+    class Meta:
+        db_table = "price_card_lines"
+        ordering = ("price_card", "category")
+        constraints = (
+            models.UniqueConstraint(
+                fields=["price_card", "category"],
+                name="price_card_one_line_per_category",
+                violation_error_message="This card already has a price for that category.",
+            ),
+            models.CheckConstraint(
+                condition=Q(category__in=SeatCategory.values), name="price_card_category_known"
+            ),
+            models.CheckConstraint(condition=Q(price__gte=0), name="price_card_price_not_negative"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.get_category_display()} {self.price}"

@@ -1,0 +1,108 @@
+"""The seats of shows, and who may claim them now."""
+
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.db.models import Func, Q
+
+from catalog.models.prices import SeatCategory
+
+
+class SeatStatus(models.TextChoices):
+    AVAILABLE = "available", "Available"
+    BOOKED = "booked", "Booked"
+    HELD = "held", "Held"
+    BLOCKED = "blocked", "Blocked"
+
+
+class ClockTimestamp(Func):
+    """The database's clock as it runs on within a transaction; `now()` stands still."""
+
+    function = "clock_timestamp"
+    template = "%(function)s()"
+    output_field = models.DateTimeField()
+
+
+FREE_SEAT = Q(status=SeatStatus.AVAILABLE) | Q(
+    status=SeatStatus.HELD, held_until__lte=ClockTimestamp()
+)
+
+
+class SeatQuerySet(models.QuerySet["Seat"]):
+    def free(self) -> "SeatQuerySet":
+        """Seats that anybody may buy at this moment."""
+        return self.filter(FREE_SEAT)
+
+    def taken(self) -> "SeatQuerySet":
+        """Seats that are sold, or held at this moment."""
+        return self.filter(
+            Q(status=SeatStatus.BOOKED) | Q(status=SeatStatus.HELD, held_until__gt=ClockTimestamp())
+        )
+
+
+class Seat(models.Model):
+    """One place of one show, and everything about who may sit on it.
+
+    `held` with `held_until` in the past is available: who judges, compares
+    with the database's clock. `x` is the cell and `y` the line of the layout;
+    `hold_id` names a hold, of which this app knows no more than that.
+    """
+
+    show = models.ForeignKey(
+        "catalog.Show", on_delete=models.CASCADE, related_name="seats", db_index=False
+    )
+    row = models.CharField(max_length=4)
+    number = models.PositiveIntegerField(validators=[MinValueValidator(1)])
+    price = models.DecimalField(max_digits=8, decimal_places=2, validators=[MinValueValidator(0)])
+    status = models.CharField(
+        max_length=12,
+        choices=SeatStatus,
+        default=SeatStatus.AVAILABLE,
+        db_default=SeatStatus.AVAILABLE,
+    )
+    category = models.CharField(
+        max_length=12,
+        choices=SeatCategory,
+        default=SeatCategory.STANDARD,
+        db_default=SeatCategory.STANDARD,
+    )
+    x = models.PositiveSmallIntegerField(null=True, blank=True)
+    y = models.PositiveSmallIntegerField(null=True, blank=True)
+    hold_id = models.UUIDField(null=True, blank=True, editable=False)
+    held_until = models.DateTimeField(null=True, blank=True, editable=False)
+    block_reason = models.CharField(max_length=200, blank=True, default="", db_default="")
+
+    objects = SeatQuerySet.as_manager()
+
+    class Meta:
+        db_table = "seats"
+        constraints = (
+            models.UniqueConstraint(fields=["show", "row", "number"], name="seat_one_per_place"),
+            # Lets a booking's foreign key say: my seat belongs to my show.
+            models.UniqueConstraint(fields=["id", "show"], name="seat_with_show"),
+            models.CheckConstraint(condition=Q(number__gte=1), name="seat_number_positive"),
+            models.CheckConstraint(condition=~Q(row=""), name="seat_row_named"),
+            models.CheckConstraint(condition=Q(price__gte=0), name="seat_price_not_negative"),
+            models.CheckConstraint(
+                condition=Q(status__in=SeatStatus.values), name="seat_status_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(category__in=SeatCategory.values), name="seat_category_known"
+            ),
+            models.CheckConstraint(
+                condition=(
+                    Q(status=SeatStatus.HELD, hold_id__isnull=False, held_until__isnull=False)
+                    | (
+                        ~Q(status=SeatStatus.HELD)
+                        & Q(hold_id__isnull=True, held_until__isnull=True)
+                    )
+                ),
+                name="seat_held_has_hold_and_end",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.row}{self.number}"
+
+    def place(self) -> tuple[int, str, int]:
+        """Sort key: row A first, B before AA, then by number."""
+        return (len(self.row), self.row, self.number)

@@ -1,0 +1,168 @@
+"""A movie in a theatre at a time."""
+
+from datetime import UTC, date, datetime, time, timedelta
+
+from django.contrib.postgres.constraints import ExclusionConstraint
+from django.contrib.postgres.fields import DateTimeRangeField, RangeOperators
+from django.db import models
+from django.db.models import Count, Deferrable, F, Func, Min, OuterRef, Q, Subquery, Value
+from django.db.models.functions import Cast, Coalesce, JSONObject, Now
+
+from catalog.models.houses import Screen, Theatre
+from catalog.models.movies import Movie
+from catalog.models.prices import PriceCard
+from catalog.models.seats import FREE_SEAT, Seat
+from catalog.models.timestamped import Timestamped
+
+
+class ShowStatus(models.TextChoices):
+    PLANNED = "planned", "Planned"
+    OPEN = "open", "Open for sale"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+class ShowQuerySet(models.QuerySet["Show"]):
+    def published(self) -> "ShowQuerySet":
+        """Shows a customer may know of; planned ones do not exist for them."""
+        return self.exclude(status=ShowStatus.PLANNED)
+
+    def listed(self) -> "ShowQuerySet":
+        """Shows a customer finds in a list: open for sale, or already over."""
+        return self.filter(status=ShowStatus.OPEN)
+
+    def upcoming(self) -> "ShowQuerySet":
+        return self.filter(start_time__gt=Now())
+
+    def on_local_day(self, day: date) -> "ShowQuerySet":
+        """Shows that start on that calendar day, as clocks in their own theatre have it."""
+        midnight = datetime.combine(day, time.min, UTC)
+        local_start = Func(
+            F("theatre__timezone"),
+            F("start_time"),
+            function="timezone",
+            output_field=models.DateTimeField(),
+        )
+        return self.alias(local_day=Cast(local_start, models.DateField())).filter(
+            local_day=day,
+            # No zone is farther from UTC than this; indexes know only moments.
+            start_time__gte=midnight - timedelta(hours=14),
+            start_time__lt=midnight + timedelta(hours=36),
+        )
+
+    def with_seat_facts(self) -> "ShowQuerySet":
+        """Add `seat_facts`: `total` and `available` seats, and `price_from`, the
+        price of the cheapest available one as a string, or None.
+
+        One look at each show's seats, and only at those of the page that is read.
+        """
+        facts = (
+            Seat.objects.filter(show=OuterRef("pk"))
+            .order_by()
+            .values("show")
+            .values_list(
+                JSONObject(
+                    total=Count("pk"),
+                    available=Count("pk", filter=FREE_SEAT),
+                    price_from=Cast(Min("price", filter=FREE_SEAT), models.TextField()),
+                )
+            )
+        )
+        none = Value(
+            {"total": 0, "available": 0, "price_from": None}, output_field=models.JSONField()
+        )
+        return self.annotate(seat_facts=Coalesce(Subquery(facts), none))
+
+
+class Show(Timestamped):
+    """A movie in a theatre at a time. Times are copied at planning, so a
+    movie's changed duration moves nothing by itself.
+    """
+
+    movie = models.ForeignKey(Movie, on_delete=models.PROTECT, related_name="shows", db_index=False)
+    theatre = models.ForeignKey(
+        Theatre, on_delete=models.PROTECT, related_name="shows", db_index=False
+    )
+    screen = models.ForeignKey(
+        Screen, on_delete=models.PROTECT, related_name="shows", null=True, blank=True
+    )
+    price_card = models.ForeignKey(
+        PriceCard, on_delete=models.PROTECT, related_name="shows", null=True, blank=True
+    )
+    start_time = models.DateTimeField()
+    end_time = models.DateTimeField(null=True, blank=True)
+    occupied_until = models.DateTimeField(
+        null=True, blank=True, help_text="End of the show plus the turnaround of its screen."
+    )
+    format = models.CharField(max_length=20, blank=True, default="2D", db_default="2D")
+    language = models.CharField(
+        max_length=35, blank=True, default="", db_default="", help_text="As shown in the hall."
+    )
+    status = models.CharField(
+        max_length=12, choices=ShowStatus, default=ShowStatus.OPEN, db_default=ShowStatus.OPEN
+    )
+    sales_close_at = models.DateTimeField(
+        null=True, blank=True, help_text="Online sales end then; empty: at the start."
+    )
+
+    objects = ShowQuerySet.as_manager()
+
+    class Meta:
+        db_table = "shows"
+        ordering = ("start_time", "id")
+        indexes = (
+            models.Index(fields=["movie", "start_time"], name="show_by_movie"),
+            models.Index(fields=["theatre", "start_time"], name="show_by_theatre"),
+            models.Index(fields=["start_time"], name="show_by_start"),
+        )
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(status__in=ShowStatus.values), name="show_status_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(end_time__isnull=True) | Q(end_time__gt=F("start_time")),
+                name="show_ends_after_start",
+            ),
+            models.CheckConstraint(
+                condition=Q(screen__isnull=True)
+                | Q(occupied_until__isnull=False, occupied_until__gt=F("start_time")),
+                name="show_on_screen_occupies_it",
+                violation_error_message=(
+                    "A show on a screen needs an end: give the movie a duration first."
+                ),
+            ),
+            # One screen, one show at a time. Ranges only, so no extension is
+            # needed; deferrable, so that two shows can swap in one transaction.
+            ExclusionConstraint(
+                name="show_screen_not_taken",
+                expressions=[
+                    (
+                        Func(
+                            F("screen_id"),
+                            F("screen_id"),
+                            Value("[]"),
+                            function="int8range",
+                            output_field=models.BigIntegerField(),
+                        ),
+                        RangeOperators.OVERLAPS,
+                    ),
+                    (
+                        Func(
+                            F("start_time"),
+                            F("occupied_until"),
+                            function="tstzrange",
+                            output_field=DateTimeRangeField(),
+                        ),
+                        RangeOperators.OVERLAPS,
+                    ),
+                ],
+                condition=Q(screen__isnull=False) & ~Q(status=ShowStatus.CANCELLED),
+                deferrable=Deferrable.IMMEDIATE,
+                violation_error_message=(
+                    "Another show is on this screen at that time (turnaround included)."
+                ),
+            ),
+        )
+
+    def __str__(self) -> str:
+        local = self.start_time.astimezone(self.theatre.zone)
+        return f"{self.movie}, {local:%a %d %b %Y %H:%M}, {self.screen or self.theatre}"
