@@ -173,17 +173,22 @@ def format_layout(layout: Layout) -> str:
     return "\n".join(lines) + "\n"
 
 
-def rows_by_seats(*, rows: int, seats_per_row: int) -> Layout:
-    """A plain block of standard seats, rows A, B, … Z, AA, …, for a show without a screen.
+def rows_by_seats(*, rows: int, seats_per_row: int, premium_rows: int = 0) -> Layout:
+    """A plain block, rows A, B, … Z, AA, …, for a show without a screen.
 
-    Raise ValueError outside 1 to MAX_ROWS rows or 1 to MAX_SEATS_PER_ROW seats.
+    Seats are standard, those of the last `premium_rows` premium. Raise
+    ValueError outside 1 to MAX_ROWS rows or 1 to MAX_SEATS_PER_ROW seats, or
+    with more premium rows than rows.
     """
     if not 1 <= rows <= MAX_ROWS:
         raise ValueError(f"A room has 1 to {MAX_ROWS} rows.")
     if not 1 <= seats_per_row <= MAX_SEATS_PER_ROW:
         raise ValueError(f"A row has 1 to {MAX_SEATS_PER_ROW} seats.")
+    if not 0 <= premium_rows <= rows:
+        raise ValueError(f"Of {rows} rows, 0 to {rows} can be premium.")
+    cells = ["S"] * (rows - premium_rows) + ["P"] * premium_rows
     return parse_layout(
-        "\n".join(f"{_row_label(index)} {'S' * seats_per_row}" for index in range(rows))
+        "\n".join(f"{_row_label(index)} {cell * seats_per_row}" for index, cell in enumerate(cells))
     )
 
 

@@ -58,6 +58,13 @@ class SeatMapPlan(forms.Form):
         required=False,
         widget=UnfoldAdminIntegerFieldWidget,
     )
+    premium_rows = forms.IntegerField(
+        label="Premium rows at the back",
+        min_value=0,
+        max_value=MAX_ROWS,
+        required=False,
+        widget=UnfoldAdminIntegerFieldWidget,
+    )
     price_card = forms.ModelChoiceField(
         PriceCard.objects.all(),
         required=False,
@@ -116,7 +123,13 @@ class SeatMapPlan(forms.Form):
                 self.add_error(name, "How many?")
         if self.errors:
             return None
-        return rows_by_seats(rows=data["rows"], seats_per_row=data["seats_per_row"])
+        premium_rows = data["premium_rows"] or 0
+        if premium_rows > data["rows"]:
+            self.add_error("premium_rows", f"There are only {data['rows']} rows.")
+            return None
+        return rows_by_seats(
+            rows=data["rows"], seats_per_row=data["seats_per_row"], premium_rows=premium_rows
+        )
 
 
 def seat_map_page(request: HttpRequest, show_id: int, *, show_admin: "ShowAdmin") -> HttpResponse:

@@ -61,6 +61,25 @@ def test_rows_by_seats_need_no_screen_and_no_card(office: Client) -> None:
     assert show.seats.count() == 12
 
 
+def test_the_last_rows_can_be_premium_at_a_price_of_their_own(office: Client) -> None:
+    show = ShowFactory()
+    plan = {
+        "source": "block",
+        "rows": 3,
+        "seats_per_row": 2,
+        "premium_rows": 1,
+        "price_standard": "8.00",
+        "price_premium": "11.00",
+    }
+    office.post(at("seat_map", show), plan | {"confirm": "yes"})
+    prices = show.seats.order_by("row", "number").values_list("row", "category", "price")
+    assert [(row, kind, str(price)) for row, kind, price in prices] == [
+        *[("A", "standard", "8.00")] * 2,
+        *[("B", "standard", "8.00")] * 2,
+        *[("C", "premium", "11.00")] * 2,
+    ]
+
+
 @pytest.mark.parametrize(
     ("plan", "field"),
     [
@@ -70,6 +89,10 @@ def test_rows_by_seats_need_no_screen_and_no_card(office: Client) -> None:
         (
             {"source": "block", "rows": 5, "seats_per_row": 5, "price_standard": "-1"},
             "price_standard",
+        ),
+        (
+            {"source": "block", "rows": 2, "seats_per_row": 5, "premium_rows": 3},
+            "premium_rows",
         ),
         ({"source": "elsewhere"}, "source"),
     ],
