@@ -6,13 +6,31 @@ FORWARDED_ALLOW_IPS (proxies whose X-Forwarded-Proto it believes).
 
 import os
 
+from gunicorn.workers.gthread import ThreadWorker
+
+
+class Worker(ThreadWorker):
+    """Told to stop, closes its door at once, then finishes what is in flight.
+
+    gunicorn's own keeps the socket open until its last request is answered:
+    the kernel queues new connections behind it, which are reset in the end.
+    Refused at once, they go to another server.
+    """
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        super().set_accept_enabled(enabled)
+        if not self.alive:
+            for listener in self.sockets:
+                listener.close()
+
+
 wsgi_app = "booking_site.wsgi"
 
 if os.environ.get("BIND"):
     bind = os.environ["BIND"]
 
 workers = int(os.environ.get("WEB_CONCURRENCY") or 2)
-worker_class = "gthread"
+worker_class = Worker
 # A thread holds at most one database connection: not more threads than DATABASE_POOL_MAX.
 threads = int(os.environ.get("GUNICORN_THREADS") or 8)
 
