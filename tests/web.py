@@ -61,9 +61,9 @@ class Line:
     def send(self, method: str, raw: bytes) -> Answer:
         """Send the bytes of one request and read one answer."""
         self.socket.sendall(raw)
-        response = HTTPResponse(self.socket, method=method)
-        response.begin()
-        return Answer(response.status, response.headers, response.read())
+        with closing(HTTPResponse(self.socket, method=method)) as response:
+            response.begin()
+            return Answer(response.status, response.headers, response.read())
 
     def call(
         self,
