@@ -1,0 +1,107 @@
+"""The moment of COMMIT: whatever is lost there, the key finds out what became of the booking."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPException
+
+import pytest
+
+from tests.faults.customers import effects, is_replay, refusal
+from tests.faults.stage import Database, until
+
+NOTHING = (0, 0)
+ONCE = (1, 1)
+
+
+@contextmanager
+def commits_waiting(database: Database) -> Iterator[None]:
+    """Make every COMMIT of a booking wait inside PostgreSQL until the block ends."""
+    database.do(
+        """
+        CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql SET lock_timeout = 0 AS
+            $$ BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NULL; END $$;
+        CREATE CONSTRAINT TRIGGER linger AFTER INSERT ON bookings
+            DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION linger();
+        """
+    )
+    try:
+        with database.connect() as gate:
+            gate.execute("SELECT pg_advisory_lock(1)")
+            yield
+    finally:
+        # Waits for the commits, which have used the trigger.
+        database.do("DROP FUNCTION linger CASCADE")
+
+
+def committing(database: Database) -> int:
+    sql = (
+        "SELECT count(*) FROM pg_stat_activity WHERE query = 'COMMIT' AND wait_event_type = 'Lock'"
+    )
+    return int(database.ask(sql))
+
+
+def test_a_connection_cut_before_commit_is_an_unknown_outcome(stage, database, purchase):
+    wish = purchase()
+    stage.cut_next_commit("before")
+    assert refusal(wish.send(stage.first)) == (503, "outcome_unknown")
+    assert effects(database, wish) == NOTHING
+    assert not is_replay(wish.send(stage.first))
+    assert effects(database, wish) == ONCE
+
+
+def test_a_connection_cut_after_commit_is_a_booking_all_the_same(stage, database, purchase):
+    wish = purchase()
+    stage.cut_next_commit("after")
+    given = wish.send(stage.first)
+    assert not is_replay(given)
+    assert effects(database, wish) == ONCE
+    again = wish.send(stage.second)
+    assert is_replay(again)
+    assert again.body == given.body
+
+
+def test_a_commit_that_outlives_its_connection_is_found_by_the_retry(
+    stage, database, purchase, aside
+):
+    wish = purchase()
+    with commits_waiting(database):
+        stage.cut_next_commit("during")
+        assert refusal(wish.send(stage.first)) == (503, "outcome_unknown")
+        assert committing(database)
+        retry = aside(wish, stage.second)
+        until(lambda: database.waiting() == 2, what="the retry waits behind the lost booking")
+    assert is_replay(retry.result())
+    assert effects(database, wish) == ONCE
+
+
+def test_the_retry_of_a_booking_whose_worker_was_killed_gets_the_stored_answer(
+    stage, database, purchase, aside
+):
+    wish = purchase()
+    with commits_waiting(database):
+        answer = aside(wish, stage.first)
+        until(lambda: committing(database), what="the booking is committing")
+        (worker,) = stage.first.workers()
+        os.kill(worker, signal.SIGKILL)
+        with pytest.raises((OSError, HTTPException)):
+            answer.result()
+    until(lambda: effects(database, wish) == ONCE, what="the commit is done")
+    assert is_replay(wish.send(stage.second))
+    stage.first.wait()
+    assert is_replay(wish.send(stage.first))
+    assert effects(database, wish) == ONCE
+
+
+def test_one_key_on_two_servers_at_once_has_one_effect(stage, database, purchase, aside):
+    wish = purchase()
+    with database.locked("seats", *wish.seat_ids):
+        one = aside(wish, stage.first)
+        until(lambda: database.waiting() == 1, what="the first waits for the seat")
+        two = aside(wish, stage.second)
+        until(lambda: database.waiting() == 2, what="the second waits for the user")
+    assert not is_replay(one.result())
+    assert is_replay(two.result())
+    assert two.result().body == one.result().body
+    assert effects(database, wish) == ONCE
