@@ -125,11 +125,11 @@ def deploy_server(site: Site, rng: random.Random) -> Damage:
 def cut_commits(site: Site, rng: random.Random) -> Damage:
     assert site.cutter is not None  # noqa: S101 - the site is started with it
     assert site.cutter.stdin is not None  # noqa: S101
-    when = rng.choice(["before", "during", "after"])
-    site.cutter.stdin.write(f"{when} 5\n".encode())
+    for when in rng.sample(["before", "during", "after"], 3):
+        site.cutter.stdin.write(f"{when} 4\n".encode())
     site.cutter.stdin.flush()
     time.sleep(1)
-    return Damage([0], when)
+    return Damage([0])
 
 
 @fault("clock")

@@ -26,7 +26,6 @@ UNGUARDED = """
     ALTER TABLE holds DROP CONSTRAINT hold_ends_within_its_limit;
     ALTER TABLE shows DROP CONSTRAINT show_screen_not_taken;
     ALTER TABLE shows DROP CONSTRAINT show_on_screen_occupies_it;
-    ALTER TABLE seats DROP CONSTRAINT seat_one_per_place;
 """
 
 

@@ -21,6 +21,8 @@ class Command(BaseCommand):
         with transaction.atomic(durable=True):
             with connection.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+                # Whole tables are joined; with less, PostgreSQL does it through files.
+                cursor.execute("SET LOCAL work_mem = '64MB'")
             findings = []
             for finding in examine():
                 self.stdout.write(self._line(finding))

@@ -1,0 +1,31 @@
+"""The site without its two guards against selling twice: the lock and the unique index.
+
+A control for the stampede, which must notice. Served instead of
+`booking_site.wsgi`; the site itself has no switch for this.
+"""
+
+from collections.abc import Collection
+
+from django.db import connection
+
+from booking_site.wsgi import application
+from bookings.services import cancelling, claims, holds, sales
+from catalog.models import Seat
+
+__all__ = ["application"]
+
+
+def look_without_lock(
+    *, show_id: int, seat_ids: Collection[int], whole_rows: bool
+) -> dict[int, Seat]:
+    return Seat.objects.filter(show_id=show_id).in_bulk(list(seat_ids))
+
+
+for module in (cancelling, claims, holds, sales):
+    module.lock_seats = look_without_lock
+
+with connection.cursor() as cursor:
+    cursor.execute("SELECT pg_advisory_lock(1)")  # several workers start at once
+    cursor.execute("DROP INDEX IF EXISTS booking_one_live_per_seat")
+    cursor.execute("SELECT pg_advisory_unlock(1)")
+connection.close()
