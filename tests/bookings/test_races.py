@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Barrier, Event
+from time import monotonic
 from typing import Any
 from uuid import uuid4
 
@@ -113,10 +114,12 @@ def outcomes(responses: list[Any]) -> Counter[tuple[int, str | None]]:
 
 
 def wait_for_waiters(count: int) -> None:
-    """Return when so many connections of this database wait for a lock."""
+    """Return when so many connections of this database wait for a lock; give up if they do not."""
+    give_up = monotonic() + 15
     with connection.cursor() as cursor:
         waiting = 0
         while waiting < count:
+            assert monotonic() < give_up, f"{waiting} of {count} wait for a lock"
             cursor.execute(
                 "SELECT count(*) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND wait_event_type = 'Lock'"

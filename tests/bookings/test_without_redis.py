@@ -33,7 +33,7 @@ def run_without_redis(*modules: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.django_db
 def test_the_contract_holds_without_redis() -> None:
     run = run_without_redis(*CONTRACT)
-    assert run.returncode == 0, run.stdout
+    assert run.returncode == 0, run.stdout + run.stderr
 
 
 @pytest.mark.django_db
