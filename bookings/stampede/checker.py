@@ -20,15 +20,16 @@ from bookings.stampede.claims import (
 )
 from bookings.stampede.journal import Call, FaultLine, Story
 
+RULES_OF_THE_HOUSE = {"single_seat_gap", "companion_required"}
 EXPECTED_REFUSALS = {
     "book": {
         "seat_unavailable",
-        "single_seat_gap",
         "hold_expired",
         "hold_not_found",
         "hold_already_booked",
+        *RULES_OF_THE_HOUSE,
     },
-    "hold": {"seat_unavailable", "single_seat_gap", "hold_expired", "no_seats_together"},
+    "hold": {"seat_unavailable", "hold_expired", "no_seats_together", *RULES_OF_THE_HOUSE},
     "extend": {"hold_expired", "hold_not_found", "hold_already_booked"},
     "release": {"hold_already_booked"},
     "misuse": {"idempotency_key_reused"},
