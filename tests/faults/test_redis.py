@@ -10,7 +10,7 @@ from redis import Redis
 
 from booking_site.redis_breaker import PERIOD_SECONDS
 from bookings.stampede.servers import AppServer
-from tests.faults.customers import Purchase, call, effects, is_replay
+from tests.faults.customers import call, effects, is_replay
 from tests.faults.stage import Stage, until
 from tests.web import Answer
 
@@ -30,7 +30,7 @@ def log_of(stage: Stage) -> Callable[[AppServer], str]:
 
 
 @pytest.fixture
-def redis(stage: Stage) -> Iterator["Redis"]:
+def redis(stage: Stage) -> Iterator[Redis]:
     """Redis, answering before the test and after, and known by both servers to do so."""
     until(lambda: all(knows_redis(app) for app in stage.apps[:2]), what="Redis is asked again")
     with Redis.from_url(stage.redis.url) as client:
@@ -42,7 +42,7 @@ def knows_redis(app: AppServer) -> bool:
     return b'"redis": "ok"' in call(app, "GET", "/readyz").body
 
 
-def connections_made(redis: "Redis") -> int:
+def connections_made(redis: Redis) -> int:
     return int(redis.info("stats")["total_connections_received"])
 
 
@@ -110,7 +110,7 @@ def test_redis_is_used_again_once_it_is_back(stage, redis, purchase, log_of):
     stage.mend_redis()
     until(lambda: knows_redis(stage.first), what="Redis is asked again")
 
-    wish: Purchase = purchase()
+    wish = purchase()
     assert not is_replay(wish.send(stage.first))
     assert redis.keys(f"*{wish.key}")
     assert log_of(stage.first).count("Redis answers again") == 1
