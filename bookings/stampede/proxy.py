@@ -2,7 +2,8 @@
 
 A line `before 3`, `during 3` or `after 3` on standard input makes it cut the
 next three commits: before PostgreSQL sees them, at once after it was sent
-them, or when its answer has arrived but was not passed on.
+them, or when its answer has arrived but was not passed on. `lose 3` keeps the
+connections and lets the commits disappear.
 """
 
 import asyncio
@@ -26,7 +27,9 @@ async def serve(client: asyncio.StreamReader, to_client: asyncio.StreamWriter, p
         answers.add_done_callback(lambda _: to_client.close())
         while chunk := await client.read(CHUNK):
             if cuts and COMMIT in chunk:
-                await _cut(cuts.popleft(), chunk, answers, server, to_server)
+                if (when := cuts.popleft()) == "lose":
+                    continue
+                await _cut(when, chunk, answers, server, to_server)
                 break
             to_server.write(chunk)
             await to_server.drain()
