@@ -140,7 +140,7 @@ class Stage:
         return self.folder / f"server{number}.log"
 
     def cut_next_commit(self, when: str) -> None:
-        """Make the cutter cut the next COMMIT of `first`: `before`, `during` or `after` it."""
+        """Make the cutter cut the next COMMIT of `first`: before, during, after; or lose it."""
         assert self.cutter.stdin is not None
         self.cutter.stdin.write(f"{when} 1\n".encode())
         self.cutter.stdin.flush()

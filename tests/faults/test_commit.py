@@ -51,6 +51,15 @@ def test_a_connection_cut_before_commit_is_an_unknown_outcome(stage, database, p
     assert effects(database, wish) == ONCE
 
 
+def test_a_commit_that_never_arrives_is_rolled_back(stage, database, purchase):
+    wish = purchase()
+    stage.cut_next_commit("lose")
+    assert refusal(wish.send(stage.first)) == (503, "busy")  # after the idle timeout
+    assert effects(database, wish) == NOTHING
+    assert not is_replay(wish.send(stage.first))
+    assert effects(database, wish) == ONCE
+
+
 def test_a_connection_cut_after_commit_is_a_booking_all_the_same(stage, database, purchase):
     wish = purchase()
     stage.cut_next_commit("after")
