@@ -128,6 +128,10 @@ if WEB:
             "min_size": env.int("DATABASE_POOL_MIN", default=1),
             "max_size": env.int("DATABASE_POOL_MAX", default=8),
             "timeout": env.float("DATABASE_POOL_TIMEOUT_SECONDS", default=3.0),
+            # Pauses between attempts to connect double until then, and a new request
+            # begins anew. With the usual five minutes, requests fail after an outage
+            # for up to as long as it took.
+            "reconnect_timeout": 2.0,
         },
     }
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True

@@ -35,6 +35,7 @@ TIMEOUTS = {
     "LOCK_TIMEOUT_MS": "2000",
     "STATEMENT_TIMEOUT_MS": "4000",
     "IDLE_IN_TRANSACTION_TIMEOUT_MS": "1500",
+    "DATABASE_POOL_TIMEOUT_SECONDS": "2",
 }
 # For tests in which requests wait until the test lets them go on.
 PATIENT = {"LOCK_TIMEOUT_MS": "30000", "STATEMENT_TIMEOUT_MS": "30000"}
