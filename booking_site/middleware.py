@@ -19,6 +19,8 @@ MAX_BODY = 64 * 1024
 MAX_DRAINED = 8 * 1024 * 1024
 # Answers that hold tokens, or that are only true for a moment.
 NEVER_STORED = re.compile(r"/api/(auth|holds)(/|$)")
+# The last two may change while the bytes of a page stay the same.
+SENT_WITH_304 = ("ETag", "Cache-Control", "Vary", "Link", "X-Total-Count")
 
 
 def request_id(get_response: Handler) -> Handler:
@@ -125,10 +127,11 @@ def conditional(get_response: Handler) -> Handler:
         etag = f'W/"{blake2b(response.content, digest_size=16).hexdigest()}"'
         whose = "private" if "Authorization" in request.headers else "public"
         headers = {"ETag": etag, "Cache-Control": f"{whose}, no-cache", "Vary": response["Vary"]}
-        if _matches(request.headers.get("If-None-Match", ""), etag):
-            return HttpResponseNotModified(headers=headers)
         for name, value in headers.items():
             response[name] = value
+        if _matches(request.headers.get("If-None-Match", ""), etag):
+            kept = {name: response[name] for name in SENT_WITH_304 if name in response}
+            return HttpResponseNotModified(headers=kept)
         return response
 
     return middleware

@@ -48,6 +48,14 @@ def test_a_read_is_answered_304_to_who_has_it(api: APIClient) -> None:
     assert api.get("/api/items/2", HTTP_IF_NONE_MATCH=etag).status_code == 200
 
 
+def test_a_list_that_is_unchanged_still_has_its_links_and_its_total(api: APIClient) -> None:
+    first = api.get("/api/numbers")
+    again = api.get("/api/numbers", HTTP_IF_NONE_MATCH=first["ETag"])
+    assert again.status_code == 304
+    for header in ("Link", "X-Total-Count"):
+        assert again[header] == first[header]
+
+
 def test_a_read_may_be_kept_but_must_be_checked(api: APIClient) -> None:
     public = api.get("/api/items/1")
     assert public["Cache-Control"] == "public, no-cache"
