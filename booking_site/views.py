@@ -65,8 +65,9 @@ def root(request: HttpRequest) -> HttpResponse:
 @read_only
 def error_catalogue(request: HttpRequest) -> HttpResponse:
     """Explain every problem code; the `type` of a problem document leads here."""
-    page = render_to_string("site/problems.html", {"problems": catalogue().values()})
-    return HttpResponse(page)
+    # Every second part of a meaning stands between backticks: it is code.
+    problems = [(problem, problem.meaning.split("`")) for problem in catalogue().values()]
+    return HttpResponse(render_to_string("site/problems.html", {"problems": problems}))
 
 
 @read_only
