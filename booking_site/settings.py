@@ -176,6 +176,7 @@ if not DEVELOPMENT:
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.BearerAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["accounts.authentication.LiveCaller"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "booking_site.negotiation.Negotiation",
     "DEFAULT_PARSER_CLASSES": ["booking_site.parsing.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PAGINATION_CLASS": "booking_site.pagination.PageNumbers",

@@ -76,12 +76,32 @@ def test_pages_that_only_read_refuse_other_methods(api: APIClient) -> None:
         assert response["Allow"] == "GET, HEAD"
 
 
-@pytest.mark.parametrize("accept", ["text/html", "image/png", ";;;,/,="])
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "text/html",
+        "image/png",
+        ";;;,/,=",
+        "application/json;q=0",
+        "*/*;q=0",
+    ],
+)
 def test_what_cannot_be_answered_in_the_accepted_type_is_406(api: APIClient, accept: str) -> None:
     assert_problem(api.get("/api/items/1", HTTP_ACCEPT=accept), 406, "not_acceptable")
 
 
-@pytest.mark.parametrize("accept", ["*/*", "application/*", "application/json", BROWSER])
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "*/*",
+        "application/*",
+        "application/json",
+        BROWSER,
+        "",
+        " ",
+        "text/html, application/json;q=0.1",
+    ],
+)
 def test_json_is_answered_to_whoever_takes_it(api: APIClient, accept: str) -> None:
     assert api.get("/api/items/1", HTTP_ACCEPT=accept).status_code == 200
 
@@ -167,6 +187,12 @@ def test_every_code_has_a_sentence_and_is_documented(api: APIClient) -> None:
     assert {code: int(status) for code, status in documented} == {
         code: kind.status.value for code, kind in known.items()
     }
+
+
+def test_code_in_a_meaning_is_shown_as_code(api: APIClient) -> None:
+    page = api.get("/api/docs/errors").content.decode()
+    assert "The companion seats <code>seat_ids</code> are kept for" in page
+    assert "`" not in page
 
 
 def test_the_type_of_a_problem_leads_to_its_explanation(api: APIClient) -> None:
