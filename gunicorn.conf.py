@@ -6,6 +6,7 @@ FORWARDED_ALLOW_IPS (proxies whose X-Forwarded-Proto it believes).
 
 import os
 
+from gunicorn.http.message import Request
 from gunicorn.workers.gthread import ThreadWorker
 
 
@@ -22,6 +23,15 @@ class Worker(ThreadWorker):
         if not self.alive:
             for listener in self.sockets:
                 listener.close()
+
+
+MAX_DRAINED = 8 * 1024 * 1024  # what the app reads of a body that it refuses
+
+
+def pre_request(worker: Worker, request: Request) -> None:
+    """Close behind a body that the app will not read to its end, and say so in the answer."""
+    if int(dict(request.headers).get("CONTENT-LENGTH", 0)) > MAX_DRAINED:
+        request.force_close()
 
 
 wsgi_app = "booking_site.wsgi"

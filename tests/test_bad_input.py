@@ -322,7 +322,9 @@ def test_past_8_mib_the_connection_is_closed(target: Target) -> None:
     line = Line(target.port)
     length = {"Content-Length": str(2**40), "Content-Type": "application/json"}
     answer = line.call("POST", "/api/auth/login", headers=length, body=b" " * 9 * 1024**2)
-    assert answer.status == 413
+    assert (answer.status, answer.headers["Connection"]) == (413, "close")
+    with pytest.raises(ConnectionError):
+        line.call("GET", "/livez")
     line.close()
 
 
