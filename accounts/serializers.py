@@ -1,12 +1,15 @@
 """The shapes of the accounts calls."""
 
 import unicodedata
+from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from booking_site.fields import UtcDateTimeField
 from booking_site.parsing import StrictCharField, StrictEmailField, StrictSerializer
 
+LONGEST_NAME = 200
 LONGEST_PASSWORD = 1024
 # A token of ours has about 400 characters.
 LONGEST_TOKEN = 4096
@@ -20,9 +23,26 @@ def printable_name(name: str) -> None:
         raise serializers.ValidationError("A name needs at least one letter.")
 
 
+@extend_schema_field(
+    {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": LONGEST_NAME,
+        # What `printable_name` takes: no control character, and a letter or digit.
+        "pattern": r"^[^\x00-\x1f\x7f-\x9f]*[\p{L}\p{N}][^\x00-\x1f\x7f-\x9f]*$",
+    }
+)
 class NameField(StrictCharField):
+    """A name on one line. It is judged as it is sent, then spaces around it are dropped."""
+
     def __init__(self) -> None:
-        super().__init__(max_length=200, validators=[printable_name])
+        super().__init__(
+            max_length=LONGEST_NAME, trim_whitespace=False, validators=[printable_name]
+        )
+
+    def run_validation(self, data: Any = serializers.empty) -> str:
+        name: str = super().run_validation(data)
+        return name.strip()
 
 
 class PasswordField(StrictCharField):
@@ -34,10 +54,23 @@ class PasswordField(StrictCharField):
         )
 
 
+@extend_schema_field(
+    {
+        "type": "string",
+        # What a pattern can say of AUTH_PASSWORD_VALIDATORS: long enough, not only digits.
+        "minLength": 8,
+        "maxLength": LONGEST_PASSWORD,
+        "pattern": r"^[^\x00]*[^\x000-9][^\x00]*$",
+    }
+)
+class NewPasswordField(PasswordField):
+    """A password to be; whether it is fit is for `accounts.services` to say, in sentences."""
+
+
 class RegisterSerializer(StrictSerializer):
     name = NameField()
     email = StrictEmailField(max_length=254)
-    password = PasswordField()
+    password = NewPasswordField()
 
 
 class LoginSerializer(StrictSerializer):
@@ -59,7 +92,7 @@ class CloseAccountSerializer(StrictSerializer):
 
 class ChangePasswordSerializer(StrictSerializer):
     current_password = PasswordField()
-    new_password = PasswordField()
+    new_password = NewPasswordField()
 
 
 class AccountSerializer(serializers.Serializer[object]):

@@ -1,7 +1,7 @@
 """Query parameters that are read strictly: what cannot be read is a 400 that names it."""
 
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import django_filters
 from django import forms
@@ -9,9 +9,12 @@ from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.utils.dateparse import parse_date, parse_datetime
 from django_filters.rest_framework import FilterSet
-from drf_spectacular.utils import extend_schema_field
+from drf_spectacular.drainage import set_override
 
 from booking_site.converters import MAX_BIGINT
+
+# Years whose first or last day has a neighbour in every time zone.
+YEARS = r"^(?!0001|9999)[0-9]{4}-"
 
 
 class StrictFilterSet(FilterSet):
@@ -71,37 +74,51 @@ class _InstantFormField(forms.Field):
         return instant.astimezone(UTC)
 
 
-@extend_schema_field({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_BIGINT})
-class IdFilter(django_filters.Filter):
+class StrictFilter(django_filters.Filter):
+    """Reads what `described`, an OpenAPI schema, allows. The `label` becomes its description."""
+
+    described: ClassVar[dict[str, Any]]
+
+    def __init__(self, *args: Any, label: str | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, label=label, **kwargs)
+        # Beside a schema of its own, drf-spectacular ignores a filter's label.
+        description = {"description": label} if label else {}
+        set_override(self, "field", {**self.described, **description})
+
+
+class IdFilter(StrictFilter):
     """`?theatre=5`: the id of a row."""
 
     field_class = _IdFormField
+    described = {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_BIGINT}
 
 
-@extend_schema_field({"type": "boolean"})
-class BooleanFilter(django_filters.Filter):
+class BooleanFilter(StrictFilter):
     """`?now_showing=true`: `true` or `false`, nothing else."""
 
     field_class = _BooleanFormField
+    described = {"type": "boolean"}
 
 
-@extend_schema_field({"type": "string", "format": "date"})
-class DateFilter(django_filters.Filter):
+class DateFilter(StrictFilter):
     """`?date=2026-11-22`: a calendar day."""
 
     field_class = _DateFormField
+    described = {"type": "string", "format": "date", "pattern": YEARS}
 
 
-@extend_schema_field({"type": "string", "format": "date-time"})
-class InstantFilter(django_filters.Filter):
+class InstantFilter(StrictFilter):
     """`?from=2026-11-22T18:30:00Z`: RFC 3339 with an offset; arrives in UTC."""
 
     field_class = _InstantFormField
+    described = {"type": "string", "format": "date-time", "pattern": YEARS}
 
 
-@extend_schema_field({"type": "string", "maxLength": 200, "pattern": r"^[^\x00]*$"})
-class TextFilter(django_filters.CharFilter):
+class TextFilter(StrictFilter):
     """`?search=blade`: text of at most 200 characters without NUL."""
+
+    field_class = forms.CharField
+    described = {"type": "string", "maxLength": 200, "pattern": r"^[^\x00]*$"}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, max_length=200, **kwargs)

@@ -5,7 +5,7 @@ import math
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import IO, Any, NoReturn, cast
+from typing import IO, Any, ClassVar, NamedTuple, NoReturn, cast
 
 from django.utils.http import parse_header_parameters
 from rest_framework import serializers
@@ -98,8 +98,21 @@ class StrictJSONParser(BaseParser):
         return read_object(stream.read())
 
 
+class Shape(NamedTuple):
+    """One way to fill in a body, by the names of its fields."""
+
+    required: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+
+
 class StrictSerializer(serializers.Serializer[Any]):
-    """Checks the shape of a body; every field that it does not know is refused by name."""
+    """Checks the shape of a body; every field that it does not know is refused by name.
+
+    A body that comes in several shapes names them in `shapes`, for its
+    description; `validate` holds callers to them, in sentences.
+    """
+
+    shapes: ClassVar[tuple[Shape, ...]] = ()
 
     def to_internal_value(self, data: Any) -> Any:
         known = {field.field_name for field in self._writable_fields}

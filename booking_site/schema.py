@@ -12,7 +12,7 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.permissions import AllowAny
 
 from booking_site.errors import DomainError
-from booking_site.parsing import StrictCharField, StrictEmailField, StrictSerializer
+from booking_site.parsing import Shape, StrictCharField, StrictEmailField, StrictSerializer
 from booking_site.problems import catalogue
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -75,10 +75,23 @@ class ContractSchema(AutoSchema):
         finally:
             self.method = "DELETE"
 
+    def _get_request_for_media_type(self, serializer: Any, direction: Direction = "request") -> Any:
+        schema, required = super()._get_request_for_media_type(serializer, direction)
+        # drf-spectacular looks for required fields, which are inside the shapes.
+        return schema, required or bool(getattr(serializer, "shapes", ()))
+
+    def _get_filter_parameters(self) -> list[dict[str, Any]]:
+        # An empty filter is none: forms send all their fields.
+        return [{**each, "allowEmptyValue": True} for each in super()._get_filter_parameters()]
+
     def _map_basic_serializer(self, serializer: Any, direction: Direction) -> dict[str, Any]:
         schema: dict[str, Any] = super()._map_basic_serializer(serializer, direction)
+        if type(serializer).__doc__ is None:
+            schema.pop("description", None)  # inherited: it speaks of the base class
         if direction == "request" and isinstance(serializer, StrictSerializer):
             schema["additionalProperties"] = False
+            if serializer.shapes:
+                return _one_of(schema, serializer.shapes)
         return schema
 
     def _map_serializer_field(
@@ -89,7 +102,10 @@ class ContractSchema(AutoSchema):
         if isinstance(field, StrictEmailField):
             return schema
         if direction == "request" and isinstance(field, StrictCharField):
-            schema.setdefault("pattern", ANY_TEXT if field.allow_blank else SOME_TEXT)
+            blank = field.allow_blank or not field.trim_whitespace
+            schema.setdefault("pattern", ANY_TEXT if blank else SOME_TEXT)
+            if field.style.get("input_type") == "password":
+                schema["format"] = "password"
         return schema
 
     def _get_response_bodies(self, direction: Direction = "response") -> dict[str, Any]:
@@ -139,6 +155,24 @@ class ContractSchema(AutoSchema):
         )
         self.registry.register_on_missing(component)
         return component
+
+
+def _one_of(schema: dict[str, Any], shapes: Iterable[Shape]) -> dict[str, Any]:
+    """Split the schema of a body into one for each of its shapes."""
+    common = {name: schema[name] for name in ("type", "additionalProperties")}
+    return {
+        "description": schema["description"],
+        "oneOf": [
+            {
+                **common,
+                "properties": {
+                    name: schema["properties"][name] for name in shape.required + shape.optional
+                },
+                "required": [*shape.required],
+            }
+            for shape in shapes
+        ],
+    }
 
 
 _PROBLEM = {

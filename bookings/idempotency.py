@@ -36,7 +36,8 @@ from bookings.transactions import (
 
 # Visible ASCII without `,` `"` `\`: two headers arrive joined by a comma.
 _PLAIN_KEY = r"[!#-+\--\[\]-~]{1,255}"
-_KEY = re.compile(rf'(?:{_PLAIN_KEY})|"(?:{_PLAIN_KEY})"')
+KEY_PATTERN = rf'^(?:{_PLAIN_KEY}|"{_PLAIN_KEY}")$'
+_KEY = re.compile(KEY_PATTERN)
 
 
 class KeyMissing(DomainError):

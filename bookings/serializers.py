@@ -5,9 +5,11 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from booking_site.converters import MAX_BIGINT
 from booking_site.fields import MoneyField, UtcDateTimeField
 from booking_site.parsing import (
     IdField,
+    Shape,
     StrictBooleanField,
     StrictIntegerField,
     StrictSerializer,
@@ -17,8 +19,18 @@ from bookings.models import Booking, Order
 from catalog.models import SeatCategory
 
 REQUIRED = "This field is required."
+LONGEST_LIST = 500
 
 
+@extend_schema_field(
+    {
+        "type": "array",
+        "items": {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_BIGINT},
+        "minItems": 1,
+        "maxItems": LONGEST_LIST,
+        "uniqueItems": True,
+    }
+)
 class SeatIdsField(serializers.ListField):
     """A list of different seat ids; their order means nothing."""
 
@@ -26,7 +38,7 @@ class SeatIdsField(serializers.ListField):
     default_error_messages = {"twice": "A seat is named twice."}
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(allow_empty=False, max_length=500, **kwargs)
+        super().__init__(allow_empty=False, max_length=LONGEST_LIST, **kwargs)
 
     def to_internal_value(self, data: Any) -> list[int]:
         seat_ids = super().to_internal_value(data)
@@ -45,6 +57,7 @@ class BookingRequest(StrictSerializer):
     seat_id = IdField(required=False)
     seat_ids = SeatIdsField(required=False)
     hold_id = StrictUUIDField(required=False)
+    shapes = (Shape(("show_id", "seat_id")), Shape(("show_id", "seat_ids")), Shape(("hold_id",)))
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if "hold_id" in attrs:
@@ -68,6 +81,10 @@ class HoldRequest(StrictSerializer):
     quantity = StrictIntegerField(required=False, min_value=1)
     category = serializers.ChoiceField(SeatCategory.choices, required=False)
     accessible = StrictBooleanField(required=False)
+    shapes = (
+        Shape(("show_id", "seat_ids")),
+        Shape(("show_id", "quantity"), optional=("category", "accessible")),
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if "seat_ids" in attrs:
@@ -184,7 +201,7 @@ class HeldSeatSerializer(serializers.Serializer[Any]):
 
 
 class HoldSerializer(serializers.Serializer[Any]):
-    """A hold, from `bookings.held_seats.HeldSeats`. `expires_in` counts seconds."""
+    """A hold and its seats. `expires_in` counts seconds from `server_time` on."""
 
     id = serializers.UUIDField(source="hold.id")
     show_id = serializers.IntegerField(source="hold.show_id")

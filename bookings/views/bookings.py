@@ -32,7 +32,7 @@ from catalog.seat_maps import SeatNotFound
 
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
-    str,
+    {"type": "string", "pattern": idempotency.KEY_PATTERN},
     OpenApiParameter.HEADER,
     required=True,
     description="A new random value for each purchase; the same one to repeat a call.",
