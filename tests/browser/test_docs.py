@@ -1,0 +1,29 @@
+"""The interactive description of the API."""
+
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Page, expect
+from pytest_django.live_server_helper import LiveServer
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_docs_need_no_other_host(
+    width: int, open_page: Callable[..., Page], live_server: LiveServer
+) -> None:
+    page = open_page(width=width)
+    asked: set[str] = set()
+    page.on(
+        "request",
+        lambda request: asked.add(
+            urlsplit(request.url)._replace(path="", query="", fragment="").geturl()
+        ),
+    )
+    page.goto(f"{live_server.url}/api/docs")
+    expect(page.get_by_role("heading", name="Movie Booking API")).to_be_visible()
+    page.get_by_text("Book seats, or those of a hold: all or none").click()
+    expect(page.get_by_text("A new random value for each purchase").first).to_be_visible()
+    assert asked - {"data://"} == {live_server.url}
+    # Nothing is cut off at the side.
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
