@@ -88,6 +88,7 @@ class HoldViewSet(GenericViewSet[Hold]):
     @operation(
         "holds_release",
         summary="Release a hold: its seats are free at once",
+        request=None,
         responses={204: None},
         problems=[HoldNotFound, HoldAlreadyBooked],
     )
