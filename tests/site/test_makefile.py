@@ -17,6 +17,13 @@ REPOSITORY = Path(__file__).parents[2]
 INSTALL = ".venv/.installed"
 PATIENCE_SECONDS = 60
 
+# Under `make test` an inner make would take itself for a part of the outer one.
+ENVIRONMENT = {
+    name: value
+    for name, value in os.environ.items()
+    if name not in ("MAKELEVEL", "MAKEFLAGS", "MFLAGS")
+}
+
 # Makes a .venv whose pip writes down that it ran, and fails as often as asked.
 FAKE_PYTHON = """#!/bin/sh
 case "$2" in
@@ -48,7 +55,7 @@ def make(clone: Path, *arguments: str, **variables: str) -> subprocess.Completed
     return subprocess.run(
         ["make", f"PYTHON={clone / 'fake-python'}", *arguments],
         cwd=clone,
-        env=os.environ | variables,
+        env=ENVIRONMENT | variables,
         capture_output=True,
         text=True,
         check=False,
@@ -122,7 +129,7 @@ def test_sigterm_to_make_run_ends_everything_it_started(clone):
     process = subprocess.Popen(
         ["make", *running(1024)],
         cwd=clone,
-        env=os.environ | servers | {"PYTHONPATH": str(REPOSITORY)},
+        env=ENVIRONMENT | servers | {"PYTHONPATH": str(REPOSITORY)},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
