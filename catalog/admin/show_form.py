@@ -18,6 +18,8 @@ from catalog.scheduling import (
 
 # What a customer with a seat relies on; the rest may change at any time.
 PROMISED = ("movie", "theatre", "screen", "start", "status")
+# What a purchase reads after it has locked its seats.
+TERMS = {*PROMISED, "sales_close"}
 
 
 class ShowForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run time
@@ -45,6 +47,7 @@ class ShowForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}
         if self.instance.pk:
+            self._lock_show(data)
             self._keep_promises()
         theatre = data.get("theatre")
         if theatre and "start" in data:
@@ -53,15 +56,22 @@ class ShowForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run 
             self._set_ends(data)
         return data
 
+    def _lock_show(self, data: dict[str, Any]) -> None:
+        """Lock the show until the form is saved, and take what nobody touched as it is by now."""
+        locked = Show.objects.select_for_update(of=("self",), no_key=True)
+        self.instance.refresh_from_db(from_queryset=locked)
+        for field in data.keys() & {*ShowForm.Meta.fields} - {*self.changed_data}:
+            data[field] = getattr(self.instance, field)
+
     def _keep_promises(self) -> None:
-        """Refuse to change what was sold. Locks the show's seats until the form is saved."""
-        changed = [field for field in PROMISED if field in self.changed_data]
-        if not changed:
+        """Refuse to change what was sold. Locks the show's seats when its terms change."""
+        if not TERMS.intersection(self.changed_data):
             return
         seats = Seat.objects.filter(show=self.instance)
         # Evaluated for its locks: nobody buys between this look and the saving.
         list(seats.order_by("pk").select_for_update(of=("self",), no_key=True).values_list("pk"))
-        if count := seats.taken().count():
+        changed = [field for field in PROMISED if field in self.changed_data]
+        if changed and (count := seats.taken().count()):
             self.add_error(
                 None,
                 f"{count} seat{'s are' if count > 1 else ' is'} sold or held for this show, "

@@ -6,10 +6,13 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from catalog.admin.show_form import ShowForm
 from catalog.models import Movie, Screen, Seat, SeatStatus, Show, ShowStatus
 from tests.factories import MovieFactory, ScreenFactory, TheatreFactory, make_seats
 
@@ -180,6 +183,51 @@ def test_the_rest_of_a_sold_show_can_be_changed_and_its_start_keeps_its_seconds(
     office.post(address, typed(movie, screen, "2027-06-01 20:15", format="IMAX"))
     show = Show.objects.get()
     assert (show.start_time, show.format) == (sold.start_time, "IMAX")
+
+
+def locks(queries: CaptureQueriesContext) -> list[str]:
+    """Return the tables whose rows were locked, in order."""
+    statements = [query["sql"] for query in queries if "FOR NO KEY UPDATE" in query["sql"]]
+    return [sql.rpartition(" OF ")[2].strip('"') for sql in statements]
+
+
+@pytest.mark.parametrize(
+    ("change", "locked"),
+    [
+        ({"sales_close_date": "2027-06-01", "sales_close_time": "19:00"}, ["shows", "seats"]),
+        ({"format": "IMAX"}, ["shows"]),
+    ],
+)
+def test_the_seats_are_locked_before_the_end_of_sales_moves_though_some_are_sold(
+    change: dict[str, str],
+    locked: list[str],
+    office: Client,
+    movie: Movie,
+    screen: Screen,
+    sold: Show,
+) -> None:
+    address = reverse("admin:catalog_show_change", args=[sold.pk])
+    with CaptureQueriesContext(connection) as queries:
+        answer = office.post(address, typed(movie, screen, "2027-06-01 20:15") | change)
+    assert answer.status_code == HTTPStatus.FOUND
+    assert locks(queries) == locked
+
+
+def test_what_changed_since_the_form_read_the_show_is_not_written_back(
+    office: Client, movie: Movie, screen: Screen, sold: Show, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clean = ShowForm.clean
+    end = sold.start_time + timedelta(minutes=90)
+
+    def clean_late(form: ShowForm) -> dict[str, Any]:
+        Show.objects.update(status=ShowStatus.CANCELLED, end_time=end)
+        return clean(form)
+
+    monkeypatch.setattr(ShowForm, "clean", clean_late)
+    address = reverse("admin:catalog_show_change", args=[sold.pk])
+    office.post(address, typed(movie, screen, "2027-06-01 20:15", format="IMAX"))
+    show = Show.objects.get()
+    assert (show.format, show.status, show.end_time) == ("IMAX", ShowStatus.CANCELLED, end)
 
 
 def test_a_hold_that_ran_out_binds_nobody(
