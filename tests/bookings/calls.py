@@ -66,7 +66,7 @@ def start_in(show: Show, **delta: float) -> None:
     Show.objects.filter(pk=show.pk).update(start_time=start, end_time=None)
 
 
-def let_expire(hold_id: str, *, ago: timedelta = timedelta(seconds=1)) -> None:
+def let_expire(hold_id: str, *, ago: timedelta = timedelta(hours=1)) -> None:
     """Put the end of a hold into the past, as its row and its seats have it."""
     past = timezone.now() - ago
     Hold.objects.filter(pk=hold_id).update(expires_at=past)

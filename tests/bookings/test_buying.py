@@ -226,9 +226,9 @@ def close(show: Show, **columns: Any) -> None:
 @pytest.mark.parametrize(
     "closing",
     [
-        lambda show: start_in(show, seconds=-1),
+        lambda show: start_in(show, hours=-1),
         lambda show: close(show, status=ShowStatus.CANCELLED),
-        lambda show: close(show, sales_close_at=timezone.now() - timedelta(seconds=1)),
+        lambda show: close(show, sales_close_at=timezone.now() - timedelta(hours=1)),
     ],
     ids=["started", "cancelled", "sales closed"],
 )
