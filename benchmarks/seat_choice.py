@@ -6,7 +6,9 @@ Run it from the root of the repository: python -m benchmarks.seat_choice
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from itertools import product
+from random import Random
 from statistics import median
 from time import process_time
 
@@ -67,6 +69,35 @@ CASES: dict[str, Callable[[], object]] = {
 }
 
 
+def drawn(rows: int, *, share: float, seed: int) -> list[Place]:
+    """Make a room in which about this share of the seats is free, of two categories."""
+    draw = Random(seed)  # noqa: S311 - the same rooms each time
+    free = {(x, y) for y, x in product(range(rows), range(400 // rows)) if draw.random() < share}
+    return hall(rows=rows, is_free=lambda x, y: (x, y) in free, categories=("standard", "premium"))
+
+
+def ten_scattered(places: list[Place], seed: int) -> list[int]:
+    """Choose ten free seats of the first line, or all that there are."""
+    free = [place.id for place in places if place.y == 0 and place.free]
+    return Random(seed).sample(free, min(10, len(free)))  # noqa: S311 - the same seats
+
+
+def drawn_cases(rows: int) -> dict[str, list[Callable[[], object]]]:
+    """Return cases of twenty rooms each, drawn at random but always the same."""
+    emptier = [drawn(rows, share=0.8, seed=seed) for seed in range(20)]
+    half = [drawn(rows, share=0.5, seed=seed) for seed in range(20)]
+    shape = f"{rows} x {400 // rows}"
+    return {
+        f"{shape}: 10 scattered": [
+            partial(alternatives, places, ten_scattered(places, seed))
+            for seed, places in enumerate(emptier)
+        ],
+        f"{shape}: 10, half sold": [
+            partial(best_available, places, quantity=10, gap_rule=True) for places in half
+        ],
+    }
+
+
 def timed(call: Callable[[], object]) -> float:
     start = process_time()
     with suppress(NoSeatsTogether):
@@ -77,8 +108,11 @@ def timed(call: Callable[[], object]) -> float:
 def main() -> None:
     sys.stdout.write("command: python -m benchmarks.seat_choice\n")
     sys.stdout.write(f"{'400 seats, CPU ms':32}{'best':>8}{'median':>8}{'worst':>8}\n")
-    for name, call in CASES.items():
-        times = [timed(call) for _ in range(CALLS)]
+    cases = {name: [call] for name, call in CASES.items()}
+    for rows in (8, 10, 20):
+        cases |= drawn_cases(rows)
+    for name, calls in cases.items():
+        times = [timed(call) for call in calls for _ in range(CALLS // len(calls))]
         sys.stdout.write(f"{name:32}{min(times):8.2f}{median(times):8.2f}{max(times):8.2f}\n")
 
 

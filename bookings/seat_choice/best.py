@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import accumulate, groupby, product
+from itertools import accumulate, groupby
 from operator import attrgetter, itemgetter
 from typing import ClassVar, NamedTuple
 
@@ -93,8 +93,9 @@ class _Block(NamedTuple):
         start = self.left - self.run[0].x
         return [place.id for place in self.run[start : start + self.size]]
 
-    def shares_column_with(self, other: "_Block") -> bool:
-        return self.left < other.left + other.size and other.left < self.left + self.size
+    def lefts_sharing(self, size: int) -> range:
+        """Return where a block of that size may start to share a column with this one."""
+        return range(self.left - size + 1, self.left + self.size)
 
     def passes_gap_rule(self) -> bool:
         return not self.cost.gaps or not alternatives(self.run, self.ids, limit=1)
@@ -191,14 +192,10 @@ def _rated_lines(places: list[Place], offered: frozenset[str]) -> dict[int, list
     return {y: rated(lines[y]) for y in sorted(lines, reverse=True)}
 
 
-def _two_parts(
-    lines: dict[int, list[_RatedRun]], quantity: int, *, fewest_bays: int, gap_rule: bool
-) -> tuple[_Block, _Block] | None:
-    """Return the cheapest two parts in neighbouring lines that share a column, front part first.
-
-    With `gap_rule`, both pass it. Everything is tried in the order of the least
-    it can cost, so that the search ends where nothing cheaper can follow.
-    """
+def _pairings(
+    lines: dict[int, list[_RatedRun]], quantity: int
+) -> list[tuple[_Cost, list[_Block], list[_Block]]]:
+    """Return (least cost, fronts, backs) for neighbouring lines and sizes, all cheapest first."""
     sizes = range(SMALLEST_PART, quantity - SMALLEST_PART + 1)
     by_cost = attrgetter("cost")
     ranked = {
@@ -211,18 +208,39 @@ def _two_parts(
         for (y, size), fronts in ranked.items()
         if fronts and (backs := ranked.get((y + 1, quantity - size)))
     ]
+    return sorted(pairings, key=itemgetter(0))
+
+
+def _two_parts(
+    lines: dict[int, list[_RatedRun]], quantity: int, *, fewest_bays: int, gap_rule: bool
+) -> tuple[_Block, _Block] | None:
+    """Return the cheapest two parts in neighbouring lines that share a column, front part first.
+
+    With `gap_rule`, both pass it. Everything is tried in the order of the least
+    it can cost, so that the search ends where nothing cheaper can follow.
+    """
+    passed: dict[tuple[int, int], bool] = {}
+
+    def passes(block: _Block) -> bool:
+        key = block.ids[0], block.size
+        if key not in passed:
+            passed[key] = block.passes_gap_rule()
+        return passed[key]
+
     best: tuple[_Cost, _Block, _Block] | None = None
-    for least, fronts, backs in sorted(pairings, key=itemgetter(0)):
+    for least, fronts, backs in _pairings(lines, quantity):
         if best and least >= best[0]:
             break
-        for front, back in product(fronts, backs):
-            if not front.shares_column_with(back):
-                continue
-            cost = front.cost.plus(back.cost)
-            if (
-                cost.bays >= fewest_bays
-                and (best is None or cost < best[0])
-                and (not gap_rule or (front.passes_gap_rule() and back.passes_gap_rule()))
-            ):
-                best = cost, front, back
+        back_at = {back.left: back for back in backs}
+        for front in fronts:
+            if best and front.cost.plus(backs[0].cost) >= best[0]:
+                break
+            for back in filter(None, map(back_at.get, front.lefts_sharing(backs[0].size))):
+                cost = front.cost.plus(back.cost)
+                if (
+                    cost.bays >= fewest_bays
+                    and (best is None or cost < best[0])
+                    and (not gap_rule or (passes(front) and passes(back)))
+                ):
+                    best = cost, front, back
     return best and best[1:]

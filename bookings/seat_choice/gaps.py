@@ -1,12 +1,13 @@
 """No single gap: which choices leave a seat alone, and what to choose instead."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from http import HTTPStatus
 from itertools import accumulate
-from operator import itemgetter
+from math import inf
+from operator import add, itemgetter
 from typing import ClassVar, NamedTuple
 
 from booking_site.errors import DomainError
@@ -89,14 +90,28 @@ def _gaps(run: Run, chosen: set[int]) -> list[Place]:
     ]
 
 
-_OPEN, _TAKEN, _CHOSEN = range(3)
+# How a place looks to the next one; a wall looks open, and so does what cannot be left alone.
+_OPEN, _TAKEN, _CHOSEN, _OPEN_AFTER_TAKEN, _OPEN_AFTER_CHOSEN = range(5)
+
+# For each look of the place before, in the order above, the looks that this one may take on.
+# An open seat may stay between two taken places, but not between a chosen one and another.
+_Choices = tuple[tuple[int, ...], ...]
+_FIXED: _Choices = ((_CHOSEN,), (_CHOSEN,), (_CHOSEN,), (), ())
+_SOLD: _Choices = ((_TAKEN,), (_TAKEN,), (_TAKEN,), (_TAKEN,), ())
+_LEFT_OPEN: _Choices = ((_OPEN,),) * 5
+_OPEN_TO_CHOICE: _Choices = (
+    (_OPEN, _CHOSEN),
+    (_OPEN_AFTER_TAKEN, _CHOSEN),
+    (_OPEN_AFTER_CHOSEN, _CHOSEN),
+    (_OPEN,),
+    (_OPEN,),
+)
 
 
 class _State(NamedTuple):
     """All that the places of a run up to here mean for those to come."""
 
-    before: int  # the last place but one: _OPEN (as is a wall), _TAKEN or _CHOSEN
-    here: int  # the last place
+    here: int  # how the last place looks to the next; a wall looks like an open place
     parts: int
     standard: int  # seats moved so far
     premium: int
@@ -105,10 +120,11 @@ class _State(NamedTuple):
 class _Partial(NamedTuple):
     """A rearrangement of the places before `-ahead`, in the order in which to go on."""
 
-    distance: int
+    least: float  # the distance so far, and the least that must be added
     parts: int
     ahead: int
     picks: tuple[int, ...]
+    distance: int
     state: _State
 
 
@@ -136,29 +152,93 @@ class _Wish:
             premium=sum(run[index].category == PREMIUM for index in moving),
         )
 
-    def marks(self, index: int) -> tuple[int, ...]:
+    def choices(self, index: int) -> _Choices:
         """Return what may become of the place: only free ordinary seats are open to choice."""
         place = self.run[index]
         if index in self.fixed:
-            return (_CHOSEN,)
+            return _FIXED
         if not place.free:
-            return (_TAKEN,)
-        return (_OPEN, _CHOSEN) if place.category in ORDINARY else (_OPEN,)
+            return _SOLD
+        return _OPEN_TO_CHOICE if place.category in ORDINARY else _LEFT_OPEN
 
-    def after(self, state: _State, index: int, mark: int) -> _State | None:
-        """Return the state once the place at `index` is so marked, None if it may not be."""
-        before, here, parts, standard, premium = state
-        alone = here == _OPEN and before and mark and _CHOSEN in (before, mark)
-        if alone and self.run[index - 1].category in ORDINARY:
-            return None
-        if mark == _CHOSEN:
+    def after(self, state: _State, index: int, look: int) -> _State | None:
+        """Return the state once the place at `index` looks so, None if it is too much."""
+        before, parts, standard, premium = state
+        if look == _CHOSEN:
             category = self.run[index].category
-            parts += here != _CHOSEN
+            parts += before != _CHOSEN
             standard += category == STANDARD
             premium += category == PREMIUM
             if parts > self.parts or standard > self.standard or premium > self.premium:
                 return None
-        return _State(here, mark, parts, standard, premium)
+        return _State(look, parts, standard, premium)
+
+
+def _least_to_come(
+    choices: list[_Choices], wished: list[int], moving: int
+) -> list[list[list[float]]]:
+    """Return the least distance still to come, by index, look of the place before, seats moved.
+
+    Parts and categories are left out of account: it may turn out more, never less.
+    """
+    never = [inf] * (moving + 1)
+    to_come: list[list[float]] = [[*never[1:], 0]] * 5
+    by_index = [to_come]
+    for looks, wish in zip(reversed(choices), reversed(wished), strict=True):
+        passing = [abs(moved - wish) for moved in range(moving + 1)]
+        here = [list(map(add, passing, row)) for row in to_come]
+        if looks is _OPEN_TO_CHOICE:
+            here[_CHOSEN] = [*here[_CHOSEN][1:], inf]
+        to_come = [
+            list(map(min, here[look[0]], here[look[1]]))
+            if len(look) > 1
+            else here[look[0]]
+            if look
+            else never
+            for look in looks
+        ]
+        by_index.append(to_come)
+    return by_index[::-1]
+
+
+@dataclass(frozen=True, slots=True)
+class _Guide:
+    """What leads the search through one run, by index."""
+
+    wish: _Wish
+    choices: list[_Choices]
+    wished: list[int]  # seats wished up to here
+    standard: list[int]  # those of them that are standard
+    to_come: list[list[list[float]]]  # see `_least_to_come`
+
+    @classmethod
+    def of(cls, wish: _Wish) -> "_Guide":
+        choices = [wish.choices(index) for index in range(len(wish.run))]
+        moving = [int(index in wish.moving) for index in range(len(wish.run))]
+        standard = [
+            here * (place.category == STANDARD)
+            for here, place in zip(moving, wish.run, strict=True)
+        ]
+        wished = list(accumulate(moving))
+        to_come = _least_to_come(choices, wished, len(wish.moving))
+        return cls(wish, choices, wished, list(accumulate(standard)), to_come)
+
+    def onward(self, partial: _Partial) -> Iterator[_Partial]:
+        """Yield what `partial` may become with one more place."""
+        _, _, ahead, picks, distance, state = partial
+        index = -ahead
+        for look in self.choices[index][state.here]:
+            after = self.wish.after(state, index, look)
+            if after is None:
+                continue
+            moved = after.standard + after.premium
+            passing = abs(moved - self.wished[index])
+            exchanged = not passing and after.standard != self.standard[index]
+            further = distance + passing
+            least = further + max(self.to_come[index + 1][look][moved], exchanged)
+            if least < inf:
+                chain = (*picks, index) if look == _CHOSEN else picks
+                yield _Partial(least, after.parts, ahead - 1, chain, further, after)
 
 
 def _rearrangements(run: Run, chosen: set[int], limit: int) -> list[tuple[int, list[int]]]:
@@ -167,29 +247,25 @@ def _rearrangements(run: Run, chosen: set[int], limit: int) -> list[tuple[int, l
     The distance is how many places the buyers move in all, nobody passing
     another: between any two neighbouring places as many pass as there are more
     or fewer seats chosen than wished on the one side. So it grows from left to
-    right, and Dijkstra's algorithm finds the nearest first: equal states at
-    equal places have equal futures, and only the `limit` nearest are followed.
+    right, and A* finds the nearest first, guided by the least that is still to
+    come. Equal states at equal places have equal futures, and only the `limit`
+    nearest are followed.
     """
-    wish = _Wish.of(run, chosen)
-    wished = list(accumulate(index in wish.moving for index in range(len(run))))
-    marks = [wish.marks(index) for index in range(len(run))]
+    guide = _Guide.of(_Wish.of(run, chosen))
     found: list[tuple[int, list[int]]] = []
     followed: Counter[tuple[int, _State]] = Counter()
-    waiting = [_Partial(0, 0, 0, (), _State(_OPEN, _OPEN, parts=0, standard=0, premium=0))]
+    start = _State(_OPEN, parts=0, standard=0, premium=0)
+    waiting = [_Partial(guide.to_come[0][_OPEN][0], 0, 0, (), 0, start)]
     while waiting and len(found) < limit:
-        distance, _, ahead, picks, state = heappop(waiting)
-        followed[ahead, state] += 1
-        if followed[ahead, state] > limit:
+        partial = heappop(waiting)
+        place = partial.ahead, partial.state
+        followed[place] += 1
+        if followed[place] > limit:
             continue
-        index = -ahead
-        if index == len(run):
-            if (state.standard, state.premium) == (wish.standard, wish.premium):
-                found.append((distance, [run[pick].id for pick in picks]))
+        if partial.ahead == -len(run):
+            found.append((partial.distance, [run[pick].id for pick in partial.picks]))
             continue
-        for mark in marks[index]:
-            after = wish.after(state, index, mark)
-            if after and followed[ahead - 1, after] < limit:
-                further = distance + abs(after.standard + after.premium - wished[index])
-                chain = (*picks, index) if mark == _CHOSEN else picks
-                heappush(waiting, _Partial(further, after.parts, ahead - 1, chain, after))
+        for longer in guide.onward(partial):
+            if followed[longer.ahead, longer.state] < limit:
+                heappush(waiting, longer)
     return found
