@@ -23,8 +23,8 @@ from accounts.models import User
 from accounts.services import lock_caller
 from booking_site.errors import DomainError
 from bookings import replays
-from bookings.first_look import first_look
 from bookings.models import IdempotencyRecord
+from bookings.services.first_look import first_look
 from bookings.transactions import (
     DEADLOCK,
     LOCK_TIMEOUT,

@@ -11,7 +11,6 @@ from accounts.authentication import Caller
 from accounts.models import User
 from accounts.services import lock_caller
 from bookings import seat_choice
-from bookings.first_look import first_look
 from bookings.held_seats import HeldSeats
 from bookings.models import Hold, HoldEnd
 from bookings.seat_choice import SingleSeatGap
@@ -26,6 +25,7 @@ from bookings.services.claims import (
     require_free,
     require_known,
 )
+from bookings.services.first_look import first_look
 from bookings.services.sales import HoldAlreadyBooked, HoldExpired, HoldNotFound
 from bookings.transactions import in_transaction
 from catalog.models import ClockTimestamp, Seat, SeatStatus
