@@ -16,6 +16,7 @@ from uuid import uuid4
 import pytest
 from django.db import IntegrityError, connection, transaction
 from django.db.models import QuerySet
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.response import Response
 from rest_framework.test import APIClient
@@ -24,7 +25,7 @@ from accounts.models import User
 from bookings import idempotency, seat_choice, services, transactions
 from bookings.models import Booking, Hold, IdempotencyRecord, Order
 from bookings.services import cancelling, claims, holds, sales
-from catalog.models import Seat, SeatStatus, Show, ShowStatus
+from catalog.models import ClockTimestamp, Seat, SeatStatus, Show, ShowStatus
 from tests.bookings.calls import (
     book,
     book_seats,
@@ -293,6 +294,18 @@ def test_locked_in_opposite_order_the_seats_meet_in_a_deadlock_that_is_retried(
     assert outcomes(results) == {BOOKED: 1, TAKEN: 1}
 
 
+def test_seats_are_locked_by_id_whatever_the_order_of_the_wish(seats: list[Seat]) -> None:
+    for whole_rows in (False, True):
+        with CaptureQueriesContext(connection) as queries, transaction.atomic():
+            claims.lock_seats(
+                show_id=seats[0].show_id,
+                seat_ids=[seats[7].pk, seats[0].pk],
+                whole_rows=whole_rows,
+            )
+        (locking,) = [query["sql"] for query in queries if "FOR NO KEY UPDATE" in query["sql"]]
+        assert 'ORDER BY "seats"."id" ASC FOR NO KEY UPDATE OF "seats"' in locking
+
+
 # Holding, booking, releasing, cancelling
 
 
@@ -494,6 +507,92 @@ def test_without_the_lock_the_bay_is_lost_and_the_companion_seat_kept(
     assert book_seats(one, companion).status_code == 201
     owners = dict(Booking.objects.values_list("seat_id", "user_id"))
     assert owners[companion.pk] != owners[bay.pk]
+
+
+# A wait for a seat
+
+
+def while_the_seat_is_locked(
+    race: Race, seat: Seat, call: Callable[[], Response], meanwhile: Callable[[], Any]
+) -> Response:
+    """Let the call wait for its seat's lock, and return its answer."""
+    locked = Event()
+
+    def keep_waiting() -> None:
+        with transaction.atomic():
+            Seat.objects.select_for_update().get(pk=seat.pk)
+            locked.set()
+            wait_for_waiters(1)
+            meanwhile()
+
+    def call_then() -> Response:
+        assert locked.wait(15)
+        return call()
+
+    kept, response = race([keep_waiting, call_then])
+    for value in (kept, response):
+        if isinstance(value, Exception):
+            raise value
+    return response
+
+
+@pytest.mark.parametrize("claim", [hold_seats, book_seats])
+def test_a_hold_that_runs_out_while_a_rival_waits_for_the_seat_is_over(
+    race: Race, customer: APIClient, seats: list[Seat], claim: Callable[..., Response]
+) -> None:
+    """By the clock after the wait; when the rival's transaction began, it was not over."""
+    seat = Seat.objects.filter(pk=seats[0].pk)
+    response = while_the_seat_is_locked(
+        race,
+        seats[0],
+        lambda: claim(customer, seats[0]),
+        lambda: seat.update(status=SeatStatus.HELD, hold_id=uuid4(), held_until=ClockTimestamp()),
+    )
+    assert outcome(response) == BOOKED
+
+
+def extend(client: APIClient, hold_id: str) -> Response:
+    return client.post(f"/api/holds/{hold_id}/extend", {}, format="json")
+
+
+@pytest.mark.parametrize(
+    "closing", [{"status": ShowStatus.CANCELLED}, {"sales_close_at": ClockTimestamp()}]
+)
+def test_a_hold_is_not_extended_into_a_show_that_closes_while_it_waits(
+    race: Race, customer: APIClient, seats: list[Seat], closing: dict[str, Any]
+) -> None:
+    hold_id = held(customer, seats[0])["id"]
+    before = Hold.objects.get().expires_at
+    response = while_the_seat_is_locked(
+        race,
+        seats[0],
+        lambda: extend(customer, hold_id),
+        lambda: Show.objects.filter(pk=seats[0].show_id).update(**closing),
+    )
+    assert outcome(response) == (409, "show_closed")
+    assert Hold.objects.get().expires_at == before
+
+
+def test_a_hold_that_runs_out_while_its_extension_waits_is_not_extended(
+    race: Race, customer: APIClient, seats: list[Seat]
+) -> None:
+    hold_id = held(customer, seats[0])["id"]
+    end = timezone.now() + timedelta(seconds=1)
+    Hold.objects.filter(pk=hold_id).update(expires_at=end)
+
+    def let_it_run_out_and_be_taken_over() -> None:
+        over = Seat.objects.annotate(clock=ClockTimestamp()).filter(clock__gt=end)
+        while not over.exists():
+            pass
+        Seat.objects.filter(pk=seats[0].pk).update(
+            hold_id=uuid4(), held_until=end + timedelta(minutes=10)
+        )
+
+    response = while_the_seat_is_locked(
+        race, seats[0], lambda: extend(customer, hold_id), let_it_run_out_and_be_taken_over
+    )
+    assert outcome(response) == (409, "hold_expired")
+    assert str(Seat.objects.get(pk=seats[0].pk).hold_id) != hold_id
 
 
 # A show that is being cancelled
