@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from django.apps import apps
 from django.db import connection
+from django.db.models import UniqueConstraint
 
 EXAMPLES = 5
 
@@ -247,27 +248,38 @@ INVARIANTS = (
 
 CONSTRAINTS_IN_PLACE = Invariant(
     "constraints_in_place",
-    "Every constraint and index that the code names is in the database, and valid.",
+    "Every constraint and index that the code names is in the database, valid and enforced.",
     "",
 )
 # Written as SQL in migrations, as models cannot say them.
 _FOREIGN_KEYS = {"booking_seat_in_show", "booking_order_in_show", "show_screen_in_theatre"}
 
 
+# What the database enforces: a guard of the wrong make counts as missing.
+_GUARDS = """
+    SELECT conname FROM pg_constraint
+     WHERE convalidated AND contype <> 'u'
+       AND NOT EXISTS (SELECT FROM pg_trigger
+                        WHERE tgconstraint = pg_constraint.oid AND tgenabled IN ('D', 'R'))
+     UNION
+    SELECT relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+     WHERE indisvalid AND indisready
+       AND (indisunique OR NOT relname = ANY (%(unique)s))
+       AND (indpred IS NOT NULL) = (relname = ANY (%(partial)s))
+"""
+
+
 def _missing_constraints() -> Finding:
-    wanted = set(_FOREIGN_KEYS)
+    wanted, unique, partial = set(_FOREIGN_KEYS), set(), set()
     for app in ("accounts", "catalog", "bookings"):
         for model in apps.get_app_config(app).get_models():
-            wanted |= {each.name for each in model._meta.constraints}
-            wanted |= {each.name for each in model._meta.indexes}
+            for each in (*model._meta.constraints, *model._meta.indexes):
+                wanted.add(each.name)
+                if isinstance(each, UniqueConstraint):
+                    unique.add(each.name)
+                if getattr(each, "condition", None) is not None:
+                    partial.add(each.name)
     with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT conname FROM pg_constraint WHERE convalidated
-             UNION
-            SELECT relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
-             WHERE indisvalid
-            """
-        )
+        cursor.execute(_GUARDS, {"unique": list(unique), "partial": list(partial)})
         missing = sorted(wanted - {name for (name,) in cursor})
     return Finding(CONSTRAINTS_IN_PLACE, len(missing), missing[:EXAMPLES])

@@ -128,11 +128,30 @@ def test_each_broken_invariant_is_named(show: Show, invariant: Invariant) -> Non
         ("DROP INDEX booking_one_live_per_seat", "booking_one_live_per_seat"),
         ("ALTER TABLE bookings DROP CONSTRAINT booking_seat_in_show", "booking_seat_in_show"),
         ("DROP INDEX booking_by_user", "booking_by_user"),
+        (
+            "DROP INDEX booking_one_live_per_seat;"
+            " CREATE INDEX booking_one_live_per_seat ON bookings (seat_id)"
+            " WHERE cancelled_at IS NULL",
+            "booking_one_live_per_seat",
+        ),
+        (
+            "DROP INDEX booking_one_live_per_seat;"
+            " CREATE UNIQUE INDEX booking_one_live_per_seat ON bookings (seat_id)",
+            "booking_one_live_per_seat",
+        ),
     ],
 )
 def test_a_missing_guard_is_named(show: Show, sql: str, offender: str) -> None:
     run(sql)
     assert findings() == {CONSTRAINTS_IN_PLACE.name: [offender]}
+
+
+def test_a_foreign_key_whose_triggers_sleep_is_named(show: Show) -> None:
+    run("ALTER TABLE bookings DISABLE TRIGGER ALL")
+    assert set(findings()) == {CONSTRAINTS_IN_PLACE.name}
+    assert {"booking_order_in_show", "booking_seat_in_show"} <= {
+        *findings()[CONSTRAINTS_IN_PLACE.name]
+    }
 
 
 def test_a_hold_that_is_over_may_have_lost_its_seats(show: Show) -> None:
