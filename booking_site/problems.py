@@ -190,7 +190,11 @@ def error_response(
 
 
 def busy_response(request: HttpRequest | Request, error: BaseException) -> HttpResponse:
-    logger.warning("Answered 503, the database is busy or away: %s", str(error).strip())
+    logger.warning(
+        "Answered 503, the database is busy or away: %s",
+        str(error).strip(),
+        extra={"request": request},
+    )
     return error_response(request, "busy", retry_after=BUSY_RETRY_SECONDS)
 
 

@@ -159,6 +159,34 @@ def _redis_cache(prefix: str) -> dict[str, object]:
 
 CACHES = {"default": _redis_cache("site"), "idempotency": _redis_cache("idempotency")}
 
+# The log: one stream, for whatever runs this to collect.
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"request_id": {"()": "booking_site.logs.RequestId"}},
+    "formatters": {
+        "line": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"}
+    },
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "level": "WARNING",
+            "filters": ["request_id"],
+            "formatter": "line",
+        }
+    },
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
+    "loggers": {
+        # Below these levels anybody outside could fill the log: each 404 is a warning,
+        # each wrong Host a traceback.
+        "django.request": {"level": "ERROR"},
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
+        # While PostgreSQL is away it warns of every attempt; each 503 is logged anyway.
+        "psycopg.pool": {"level": "ERROR"},
+    },
+}
+
 # Static files
 
 STATIC_URL = "/static/"

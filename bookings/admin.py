@@ -108,7 +108,7 @@ class Alive(admin.SimpleListFilter):
 
 @admin.register(Booking)
 class BookingAdmin(ReadOnly[Booking]):
-    list_display = ("number", "order", "user", "show", "seat", "price", "booked", "state")
+    list_display = ("number", "order", "user", "show", "seat", "amount", "booked", "state")
     list_filter = (Alive,)
     list_select_related = ("user", "order", "seat", *SHOW)
     search_fields = ("order__reference", "user__email", "user__name")
@@ -118,7 +118,7 @@ class BookingAdmin(ReadOnly[Booking]):
         "user",
         "show",
         "seat",
-        "price",
+        "amount",
         "booked",
         "state",
         "cancelled",
@@ -129,6 +129,11 @@ class BookingAdmin(ReadOnly[Booking]):
     @admin.display(description="number", ordering="pk")
     def number(self, booking: Booking) -> int:
         return booking.pk
+
+    @admin.display(description="price", ordering="price")
+    def amount(self, booking: Booking) -> str:
+        sold = booking.order or booking.show.theatre  # only imported bookings have no order
+        return f"{booking.price} {sold.currency}"
 
     @admin.display(description="booked", ordering="booked_at")
     def booked(self, booking: Booking) -> str:

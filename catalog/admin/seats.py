@@ -20,7 +20,7 @@ STATE_NOW = Case(
 
 @admin.register(Seat)
 class SeatAdmin(ReadOnly[Seat]):
-    list_display = ("place", "show", "category", "price", "state", "block_reason", "room")
+    list_display = ("place", "show", "category", "amount", "state", "block_reason", "room")
     list_display_links = ("place",)
     list_filter = ("status", "category")
     list_select_related = ("show__movie", "show__theatre", "show__screen__theatre")
@@ -35,7 +35,7 @@ class SeatAdmin(ReadOnly[Seat]):
         "row",
         "number",
         "category",
-        "price",
+        "amount",
         "state",
         "block_reason",
         "held_until",
@@ -49,6 +49,10 @@ class SeatAdmin(ReadOnly[Seat]):
     @admin.display(description="seat")
     def place(self, seat: Seat) -> str:
         return str(seat)
+
+    @admin.display(description="price")
+    def amount(self, seat: Seat) -> str:
+        return f"{seat.price} {seat.show.theatre.currency}"
 
     @admin.display(description="state")
     def state(self, seat: Seat) -> SafeString:

@@ -113,7 +113,8 @@ class ShowAdmin(BackOffice[Show]):
 
     @admin.display(description="starts (local)", ordering="start_time")
     def starts(self, show: Show) -> str:
-        return local(show.start_time, show.theatre.zone)
+        zone = show.theatre.zone
+        return f"{local(show.start_time, zone)} {show.start_time.astimezone(zone):%Z}"
 
     @admin.display(description="screen", ordering="screen__name")
     def screen_name(self, show: Show) -> str:

@@ -104,6 +104,12 @@ def test_times_are_those_of_the_theatre(office: Client) -> None:
     assert f"{there:%a %d %b %Y, %H:%M}" in page
 
 
+@pytest.mark.parametrize("model", ["order", "booking"])
+def test_lists_name_the_currency_of_what_was_paid(model: str, office: Client) -> None:
+    MAKERS[model]()
+    assert "12.00 USD" in office.get(reverse(f"admin:bookings_{model}_changelist")).text
+
+
 @pytest.mark.parametrize("state", ["confirmed", "cancelled"])
 def test_bookings_are_filtered_by_state(state: str, office: Client) -> None:
     rows = {"confirmed": make_booking(), "cancelled": make_booking()}

@@ -103,6 +103,13 @@ def test_a_field_finds_its_choices_while_one_types(
     assert answer.json()["results"][0] == {"id": str(wanted.pk), "text": str(wanted)}
 
 
+def test_a_nul_among_what_one_types_is_passed_over(office: Client) -> None:
+    wanted = MovieFactory(title="Vertigo")
+    asked = {"app_label": "catalog", "model_name": "show", "field_name": "movie"}
+    answer = office.get(reverse("admin:autocomplete"), asked | {"term": "Ver\0tigo"})
+    assert [found["id"] for found in answer.json()["results"]] == [str(wanted.pk)]
+
+
 @pytest.mark.parametrize("when", ["today", "week", "past", "all", ""])
 @pytest.mark.parametrize("status", ["open", "cancelled"])
 def test_every_filter_of_shows_opens(when: str, status: str, office: Client) -> None:
@@ -118,6 +125,18 @@ def test_the_list_of_shows_starts_with_what_is_still_to_come(office: Client) -> 
     address = reverse("admin:catalog_show_changelist")
     assert list(office.get(address).context["cl"].result_list) == [ahead]
     assert list(office.get(address, {"when": "past"}).context["cl"].result_list) == [over]
+
+
+def test_the_list_of_shows_names_the_zone_of_its_times(office: Client) -> None:
+    ShowFactory(theatre__timezone="Asia/Tokyo", start_time="2020-01-01T11:00Z", end_time=None)
+    page = office.get(reverse("admin:catalog_show_changelist"), {"when": "past"}).text
+    assert "Wed 01 Jan 2020, 20:00 JST" in page
+
+
+def test_the_list_of_seats_names_the_currency_of_its_prices(office: Client) -> None:
+    [seat] = make_seats(ShowFactory(theatre__currency="JPY"), "S")
+    page = office.get(reverse("admin:catalog_seat_changelist")).text
+    assert f"{seat.price} JPY" in page
 
 
 def test_a_form_of_a_show_never_lists_its_seats(office: Client) -> None:

@@ -1,6 +1,9 @@
 """What every error looks like."""
 
+import logging
 import re
+from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,17 @@ from booking_site.problems import GENERAL, catalogue
 pytestmark = pytest.mark.urls("tests.site.urls")
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+
+@pytest.fixture
+def log() -> Iterator[StringIO]:
+    """What the site writes to stderr, as settings.LOGGING has it."""
+    [handler] = [found for found in logging.getLogger().handlers if found.name == "stderr"]
+    assert isinstance(handler, logging.StreamHandler)
+    text = StringIO()
+    before = handler.setStream(text)
+    yield text
+    handler.setStream(before)
 
 
 def assert_problem(response: Any, status: int, code: str) -> dict[str, Any]:
@@ -122,6 +136,26 @@ def test_a_failure_is_logged_and_tells_nothing(
     assert_problem(response, 500, "internal_error")
     assert b"secret" not in response.content
     assert "the secret of the house" in caplog.text
+
+
+@pytest.mark.parametrize("path", ["/api/failing", "/failing"])
+def test_a_failure_is_found_in_the_log_by_its_request_id(
+    client: Client, log: StringIO, path: str
+) -> None:
+    client.raise_request_exception = False
+    response = client.get(path, headers={"X-Request-ID": "find-me"})
+    assert response["X-Request-ID"] == "find-me"
+    assert b"Traceback" not in response.content
+    [line] = [line for line in log.getvalue().splitlines() if "find-me" in line]
+    assert f"ERROR django.request [find-me] Internal Server Error: {path}" in line
+    assert log.getvalue().count("Traceback") == 1
+    assert log.getvalue().endswith("RuntimeError: the secret of the house\n")
+
+
+def test_what_anybody_can_provoke_does_not_fill_the_log(client: Client, log: StringIO) -> None:
+    client.get("/nothing")
+    client.get("/api/items/1", headers={"Host": "elsewhere.example"})
+    assert log.getvalue() == ""
 
 
 @pytest.mark.django_db

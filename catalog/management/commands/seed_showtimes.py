@@ -19,6 +19,8 @@ AMOUNTS = {
     "days": (7, "days, from the start date on"),
     "shows_per_day": (3, "shows on each screen and day"),
 }
+# Far beyond any use, so that a slip of the keyboard does not fill the disk.
+MOST = {"theatres": 100, "screens": 40, "movies": 500, "days": 730}
 
 
 class Command(BaseCommand):
@@ -68,6 +70,8 @@ def _programme(options: dict[str, Any]) -> Programme:
     for name, amount in amounts.items():
         if amount < 1:
             raise CommandError(f"{_option(name)} must be at least 1, not {amount}.")
+        if amount > MOST.get(name, amount):
+            raise CommandError(f"{_option(name)} can be at most {MOST[name]}, not {amount}.")
     most = most_shows_per_day(amounts["movies"])
     if amounts["shows_per_day"] > most:
         raise CommandError(
