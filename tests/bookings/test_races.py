@@ -89,10 +89,15 @@ def meet_after(monkeypatch: pytest.MonkeyPatch, where: Any, name: str, contender
 
 
 def elsewhere(action: Callable[[], Any]) -> Any:
-    """Do something on another connection, and return its value when it is done."""
+    """Do something on another connection, and return its value when it is done.
+
+    What waits for a lock of the caller's would wait for ever, so it fails instead.
+    """
 
     def act() -> Any:
         try:
+            with connection.cursor() as cursor:
+                cursor.execute("SET lock_timeout = '5s'")
             return action()
         finally:
             connection.close()
