@@ -110,6 +110,14 @@ def test_lists_name_the_currency_of_what_was_paid(model: str, office: Client) ->
     assert "12.00 USD" in office.get(reverse(f"admin:bookings_{model}_changelist")).text
 
 
+def test_a_booking_of_the_original_system_has_no_price(office: Client) -> None:
+    Booking.objects.filter(pk=make_booking().pk).update(order=None, price=None)
+    page = office.get(reverse("admin:bookings_booking_changelist"))
+    assert page.status_code == HTTPStatus.OK
+    assert "None" not in page.text
+    assert "USD" not in page.text
+
+
 @pytest.mark.parametrize("state", ["confirmed", "cancelled"])
 def test_bookings_are_filtered_by_state(state: str, office: Client) -> None:
     rows = {"confirmed": make_booking(), "cancelled": make_booking()}
