@@ -12,7 +12,7 @@ expect.set_options(timeout=15_000)  # a busy machine is slow, not wrong
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    program = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    program = shutil.which(os.environ.get("CHROMIUM") or "chromium")
     if program is None:
         pytest.fail("No browser: install Debian's chromium, or set CHROMIUM to one.")
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
