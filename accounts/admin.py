@@ -54,11 +54,11 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
     search_fields = ("name", "email")
     ordering = ("email",)
     filter_horizontal = ()
-    readonly_fields = ("last_login", "created_at", "updated_at")
+    readonly_fields = ("email_confirmed_at", "last_login", "created_at", "updated_at")
     fieldsets = (
         (None, {"fields": ("name", "email", "password")}),
         ("Access", {"fields": ("is_active", "is_staff", "groups", "is_superuser")}),
-        ("Since", {"fields": ("created_at", "updated_at", "last_login")}),
+        ("Since", {"fields": ("created_at", "updated_at", "last_login", "email_confirmed_at")}),
     )
     add_fieldsets = ((None, {"fields": ("name", "email", "password1", "password2")}),)
     actions_detail = ("remove_person",)
@@ -108,7 +108,11 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
             return
         # Only what was edited: a token version that rose meanwhile must not fall back.
         columns = {field.name for field in User._meta.concrete_fields}
-        obj.save(update_fields=[*columns.intersection(form.changed_data), "updated_at"])
+        changed = columns.intersection(form.changed_data)
+        if "email" in changed:
+            obj.email_confirmed_at = None
+            changed.add("email_confirmed_at")
+        obj.save(update_fields=[*changed, "updated_at"])
         if "is_active" in form.changed_data:
             services.revoke_tokens(user_id=obj.pk)
 
