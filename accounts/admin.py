@@ -19,6 +19,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from accounts import services
+from accounts.mails import send_confirmation
 from accounts.models import SignIn, User
 
 admin.site.unregister(Group)
@@ -113,6 +114,8 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
             obj.email_confirmed_at = None
             changed.add("email_confirmed_at")
         obj.save(update_fields=[*changed, "updated_at"])
+        if "email" in changed:
+            send_confirmation.enqueue(user_id=obj.pk)
         if "is_active" in form.changed_data:
             services.revoke_tokens(user_id=obj.pk)
 
