@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
+from django.test import Client
 from django.utils import timezone
 from django_tasks import TaskResultStatus
 from django_tasks_db.models import DBTaskResult
@@ -277,3 +278,31 @@ def test_without_a_mail_server_the_worker_says_so_and_mails_wait(settings: Any) 
     settings.EMAIL_URL = ""
     with pytest.raises(CommandError, match="EMAIL_URL"):
         call_command("worker")
+
+
+@pytest.mark.django_db
+def test_the_office_sees_what_failed_and_has_it_tried_again(office: Client, notes: Path) -> None:
+    note.enqueue(str(notes), text="one")
+    DBTaskResult.objects.update(
+        status=TaskResultStatus.FAILED,
+        worker_ids=["gone"] * ATTEMPTS,
+        exception_class_path="builtins.OSError",
+        finished_at=timezone.now(),
+    )
+    page = "/admin/django_tasks_database/dbtaskresult/"
+    text = office.get(page).content.decode()
+    assert "OSError" in text
+    assert office.get(f"{page}{rows()[0].pk}/change/").status_code == 200
+    assert not Worker().do_next_task()
+    office.post(page, {"action": "try_again", "_selected_action": [rows()[0].pk]})
+    assert Worker().do_next_task()
+    assert notes.read_text() == "one\n"
+
+
+@pytest.mark.django_db
+def test_a_finished_task_is_not_done_again_by_the_office(office: Client, notes: Path) -> None:
+    note.enqueue(str(notes), text="one")
+    Worker().do_next_task()
+    page = "/admin/django_tasks_database/dbtaskresult/"
+    office.post(page, {"action": "try_again", "_selected_action": [rows()[0].pk]})
+    assert not Worker().do_next_task()
