@@ -56,6 +56,8 @@ class Worker:
                     self._work(until_empty=until_empty)
                     return
             except (OperationalError, InterfaceError) as error:
+                if self._is_over():  # then the database may well have been stopped, too
+                    return
                 logger.warning("The worker lost the database: %s", str(error).strip())
                 connection.close()
                 self.stop.wait(IDLE_SECONDS)
