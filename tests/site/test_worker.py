@@ -3,6 +3,7 @@
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -19,6 +20,8 @@ from django_tasks_db.models import DBTaskResult
 
 from booking_site import worker
 from booking_site.worker import ATTEMPTS, Worker, rescue_tasks
+from bookings.models import Booking
+from tests.factories import SeatFactory, UserFactory
 from tests.jobs import fail, hang_once, note
 from tests.web import ROOT, database_url
 
@@ -54,6 +57,13 @@ def start_worker() -> Iterator[Callable[..., subprocess.Popen[str]]]:
         process.communicate()
 
 
+def is_readable(file: int) -> bool:
+    """Wait until there is something to read: text in a pipe, or the end of a process."""
+    poll = select.poll()
+    poll.register(file, select.POLLIN)
+    return bool(poll.poll(PATIENCE_MS))
+
+
 class Hanging:
     """A task that tells when it has begun, and goes on when it is told to."""
 
@@ -66,9 +76,7 @@ class Hanging:
         hang_once.enqueue(str(folder))
 
     def has_begun(self) -> bool:
-        poll = select.poll()
-        poll.register(self._begun, select.POLLIN)
-        return bool(poll.poll(PATIENCE_MS))
+        return is_readable(self._begun)
 
     def go_on(self) -> None:
         os.write(self._go, b"!")
@@ -306,3 +314,41 @@ def test_a_finished_task_is_not_done_again_by_the_office(office: Client, notes: 
     page = "/admin/django_tasks_database/dbtaskresult/"
     office.post(page, {"action": "try_again", "_selected_action": [rows()[0].pk]})
     assert not Worker().do_next_task()
+
+
+@on_real_connections
+def test_a_site_that_is_run_for_trying_out_has_a_worker_that_ends_with_it(tmp_path: Path) -> None:
+    seat = SeatFactory(status="booked")
+    Booking.objects.create(user=UserFactory(), show=seat.show, seat=seat)  # or it would be seeded
+    os.mkfifo(tmp_path / "notes")
+    notes = os.open(tmp_path / "notes", os.O_RDWR | os.O_NONBLOCK)
+    note.enqueue(str(tmp_path / "notes"), text="one")
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    site = subprocess.Popen(
+        [sys.executable, "manage.py", "run_site", f"--port={port}"],
+        cwd=ROOT,
+        env={**os.environ, "DATABASE_URL": database_url(), "EMAIL_URL": "dummymail://"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        assert is_readable(notes)
+        processes = [int(pid) for pid in children(site.pid).split()]
+        (helper,) = [pid for pid in processes if b"worker" in command_of(pid)]
+        watch = os.pidfd_open(helper)
+        site.terminate()
+        assert is_readable(watch)
+        os.close(watch)
+    finally:
+        site.kill()
+        site.wait()
+        os.close(notes)
+
+
+def children(pid: int) -> str:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text()
+
+
+def command_of(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
