@@ -102,16 +102,16 @@ class ResetPasswordSerializer(StrictSerializer):
 class LinkSerializer(StrictSerializer):
     """What the query of a mailed link has."""
 
-    uid = StrictCharField(max_length=20)
+    uid = StrictCharField(max_length=20, trim_whitespace=False)
 
 
 class ConfirmResetSerializer(LinkSerializer):
-    reset_token = StrictCharField(max_length=100)
+    reset_token = StrictCharField(max_length=100, trim_whitespace=False)
     new_password = PasswordField()
 
 
 class ConfirmEmailSerializer(LinkSerializer):
-    token = StrictCharField(max_length=100)
+    token = StrictCharField(max_length=100, trim_whitespace=False)
 
 
 class AcceptedSerializer(serializers.Serializer[object]):
