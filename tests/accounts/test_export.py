@@ -73,6 +73,7 @@ def test_nobody_else_is_in_it(person, login, office):
     other = UserFactory(name="Leo Lion", email="leo@example.com", password=PASSWORD)
     seats = make_seats(ShowFactory(), "SSSS")
     bought(login(other), *seats[:2])
+    held(login(other), seats[2])
     APIClient().post("/api/auth/login", {"email": other.email, "password": "wrong"}, format="json")
     form = {"name": "Leo L.", "email": "leo@example.com", "is_active": "on"}
     office.post(f"/admin/accounts/user/{other.pk}/change/", form)
