@@ -21,11 +21,10 @@ from rest_framework.renderers import JSONRenderer
 from accounts.authentication import Caller
 from accounts.models import User
 from accounts.services import lock_caller
-from accounts.tokens import TokenRevoked
 from booking_site.errors import DomainError
 from bookings import replays
+from bookings.first_look import first_look
 from bookings.models import IdempotencyRecord
-from bookings.services.claims import SeatUnavailable
 from bookings.transactions import (
     DEADLOCK,
     LOCK_TIMEOUT,
@@ -144,13 +143,10 @@ def run(
     name = replays.Name(caller.id, operation, key)
     asked = fingerprint(operation, wish)
     copy = replays.find(name)
-    look = _look(caller, name, wish)
-    if not look.caller_is_current:
-        raise TokenRevoked
+    look = first_look(caller=caller, name=name, wish=wish)
     if record := copy or look.record:
         return _replay(record, asked)
-    if look.taken:
-        raise SeatUnavailable(look.taken)
+    look.require_free()
 
     committing = False
 
@@ -177,55 +173,6 @@ def run(
         return done
     replays.keep(name, done)
     return Answer(done.status, done.body, replayed=False)
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    caller_is_current: bool
-    record: replays.Record | None
-    taken: list[int]
-
-
-def _look(caller: Caller, name: replays.Name, wish: Mapping[str, Any]) -> _Look:
-    """Read in one statement, without a lock, whatever can spare us the transaction.
-
-    One snapshot: a seat that the key's own booking sold is never seen without
-    the key's record.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT users.is_active AND users.token_version = %s,
-                   record.fingerprint, record.status, record.body,
-                   ARRAY(SELECT seats.id
-                           FROM seats
-                           JOIN shows ON shows.id = seats.show_id
-                           LEFT JOIN holds ON holds.id = seats.hold_id
-                          WHERE seats.id = ANY(%s) AND seats.show_id = %s
-                            AND shows.status = 'open'
-                            AND LEAST(shows.start_time, shows.sales_close_at) > now()
-                            AND (seats.status IN ('booked', 'blocked')
-                                 OR seats.held_until > now()
-                                    AND holds.user_id IS DISTINCT FROM users.id))
-              FROM users
-              LEFT JOIN idempotency_records AS record
-                ON (record.user_id, record.operation, record.key) = (users.id, %s, %s)
-             WHERE users.id = %s
-            """,
-            [
-                caller.token_version,
-                wish.get("seat_ids", []),
-                wish.get("show_id"),
-                name.operation,
-                name.key,
-                caller.id,
-            ],
-        )
-        row = cursor.fetchone()
-    if row is None:
-        return _Look(caller_is_current=False, record=None, taken=[])
-    current, *record, taken = row
-    return _Look(current, replays.Record(*record) if record[0] else None, taken)
 
 
 def _lock(caller: Caller) -> User:

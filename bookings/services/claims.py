@@ -36,7 +36,7 @@ class SeatUnavailable(DomainError):
 
     def __init__(self, seat_ids: Collection[int]) -> None:
         super().__init__(
-            "Somebody was faster: these seats are taken. Please choose others.",
+            "These seats are taken. Please choose others.",
             seat_ids=sorted(seat_ids),
         )
 

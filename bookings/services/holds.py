@@ -11,6 +11,7 @@ from accounts.authentication import Caller
 from accounts.models import User
 from accounts.services import lock_caller, require_confirmed_email
 from bookings import seat_choice
+from bookings.first_look import first_look
 from bookings.held_seats import HeldSeats
 from bookings.models import Hold, HoldEnd
 from bookings.seat_choice import SingleSeatGap
@@ -43,6 +44,7 @@ def hold_seats(*, caller: Caller, show_id: int, seat_ids: Collection[int]) -> He
     then an older hold stays as it was.
     """
     require_few(seat_ids)
+    first_look(caller=caller, wish={"show_id": show_id, "seat_ids": list(seat_ids)}).require_free()
     return in_transaction(
         lambda: _claim(user=lock_caller(caller=caller), show_id=show_id, seat_ids=seat_ids)
     )
@@ -191,7 +193,7 @@ def _lock_last_hold(user_id: int, show_id: int) -> Hold | None:
 
 def _new_hold(*, user_id: int, show_id: int, last: Hold | None, now: datetime) -> Hold:
     limit = now + timedelta(minutes=settings.HOLD_MAX_MINUTES)
-    if last is not None and last.end_reason != HoldEnd.BOOKED:
+    if last is not None:
         ended = min(last.ended_at or last.expires_at, last.expires_at)
         if now - ended < SAME_VISIT:
             limit = last.max_expires_at

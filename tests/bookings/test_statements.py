@@ -82,15 +82,20 @@ def is_plain_read(text: str) -> bool:
     return text.strip().startswith("SELECT") and "FOR " not in text.replace("FOR EACH", "")
 
 
+@pytest.mark.parametrize("asking", [book_seats, hold_seats])
 @pytest.mark.parametrize("taking", [held, bought])
 def test_a_refusal_of_a_taken_seat_is_one_plain_read(
-    customer: APIClient, rival: APIClient, seats: list[Seat], taking: Callable[..., Any]
+    customer: APIClient,
+    rival: APIClient,
+    seats: list[Seat],
+    taking: Callable[..., Any],
+    asking: Callable[..., Any],
 ) -> None:
     taking(rival, seats[0])
     with statements(1) as texts:
-        assert refusal(book_seats(customer, *seats[:2])) == (409, "seat_unavailable")
+        assert refusal(asking(customer, *seats[:2])) == (409, "seat_unavailable")
     assert is_plain_read(texts[0])
-    assert transaction_id_is_unused(lambda: book_seats(customer, *seats[:2]))
+    assert transaction_id_is_unused(lambda: asking(customer, *seats[:2]))
 
 
 def transaction_id_is_unused(action: Callable[[], Any]) -> bool:
@@ -112,10 +117,10 @@ def test_the_measure_of_a_refusal_sees_writes(customer: APIClient, seats: list[S
 
 
 def test_a_hold(customer: APIClient, seats: list[Seat]) -> None:
-    with statements(9) as texts:
+    with statements(10) as texts:
         held(customer, *seats[:10])
     assert in_transaction(texts)
-    with statements(10):
+    with statements(11):
         held(customer, *seats[2:12])
 
 
@@ -124,7 +129,7 @@ def test_a_hold_under_the_gap_rule(customer: APIClient) -> None:
     show = ShowFactory.build(theatre=screen.theatre)
     show = ShowFactory(theatre=screen.theatre, screen=screen, occupied_until=show.end_time)
     seats = make_seats(show, *["S" * 20] * 20)
-    with statements(9):
+    with statements(10):
         assert hold_seats(customer, *seats[5:8]).status_code == 201
 
 

@@ -1,0 +1,77 @@
+"""One plain read before anything is locked: it answers replays and most refusals.
+
+What it allows is judged again under the locks; what it refuses was true when
+it was read, so in a rush for a show the many who come too late cost next to
+nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection
+
+from accounts.authentication import Caller
+from accounts.tokens import TokenRevoked
+from bookings import replays
+from bookings.services.claims import SeatUnavailable
+
+
+@dataclass(frozen=True, slots=True)
+class FirstLook:
+    """The record of the caller's key, if there is one, and which of the wanted seats are taken."""
+
+    record: replays.Record | None
+    taken: list[int]
+
+    def require_free(self) -> None:
+        """Raise `SeatUnavailable` naming the taken seats."""
+        if self.taken:
+            raise SeatUnavailable(self.taken)
+
+
+def first_look(
+    *, caller: Caller, wish: Mapping[str, Any], name: replays.Name | None = None
+) -> FirstLook:
+    """Look in one statement at the caller, the key's record and the seats that the wish names.
+
+    `wish` may have a `show_id` and `seat_ids`. Seats count as taken when they
+    are sold, blocked or held by somebody else, while the show is on sale; why
+    it is not is for the locked path to say. One snapshot: a seat that the
+    key's own booking sold is never seen without the key's record. Raise
+    `TokenRevoked` when the caller may not act any more.
+    """
+    operation, key = (name.operation, name.key) if name else (None, None)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT record.fingerprint, record.status, record.body,
+                   ARRAY(SELECT seats.id
+                           FROM seats
+                           JOIN shows ON shows.id = seats.show_id
+                           LEFT JOIN holds ON holds.id = seats.hold_id
+                          WHERE seats.id = ANY(%s) AND seats.show_id = %s
+                            AND shows.status = 'open'
+                            AND LEAST(shows.start_time, shows.sales_close_at) > now()
+                            AND (seats.status IN ('booked', 'blocked')
+                                 OR seats.held_until > now()
+                                    AND holds.user_id IS DISTINCT FROM users.id))
+              FROM users
+              LEFT JOIN idempotency_records AS record
+                ON (record.user_id, record.operation, record.key) = (users.id, %s, %s)
+             WHERE users.id = %s AND users.is_active AND users.token_version = %s
+            """,
+            [
+                wish.get("seat_ids", []),
+                wish.get("show_id"),
+                operation,
+                key,
+                caller.id,
+                caller.token_version,
+            ],
+        )
+        row = cursor.fetchone()
+    if row is None:
+        raise TokenRevoked
+    *record, taken = row
+    return FirstLook(replays.Record(*record) if record[0] else None, taken)
