@@ -19,6 +19,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from accounts import services
+from accounts.mails import send_confirmation
 from accounts.models import SignIn, User
 
 admin.site.unregister(Group)
@@ -54,11 +55,11 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
     search_fields = ("name", "email")
     ordering = ("email",)
     filter_horizontal = ()
-    readonly_fields = ("last_login", "created_at", "updated_at")
+    readonly_fields = ("email_confirmed_at", "last_login", "created_at", "updated_at")
     fieldsets = (
         (None, {"fields": ("name", "email", "password")}),
         ("Access", {"fields": ("is_active", "is_staff", "groups", "is_superuser")}),
-        ("Since", {"fields": ("created_at", "updated_at", "last_login")}),
+        ("Since", {"fields": ("created_at", "updated_at", "last_login", "email_confirmed_at")}),
     )
     add_fieldsets = ((None, {"fields": ("name", "email", "password1", "password2")}),)
     actions_detail = ("remove_person",)
@@ -108,7 +109,13 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
             return
         # Only what was edited: a token version that rose meanwhile must not fall back.
         columns = {field.name for field in User._meta.concrete_fields}
-        obj.save(update_fields=[*columns.intersection(form.changed_data), "updated_at"])
+        changed = columns.intersection(form.changed_data)
+        if "email" in changed:
+            obj.email_confirmed_at = None
+            changed.add("email_confirmed_at")
+        obj.save(update_fields=[*changed, "updated_at"])
+        if "email" in changed:
+            send_confirmation.enqueue(user_id=obj.pk)
         if "is_active" in form.changed_data:
             services.revoke_tokens(user_id=obj.pk)
 

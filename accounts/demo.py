@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from django.contrib.auth.models import Group
 from django.db import transaction
+from django.utils import timezone
 
 from accounts.models import User
 from accounts.roles import ROLES, ensure_roles
@@ -46,6 +47,7 @@ def _make(account: DemoAccount) -> None:
         name=account.name,
         email=account.email,
         password=account.password,
+        email_confirmed_at=timezone.now(),
         is_staff=account.role != CUSTOMER,
         is_superuser=account.role == ADMINISTRATOR,
     )

@@ -57,6 +57,9 @@ class User(AbstractBaseUser, PermissionsMixin):
         unique=True,
         error_messages={"unique": "There is already an account with this e-mail address."},
     )
+    email_confirmed_at = models.DateTimeField(
+        "e-mail confirmed", null=True, blank=True, editable=False
+    )
     password = models.CharField("password", max_length=255, db_column="password_hash")
     is_active = models.BooleanField(
         "active",

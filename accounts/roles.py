@@ -11,6 +11,7 @@ CATALOGUE = {
     "catalog": ("movie", "theatre", "screen", "pricecard", "pricecardline", "show", "seat"),
 }
 SALES = {"bookings": ("hold", "order", "booking")}
+TASKS = {"django_tasks_database": ("dbtaskresult",)}
 PEOPLE = {"accounts": ("user", "signin"), "axes": ("accessattempt",)}
 
 
@@ -35,7 +36,11 @@ ROLES: dict[str, set[str]] = {
     "Usher": LOOK,
     "Box office": LOOK | BLOCK_SEATS,
     "Programmer": _may(["view"], CATALOGUE) | PROGRAMME,
-    "Manager": LOOK | PROGRAMME | MANAGE_PEOPLE | _may(["add", "change"], SALES),
+    "Manager": LOOK
+    | PROGRAMME
+    | MANAGE_PEOPLE
+    | _may(["add", "change"], SALES)
+    | _may(["view", "change"], TASKS),
 }
 
 

@@ -95,6 +95,29 @@ class ChangePasswordSerializer(StrictSerializer):
     new_password = NewPasswordField()
 
 
+class ResetPasswordSerializer(StrictSerializer):
+    email = StrictEmailField(max_length=254)
+
+
+class LinkSerializer(StrictSerializer):
+    """What the query of a mailed link has."""
+
+    uid = StrictCharField(max_length=20, trim_whitespace=False)
+
+
+class ConfirmResetSerializer(LinkSerializer):
+    reset_token = StrictCharField(max_length=100, trim_whitespace=False)
+    new_password = PasswordField()
+
+
+class ConfirmEmailSerializer(LinkSerializer):
+    token = StrictCharField(max_length=100, trim_whitespace=False)
+
+
+class AcceptedSerializer(serializers.Serializer[object]):
+    message = serializers.CharField()
+
+
 class AccountSerializer(serializers.Serializer[object]):
     """A person and how to come back as that person."""
 
@@ -114,4 +137,5 @@ class MeSerializer(serializers.Serializer[object]):
     id = serializers.IntegerField()
     name = serializers.CharField()
     email = serializers.EmailField()
+    email_confirmed_at = UtcDateTimeField(allow_null=True)
     created_at = UtcDateTimeField()

@@ -17,6 +17,7 @@ from django.utils.module_loading import import_string
 
 from accounts.authentication import Caller
 from accounts.brute_force import authenticate_or_stop
+from accounts.mails import mails_about, send_confirmation
 from accounts.models import REMOVED_DOMAIN, SignIn, User
 from accounts.tokens import TokenRevoked, Tokens, issue_tokens
 from booking_site.errors import DomainError
@@ -24,6 +25,7 @@ from booking_site.errors import DomainError
 CALLER_COLUMNS = (
     "name",
     "email",
+    "email_confirmed_at",
     "is_active",
     "is_staff",
     "is_superuser",
@@ -87,19 +89,35 @@ class StaffAccount(DomainError):
         )
 
 
+class EmailUnconfirmed(DomainError):
+    """The customer has to confirm the e-mail address first."""
+
+    code = "email_unconfirmed"
+    status = HTTPStatus.FORBIDDEN
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Please confirm your e-mail address first: open the link in the mail we have sent you."
+        )
+
+
 class SignedIn(NamedTuple):
     user: User
     tokens: Tokens
 
 
 def register(*, name: str, email: str, password: str) -> SignedIn:
-    """Open an account and sign in. Raise `PasswordUnfit` or `EmailTaken`."""
+    """Open an account, sign in, and have the address confirmed by mail.
+
+    Raise `PasswordUnfit` or `EmailTaken`.
+    """
     user = User(name=name, email=User.objects.clean_email(email))
     check_fitness(password=password, user=user, field="password")
     user.set_password(password)  # slow, so before the transaction
     try:
         with transaction.atomic(durable=True):
             user.save(force_insert=True)
+            send_confirmation.enqueue(user_id=user.pk)
             return SignedIn(user, issue_tokens(user))
     except IntegrityError as error:
         if _violated(error) in ONE_PER_EMAIL:
@@ -145,6 +163,12 @@ def current_user(*, caller: Caller) -> User:
     if user is None:
         raise TokenRevoked
     return user
+
+
+def require_confirmed_email(user: User) -> None:
+    """Raise `EmailUnconfirmed` where the house wants an address confirmed before a purchase."""
+    if settings.EMAIL_CONFIRMATION_REQUIRED and user.email_confirmed_at is None:
+        raise EmailUnconfirmed
 
 
 def rename(*, caller: Caller, name: str) -> User:
@@ -225,12 +249,24 @@ def _empty(user: User) -> None:
     LogEntry.objects.filter(
         content_type=ContentType.objects.get_for_model(User), object_id=str(user.pk)
     ).update(object_repr="Removed person")
+    mails_about(user).delete()
     user.name = ""
     user.email = f"deleted-{user.pk}{REMOVED_DOMAIN}"
+    user.email_confirmed_at = None
     user.is_active = False
     user.last_login = None
     user.set_unusable_password()
-    user.save(update_fields=["name", "email", "is_active", "last_login", "password", "updated_at"])
+    user.save(
+        update_fields=[
+            "name",
+            "email",
+            "email_confirmed_at",
+            "is_active",
+            "last_login",
+            "password",
+            "updated_at",
+        ]
+    )
     revoke_tokens(user_id=user.pk)
     for remover in settings.PERSON_REMOVERS:
         import_string(remover)(user_id=user.pk)

@@ -1,10 +1,14 @@
 """Limits per user, or per address where nobody is logged in."""
 
+from hashlib import sha256
+
 from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.throttling import ScopedRateThrottle
+from rest_framework.views import APIView
 
 from accounts.client_address import client_address
+from accounts.models import User
 
 
 class ScopedThrottle(ScopedRateThrottle):
@@ -16,3 +20,17 @@ class ScopedThrottle(ScopedRateThrottle):
 
     def get_ident(self, request: Request) -> str:
         return client_address(request._request) or "nowhere"
+
+
+class EmailThrottle(ScopedThrottle):
+    """Limits how many mails a call may have sent to the `email` in its body, whoever asks."""
+
+    scope_attr = "email_throttle_scope"
+
+    def get_cache_key(self, request: Request, view: APIView) -> str | None:
+        body = request.data
+        email = body.get("email") if isinstance(body, dict) else None
+        if not isinstance(email, str):
+            return None  # it will be refused for its shape
+        ident = sha256(User.objects.clean_email(email).encode()).hexdigest()
+        return self.cache_format % {"scope": self.scope, "ident": ident}

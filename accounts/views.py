@@ -2,31 +2,38 @@
 
 from typing import Any
 
+from drf_spectacular.types import OpenApiTypes
 from rest_framework import status
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts import services
+from accounts import recovery, services
 from accounts.authentication import (
     HasToken,
     OptionalBearerAuthentication,
     caller_of,
 )
 from accounts.brute_force import TooManyAttempts
+from accounts.exports import export_caller
+from accounts.links import LinkInvalid
 from accounts.serializers import (
+    AcceptedSerializer,
     AccountSerializer,
     ChangePasswordSerializer,
     CloseAccountSerializer,
+    ConfirmEmailSerializer,
+    ConfirmResetSerializer,
     LoginSerializer,
     MeSerializer,
     RefreshSerializer,
     RegisterSerializer,
     RenameSerializer,
+    ResetPasswordSerializer,
     TokensSerializer,
 )
-from accounts.throttling import ScopedThrottle
+from accounts.throttling import EmailThrottle, ScopedThrottle
 from accounts.tokens import (
     TokenExpired,
     TokenInvalid,
@@ -34,7 +41,7 @@ from accounts.tokens import (
     end_sign_in,
     rotate_tokens,
 )
-from booking_site.parsing import StrictSerializer
+from booking_site.parsing import EmptySerializer, StrictSerializer
 from booking_site.schema import operation
 
 
@@ -177,3 +184,90 @@ class ChangePasswordView(APIView):
             **checked(ChangePasswordSerializer, request),
         )
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class ExportView(APIView):
+    permission_classes = (HasToken,)  # the export asks for the state itself
+
+    @operation(
+        "auth_me_export",
+        summary="Everything that is kept about me",
+        responses=OpenApiTypes.OBJECT,
+        problems=[TokenRevoked],
+    )
+    def get(self, request: Request) -> Response:
+        return Response(export_caller(caller=caller_of(request)))
+
+
+class ResetPasswordView(APIView):
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+    throttle_classes = (ScopedThrottle, EmailThrottle)
+    throttle_scope = "mail_link"
+    email_throttle_scope = "mail"
+
+    @operation(
+        "auth_password_reset",
+        summary="Have a link sent that sets a new password, if the account exists",
+        request=ResetPasswordSerializer,
+        responses={202: AcceptedSerializer},
+    )
+    def post(self, request: Request) -> Response:
+        recovery.request_password_reset(**checked(ResetPasswordSerializer, request))
+        message = "If there is an account with this address, a mail is on its way to it."
+        return Response({"message": message}, status=status.HTTP_202_ACCEPTED)
+
+
+class ConfirmResetView(APIView):
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+    throttle_classes = (ScopedThrottle,)
+    throttle_scope = "mail_link"
+
+    @operation(
+        "auth_password_reset_confirm",
+        summary="Set a new password by a mailed link; every token so far is dead",
+        request=ConfirmResetSerializer,
+        responses={204: None},
+        problems=[LinkInvalid, services.PasswordUnfit],
+    )
+    def post(self, request: Request) -> Response:
+        recovery.reset_password(**checked(ConfirmResetSerializer, request))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class ConfirmEmailView(APIView):
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+    throttle_classes = (ScopedThrottle,)
+    throttle_scope = "mail_link"
+
+    @operation(
+        "auth_email_confirm",
+        summary="Confirm an e-mail address by a mailed link",
+        request=ConfirmEmailSerializer,
+        responses={204: None},
+        problems=[LinkInvalid],
+    )
+    def post(self, request: Request) -> Response:
+        recovery.confirm_email(**checked(ConfirmEmailSerializer, request))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class ResendConfirmationView(APIView):
+    permission_classes = (HasToken,)  # the service asks for the state itself
+    throttle_classes = (ScopedThrottle,)
+    throttle_scope = "mail"
+
+    @operation(
+        "auth_email_resend",
+        summary="Have the link that confirms my e-mail address sent again",
+        request=EmptySerializer,
+        responses={202: AcceptedSerializer},
+        problems=[TokenRevoked],
+    )
+    def post(self, request: Request) -> Response:
+        checked(EmptySerializer, request)
+        recovery.resend_confirmation(caller=caller_of(request))
+        message = "If your address is not confirmed yet, a mail is on its way to it."
+        return Response({"message": message}, status=status.HTTP_202_ACCEPTED)

@@ -8,7 +8,7 @@ from django.urls import reverse_lazy
 
 
 def _may_view(model: str) -> Callable[[HttpRequest], bool]:
-    app, name = model.split("_")
+    app, _, name = model.rpartition("_")
     return lambda request: request.user.has_perm(f"{app}.view_{name}")
 
 
@@ -81,6 +81,10 @@ UNFOLD = {
                 ("Roles", "badge", "auth_group"),
                 ("Sign-ins", "devices", "accounts_signin"),
                 ("Failed logins", "gpp_bad", "axes_accessattempt"),
+            ),
+            _pages(
+                "Operation",
+                ("Tasks", "outgoing_mail", "django_tasks_database_dbtaskresult"),
             ),
         ],
     },

@@ -61,6 +61,8 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "axes",
+    "django_tasks",
+    "django_tasks_db",
     "booking_site",
     "accounts",
     "catalog",
@@ -187,6 +189,33 @@ LOGGING = {
     },
 }
 
+# What requests leave for the worker, in PostgreSQL
+
+TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
+# Management commands that the worker runs, every so many seconds, with these options.
+CHORES: list[tuple[str, float, dict[str, object]]] = [
+    ("release_expired_holds", 60, {}),
+    ("purge_idempotency_records", 3600, {}),
+    (
+        "prune_db_task_results",
+        3600,
+        {"min_age_days": 1, "failed_min_age_days": 30, "verbosity": 0},
+    ),
+]
+
+# Mails. In production nothing is sent before EMAIL_URL is set: the worker refuses to
+# start, and mails wait. The console would show links that change passwords.
+
+SITE_NAME = env("SITE_NAME", default="Movie Booking")
+EMAIL_URL = env("EMAIL_URL", default="consolemail://" if DEVELOPMENT else "")
+vars().update(env.email_url_config(EMAIL_URL or "dummymail://"))
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env("MAIL_FROM", default=f"{SITE_NAME} <no-reply@localhost>")
+# Tell customers by mail what they bought and gave back.
+BOOKING_MAILS = env.bool("BOOKING_MAILS", default=True)
+# How long a mailed link works, to confirm an address or to set a new password.
+PASSWORD_RESET_TIMEOUT = 3600 * env.int("MAIL_LINK_HOURS", default=24)
+
 # Static files
 
 STATIC_URL = "/static/"
@@ -217,9 +246,12 @@ REST_FRAMEWORK = {
     "NUM_PROXIES": env.int("NUM_PROXIES", default=0),
     "UNAUTHENTICATED_USER": None,
     "DEFAULT_THROTTLE_RATES": {
-        # Per address for the first two, per user for the others; "" lifts a limit.
+        # Per address for the first three, per user for the others; "" lifts a limit.
         "register": env("THROTTLE_REGISTER", default="20/hour") or None,
         "login": env("THROTTLE_LOGIN", default="60/min") or None,
+        "mail_link": env("THROTTLE_MAIL_LINK", default="30/hour") or None,
+        # Per e-mail address, or per user:
+        "mail": env("THROTTLE_MAIL", default="5/hour") or None,
         "hold": env("THROTTLE_HOLD", default="60/min") or None,
         "booking": env("THROTTLE_BOOKING", default="60/min") or None,
     },
@@ -289,6 +321,11 @@ AXES_LOCKOUT_CALLABLE = "accounts.brute_force.lockout_response"
 
 # Called with user_id=… in the transaction that removes a person.
 PERSON_REMOVERS = ["bookings.services.forget_person"]
+# Called with user_id=…; each returns sections of what is kept about a person, JSON-ready.
+PERSON_EXPORTERS = ["bookings.exports.export_person"]
+
+# Whether holding and booking needs a confirmed e-mail address.
+EMAIL_CONFIRMATION_REQUIRED = env.bool("EMAIL_CONFIRMATION_REQUIRED", default=False)
 
 JWT_SIGNING_KEY = _secret("JWT_SIGNING_KEY")
 # Accepted, never used to sign: the key before the last rotation.
@@ -302,6 +339,8 @@ REFRESH_TOKEN_LIFETIME = timedelta(days=14)
 CORS_ALLOWED_ORIGINS = env.list(
     "CORS_ALLOWED_ORIGINS", default=["http://localhost:5173"] if DEVELOPMENT else []
 )
+# Where mailed links lead: /confirm-email and /reset-password, with ?uid=…&token=…
+CLIENT_URL = env("CLIENT_URL", default=next(iter(CORS_ALLOWED_ORIGINS), "http://localhost:5173"))
 CORS_URLS_REGEX = r"^/api/.*$"
 CORS_ALLOW_HEADERS = [
     "accept",

@@ -264,3 +264,24 @@ class IdempotencyRecord(models.Model):
 
     def __str__(self) -> str:
         return f"{self.operation} {self.key}"
+
+
+class ImportedRow(models.Model):
+    """What a row of the original system became: recorded together with our own row."""
+
+    house = models.CharField(max_length=80)
+    kind = models.CharField(max_length=12, help_text="Its table, there and here.")
+    original_id = models.BigIntegerField()
+    own_id = models.BigIntegerField()
+
+    class Meta:
+        db_table = "imported_rows"
+        constraints = (
+            models.UniqueConstraint(
+                fields=["house", "kind", "original_id"], name="imported_row_taken_once"
+            ),
+            models.UniqueConstraint(fields=["kind", "own_id"], name="imported_row_became_one"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.house}: {self.kind} {self.original_id}"

@@ -6,13 +6,16 @@ from threading import Barrier
 from typing import Any
 
 import pytest
+from django.core import mail
 from django.core.cache import caches
+from django.core.mail import EmailMultiAlternatives
 from django.db import connection
 from django.test import Client
 from rest_framework.test import APIClient
 
 from accounts.models import User
 from accounts.tokens import issue_tokens
+from booking_site.worker import Worker
 from tests.factories import UserFactory
 
 
@@ -91,3 +94,17 @@ def office(client: Client, staff: User) -> Client:
     """A browser in which `staff` is logged in to the back office."""
     client.force_login(staff, backend="django.contrib.auth.backends.ModelBackend")
     return client
+
+
+@pytest.fixture
+def posted(db: None) -> Callable[[], list[EmailMultiAlternatives]]:
+    """Let a worker do what is due, and return the mails it has sent by that."""
+
+    def work() -> list[EmailMultiAlternatives]:
+        mail.outbox.clear()
+        worker = Worker()
+        while worker.do_next_task():
+            pass
+        return list(mail.outbox)
+
+    return work

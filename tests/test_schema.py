@@ -15,7 +15,10 @@ from tests.web import ROOT, database_url, gunicorn
 
 # Guessing is what this is about.
 NO_LIMITS = {
-    **{f"THROTTLE_{name}": "" for name in ("REGISTER", "LOGIN", "HOLD", "BOOKING")},
+    **{
+        f"THROTTLE_{name}": ""
+        for name in ("REGISTER", "LOGIN", "MAIL_LINK", "MAIL", "HOLD", "BOOKING")
+    },
     **{f"LOGIN_FAILURES_PER_{name}": "1000000" for name in ("ACCOUNT", "ADDRESS")},
 }
 

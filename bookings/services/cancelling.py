@@ -10,6 +10,7 @@ from accounts.authentication import Caller
 from accounts.models import User
 from accounts.services import lock_caller
 from booking_site.errors import DomainError
+from bookings import mails
 from bookings.models import Booking, Order
 from bookings.services.claims import lock_seats
 from bookings.transactions import in_transaction
@@ -105,3 +106,4 @@ def _cancel(*, user: User, show_id: int, bookings: Collection[Booking]) -> None:
     Seat.objects.filter(
         pk__in=[booking.seat_id for booking in live], status=SeatStatus.BOOKED
     ).update(status=SeatStatus.AVAILABLE)
+    mails.tell_of_cancellation(live)

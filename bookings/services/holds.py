@@ -9,7 +9,7 @@ from django.db.models import F
 
 from accounts.authentication import Caller
 from accounts.models import User
-from accounts.services import lock_caller
+from accounts.services import lock_caller, require_confirmed_email
 from bookings import seat_choice
 from bookings.held_seats import HeldSeats
 from bookings.models import Hold, HoldEnd
@@ -39,9 +39,9 @@ def hold_seats(*, caller: Caller, show_id: int, seat_ids: Collection[int]) -> He
     """Hold exactly these seats for the caller, all or none; a live hold is replaced.
 
     Raise `TooManySeats`, `ShowNotFound`, `SeatNotFound`, `ShowClosed`,
-    `SeatUnavailable`, `SingleSeatGap`, `CompanionRequired`, or `HoldExpired`
-    when the caller has used up the longest time for this visit; then an
-    older hold stays as it was.
+    `SeatUnavailable`, `SingleSeatGap`, `CompanionRequired`, `EmailUnconfirmed`, or
+    `HoldExpired` when the caller has used up the longest time for this visit;
+    then an older hold stays as it was.
     """
     require_few(seat_ids)
     first_look(caller=caller, wish={"show_id": show_id, "seat_ids": list(seat_ids)}).require_free()
@@ -147,6 +147,7 @@ def _lock_own(caller: Caller, hold_id: UUID) -> Hold:
 
 
 def _claim(*, user: User, show_id: int, seat_ids: Collection[int]) -> HeldSeats:
+    require_confirmed_email(user)
     last = _lock_last_hold(user.pk, show_id)
     live = last if last and last.ended_at is None else None
     hold_id = live.pk if live else None

@@ -9,7 +9,9 @@ from uuid import UUID
 from django.db import IntegrityError
 
 from accounts.models import User
+from accounts.services import require_confirmed_email
 from booking_site.errors import DomainError
+from bookings import mails
 from bookings.models import Booking, Channel, Hold, HoldEnd, Order
 from bookings.services.claims import (
     SeatUnavailable,
@@ -54,15 +56,18 @@ class HoldAlreadyBooked(DomainError):
         super().__init__("The seats of this hold are already booked.")
 
 
-def book_seats(*, user: User, show_id: int, seat_ids: Collection[int]) -> list[Booking]:
+def book_seats(
+    *, user: User, show_id: int, seat_ids: Collection[int], with_mail: bool = True
+) -> list[Booking]:
     """Sell the seats, all or none, and return the bookings as `_sell` does.
 
     The user's row is locked. Seats that the user holds are taken out of the
     hold; what is left of it stays held. Raise `TooManySeats`, `ShowNotFound`,
-    `SeatNotFound`, `ShowClosed`, `SeatUnavailable`, `SingleSeatGap` or
-    `CompanionRequired`.
+    `SeatNotFound`, `ShowClosed`, `SeatUnavailable`, `SingleSeatGap`,
+    `CompanionRequired` or `EmailUnconfirmed`.
     """
     require_few(seat_ids)
+    require_confirmed_email(user)
     hold = lock_live_hold(user_id=user.pk, show_id=show_id)
     hold_id = hold.pk if hold else None
     held_ids = hold.seat_ids if hold else []
@@ -88,7 +93,7 @@ def book_seats(*, user: User, show_id: int, seat_ids: Collection[int]) -> list[B
             hold_id=hold_id,
             kept=held.difference(seat_ids),
         )
-    bookings = _sell(user=user, terms=terms, seats=wanted)
+    bookings = _sell(user=user, terms=terms, seats=wanted, with_mail=with_mail)
     if hold:
         take_out_of_hold(hold, seat_ids)
     return bookings
@@ -99,8 +104,9 @@ def book_hold(*, user: User, hold_id: UUID) -> list[Booking]:
 
     The user's row is locked. A hold that is over is sold all the same while
     all its seats are free. Raise `HoldNotFound`, `HoldExpired`,
-    `HoldAlreadyBooked`, `ShowNotFound` or `ShowClosed`.
+    `HoldAlreadyBooked`, `ShowNotFound`, `ShowClosed` or `EmailUnconfirmed`.
     """
+    require_confirmed_email(user)
     hold = (
         Hold.objects.filter(pk=hold_id, user_id=user.pk)
         .select_for_update(of=("self",), no_key=True)
@@ -149,7 +155,9 @@ def _end_hold(hold: Hold, reason: HoldEnd) -> None:
     Hold.objects.filter(pk=hold.pk).update(ended_at=ClockTimestamp(), end_reason=reason)
 
 
-def _sell(*, user: User, terms: Terms, seats: Iterable[Seat]) -> list[Booking]:
+def _sell(
+    *, user: User, terms: Terms, seats: Iterable[Seat], with_mail: bool = True
+) -> list[Booking]:
     """Sell locked, free seats; return the bookings by row and number, seat and order loaded."""
     seats = sorted(seats, key=Seat.place)
     order = Order.objects.create(
@@ -181,6 +189,8 @@ def _sell(*, user: User, terms: Terms, seats: Iterable[Seat]) -> list[Booking]:
     Seat.objects.filter(pk__in=[seat.pk for seat in seats]).update(
         status=SeatStatus.BOOKED, hold_id=None, held_until=None
     )
+    if with_mail:
+        mails.tell_of_order(order)
     return bookings
 
 

@@ -16,6 +16,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from accounts.authentication import HasToken, LiveCaller, caller_of
 from accounts.models import User
+from accounts.services import EmailUnconfirmed
 from accounts.throttling import ScopedThrottle
 from booking_site.parsing import EmptySerializer
 from booking_site.schema import operation
@@ -73,6 +74,7 @@ class BookingViewSet(ListModelMixin, GenericViewSet[Booking]):
             SingleSeatGap,
             TooManySeats,
             CompanionRequired,
+            EmailUnconfirmed,
             idempotency.KeyMissing,
             idempotency.KeyInvalid,
             idempotency.KeyReused,

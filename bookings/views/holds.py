@@ -11,6 +11,7 @@ from rest_framework.throttling import BaseThrottle
 from rest_framework.viewsets import GenericViewSet
 
 from accounts.authentication import HasToken, LiveCaller, caller_of
+from accounts.services import EmailUnconfirmed
 from accounts.throttling import ScopedThrottle
 from booking_site.parsing import EmptySerializer
 from booking_site.schema import operation
@@ -53,6 +54,7 @@ class HoldViewSet(GenericViewSet[Hold]):
             SingleSeatGap,
             TooManySeats,
             CompanionRequired,
+            EmailUnconfirmed,
         ],
     )
     def create(self, request: Request) -> Response:

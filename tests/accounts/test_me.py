@@ -49,6 +49,7 @@ def test_a_person_reads_their_own_record(person, me):
         "id": person.pk,
         "name": "Lena Lion",
         "email": "lena@example.com",
+        "email_confirmed_at": None,
         "created_at": "2026-11-22T12:30:00Z",
     }
     assert answer["Cache-Control"] == "no-store"

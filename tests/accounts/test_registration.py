@@ -29,10 +29,10 @@ def test_a_person_registers_and_is_logged_in_at_once(db, call):
     assert answer["Cache-Control"] == "no-store"
 
 
-def test_registering_takes_four_statements(db, call):
+def test_registering_takes_five_statements(db, call):
     with CaptureQueriesContext(connection) as queries:
         call("register", NEW)
-    assert len(queries) == 4  # savepoint of the test, user, sign-in, release
+    assert len(queries) == 5  # savepoint of the test, user, mail, sign-in, release
 
 
 @pytest.mark.parametrize("spelling", ["lena@example.com", "LENA@example.COM", " lena@example.com "])

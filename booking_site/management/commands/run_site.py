@@ -1,4 +1,5 @@
 import os
+import subprocess
 import sys
 from typing import Any
 
@@ -16,8 +17,8 @@ _UNLIMITED = ("THROTTLE_REGISTER", "THROTTLE_HOLD", "THROTTLE_BOOKING")
 
 class Command(BaseCommand):
     help = (
-        "Migrate, fill a database that shows nothing with demo data, then become gunicorn, "
-        "as in production."
+        "Migrate, fill a database that shows nothing with demo data, start a worker, then become "
+        "gunicorn, as in production."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -35,6 +36,9 @@ class Command(BaseCommand):
         self.stdout.flush()
         for name in _UNLIMITED:  # one person plays many customers here
             os.environ.setdefault(name, "")
+        # It ends when this process does, which will be gunicorn's.
+        worker = [sys.executable, str(settings.BASE_DIR / "manage.py"), "worker"]
+        subprocess.Popen([*worker, f"--parent={os.getpid()}"])  # noqa: S603 (no outside input)
         # The same process, so that signals reach gunicorn without a go-between.
         gunicorn = [sys.executable, "-m", "gunicorn", f"--bind=127.0.0.1:{port}"]
         os.execv(sys.executable, [*gunicorn, "booking_site.wsgi"])  # noqa: S606 (no outside input)

@@ -1,0 +1,64 @@
+"""Everything that is kept about a person, for that person."""
+
+from typing import Any
+
+from axes.models import AccessAttempt
+from django.conf import settings
+from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.utils.module_loading import import_string
+
+from accounts.authentication import Caller
+from accounts.mails import mails_about
+from accounts.models import User
+from accounts.services import current_user
+
+
+def export_caller(*, caller: Caller) -> dict[str, Any]:
+    """Return sections by name, JSON-ready; other apps add theirs (PERSON_EXPORTERS).
+
+    Neither the hash of the password nor a token is in it: they would only help a thief.
+    Raise `TokenRevoked`.
+    """
+    user = current_user(caller=caller)
+    sections: dict[str, Any] = {
+        "profile": _profile(user),
+        "sign_ins": list(user.sign_ins.values("created_at", "expires_at", "ended_at")),
+        "failed_logins": list(
+            AccessAttempt.objects.filter(username=user.email).values(
+                "attempt_time", "ip_address", "user_agent", "failures_since_start"
+            )
+        ),
+        "changes_by_staff": [
+            {"changed_at": entry.action_time, "change": entry.get_change_message()}
+            for entry in LogEntry.objects.filter(
+                content_type=ContentType.objects.get_for_model(User), object_id=str(user.pk)
+            )
+        ],
+        "mails": [
+            {
+                "mail": row.task_path.rpartition(".")[2],
+                "asked_for_at": row.enqueued_at,
+                "sent_at": row.finished_at,
+            }
+            for row in mails_about(user)
+        ],
+    }
+    for exporter in settings.PERSON_EXPORTERS:
+        sections |= import_string(exporter)(user_id=user.pk)
+    return sections
+
+
+def _profile(user: User) -> dict[str, Any]:
+    user.refresh_from_db(fields=["last_login", "updated_at"])
+    return {
+        "id": user.pk,
+        "name": user.name,
+        "email": user.email,
+        "email_confirmed_at": user.email_confirmed_at,
+        "is_staff": user.is_staff,
+        "roles": list(user.groups.values_list("name", flat=True)),
+        "created_at": user.created_at,
+        "updated_at": user.updated_at,
+        "last_back_office_login": user.last_login,
+    }

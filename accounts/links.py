@@ -1,0 +1,66 @@
+"""What a mailed link proves, and to whom it belongs: `uid` and `token` in its query."""
+
+from http import HTTPStatus
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.contrib.auth.tokens import PasswordResetTokenGenerator
+
+from accounts.models import User
+from accounts.tokens import BIGGEST_ID
+from booking_site.errors import DomainError
+
+
+class LinkInvalid(DomainError):
+    """The link was used, is too old, or was not made for this."""
+
+    code = "link_invalid"
+    status = HTTPStatus.BAD_REQUEST
+
+    def __init__(self) -> None:
+        super().__init__("This link is not valid any more. Please ask for a new one.")
+
+
+class ResetTokens(PasswordResetTokenGenerator):
+    """Good once: a new password and whatever else revokes tokens kills them too."""
+
+    key_salt = "accounts.links.ResetTokens"
+
+    def _make_hash_value(self, user: User, timestamp: int) -> str:
+        return f"{super()._make_hash_value(user, timestamp)}{user.token_version}"
+
+
+class ConfirmationTokens(PasswordResetTokenGenerator):
+    """Good for one address. Using one twice is harmless, so that a second click is no error."""
+
+    key_salt = "accounts.links.ConfirmationTokens"
+
+    def _make_hash_value(self, user: User, timestamp: int) -> str:
+        return f"{user.pk} {user.email} {timestamp}"
+
+
+reset_tokens = ResetTokens()
+confirmation_tokens = ConfirmationTokens()
+
+
+def reset_link(user: User) -> str:
+    return _link("reset-password", user, reset_tokens)
+
+
+def confirmation_link(user: User) -> str:
+    return _link("confirm-email", user, confirmation_tokens)
+
+
+def owner_of(uid: str) -> User:
+    """Return whom the link names, active or not. Raise `LinkInvalid`."""
+    if not (uid.isascii() and uid.isdecimal() and int(uid) <= BIGGEST_ID):
+        raise LinkInvalid
+    user = User.objects.filter(pk=int(uid)).first()
+    if user is None:
+        raise LinkInvalid
+    return user
+
+
+def _link(page: str, user: User, tokens: PasswordResetTokenGenerator) -> str:
+    query = urlencode({"uid": user.pk, "token": tokens.make_token(user)})
+    return f"{settings.CLIENT_URL.rstrip('/')}/{page}?{query}"

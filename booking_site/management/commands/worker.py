@@ -1,0 +1,34 @@
+"""Send mails and keep house, beside the web processes."""
+
+import signal
+from argparse import ArgumentParser
+from functools import partial
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from booking_site.worker import Worker, has_lost
+
+
+class Command(BaseCommand):
+    help = (
+        "Do the tasks that requests have left: mails; and the chores of the house. One process is"
+        " enough, more are safe. SIGTERM ends it after the task at hand; killed, nothing is lost."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--until-empty", action="store_true", help="do what is due by now, then end"
+        )
+        parser.add_argument(
+            "--parent", type=int, metavar="PID", help="end when this parent process has ended"
+        )
+
+    def handle(self, *, until_empty: bool, parent: int | None, **options: Any) -> None:
+        if not settings.EMAIL_URL:
+            raise CommandError("Set EMAIL_URL (see .env.example). Until then mails wait.")
+        worker = Worker(is_orphan=partial(has_lost, parent)) if parent else Worker()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: worker.stop.set())
+        worker.run(until_empty=until_empty)

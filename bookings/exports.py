@@ -1,0 +1,26 @@
+"""What this app keeps about a person, for that person."""
+
+from typing import Any
+
+from bookings.models import Booking, Hold, IdempotencyRecord, Order
+from bookings.serializers import BookingDetailSerializer, OrderDetailSerializer
+
+
+def export_person(*, user_id: int) -> dict[str, Any]:
+    """Return sections by name, JSON-ready. The answers kept for keys repeat the bookings."""
+    orders = Order.objects.filter(user_id=user_id).with_details()
+    bookings = Booking.objects.filter(user_id=user_id).with_details()
+    return {
+        "holds": list(
+            Hold.objects.filter(user_id=user_id).values(
+                "id", "show_id", "seat_ids", "created_at", "expires_at", "ended_at", "end_reason"
+            )
+        ),
+        "orders": OrderDetailSerializer(orders, many=True).data,
+        "bookings": BookingDetailSerializer(bookings, many=True).data,
+        "idempotency_keys": list(
+            IdempotencyRecord.objects.filter(user_id=user_id)
+            .order_by("created_at")
+            .values("operation", "key", "created_at")
+        ),
+    }

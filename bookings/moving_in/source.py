@@ -1,0 +1,102 @@
+"""The original system's database: read, never written, as it was at one moment."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, LiteralString, Self
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+
+Row = dict[str, Any]
+
+# In the order in which they refer to each other.
+TABLES: dict[str, tuple[str, ...]] = {
+    "users": ("id", "name", "email", "password_hash", "created_at", "updated_at"),
+    "movies": ("id", "title", "description", "created_at", "updated_at"),
+    "theatres": ("id", "name", "location", "created_at", "updated_at"),
+    "shows": ("id", "movie_id", "theatre_id", "start_time", "created_at", "updated_at"),
+    "seats": ("id", "show_id", "row", "number", "price", "status"),
+    "bookings": ("id", "user_id", "show_id", "seat_id", "booked_at"),
+}
+TIMES = {"start_time", "booked_at", "created_at", "updated_at"}
+# Made by this system, not by the original one.
+OURS = "django_migrations"
+
+
+class Unreadable(Exception):
+    """The database cannot be reached, or is not one of the original system; one line says why."""
+
+
+class Source:
+    """A read-only connection on one snapshot; a context manager."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            self._connection = psycopg.connect(url, row_factory=dict_row)
+        except psycopg.Error as error:
+            raise Unreadable(str(error).strip()) from error
+        self._connection.read_only = True
+        self._connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        # Between two reads it waits for our own writes, as long as those take.
+        self._connection.execute("SET idle_in_transaction_session_timeout = 0")
+        # Servers of the original wrote times without a zone in UTC.
+        self._connection.execute("SET TIME ZONE 'UTC'")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def require_original(self) -> None:
+        """Raise `Unreadable` unless it has exactly the tables that we know how to read."""
+        found = self._connection.execute(
+            "SELECT table_name AS table, array_agg(column_name::text) AS columns"
+            " FROM information_schema.columns WHERE table_schema = 'public' GROUP BY 1"
+        )
+        columns = {row["table"]: set(row["columns"]) for row in found}
+        if OURS in columns:
+            raise Unreadable("This is a database of this system, not of the original one.")
+        missing = [
+            f"{table}.{name}"
+            for table, names in TABLES.items()
+            for name in names
+            if name not in columns.get(table, ())
+        ]
+        if missing:
+            raise Unreadable(f"The database lacks {', '.join(missing)}.")
+
+    def count(self, table: str) -> int:
+        query = sql.SQL("SELECT count(*) AS rows FROM public.{}").format(sql.Identifier(table))
+        (row,) = self._connection.execute(query)
+        return int(row["rows"])
+
+    def biggest_id(self, table: str, *, below: int) -> int:
+        query = sql.SQL("SELECT coalesce(max(id), 0) AS id FROM public.{} WHERE id < {}")
+        (row,) = self._connection.execute(query.format(sql.Identifier(table), below))
+        return int(row["id"])
+
+    def batches(self, table: str, *, size: int) -> Iterator[list[Row]]:
+        """Yield all rows by id, `size` at a time."""
+        query = self._select(table, "WHERE id > %s ORDER BY id LIMIT %s")
+        last = -(2**63)
+        while batch := self._connection.execute(query, [last, size]).fetchall():
+            last = batch[-1]["id"]
+            yield batch
+
+    def rows(self, table: str, ids: Sequence[int]) -> dict[int, Row]:
+        """Return those rows of the ids that exist, by id."""
+        found = self._connection.execute(self._select(table, "WHERE id = ANY(%s)"), [list(ids)])
+        return {row["id"]: row for row in found}
+
+    def _select(self, table: str, clauses: LiteralString) -> sql.Composed:
+        # In a session whose zone is UTC the cast gives a time without zone that one.
+        names = sql.SQL(", ").join(
+            sql.SQL("{0}::timestamptz AS {0}" if name in TIMES else "{}").format(
+                sql.Identifier(name)
+            )
+            for name in TABLES[table]
+        )
+        return sql.SQL("SELECT {} FROM public.{} {}").format(
+            names, sql.Identifier(table), sql.SQL(clauses)
+        )

@@ -1,0 +1,100 @@
+"""GET /api/auth/me/export: all of one person, nothing of another."""
+
+import json
+
+import pytest
+from rest_framework.test import APIClient
+
+from accounts import services
+from accounts.authentication import Caller
+from accounts.exports import export_caller
+from accounts.models import User
+from tests.accounts.conftest import PASSWORD
+from tests.bookings.calls import bought, held
+from tests.factories import ShowFactory, UserFactory, make_seats
+
+pytestmark = pytest.mark.django_db
+
+SECTIONS = {
+    "profile",
+    "sign_ins",
+    "failed_logins",
+    "changes_by_staff",
+    "mails",
+    "holds",
+    "orders",
+    "bookings",
+    "idempotency_keys",
+}
+
+
+def exported(client: APIClient):
+    answer = client.get("/api/auth/me/export")
+    assert answer.status_code == 200
+    assert answer["Cache-Control"] == "no-store"
+    return answer.json()
+
+
+def test_a_person_gets_everything_that_is_kept(person, login, call, office):
+    seats = make_seats(ShowFactory(), "SSSS")
+    client = login(person)
+    bought(client, *seats[:2])
+    held(client, seats[2])
+    call("login", {"email": "lena@example.com", "password": "wrong"})
+    call("password/reset", {"email": "lena@example.com"})
+    form = {"name": "Lena L.", "email": "lena@example.com", "is_active": "on"}
+    office.post(f"/admin/accounts/user/{person.pk}/change/", form)
+    document = exported(client)
+    assert document.keys() == SECTIONS
+    counts = {name: len(rows) for name, rows in document.items() if name != "profile"}
+    assert counts == {
+        "sign_ins": 1,
+        "failed_logins": 1,
+        "changes_by_staff": 1,
+        "mails": 1,
+        "holds": 1,
+        "orders": 1,
+        "bookings": 2,
+        "idempotency_keys": 1,
+    }
+    assert document["profile"]["name"] == "Lena L."
+    assert document["mails"][0]["mail"] == "send_password_reset"
+    assert document["changes_by_staff"][0]["change"] == "Changed Name."
+    assert document["orders"][0]["status"] == "confirmed"
+
+
+def test_no_secret_is_in_it(person, login):
+    text = json.dumps(exported(login(person)))
+    for secret in (person.password, "token", "password"):
+        assert secret not in text
+
+
+def test_nobody_else_is_in_it(person, login, office):
+    other = UserFactory(name="Leo Lion", email="leo@example.com", password=PASSWORD)
+    seats = make_seats(ShowFactory(), "SSSS")
+    bought(login(other), *seats[:2])
+    held(login(other), seats[2])
+    APIClient().post("/api/auth/login", {"email": other.email, "password": "wrong"}, format="json")
+    form = {"name": "Leo L.", "email": "leo@example.com", "is_active": "on"}
+    office.post(f"/admin/accounts/user/{other.pk}/change/", form)
+    document = exported(login(person))
+    profile = document.pop("profile")
+    assert profile["id"] == person.pk
+    assert len(document.pop("sign_ins")) == 1
+    assert not any(document.values())
+
+
+def test_the_price_does_not_grow_with_what_was_bought(person, login, django_assert_max_num_queries):
+    caller = Caller(id=person.pk, token_version=1)
+    for _ in range(3):
+        bought(login(person), *make_seats(ShowFactory(), "SSSS"))
+    with django_assert_max_num_queries(15):
+        export_caller(caller=caller)
+
+
+def test_only_a_token_that_still_counts_exports(person, login):
+    client = login(person)
+    services.revoke_tokens(user_id=person.pk)
+    assert client.get("/api/auth/me/export").json()["code"] == "token_revoked"
+    assert APIClient().get("/api/auth/me/export").json()["code"] == "not_authenticated"
+    assert User.objects.count() == 1

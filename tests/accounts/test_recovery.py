@@ -1,0 +1,356 @@
+"""Mailed links: an address confirmed, a password set anew, and nobody learns who has an account."""
+
+import re
+from datetime import datetime, timedelta
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from axes.models import AccessAttempt
+from django.core import mail
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django_tasks_db.models import DBTaskResult
+from rest_framework.test import APIClient
+
+from accounts import links, recovery, services
+from accounts.authentication import Caller
+from accounts.models import SignIn, User
+from accounts.tokens import issue_tokens
+from tests.accounts.conftest import PASSWORD
+from tests.factories import ShowFactory, UserFactory, make_seats
+
+NEW_PASSWORD = "seven seals in the bay"
+
+
+def link_in(message):
+    """Return the query of the one link of a mail, the same in both of its parts."""
+    (html,) = [part.content for part in message.alternatives]
+    (link,) = re.findall(r"https?://\S+", message.body)
+    assert link.replace("&", "&amp;") in html
+    return {name: value for name, (value,) in parse_qs(urlsplit(link).query).items()}
+
+
+def without_mail_limits(settings):
+    rates = {**settings.REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"], "mail": None, "mail_link": None}
+    settings.REST_FRAMEWORK = {**settings.REST_FRAMEWORK, "DEFAULT_THROTTLE_RATES": rates}
+
+
+@pytest.fixture
+def reset_link(person, call, posted):
+    """Ask for a new password for the person, and return what the mailed link says."""
+
+    def ask():
+        assert call("password/reset", {"email": person.email}).status_code == 202
+        (message,) = posted()
+        return link_in(message)
+
+    return ask
+
+
+def confirm(call, link, password=NEW_PASSWORD):
+    return call(
+        "password/reset/confirm",
+        {"uid": link["uid"], "reset_token": link["token"], "new_password": password},
+    )
+
+
+def test_a_forgotten_password_is_set_anew_by_a_mailed_link(person, call, reset_link):
+    tokens = issue_tokens(person)
+    answer = confirm(call, reset_link())
+    assert (answer.status_code, answer.content) == (204, b"")
+    body = {"email": "lena@example.com", "password": PASSWORD}
+    assert call("login", body).status_code == 401
+    assert call("login", {**body, "password": NEW_PASSWORD}).status_code == 200
+    old = APIClient(HTTP_AUTHORIZATION=f"Bearer {tokens.access}")
+    assert old.get("/api/auth/me").json()["code"] == "token_revoked"
+    assert call("refresh", {"refresh": tokens.refresh}).json()["code"] == "token_revoked"
+    assert SignIn.objects.filter(ended_at=None).count() == 1
+
+
+def test_the_mail_is_written_to_its_reader(person, call, posted, settings):
+    settings.CLIENT_URL = "https://cinema.example/"
+    call("password/reset", {"email": " Lena@Example.COM "})
+    (message,) = posted()
+    assert message.to == ["lena@example.com"]
+    assert message.from_email == settings.DEFAULT_FROM_EMAIL
+    assert "Hello Lena Lion," in message.body
+    assert "https://cinema.example/reset-password?uid=" in message.body
+    assert "for 24 hours" in message.body
+
+
+def test_known_and_unknown_addresses_get_the_same_answer_by_the_same_statements(
+    person, call, posted
+):
+    answers, statements = [], []
+    for email in ("lena@example.com", "nobody@example.com"):
+        with CaptureQueriesContext(connection) as queries:
+            answers.append(call("password/reset", {"email": email}))
+        statements.append([query["sql"].split()[0] for query in queries])
+    assert [answer.status_code for answer in answers] == [202, 202]
+    assert answers[0].content == answers[1].content
+    assert statements == [["INSERT"], ["INSERT"]]
+    assert [message.to for message in posted()] == [["lena@example.com"]]
+
+
+def test_no_mail_is_sent_from_inside_a_request(person, call):
+    call("password/reset", {"email": "lena@example.com"})
+    call("register", {"name": "Leo", "email": "leo@example.com", "password": PASSWORD})
+    assert mail.outbox == []
+
+
+@pytest.mark.parametrize("change", [{"is_active": False}, None])
+def test_nobody_gets_a_link_to_an_account_that_is_closed(person, call, posted, change):
+    call("password/reset", {"email": "lena@example.com"})
+    if change:
+        User.objects.update(**change)
+    else:
+        services.remove_person(user_id=person.pk)
+    assert posted() == []
+
+
+def test_a_link_works_once(person, call, reset_link):
+    link = reset_link()
+    assert confirm(call, link).status_code == 204
+    again = confirm(call, link, "nine newts under stones")
+    assert (again.status_code, again.json()["code"]) == (400, "link_invalid")
+    assert User.objects.get().check_password(NEW_PASSWORD)
+
+
+@pytest.mark.parametrize("event", ["another reset", "change", "revoke", "deactivate", "time"])
+def test_a_link_ends_with(event, person, call, login, reset_link, settings):
+    without_mail_limits(settings)
+    link = reset_link()
+    if event == "another reset":
+        assert confirm(call, reset_link(), "nine newts under stones").status_code == 204
+    elif event == "change":
+        body = {"current_password": PASSWORD, "new_password": "nine newts under stones"}
+        login(person).post("/api/auth/password/change", body, format="json")
+    elif event == "revoke":
+        services.revoke_tokens(user_id=person.pk)
+    elif event == "deactivate":
+        User.objects.update(is_active=False)
+    else:
+        settings.PASSWORD_RESET_TIMEOUT = -1
+    answer = confirm(call, link)
+    assert (answer.status_code, answer.json()["code"]) == (400, "link_invalid")
+    assert not User.objects.get().check_password(NEW_PASSWORD)
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"uid": "0"},
+        {"uid": "-1"},
+        {"uid": "x"},
+        {"uid": "²"},
+        {"uid": "9" * 19},
+        {"reset_token": "a-b"},
+        {"reset_token": "0"},
+        {"reset_token": "d4j0wz-" + "0" * 32},
+        {"reset_token": "zzzzzzzzzzzzzzzz-" + "0" * 32},
+    ],
+)
+def test_a_forged_link_is_refused(person, call, reset_link, forged):
+    link = reset_link()
+    body = {"uid": link["uid"], "reset_token": link["token"], "new_password": NEW_PASSWORD}
+    answer = call("password/reset/confirm", body | forged)
+    assert (answer.status_code, answer.json()["code"]) == (400, "link_invalid")
+
+
+def test_a_link_is_only_for_its_owner(person, call, reset_link):
+    other = UserFactory(password=PASSWORD)
+    link = reset_link() | {"uid": str(other.pk)}
+    assert confirm(call, link).json()["code"] == "link_invalid"
+
+
+def test_an_unfit_new_password_leaves_the_link_good(person, call, reset_link):
+    link = reset_link()
+    answer = confirm(call, link, "lena@example.com")
+    assert (answer.status_code, list(answer.json()["errors"])) == (400, ["new_password"])
+    assert confirm(call, link).status_code == 204
+
+
+def test_whoever_was_locked_out_by_guesses_gets_in_with_the_new_password(person, call, reset_link):
+    for _ in range(6):
+        call("login", {"email": person.email, "password": "wrong"})
+    assert AccessAttempt.objects.exists()
+    confirm(call, reset_link())
+    body = {"email": person.email, "password": NEW_PASSWORD}
+    assert call("login", body).status_code == 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_uses_of_a_link_at_once_one_counts(race):
+    user = UserFactory(password=PASSWORD)
+    token = links.reset_tokens.make_token(user)
+    words = ["seven seals in the bay", "nine newts under stones"]
+    answers = race(
+        [
+            lambda word=word: APIClient().post(
+                "/api/auth/password/reset/confirm",
+                {"uid": str(user.pk), "reset_token": token, "new_password": word},
+                format="json",
+            )
+            for word in words
+        ]
+    )
+    statuses = [answer.status_code for answer in answers]
+    assert sorted(statuses) == [204, 400]
+    user.refresh_from_db()
+    assert user.check_password(words[statuses.index(204)])
+    assert user.token_version == 2
+
+
+def test_the_queue_holds_no_link(person, call, reset_link):
+    reset_link()
+    row = str(DBTaskResult.objects.values().get())
+    assert "token" not in row
+
+
+def limit(settings, **rates):
+    settings.REST_FRAMEWORK = {
+        **settings.REST_FRAMEWORK,
+        "DEFAULT_THROTTLE_RATES": {"mail": None, "mail_link": None, **rates},
+    }
+
+
+def test_one_address_gets_so_many_mails_whoever_asks(person, call, settings):
+    limit(settings, mail="2/hour")
+    spellings = ["lena@example.com", "LENA@example.com", "lena@EXAMPLE.com "]
+    answers = [
+        call("password/reset", {"email": email}, REMOTE_ADDR=f"10.0.0.{n}")
+        for n, email in enumerate(spellings)
+    ]
+    assert [answer.status_code for answer in answers] == [202, 202, 429]
+    assert int(answers[-1]["Retry-After"]) > 0
+    assert call("password/reset", {"email": "leo@example.com"}).status_code == 202
+
+
+def test_one_visitor_asks_so_often_for_whomever(db, call, settings):
+    limit(settings, mail_link="2/hour")
+    answers = [call("password/reset", {"email": f"p{n}@example.com"}) for n in range(3)]
+    assert [answer.status_code for answer in answers] == [202, 202, 429]
+
+
+@pytest.mark.parametrize("body", [{}, {"email": 5}, {"email": ["a@example.com"]}, {"email": "x"}])
+def test_what_is_no_address_is_refused_for_its_shape(db, call, body):
+    answer = call("password/reset", body)
+    assert (answer.status_code, list(answer.json()["errors"])) == (400, ["email"])
+
+
+def test_a_new_account_is_asked_to_confirm_its_address(db, call, posted):
+    answer = call("register", {"name": "Leo", "email": "leo@example.com", "password": PASSWORD})
+    (message,) = posted()
+    assert message.to == ["leo@example.com"]
+    link = link_in(message)
+    assert call("email/confirm", link).status_code == 204
+    before = User.objects.get().email_confirmed_at
+    assert before is not None
+    assert call("email/confirm", link).status_code == 204
+    assert User.objects.get().email_confirmed_at == before
+    me = APIClient(HTTP_AUTHORIZATION=f"Bearer {answer.json()['token']}").get("/api/auth/me")
+    assert datetime.fromisoformat(me.json()["email_confirmed_at"]) == before
+
+
+def test_an_account_that_could_not_be_opened_gets_no_mail(person, call, posted):
+    body = {"name": "Lena", "email": "lena@example.com", "password": PASSWORD}
+    assert call("register", body).json()["code"] == "email_taken"
+    assert posted() == []
+
+
+def test_the_link_of_an_address_that_was_left_confirms_nothing(person, call):
+    token = links.confirmation_tokens.make_token(person)
+    User.objects.update(email="lion@example.com")
+    answer = call("email/confirm", {"uid": str(person.pk), "token": token})
+    assert (answer.status_code, answer.json()["code"]) == (400, "link_invalid")
+    assert User.objects.get().email_confirmed_at is None
+
+
+def test_links_of_one_kind_are_no_links_of_the_other(person, call):
+    confirmation = {"uid": str(person.pk), "token": links.confirmation_tokens.make_token(person)}
+    reset = {"uid": str(person.pk), "token": links.reset_tokens.make_token(person)}
+    assert confirm(call, confirmation).status_code == 400
+    assert call("email/confirm", reset).status_code == 400
+
+
+def test_setting_a_password_by_mail_confirms_the_address(person, call, reset_link):
+    confirm(call, reset_link())
+    assert User.objects.get().email_confirmed_at is not None
+
+
+def test_the_link_is_sent_again_until_the_address_is_confirmed(person, login, posted):
+    client = login(person)
+    assert client.post("/api/auth/email/resend", {}, format="json").status_code == 202
+    (message,) = posted()
+    link = link_in(message)
+    recovery.confirm_email(uid=link["uid"], token=link["token"])
+    assert client.post("/api/auth/email/resend").status_code == 202
+    assert posted() == []
+
+
+def test_a_mail_that_is_sent_late_does_not_ask_twice(person, posted):
+    recovery.resend_confirmation(caller=Caller(id=person.pk, token_version=1))
+    User.objects.update(email_confirmed_at=person.created_at + timedelta(hours=1))
+    assert posted() == []
+
+
+def test_asking_again_needs_a_login_that_still_counts(person, login):
+    client = login(person)
+    services.revoke_tokens(user_id=person.pk)
+    assert client.post("/api/auth/email/resend").json()["code"] == "token_revoked"
+    assert APIClient().post("/api/auth/email/resend").status_code == 401
+
+
+def test_where_a_house_wants_it_only_confirmed_customers_hold_and_book(person, login, settings):
+    seats = make_seats(ShowFactory(), "SSSS")
+    wish = {"show_id": seats[0].show_id, "seat_ids": [seats[0].pk]}
+    client = login(person)
+
+    def ask():
+        held = client.post("/api/holds", wish, format="json")
+        best = {"show_id": seats[0].show_id, "quantity": 1}
+        found = client.post("/api/holds", best, format="json")
+        booked = client.post("/api/bookings", wish, format="json", HTTP_IDEMPOTENCY_KEY="k")
+        return [answer.status_code for answer in (held, found, booked)]
+
+    settings.EMAIL_CONFIRMATION_REQUIRED = True
+    assert ask() == [403, 403, 403]
+    hold_id = client.post("/api/holds", wish, format="json").json().get("id")
+    assert hold_id is None
+    User.objects.update(email_confirmed_at=person.created_at)
+    assert ask() == [201, 200, 201]
+
+
+def test_a_hold_made_before_is_not_booked_by_an_unconfirmed_customer(person, login, settings):
+    seats = make_seats(ShowFactory(), "SSSS")
+    client = login(person)
+    wish = {"show_id": seats[0].show_id, "seat_ids": [seats[0].pk]}
+    hold_id = client.post("/api/holds", wish, format="json").json()["id"]
+    settings.EMAIL_CONFIRMATION_REQUIRED = True
+    answer = client.post(
+        "/api/bookings", {"hold_id": hold_id}, format="json", HTTP_IDEMPOTENCY_KEY="k"
+    )
+    assert (answer.status_code, answer.json()["code"]) == (403, "email_unconfirmed")
+
+
+def test_a_removed_person_leaves_nothing_in_the_queue(person, login, call):
+    recovery.resend_confirmation(caller=Caller(id=person.pk, token_version=1))
+    call("password/reset", {"email": "lena@example.com"})
+    call("password/reset", {"email": "leo@example.com"})
+    login(person).delete("/api/auth/me", {"password": PASSWORD}, format="json")
+    (row,) = DBTaskResult.objects.all()
+    assert row.args_kwargs["kwargs"] == {"email": "leo@example.com"}
+    assert User.objects.get().email_confirmed_at is None
+
+
+def test_an_address_changed_by_staff_has_to_be_confirmed_anew(person, office, posted):
+    User.objects.filter(pk=person.pk).update(email_confirmed_at=person.created_at)
+    page = f"/admin/accounts/user/{person.pk}/change/"
+    form = {"name": "Leo Lion", "email": "lena@example.com", "is_active": "on"}
+    assert office.post(page, form).status_code == 302
+    person.refresh_from_db()
+    assert (person.name, person.email_confirmed_at) == ("Leo Lion", person.created_at)
+    assert office.post(page, {**form, "email": "lion@example.com"}).status_code == 302
+    person.refresh_from_db()
+    assert person.email_confirmed_at is None
+    assert [message.to for message in posted()] == [["lion@example.com"]]

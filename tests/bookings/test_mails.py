@@ -1,0 +1,211 @@
+"""What customers are told by mail, and that it commits with what it tells of."""
+
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.core import mail
+from django.core.mail import EmailMultiAlternatives
+from django.db import connection
+from django_tasks_db.models import DBTaskResult
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from accounts.services import remove_person
+from bookings import mails
+from bookings.models import Booking, Channel, Order
+from catalog.models import Seat
+from tests.bookings.calls import book_seats, bought
+from tests.factories import MovieFactory, ScreenFactory, ShowFactory, UserFactory, make_seats
+
+pytestmark = pytest.mark.django_db
+
+Posted = Callable[[], list[EmailMultiAlternatives]]
+
+
+@pytest.fixture
+def seats() -> list[Seat]:
+    screen = ScreenFactory(theatre__name="Rex & Royal", name="Screen 2")
+    show = ShowFactory.build()
+    return make_seats(
+        ShowFactory(
+            movie=MovieFactory(title="Salt <and> Sea"),
+            theatre=screen.theatre,
+            screen=screen,
+            occupied_until=show.end_time,
+        ),
+        "SSSSSSSSSSSS",
+    )
+
+
+def texts(message: EmailMultiAlternatives) -> list[str]:
+    """Return both parts as a reader sees them."""
+    (html,) = [str(part.content) for part in message.alternatives]
+    assert "<and>" not in html
+    seen = re.sub(r"<[^>]*>", " ", html)
+    seen = seen.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    return [message.body, " ".join(seen.split())]
+
+
+def test_who_buys_gets_the_tickets_by_mail(
+    customer: APIClient, user: User, seats: list[Seat], posted: Posted
+) -> None:
+    answer = bought(customer, seats[1], seats[0])
+    assert mail.outbox == []
+    (message,) = posted()
+    assert message.to == [user.email]
+    assert message.subject == "Your tickets for Salt <and> Sea"
+    show = seats[0].show
+    local = show.start_time.astimezone(show.theatre.zone)
+    for text in texts(message):
+        for fact in (
+            user.name,
+            "Salt <and> Sea",
+            "Rex & Royal, Screen 2",
+            f"{local:%d %B %Y, %H:%M}",
+            "A1, A2",
+            answer["order"]["reference"],
+            "24.00 USD",
+            "until 60 minutes before",
+        ):
+            assert fact in text
+
+
+def test_the_mail_costs_a_booking_one_insert(
+    customer: APIClient, seats: list[Seat], settings: Any, django_assert_num_queries: Any
+) -> None:
+    settings.BOOKING_MAILS = False
+    with django_assert_num_queries(13):  # BEGIN and COMMIT are a savepoint here
+        book_seats(customer, seats[0])
+    assert not DBTaskResult.objects.exists()
+    settings.BOOKING_MAILS = True
+    with django_assert_num_queries(14):
+        book_seats(customer, seats[1])
+    assert DBTaskResult.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nobody_is_told_of_a_purchase_that_was_refused(
+    customer: APIClient, seats: list[Seat]
+) -> None:
+    with connection.cursor() as cursor:  # refuses late: when the booking itself is written
+        cursor.execute("ALTER TABLE bookings ADD CONSTRAINT refused CHECK (seat_id < 0) NOT VALID")
+    customer.raise_request_exception = False
+    try:
+        assert book_seats(customer, seats[0]).status_code == 500
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE bookings DROP CONSTRAINT refused")
+    assert not DBTaskResult.objects.exists()
+
+
+def test_a_replay_sends_no_second_mail(customer: APIClient, seats: list[Seat]) -> None:
+    for _ in range(2):
+        assert book_seats(customer, seats[0], key="k").status_code == 201
+    assert DBTaskResult.objects.count() == 1
+
+
+def test_seats_that_were_given_back_before_the_mail_went_out_are_not_in_it(
+    customer: APIClient, seats: list[Seat], posted: Posted
+) -> None:
+    answer = bought(customer, *seats[:2])
+    customer.post(f"/api/bookings/{answer['booking']['id']}/cancel")
+    tickets, cancelled = posted()
+    assert "A2" in tickets.body
+    assert "A1" not in tickets.body
+    assert "12.00 USD" in tickets.body
+    assert cancelled.subject == "Cancelled: Salt <and> Sea"
+
+
+def test_one_seat_given_back_is_told_with_what_is_left(
+    customer: APIClient, seats: list[Seat], posted: Posted
+) -> None:
+    answer = bought(customer, *seats[:3])
+    posted()
+    customer.post(f"/api/bookings/{answer['bookings'][1]['id']}/cancel")
+    (message,) = posted()
+    for text in texts(message):
+        assert "A2" in text
+        assert "Still yours: A1, A3" in text
+        assert "12.00 USD" in text
+
+
+def test_an_order_given_back_is_told_once(
+    customer: APIClient, seats: list[Seat], posted: Posted
+) -> None:
+    answer = bought(customer, *seats[:2])
+    posted()
+    for _ in range(2):
+        customer.post(f"/api/orders/{answer['order']['reference']}/cancel")
+    (message,) = posted()
+    for text in texts(message):
+        assert "A1, A2" in text
+        assert "Nothing of this purchase is left." in text
+
+
+def test_a_cancelled_show_is_told_to_each_purchase_once(
+    customer: APIClient, user: User, seats: list[Seat], login: Any, posted: Posted
+) -> None:
+    rival = UserFactory()
+    bought(customer, *seats[:2])
+    bought(customer, seats[2])
+    bought(login(rival), seats[3])
+    posted()
+    mails.tell_of_cancelled_show(Booking.objects.order_by("pk"))
+    messages = posted()
+    assert [message.to for message in messages] == [[user.email], [user.email], [rival.email]]
+    for text in texts(messages[0]):
+        assert "this show does not take place" in text
+        assert "A1, A2" in text
+
+
+def test_a_customer_of_the_counter_is_told_at_the_address_given_there(
+    seats: list[Seat], posted: Posted
+) -> None:
+    for address in ("counter@example.com", ""):
+        seat = seats.pop()
+        order = Order.objects.create(
+            reference=f"AAAA-AA{len(seats):02}",
+            show=seat.show,
+            channel=Channel.BOX_OFFICE,
+            customer_name="Cora Counter",
+            customer_email=address,
+            total=Decimal("12.00"),
+            currency="USD",
+        )
+        Booking.objects.create(show=seat.show, seat=seat, order=order, price=seat.price)
+        mails.tell_of_order(order)
+    (message,) = posted()
+    assert message.to == ["counter@example.com"]
+    assert "Hello Cora Counter," in message.body
+
+
+def test_a_booking_of_the_original_tables_is_told_too(
+    customer: APIClient, user: User, seats: list[Seat], posted: Posted
+) -> None:
+    booking = Booking.objects.create(user=user, show=seats[0].show, seat=seats[0])
+    customer.post(f"/api/bookings/{booking.pk}/cancel")
+    (message,) = posted()
+    assert "Reference" not in message.body
+    assert "12.00 USD" in message.body
+
+
+def test_a_removed_person_gets_no_mail(
+    customer: APIClient, user: User, seats: list[Seat], posted: Posted
+) -> None:
+    bought(customer, seats[0])
+    remove_person(user_id=user.pk)
+    assert posted() == []
+
+
+def test_a_line_break_in_a_title_does_not_end_the_header(
+    customer: APIClient, seats: list[Seat], posted: Posted
+) -> None:
+    seats[0].show.movie.title = "Salt\r\nBcc: all@example.com"
+    seats[0].show.movie.save()
+    bought(customer, seats[0])
+    (message,) = posted()
+    assert message.subject == "Your tickets for Salt Bcc: all@example.com"
+    assert message.recipients() == message.to
