@@ -7,23 +7,8 @@ FORWARDED_ALLOW_IPS (proxies whose X-Forwarded-Proto it believes).
 import os
 
 from gunicorn.http.message import Request
-from gunicorn.workers.gthread import ThreadWorker
 
-
-class Worker(ThreadWorker):
-    """Told to stop, closes its door at once, then finishes what is in flight.
-
-    gunicorn's own keeps the socket open until its last request is answered:
-    the kernel queues new connections behind it, which are reset in the end.
-    Refused at once, they go to another server.
-    """
-
-    def set_accept_enabled(self, enabled: bool) -> None:
-        super().set_accept_enabled(enabled)
-        if not self.alive:
-            for listener in self.sockets:
-                listener.close()
-
+from booking_site.patient_worker import Worker
 
 MAX_DRAINED = 8 * 1024 * 1024  # what the app reads of a body that it refuses
 
@@ -41,6 +26,7 @@ if os.environ.get("BIND"):
 
 workers = int(os.environ.get("WEB_CONCURRENCY") or 2)
 worker_class = Worker
+sendfile = False  # it would write past what the worker keeps for slow readers
 # A thread holds at most one database connection: not more threads than DATABASE_POOL_MAX.
 threads = int(os.environ.get("GUNICORN_THREADS") or 8)
 
