@@ -1,8 +1,9 @@
-"""Limits per user, or per address where nobody is logged in."""
+"""Limits per user, or per address where nobody is logged in; and per address besides."""
 
 from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.throttling import ScopedRateThrottle
+from rest_framework.views import APIView
 
 from accounts.client_address import client_address
 
@@ -16,3 +17,12 @@ class ScopedThrottle(ScopedRateThrottle):
 
     def get_ident(self, request: Request) -> str:
         return client_address(request._request) or "nowhere"
+
+
+class AddressThrottle(ScopedThrottle):
+    """The view names its limit in `address_throttle_scope`; whoever is logged in counts too."""
+
+    scope_attr = "address_throttle_scope"
+
+    def get_cache_key(self, request: Request, view: APIView) -> str | None:
+        return self.cache_format % {"scope": self.scope, "ident": self.get_ident(request)}

@@ -8,7 +8,7 @@ from django.urls import reverse_lazy
 
 
 def _may_view(model: str) -> Callable[[HttpRequest], bool]:
-    app, name = model.split("_")
+    app, _, name = model.rpartition("_")
     return lambda request: request.user.has_perm(f"{app}.view_{name}")
 
 
@@ -54,6 +54,9 @@ UNFOLD = {
             "950": "oklch(25% .08 20)",
         },
     },
+    "ACCOUNT": {
+        "navigation": [{"title": "Second factor", "link": reverse_lazy("second-factor")}],
+    },
     "SIDEBAR": {
         "show_search": True,
         "navigation": [
@@ -81,6 +84,7 @@ UNFOLD = {
                 ("Roles", "badge", "auth_group"),
                 ("Sign-ins", "devices", "accounts_signin"),
                 ("Failed logins", "gpp_bad", "axes_accessattempt"),
+                ("Second factors", "phonelink_lock", "otp_totp_totpdevice"),
             ),
         ],
     },

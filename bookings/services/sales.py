@@ -6,10 +6,11 @@ from decimal import Decimal
 from http import HTTPStatus
 from uuid import UUID
 
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
 
 from accounts.models import User
 from booking_site.errors import DomainError
+from booking_site.metrics import HOLDS
 from bookings.models import Booking, Channel, Hold, HoldEnd, Order
 from bookings.services.claims import (
     SeatUnavailable,
@@ -147,6 +148,7 @@ def take_out_of_hold(hold: Hold, seat_ids: Collection[int]) -> None:
 
 def _end_hold(hold: Hold, reason: HoldEnd) -> None:
     Hold.objects.filter(pk=hold.pk).update(ended_at=ClockTimestamp(), end_reason=reason)
+    transaction.on_commit(HOLDS.labels(reason.value).inc)
 
 
 def _sell(*, user: User, terms: Terms, seats: Iterable[Seat]) -> list[Booking]:
