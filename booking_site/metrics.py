@@ -5,7 +5,9 @@ numbers together; without it (tests, commands) a process has its own.
 """
 
 import os
+from collections.abc import Iterator
 
+from django.apps import apps
 from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
@@ -19,7 +21,9 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 from booking_site.problems import ProblemResponse, error_response
 from booking_site.redis_breaker import breaker
@@ -73,14 +77,45 @@ def _count_purchase(response: HttpResponse) -> None:
         OUTCOMES.labels(response.code if isinstance(response, ProblemResponse) else "created").inc()
 
 
+class _QueueAge(Collector):
+    """How long the oldest due task has waited for a worker, asked when Prometheus asks."""
+
+    def collect(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily(
+            "booking_queue_age_seconds",
+            "How long the oldest task that is due has waited for a worker.",
+            value=_queue_age(),
+        )
+
+
+def _queue_age() -> float:
+    if not apps.is_installed("django_tasks_db"):
+        return 0.0
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT extract(epoch FROM coalesce(max(now() - greatest(enqueued_at, due)), '0'))
+              FROM (SELECT status, enqueued_at,
+                           -- The library's way to say: at once.
+                           NULLIF(run_after, '9999-01-01 00:00+00') AS due
+                      FROM django_tasks_database_dbtaskresult) AS task
+             WHERE status = 'READY' AND coalesce(due, enqueued_at) <= now()
+            """
+        )
+        return float(cursor.fetchone()[0])
+
+
 def metrics(request: HttpRequest) -> HttpResponse:
     """Answer Prometheus, which knows METRICS_TOKEN; for others there is nothing here."""
     token = settings.METRICS_TOKEN
     given = request.headers.get("Authorization", "")
     if not token or not constant_time_compare(given, f"Bearer {token}"):
         return error_response(request, "not_found")
-    registry = REGISTRY
+    numbers = generate_latest(REGISTRY)
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-        registry = CollectorRegistry()
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+        shared = CollectorRegistry()
+        MultiProcessCollector(shared)  # type: ignore[no-untyped-call]
+        numbers = generate_latest(shared)
+    queue = CollectorRegistry()
+    queue.register(_QueueAge())
+    return HttpResponse(numbers + generate_latest(queue), content_type=CONTENT_TYPE_LATEST)
