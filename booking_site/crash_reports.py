@@ -12,7 +12,6 @@ def start(*, dsn: str) -> None:
     """Send errors from now on: where in the code, in which request, and nothing personal."""
     sentry_sdk.init(
         dsn=dsn,
-        send_default_pii=False,
         max_request_body_size="never",
         include_local_variables=False,
         max_breadcrumbs=0,

@@ -59,12 +59,17 @@ def calls(api: APIClient) -> list[Call]:
 
 @pytest.fixture
 def owner() -> User:
-    return UserFactory(id=OWNER_ID, name="Olga Owner", email="olga-owner@example.com")
+    return _person(OWNER_ID, name="Olga Owner", email="olga-owner@example.com")
 
 
 @pytest.fixture
 def stranger() -> User:
-    return UserFactory(id=STRANGER_ID, name="Sid Stranger", email="sid-stranger@example.com")
+    return _person(STRANGER_ID, name="Sid Stranger", email="sid-stranger@example.com")
+
+
+def _person(pk: int, **fields: str) -> User:
+    User.objects.filter(pk=UserFactory(**fields).pk).update(pk=pk)
+    return User.objects.get(pk=pk)
 
 
 @pytest.fixture

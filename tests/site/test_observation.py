@@ -73,7 +73,7 @@ def test_a_request_leaves_one_line(
     assert (read["route"], read["status"]) == ("api/shows/<bigint:show_id>/seats", 200)
     assert (purchase["method"], purchase["route"]) == ("POST", "api/bookings")
     assert (purchase["status"], purchase["user_id"]) == (201, user.pk)
-    assert purchase["sql"] == 12
+    assert read["sql"] == 1 < purchase["sql"]
     assert purchase["duration_ms"] > 0
 
 
@@ -82,7 +82,7 @@ def test_staff_and_strangers_are_told_apart(
 ) -> None:
     office.get("/admin/")
     api.get("/api/movies")
-    api.get("/static/back_office/icon.svg")
+    api.get("/static/back_office/icon.svg").close()
     api.get("/nothing/here")
     found = [(line["route"], line["user_id"]) for line in of_requests(lines)]
     assert found == [("admin/", staff.pk), ("api/movies", None), ("static", None), ("none", None)]

@@ -151,6 +151,7 @@ def test_production_logs_json_and_never_a_secret_or_a_body() -> None:
         "-c",
         PLANTED.replace("SECRET", secret),
         DJANGO_SETTINGS_MODULE="booking_site.settings",
+        PYTHONWARNINGS="ignore",  # no static files are collected here
         **SAFE
         | {"DATABASE_URL": "postgres://u:p@127.0.0.1:1/x", "REDIS_URL": "redis://127.0.0.1:1"},
     )
