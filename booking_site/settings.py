@@ -35,6 +35,8 @@ def _secret(name: str) -> str:
 # Django
 
 DEBUG = False
+# Wants 50 characters; 32 random bytes, as platforms generate them, are written in 44.
+SILENCED_SYSTEM_CHECKS = ["security.W009"]
 SECRET_KEY = _secret("SECRET_KEY")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]", "testserver"])
 ROOT_URLCONF = "booking_site.urls"

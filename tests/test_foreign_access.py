@@ -68,7 +68,7 @@ def stranger() -> User:
 
 
 def _person(pk: int, **fields: str) -> User:
-    User.objects.filter(pk=UserFactory(**fields).pk).update(pk=pk)
+    User.objects.filter(pk=UserFactory(**fields).pk).update(id=pk)
     return User.objects.get(pk=pk)
 
 
