@@ -177,6 +177,19 @@ def test_production_logs_json_and_never_a_secret_or_a_body() -> None:
     assert secret not in done.stderr + done.stdout
 
 
+LOADED = """
+import sys, django
+django.setup()
+print("sentry_sdk" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize(("dsn", "loaded"), [("", "False"), ("https://k@sentry.example/1", "True")])
+def test_sentry_is_loaded_only_with_a_dsn(dsn: str, loaded: str) -> None:
+    done = run("-c", LOADED, DJANGO_SETTINGS_MODULE="booking_site.settings", SENTRY_DSN=dsn, **SAFE)
+    assert done.stdout.strip() == loaded
+
+
 PLANTED = """
 import django
 django.setup()
