@@ -81,11 +81,18 @@ def test_staff_and_strangers_are_told_apart(
     office: Client, staff: User, api: APIClient, lines: list[Any]
 ) -> None:
     office.get("/admin/")
+    office.get("/")  # asks nobody who it is, so the log does not either
     api.get("/api/movies")
     api.get("/static/back_office/icon.svg").close()
     api.get("/nothing/here")
     found = [(line["route"], line["user_id"]) for line in of_requests(lines)]
-    assert found == [("admin/", staff.pk), ("api/movies", None), ("static", None), ("none", None)]
+    assert found == [
+        ("admin/", staff.pk),
+        ("", None),
+        ("api/movies", None),
+        ("static", None),
+        ("none", None),
+    ]
 
 
 def test_probes_leave_no_line(api: APIClient, db: None, lines: list[Any]) -> None:
