@@ -6,7 +6,8 @@ COPY requirements/base.txt requirements/
 RUN /venv/bin/pip install --require-hashes --requirement requirements/base.txt
 COPY . .
 # DEVELOPMENT=1 would choose other static file names; these values reach no image.
-RUN SECRET_KEY=build JWT_SIGNING_KEY=build-build-build-build-build-build \
+RUN SECRET_KEY=only-for-collecting-the-static-files-0 \
+    JWT_SIGNING_KEY=only-for-collecting-the-static-files-1 \
     ALLOWED_HOSTS=build DATABASE_URL=postgres://build/build REDIS_URL=redis://build \
     /venv/bin/python manage.py collectstatic --noinput
 

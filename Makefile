@@ -16,7 +16,7 @@ export DEVELOPMENT := 1
 export CHROMIUM
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-browser stampede lint fix shell migrations pins
+.PHONY: help run test test-browser stampede lint fix shell migrations pins audit sbom
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do printf '%-22s%s\n' "$$name" "$$text"; done
@@ -56,7 +56,14 @@ migrations: $(INSTALLED) ## Write migrations for changed models
 
 pins: $(INSTALLED) ## Compile requirements/*.in to pinned, hashed *.txt
 	@$(BIN)/uv pip compile $(PINS_OPTIONS) requirements/base.in --output-file requirements/base.txt
+	@$(BIN)/uv pip compile $(PINS_OPTIONS) requirements/sentry.in --output-file requirements/sentry.txt
 	@$(BIN)/uv pip compile $(PINS_OPTIONS) requirements/dev.in --output-file requirements/dev.txt
+
+audit: $(INSTALLED) ## Look up every pinned package among the known vulnerabilities
+	@$(BIN)/python .ci/audit requirements/dev.txt
+
+sbom: $(INSTALLED) ## Print what a production server runs, as CycloneDX
+	@$(BIN)/cyclonedx-py requirements --output-reproducible --pyproject pyproject.toml requirements/base.txt
 
 PINS_OPTIONS := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 

@@ -5,25 +5,15 @@ FORWARDED_ALLOW_IPS (proxies whose X-Forwarded-Proto it believes).
 """
 
 import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
 
 from gunicorn.http.message import Request
-from gunicorn.workers.gthread import ThreadWorker
 
-
-class Worker(ThreadWorker):
-    """Told to stop, closes its door at once, then finishes what is in flight.
-
-    gunicorn's own keeps the socket open until its last request is answered:
-    the kernel queues new connections behind it, which are reset in the end.
-    Refused at once, they go to another server.
-    """
-
-    def set_accept_enabled(self, enabled: bool) -> None:
-        super().set_accept_enabled(enabled)
-        if not self.alive:
-            for listener in self.sockets:
-                listener.close()
-
+from booking_site.logs import logging_config
+from booking_site.patient_worker import Worker
 
 MAX_DRAINED = 8 * 1024 * 1024  # what the app reads of a body that it refuses
 
@@ -41,6 +31,7 @@ if os.environ.get("BIND"):
 
 workers = int(os.environ.get("WEB_CONCURRENCY") or 2)
 worker_class = Worker
+sendfile = False  # it would write past what the worker keeps for slow readers
 # A thread holds at most one database connection: not more threads than DATABASE_POOL_MAX.
 threads = int(os.environ.get("GUNICORN_THREADS") or 8)
 
@@ -58,3 +49,24 @@ header_map = "drop"  # X_Real_Ip must not pass for X-Real-Ip
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
 
 control_socket_disable = True  # nobody administers a running server through a file
+
+logconfig_dict = logging_config(as_json=os.environ.get("DEVELOPMENT") != "1")
+
+if os.environ.get("METRICS_TOKEN"):
+    # The workers keep their numbers in one folder, so that any of them can tell all.
+    # Named before prometheus_client is imported, which looks once.
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(
+        prefix="booking-metrics-", dir=worker_tmp_dir
+    )
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """Forget what only a living worker has: connections, for one."""
+    if folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        for gauge in Path(folder).glob(f"gauge_live*_{worker.pid}.db"):
+            gauge.unlink()
+
+
+def on_exit(server: Any) -> None:
+    if folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        shutil.rmtree(folder, ignore_errors=True)

@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django_otp.plugins.otp_totp.models import TOTPDevice
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
@@ -23,6 +24,7 @@ from accounts.mails import send_confirmation
 from accounts.models import SignIn, User
 
 admin.site.unregister(Group)
+admin.site.unregister(TOTPDevice)  # its own page would show the keys
 
 
 class AddPersonForm(UserCreationForm):  # type: ignore[misc] # unfold is untyped
@@ -185,4 +187,20 @@ class FailedLoginAdmin(ModelAdmin):  # type: ignore[misc]
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: AccessAttempt | None = None) -> bool:
+        return False
+
+
+@admin.register(TOTPDevice)
+class SecondFactorAdmin(ModelAdmin):  # type: ignore[misc]
+    """Who proves a code of which app. Deleting one helps somebody who lost their phone."""
+
+    list_display = ("user", "name", "confirmed", "created_at", "last_used_at")
+    list_select_related = ("user",)
+    search_fields = ("user__email", "user__name")
+    fields = readonly_fields = list_display
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: TOTPDevice | None = None) -> bool:
         return False

@@ -1,4 +1,4 @@
-"""Limits per user, or per address where nobody is logged in."""
+"""Limits per user, or per address where nobody is logged in; and per address besides."""
 
 from hashlib import sha256
 
@@ -34,3 +34,12 @@ class EmailThrottle(ScopedThrottle):
             return None  # it will be refused for its shape
         ident = sha256(User.objects.clean_email(email).encode()).hexdigest()
         return self.cache_format % {"scope": self.scope, "ident": ident}
+
+
+class AddressThrottle(ScopedThrottle):
+    """The view names its limit in `address_throttle_scope`; whoever is logged in counts too."""
+
+    scope_attr = "address_throttle_scope"
+
+    def get_cache_key(self, request: Request, view: APIView) -> str | None:
+        return self.cache_format % {"scope": self.scope, "ident": self.get_ident(request)}

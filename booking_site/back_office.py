@@ -54,6 +54,9 @@ UNFOLD = {
             "950": "oklch(25% .08 20)",
         },
     },
+    "ACCOUNT": {
+        "navigation": [{"title": "Second factor", "link": reverse_lazy("second-factor")}],
+    },
     "SIDEBAR": {
         "show_search": True,
         "navigation": [
@@ -81,6 +84,7 @@ UNFOLD = {
                 ("Roles", "badge", "auth_group"),
                 ("Sign-ins", "devices", "accounts_signin"),
                 ("Failed logins", "gpp_bad", "axes_accessattempt"),
+                ("Second factors", "phonelink_lock", "otp_totp_totpdevice"),
             ),
             _pages(
                 "Operation",

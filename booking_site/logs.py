@@ -1,11 +1,77 @@
-"""What the log says beside each message."""
+"""How everything is logged: one JSON object a line in production, readable lines else.
 
-import logging
+No Django here: gunicorn's configuration reads this before there are settings.
+"""
+
+import re
+import sys
+from typing import Any
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+# PostgreSQL repeats the row that it refuses, and with it what somebody typed.
+_ROW_DATA = re.compile(r"^(DETAIL|CONTEXT):.*$", re.MULTILINE)
 
 
-class RequestId(logging.Filter):
-    """Give each record a `request_id`: that of the request it came with, else "-"."""
+def without_row_data(text: str) -> str:
+    return _ROW_DATA.sub(r"\1: (left out)", text)
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.request_id = getattr(getattr(record, "request", None), "request_id", "-")
-        return True
+
+def _hide_row_data(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    for name in ("event", "exception"):
+        if isinstance(event.get(name), str):
+            event[name] = without_row_data(event[name])
+    return event
+
+
+_COMMON: list[Processor] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    # Tracebacks without the values of variables.
+    structlog.processors.format_exc_info,
+    _hide_row_data,
+]
+
+
+def logging_config(*, as_json: bool) -> dict[str, Any]:
+    """Return the configuration for `logging.config.dictConfig`, and set up structlog itself."""
+    structlog.configure(
+        processors=[*_COMMON, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    renderer: Processor = (
+        structlog.processors.JSONRenderer(ensure_ascii=False)
+        if as_json
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "lines": {
+                "()": structlog.stdlib.ProcessorFormatter,
+                "foreign_pre_chain": _COMMON,
+                "processors": [
+                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                    renderer,
+                ],
+            }
+        },
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "lines"}},
+        "root": {"handlers": ["stderr"], "level": "INFO"},
+        "loggers": {
+            "django": {"handlers": [], "level": "INFO", "propagate": True},
+            # Our own line for each request says it already, without the address bar.
+            "django.request": {"level": "ERROR"},
+            "django.security": {"level": "CRITICAL"},
+            # It names the e-mail address that was typed.
+            "axes": {"level": "ERROR"},
+            # While PostgreSQL is away it warns of every attempt; each 503 is logged anyway.
+            "psycopg.pool": {"level": "ERROR"},
+            "gunicorn.error": {"handlers": [], "level": "INFO", "propagate": True},
+        },
+    }

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotModified, Unre
 from django.utils.cache import patch_vary_headers
 from django.utils.http import parse_etags
 
+from booking_site.metrics import metrics
 from booking_site.problems import GENERAL, in_api, problem_response
 from booking_site.views import livez, readyz
 
@@ -52,7 +53,7 @@ def head(get_response: Handler) -> Handler:
 
 def health(get_response: Handler) -> Handler:
     """Answer probes before anything that looks at the Host or demands HTTPS."""
-    probes = {"/livez": livez, "/readyz": readyz}
+    probes = {"/livez": livez, "/readyz": readyz, "/metrics": metrics}
 
     def middleware(request: HttpRequest) -> HttpResponse:
         probe = probes.get(request.path_info, get_response)

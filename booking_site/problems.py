@@ -135,6 +135,18 @@ def in_api(request: HttpRequest | Request) -> bool:
     return request.path_info == "/api" or request.path_info.startswith("/api/")
 
 
+class ProblemResponse(HttpResponse):
+    """A problem document; `code` is its code."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self.code: str = document["code"]
+        super().__init__(
+            json.dumps(document, ensure_ascii=False),
+            status=document["status"],
+            content_type="application/problem+json",
+        )
+
+
 def problem_response(
     request: HttpRequest | Request,
     problem: ProblemType,
@@ -158,11 +170,7 @@ def problem_response(
     }
     if problem.status is HTTPStatus.BAD_REQUEST:
         document["errors"] = errors or {}
-    response = HttpResponse(
-        json.dumps(document, ensure_ascii=False),
-        status=problem.status,
-        content_type="application/problem+json",
-    )
+    response = ProblemResponse(document)
     response["Cache-Control"] = "no-store"
     if retry_after is not None:
         response["Retry-After"] = str(retry_after)

@@ -5,24 +5,25 @@ production refuses. `PROCESS_ROLE=web`, set by the WSGI entry point, adds the
 connection pool and the timeouts that a request needs and a command does not.
 """
 
+import os
 from datetime import timedelta
 from pathlib import Path
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from booking_site.back_office import UNFOLD  # noqa: F401 - read by the admin theme
+from booking_site.back_office import UNFOLD
+from booking_site.logs import logging_config
+from booking_site.safety import SECOND_FACTORS, flaws, networks
 
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
 DEVELOPMENT = env.bool("DEVELOPMENT", default=False)
 WEB = env("PROCESS_ROLE", default="command") == "web"
 
-REQUIRED = ("SECRET_KEY", "JWT_SIGNING_KEY", "ALLOWED_HOSTS", "DATABASE_URL", "REDIS_URL")
-MISSING = [name for name in REQUIRED if not env(name, default="")]
-if MISSING and not DEVELOPMENT:
+if not DEVELOPMENT and (found := flaws(os.environ)):
     raise ImproperlyConfigured(
-        f"Set these environment variables (see .env.example): {', '.join(MISSING)}."
+        "Not fit for production (see .env.example):" + "".join(f"\n- {flaw}" for flaw in found)
     )
 
 
@@ -34,6 +35,8 @@ def _secret(name: str) -> str:
 # Django
 
 DEBUG = False
+# Wants 50 characters; 32 random bytes, as platforms generate them, are written in 44.
+SILENCED_SYSTEM_CHECKS = ["security.W009"]
 SECRET_KEY = _secret("SECRET_KEY")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]", "testserver"])
 ROOT_URLCONF = "booking_site.urls"
@@ -63,6 +66,8 @@ INSTALLED_APPS = [
     "axes",
     "django_tasks",
     "django_tasks_db",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
     "booking_site",
     "accounts",
     "catalog",
@@ -71,10 +76,13 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "booking_site.middleware.request_id",
+    "booking_site.observation.observe",
     "booking_site.middleware.head",
+    "booking_site.browser_policy.browser_policy",
     "booking_site.middleware.health",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "accounts.admin_gate.only_known_addresses",
     "booking_site.middleware.api_slash",
     "corsheaders.middleware.CorsMiddleware",
     "booking_site.middleware.body_gate",
@@ -83,6 +91,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "accounts.admin_gate.ask_for_second_factor",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
@@ -161,34 +170,6 @@ def _redis_cache(prefix: str) -> dict[str, object]:
 
 CACHES = {"default": _redis_cache("site"), "idempotency": _redis_cache("idempotency")}
 
-# The log: one stream, for whatever runs this to collect.
-
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "filters": {"request_id": {"()": "booking_site.logs.RequestId"}},
-    "formatters": {
-        "line": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"}
-    },
-    "handlers": {
-        "stderr": {
-            "class": "logging.StreamHandler",
-            "level": "WARNING",
-            "filters": ["request_id"],
-            "formatter": "line",
-        }
-    },
-    "root": {"handlers": ["stderr"], "level": "WARNING"},
-    "loggers": {
-        # Below these levels anybody outside could fill the log: each 404 is a warning,
-        # each wrong Host a traceback.
-        "django.request": {"level": "ERROR"},
-        "django.security.DisallowedHost": {"level": "CRITICAL"},
-        # While PostgreSQL is away it warns of every attempt; each 503 is logged anyway.
-        "psycopg.pool": {"level": "ERROR"},
-    },
-}
-
 # What requests leave for the worker, in PostgreSQL
 
 TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
@@ -254,6 +235,10 @@ REST_FRAMEWORK = {
         "mail": env("THROTTLE_MAIL", default="5/hour") or None,
         "hold": env("THROTTLE_HOLD", default="60/min") or None,
         "booking": env("THROTTLE_BOOKING", default="60/min") or None,
+        # Per address again: many accounts, one machine. A household or a cinema's
+        # own network shares one.
+        "hold_address": env("THROTTLE_HOLD_ADDRESS", default="300/min") or None,
+        "booking_address": env("THROTTLE_BOOKING_ADDRESS", default="300/min") or None,
     },
 }
 
@@ -330,8 +315,6 @@ EMAIL_CONFIRMATION_REQUIRED = env.bool("EMAIL_CONFIRMATION_REQUIRED", default=Fa
 JWT_SIGNING_KEY = _secret("JWT_SIGNING_KEY")
 # Accepted, never used to sign: the key before the last rotation.
 JWT_PREVIOUS_KEY = env("JWT_PREVIOUS_KEY", default="")
-if len(JWT_SIGNING_KEY.encode()) < 32:
-    raise ImproperlyConfigured("JWT_SIGNING_KEY must be at least 32 bytes long.")
 JWT_ISSUER = JWT_AUDIENCE = "movie-booking-api"
 ACCESS_TOKEN_LIFETIME = timedelta(minutes=env.int("ACCESS_TOKEN_MINUTES", default=1440))
 REFRESH_TOKEN_LIFETIME = timedelta(days=14)
@@ -370,12 +353,23 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = not DEVELOPMENT
 SECURE_HSTS_PRELOAD = not DEVELOPMENT
 SESSION_COOKIE_SECURE = not DEVELOPMENT
 CSRF_COOKIE_SECURE = not DEVELOPMENT
+if not DEVELOPMENT:
+    # With this prefix browsers take them from this very host only, over HTTPS.
+    SESSION_COOKIE_NAME = "__Host-session"
+    CSRF_COOKIE_NAME = "__Host-csrf"
+CSRF_COOKIE_HTTPONLY = True  # forms carry it; no script of ours reads it
+SESSION_COOKIE_AGE = 12 * 60 * 60  # a long day of work
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
 CSRF_FAILURE_VIEW = "booking_site.views.csrf_failed"
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
 # Selling
 
 MAX_SEATS_PER_ORDER = env.int("MAX_SEATS_PER_ORDER", default=10)
+# In live holds of all shows together.
+MAX_HELD_SEATS_PER_USER = env.int("MAX_HELD_SEATS_PER_USER", default=20)
 HOLD_MINUTES = env.int("HOLD_MINUTES", default=10)
 HOLD_MAX_MINUTES = env.int("HOLD_MAX_MINUTES", default=30)
 CANCELLATION_CUTOFF_MINUTES = env.int("CANCELLATION_CUTOFF_MINUTES", default=60)
@@ -384,3 +378,16 @@ CANCELLATION_CUTOFF_MINUTES = env.int("CANCELLATION_CUTOFF_MINUTES", default=60)
 
 # A room's form names each chosen seat, and a large room has more than 1,000.
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 8000
+# Whether staff prove a one-time code besides their password.
+ADMIN_SECOND_FACTOR = env("ADMIN_SECOND_FACTOR", default="optional")
+if ADMIN_SECOND_FACTOR not in SECOND_FACTORS:
+    raise ImproperlyConfigured(f"ADMIN_SECOND_FACTOR is none of {', '.join(SECOND_FACTORS)}.")
+OTP_TOTP_ISSUER = UNFOLD["SITE_HEADER"]
+# Networks that may reach it; none means all.
+ADMIN_ALLOWED_ADDRESSES = networks(env("ADMIN_ALLOWED_ADDRESSES", default=""))
+
+# Watching
+
+LOGGING = logging_config(as_json=not DEVELOPMENT)
+METRICS_TOKEN = env("METRICS_TOKEN", default="")
+SENTRY_DSN = env("SENTRY_DSN", default="")

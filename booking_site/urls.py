@@ -2,15 +2,17 @@
 
 from django.contrib import admin
 from django.urls import include, path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from accounts import second_factor
 from booking_site import views
 
 urlpatterns = [
     path("", views.root, name="root"),
+    path("admin/second-factor/", admin.site.admin_view(second_factor.page), name="second-factor"),
     path("admin/", admin.site.urls),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
-    path("api/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("api/docs/errors", views.error_catalogue, name="error-catalogue"),
     path("api/", include("accounts.urls")),
     path("api/", include("catalog.urls")),

@@ -2,14 +2,19 @@
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from functools import partial
+from http import HTTPStatus
 from uuid import UUID
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import F
 
 from accounts.authentication import Caller
 from accounts.models import User
 from accounts.services import lock_caller, require_confirmed_email
+from booking_site.errors import DomainError
+from booking_site.metrics import HOLDS
 from bookings import seat_choice
 from bookings.held_seats import HeldSeats
 from bookings.models import Hold, HoldEnd
@@ -35,11 +40,26 @@ SAME_VISIT = timedelta(minutes=5)
 BEST_SEATS_TRIES = 3
 
 
+class TooManySeatsHeld(DomainError):
+    """The caller's holds would have more seats than `limit`, all shows together."""
+
+    code = "too_many_seats_held"
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+    def __init__(self, *, limit: int) -> None:
+        super().__init__(
+            f"You can hold at most {limit} seats at a time, of all shows together. "
+            "Please book or release some first.",
+            limit=limit,
+        )
+
+
 def hold_seats(*, caller: Caller, show_id: int, seat_ids: Collection[int]) -> HeldSeats:
     """Hold exactly these seats for the caller, all or none; a live hold is replaced.
 
-    Raise `TooManySeats`, `ShowNotFound`, `SeatNotFound`, `ShowClosed`,
-    `SeatUnavailable`, `SingleSeatGap`, `CompanionRequired`, `EmailUnconfirmed`, or
+    Raise `TooManySeats`, `TooManySeatsHeld`, `ShowNotFound`, `SeatNotFound`,
+    `ShowClosed`, `SeatUnavailable`, `SingleSeatGap`, `CompanionRequired`,
+    `EmailUnconfirmed`, or
     `HoldExpired` when the caller has used up the longest time for this visit;
     then an older hold stays as it was.
     """
@@ -132,6 +152,7 @@ def end_holds(holds: Collection[Hold], reason: HoldEnd) -> None:
         status=SeatStatus.AVAILABLE, hold_id=None, held_until=None
     )
     Hold.objects.filter(pk__in=ids).update(ended_at=ClockTimestamp(), end_reason=reason)
+    transaction.on_commit(partial(HOLDS.labels(reason.value).inc, len(ids)))
 
 
 def _lock_own(caller: Caller, hold_id: UUID) -> Hold:
@@ -148,6 +169,7 @@ def _lock_own(caller: Caller, hold_id: UUID) -> Hold:
 
 def _claim(*, user: User, show_id: int, seat_ids: Collection[int]) -> HeldSeats:
     require_confirmed_email(user)
+    _require_not_hoarding(user_id=user.pk, show_id=show_id, wanted=len(seat_ids))
     last = _lock_last_hold(user.pk, show_id)
     live = last if last and last.ended_at is None else None
     hold_id = live.pk if live else None
@@ -170,6 +192,8 @@ def _claim(*, user: User, show_id: int, seat_ids: Collection[int]) -> HeldSeats:
         judge_choice(user=user, terms=terms, seats=seats, chosen=seat_ids, hold_id=hold_id)
 
     hold = live or _new_hold(user_id=user.pk, show_id=show_id, last=last, now=terms.now)
+    if hold is not live:
+        transaction.on_commit(HOLDS.labels("made").inc)
     hold.seat_ids = sorted(seat_ids)
     hold.expires_at = min(terms.now + _hold_time(), hold.max_expires_at)
     hold.save()
@@ -178,6 +202,16 @@ def _claim(*, user: User, show_id: int, seat_ids: Collection[int]) -> HeldSeats:
     )
     _mark_held(wanted, hold)
     return _held(hold, wanted, terms, is_new=live is None)
+
+
+def _require_not_hoarding(*, user_id: int, show_id: int, wanted: int) -> None:
+    """Raise `TooManySeatsHeld`. Certain, as each of the user's holds is made under their row."""
+    others = Hold.objects.filter(
+        user_id=user_id, ended_at__isnull=True, expires_at__gt=ClockTimestamp()
+    ).exclude(show_id=show_id)
+    held = sum(len(seat_ids) for seat_ids in others.values_list("seat_ids", flat=True))
+    if held + wanted > settings.MAX_HELD_SEATS_PER_USER:
+        raise TooManySeatsHeld(limit=settings.MAX_HELD_SEATS_PER_USER)
 
 
 def _lock_last_hold(user_id: int, show_id: int) -> Hold | None:

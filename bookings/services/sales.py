@@ -6,11 +6,12 @@ from decimal import Decimal
 from http import HTTPStatus
 from uuid import UUID
 
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
 
 from accounts.models import User
 from accounts.services import require_confirmed_email
 from booking_site.errors import DomainError
+from booking_site.metrics import HOLDS
 from bookings import mails
 from bookings.models import Booking, Channel, Hold, HoldEnd, Order
 from bookings.services.claims import (
@@ -153,6 +154,7 @@ def take_out_of_hold(hold: Hold, seat_ids: Collection[int]) -> None:
 
 def _end_hold(hold: Hold, reason: HoldEnd) -> None:
     Hold.objects.filter(pk=hold.pk).update(ended_at=ClockTimestamp(), end_reason=reason)
+    transaction.on_commit(HOLDS.labels(reason.value).inc)
 
 
 def _sell(

@@ -25,8 +25,22 @@ from booking_site.embedded.redis import start_redis
 START_SECONDS = 60.0
 STOP_SECONDS = 40.0  # more than gunicorn's graceful timeout
 SKEWED_CLOCK = Path(__file__).parent / "skewed_clock"
-_LIMITS = ("THROTTLE_REGISTER", "THROTTLE_LOGIN", "THROTTLE_HOLD", "THROTTLE_BOOKING")
-_LIMITS = ("THROTTLE_REGISTER", "THROTTLE_LOGIN", "THROTTLE_HOLD", "THROTTLE_BOOKING")
+_LIMITS = (
+    "THROTTLE_REGISTER",
+    "THROTTLE_LOGIN",
+    "THROTTLE_HOLD",
+    "THROTTLE_HOLD_ADDRESS",
+    "THROTTLE_BOOKING",
+    "THROTTLE_BOOKING_ADDRESS",
+)
+_LIMITS = (
+    "THROTTLE_REGISTER",
+    "THROTTLE_LOGIN",
+    "THROTTLE_HOLD",
+    "THROTTLE_HOLD_ADDRESS",
+    "THROTTLE_BOOKING",
+    "THROTTLE_BOOKING_ADDRESS",
+)
 UNLIMITED = dict.fromkeys(_LIMITS, "")
 # Short, so that holds also end by themselves during a run.
 HOLD_MINUTES = 1

@@ -17,7 +17,7 @@ from rest_framework.viewsets import GenericViewSet
 from accounts.authentication import HasToken, LiveCaller, caller_of
 from accounts.models import User
 from accounts.services import EmailUnconfirmed
-from accounts.throttling import ScopedThrottle
+from accounts.throttling import AddressThrottle, ScopedThrottle
 from booking_site.parsing import EmptySerializer
 from booking_site.schema import operation
 from bookings import idempotency, services
@@ -46,6 +46,7 @@ class BookingViewSet(ListModelMixin, GenericViewSet[Booking]):
     filterset_class = BookingFilter
     lookup_value_converter = "bigint"
     throttle_scope = "booking"
+    address_throttle_scope = "booking_address"
 
     def get_queryset(self) -> QuerySet[Booking]:
         return Booking.objects.filter(user_id=caller_of(self.request).id).with_details()
@@ -55,7 +56,7 @@ class BookingViewSet(ListModelMixin, GenericViewSet[Booking]):
         return [LiveCaller() if self.request.method in ("GET", "HEAD") else HasToken()]
 
     def get_throttles(self) -> list[BaseThrottle]:
-        return [ScopedThrottle()] if self.action == "create" else []
+        return [ScopedThrottle(), AddressThrottle()] if self.action == "create" else []
 
     @operation(
         "bookings_create",

@@ -12,7 +12,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from accounts.authentication import HasToken, LiveCaller, caller_of
 from accounts.services import EmailUnconfirmed
-from accounts.throttling import ScopedThrottle
+from accounts.throttling import AddressThrottle, ScopedThrottle
 from booking_site.parsing import EmptySerializer
 from booking_site.schema import operation
 from bookings import services
@@ -21,6 +21,7 @@ from bookings.models import Hold
 from bookings.seat_choice import CompanionRequired, NoSeatsTogether, SingleSeatGap
 from bookings.serializers import HoldRequest, HoldSerializer
 from bookings.services.claims import SeatUnavailable, ShowClosed, TooManySeats
+from bookings.services.holds import TooManySeatsHeld
 from bookings.services.sales import HoldAlreadyBooked, HoldExpired, HoldNotFound
 from catalog.errors import ShowNotFound
 from catalog.seat_maps import SeatNotFound
@@ -30,6 +31,7 @@ class HoldViewSet(GenericViewSet[Hold]):
     queryset = Hold.objects.none()  # for the schema; whose they are depends on the caller
     serializer_class = HoldSerializer
     throttle_scope = "hold"
+    address_throttle_scope = "hold_address"
     lookup_value_converter = "uuid"
 
     def get_permissions(self) -> list[BasePermission]:
@@ -37,7 +39,7 @@ class HoldViewSet(GenericViewSet[Hold]):
         return [LiveCaller() if self.request.method in ("GET", "HEAD") else HasToken()]
 
     def get_throttles(self) -> list[BaseThrottle]:
-        return [ScopedThrottle()] if self.action == "create" else []
+        return [ScopedThrottle(), AddressThrottle()] if self.action == "create" else []
 
     @operation(
         "holds_create",
@@ -53,6 +55,7 @@ class HoldViewSet(GenericViewSet[Hold]):
             NoSeatsTogether,
             SingleSeatGap,
             TooManySeats,
+            TooManySeatsHeld,
             CompanionRequired,
             EmailUnconfirmed,
         ],

@@ -15,7 +15,6 @@ from uuid import uuid4
 
 import pytest
 from django.db import IntegrityError, connection, transaction
-from django.db.models import QuerySet
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.response import Response
@@ -55,11 +54,6 @@ def seats() -> list[Seat]:
 @pytest.fixture
 def rivals(login: Login) -> Callable[[int], list[APIClient]]:
     return lambda count: [login(user) for user in UserFactory.create_batch(count)]
-
-
-@pytest.fixture
-def without_locks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(QuerySet, "select_for_update", lambda self, **options: self)
 
 
 @pytest.fixture

@@ -134,7 +134,7 @@ def test_a_hold_under_the_gap_rule(customer: APIClient) -> None:
 
 
 def test_a_hold_of_the_best_seats(customer: APIClient, seats: list[Seat]) -> None:
-    with statements(12):
+    with statements(13):
         assert hold(customer, show_id=seats[0].show_id, quantity=2).status_code == 201
 
 

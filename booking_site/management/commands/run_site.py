@@ -12,7 +12,13 @@ from accounts.demo import DEMO_ACCOUNTS
 from bookings.models import Booking
 from catalog.models import Show
 
-_UNLIMITED = ("THROTTLE_REGISTER", "THROTTLE_HOLD", "THROTTLE_BOOKING")
+_UNLIMITED = (
+    "THROTTLE_REGISTER",
+    "THROTTLE_HOLD",
+    "THROTTLE_HOLD_ADDRESS",
+    "THROTTLE_BOOKING",
+    "THROTTLE_BOOKING_ADDRESS",
+)
 
 
 class Command(BaseCommand):

@@ -1,0 +1,61 @@
+"""Who may come to the back office at all: from where, and with what besides a password."""
+
+from collections.abc import Callable
+from ipaddress import ip_address
+
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+
+from accounts import second_factor
+from accounts.client_address import client_address
+from accounts.models import User
+from booking_site.problems import error_response
+
+Handler = Callable[[HttpRequest], HttpResponse]
+
+
+def only_known_addresses(get_response: Handler) -> Handler:
+    """Hide the back office from whoever does not come from ADMIN_ALLOWED_ADDRESSES."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if _in_back_office(request) and not _is_known(client_address(request)):
+            return error_response(request, "not_found")
+        return get_response(request)
+
+    return middleware
+
+
+def ask_for_second_factor(get_response: Handler) -> Handler:
+    """Send staff to prove, or to set up, their second factor before they see a page."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if _in_back_office(request) and _is_owed(request):
+            return redirect("second-factor")
+        return get_response(request)
+
+    return middleware
+
+
+def _in_back_office(request: HttpRequest) -> bool:
+    return request.path_info == "/admin" or request.path_info.startswith("/admin/")
+
+
+def _is_known(address: str | None) -> bool:
+    allowed = settings.ADMIN_ALLOWED_ADDRESSES
+    if not allowed:
+        return True
+    return address is not None and any(ip_address(address) in network for network in allowed)
+
+
+def _is_owed(request: HttpRequest) -> bool:
+    if settings.ADMIN_SECOND_FACTOR == "off":
+        return False
+    if request.path_info in {reverse("second-factor"), reverse("admin:logout")}:
+        return False
+    user: User | AnonymousUser = request.user
+    if not isinstance(user, User) or second_factor.is_proved(request):
+        return False
+    return settings.ADMIN_SECOND_FACTOR == "required" or second_factor.has_one(user)

@@ -1,0 +1,75 @@
+"""Each request leaves one line in the log and its numbers in the metrics."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.db import connection
+from django.http import HttpRequest, HttpResponse
+from django.utils.functional import SimpleLazyObject, empty
+
+from booking_site import metrics
+
+Handler = Callable[[HttpRequest], HttpResponse]
+
+PROBES = {"/livez", "/readyz", "/metrics"}
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+
+log = structlog.get_logger("booking_site.requests")
+
+
+class _Statements:
+    """Counts what a request asks the database, as an execute wrapper."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, execute: Callable[..., Any], *rest: Any) -> Any:
+        self.count += 1
+        return execute(*rest)
+
+
+def observe(get_response: Handler) -> Handler:
+    """Log and count every request but probes: never its body, its headers or its query."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if request.path_info in PROBES:
+            return get_response(request)
+        began = time.perf_counter()
+        statements = _Statements()
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request.request_id)  # type: ignore[attr-defined]
+        with connection.execute_wrapper(statements):
+            response = get_response(request)
+        seconds = time.perf_counter() - began
+        route = _route(request)
+        method = request.method if request.method in _METHODS else "other"
+        metrics.count_request(method=method, route=route, response=response, seconds=seconds)
+        log.info(
+            "request",
+            method=method,
+            route=route,
+            status=response.status_code,
+            user_id=_user_id(request),
+            duration_ms=round(seconds * 1000, 1),
+            sql=statements.count,
+        )
+        return response
+
+    return middleware
+
+
+def _route(request: HttpRequest) -> str:
+    """Return the pattern of the address, as addresses themselves are endless and personal."""
+    if request.resolver_match is not None:
+        return request.resolver_match.route
+    return "static" if request.path_info.startswith(settings.STATIC_URL) else "none"
+
+
+def _user_id(request: HttpRequest) -> int | None:
+    user = getattr(request, "user", None)
+    if isinstance(user, SimpleLazyObject) and user._wrapped is empty:
+        return None  # nobody asked who it is, so it is not looked up for the log
+    return getattr(user, "pk", None)

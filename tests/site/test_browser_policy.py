@@ -1,0 +1,73 @@
+"""What browsers are told about each kind of answer; tests/browser sees that pages still work."""
+
+import pytest
+from django.test import Client
+from rest_framework.test import APIClient
+
+NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+pytestmark = pytest.mark.django_db
+
+
+def policy(client: Client, path: str, **headers: str) -> dict[str, str]:
+    answer = client.get(path, **headers)
+    directives = answer["Content-Security-Policy"].split("; ")
+    return dict(directive.split(" ", 1) for directive in directives)
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/movies", "/api/nothing", "/api/auth/me", "/livez", "/readyz", "/metrics", "/"]
+)
+def test_an_answer_for_programs_may_do_nothing_in_a_browser(api: APIClient, path: str) -> None:
+    answer = api.get(path, HTTP_ACCEPT="application/json")
+    assert answer["Content-Security-Policy"] == NOTHING
+
+
+@pytest.mark.parametrize("path", ["/", "/nothing", "/api/docs/errors"])
+def test_a_page_of_ours_has_its_style_and_no_script(client: Client, path: str) -> None:
+    allowed = policy(client, path, HTTP_ACCEPT="text/html")
+    assert allowed["default-src"] == "'none'"
+    assert allowed["frame-ancestors"] == "'none'"
+    assert all(source.startswith("'sha256-") for source in allowed["style-src"].split())
+    assert "script-src" not in allowed
+
+
+def test_the_docs_run_only_scripts_of_this_site(client: Client) -> None:
+    allowed = policy(client, "/api/docs", HTTP_ACCEPT="text/html")
+    assert allowed["script-src"] == allowed["connect-src"] == "'self'"
+    assert "unsafe" not in " ".join(allowed.values())
+
+
+def test_the_back_office_runs_only_scripts_of_this_site(office: Client) -> None:
+    allowed = policy(office, "/admin/")
+    assert allowed["default-src"] == "'none'"
+    assert allowed["script-src"] == "'self' 'unsafe-eval'"
+    assert allowed["frame-ancestors"] == "'none'"
+
+
+def test_a_304_leaves_the_policy_of_the_page_alone(client: Client) -> None:
+    etag = client.get("/api/docs/errors")["ETag"]
+    again = client.get("/api/docs/errors", HTTP_IF_NONE_MATCH=etag)
+    assert (again.status_code, "Content-Security-Policy" in again) == (304, False)
+
+
+@pytest.mark.parametrize("path", ["/", "/api/movies", "/api/nothing", "/admin/login/", "/livez"])
+def test_every_answer_is_kept_to_itself(client: Client, path: str) -> None:
+    answer = client.get(path)
+    assert answer["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert "geolocation=()" in answer["Permissions-Policy"]
+
+
+@pytest.mark.parametrize("path", ["/", "/api/movies", "/api/nothing", "/admin/login/"])
+def test_what_django_adds_is_there(client: Client, path: str) -> None:
+    answer = client.get(path)
+    assert answer["X-Frame-Options"] == "DENY"
+    assert answer["X-Content-Type-Options"] == "nosniff"
+    assert answer["Referrer-Policy"] == "same-origin"
+    assert answer["Cross-Origin-Opener-Policy"] == "same-origin"
+
+
+def test_cookies_of_the_back_office_are_not_for_scripts_or_strangers(client: Client) -> None:
+    client.get("/admin/login/")
+    cookie = client.cookies["csrftoken"]
+    assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "Lax", "/")

@@ -1,0 +1,264 @@
+"""What a request leaves behind: one line, its numbers; and who may read the numbers."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sentry_sdk
+from django.core.management import call_command
+from django.test import Client
+from prometheus_client import REGISTRY
+from prometheus_client.parser import text_string_to_metric_families
+from rest_framework.test import APIClient
+from sentry_sdk.transport import Transport
+from structlog.testing import capture_logs
+
+from accounts.models import User
+from accounts.tokens import issue_tokens
+from booking_site import crash_reports, metrics
+from booking_site.redis_breaker import Breaker
+from bookings.models import Hold
+from catalog.models import Seat
+from tests.bookings.calls import book, book_seats, bought, held, let_expire
+from tests.factories import ShowFactory, UserFactory, make_seats
+from tests.web import Answer, Line, database_url, gunicorn
+
+TOKEN = "a-token-of-more-than-thirty-two-bytes"
+
+
+@pytest.fixture
+def seats(db: None) -> list[Seat]:
+    return make_seats(ShowFactory(), "SSSSSS")
+
+
+@pytest.fixture
+def lines() -> Iterator[list[Any]]:
+    with capture_logs() as captured:
+        yield captured
+
+
+def of_requests(lines: list[Any]) -> list[Any]:
+    return [line for line in lines if line["event"] == "request"]
+
+
+def number(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+@pytest.fixture
+def grown() -> Callable[..., float]:
+    """Return by how much a number has grown since it was asked for last; 0 the first time."""
+    before: dict[Any, float] = {}
+
+    def difference(name: str, **labels: str) -> float:
+        key = (name, *sorted(labels.items()))
+        now = number(name, **labels)
+        last, before[key] = before.get(key, now), now
+        return now - last
+
+    return difference
+
+
+# The log
+
+
+def test_a_request_leaves_one_line(
+    customer: APIClient, user: User, seats: list[Seat], lines: list[Any]
+) -> None:
+    customer.get(f"/api/shows/{seats[0].show_id}/seats?x=y")
+    book_seats(customer, seats[0])
+    read, purchase = of_requests(lines)
+    assert (read["route"], read["status"]) == ("api/shows/<bigint:show_id>/seats", 200)
+    assert (purchase["method"], purchase["route"]) == ("POST", "api/bookings")
+    assert (purchase["status"], purchase["user_id"]) == (201, user.pk)
+    assert read["sql"] == 1 < purchase["sql"]
+    assert purchase["duration_ms"] > 0
+
+
+def test_staff_and_strangers_are_told_apart(
+    office: Client, staff: User, api: APIClient, lines: list[Any]
+) -> None:
+    office.get("/admin/")
+    office.get("/")  # asks nobody who it is, so the log does not either
+    api.get("/api/movies")
+    api.get("/static/back_office/icon.svg").close()
+    api.get("/nothing/here")
+    found = [(line["route"], line["user_id"]) for line in of_requests(lines)]
+    assert found == [
+        ("admin/", staff.pk),
+        ("", None),
+        ("api/movies", None),
+        ("static", None),
+        ("none", None),
+    ]
+
+
+def test_probes_leave_no_line(api: APIClient, db: None, lines: list[Any]) -> None:
+    for path in ("/livez", "/readyz", "/metrics"):
+        api.get(path)
+    assert of_requests(lines) == []
+
+
+# The numbers
+
+
+def test_a_request_is_counted_by_route_and_status(
+    api: APIClient, db: None, grown: Callable[..., float]
+) -> None:
+    where = {"method": "GET", "route": "api/movies/<bigint:pk>", "status": "404"}
+    grown("booking_requests_total", **where)
+    api.get("/api/movies/1")
+    api.get("/api/movies/2")
+    assert grown("booking_requests_total", **where) == 2
+    odd = {"method": "other", "route": "none", "status": "404"}
+    grown("booking_requests_total", **odd)
+    api.generic("BREW", "/pot")
+    assert grown("booking_requests_total", **odd) == 1
+
+
+def test_purchases_are_counted_by_what_they_ended_in(
+    customer: APIClient, seats: list[Seat], grown: Callable[..., float]
+) -> None:
+    names = [
+        ("booking_outcomes_total", {"code": "created"}),
+        ("booking_outcomes_total", {"code": "seat_unavailable"}),
+        ("booking_replays_total", {}),
+    ]
+    for name, labels in names:
+        grown(name, **labels)
+    book_seats(customer, seats[0], key="k")
+    book_seats(customer, seats[0], key="k")
+    book_seats(customer, seats[0], key="other")
+    assert [grown(name, **labels) for name, labels in names] == [1, 1, 1]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_holds_are_counted_by_what_became_of_them(
+    customer: APIClient, grown: Callable[..., float]
+) -> None:
+    events = ("made", "booked", "released", "expired")
+
+    def counts() -> list[float]:
+        return [grown("booking_holds_total", event=event) for event in events]
+
+    counts()
+    first, second, third, fourth = (make_seats(ShowFactory(), "SSS") for _ in range(4))
+    book(customer, hold_id=held(customer, *first)["id"])
+    held(customer, *second)
+    held(customer, *second[:2])  # replaced, not made
+    bought(customer, *second)
+    customer.delete(f"/api/holds/{held(customer, *third)['id']}", {}, format="json")
+    let_expire(held(customer, *fourth)["id"])
+    call_command("release_expired_holds", verbosity=0)
+    assert Hold.objects.filter(ended_at=None).count() == 0
+    assert counts() == [4, 2, 1, 1]
+
+
+def test_a_breaker_that_is_open_is_seen(
+    api: APIClient, db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    breaker = Breaker()
+    monkeypatch.setattr(metrics, "breaker", breaker)
+    for state, act in ((1, lambda: breaker.failed(OSError())), (0, breaker.succeeded)):
+        act()
+        api.get("/api/movies")
+        assert number("booking_redis_avoided") == state
+
+
+@pytest.mark.parametrize("given", [None, "", "Bearer ", "Bearer wrong", TOKEN, f"Basic {TOKEN}"])
+@pytest.mark.parametrize("token", ["", TOKEN])
+def test_without_the_token_there_are_no_metrics(
+    api: APIClient, settings: Any, token: str, given: str | None
+) -> None:
+    settings.METRICS_TOKEN = token
+    answer = api.get("/metrics", **({} if given is None else {"HTTP_AUTHORIZATION": given}))
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+def test_with_the_token_there_are(api: APIClient, settings: Any) -> None:
+    settings.METRICS_TOKEN = TOKEN
+    answer = api.get("/metrics", HTTP_AUTHORIZATION=f"Bearer {TOKEN}", HTTP_HOST="10.0.0.1")
+    assert answer.status_code == 200
+    assert b"booking_queue_age_seconds 0.0" in answer.content
+
+
+def scrape(port: int) -> dict[tuple[str, str], float]:
+    line = Line(port)
+    answer: Answer = line.call("GET", "/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
+    line.close()
+    assert answer.status == 200
+    return {
+        (sample.name, sample.labels.get("status", "")): sample.value
+        for family in text_string_to_metric_families(answer.body.decode())
+        for sample in family.samples
+    }
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_server_answers_for_all_its_workers(tmp_path: Path) -> None:
+    UserFactory()
+    with gunicorn(
+        tmp_path / "log",
+        DATABASE_URL=database_url(),
+        METRICS_TOKEN=TOKEN,
+        GUNICORN_CMD_ARGS="--workers=2",
+    ) as port:
+        for _ in range(20):  # each on a connection of its own, so that both workers get some
+            line = Line(port)
+            assert line.call("GET", "/api/movies").status == 200
+            line.close()
+        numbers = scrape(port)
+        assert numbers["booking_requests_total", "200"] == 20
+        assert 1 <= numbers["booking_pool_connections", ""] <= 16
+        assert numbers["booking_pool_busy", ""] == 0
+        assert numbers["booking_redis_avoided", ""] == 0
+        assert scrape(port)["booking_requests_total", "200"] == 20
+
+
+# Crash reports
+
+
+class Collected(Transport):
+    def __init__(self) -> None:
+        super().__init__()
+        self.events: list[Any] = []
+
+    def capture_envelope(self, envelope: Any) -> None:
+        self.events += [item.payload.json for item in envelope.items]
+
+
+def test_a_crash_report_says_where_and_nothing_personal(
+    user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collected = Collected()
+    start = sentry_sdk.init
+    monkeypatch.setattr(sentry_sdk, "init", lambda **options: start(**options, transport=collected))
+    crash_reports.start(dsn="https://key@sentry.example/1")
+    secret = "-".join(["planted", "secret"])  # not as it stands in this file
+
+    def crash(*args: Any, **kwargs: Any) -> None:
+        password = secret
+        raise RuntimeError(f"no\nDETAIL:  Key (email)=({password}@example.com) exists.")
+
+    monkeypatch.setattr("catalog.views.MovieViewSet.list", crash)
+    client = APIClient(raise_request_exception=False)
+    token = issue_tokens(user).access
+    try:
+        answer = client.get(
+            f"/api/movies?search={secret}",
+            HTTP_AUTHORIZATION=f"Bearer {token}",
+            HTTP_COOKIE=f"sessionid={secret}",
+        )
+        sentry_sdk.flush()
+    finally:
+        sentry_sdk.get_client().close()
+        start()
+    assert answer.status_code == 500
+    (event,) = [event for event in collected.events if event and "exception" in event]
+    text = json.dumps(event)
+    assert "crash" in text
+    assert secret not in text
+    assert token not in text
+    assert user.email not in text

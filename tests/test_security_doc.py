@@ -1,0 +1,58 @@
+"""docs/security.md has a test in every row, and each of them is there."""
+
+import ast
+import re
+
+import pytest
+
+from tests.web import ROOT
+
+DOCUMENT = (ROOT / "docs/security.md").read_text()
+ROWS = [
+    line
+    for line in DOCUMENT.splitlines()
+    if line.startswith("| ") and not line.startswith(("| Risk", "| Item"))
+]
+REFERENCE = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)` \|$")
+# Modules by which a program fetches an address that somebody names.
+FETCHERS = {"requests", "httpx", "urllib.request", "aiohttp", "http.client", "urllib3", "ftplib"}
+
+
+def test_the_table_covers_every_risk_of_the_top_ten() -> None:
+    assert len(ROWS) >= 45
+    assert {f"API{number}" for number in range(1, 11)} <= set(re.findall(r"\bAPI\d+", DOCUMENT))
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.split("|")[1].strip())
+def test_every_row_has_a_test_that_is_there(row: str) -> None:
+    found = REFERENCE.search(row)
+    assert found is not None
+    path, name = found.groups()
+    tests = ast.parse((ROOT / path).read_text()).body
+    assert name in {each.name for each in tests if isinstance(each, ast.FunctionDef)}
+
+
+def test_nothing_here_fetches_an_address() -> None:
+    served = [
+        path
+        for package in ("accounts", "catalog", "bookings", "booking_site")
+        for path in (ROOT / package).rglob("*.py")
+        if "stampede" not in path.parts and path.stem != "stampede"
+    ]
+    assert len(served) > 80
+    imported = {
+        name
+        for path in served
+        for node in ast.walk(ast.parse(path.read_text()))
+        for name in _imported(node)
+    }
+    # The embedded servers of development fetch one wheel, by its hash.
+    assert not imported & FETCHERS
+
+
+def _imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        return [node.module or ""]
+    return []
