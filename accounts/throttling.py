@@ -37,17 +37,18 @@ class MailThrottle(ScopedThrottle):
     def allow_request(self, request: Request, view: APIView) -> bool:
         self.scope = getattr(view, self.scope_attr)
         self.rate = self.get_rate()
+        limit, seconds = self.parse_rate(self.rate)
         recipient = _recipient(request)
-        if self.rate is None or recipient is None:
+        if limit is None or seconds is None or recipient is None:
             return True
-        limit, self.duration = self.parse_rate(self.rate)
-        since = timezone.now() - timedelta(seconds=self.duration)
+        self.window = timedelta(seconds=seconds)
+        since = timezone.now() - self.window
         self.asked_for = sorted(mails_asked_for(recipient, since=since))[-limit:]
         return len(self.asked_for) < limit
 
     def wait(self) -> float:
-        waited: timedelta = timezone.now() - self.asked_for[0]
-        return self.duration - waited.total_seconds()
+        """Return the seconds until the oldest of these mails counts no more."""
+        return (self.asked_for[0] + self.window - timezone.now()).total_seconds()
 
 
 def _recipient(request: Request) -> dict[str, object] | None:

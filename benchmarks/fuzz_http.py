@@ -1,12 +1,9 @@
 """Hostile requests against a gunicorn of its own: no 500, no hung worker, no memory that grows.
 
-Run it from the root of the repository, on throwaway servers:
-
-    DEVELOPMENT=1 python -m booking_site.embedded -- python -m benchmarks.fuzz_http
-
-It fills the database with the demo, prints what each status was answered how often and
-what the workers keep in memory on the way, and exits with 1 on any failure. The same
-seed makes the same requests; `--only N` sends the N-th alone and prints both sides.
+`make fuzz` runs it. It fills the database with the demo, prints what each status was
+answered how often and what the workers keep in memory on the way, and exits with 1 on any
+failure. The same seed makes the same requests; `--only N` sends the N-th alone and prints
+both sides.
 """
 
 import argparse

@@ -1,11 +1,7 @@
 """How long logins and resets take for addresses that have an account, and for others.
 
-Run it from the root of the repository, on throwaway servers:
-
-    DEVELOPMENT=1 python -m booking_site.embedded -- python -m benchmarks.login_timing
-
-Prints medians in milliseconds and their ratio; exits with 1 when one is off by more than a
-tenth, as then the time tells who has an account.
+`make timing` runs it. It prints medians in milliseconds and their ratio; it exits with 1
+when one is off by more than a tenth, as then the time tells who has an account.
 """
 
 import http.client
