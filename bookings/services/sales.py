@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Collection, Iterable
 from decimal import Decimal
 from http import HTTPStatus
+from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -46,6 +47,13 @@ class HoldExpired(DomainError):
     """The hold is over, and its seats are not all free any more."""
 
     code = "hold_expired"
+
+    def __init__(
+        self,
+        message: str = "The hold has expired and some of its seats are taken by now.",
+        **facts: Any,
+    ) -> None:
+        super().__init__(message, **facts)
 
 
 class HoldAlreadyBooked(DomainError):
@@ -125,7 +133,7 @@ def book_hold(*, user: User, hold_id: UUID) -> list[Booking]:
     if not all_there or not all(
         is_free(seat, now=terms.now, hold_id=hold_id) for seat in seats.values()
     ):
-        raise HoldExpired("The hold has expired and some of its seats are taken by now.")
+        raise HoldExpired
     bookings = _sell(user=user, terms=terms, seats=seats.values())
     _end_hold(hold, HoldEnd.BOOKED)
     return bookings
@@ -184,7 +192,8 @@ def _sell(
             for seat in seats
         )
     except IntegrityError as error:
-        # The last line of defence: somebody wrote a booking past the seat's row.
+        # The last line of defence: somebody wrote a booking past the seat's row, and
+        # did so just now, or `first_look` would have named that very seat.
         if violates(error, "booking_one_live_per_seat"):
             raise SeatUnavailable([seat.pk for seat in seats]) from error
         raise
