@@ -367,7 +367,7 @@ def _guard(model: type[Model], each: BaseConstraint | Index) -> _Guard:
             return _Guard(each.name, table, "exclusion")
         case UniqueConstraint() | Index():
             kind = "unique index" if isinstance(each, UniqueConstraint) else "index"
-            names = [name.removeprefix("-") for name in each.fields]
-            columns = tuple(model._meta.get_field(name).column for name in names)
+            known = {field.name: str(field.column) for field in model._meta.concrete_fields}
+            columns = tuple(known[name.removeprefix("-")] for name in each.fields)
             return _Guard(each.name, table, kind, columns, each.condition is not None)
     raise TypeError(f"{each.name} is of a kind that nobody has thought of.")

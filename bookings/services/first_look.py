@@ -17,6 +17,34 @@ from bookings import replays
 from bookings.services.claims import SeatUnavailable
 from bookings.services.sales import HoldExpired
 
+_LOOK = """
+    SELECT record.fingerprint, record.status, record.body,
+           ARRAY(SELECT seats.id
+                   FROM seats
+                   JOIN shows ON shows.id = seats.show_id
+                   LEFT JOIN holds ON holds.id = seats.hold_id
+                  WHERE seats.id = ANY(coalesce(own.seat_ids, %(seats)s::bigint[]))
+                    AND seats.show_id = coalesce(own.show_id, %(show)s)
+                    AND shows.status = 'open'
+                    AND LEAST(shows.start_time, shows.sales_close_at) > now()
+                    AND (seats.status IN ('booked', 'blocked')
+                         OR seats.held_until > now()
+                            AND holds.user_id IS DISTINCT FROM users.id
+                         -- Written past the seat's row, as by plain SQL.
+                         OR EXISTS (SELECT FROM bookings
+                                     WHERE bookings.seat_id = seats.id
+                                       AND bookings.cancelled_at IS NULL)))
+      FROM users
+      LEFT JOIN holds AS own
+        ON own.id = %(hold)s AND own.user_id = users.id
+           AND own.end_reason IN ('', 'expired')
+      LEFT JOIN idempotency_records AS record
+        ON (record.user_id, record.operation, record.key)
+           = (users.id, %(operation)s, %(key)s)
+     WHERE users.id = %(user)s AND users.is_active
+       AND users.token_version = %(token_version)s
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirstLook:
@@ -46,33 +74,7 @@ def first_look(
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            SELECT record.fingerprint, record.status, record.body,
-                   ARRAY(SELECT seats.id
-                           FROM seats
-                           JOIN shows ON shows.id = seats.show_id
-                           LEFT JOIN holds ON holds.id = seats.hold_id
-                          WHERE seats.id = ANY(coalesce(own.seat_ids, %(seats)s::bigint[]))
-                            AND seats.show_id = coalesce(own.show_id, %(show)s)
-                            AND shows.status = 'open'
-                            AND LEAST(shows.start_time, shows.sales_close_at) > now()
-                            AND (seats.status IN ('booked', 'blocked')
-                                 OR seats.held_until > now()
-                                    AND holds.user_id IS DISTINCT FROM users.id
-                                 -- Written past the seat's row, as by plain SQL.
-                                 OR EXISTS (SELECT FROM bookings
-                                             WHERE bookings.seat_id = seats.id
-                                               AND bookings.cancelled_at IS NULL)))
-              FROM users
-              LEFT JOIN holds AS own
-                ON own.id = %(hold)s AND own.user_id = users.id
-                   AND own.end_reason IN ('', 'expired')
-              LEFT JOIN idempotency_records AS record
-                ON (record.user_id, record.operation, record.key)
-                   = (users.id, %(operation)s, %(key)s)
-             WHERE users.id = %(user)s AND users.is_active
-               AND users.token_version = %(token_version)s
-            """,
+            _LOOK,
             {
                 "seats": wish.get("seat_ids", []),
                 "show": wish.get("show_id"),

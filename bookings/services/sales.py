@@ -78,13 +78,11 @@ def book_seats(
     require_few(seat_ids)
     require_confirmed_email(user)
     hold = lock_live_hold(user_id=user.pk, show_id=show_id)
-    hold_id = hold.pk if hold else None
-    held_ids = hold.seat_ids if hold else []
-    before = read_terms(show_id)
+    hold_id, held_ids = (hold.pk, hold.seat_ids) if hold else (None, [])
     seats = lock_seats(
         show_id=show_id,
         seat_ids={*seat_ids, *held_ids},
-        whole_rows=before.gap_rule_applies,
+        whole_rows=read_terms(show_id).gap_rule_applies,
     )
     require_known(seats, seat_ids)
     terms = read_terms(show_id)

@@ -6,6 +6,8 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -334,6 +336,19 @@ def test_a_room_laid_anew_after_a_hold_ran_out_stands_in_nobodys_way(
     new = make_seats(seats[0].show, "SSSS")
     bought(customer, new[0])
     assert held(customer, new[1])["id"] != made["id"]
+
+
+def test_the_last_hold_is_found_by_its_index(customer: APIClient, seats: list[Seat]) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        held(customer, seats[0])
+    (asking,) = [query["sql"] for query in queries if "NULLS FIRST" in query["sql"]]
+    with connection.cursor() as cursor:
+        for way in ("seqscan", "bitmapscan", "sort"):  # as few rows are read any way
+            cursor.execute(f"SET LOCAL enable_{way} = off")
+        cursor.execute(f"EXPLAIN {asking}")
+        plan = "\n".join(line for (line,) in cursor)
+    assert "hold_by_user_show_and_end" in plan
+    assert "Sort" not in plan
 
 
 def test_a_failed_call_changes_nothing(
