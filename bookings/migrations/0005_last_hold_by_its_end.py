@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     # Holds go on being made while the index is: the table keeps every hold there ever was.
     atomic = False
-    dependencies = [("bookings", "0003_importedrow")]
+    dependencies = [("bookings", "0004_sales_permissions")]
 
     operations = [
         AddIndexConcurrently(
