@@ -169,9 +169,8 @@ ONE_LIVE = "booking_one_live_per_seat"
             id="of another column",
         ),
         pytest.param(
-            "DROP INDEX booking_by_user;"
-            " CREATE INDEX booking_by_user ON orders (user_id, created_at)",
-            "booking_by_user",
+            "DROP INDEX order_by_user; CREATE INDEX order_by_user ON holds (user_id, created_at)",
+            "order_by_user",
             id="on another table",
         ),
         pytest.param(
