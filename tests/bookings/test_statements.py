@@ -110,21 +110,28 @@ def test_a_refusal_of_an_expired_hold_is_one_plain_read(
 
 
 def transaction_id_is_unused(action: Callable[[], Any]) -> bool:
-    """Tell whether PostgreSQL gave out no transaction number, as it does for locks and writes."""
+    """Tell whether PostgreSQL gave out no transaction number, as it does for locks and writes.
+
+    Others use the server too, so the one time of many that nothing moved is what counts.
+    """
 
     def next_id() -> int:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
             return int(cursor.fetchone()[0])
 
-    before = next_id()
-    action()
-    return next_id() == before
+    def moves_nothing() -> bool:
+        before = next_id()
+        action()
+        return next_id() == before
+
+    return any(moves_nothing() for _ in range(10))
 
 
 def test_the_measure_of_a_refusal_sees_writes(customer: APIClient, seats: list[Seat]) -> None:
     """Guards the test above: if this one fails, that one proves nothing."""
-    assert not transaction_id_is_unused(lambda: bought(customer, seats[0]))
+    rest = iter(seats)
+    assert not transaction_id_is_unused(lambda: bought(customer, next(rest)))
 
 
 def test_a_hold(customer: APIClient, seats: list[Seat]) -> None:

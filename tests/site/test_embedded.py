@@ -55,6 +55,12 @@ def wrap(bare_environment: dict[str, str]):
     return run
 
 
+def heed_signals() -> None:
+    """Undo what `nohup`, or a shell that runs the tests in the background, hands down."""
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+
+
 @pytest.fixture
 def start(bare_environment: dict[str, str]) -> Iterator:
     """Start the wrapper around code that stays; return it and the folder its servers live in."""
@@ -68,8 +74,7 @@ def start(bare_environment: dict[str, str]) -> Iterator:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            # A shell that runs the tests in the background has them ignore it.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            preexec_fn=heed_signals,
         )
         started.append(process)
         assert process.stdout is not None
