@@ -1,13 +1,13 @@
 """Every error as a problem document (RFC 9457), or as a page for people outside the API."""
 
 import json
-import logging
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+import structlog
 from django.core.exceptions import PermissionDenied
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
@@ -16,8 +16,6 @@ from rest_framework import exceptions
 from rest_framework.request import Request
 
 from booking_site.errors import DomainError
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,11 +196,8 @@ def error_response(
 
 
 def busy_response(request: HttpRequest | Request, error: BaseException) -> HttpResponse:
-    logger.warning(
-        "Answered 503, the database is busy or away: %s",
-        str(error).strip(),
-        extra={"request": request},
-    )
+    # Said in the one line that each request leaves in the log.
+    structlog.contextvars.bind_contextvars(database=str(error).strip())
     return error_response(request, "busy", retry_after=BUSY_RETRY_SECONDS)
 
 
