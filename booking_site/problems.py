@@ -187,7 +187,12 @@ def error_response(
         return problem_response(request, problem, retry_after=retry_after)
     # Without the request: its context processors would ask a database that may be down.
     page = render_to_string(
-        "site/error.html", {"problem": problem, "request_id": getattr(request, "request_id", "")}
+        "site/error.html",
+        {
+            "problem": problem,
+            "request_id": getattr(request, "request_id", ""),
+            "in_back_office": request.path_info.startswith("/admin/"),
+        },
     )
     response = HttpResponse(page, status=problem.status, headers={"Cache-Control": "no-store"})
     if retry_after is not None:

@@ -45,6 +45,7 @@ WSGI_APPLICATION = "booking_site.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "accounts.User"
 LANGUAGE_CODE = "en"
+FORMAT_MODULE_PATH = ["booking_site.formats"]
 TIME_ZONE = "UTC"
 USE_TZ = True
 # Addresses under /api/ have no trailing slash; one is stripped, never redirected.

@@ -11,7 +11,6 @@ from django.db import IntegrityError, connection, router, transaction
 from django.db.models import Model, ProtectedError, QuerySet
 from django.db.models.deletion import Collector
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.http.response import HttpResponseBase
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from psycopg.errors import ForeignKeyViolation
@@ -19,6 +18,7 @@ from unfold.admin import ModelAdmin as ThemedModelAdmin
 from unfold.admin import TabularInline as ThemedTabularInline
 
 from booking_site.errors import violated_constraint
+from catalog.models import Show
 
 M = TypeVar("M", bound=Model)
 Parent = TypeVar("Parent", bound=Model)
@@ -113,14 +113,14 @@ class BackOffice(Themed[M]):
             return HttpResponseRedirect(request.get_full_path())
 
     def response_action(
-        self, request: HttpRequest, queryset: QuerySet[M]
-    ) -> HttpResponseBase | None:
+        self, request: HttpRequest, queryset: QuerySet[M], *location: Any
+    ) -> HttpResponse | None:
         if request.POST.get("action") != "delete_selected":
-            return super().response_action(request, queryset)
+            return super().response_action(request, queryset, *location)
         try:
             # The log of a deletion is written first: it must go if the deletion fails.
             with transaction.atomic(durable=True):
-                return super().response_action(request, queryset)
+                return super().response_action(request, queryset, *location)
         except (ProtectedError, IntegrityError) as error:
             if not self._lost_a_race(error):
                 raise
@@ -153,8 +153,25 @@ class ReadOnly(BackOffice[M]):
 
 
 def local(moment: datetime | None, zone: ZoneInfo) -> str:
-    """Write a moment as the clock in that zone shows it; "" for none."""
-    return f"{moment.astimezone(zone):%a %d %b %Y, %H:%M}" if moment else ""
+    """Write a moment as the clock in that zone shows it, with the zone; "" for none."""
+    return f"{moment.astimezone(zone):%a %d %b %Y, %H:%M %Z}" if moment else ""
+
+
+def local_lines(moment: datetime | None, zone: ZoneInfo) -> SafeString | str:
+    """Write a moment like `local`, for a narrow cell of a list."""
+    day, _, clock = local(moment, zone).partition(", ")
+    return two_lines(day, clock) if moment else ""
+
+
+def two_lines(first: object, second: object) -> SafeString:
+    """Draw what a cell of a list says, and below it, smaller, what belongs to it."""
+    return format_html('<span class="two-lines"><b>{}</b><small>{}</small></span>', first, second)
+
+
+def show_lines(show: Show) -> SafeString:
+    """Name a show in a cell: the movie, and below it when and where."""
+    starts = show.start_time.astimezone(show.theatre.zone)
+    return two_lines(show.movie, f"{starts:%a %d %b, %H:%M %Z} · {show.screen or show.theatre}")
 
 
 def badge(kind: str, text: str) -> SafeString:
