@@ -120,6 +120,10 @@ class Order(models.Model):
     class Meta:
         db_table = "orders"
         ordering = ("-created_at", "-id")
+        permissions = (
+            ("sell_order", "Can sell, move and cancel at the box office"),
+            ("view_reports", "Can see admissions and takings"),
+        )
         indexes = (models.Index(fields=["user", "-created_at"], name="order_by_user"),)
         constraints = (
             models.UniqueConstraint(fields=["reference"], name="order_reference_unique"),

@@ -117,10 +117,10 @@ def test_the_measure_of_a_refusal_sees_writes(customer: APIClient, seats: list[S
 
 
 def test_a_hold(customer: APIClient, seats: list[Seat]) -> None:
-    with statements(10) as texts:
+    with statements(11) as texts:
         held(customer, *seats[:10])
     assert in_transaction(texts)
-    with statements(11):
+    with statements(12):
         held(customer, *seats[2:12])
 
 
@@ -129,7 +129,7 @@ def test_a_hold_under_the_gap_rule(customer: APIClient) -> None:
     show = ShowFactory.build(theatre=screen.theatre)
     show = ShowFactory(theatre=screen.theatre, screen=screen, occupied_until=show.end_time)
     seats = make_seats(show, *["S" * 20] * 20)
-    with statements(10):
+    with statements(11):
         assert hold_seats(customer, *seats[5:8]).status_code == 201
 
 

@@ -192,6 +192,7 @@ def test_without_the_token_there_are_no_metrics(
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
+@pytest.mark.django_db
 def test_with_the_token_there_are(api: APIClient, settings: Any) -> None:
     settings.METRICS_TOKEN = TOKEN
     answer = api.get("/metrics", HTTP_AUTHORIZATION=f"Bearer {TOKEN}", HTTP_HOST="10.0.0.1")

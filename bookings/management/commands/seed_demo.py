@@ -44,9 +44,23 @@ class Command(BaseCommand):
             "seed_showtimes", **AMOUNTS, verbosity=options["verbosity"], stdout=self.stdout
         )
         make_demo_accounts()
+        _hire()
         people = [User.objects.get(email=DEMO_ACCOUNTS[0].email), *_audience()]
         sold = sum(_fill(show, people) for show in _first_shows_of_tomorrow())
         self.stdout.write(f"Booked {sold} seats for the demonstration's people.")
+
+
+def _hire() -> None:
+    """Let the demonstration's clerks work in the first theatre, those who plan in all."""
+    theatres = list(Theatre.objects.order_by("pk")[: AMOUNTS["theatres"]])
+    for role, places in {
+        "Usher": theatres[:1],
+        "Box office": theatres[:1],
+        "Programmer": theatres,
+        "Manager": theatres,
+    }.items():
+        email = next(account.email for account in DEMO_ACCOUNTS if account.role == role)
+        User.objects.get(email=email).theatres.add(*places)
 
 
 def _audience() -> list[User]:
