@@ -70,6 +70,7 @@ PINS_OPTIONS := --quiet --universal --python-version 3.11 --generate-hashes --no
 
 # Written last, so an interrupted installation is begun anew.
 $(INSTALLED): requirements/dev.txt
+	@test -w . || { echo "The folder $(CURDIR) is not writable: clone into one that is." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "This needs Python 3.11 or newer: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) has no venv module: apt-get install python3-venv" >&2; exit 1; }
 	@echo "Installing into .venv ..."

@@ -67,7 +67,7 @@ class Hold(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{len(self.seat_ids)} seats until {self.expires_at:%H:%M}"
+        return f"Hold of {len(self.seat_ids)} seats"
 
 
 class Channel(models.TextChoices):
