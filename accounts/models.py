@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from django.contrib.auth.hashers import check_password, make_password
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models.functions import Lower, Now
 
@@ -87,6 +88,8 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     class Meta:
         db_table = "users"
+        verbose_name = "person"
+        verbose_name_plural = "people"
         ordering = ("email",)
         constraints = (
             # One person, one account, however the address is typed.
@@ -95,6 +98,9 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return f"{self.name} <{self.email}>" if self.name else "Removed person"
+
+    def get_full_name(self) -> str:
+        return self.name
 
     @property
     def is_removed(self) -> bool:
@@ -134,8 +140,42 @@ class SignIn(models.Model):
 
     class Meta:
         db_table = "sign_ins"
+        verbose_name = "sign-in"
         ordering = ("-created_at",)
         indexes = (models.Index(fields=["expires_at"], name="sign_in_by_expiry"),)
 
     def __str__(self) -> str:
         return f"{self.user} since {self.created_at:%Y-%m-%d %H:%M}"
+
+
+class AuditEntry(models.Model):
+    """What somebody of the staff did to one object, and why. Never changed, never deleted.
+
+    `actor` is null for what the site did by itself. `theatre_id` is a plain
+    number, as this app knows no theatres; null where none is concerned.
+    """
+
+    at = models.DateTimeField(auto_now_add=True, db_default=Now())
+    actor = models.ForeignKey(
+        User, on_delete=models.PROTECT, related_name="audit_entries", null=True, blank=True
+    )
+    action = models.CharField(max_length=40)
+    subject_type = models.CharField("kind of object", max_length=80)
+    subject_id = models.CharField("object", max_length=40)
+    subject_name = models.CharField("object as it was called", max_length=300)
+    theatre_id = models.BigIntegerField(null=True, blank=True)
+    reason = models.CharField(max_length=300, blank=True, default="", db_default="")
+    facts = models.JSONField(default=dict, blank=True, encoder=DjangoJSONEncoder)
+
+    class Meta:
+        db_table = "audit_entries"
+        ordering = ("-at", "-id")
+        verbose_name_plural = "audit entries"
+        indexes = (
+            models.Index(fields=["subject_type", "subject_id", "-at"], name="audit_by_subject"),
+            models.Index(fields=["theatre_id", "-at"], name="audit_by_theatre"),
+            models.Index(fields=["-at"], name="audit_by_time"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.action}: {self.subject_name}"

@@ -26,7 +26,10 @@ def _may(verbs: Iterable[str], models: Mapping[str, Iterable[str]]) -> set[str]:
 
 LOOK = _may(["view"], CATALOGUE) | _may(["view"], SALES)
 BLOCK_SEATS = {"catalog.change_seat"}
-PROGRAMME = _may(["add", "change", "delete"], CATALOGUE)
+SELL = {"bookings.sell_order"}
+REPORTS = {"bookings.view_reports"}
+READ_AUDIT = {"accounts.view_auditentry"}
+PROGRAMME = _may(["add", "change", "delete"], CATALOGUE) | {"catalog.cancel_show"}
 MANAGE_PEOPLE = _may(["view", "change"], PEOPLE) | {
     "accounts.add_user",
     "axes.delete_accessattempt",
@@ -34,11 +37,14 @@ MANAGE_PEOPLE = _may(["view", "change"], PEOPLE) | {
 
 ROLES: dict[str, set[str]] = {
     "Usher": LOOK,
-    "Box office": LOOK | BLOCK_SEATS,
-    "Programmer": _may(["view"], CATALOGUE) | PROGRAMME,
+    "Box office": LOOK | BLOCK_SEATS | SELL,
+    "Programmer": _may(["view"], CATALOGUE) | PROGRAMME | REPORTS,
     "Manager": LOOK
     | PROGRAMME
+    | SELL
+    | REPORTS
     | MANAGE_PEOPLE
+    | READ_AUDIT
     | _may(["add", "change"], SALES)
     | _may(["view", "change"], TASKS),
 }
@@ -57,7 +63,7 @@ def ensure_roles() -> None:
     known = _permissions(wanted)
     if missing := wanted - known.keys():
         raise UnknownPermissions(", ".join(sorted(missing)))
-    with transaction.atomic():
+    with transaction.atomic(durable=True):
         for role, names in ROLES.items():
             group, _ = Group.objects.get_or_create(name=role)
             group.permissions.set(known[name] for name in names)

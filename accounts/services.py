@@ -15,6 +15,7 @@ from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
 
+from accounts import audit
 from accounts.authentication import Caller
 from accounts.brute_force import authenticate_or_stop
 from accounts.mails import mails_about, send_confirmation
@@ -249,6 +250,7 @@ def _empty(user: User) -> None:
     LogEntry.objects.filter(
         content_type=ContentType.objects.get_for_model(User), object_id=str(user.pk)
     ).update(object_repr="Removed person")
+    audit.history_of(user).update(subject_name="Removed person")
     mails_about(user).delete()
     user.name = ""
     user.email = f"deleted-{user.pk}{REMOVED_DOMAIN}"

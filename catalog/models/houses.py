@@ -2,6 +2,7 @@
 
 import zoneinfo
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
@@ -49,10 +50,18 @@ class Theatre(Timestamped):
         default=GapRule.OFF,
         db_default=GapRule.OFF,
     )
+    staff = models.ManyToManyField(
+        settings.AUTH_USER_MODEL,
+        related_name="theatres",
+        db_table="theatre_staff",
+        blank=True,
+        help_text="Who works here. Staff see and sell the shows of their own theatres only.",
+    )
 
     class Meta:
         db_table = "theatres"
         ordering = ("name", "id")
+        permissions = (("work_everywhere", "Can work in every theatre"),)
         constraints = (
             models.CheckConstraint(
                 condition=Q(gap_rule__in=GapRule.values), name="theatre_gap_rule_known"

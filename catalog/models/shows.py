@@ -109,6 +109,7 @@ class Show(Timestamped):
     class Meta:
         db_table = "shows"
         ordering = ("start_time", "id")
+        permissions = (("cancel_show", "Can cancel a show with all its orders"),)
         indexes = (
             models.Index(fields=["movie", "start_time"], name="show_by_movie"),
             models.Index(fields=["theatre", "start_time"], name="show_by_theatre"),

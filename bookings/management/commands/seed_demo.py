@@ -1,5 +1,6 @@
 """Fill an empty database with a demonstration: a programme, people, and rooms half sold."""
 
+from argparse import SUPPRESS, ArgumentParser
 from datetime import timedelta
 from itertools import pairwise
 from random import Random
@@ -30,6 +31,9 @@ class Command(BaseCommand):
         "bookings for tomorrow. Refuses to run in production."
     )
 
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.usage = SUPPRESS  # so a mistake is one line
+
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.DEVELOPMENT:
             raise CommandError(
@@ -40,9 +44,23 @@ class Command(BaseCommand):
             "seed_showtimes", **AMOUNTS, verbosity=options["verbosity"], stdout=self.stdout
         )
         make_demo_accounts()
+        _hire()
         people = [User.objects.get(email=DEMO_ACCOUNTS[0].email), *_audience()]
         sold = sum(_fill(show, people) for show in _first_shows_of_tomorrow())
         self.stdout.write(f"Booked {sold} seats for the demonstration's people.")
+
+
+def _hire() -> None:
+    """Let the demonstration's clerks work in the first theatre, those who plan in all."""
+    theatres = list(Theatre.objects.order_by("pk")[: AMOUNTS["theatres"]])
+    for role, places in {
+        "Usher": theatres[:1],
+        "Box office": theatres[:1],
+        "Programmer": theatres,
+        "Manager": theatres,
+    }.items():
+        email = next(account.email for account in DEMO_ACCOUNTS if account.role == role)
+        User.objects.get(email=email).theatres.add(*places)
 
 
 def _audience() -> list[User]:
