@@ -36,7 +36,11 @@ UNFOLD = {
     "SITE_FAVICONS": [
         {"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("back_office/icon.svg")},
     ],
-    "STYLES": [lambda _: static("back_office/rooms.css")],
+    "STYLES": [
+        lambda _: static("back_office/rooms.css"),
+        lambda _: static("back_office/figures.css"),
+    ],
+    "DASHBOARD_CALLBACK": "bookings.admin.dashboard.context",
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,
     "COLORS": {
@@ -78,6 +82,20 @@ UNFOLD = {
                 ("Bookings", "confirmation_number", "bookings_booking"),
                 ("Holds", "hourglass_top", "bookings_hold"),
             ),
+            {
+                "title": "Figures",
+                "separator": True,
+                "items": [
+                    {
+                        "title": "Reports",
+                        "icon": "bar_chart",
+                        "link": reverse_lazy("reports"),
+                        "permission": lambda request: request.user.has_perm(
+                            "bookings.view_reports"
+                        ),
+                    }
+                ],
+            },
             _pages(
                 "People",
                 ("People", "group", "accounts_user"),
