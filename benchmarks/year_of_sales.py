@@ -9,6 +9,7 @@ It refuses a database that has other shows.
 
 import os
 import sys
+from datetime import timedelta
 from statistics import median
 from time import perf_counter
 
@@ -19,7 +20,13 @@ django.setup()
 
 from django.core.management import call_command  # noqa: E402 - needs the settings
 from django.db import connection, transaction  # noqa: E402
+from django.utils import timezone  # noqa: E402
 
+from bookings.models import CountedShow  # noqa: E402
+from bookings.reports import Dimension, report  # noqa: E402
+from catalog.models import Theatre  # noqa: E402
+
+RUNS = 5
 SHOWS = 36_500
 SEATS_PER_SHOW = 275
 BUILD = f"""
@@ -59,9 +66,11 @@ SELECT (show - 1) * {SEATS_PER_SHOW} + n + 1, show, chr(65 + n / 25), n % 25 + 1
   FROM generate_series(1, {SHOWS}) AS show, generate_series(0, {SEATS_PER_SHOW} - 1) AS n;
 
 -- An order for each party: neighbours by threes. Every fifth was sold at the box office.
-INSERT INTO orders (id, reference, user_id, show_id, channel, total, currency, created_at)
+INSERT INTO orders (id, reference, user_id, show_id, channel, total, currency, created_at,
+                    customer_name, customer_email)
 SELECT party, lpad(party::text, 9, '0'), CASE WHEN party % 5 > 0 THEN party % 20000 + 1 END,
-       show_id, CASE WHEN party % 5 > 0 THEN 'web' ELSE 'box_office' END, total, 'EUR', start_time
+       show_id, CASE WHEN party % 5 > 0 THEN 'web' ELSE 'box_office' END, total, 'EUR', start_time,
+       '', ''
   FROM (SELECT show_id * 100 + (y * 25 + x) / 3 AS party, show_id, sum(price) AS total
           FROM seats WHERE status = 'booked' GROUP BY 1, 2) AS parties
   JOIN shows ON shows.id = show_id;
@@ -80,6 +89,35 @@ def build() -> None:
         cursor.execute("VACUUM ANALYZE")
 
 
+def seconds(dimension: Dimension) -> list[float]:
+    """Ask for the whole year a few times."""
+    theatres = list(Theatre.objects.values_list("pk", flat=True))
+    last = timezone.localdate()
+    taken = []
+    for _ in range(RUNS):
+        start = perf_counter()
+        found = report(
+            dimension=dimension,
+            theatre_ids=theatres,
+            first=last - timedelta(days=366),
+            last=last,
+        )
+        taken.append(perf_counter() - start)
+        assert found.lines  # noqa: S101 - else nothing was measured
+    return taken
+
+
+def measure(title: str) -> None:
+    sys.stdout.write(
+        f"{title}: best, median and worst of {RUNS} reports over the year, in seconds\n"
+    )
+    for dimension in Dimension:
+        taken = seconds(dimension)
+        sys.stdout.write(
+            f"  {dimension:12} {min(taken):6.2f} {median(taken):6.2f} {max(taken):6.2f}\n"
+        )
+
+
 def main() -> None:
     call_command("migrate", verbosity=0)
     with connection.cursor() as cursor:
@@ -89,6 +127,14 @@ def main() -> None:
         build()
     elif not ours:
         sys.exit("This database is somebody's: name another folder with --data.")
+    CountedShow.objects.all().delete()
+    measure("Nothing counted yet")
+    start = perf_counter()
+    call_command("count_shows")
+    sys.stdout.write(f"Counting took {perf_counter() - start:.0f} seconds.\n")
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM ANALYZE counted_shows, counted_sales")
+    measure("All counted")
 
 
 if __name__ == "__main__":

@@ -128,9 +128,15 @@ def _xlsx_rows(content: bytes) -> list[list[str]]:
         sheet = book.worksheets[0]
         sheet.reset_dimensions()  # what the file claims about its size may be wrong
         rows = sheet.iter_rows(max_row=MAX_ROWS + 1, max_col=50, values_only=True)
-        return [[_text(cell) for cell in row] for row in rows]
+        return [_trimmed([_text(cell) for cell in row]) for row in rows]
     except NO_WORKBOOK as error:
         raise Unreadable("The file is no XLSX workbook. Save it as XLSX or CSV.") from error
+
+
+def _trimmed(row: list[str]) -> list[str]:
+    while row and not row[-1]:
+        row.pop()
+    return row
 
 
 def _text(cell: object) -> str:
