@@ -106,9 +106,9 @@ class Week:
 _RECENT = "shows.theatre_id = ANY(%(theatres)s) AND shows.start_time > now() - interval '16 days'"
 _WEEKS = f"""
 {SHOW_FIGURES % _RECENT}
-SELECT theatre_id, min(theatre), currency, period,
-       sum(shows), sum(seats), sum(admissions), sum(priced), sum(gross)
-  FROM (SELECT id, sold_in AS currency, 1 AS shows, seats, 0 AS admissions, 0 AS priced, 0 AS gross
+SELECT theatre_id, min(theatre), sold_in, period,
+       sum(shows), sum(parts.seats), sum(admissions), sum(priced), sum(gross)
+  FROM (SELECT id, sold_in, 1 AS shows, seats, 0 AS admissions, 0 AS priced, 0 AS gross
           FROM houses
          UNION ALL
         SELECT id, currency, 0, 0, admissions, priced, gross FROM sales) AS parts
@@ -121,7 +121,7 @@ SELECT theatre_id, min(theatre), currency, period,
        ('same_day', day = today - 7 AND had_begun),
        ('this_week', day >= monday),
        ('last_week', day >= monday - 7 AND had_begun)) AS periods (period, covers) ON covers
- GROUP BY theatre_id, currency, period
+ GROUP BY theatre_id, sold_in, period
 """  # noqa: S608 - constants of ours
 
 

@@ -79,6 +79,8 @@ class ReportForm(forms.Form):
                 self.add_error("last", "The last day is before the first. Swap them.")
             elif (data["last"] - data["first"]).days >= LONGEST_DAYS:
                 self.add_error("last", "A report spans three years at most. Choose fewer days.")
+            elif not 1900 <= data["first"].year <= data["last"].year < 2200:
+                self.add_error("first", "Choose years that calendars know: 1900 to 2199.")
         return data
 
 
