@@ -85,7 +85,7 @@ class Figures:
     seats: int = 0
     admissions: int = 0
     priced: int = 0
-    gross: Decimal = Decimal(0)
+    gross: Decimal = Decimal("0.00")
 
     def __add__(self, other: "Figures") -> "Figures":
         return Figures(
