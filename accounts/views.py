@@ -1,7 +1,5 @@
 """The calls under /api/auth."""
 
-from typing import Any
-
 from drf_spectacular.types import OpenApiTypes
 from rest_framework import status
 from rest_framework.permissions import AllowAny
@@ -33,7 +31,7 @@ from accounts.serializers import (
     ResetPasswordSerializer,
     TokensSerializer,
 )
-from accounts.throttling import EmailThrottle, ScopedThrottle
+from accounts.throttling import MailThrottle, ScopedThrottle
 from accounts.tokens import (
     TokenExpired,
     TokenInvalid,
@@ -41,16 +39,8 @@ from accounts.tokens import (
     end_sign_in,
     rotate_tokens,
 )
-from booking_site.parsing import EmptySerializer, StrictSerializer
+from booking_site.parsing import EmptySerializer, checked
 from booking_site.schema import operation
-
-
-def checked(shape: type[StrictSerializer], request: Request) -> dict[str, Any]:
-    """Return the body of the request. Raise DRF's ValidationError."""
-    body = shape(data=request.data)
-    body.is_valid(raise_exception=True)
-    fields: dict[str, Any] = body.validated_data
-    return fields
 
 
 class RegisterView(APIView):
@@ -202,9 +192,9 @@ class ExportView(APIView):
 class ResetPasswordView(APIView):
     authentication_classes = ()
     permission_classes = (AllowAny,)
-    throttle_classes = (ScopedThrottle, EmailThrottle)
+    throttle_classes = (ScopedThrottle, MailThrottle)
     throttle_scope = "mail_link"
-    email_throttle_scope = "mail"
+    mail_throttle_scope = "mail"
 
     @operation(
         "auth_password_reset",
@@ -256,8 +246,8 @@ class ConfirmEmailView(APIView):
 
 class ResendConfirmationView(APIView):
     permission_classes = (HasToken,)  # the service asks for the state itself
-    throttle_classes = (ScopedThrottle,)
-    throttle_scope = "mail"
+    throttle_classes = (MailThrottle,)
+    mail_throttle_scope = "mail"
 
     @operation(
         "auth_email_resend",

@@ -8,7 +8,7 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("bookings", "0005_counted_shows")]
+    dependencies = [("bookings", "0006_counted_shows")]
 
     operations = [
         migrations.RunSQL(

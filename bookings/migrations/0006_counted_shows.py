@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('bookings', '0004_sales_permissions'),
+        ('bookings', '0005_last_hold_by_its_end'),
         ('catalog', '0003_theatre_staff'),
     ]
 
