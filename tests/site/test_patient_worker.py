@@ -173,6 +173,7 @@ def test_a_thread_waits_for_the_next_bytes_but_not_for_ever(
             patient.recv(10)
 
 
+@pytest.mark.django_db  # else there would be no tables
 def test_a_request_may_arrive_byte_by_byte(port: int) -> None:
     body = b'{"email": "nobody@example.com", "password": "x"}'
     request = LOGIN + b"Content-Length: %d\r\n\r\n" % len(body) + body
