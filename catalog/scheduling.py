@@ -129,7 +129,7 @@ def plan_show(
         with transaction.atomic(durable=True):
             show.save()
     except IntegrityError as error:
-        if _constraint(error) != "show_screen_not_taken":
+        if violated(error) != "show_screen_not_taken":
             raise
         raise _screen_taken(show) from error
     return show
@@ -157,14 +157,15 @@ def collisions_of(show: Show) -> ShowQuerySet:
 
 def _screen_taken(show: Show) -> ScreenTaken:
     rivals = list(collisions_of(show))
-    named = "; ".join(_occupation(rival) for rival in rivals) or "another show"
+    named = "; ".join(occupation_of(rival) for rival in rivals) or "another show"
     return ScreenTaken(
         f"{show.screen} is taken at that time by {named}.",
         show_ids=[rival.pk for rival in rivals],
     )
 
 
-def _occupation(show: Show) -> str:
+def occupation_of(show: Show) -> str:
+    """Name a show, and from when until when it takes its screen."""
     zone = show.theatre.zone
     day = show.start_time.astimezone(zone)
     hours = [
@@ -175,7 +176,7 @@ def _occupation(show: Show) -> str:
     return f"“{show.movie}” on {day:%a %d %b %Y}, {' to '.join(hours)}"
 
 
-def _constraint(error: IntegrityError) -> str | None:
+def violated(error: IntegrityError) -> str | None:
     """Return the name of the constraint that was violated."""
     diagnosis = getattr(error.__cause__, "diag", None)
     return getattr(diagnosis, "constraint_name", None)
