@@ -20,10 +20,11 @@ def _pages(title: str, *pages: tuple[str, str, str]) -> dict[str, object]:
             {
                 "title": name,
                 "icon": icon,
-                "link": reverse_lazy(f"admin:{model}_changelist"),
+                "link": reverse_lazy(f"admin:{model}_{page or 'changelist'}"),
                 "permission": _may_view(model),
             }
-            for name, icon, model in pages
+            for name, icon, address in pages
+            for model, _, page in [address.partition("/")]
         ],
     }
 
@@ -62,6 +63,7 @@ UNFOLD = {
         "navigation": [
             _pages(
                 "Programme",
+                ("Week", "calendar_view_week", "catalog_show/week"),
                 ("Shows", "calendar_month", "catalog_show"),
                 ("Movies", "movie", "catalog_movie"),
             ),
