@@ -171,11 +171,12 @@ class BulkForm(DraftForm):
         )
 
     def _clocks(self, data: dict[str, Any]) -> list[time]:
+        times: list[time] = data["times"]
         spaced = [data["first"], data["last"], data["spacing"]]
         if spaced == [None, None, None]:
-            if not data["times"]:
+            if not times:
                 self.add_error("times", "Give times, or the first, the last and the spacing.")
-            return list(data["times"])
+            return times
         if None in spaced:
             missing = next(name for name in ("first", "last", "spacing") if data[name] is None)
             self.add_error(missing, "First, last and spacing belong together: this one is missing.")
@@ -184,7 +185,7 @@ class BulkForm(DraftForm):
         clocks = programme.spaced_clocks(first=first, last=last, spacing=timedelta(minutes=minutes))
         if not clocks:
             self.add_error("last", "The last show starts before the first one.")
-        return [*data["times"], *clocks]
+        return [*times, *clocks]
 
 
 class CopyForm(DraftForm):
