@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from accounts import audit
 from accounts.models import User
+from booking_site.errors import violated_constraint
 from catalog.layouts import Layout
 from catalog.models import Movie, PriceCard, PriceCardLine, Screen, Show, ShowStatus, Theatre
 from catalog.programme.days import on_business_day
@@ -20,7 +21,6 @@ from catalog.scheduling import (
     ends_of,
     local_moment,
     occupation_of,
-    violated,
 )
 from catalog.seat_maps import Prices, copy_seats
 
@@ -102,7 +102,7 @@ def apply(*, draft: Draft, actor: User | None) -> list[Line]:
             return _create(draft, actor)
         except IntegrityError as error:
             # Somebody used a form meanwhile, past the screens' locks: now it is seen.
-            if violated(error) != "show_screen_not_taken":
+            if violated_constraint(error) != "show_screen_not_taken":
                 raise
     return _create(draft, actor)
 
