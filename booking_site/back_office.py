@@ -4,12 +4,25 @@ from collections.abc import Callable
 
 from django.http import HttpRequest
 from django.templatetags.static import static
-from django.urls import reverse_lazy
+from django.urls import reverse, reverse_lazy
 
 
 def _may_view(model: str) -> Callable[[HttpRequest], bool]:
     app, _, name = model.rpartition("_")
     return lambda request: request.user.has_perm(f"{app}.view_{name}")
+
+
+# Their addresses are below that of the list of shows, but the week leads to them.
+PLANNING = {"week", "plan", "copy-week"}
+
+
+def _is_here(model: str, page: str) -> Callable[[HttpRequest], bool]:
+    def judge(request: HttpRequest) -> bool:
+        parent = reverse(f"admin:{model}_changelist")
+        below = request.path.removeprefix(parent).partition("/")[0]
+        return request.path.startswith(parent) and (below in PLANNING) == bool(page)
+
+    return judge
 
 
 def _pages(title: str, *pages: tuple[str, str, str]) -> dict[str, object]:
@@ -22,6 +35,7 @@ def _pages(title: str, *pages: tuple[str, str, str]) -> dict[str, object]:
                 "icon": icon,
                 "link": reverse_lazy(f"admin:{model}_{page or 'changelist'}"),
                 "permission": _may_view(model),
+                "active": _is_here(model, page),
             }
             for name, icon, address in pages
             for model, _, page in [address.partition("/")]

@@ -265,3 +265,13 @@ def test_a_week_costs_as_much_for_many_shows_as_for_few(
         programmer.post(at(PLAN, theatre), wish(movie, screens, card, confirm="yes"))
     assert counts[0] == counts[1] <= 9
     assert Seat.objects.count() == 3 * 10
+
+
+@pytest.mark.parametrize(
+    ("page", "entry"), [(WEEK, "Week"), (PLAN, "Week"), ("/admin/catalog/show/", "Shows")]
+)
+def test_one_entry_of_the_sidebar_is_where_one_is(
+    page: str, entry: str, programmer: Client
+) -> None:
+    groups = programmer.get(page).context["sidebar_navigation"]
+    assert [i["title"] for group in groups for i in group["items"] if i["active"]] == [entry]
