@@ -77,6 +77,8 @@ def test_a_move_is_previewed_seat_by_seat_and_then_made(
     page = programmer.post(page_of(show, "move"), moving_to(small, show))
     assert "1 seat sold or held." in page.text
     assert "C1 → <strong>C1</strong>" in page.text
+    for name in ("start_date", "start_time", "screen", "reason"):
+        assert f'<input type="hidden" name="{name}"' in page.text
     assert Show.objects.get().screen != small
     data = moving_to(small, show, seen=page.context["seen"])
     page = programmer.post(page_of(show, "move"), data, follow=True)

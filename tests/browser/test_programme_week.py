@@ -23,7 +23,7 @@ from tests.factories import (
     UserFactory,
 )
 
-CLICKS = 22
+CLICKS = 21
 
 
 @pytest.fixture
