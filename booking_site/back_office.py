@@ -4,12 +4,25 @@ from collections.abc import Callable
 
 from django.http import HttpRequest
 from django.templatetags.static import static
-from django.urls import reverse_lazy
+from django.urls import reverse, reverse_lazy
 
 
 def _may_view(model: str) -> Callable[[HttpRequest], bool]:
     app, _, name = model.rpartition("_")
     return lambda request: request.user.has_perm(f"{app}.view_{name}")
+
+
+# Their addresses are below that of the list of shows, but the week leads to them.
+PLANNING = {"week", "plan", "copy-week"}
+
+
+def _is_here(model: str, page: str) -> Callable[[HttpRequest], bool]:
+    def judge(request: HttpRequest) -> bool:
+        parent = reverse(f"admin:{model}_changelist")
+        below = request.path.removeprefix(parent).partition("/")[0]
+        return request.path.startswith(parent) and (below in PLANNING) == bool(page)
+
+    return judge
 
 
 def _pages(title: str, *pages: tuple[str, str, str]) -> dict[str, object]:
@@ -20,10 +33,12 @@ def _pages(title: str, *pages: tuple[str, str, str]) -> dict[str, object]:
             {
                 "title": name,
                 "icon": icon,
-                "link": reverse_lazy(f"admin:{model}_changelist"),
+                "link": reverse_lazy(f"admin:{model}_{page or 'changelist'}"),
                 "permission": _may_view(model),
+                "active": _is_here(model, page),
             }
-            for name, icon, model in pages
+            for name, icon, address in pages
+            for model, _, page in [address.partition("/")]
         ],
     }
 
@@ -66,6 +81,7 @@ UNFOLD = {
         "navigation": [
             _pages(
                 "Programme",
+                ("Week", "calendar_view_week", "catalog_show/week"),
                 ("Shows", "calendar_month", "catalog_show"),
                 ("Movies", "movie", "catalog_movie"),
             ),

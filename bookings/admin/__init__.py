@@ -1,5 +1,5 @@
 """The back office's pages of sales, one module each."""
 
-from bookings.admin import sales
+from bookings.admin import cancelling_shows, moving, sales
 
-__all__ = ["sales"]
+__all__ = ["cancelling_shows", "moving", "sales"]

@@ -43,10 +43,19 @@ class LocalTimeWidget(forms.MultiWidget):
         return [value.date(), value.time().replace(second=0, microsecond=0), value.fold or None]
 
 
+class HiddenLocalTimeWidget(LocalTimeWidget):
+    """The same inputs, unseen: a choice that is confirmed goes along as it was."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.widgets = [forms.HiddenInput() for _ in self.widgets]
+
+
 class LocalTimeField(forms.MultiValueField):
     """Cleans to a WallClock, or None. Its initial value is aware, in the theatre's zone."""
 
     widget: Any = LocalTimeWidget
+    hidden_widget: Any = HiddenLocalTimeWidget
 
     def __init__(self, **kwargs: Any) -> None:
         fields = (

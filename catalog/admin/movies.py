@@ -48,8 +48,9 @@ class MovieAdmin(Exchanged[Movie]):
         (None, {"fields": ("title", "description", "duration_minutes")}),
         (
             "For the customer",
-            {"fields": ("certificate", "language", "genres", "release_date", "poster_url")},
+            {"fields": ("certificate", "language", "genres", "poster_url")},
         ),
+        ("Run", {"fields": (("release_date", "run_ends_on"),)}),
         ("History", {"fields": ("created_at", "updated_at"), "classes": ("collapse",)}),
     )
 

@@ -70,8 +70,5 @@ class ScreenAdmin(Exchanged[Screen]):
 
 
 def screen_layout(screen: Screen | None) -> Layout | None:
-    """Return the screen's layout; None without a screen, or when its text is not one."""
-    try:
-        return parse_layout(screen.layout) if screen else None
-    except LayoutError:
-        return None
+    """Return the screen's layout; None without a screen too."""
+    return screen.room if screen else None
