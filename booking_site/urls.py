@@ -10,6 +10,7 @@ from booking_site import views
 urlpatterns = [
     path("", views.root, name="root"),
     path("admin/second-factor/", admin.site.admin_view(second_factor.page), name="second-factor"),
+    path("admin/box-office/", include("bookings.admin.box_office")),
     path("admin/", admin.site.urls),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),

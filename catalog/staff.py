@@ -1,10 +1,14 @@
 """Who of the staff works where: each in their own theatres, some in every one."""
 
+from typing import TypeVar
+
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 
 from accounts.models import User
 from catalog.models import Theatre
+
+M = TypeVar("M", bound=Model)
 
 WORK_EVERYWHERE = "catalog.work_everywhere"
 
@@ -16,3 +20,12 @@ def theatres_of(user: User | AnonymousUser) -> QuerySet[Theatre]:
     if user.is_anonymous:
         return Theatre.objects.none()  # a filter by no key would find theatres without staff
     return Theatre.objects.filter(staff=user.pk)
+
+
+def within_theatres_of(
+    user: User | AnonymousUser, rows: QuerySet[M], theatre_path: str
+) -> QuerySet[M]:
+    """Leave those rows whose theatre, found by the lookup `theatre_path`, is one of the user's."""
+    if user.has_perm(WORK_EVERYWHERE):
+        return rows
+    return rows.filter(**{f"{theatre_path}__in": theatres_of(user)})

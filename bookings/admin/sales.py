@@ -16,6 +16,7 @@ SHOW = ("show__movie", "show__theatre", "show__screen__theatre")
 
 @admin.register(Hold)
 class HoldAdmin(ReadOnly[Hold]):
+    theatre_path = "show__theatre"
     list_display = ("user", "show", "seat_count", "since", "until", "state")
     list_filter = ("end_reason",)
     list_select_related = ("user", *SHOW)
@@ -52,6 +53,7 @@ class HoldAdmin(ReadOnly[Hold]):
 
 @admin.register(Order)
 class OrderAdmin(ReadOnly[Order]):
+    theatre_path = "show__theatre"
     list_display = ("reference", "customer", "show", "live_seats", "amount", "channel", "bought")
     list_filter = ("channel",)
     list_select_related = ("user", *SHOW)
@@ -108,6 +110,7 @@ class Alive(admin.SimpleListFilter):
 
 @admin.register(Booking)
 class BookingAdmin(ReadOnly[Booking]):
+    theatre_path = "show__theatre"
     list_display = ("number", "order", "user", "show", "seat", "amount", "booked", "state")
     list_filter = (Alive,)
     list_select_related = ("user", "order", "seat", *SHOW)

@@ -20,6 +20,7 @@ STATE_NOW = Case(
 
 @admin.register(Seat)
 class SeatAdmin(ReadOnly[Seat]):
+    theatre_path = "show__theatre"
     list_display = ("place", "show", "category", "amount", "state", "block_reason", "room")
     list_display_links = ("place",)
     list_filter = ("status", "category")

@@ -65,6 +65,7 @@ class When(admin.SimpleListFilter):
 
 @admin.register(Show)
 class ShowAdmin(BackOffice[Show]):
+    theatre_path = "theatre"
     form = ShowForm
     list_display = ("movie", "starts", "theatre", "screen_name", "format", "state", "seat_map")
     list_filter = (When, "status", ("theatre", admin.RelatedOnlyFieldListFilter))
