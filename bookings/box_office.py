@@ -8,13 +8,14 @@ from django.db.models.functions import Now
 
 from accounts.models import User
 from bookings import seat_choice
-from bookings.models import Order
+from bookings.models import Order, OrderQuerySet
 from bookings.services.claims import draw, read_terms
 from catalog.models import Seat, Show, ShowStatus, Theatre
 from catalog.staff import within_theatres_of
 
 DAY_STARTS = time(6)  # what runs after midnight belongs to the evening before
 FOUND_AT_MOST = 50
+REFERENCE_LENGTH = 8  # without its dash
 # Names and addresses of box office orders are looked for among shows no older than this.
 REMEMBERED = timedelta(days=30)
 
@@ -48,7 +49,7 @@ def sellable(user: User) -> QuerySet[Show]:
     )
 
 
-def orders_of(user: User) -> QuerySet[Order]:
+def orders_of(user: User) -> OrderQuerySet:
     """Return the orders for shows in the user's theatres."""
     return within_theatres_of(user, Order.objects.all(), "show__theatre")
 
@@ -56,15 +57,18 @@ def orders_of(user: User) -> QuerySet[Order]:
 def find_orders(user: User, text: str) -> list[Order]:
     """Return the newest orders with that reference, e-mail address or part of a name."""
     text = text.replace("\0", "").strip()
-    if reference := _reference(text):
-        wanted = Q(reference=reference)
-    else:
-        column = "email__iexact" if "@" in text else "name__icontains"
-        wanted = Q(show__start_time__gt=Now() - REMEMBERED) & (
-            Q(**{f"user__{column}": text}) | Q(**{f"customer_{column}": text})
-        )
-    orders = orders_of(user).filter(wanted).select_related("user").with_details()  # type: ignore[attr-defined]
-    return list(orders[:FOUND_AT_MOST]) if text else []
+    if not text:
+        return []
+    orders = orders_of(user).select_related("user").with_details()
+    letters = re.sub(r"[\s-]", "", text).upper()
+    if len(letters) == REFERENCE_LENGTH:
+        reference = f"{letters[:4]}-{letters[4:]}"
+        if found := list(orders.filter(reference=reference)):
+            return found
+    column = "email__iexact" if "@" in text else "name__icontains"
+    named = Q(**{f"user__{column}": text}) | Q(**{f"customer_{column}": text})
+    recent = Q(show__start_time__gt=Now() - REMEMBERED)
+    return list(orders.filter(named, recent)[:FOUND_AT_MOST])
 
 
 def best_seats(*, show_id: int, quantity: int, accessible: bool) -> list[int]:
@@ -76,11 +80,3 @@ def best_seats(*, show_id: int, quantity: int, accessible: bool) -> list[int]:
     return seat_choice.best_available(
         room, quantity=quantity, accessible=accessible, gap_rule=False
     )
-
-
-def _reference(text: str) -> str | None:
-    """Read a reference however it was typed; None when it is none."""
-    letters = re.sub(r"[\s-]", "", text).upper()
-    if not re.fullmatch(r"[A-Z0-9]{8}", letters) or not re.search(r"\d|-", text):
-        return None
-    return f"{letters[:4]}-{letters[4:]}"

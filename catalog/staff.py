@@ -1,14 +1,14 @@
 """Who of the staff works where: each in their own theatres, some in every one."""
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 
 from accounts.models import User
 from catalog.models import Theatre
 
-M = TypeVar("M", bound=Model)
+Rows = TypeVar("Rows", bound="QuerySet[Any]")
 
 WORK_EVERYWHERE = "catalog.work_everywhere"
 
@@ -22,9 +22,7 @@ def theatres_of(user: User | AnonymousUser) -> QuerySet[Theatre]:
     return Theatre.objects.filter(staff=user.pk)
 
 
-def within_theatres_of(
-    user: User | AnonymousUser, rows: QuerySet[M], theatre_path: str
-) -> QuerySet[M]:
+def within_theatres_of(user: User | AnonymousUser, rows: Rows, theatre_path: str) -> Rows:
     """Leave those rows whose theatre, found by the lookup `theatre_path`, is one of the user's."""
     if user.has_perm(WORK_EVERYWHERE):
         return rows

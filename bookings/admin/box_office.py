@@ -125,7 +125,10 @@ def entry(request: HttpRequest) -> HttpResponse:
     theatre = asked.get("theatre") or (theatres[0] if theatres else None)
     context = _context(request, "Box office") | {"theatres": theatres, "theatre": theatre}
     if text := asked.get("q"):
-        context |= {"q": text, "orders": box_office.find_orders(clerk, text)}
+        orders = box_office.find_orders(clerk, text)
+        if len(orders) == 1:
+            return redirect("box-office-order", reference=orders[0].reference)
+        context |= {"q": text, "orders": orders}
     elif theatre:
         today = box_office.business_day(timezone.now(), theatre)
         day: date = asked.get("day") or today
@@ -268,7 +271,7 @@ def ticket(request: HttpRequest, reference: str) -> HttpResponse:
 
 
 def _order(clerk: User, reference: str) -> Order:
-    orders = box_office.orders_of(clerk).select_related("user", "sold_by").with_details()  # type: ignore[attr-defined]
+    orders = box_office.orders_of(clerk).select_related("user", "sold_by").with_details()
     order: Order = get_object_or_404(orders, reference=reference)
     return order
 
@@ -370,10 +373,10 @@ urlpatterns = [
     path("", counter_page(entry), name="box-office"),
     path("shows/<bigint:show_id>/", counter_page(sell), name="box-office-sell"),
     path("shows/<bigint:show_id>/seats/", counter_page(seats_now), name="box-office-seats"),
-    path("orders/<str:reference>/", counter_page(order_page), name="box-office-order"),
-    path("orders/<str:reference>/ticket/", counter_page(ticket), name="box-office-ticket"),
+    path("orders/<slug:reference>/", counter_page(order_page), name="box-office-order"),
+    path("orders/<slug:reference>/ticket/", counter_page(ticket), name="box-office-ticket"),
     path(
-        "orders/<str:reference>/move/<bigint:booking_id>/",
+        "orders/<slug:reference>/move/<bigint:booking_id>/",
         counter_page(move),
         name="box-office-move",
     ),
