@@ -33,8 +33,7 @@ from bookings.services.box_office import (
 )
 from catalog.admin.base import local
 from catalog.admin.drawing import draw
-from catalog.admin.seats import STATE_NOW
-from catalog.models import Seat, SeatCategory, SeatStatus, Show, Theatre
+from catalog.models import STATE_NOW, Seat, SeatCategory, SeatStatus, Show, Theatre
 from catalog.staff import theatres_of
 
 MAY_SELL = "bookings.sell_order"
@@ -136,7 +135,9 @@ def entry(request: HttpRequest) -> HttpResponse:
         context |= {
             "day": day,
             "is_today": day == today,
-            "shows": [(show, local(show.start_time, theatre.zone)[-5:]) for show in shows],
+            "shows": [
+                (show, f"{show.start_time.astimezone(theatre.zone):%H:%M}") for show in shows
+            ],
         }
     return TemplateResponse(request, "bookings/box_office/entry.html", context)
 

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from http import HTTPStatus
+from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -48,6 +49,13 @@ class HoldExpired(DomainError):
 
     code = "hold_expired"
 
+    def __init__(
+        self,
+        message: str = "The hold has expired and some of its seats are taken by now.",
+        **facts: Any,
+    ) -> None:
+        super().__init__(message, **facts)
+
 
 class HoldAlreadyBooked(DomainError):
     """The seats of the hold are already booked."""
@@ -71,13 +79,11 @@ def book_seats(
     require_few(seat_ids)
     require_confirmed_email(user)
     hold = lock_live_hold(user_id=user.pk, show_id=show_id)
-    hold_id = hold.pk if hold else None
-    held_ids = hold.seat_ids if hold else []
-    before = read_terms(show_id)
+    hold_id, held_ids = (hold.pk, hold.seat_ids) if hold else (None, [])
     seats = lock_seats(
         show_id=show_id,
         seat_ids={*seat_ids, *held_ids},
-        whole_rows=before.gap_rule_applies,
+        whole_rows=read_terms(show_id).gap_rule_applies,
     )
     require_known(seats, seat_ids)
     terms = read_terms(show_id)
@@ -127,7 +133,7 @@ def book_hold(*, user: User, hold_id: UUID) -> list[Booking]:
     if not all_there or not all(
         is_free(seat, now=terms.now, hold_id=hold_id) for seat in seats.values()
     ):
-        raise HoldExpired("The hold has expired and some of its seats are taken by now.")
+        raise HoldExpired
     order = Order(user=user, channel=Channel.WEB)
     bookings = sell(order=order, terms=terms, seats=seats.values())
     _end_hold(hold, HoldEnd.BOOKED)
@@ -198,7 +204,8 @@ def sell(
 def last_line_of_defence(seats: Iterable[Seat]) -> Iterator[None]:
     """Turn the constraint's refusal of a second live booking into `SeatUnavailable`.
 
-    It only speaks when somebody wrote a booking past the seat's row.
+    It only speaks when somebody wrote a booking past the seat's row, and did so just
+    now, or `first_look` would have named that very seat.
     """
     try:
         yield

@@ -13,6 +13,7 @@ from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 from rest_framework.test import APIClient
 from sentry_sdk.transport import Transport
+from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from accounts.models import User
@@ -93,6 +94,20 @@ def test_staff_and_strangers_are_told_apart(
         ("static", None),
         ("none", None),
     ]
+
+
+@pytest.mark.urls("tests.site.urls")
+@pytest.mark.parametrize("path", ["/api/impatient?sqlstate=57014", "/impatient"])
+def test_a_busy_database_is_told_in_the_one_line_of_the_request(
+    db: None, client: Client, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    client.raise_request_exception = False
+    with capture_logs(processors=[merge_contextvars]) as lines:
+        assert client.get(path).status_code == 503
+    [line] = lines
+    assert (line["log_level"], line["status"]) == ("warning", 503)
+    assert line["database"]
+    assert caplog.records == []
 
 
 def test_probes_leave_no_line(api: APIClient, db: None, lines: list[Any]) -> None:
@@ -177,6 +192,7 @@ def test_without_the_token_there_are_no_metrics(
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
+@pytest.mark.django_db
 def test_with_the_token_there_are(api: APIClient, settings: Any) -> None:
     settings.METRICS_TOKEN = TOKEN
     answer = api.get("/metrics", HTTP_AUTHORIZATION=f"Bearer {TOKEN}", HTTP_HOST="10.0.0.1")
