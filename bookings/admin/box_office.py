@@ -122,7 +122,7 @@ def entry(request: HttpRequest) -> HttpResponse:
     asked = form.cleaned_data if form.is_valid() else {}
     theatres = list(theatres_of(clerk))
     theatre = asked.get("theatre") or (theatres[0] if theatres else None)
-    context = _context(request, "Box office") | {"theatres": theatres, "theatre": theatre}
+    context = _context(request, "Shows and orders") | {"theatres": theatres, "theatre": theatre}
     if text := asked.get("q"):
         orders = box_office.find_orders(clerk, text)
         if len(orders) == 1:
