@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.forms import BoundField, ModelChoiceField
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -107,9 +107,10 @@ def _changes(form: Any, personal: Collection[str]) -> Iterator[tuple[str, Any]]:
     for name in form.changed_data:
         if name in personal or name.startswith("password"):
             yield name, []
-        else:
-            field = form[name]
-            yield name, [_plain(_before(field)), _plain(form.cleaned_data.get(name))]
+            continue
+        before, after = _plain(_before(form[name])), _plain(form.cleaned_data.get(name))
+        if before != after:  # a list that is typed as text always counts as changed
+            yield name, [_shortened(before), _shortened(after)]
 
 
 def _before(field: BoundField) -> Any:
@@ -131,14 +132,12 @@ def _plain(value: Any) -> str:
             return ""
         case User():
             return f"person {value.pk}"
-        case Model():
-            text = str(value)
         case datetime():
-            text = f"{value:%Y-%m-%d %H:%M}"
-        case str():
-            text = value
+            return f"{value:%Y-%m-%d %H:%M}"
         case list() | set() | QuerySet():
-            text = ", ".join(map(_plain, value))
-        case _:
-            text = str(value)
+            return ", ".join(map(_plain, value))
+    return str(value)
+
+
+def _shortened(text: str) -> str:
     return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"

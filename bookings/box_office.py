@@ -56,7 +56,7 @@ def orders_of(user: User) -> OrderQuerySet:
 
 def find_orders(user: User, text: str) -> list[Order]:
     """Return the newest orders with that reference, e-mail address or part of a name."""
-    text = text.replace("\0", "").strip()
+    text = text.strip()
     if not text:
         return []
     orders = orders_of(user).select_related("user").with_details()

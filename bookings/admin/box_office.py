@@ -253,6 +253,7 @@ def move(request: HttpRequest, reference: str, booking_id: int) -> HttpResponse:
         "flaws": flaws,
         "reason": form.data.get("reason", ""),
         "kind": "radio",
+        "categories": _categories(seats),
         "chosen": {form.data.get("seat")},
     }
     status = HTTPStatus.UNPROCESSABLE_ENTITY if flaws else HTTPStatus.OK
@@ -306,7 +307,6 @@ def _room(
         flaws = [_in_words(refusal, seats)]
     wanted = form.data.getlist("seat") if form else map(str, chosen)  # type: ignore[attr-defined]
     free = {str(seat.pk) for seat in seats if _is_free(seat)}
-    kinds = {seat.category for seat in seats}
     context = _context(request, "Sell") | {
         "show": show,
         "starts": local(show.start_time, show.theatre.zone),
@@ -319,7 +319,7 @@ def _room(
         "form": form,
         "token": token if token and not refusal else uuid4().hex,
         "parties": PARTIES,
-        "categories": [kind for kind in SeatCategory if kind in kinds],
+        "categories": _categories(seats),
     }
     if flaws and form:
         status = HTTPStatus(refusal.status) if refusal else HTTPStatus.UNPROCESSABLE_ENTITY
@@ -330,6 +330,11 @@ def _room(
 
 def _flaws(form: forms.Form) -> list[str]:
     return [str(flaw) for flaws in form.errors.values() for flaw in flaws]
+
+
+def _categories(seats: Sequence[Seat]) -> list[SeatCategory]:
+    there = {seat.category for seat in seats}
+    return [kind for kind in SeatCategory if kind in there]
 
 
 def _is_free(seat: Seat) -> bool:
