@@ -40,7 +40,11 @@ UNFOLD = {
     "SITE_FAVICONS": [
         {"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("back_office/icon.svg")},
     ],
-    "STYLES": [lambda _: static("back_office/rooms.css")],
+    "STYLES": [
+        lambda _: static("back_office/rooms.css"),
+        lambda _: static("back_office/figures.css"),
+    ],
+    "DASHBOARD_CALLBACK": "bookings.admin.dashboard.context",
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,
     "COLORS": {
@@ -50,7 +54,7 @@ UNFOLD = {
             "200": "oklch(88% .062 20)",
             "300": "oklch(81% .105 20)",
             "400": "oklch(71% .165 20)",
-            "500": "oklch(62% .205 20)",
+            "500": "oklch(66% .19 20)",
             "600": "oklch(53% .2 20)",
             "700": "oklch(47% .175 20)",
             "800": "oklch(41% .145 20)",
@@ -93,6 +97,20 @@ UNFOLD = {
                 ("Bookings", "confirmation_number", "bookings_booking"),
                 ("Holds", "hourglass_top", "bookings_hold"),
             ),
+            {
+                "title": "Figures",
+                "separator": True,
+                "items": [
+                    {
+                        "title": "Reports",
+                        "icon": "bar_chart",
+                        "link": reverse_lazy("reports"),
+                        "permission": lambda request: request.user.has_perm(
+                            "bookings.view_reports"
+                        ),
+                    }
+                ],
+            },
             _pages(
                 "People",
                 ("People", "group", "accounts_user"),

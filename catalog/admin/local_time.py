@@ -63,6 +63,9 @@ class LocalTimeField(forms.MultiValueField):
             ),
         )
         super().__init__(fields, require_all_fields=False, **kwargs)
+        # The field's own label names neither of its two inputs.
+        for part, input_ in zip(("date", "time"), self.widget.widgets, strict=False):
+            input_.attrs["aria-label"] = f"{self.label}: {part}"
         for field in fields[:2]:
             field.error_messages["incomplete"] = "Give both the date and the time."
 

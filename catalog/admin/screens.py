@@ -7,8 +7,8 @@ from django.contrib import admin
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
-from catalog.admin.base import BackOffice
 from catalog.admin.drawing import draw
+from catalog.admin.exchange import Exchanged
 from catalog.layouts import MAX_ROWS, MAX_SEATS_PER_ROW, Layout, LayoutError, parse_layout
 from catalog.models import Screen
 
@@ -50,7 +50,7 @@ class ScreenForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at ru
 
 
 @admin.register(Screen)
-class ScreenAdmin(BackOffice[Screen]):
+class ScreenAdmin(Exchanged[Screen]):
     theatre_path = "theatre"
     form = ScreenForm
     list_display = ("name", "theatre", "room", "turnaround")
