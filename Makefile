@@ -16,7 +16,7 @@ export DEVELOPMENT := 1
 export CHROMIUM
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-browser stampede lint fix shell migrations pins audit sbom
+.PHONY: help run test test-browser stampede bench lint fix shell migrations pins audit sbom
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do printf '%-22s%s\n' "$$name" "$$text"; done
@@ -35,6 +35,9 @@ test-browser: $(INSTALLED) ## Run the browser tests (needs chromium)
 
 stampede: $(INSTALLED) ## Break servers under load, and judge: ARGS="--users 200 --faults all"
 	@$(BIN)/python manage.py stampede $(ARGS)
+
+bench: $(INSTALLED) ## Measure speed with wrk: ARGS="--only W2a,W3 --seconds 5"
+	@$(EMBEDDED) --durable -- $(BIN)/python -m benchmarks $(ARGS)
 
 lint: $(INSTALLED) ## Check style, types, import directions, migrations and the API's schema
 	@$(BIN)/ruff check

@@ -1,0 +1,148 @@
+"""How fast the site is, beside its floors and, if one is named, another system. `make bench`."""
+
+import argparse
+import json
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks import floors, report, wrk
+from benchmarks.house import House, Size
+from benchmarks.own_house import OwnHouse
+from benchmarks.peer_house import PeerHouse
+from benchmarks.report import Line
+from benchmarks.servers import (
+    COMMANDS,
+    NotStarted,
+    database_of_its_own,
+    migrate,
+    production,
+    serving,
+)
+from benchmarks.wrk import Load, Request
+from benchmarks.workloads import NOT_FOR_PEERS, WORKLOADS, Target, Terms
+
+PEER = "peer"
+FLOOR_SECONDS = 5
+
+
+def main() -> int:
+    options = _parser().parse_args()
+    wrk.require_wrk()
+    terms = Terms(seconds=options.seconds, connections=options.connections)
+    size = Size(seats=options.seats, sold=options.sold)
+    lines = [Line(name, WORKLOADS[name][0]) for name in options.only]
+    empty: dict[str, float] = {}
+    with ExitStack() as stack:
+        database = stack.enter_context(database_of_its_own(os.environ["DATABASE_URL"]))
+        environment = production(database=database, jwt_key=secrets.token_urlsafe(48))
+        migrate(environment)
+        house = OwnHouse(url=database, size=size, jwt_key=environment["JWT_SIGNING_KEY"])
+        _say("Filling the tables ...")
+        house.fill()
+        logs = Path(options.logs or stack.enter_context(TemporaryDirectory()))
+        targets = list(_peer(size))
+        for server in options.server.split(","):
+            log = logs / f"{server}.log"
+            bare = serving("benchmarks.empty", server=server, environment=environment, log=log)
+            with bare as app:
+                load = Load([Request("GET", "/readyz")])
+                found = wrk.run(load, url=app.url, seconds=3, connections=terms.connections)
+                empty[server] = found.rate
+            app = stack.enter_context(
+                serving("booking_site.wsgi", server=server, environment=environment, log=log)
+            )
+            targets.append(Target(server, app.url, house, house.tokens()))
+        for number in range(options.runs):
+            for line in lines:
+                _run(line, targets, terms, number)
+        for line in lines:
+            if options.floors and line.name in floors.FLOORS:
+                line.floor = floors.measure(
+                    line.name,
+                    database=database,
+                    seconds=FLOOR_SECONDS,
+                    connections=terms.connections,
+                )
+    peer = PEER if "PEER" in os.environ else None
+    _say(report.table(lines, peer=peer, empty=empty))
+    if options.json:
+        facts = report.as_json(lines, seats=size.seats, sold=size.sold, empty=empty)
+        options.json.write_text(json.dumps(facts, indent=1))
+    flaws = [flaw for line in lines for flaw in line.flaws]
+    for flaw in flaws:
+        _say(f"FLAW: {flaw}")
+    return 1 if flaws else 0
+
+
+def _run(line: Line, targets: list[Target], terms: Terms, number: int) -> None:
+    for target in targets:
+        if target.name == PEER and line.name in NOT_FOR_PEERS:
+            continue
+        measure = WORKLOADS[line.name][1]
+        if number == 0:
+            measure(target, Terms(seconds=2, connections=terms.connections))  # warm
+            target.house.put_back()
+        result = measure(target, terms)
+        target.house.put_back()
+        line.runs.setdefault(target.name, []).append(result)
+        statuses = f", {result.statuses}" if result.statuses else ""
+        _say(
+            f"{line.name} on {target.name}: {result.rate:,.0f}/s,"
+            f" p50 {result.p50:.1f} ms, p99 {result.p99:.1f} ms{statuses}"
+        )
+
+
+def _peer(size: Size) -> Iterator[Target]:
+    if "PEER" not in os.environ:
+        return
+    house: House = PeerHouse(
+        url=os.environ["PEER_DATABASE_URL"], size=size, jwt_key=os.environ["PEER_JWT_KEY"]
+    )
+    house.fill()
+    yield Target(PEER, os.environ["PEER"], house, house.tokens())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="make bench ARGS=…",
+        description="Measure the workloads W1 to W8; see docs/performance.md. PEER=http://… in the"
+        " environment, with PEER_DATABASE_URL and PEER_JWT_KEY, measures another system beside.",
+    )
+    parser.add_argument("--seconds", type=float, default=10, help="of each run")
+    parser.add_argument("--runs", type=int, default=3, help="of each workload, in turns")
+    parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument(
+        "--server", default="gunicorn", help=f"one or more of {','.join(COMMANDS)}, with commas"
+    )
+    parser.add_argument(
+        "--only", type=_workloads, default=list(WORKLOADS), help="some of them, e.g. W3,W5"
+    )
+    parser.add_argument("--seats", type=int, default=192_000, help="how large the house is")
+    parser.add_argument("--sold", type=float, default=0.0, help="the share sold before, e.g. 0.3")
+    parser.add_argument("--no-floors", dest="floors", action="store_false")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all that was measured")
+    parser.add_argument("--logs", metavar="DIR", help="keep the servers' logs here")
+    return parser
+
+
+def _workloads(text: str) -> list[str]:
+    if unknown := set(text.split(",")) - WORKLOADS.keys():
+        raise argparse.ArgumentTypeError(f"unknown: {', '.join(sorted(unknown))}")
+    return text.split(",")
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (wrk.NoWrk, floors.NoPgbench, NotStarted) as refusal:
+        sys.exit(str(refusal))

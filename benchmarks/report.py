@@ -1,0 +1,66 @@
+"""What was measured: medians, ratios, and one table for people to read."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from statistics import median
+from typing import Any
+
+from benchmarks.wrk import Result
+
+
+@dataclass(slots=True)
+class Line:
+    """One workload: what each run on each target gave, and its floor."""
+
+    name: str
+    meaning: str
+    runs: dict[str, list[Result]] = field(default_factory=dict)
+    floor: float | None = None
+
+    def rate(self, target: str) -> float:
+        return median(run.rate for run in self.runs[target])
+
+    def p99(self, target: str) -> float:
+        return median(run.p99 for run in self.runs[target])
+
+    @property
+    def flaws(self) -> list[str]:
+        return [
+            f"{self.name} on {target}: {flaw}"
+            for target, runs in self.runs.items()
+            for run in runs
+            for flaw in run.flaws
+        ]
+
+
+def table(lines: Iterable[Line], *, peer: str | None, empty: Mapping[str, float]) -> str:
+    """Return a Markdown table; `empty` is what each server answers with nothing to do."""
+    lines = list(lines)
+    targets = list(dict.fromkeys(name for line in lines for name in line.runs))
+    own = [name for name in targets if name != peer]
+    head = ["", *(f"{name} /s" for name in targets), *(f"p99 {name} ms" for name in targets)]
+    head += [f"{name} ÷ {peer}" for name in own if peer] + ["floor /s"]
+    rows = [head, ["---", *["---:"] * (len(head) - 1)]]
+    for line in lines:
+        row = [f"{line.name} {line.meaning}"]
+        row += [f"{line.rate(name):,.0f}" if name in line.runs else "" for name in targets]
+        row += [f"{line.p99(name):,.1f}" if name in line.runs else "" for name in targets]
+        if peer:
+            row += [
+                f"{line.rate(name) / line.rate(peer):.2f}" if peer in line.runs else ""
+                for name in own
+            ]
+        row.append(f"{line.floor:,.0f}" if line.floor else "")
+        rows.append(row)
+    if empty:
+        rates = [f"{empty[name]:,.0f}" if name in empty else "" for name in targets]
+        rows.append(["an empty answer", *rates, *[""] * (len(head) - 1 - len(rates))])
+    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+    return "\n".join(
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
+        for row in rows
+    )
+
+
+def as_json(lines: Iterable[Line], **facts: Any) -> dict[str, Any]:
+    return facts | {"lines": [asdict(line) for line in lines]}
