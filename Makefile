@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 PORT ?= 8000
+PROCESSES ?= 2
 ARGS ?=
 
 BIN := .venv/bin
@@ -26,8 +27,8 @@ help: ## Show this list
 run: $(INSTALLED) ## Serve with demo data on http://127.0.0.1:8000 (or PORT=8123)
 	@$(EMBEDDED) --data .data --needs-port $(PORT) -- $(BIN)/python manage.py run_site --port $(PORT)
 
-test: $(INSTALLED) ## Run every test that needs no browser (ARGS go to pytest)
-	@$(EMBEDDED) -- $(BIN)/python -m pytest --ignore=tests/browser $(ARGS)
+test: $(INSTALLED) ## Run every test that needs no browser, by 2 PROCESSES (ARGS go to pytest)
+	@$(EMBEDDED) -- $(BIN)/python -m pytest --ignore=tests/browser --numprocesses $(PROCESSES) --dist loadfile $(ARGS)
 
 test-browser: $(INSTALLED) ## Run the browser tests (needs chromium)
 	@command -v "$$CHROMIUM" >/dev/null || { echo "The browser tests need Chromium: apt-get install chromium, or set CHROMIUM to its path." >&2; exit 1; }
@@ -72,6 +73,7 @@ PINS_OPTIONS := --quiet --universal --python-version 3.11 --generate-hashes --no
 
 # Written last, so an interrupted installation is begun anew.
 $(INSTALLED): requirements/dev.txt
+	@test -w . || { echo "The folder $(CURDIR) is not writable: clone into one that is." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "This needs Python 3.11 or newer: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) has no venv module: apt-get install python3-venv" >&2; exit 1; }
 	@echo "Installing into .venv ..."

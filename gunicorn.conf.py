@@ -10,19 +10,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from gunicorn.http.message import Request
-
 from booking_site.logs import logging_config
 from booking_site.patient_worker import Worker
-
-MAX_DRAINED = 8 * 1024 * 1024  # what the app reads of a body that it refuses
-
-
-def pre_request(worker: Worker, request: Request) -> None:
-    """Close behind a body that the app will not read to its end, and say so in the answer."""
-    if int(dict(request.headers).get("CONTENT-LENGTH", 0)) > MAX_DRAINED:
-        request.force_close()
-
 
 wsgi_app = "booking_site.wsgi"
 

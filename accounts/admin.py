@@ -13,6 +13,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django_otp.plugins.otp_totp.models import TOTPDevice
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
@@ -37,6 +39,8 @@ class AddPersonForm(UserCreationForm):  # type: ignore[misc] # unfold is untyped
 
 
 class ChangePersonForm(UserChangeForm):  # type: ignore[misc]
+    password = None  # its hash is nobody's business; the page has a link instead
+
     class Meta:
         model = User
         fields = "__all__"
@@ -53,13 +57,20 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
     add_form = AddPersonForm
     change_password_form = AdminPasswordChangeForm
     list_display = ("email", "name", "roles", "is_active", "is_staff", "created_at")
+    search_help_text = "Name or e-mail address"
     list_filter = ("is_active", "is_staff", "is_superuser", "groups")
     search_fields = ("name", "email")
     ordering = ("email",)
     filter_horizontal = ()
-    readonly_fields = ("email_confirmed_at", "last_login", "created_at", "updated_at")
+    readonly_fields = (
+        "new_password",
+        "email_confirmed_at",
+        "last_login",
+        "created_at",
+        "updated_at",
+    )
     fieldsets = (
-        (None, {"fields": ("name", "email", "password")}),
+        (None, {"fields": ("name", "email", "new_password")}),
         ("Access", {"fields": ("is_active", "is_staff", "groups", "is_superuser")}),
         ("Since", {"fields": ("created_at", "updated_at", "last_login", "email_confirmed_at")}),
     )
@@ -79,6 +90,11 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
             "help_text": "",
         }
         return super().formfield_for_manytomany(db_field, request, **kwargs)
+
+    @admin.display(description="password")
+    def new_password(self, person: User) -> SafeString:
+        page = reverse("admin:auth_user_password_change", args=[person.pk])
+        return format_html('<a class="text-link" href="{}">Set a new password</a>', page)
 
     @admin.display(description="roles")
     def roles(self, person: User) -> str:

@@ -94,3 +94,13 @@ class LiveCaller(BasePermission):
         if not User.objects.current(user_id=caller.id, token_version=caller.token_version).exists():
             raise TokenRevoked
         return True
+
+
+class LiveReader(LiveCaller):
+    """`LiveCaller` for reads, `HasToken` for writes, which lock the caller's row and look there."""
+
+    def has_permission(self, request: Request, view: "APIView") -> bool:
+        if request.method in ("GET", "HEAD"):
+            return super().has_permission(request, view)
+        caller_of(request)
+        return True

@@ -36,7 +36,7 @@ def make_demo_accounts() -> None:
     """Make the demonstration's people with their roles; those who exist stay as they are."""
     ensure_roles()
     for account in DEMO_ACCOUNTS:
-        with transaction.atomic():
+        with transaction.atomic(durable=True):
             _make(account)
 
 

@@ -88,6 +88,8 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     class Meta:
         db_table = "users"
+        verbose_name = "person"
+        verbose_name_plural = "people"
         ordering = ("email",)
         constraints = (
             # One person, one account, however the address is typed.
@@ -96,6 +98,9 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return f"{self.name} <{self.email}>" if self.name else "Removed person"
+
+    def get_full_name(self) -> str:
+        return self.name
 
     @property
     def is_removed(self) -> bool:
@@ -135,6 +140,7 @@ class SignIn(models.Model):
 
     class Meta:
         db_table = "sign_ins"
+        verbose_name = "sign-in"
         ordering = ("-created_at",)
         indexes = (models.Index(fields=["expires_at"], name="sign_in_by_expiry"),)
 

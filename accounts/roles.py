@@ -63,7 +63,7 @@ def ensure_roles() -> None:
     known = _permissions(wanted)
     if missing := wanted - known.keys():
         raise UnknownPermissions(", ".join(sorted(missing)))
-    with transaction.atomic():
+    with transaction.atomic(durable=True):
         for role, names in ROLES.items():
             group, _ = Group.objects.get_or_create(name=role)
             group.permissions.set(known[name] for name in names)

@@ -1,7 +1,5 @@
 """The calls under /api/auth."""
 
-from typing import Any
-
 from drf_spectacular.types import OpenApiTypes
 from rest_framework import status
 from rest_framework.permissions import AllowAny
@@ -41,16 +39,8 @@ from accounts.tokens import (
     end_sign_in,
     rotate_tokens,
 )
-from booking_site.parsing import EmptySerializer, StrictSerializer
+from booking_site.parsing import EmptySerializer, checked
 from booking_site.schema import operation
-
-
-def checked(shape: type[StrictSerializer], request: Request) -> dict[str, Any]:
-    """Return the body of the request. Raise DRF's ValidationError."""
-    body = shape(data=request.data)
-    body.is_valid(raise_exception=True)
-    fields: dict[str, Any] = body.validated_data
-    return fields
 
 
 class RegisterView(APIView):

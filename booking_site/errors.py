@@ -1,4 +1,4 @@
-"""The one kind of exception that means: a rule of the business said no."""
+"""The one kind of exception that means: a rule of the business said no, or a constraint did."""
 
 from http import HTTPStatus
 from typing import Any, ClassVar
@@ -21,3 +21,9 @@ class DomainError(Exception):
         self.message = message
         self.retry_after = retry_after
         self.facts = facts
+
+
+def violated_constraint(error: Exception) -> str | None:
+    """Return the name of the constraint that an IntegrityError is about."""
+    diagnosis = getattr(error.__cause__, "diag", None)
+    return getattr(diagnosis, "constraint_name", None)

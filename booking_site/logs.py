@@ -3,8 +3,10 @@
 No Django here: gunicorn's configuration reads this before there are settings.
 """
 
+import logging
 import re
 import sys
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -18,8 +20,13 @@ def without_row_data(text: str) -> str:
     return _ROW_DATA.sub(r"\1: (left out)", text)
 
 
+def _is_not_busy(record: logging.LogRecord) -> bool:
+    """Leave out Django's line for a 503: the request's own has it, and what the database said."""
+    return getattr(record, "status_code", None) != HTTPStatus.SERVICE_UNAVAILABLE
+
+
 def _hide_row_data(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-    for name in ("event", "exception"):
+    for name in ("event", "exception", "database"):
         if isinstance(event.get(name), str):
             event[name] = without_row_data(event[name])
     return event
@@ -51,6 +58,7 @@ def logging_config(*, as_json: bool) -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
+        "filters": {"not_busy": {"()": lambda: _is_not_busy}},
         "formatters": {
             "lines": {
                 "()": structlog.stdlib.ProcessorFormatter,
@@ -66,11 +74,11 @@ def logging_config(*, as_json: bool) -> dict[str, Any]:
         "loggers": {
             "django": {"handlers": [], "level": "INFO", "propagate": True},
             # Our own line for each request says it already, without the address bar.
-            "django.request": {"level": "ERROR"},
+            "django.request": {"level": "ERROR", "filters": ["not_busy"]},
             "django.security": {"level": "CRITICAL"},
             # It names the e-mail address that was typed.
             "axes": {"level": "ERROR"},
-            # While PostgreSQL is away it warns of every attempt; each 503 is logged anyway.
+            # While PostgreSQL is away it warns of every attempt; each request's line says it too.
             "psycopg.pool": {"level": "ERROR"},
             "gunicorn.error": {"handlers": [], "level": "INFO", "propagate": True},
         },

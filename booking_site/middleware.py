@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from hashlib import blake2b
+from urllib.parse import unquote_to_bytes
 from uuid import uuid4
 
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified, UnreadablePostError
@@ -17,7 +18,6 @@ Handler = Callable[[HttpRequest], HttpResponse]
 
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 MAX_BODY = 64 * 1024
-MAX_DRAINED = 8 * 1024 * 1024
 # Answers that hold tokens, or that are only true for a moment.
 NEVER_STORED = re.compile(r"/api/(auth|holds)(/|$)")
 # The last two may change while the bytes of a page stay the same.
@@ -77,8 +77,7 @@ def api_slash(get_response: Handler) -> Handler:
 def body_gate(get_response: Handler) -> Handler:
     """Let only bodies of a declared length up to 64 KiB reach the API.
 
-    Whatever it refuses, it reads what is left of the body, or the connection
-    could not carry the next request. Past 8 MiB the server closes it instead.
+    What is left of a refused body is read by the worker (patient_worker.py).
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
@@ -89,7 +88,6 @@ def body_gate(get_response: Handler) -> Handler:
         declared = request.META.get("CONTENT_LENGTH", "")
         length = int(declared) if declared.isdecimal() else 0
         if length > MAX_BODY:
-            _drain(request, length)
             return problem_response(request, GENERAL["body_too_large"])
         try:
             request.body  # noqa: B018 - read now, as a view that refuses early will not
@@ -104,13 +102,29 @@ def body_gate(get_response: Handler) -> Handler:
     return middleware
 
 
-def _drain(request: HttpRequest, length: int) -> None:
-    left = min(length, MAX_DRAINED)
+def query_gate(get_response: Handler) -> Handler:
+    """Refuse a query of the API that is not UTF-8, which Django reads as something else."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        query = request.META.get("QUERY_STRING", "").encode("latin-1")
+        if not in_api(request) or _is_utf8(query):
+            return get_response(request)
+        names = [pair.partition(b"=")[0] for pair in query.split(b"&") if not _is_utf8(pair)]
+        flaw = "This is not valid UTF-8."
+        errors = {unquote_to_bytes(name).decode(errors="replace"): [flaw] for name in names}
+        message = " ".join(f"{name[:60]}: {flaw}" for name in list(errors)[:3])
+        problem = GENERAL["validation_failed"]
+        return problem_response(request, problem, message=message, errors=errors)
+
+    return middleware
+
+
+def _is_utf8(quoted: bytes) -> bool:
     try:
-        while left > 0 and (chunk := request.read(min(left, MAX_BODY))):
-            left -= len(chunk)
-    except UnreadablePostError:
-        pass
+        unquote_to_bytes(quoted).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def conditional(get_response: Handler) -> Handler:

@@ -1,7 +1,9 @@
 """Each request leaves one line in the log and its numbers in the metrics."""
 
+import logging
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -47,7 +49,9 @@ def observe(get_response: Handler) -> Handler:
         route = _route(request)
         method = request.method if request.method in _METHODS else "other"
         metrics.count_request(method=method, route=route, response=response, seconds=seconds)
-        log.info(
+        busy = response.status_code == HTTPStatus.SERVICE_UNAVAILABLE
+        log.log(
+            logging.WARNING if busy else logging.INFO,
             "request",
             method=method,
             route=route,

@@ -11,6 +11,7 @@ from django.utils.http import parse_header_parameters
 from rest_framework import serializers
 from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.parsers import BaseParser
+from rest_framework.request import Request
 
 from booking_site.converters import MAX_BIGINT
 from booking_site.errors import DomainError
@@ -130,6 +131,14 @@ class StrictSerializer(serializers.Serializer[Any]):
 
 class EmptySerializer(StrictSerializer):
     """For calls without a body: nothing or `{}`."""
+
+
+def checked(shape: type[StrictSerializer], request: Request) -> dict[str, Any]:
+    """Return the body of the request. Raise DRF's ValidationError."""
+    body = shape(data=request.data)
+    body.is_valid(raise_exception=True)
+    fields: dict[str, Any] = body.validated_data
+    return fields
 
 
 class StrictIntegerField(serializers.IntegerField):

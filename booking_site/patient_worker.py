@@ -18,6 +18,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from gunicorn.http.errors import InvalidHeader
+from gunicorn.http.message import Request
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 # From the first byte to the last, of a request and of an answer. Long enough for
@@ -32,6 +34,8 @@ MAX_HEAD = 64 * 1024
 # A larger body, or one of unknown length, is read by a thread; at most half of
 # the threads do that at the same time.
 MAX_COLLECTED_BODY = 512 * 1024
+# Of a body that the app did not want, so that the connection can carry the next request.
+MAX_DRAINED = 8 * 1024 * 1024
 # Of one answer; what is more is written by the thread.
 MAX_LEFT_BEHIND = 4 * 1024 * 1024
 MAX_LEFT_BEHIND_OF_ALL = 64 * 1024 * 1024
@@ -186,6 +190,20 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn is untyped
             conn = self._streams_waiting.popleft()
             self._streaming.add(conn)
             self._start(conn)
+
+    def handle_request(self, req: Request, conn: TConn) -> bool:
+        fields = [name for name, _ in req.headers]
+        if req.version >= (1, 1) and fields.count("HOST") != 1:
+            raise InvalidHeader("HOST", req=req)  # RFC 9112 section 3.2
+        if int(dict(req.headers).get("CONTENT-LENGTH", 0)) > MAX_DRAINED:
+            req.force_close()  # and the answer says so
+        carries_on: bool = super().handle_request(req, conn)
+        return carries_on
+
+    def _keepalive_after(self, conn: TConn, keepalive: bool) -> bool:
+        deadline = time.monotonic() + WORK_SECONDS
+        # One more, as gunicorn gives up at the limit and not past it.
+        return keepalive and bool(conn.parser.finish_body(deadline, MAX_DRAINED + 1))
 
     # Its answer leaves.
 

@@ -1,13 +1,13 @@
 """Every error as a problem document (RFC 9457), or as a page for people outside the API."""
 
 import json
-import logging
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+import structlog
 from django.core.exceptions import PermissionDenied
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
@@ -16,8 +16,6 @@ from rest_framework import exceptions
 from rest_framework.request import Request
 
 from booking_site.errors import DomainError
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +187,12 @@ def error_response(
         return problem_response(request, problem, retry_after=retry_after)
     # Without the request: its context processors would ask a database that may be down.
     page = render_to_string(
-        "site/error.html", {"problem": problem, "request_id": getattr(request, "request_id", "")}
+        "site/error.html",
+        {
+            "problem": problem,
+            "request_id": getattr(request, "request_id", ""),
+            "in_back_office": request.path_info.startswith("/admin/"),
+        },
     )
     response = HttpResponse(page, status=problem.status, headers={"Cache-Control": "no-store"})
     if retry_after is not None:
@@ -198,11 +201,8 @@ def error_response(
 
 
 def busy_response(request: HttpRequest | Request, error: BaseException) -> HttpResponse:
-    logger.warning(
-        "Answered 503, the database is busy or away: %s",
-        str(error).strip(),
-        extra={"request": request},
-    )
+    # Said in the one line that each request leaves in the log.
+    structlog.contextvars.bind_contextvars(database=str(error).strip())
     return error_response(request, "busy", retry_after=BUSY_RETRY_SECONDS)
 
 

@@ -9,31 +9,45 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from bookings.models import Booking, Hold, HoldEnd, Order
-from catalog.admin.base import ReadOnly, badge, local
+from catalog.admin.base import ReadOnly, badge, local, local_lines, show_lines, two_lines
+from catalog.models import Seat
 
 SHOW = ("show__movie", "show__theatre", "show__screen__theatre")
 
 
 @admin.register(Hold)
 class HoldAdmin(ReadOnly[Hold]):
-    list_display = ("user", "show", "seat_count", "since", "until", "state")
+    list_display = ("customer", "on_show", "seat_count", "since", "until", "state")
     list_filter = ("end_reason",)
     list_select_related = ("user", *SHOW)
     search_fields = ("user__email", "user__name", "show__movie__title")
     search_help_text = "Customer or movie"
-    fields = ("user", "show", "seat_ids", "since", "until", "longest", "ended", "state")
+    fields = ("user", "show", "seats", "since", "until", "longest", "ended", "state")
+
+    @admin.display(description="customer", ordering="user__name")
+    def customer(self, hold: Hold) -> SafeString:
+        return two_lines(hold.user.name or hold.user, hold.user.email)
+
+    @admin.display(description="show", ordering="show__start_time")
+    def on_show(self, hold: Hold) -> SafeString:
+        return show_lines(hold.show)
 
     @admin.display(description="seats")
     def seat_count(self, hold: Hold) -> int:
         return len(hold.seat_ids)
 
+    @admin.display(description="seats")
+    def seats(self, hold: Hold) -> str:
+        seats = Seat.objects.filter(pk__in=hold.seat_ids).order_by("row", "number")
+        return ", ".join(map(str, seats)) or "laid anew since"
+
     @admin.display(description="since", ordering="created_at")
-    def since(self, hold: Hold) -> str:
-        return local(hold.created_at, hold.show.theatre.zone)
+    def since(self, hold: Hold) -> SafeString | str:
+        return local_lines(hold.created_at, hold.show.theatre.zone)
 
     @admin.display(description="until", ordering="expires_at")
-    def until(self, hold: Hold) -> str:
-        return local(hold.expires_at, hold.show.theatre.zone)
+    def until(self, hold: Hold) -> SafeString | str:
+        return local_lines(hold.expires_at, hold.show.theatre.zone)
 
     @admin.display(description="at the longest until")
     def longest(self, hold: Hold) -> str:
@@ -52,7 +66,7 @@ class HoldAdmin(ReadOnly[Hold]):
 
 @admin.register(Order)
 class OrderAdmin(ReadOnly[Order]):
-    list_display = ("reference", "customer", "show", "live_seats", "amount", "channel", "bought")
+    list_display = ("reference", "buyer", "on_show", "live_seats", "amount", "channel", "sold")
     list_filter = ("channel",)
     list_select_related = ("user", *SHOW)
     search_fields = ("reference", "user__email", "user__name", "customer_name", "customer_email")
@@ -64,9 +78,17 @@ class OrderAdmin(ReadOnly[Order]):
         counted = live.values("order").annotate(n=Count("pk")).values("n")
         return super().get_queryset(request).annotate(live_bookings=Coalesce(Subquery(counted), 0))
 
-    @admin.display(description="customer", ordering="user__email")
+    @admin.display(description="customer")
     def customer(self, order: Order) -> str:
         return str(order.user) if order.user else order.customer_name or "at the box office"
+
+    @admin.display(description="customer", ordering="user__name")
+    def buyer(self, order: Order) -> SafeString:
+        return _buyer(order)
+
+    @admin.display(description="show", ordering="show__start_time")
+    def on_show(self, order: Order) -> SafeString:
+        return show_lines(order.show)
 
     @admin.display(description="seats", ordering="live_bookings")
     def live_seats(self, order: Order) -> int:
@@ -84,9 +106,19 @@ class OrderAdmin(ReadOnly[Order]):
     def amount(self, order: Order) -> str:
         return f"{order.total} {order.currency}"
 
-    @admin.display(description="bought", ordering="created_at")
+    @admin.display(description="bought")
     def bought(self, order: Order) -> str:
         return local(order.created_at, order.show.theatre.zone)
+
+    @admin.display(description="bought", ordering="created_at")
+    def sold(self, order: Order) -> SafeString | str:
+        return local_lines(order.created_at, order.show.theatre.zone)
+
+
+def _buyer(order: Order) -> SafeString:
+    if order.user:
+        return two_lines(order.user.name or order.user, order.user.email)
+    return two_lines(order.customer_name or "At the box office", order.customer_email)
 
 
 class Alive(admin.SimpleListFilter):
@@ -108,9 +140,9 @@ class Alive(admin.SimpleListFilter):
 
 @admin.register(Booking)
 class BookingAdmin(ReadOnly[Booking]):
-    list_display = ("number", "order", "user", "show", "seat", "amount", "booked", "state")
+    list_display = ("bought_with", "buyer", "on_show", "seat", "amount", "sold", "state")
     list_filter = (Alive,)
-    list_select_related = ("user", "order", "seat", *SHOW)
+    list_select_related = ("user", "order__user", "seat", *SHOW)
     search_fields = ("order__reference", "user__email", "user__name")
     search_help_text = "Reference of the order, or customer"
     fields = (
@@ -126,9 +158,20 @@ class BookingAdmin(ReadOnly[Booking]):
         "cancel_reason",
     )
 
-    @admin.display(description="number", ordering="pk")
-    def number(self, booking: Booking) -> int:
-        return booking.pk
+    @admin.display(description="order", ordering="pk")
+    def bought_with(self, booking: Booking) -> str:
+        return str(booking.order or booking)  # the original system knew no orders
+
+    @admin.display(description="customer", ordering="user__name")
+    def buyer(self, booking: Booking) -> SafeString:
+        if booking.order:
+            return _buyer(booking.order)
+        assert booking.user is not None  # noqa: S101 - only an order has none
+        return two_lines(booking.user.name or booking.user, booking.user.email)
+
+    @admin.display(description="show", ordering="show__start_time")
+    def on_show(self, booking: Booking) -> SafeString:
+        return show_lines(booking.show)
 
     @admin.display(description="price", ordering="price")
     def amount(self, booking: Booking) -> str:
@@ -137,9 +180,13 @@ class BookingAdmin(ReadOnly[Booking]):
         sold = booking.order or booking.show.theatre
         return f"{booking.price} {sold.currency}"
 
-    @admin.display(description="booked", ordering="booked_at")
+    @admin.display(description="booked")
     def booked(self, booking: Booking) -> str:
         return local(booking.booked_at, booking.show.theatre.zone)
+
+    @admin.display(description="booked", ordering="booked_at")
+    def sold(self, booking: Booking) -> SafeString | str:
+        return local_lines(booking.booked_at, booking.show.theatre.zone)
 
     @admin.display(description="cancelled", ordering="cancelled_at")
     def cancelled(self, booking: Booking) -> str:

@@ -131,14 +131,14 @@ def run(
 ) -> Answer:
     """Do the work once for the key, or return what was answered to it before.
 
-    `wish` is the validated, normalised body. If it names a `show_id` and
-    `seat_ids` of which some are taken, it is refused before anything is locked.
+    `wish` is the validated, normalised body. If it names seats, or a hold with
+    seats, of which some are taken, it is refused before anything is locked.
     `work` gets the locked user, inside the one durable transaction, and
     returns the JSON-ready body of the 201; what it raises rolls back and is
     not kept.
 
     Raise `KeyReused`, `KeyInProgress`, `OutcomeUnknown`, `TokenRevoked`,
-    `SeatUnavailable`, and whatever `work` raises.
+    `SeatUnavailable`, `HoldExpired`, and whatever `work` raises.
     """
     name = replays.Name(caller.id, operation, key)
     asked = fingerprint(operation, wish)
@@ -147,10 +147,16 @@ def run(
     if record := copy or look.record:
         return _replay(record, asked)
     look.require_free()
+    return _work_once(caller=caller, name=name, asked=asked, work=work)
 
+
+def _work_once(
+    *, caller: Caller, name: replays.Name, asked: str, work: Callable[[User], Any]
+) -> Answer:
+    """Do the work and record the answer in one transaction, unless somebody just has."""
     committing = False
 
-    def attempt() -> replays.Record | Answer:
+    def attempt() -> Answer:
         nonlocal committing
         committing = False
         user = _lock(caller)
@@ -161,18 +167,17 @@ def run(
         record = replays.Record(asked, HTTPStatus.CREATED, body)
         IdempotencyRecord.objects.create(**name._asdict(), **record._asdict())
         committing = True
-        return record
+        return Answer(record.status, record.body, replayed=False)
 
     try:
-        done = in_transaction(attempt)
+        answer = in_transaction(attempt)
     except (OperationalError, InterfaceError) as error:
         if not committing or sqlstate(error) in {SERIALIZATION_FAILURE, DEADLOCK}:
             raise
-        done = _settle(name)
-    if isinstance(done, Answer):
-        return done
-    replays.keep(name, done)
-    return Answer(done.status, done.body, replayed=False)
+        answer = _settle(name, asked)
+    if not answer.replayed:
+        replays.keep(name, replays.Record(asked, answer.status, answer.body))
+    return answer
 
 
 def _lock(caller: Caller) -> User:
@@ -199,7 +204,7 @@ def _replay(record: replays.Record, asked: str) -> Answer:
     return Answer(record.status, record.body, replayed=True)
 
 
-def _settle(name: replays.Name) -> replays.Record:
+def _settle(name: replays.Name, asked: str) -> Answer:
     """Look up once, on a new connection, whether a COMMIT without an answer took effect.
 
     Not found proves nothing: the old backend may be about to commit.
@@ -211,4 +216,6 @@ def _settle(name: replays.Name) -> replays.Record:
         raise OutcomeUnknown from error
     if record is None:
         raise OutcomeUnknown
-    return record
+    if record.fingerprint != asked:  # ours was rolled back, and the key used again since
+        raise KeyReused
+    return Answer(record.status, record.body, replayed=False)

@@ -6,22 +6,33 @@ one snapshot: the caller's transaction decides which.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum
 
 from django.apps import apps
+from django.conf import settings
+from django.contrib.postgres.constraints import ExclusionConstraint
 from django.db import connection
-from django.db.models import UniqueConstraint
+from django.db.models import BaseConstraint, CheckConstraint, Index, Model, UniqueConstraint
 
 EXAMPLES = 5
 
 
+class Gravity(Enum):
+    """What it means to find something, in the word that the doctor prints."""
+
+    VIOLATION = "BROKEN"  # a promise was not kept
+    FAILURE = "FAILED"  # the tables are sound, but work was left undone
+    NOTE = "note"  # only waits for its time
+
+
 @dataclass(frozen=True, slots=True)
 class Invariant:
-    """`sentence` says what holds. With `informs`, finding something is no violation."""
+    """`sentence` says what holds."""
 
     name: str
     sentence: str
     sql: str
-    informs: bool = False
+    gravity: Gravity = Gravity.VIOLATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +44,19 @@ class Finding:
     examples: list[str]
 
     @property
+    def gravity(self) -> Gravity | None:
+        """None when there is nothing to find fault with."""
+        return self.invariant.gravity if self.count else None
+
+    @property
     def is_violation(self) -> bool:
-        return bool(self.count) and not self.invariant.informs
+        return self.gravity is Gravity.VIOLATION
 
 
 def examine() -> Iterator[Finding]:
     """Yield a finding for every invariant, in order, those that hold with a count of 0."""
     yield _missing_constraints()
-    for invariant in INVARIANTS:
+    for invariant in invariants():
         with connection.cursor() as cursor:
             # clock_timestamp() is later than the snapshot, so a hold that lives by
             # it lived in the snapshot too.
@@ -54,7 +70,21 @@ def examine() -> Iterator[Finding]:
         yield Finding(invariant, count, examples)
 
 
-INVARIANTS = (
+def invariants() -> tuple[Invariant, ...]:
+    """Return every invariant that a query tells, in the order in which to print them."""
+    few_seats = Invariant(
+        "few_seats_in_hold",
+        f"A live hold has at most {settings.MAX_SEATS_PER_ORDER} seats (MAX_SEATS_PER_ORDER).",
+        f"""
+        SELECT 'hold ' || id FROM holds
+         WHERE ended_at IS NULL AND expires_at > clock_timestamp()
+           AND cardinality(seat_ids) > {settings.MAX_SEATS_PER_ORDER:d}
+        """,  # noqa: S608 - a number
+    )
+    return (*_INVARIANTS, few_seats)
+
+
+_INVARIANTS = (
     Invariant(
         "seat_sold_once",
         "A seat has at most one live booking.",
@@ -223,7 +253,7 @@ INVARIANTS = (
         "unswept_holds",
         "Holds that are over wait for release_expired_holds.",
         "SELECT 'hold ' || id FROM holds WHERE ended_at IS NULL AND expires_at <= now()",
-        informs=True,
+        Gravity.NOTE,
     ),
     Invariant(
         "old_answers",
@@ -232,7 +262,7 @@ INVARIANTS = (
         SELECT 'record ' || id FROM idempotency_records
          WHERE created_at < now() - interval '7 days'
         """,
-        informs=True,
+        Gravity.NOTE,
     ),
     Invariant(
         "cancelled_shows_with_bookings",
@@ -242,7 +272,17 @@ INVARIANTS = (
           FROM bookings JOIN shows ON shows.id = bookings.show_id
          WHERE bookings.cancelled_at IS NULL AND shows.status = 'cancelled'
         """,
-        informs=True,
+        Gravity.NOTE,
+    ),
+    Invariant(
+        "no_task_given_up",
+        "The worker has given up on no task.",
+        """
+        SELECT task_path || ' x ' || count(*)
+          FROM django_tasks_database_dbtaskresult
+         WHERE status = 'FAILED' GROUP BY task_path
+        """,
+        Gravity.FAILURE,
     ),
 )
 
@@ -251,35 +291,83 @@ CONSTRAINTS_IN_PLACE = Invariant(
     "Every constraint and index that the code names is in the database, valid and enforced.",
     "",
 )
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Guard:
+    """A constraint or index as both the code and the database describe it.
+
+    `columns` of checks, exclusions and indexes over expressions are left out.
+    """
+
+    name: str
+    table: str
+    kind: str  # check, exclusion, foreign key, index, unique index
+    columns: tuple[str, ...] = ()
+    is_partial: bool = False
+
+
 # Written as SQL in migrations, as models cannot say them.
-_FOREIGN_KEYS = {"booking_seat_in_show", "booking_order_in_show", "show_screen_in_theatre"}
+_FOREIGN_KEYS = {
+    _Guard("booking_seat_in_show", "bookings", "foreign key", ("seat_id", "show_id")),
+    _Guard("booking_order_in_show", "bookings", "foreign key", ("order_id", "show_id")),
+    _Guard("show_screen_in_theatre", "shows", "foreign key", ("screen_id", "theatre_id")),
+}
 
-
-# What the database enforces: a guard of the wrong make counts as missing.
-_GUARDS = """
-    SELECT conname FROM pg_constraint
-     WHERE convalidated AND contype <> 'u'
+# What the database enforces: a guard that is not yet, or not any more, is left out.
+_ENFORCED = """
+    SELECT conname, conrelid::regclass::text,
+           CASE contype WHEN 'c' THEN 'check' WHEN 'x' THEN 'exclusion' ELSE 'foreign key' END,
+           CASE contype WHEN 'f' THEN
+               ARRAY(SELECT attname::text FROM unnest(conkey) WITH ORDINALITY AS key(number, place)
+                       JOIN pg_attribute ON attrelid = conrelid AND attnum = key.number
+                      ORDER BY place)
+           END,
+           FALSE
+      FROM pg_constraint
+     WHERE contype IN ('c', 'x', 'f') AND convalidated
        AND NOT EXISTS (SELECT FROM pg_trigger
                         WHERE tgconstraint = pg_constraint.oid AND tgenabled IN ('D', 'R'))
-     UNION
-    SELECT relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+     UNION ALL
+    SELECT relname, indrelid::regclass::text,
+           CASE WHEN indisunique THEN 'unique index' ELSE 'index' END,
+           CASE WHEN indexprs IS NULL THEN
+               ARRAY(SELECT attname::text FROM unnest(indkey) WITH ORDINALITY AS key(number, place)
+                       JOIN pg_attribute ON attrelid = indrelid AND attnum = key.number
+                      ORDER BY place)
+           END,
+           indpred IS NOT NULL
+      FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
      WHERE indisvalid AND indisready
-       AND (indisunique OR NOT relname = ANY (%(unique)s))
-       AND (indpred IS NOT NULL) = (relname = ANY (%(partial)s))
 """
 
 
 def _missing_constraints() -> Finding:
-    wanted, unique, partial = set(_FOREIGN_KEYS), set(), set()
+    wanted = set(_FOREIGN_KEYS)
     for app in ("accounts", "catalog", "bookings"):
         for model in apps.get_app_config(app).get_models():
             for each in (*model._meta.constraints, *model._meta.indexes):
-                wanted.add(each.name)
-                if isinstance(each, UniqueConstraint):
-                    unique.add(each.name)
-                if getattr(each, "condition", None) is not None:
-                    partial.add(each.name)
+                wanted.add(_guard(model, each))
     with connection.cursor() as cursor:
-        cursor.execute(_GUARDS, {"unique": list(unique), "partial": list(partial)})
-        missing = sorted(wanted - {name for (name,) in cursor})
+        cursor.execute(_ENFORCED)
+        enforced = {
+            _Guard(name, table, kind, tuple(columns or ()), is_partial)
+            for name, table, kind, columns, is_partial in cursor
+        }
+    missing = sorted(guard.name for guard in wanted - enforced)
     return Finding(CONSTRAINTS_IN_PLACE, len(missing), missing[:EXAMPLES])
+
+
+def _guard(model: type[Model], each: BaseConstraint | Index) -> _Guard:
+    table = model._meta.db_table
+    match each:
+        case CheckConstraint():
+            return _Guard(each.name, table, "check")
+        case ExclusionConstraint():
+            return _Guard(each.name, table, "exclusion")
+        case UniqueConstraint() | Index():
+            kind = "unique index" if isinstance(each, UniqueConstraint) else "index"
+            known = {field.name: str(field.column) for field in model._meta.concrete_fields}
+            columns = tuple(known[name.removeprefix("-")] for name in each.fields)
+            return _Guard(each.name, table, kind, columns, each.condition is not None)
+    raise TypeError(f"{each.name} is of a kind that nobody has thought of.")

@@ -60,14 +60,14 @@ class Hold(models.Model):
             ),
         )
         indexes = (
-            models.Index(fields=["user", "show", "-created_at"], name="hold_by_user_and_show"),
+            models.Index(fields=["user", "show", "-ended_at"], name="hold_by_user_show_and_end"),
             models.Index(
                 fields=["expires_at"], condition=Q(ended_at__isnull=True), name="hold_live_by_end"
             ),
         )
 
     def __str__(self) -> str:
-        return f"{len(self.seat_ids)} seats until {self.expires_at:%H:%M}"
+        return f"Hold of {len(self.seat_ids)} seats"
 
 
 class Channel(models.TextChoices):

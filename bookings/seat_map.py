@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
+from django.db.models import Exists, OuterRef, Value
 from django.db.models.functions import Length
 
 from bookings.models import Booking, Hold
 from catalog.errors import ShowNotFound
-from catalog.models import ClockTimestamp, Seat, SeatStatus, Show, ShowStatus
+from catalog.models import STATE_NOW, Seat, Show, ShowStatus
 
 
 def seat_map(*, show_id: int, user_id: int | None) -> list[dict[str, Any]]:
@@ -39,7 +39,6 @@ def seat_map(*, show_id: int, user_id: int | None) -> list[dict[str, Any]]:
 
 
 def _seats(show_id: int, user_id: int | None) -> Any:
-    lapsed = Q(status=SeatStatus.HELD, held_until__lte=ClockTimestamp())
     mine: dict[str, Any] = {"booked_by_me": Value(False), "held_by_me": Value(False)}
     if user_id is not None:
         mine = {
@@ -53,7 +52,7 @@ def _seats(show_id: int, user_id: int | None) -> Any:
     return (
         Seat.objects.filter(show_id=show_id)
         .exclude(show__status=ShowStatus.PLANNED)
-        .annotate(state=Case(When(lapsed, then=Value("available")), default=F("status")), **mine)
+        .annotate(state=STATE_NOW, **mine)
         .order_by(Length("row"), "row", "number")
         .values_list(
             "pk",

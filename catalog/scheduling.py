@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from django.db import IntegrityError, transaction
 
-from booking_site.errors import DomainError
+from booking_site.errors import DomainError, violated_constraint
 from catalog.models import Movie, PriceCard, Screen, Show, ShowQuerySet, ShowStatus, Theatre
 
 
@@ -111,28 +111,30 @@ def plan_show(
     """
     if screen and screen.theatre_id != theatre.pk:
         raise ScreenInOtherTheatre(f"{screen.name} does not stand in {theatre}.")
-    ends = ends_of(movie=movie, screen=screen, start_time=start_time)
     show = Show(
         movie=movie,
         theatre=theatre,
         screen=screen,
         price_card=price_card,
         start_time=start_time,
-        end_time=ends.end_time,
-        occupied_until=ends.occupied_until,
         format=format,
         language=language,
         status=status,
         sales_close_at=sales_close_at,
+        **ends_of(movie=movie, screen=screen, start_time=start_time)._asdict(),
     )
+    _put_on_screen(show)
+    return show
+
+
+def _put_on_screen(show: Show) -> None:
     try:
         with transaction.atomic(durable=True):
             show.save()
     except IntegrityError as error:
-        if _constraint(error) != "show_screen_not_taken":
+        if violated_constraint(error) != "show_screen_not_taken":
             raise
         raise _screen_taken(show) from error
-    return show
 
 
 def collisions_of(show: Show) -> ShowQuerySet:
@@ -173,9 +175,3 @@ def _occupation(show: Show) -> str:
         if moment
     ]
     return f"“{show.movie}” on {day:%a %d %b %Y}, {' to '.join(hours)}"
-
-
-def _constraint(error: IntegrityError) -> str | None:
-    """Return the name of the constraint that was violated."""
-    diagnosis = getattr(error.__cause__, "diag", None)
-    return getattr(diagnosis, "constraint_name", None)

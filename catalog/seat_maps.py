@@ -12,6 +12,7 @@ from django.db import connection, transaction
 from django.db.models import ProtectedError
 
 from booking_site.errors import DomainError
+from catalog.errors import ShowNotFound
 from catalog.layouts import Layout
 from catalog.models import PriceCard, Seat, SeatQuerySet, SeatStatus, Show
 
@@ -87,7 +88,9 @@ def relay_seat_map(*, show_id: int, layout: Layout, prices: Prices) -> int:
 
 def _lay(show_id: int, layout: Layout, prices: Prices) -> int:
     # Two people at the button: the second waits here, and then finds the seats.
-    Show.objects.select_for_update(of=("self",), no_key=True).get(pk=show_id)
+    show = Show.objects.select_for_update(of=("self",), no_key=True).filter(pk=show_id)
+    if not show.values_list("pk"):  # deleted while somebody looked at the preview
+        raise ShowNotFound
     if Seat.objects.filter(show_id=show_id).exists():
         raise SeatMapExists("This show already has a seat map.")
     return copy_seats([(show_id, layout, prices)])

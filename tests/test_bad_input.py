@@ -175,8 +175,13 @@ QUERIES = [
     bad_query("/api/movies", f"theatre={TOO_BIG_ID}"),
     bad_query("/api/movies", "date=2026-02-30"),
     bad_query("/api/movies", "date=0001-01-01"),
+    bad_query("/api/movies", "date=20261122"),
+    bad_query("/api/movies", "date=2026-W47-7"),
+    bad_query("/api/movies", "search=%ff"),
+    Case("GET", "/api/shows?theatre=1&any=%c3%28", 400, "validation_failed", "any"),
     bad_query("/api/movies", "now_showing=perhaps"),
     bad_query("/api/movies/{movie}/shows", "from=yesterday"),
+    bad_query("/api/movies/{movie}/shows", "from=20261122T183000Z"),
     bad_query("/api/movies/{movie}/shows", "to=0001-01-01T00:00:00%2B14:00"),
     bad_query("/api/movies/{movie}/shows", "include_past=2"),
     bad_query("/api/theatres/{theatre}/shows", "date=99999-01-01"),
@@ -235,6 +240,14 @@ HEADERS = [
         411,
         "length_required",
         body=b"2\r\n{}\r\n0\r\n\r\n",
+        headers=JSON | {"Transfer-Encoding": "chunked"},
+    ),
+    Case(
+        "POST",
+        "/api/auth/register",
+        411,
+        "length_required",
+        body=b"19000\r\n" + b" " * 0x19000 + b"\r\n0\r\n\r\n",
         headers=JSON | {"Transfer-Encoding": "chunked"},
     ),
     *(
@@ -325,6 +338,35 @@ def test_past_8_mib_the_connection_is_closed(target: Target) -> None:
     assert (answer.status, answer.headers["Connection"]) == (413, "close")
     with pytest.raises(ConnectionError):
         line.call("GET", "/livez")
+    line.close()
+
+
+def test_a_body_of_unknown_length_is_read_up_to_8_mib(target: Target) -> None:
+    chunk = b"100000\r\n" + b" " * 2**20 + b"\r\n"
+    chunked = JSON | {"Transfer-Encoding": "chunked"}
+    line = Line(target.port)
+    answer = line.call("POST", "/api/auth/login", headers=chunked, body=chunk * 7 + b"0\r\n\r\n")
+    assert answer.status == 411
+    assert line.call("GET", "/livez").status == 200
+
+    def send_too_much_and_go_on() -> None:
+        line.call("POST", "/api/auth/login", headers=chunked, body=chunk * 64)
+        line.call("GET", "/livez")
+
+    with pytest.raises(ConnectionError):
+        send_too_much_and_go_on()
+    line.close()
+
+
+@pytest.mark.parametrize("host", ["", "Host: 127.0.0.1\r\nHost: localhost\r\n"])
+@pytest.mark.parametrize("path", ["/livez", "/api/movies"])
+def test_http_1_1_needs_one_host(target: Target, path: str, host: str) -> None:
+    line = Line(target.port)
+    answer = line.send("GET", f"GET {path} HTTP/1.1\r\n{host}\r\n".encode())
+    assert answer.status == 400
+    line.close()
+    line = Line(target.port)
+    assert line.send("GET", f"GET {path} HTTP/1.0\r\n\r\n".encode()).status == 200
     line.close()
 
 

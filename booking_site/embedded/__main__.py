@@ -43,13 +43,17 @@ def main() -> int:
         home = stack.enter_context(kept_home(options.data) if options.data else throwaway_home())
         if options.durable:
             home = replace(home, kept=True)
-        servers = []
+        servers: list[Server] = []
+        stack.callback(_stop, servers)
         for name in missing:
-            server = _STARTERS[name](home)
-            stack.callback(server.stop)
-            servers.append(server)
-            os.environ[name] = server.url
+            servers.append(_STARTERS[name](home))
+            os.environ[name] = servers[-1].url
         return follow(spawn(options.command, death_signal=signal.SIGTERM), servers)
+
+
+def _stop(servers: list[Server]) -> None:
+    for server in reversed(servers):
+        server.stop()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -76,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 0 < int(text) < 1 << 16:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port number from 1 to 65535")
+        raise Refusal(f"{text!r} is not a port number from 1 to 65535: make run PORT=8123")
     return int(text)
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -47,6 +48,7 @@ class Server:
     url: str
     stop_signal: signal.Signals
     launch: Callable[[], subprocess.Popen[bytes]]
+    lives: int = 1  # how often it may end early before the command ends too
 
     def start_again(self) -> "Server":
         """Start it on the same port and data, its process having ended; do not wait for it."""
@@ -149,10 +151,11 @@ def last_line(log: Path) -> str:
     return next((line for line in reversed(lines) if line.strip()), "it left no message.")
 
 
-def follow(command: subprocess.Popen[bytes], servers: Sequence[Server]) -> int:
+def follow(command: subprocess.Popen[bytes], servers: list[Server]) -> int:
     """Pass signals on to the command until it ends; return its exit code, as a shell has it.
 
-    A server that ends early ends the command too. Raises Refusal for that.
+    A server that ends early is started again, in its place in `servers`, while it has lives
+    left. One that has none ends the command too; raises Refusal for that.
     """
     fallen: Server | None = None
     while (code := command.poll()) is None:
@@ -164,12 +167,24 @@ def follow(command: subprocess.Popen[bytes], servers: Sequence[Server]) -> int:
                 hang_up = event.si_signo == signal.SIGHUP
                 command.send_signal(signal.SIGTERM if hang_up else event.si_signo)
         elif fallen is None:
-            fallen = next((server for server in servers if server.process.poll() is not None), None)
+            fallen = _revive(servers)
             if fallen is not None:
                 command.terminate()
     if fallen is not None:
         raise Refusal(f"{fallen.name} ended while the command was running, so it was stopped.")
     return code if code >= 0 else 128 - code
+
+
+def _revive(servers: list[Server]) -> Server | None:
+    """Start again what has ended; return the first that had no life left."""
+    for index, server in enumerate(servers):
+        if server.process.poll() is None:
+            continue
+        if server.lives <= 1:
+            return server
+        servers[index] = replace(server.start_again(), lives=server.lives - 1)
+        sys.stderr.write(f"{server.name} ended and was started again.\n")
+    return None
 
 
 def _free_port() -> int:

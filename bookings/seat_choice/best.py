@@ -19,6 +19,14 @@ class NoSeatsTogether(DomainError):
 
     code: ClassVar[str] = "no_seats_together"
 
+    def __init__(self, *, quantity: int, largest_block: int) -> None:
+        super().__init__(
+            f"There are no {quantity} seats together any more."
+            if quantity > 1
+            else "There is no such seat any more.",
+            largest_block=largest_block,
+        )
+
 
 def best_available(
     places: Iterable[Place],
@@ -55,12 +63,7 @@ def best_available(
     if parts := _two_parts(lines, quantity, fewest_bays=fewest_bays, gap_rule=gap_rule):
         return [seat_id for part in parts for seat_id in part.ids]
     largest = next((size for size in range(quantity - 1, 0, -1) if any(blocks(size))), 0)
-    raise NoSeatsTogether(
-        f"There are no {quantity} seats together any more."
-        if quantity > 1
-        else "There is no such seat any more.",
-        largest_block=largest,
-    )
+    raise NoSeatsTogether(quantity=quantity, largest_block=largest)
 
 
 class _Cost(NamedTuple):

@@ -1,6 +1,6 @@
 """No single gap: which choices leave a seat alone, and what to choose instead."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from heapq import heappop, heappush
@@ -248,24 +248,24 @@ def _rearrangements(run: Run, chosen: set[int], limit: int) -> list[tuple[int, l
     another: between any two neighbouring places as many pass as there are more
     or fewer seats chosen than wished on the one side. So it grows from left to
     right, and A* finds the nearest first, guided by the least that is still to
-    come. Equal states at equal places have equal futures, and only the `limit`
-    nearest are followed.
+    come. Whatever may follow a partial rearrangement may also follow one that
+    is alike but in no more parts, so only the `limit` nearest are followed.
     """
     guide = _Guide.of(_Wish.of(run, chosen))
     found: list[tuple[int, list[int]]] = []
-    followed: Counter[tuple[int, _State]] = Counter()
+    followed: defaultdict[tuple[int, ...], list[int]] = defaultdict(list)  # numbers of parts
     start = _State(_OPEN, parts=0, standard=0, premium=0)
     waiting = [_Partial(guide.to_come[0][_OPEN][0], 0, 0, (), 0, start)]
     while waiting and len(found) < limit:
         partial = heappop(waiting)
-        place = partial.ahead, partial.state
-        followed[place] += 1
-        if followed[place] > limit:
+        here, parts, standard, premium = partial.state
+        alike = followed[partial.ahead, here, standard, premium]
+        if sum(fewer <= parts for fewer in alike) >= limit:
             continue
+        alike.append(parts)
         if partial.ahead == -len(run):
             found.append((partial.distance, [run[pick].id for pick in partial.picks]))
             continue
         for longer in guide.onward(partial):
-            if followed[longer.ahead, longer.state] < limit:
-                heappush(waiting, longer)
+            heappush(waiting, longer)
     return found

@@ -48,10 +48,13 @@ class ShowClosed(DomainError):
 
 
 class TooManySeats(DomainError):
-    """More seats than one customer may have at a time; `limit` says how many that is."""
+    """More seats than `limit` in one hold or one purchase."""
 
     code = "too_many_seats"
     status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+    def __init__(self, *, limit: int) -> None:
+        super().__init__(f"You can choose at most {limit} seats at a time.", limit=limit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,9 +162,9 @@ def require_free(seats: Iterable[Seat], *, now: datetime, hold_id: UUID | None) 
 
 
 def require_few(seat_ids: Collection[int]) -> None:
-    limit = settings.MAX_SEATS_PER_ORDER
-    if len(seat_ids) > limit:
-        raise TooManySeats(f"You can choose at most {limit} seats at a time.", limit=limit)
+    """Raise `TooManySeats` when one hold or one purchase may not have so many."""
+    if len(seat_ids) > settings.MAX_SEATS_PER_ORDER:
+        raise TooManySeats(limit=settings.MAX_SEATS_PER_ORDER)
 
 
 def draw(

@@ -15,19 +15,49 @@ from accounts.authentication import Caller
 from accounts.tokens import TokenRevoked
 from bookings import replays
 from bookings.services.claims import SeatUnavailable
+from bookings.services.sales import HoldExpired
+
+_LOOK = """
+    SELECT record.fingerprint, record.status, record.body,
+           ARRAY(SELECT seats.id
+                   FROM seats
+                   JOIN shows ON shows.id = seats.show_id
+                   LEFT JOIN holds ON holds.id = seats.hold_id
+                  WHERE seats.id = ANY(coalesce(own.seat_ids, %(seats)s::bigint[]))
+                    AND seats.show_id = coalesce(own.show_id, %(show)s)
+                    AND shows.status = 'open'
+                    AND LEAST(shows.start_time, shows.sales_close_at) > now()
+                    AND (seats.status IN ('booked', 'blocked')
+                         OR seats.held_until > now()
+                            AND holds.user_id IS DISTINCT FROM users.id
+                         -- Written past the seat's row, as by plain SQL.
+                         OR EXISTS (SELECT FROM bookings
+                                     WHERE bookings.seat_id = seats.id
+                                       AND bookings.cancelled_at IS NULL)))
+      FROM users
+      LEFT JOIN holds AS own
+        ON own.id = %(hold)s AND own.user_id = users.id
+           AND own.end_reason IN ('', 'expired')
+      LEFT JOIN idempotency_records AS record
+        ON (record.user_id, record.operation, record.key)
+           = (users.id, %(operation)s, %(key)s)
+     WHERE users.id = %(user)s AND users.is_active
+       AND users.token_version = %(token_version)s
+"""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FirstLook:
     """The record of the caller's key, if there is one, and which of the wanted seats are taken."""
 
     record: replays.Record | None
     taken: list[int]
+    by_hold: bool  # whether the seats were wanted as those of a hold
 
     def require_free(self) -> None:
-        """Raise `SeatUnavailable` naming the taken seats."""
+        """Raise `SeatUnavailable` naming the taken seats; of a hold's seats, `HoldExpired`."""
         if self.taken:
-            raise SeatUnavailable(self.taken)
+            raise HoldExpired if self.by_hold else SeatUnavailable(self.taken)
 
 
 def first_look(
@@ -35,43 +65,32 @@ def first_look(
 ) -> FirstLook:
     """Look in one statement at the caller, the key's record and the seats that the wish names.
 
-    `wish` may have a `show_id` and `seat_ids`. Seats count as taken when they
-    are sold, blocked or held by somebody else, while the show is on sale; why
-    it is not is for the locked path to say. One snapshot: a seat that the
-    key's own booking sold is never seen without the key's record. Raise
-    `TokenRevoked` when the caller may not act any more.
+    `wish` may have a `show_id` and `seat_ids`, or a `hold_id`, which stands for
+    the seats of the caller's own hold that may still be bought. Seats count as
+    taken when they are sold, blocked or held by somebody else, while the show
+    is on sale; why it is not is for the locked path to say. One snapshot: a
+    seat that the key's own booking sold is never seen without the key's
+    record. Raise `TokenRevoked` when the caller may not act any more.
     """
-    operation, key = (name.operation, name.key) if name else (None, None)
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            SELECT record.fingerprint, record.status, record.body,
-                   ARRAY(SELECT seats.id
-                           FROM seats
-                           JOIN shows ON shows.id = seats.show_id
-                           LEFT JOIN holds ON holds.id = seats.hold_id
-                          WHERE seats.id = ANY(%s) AND seats.show_id = %s
-                            AND shows.status = 'open'
-                            AND LEAST(shows.start_time, shows.sales_close_at) > now()
-                            AND (seats.status IN ('booked', 'blocked')
-                                 OR seats.held_until > now()
-                                    AND holds.user_id IS DISTINCT FROM users.id))
-              FROM users
-              LEFT JOIN idempotency_records AS record
-                ON (record.user_id, record.operation, record.key) = (users.id, %s, %s)
-             WHERE users.id = %s AND users.is_active AND users.token_version = %s
-            """,
-            [
-                wish.get("seat_ids", []),
-                wish.get("show_id"),
-                operation,
-                key,
-                caller.id,
-                caller.token_version,
-            ],
+            _LOOK,
+            {
+                "seats": wish.get("seat_ids", []),
+                "show": wish.get("show_id"),
+                "hold": wish.get("hold_id"),
+                "operation": name.operation if name else None,
+                "key": name.key if name else None,
+                "user": caller.id,
+                "token_version": caller.token_version,
+            },
         )
         row = cursor.fetchone()
     if row is None:
         raise TokenRevoked
     *record, taken = row
-    return FirstLook(replays.Record(*record) if record[0] else None, taken)
+    return FirstLook(
+        record=replays.Record(*record) if record[0] else None,
+        taken=taken,
+        by_hold="hold_id" in wish,
+    )

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Collection, Iterable
 from decimal import Decimal
 from http import HTTPStatus
+from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -47,6 +48,13 @@ class HoldExpired(DomainError):
 
     code = "hold_expired"
 
+    def __init__(
+        self,
+        message: str = "The hold has expired and some of its seats are taken by now.",
+        **facts: Any,
+    ) -> None:
+        super().__init__(message, **facts)
+
 
 class HoldAlreadyBooked(DomainError):
     """The seats of the hold are already booked."""
@@ -70,13 +78,11 @@ def book_seats(
     require_few(seat_ids)
     require_confirmed_email(user)
     hold = lock_live_hold(user_id=user.pk, show_id=show_id)
-    hold_id = hold.pk if hold else None
-    held_ids = hold.seat_ids if hold else []
-    before = read_terms(show_id)
+    hold_id, held_ids = (hold.pk, hold.seat_ids) if hold else (None, [])
     seats = lock_seats(
         show_id=show_id,
         seat_ids={*seat_ids, *held_ids},
-        whole_rows=before.gap_rule_applies,
+        whole_rows=read_terms(show_id).gap_rule_applies,
     )
     require_known(seats, seat_ids)
     terms = read_terms(show_id)
@@ -125,7 +131,7 @@ def book_hold(*, user: User, hold_id: UUID) -> list[Booking]:
     if not all_there or not all(
         is_free(seat, now=terms.now, hold_id=hold_id) for seat in seats.values()
     ):
-        raise HoldExpired("The hold has expired and some of its seats are taken by now.")
+        raise HoldExpired
     bookings = _sell(user=user, terms=terms, seats=seats.values())
     _end_hold(hold, HoldEnd.BOOKED)
     return bookings
@@ -184,7 +190,8 @@ def _sell(
             for seat in seats
         )
     except IntegrityError as error:
-        # The last line of defence: somebody wrote a booking past the seat's row.
+        # The last line of defence: somebody wrote a booking past the seat's row, and
+        # did so just now, or `first_look` would have named that very seat.
         if violates(error, "booking_one_live_per_seat"):
             raise SeatUnavailable([seat.pk for seat in seats]) from error
         raise

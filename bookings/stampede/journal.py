@@ -9,7 +9,6 @@ clock of the machine, which all its processes share; `time` is the wall clock.
 import json
 import os
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
@@ -102,40 +101,44 @@ class Story:
 
 
 def read_journal(path: Path) -> Story:
-    """Read a journal. Raise ValueError naming the line that is none."""
+    """Read a journal. Raise ValueError naming the line that is none, or saying that no plan is."""
     story = Story()
     calls: dict[str, Call] = {}
-    for line in _lines(path):
-        kind, at = line.pop("kind"), line.pop("at")
-        line.pop("time")
-        match kind:
-            case "plan":
-                story.plan = line
-            case "call":
-                calls[line["id"]] = Call(began=at, **line)
-            case "answer":
-                call = calls[line.pop("id")]
-                call.answered = at
-                for name, value in line.items():
-                    setattr(call, name, value)
-            case "fault":
-                story.faults.append(FaultLine(**line))
-            case "row":
-                story.tables.setdefault(line["table"], []).append(line["row"])
-            case "finding":
-                story.findings.append(line)
-            case "unfinished":
-                story.unfinished.append(line)
-            case "end":
-                story.ended = True
+    with path.open(errors="replace") as file:
+        for number, text in enumerate(file, start=1):
+            try:
+                _take_in(json.loads(text), story, calls)
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise ValueError(f"Line {number} of {path} is no line of a journal.") from error
+    if not story.plan:
+        raise ValueError(f"{path} is no journal of a stampede: it has no plan.")
     story.calls = sorted(calls.values(), key=lambda call: call.began)
     return story
 
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open() as file:
-        for number, text in enumerate(file, start=1):
-            try:
-                yield json.loads(text)
-            except ValueError as error:
-                raise ValueError(f"Line {number} of {path} is no line of a journal.") from error
+def _take_in(line: dict[str, Any], story: Story, calls: dict[str, Call]) -> None:
+    """Add what one line tells; whatever it lacks ends in one of Python's own errors."""
+    kind, at = line.pop("kind"), line.pop("at")
+    line.pop("time")
+    match kind:
+        case "plan":
+            story.plan = {"rooms": line["rooms"], "hold_seconds": line["hold_seconds"], **line}
+        case "call":
+            calls[line["id"]] = Call(began=at, **line)
+        case "answer":
+            call = calls[line.pop("id")]
+            call.answered = at
+            for name, value in line.items():
+                setattr(call, name, value)
+        case "fault":
+            story.faults.append(FaultLine(**line))
+        case "row":
+            story.tables.setdefault(line["table"], []).append(line["row"])
+        case "finding":
+            story.findings.append(line)
+        case "unfinished":
+            story.unfinished.append(line)
+        case "end":
+            story.ended = True
+        case _:
+            raise ValueError(kind)

@@ -42,7 +42,7 @@ def write_last_state(*, plan: Plan, journal: Journal) -> None:
     for table, sql in TABLES.items():
         for row in _rows(sql, sought):
             journal.write("row", table=table, row=row)
-    with transaction.atomic():
+    with transaction.atomic(durable=True):
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         for finding in examine():

@@ -33,14 +33,6 @@ _LIMITS = (
     "THROTTLE_BOOKING",
     "THROTTLE_BOOKING_ADDRESS",
 )
-_LIMITS = (
-    "THROTTLE_REGISTER",
-    "THROTTLE_LOGIN",
-    "THROTTLE_HOLD",
-    "THROTTLE_HOLD_ADDRESS",
-    "THROTTLE_BOOKING",
-    "THROTTLE_BOOKING_ADDRESS",
-)
 UNLIMITED = dict.fromkeys(_LIMITS, "")
 # Short, so that holds also end by themselves during a run.
 HOLD_MINUTES = 1
@@ -132,7 +124,7 @@ class Site:
 
     postgres: Server
     redis: Server
-    cutter: subprocess.Popen[bytes] | None
+    cutter: subprocess.Popen[bytes] | None = None
     apps: list[AppServer] = field(default_factory=list)
 
     def restart_redis(self) -> None:
@@ -155,40 +147,37 @@ def running_site(*, servers: int, wsgi: str, logs: Path, with_cutter: bool) -> I
     with ExitStack() as stack:
         home = stack.enter_context(throwaway_home())
         # Kept, else what was committed would not survive a crash.
-        postgres = start_postgres(replace(home, kept=True))
-        redis = start_redis(home)
-        _lead_django_to(postgres.url)
+        site = Site(postgres=start_postgres(replace(home, kept=True)), redis=start_redis(home))
         stack.callback(connection.close)
-        site = Site(postgres=postgres, redis=redis, cutter=None)
         stack.callback(lambda: site.postgres.stop())
         stack.callback(lambda: site.redis.stop())
-        environment = {
-            **os.environ,
-            **UNLIMITED,
-            "DATABASE_URL": postgres.url,
-            "REDIS_URL": redis.url,
-            "HOLD_MINUTES": str(HOLD_MINUTES),
-            "HOLD_MAX_MINUTES": str(2 * HOLD_MINUTES),
-        }
-        _migrate(environment)
-        cut_environment = dict(environment)
+        _lead_django_to(site.postgres.url)
+        environments = [_environment(site)] * servers
+        _migrate(environments[0])
         if with_cutter:
-            site.cutter, cut_environment["DATABASE_URL"] = _start_cutter(postgres)
+            site.cutter, url = _start_cutter(site.postgres)
             stack.callback(site.cutter.kill)
-        for number in range(servers):
+            environments[0] = {**environments[0], "DATABASE_URL": url}
+        for number, environment in enumerate(environments):
             log = stack.enter_context(logs.with_suffix(f".server{number}.log").open("ab"))
-            app = AppServer(
-                number=number,
-                wsgi=wsgi,
-                environment=environment if number else cut_environment,
-                log=log,
-            )
+            app = AppServer(number=number, wsgi=wsgi, environment=environment, log=log)
             app.start()
             stack.callback(app.stop)
             site.apps.append(app)
         for app in site.apps:
             app.wait()
         yield site
+
+
+def _environment(site: Site) -> Mapping[str, str]:
+    return {
+        **os.environ,
+        **UNLIMITED,
+        "DATABASE_URL": site.postgres.url,
+        "REDIS_URL": site.redis.url,
+        "HOLD_MINUTES": str(HOLD_MINUTES),
+        "HOLD_MAX_MINUTES": str(2 * HOLD_MINUTES),
+    }
 
 
 def _lead_django_to(url: str) -> None:

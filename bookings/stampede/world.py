@@ -4,6 +4,7 @@ import json
 import secrets
 from datetime import timedelta
 from decimal import Decimal
+from http.client import HTTPException
 from typing import Any
 from uuid import uuid4
 
@@ -78,6 +79,12 @@ def _make_room(name: str, cells: str, *, rows: int, gap_rule: GapRule) -> Room:
     )
 
 
+def require_ready(servers: list[str]) -> None:
+    """Raise NothingToPlayWith naming the server that cannot be played on."""
+    for server in servers:
+        _call(server, "GET", "/readyz")
+
+
 def register_people(server: str, count: int) -> list[Person]:
     """Register new customers, one by one. Raise NothingToPlayWith when the site refuses."""
     people = []
@@ -121,8 +128,14 @@ def _call(server: str, method: str, path: str, body: Any = None) -> Any:
         connection.request(method, path, text, {"Content-Type": "application/json"})
         response = connection.getresponse()
         answer = response.read()
+    except (OSError, HTTPException, ValueError) as error:
+        raise NothingToPlayWith(f"{server} does not answer: {error}.") from error
     finally:
         connection.close()
     if response.status >= 400:
-        raise NothingToPlayWith(f"{method} {path}: {response.status} {answer[:300].decode()}")
-    return json.loads(answer)
+        text = " ".join(answer[:300].decode(errors="replace").split())
+        raise NothingToPlayWith(f"{server} answers {response.status} to {method} {path}: {text}")
+    try:
+        return json.loads(answer)
+    except ValueError as error:
+        raise NothingToPlayWith(f"{server} answers {method} {path} with no JSON.") from error

@@ -4,16 +4,15 @@ from uuid import UUID
 
 from django.urls import reverse
 from rest_framework.decorators import action
-from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 from rest_framework.viewsets import GenericViewSet
 
-from accounts.authentication import HasToken, LiveCaller, caller_of
+from accounts.authentication import LiveReader, caller_of
 from accounts.services import EmailUnconfirmed
 from accounts.throttling import AddressThrottle, ScopedThrottle
-from booking_site.parsing import EmptySerializer
+from booking_site.parsing import EmptySerializer, checked
 from booking_site.schema import operation
 from bookings import services
 from bookings.held_seats import live_holds
@@ -29,14 +28,11 @@ from catalog.seat_maps import SeatNotFound
 
 class HoldViewSet(GenericViewSet[Hold]):
     queryset = Hold.objects.none()  # for the schema; whose they are depends on the caller
+    permission_classes = (LiveReader,)
     serializer_class = HoldSerializer
     throttle_scope = "hold"
     address_throttle_scope = "hold_address"
     lookup_value_converter = "uuid"
-
-    def get_permissions(self) -> list[BasePermission]:
-        # Writes check the user's state themselves, with the lock on the user's row.
-        return [LiveCaller() if self.request.method in ("GET", "HEAD") else HasToken()]
 
     def get_throttles(self) -> list[BaseThrottle]:
         return [ScopedThrottle(), AddressThrottle()] if self.action == "create" else []
@@ -61,9 +57,7 @@ class HoldViewSet(GenericViewSet[Hold]):
         ],
     )
     def create(self, request: Request) -> Response:
-        body = HoldRequest(data=request.data)
-        body.is_valid(raise_exception=True)
-        wish = body.validated_data
+        wish = checked(HoldRequest, request)
         hold = services.hold_seats if "seat_ids" in wish else services.hold_best_seats
         held = hold(caller=caller_of(request), **wish)
         address = reverse("hold-detail", args=[held.hold.pk])
@@ -98,7 +92,7 @@ class HoldViewSet(GenericViewSet[Hold]):
         problems=[HoldNotFound, HoldAlreadyBooked],
     )
     def destroy(self, request: Request, pk: UUID) -> Response:
-        EmptySerializer(data=request.data).is_valid(raise_exception=True)
+        checked(EmptySerializer, request)
         services.release_hold(caller=caller_of(request), hold_id=pk)
         return Response(status=204)
 
@@ -111,7 +105,7 @@ class HoldViewSet(GenericViewSet[Hold]):
     )
     @action(detail=True, methods=["post"])
     def extend(self, request: Request, pk: UUID) -> Response:
-        EmptySerializer(data=request.data).is_valid(raise_exception=True)
+        checked(EmptySerializer, request)
         return Response(
             HoldSerializer(services.extend_hold(caller=caller_of(request), hold_id=pk)).data
         )

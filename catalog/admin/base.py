@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from zoneinfo import ZoneInfo
 
 from django.contrib import admin, messages
-from django.db import IntegrityError, router, transaction
+from django.db import IntegrityError, connection, router, transaction
 from django.db.models import Model, ProtectedError, QuerySet
 from django.db.models.deletion import Collector
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from psycopg.errors import ForeignKeyViolation
 from unfold.admin import ModelAdmin as ThemedModelAdmin
 from unfold.admin import TabularInline as ThemedTabularInline
+
+from booking_site.errors import violated_constraint
+from catalog.models import Show
 
 M = TypeVar("M", bound=Model)
 Parent = TypeVar("Parent", bound=Model)
@@ -48,6 +52,21 @@ class BackOffice(Themed[M]):
         # PostgreSQL has no NUL, and unlike the search of a list nobody has refused it yet.
         return super().get_search_results(request, queryset, search_term.replace("\0", ""))
 
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> M | None:
+        """Lock what a form is about to change: what it judges stays true until it is saved.
+
+        None, for which Django has a message, when somebody deleted it meanwhile.
+        """
+        found: M | None = super().get_object(request, object_id, from_field)
+        if found is None or request.method != "POST" or not connection.in_atomic_block:
+            return found
+        rows = self.model._base_manager.select_for_update(of=("self",), no_key=True)
+        if rows.filter(pk=found.pk).first() is None:
+            return None
+        return super().get_object(request, object_id, from_field)
+
     def get_deleted_objects(
         self, objs: Iterable[Any], request: HttpRequest
     ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
@@ -70,7 +89,9 @@ class BackOffice(Themed[M]):
     ) -> HttpResponse:
         try:
             return super().delete_view(request, object_id, extra_context)
-        except (ProtectedError, IntegrityError):
+        except (ProtectedError, IntegrityError) as error:
+            if not self._lost_a_race(error):
+                raise
             messages.error(request, "Nothing was deleted: somebody began to use it meanwhile.")
             return HttpResponseRedirect(request.get_full_path())
 
@@ -83,23 +104,36 @@ class BackOffice(Themed[M]):
     ) -> Any:
         try:
             return super().changeform_view(request, object_id, form_url, extra_context)
-        except (ProtectedError, IntegrityError):
-            # The form saw no obstacle, so somebody else was faster by an instant.
+        except (ProtectedError, IntegrityError) as error:
+            if not self._lost_a_race(error):
+                raise
             messages.error(
                 request, "Nothing was saved: it collides with what somebody else just did."
             )
             return HttpResponseRedirect(request.get_full_path())
 
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
+    def response_action(
+        self, request: HttpRequest, queryset: QuerySet[M], *location: Any
+    ) -> HttpResponse | None:
+        if request.POST.get("action") != "delete_selected":
+            return super().response_action(request, queryset, *location)
         try:
             # The log of a deletion is written first: it must go if the deletion fails.
-            with transaction.atomic():
-                return super().changelist_view(request, extra_context)
-        except (ProtectedError, IntegrityError):
-            messages.error(request, "Nothing was changed: somebody began to use it meanwhile.")
+            with transaction.atomic(durable=True):
+                return super().response_action(request, queryset, *location)
+        except (ProtectedError, IntegrityError) as error:
+            if not self._lost_a_race(error):
+                raise
+            messages.error(request, "Nothing was deleted: somebody began to use it meanwhile.")
             return HttpResponseRedirect(request.get_full_path())
+
+    def _lost_a_race(self, error: Exception) -> bool:
+        """Tell whether the form saw no obstacle because somebody else was faster by an instant."""
+        if isinstance(error, ProtectedError) or isinstance(error.__cause__, ForeignKeyViolation):
+            return True
+        models = (self.model, *(inline.model for inline in self.inlines))
+        checked = {rule.name for model in models for rule in model._meta.constraints}
+        return violated_constraint(error) in checked
 
 
 class ReadOnly(BackOffice[M]):
@@ -119,8 +153,25 @@ class ReadOnly(BackOffice[M]):
 
 
 def local(moment: datetime | None, zone: ZoneInfo) -> str:
-    """Write a moment as the clock in that zone shows it; "" for none."""
-    return f"{moment.astimezone(zone):%a %d %b %Y, %H:%M}" if moment else ""
+    """Write a moment as the clock in that zone shows it, with the zone; "" for none."""
+    return f"{moment.astimezone(zone):%a %d %b %Y, %H:%M %Z}" if moment else ""
+
+
+def local_lines(moment: datetime | None, zone: ZoneInfo) -> SafeString | str:
+    """Write a moment like `local`, for a narrow cell of a list."""
+    day, _, clock = local(moment, zone).partition(", ")
+    return two_lines(day, clock) if moment else ""
+
+
+def two_lines(first: object, second: object) -> SafeString:
+    """Draw what a cell of a list says, and below it, smaller, what belongs to it."""
+    return format_html('<span class="two-lines"><b>{}</b><small>{}</small></span>', first, second)
+
+
+def show_lines(show: Show) -> SafeString:
+    """Name a show in a cell: the movie, and below it when and where."""
+    starts = show.start_time.astimezone(show.theatre.zone)
+    return two_lines(show.movie, f"{starts:%a %d %b, %H:%M %Z} · {show.screen or show.theatre}")
 
 
 def badge(kind: str, text: str) -> SafeString:

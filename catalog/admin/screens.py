@@ -52,12 +52,16 @@ class ScreenForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at ru
 @admin.register(Screen)
 class ScreenAdmin(BackOffice[Screen]):
     form = ScreenForm
-    list_display = ("name", "theatre", "room", "turnaround_minutes")
+    list_display = ("name", "theatre", "room", "turnaround")
     list_filter = (("theatre", admin.RelatedOnlyFieldListFilter),)
     list_select_related = ("theatre",)
     search_fields = ("name", "theatre__name")
     search_help_text = "Name of the screen or of its theatre"
     autocomplete_fields = ("theatre",)
+
+    @admin.display(description="turnaround", ordering="turnaround_minutes")
+    def turnaround(self, screen: Screen) -> str:
+        return f"{screen.turnaround_minutes} min"
 
     @admin.display(description="room")
     def room(self, screen: Screen) -> str:

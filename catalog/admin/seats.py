@@ -8,7 +8,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.paginator import InfinitePaginator
 
-from catalog.admin.base import ReadOnly, badge
+from catalog.admin.base import ReadOnly, badge, show_lines
 from catalog.models import ClockTimestamp, Seat, SeatStatus
 
 # What a buyer finds: a hold that has run out keeps nothing.
@@ -20,7 +20,7 @@ STATE_NOW = Case(
 
 @admin.register(Seat)
 class SeatAdmin(ReadOnly[Seat]):
-    list_display = ("place", "show", "category", "amount", "state", "block_reason", "room")
+    list_display = ("place", "on_show", "category", "amount", "state", "block_reason", "room")
     list_display_links = ("place",)
     list_filter = ("status", "category")
     list_select_related = ("show__movie", "show__theatre", "show__screen__theatre")
@@ -50,6 +50,10 @@ class SeatAdmin(ReadOnly[Seat]):
     def place(self, seat: Seat) -> str:
         return str(seat)
 
+    @admin.display(description="show")
+    def on_show(self, seat: Seat) -> SafeString:
+        return show_lines(seat.show)
+
     @admin.display(description="price")
     def amount(self, seat: Seat) -> str:
         return f"{seat.price} {seat.show.theatre.currency}"
@@ -59,8 +63,9 @@ class SeatAdmin(ReadOnly[Seat]):
         state = SeatStatus(getattr(seat, "state_now", seat.status))
         return badge(state.value, state.label)
 
-    @admin.display(description="")
+    @admin.display(description="room")
     def room(self, seat: Seat) -> SafeString:
         return format_html(
-            '<a href="{}">Room</a>', reverse("admin:catalog_show_room", args=[seat.show_id])
+            '<a class="text-link" href="{}">Open</a>',
+            reverse("admin:catalog_show_room", args=[seat.show_id]),
         )

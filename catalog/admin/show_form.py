@@ -47,7 +47,6 @@ class ShowForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}
         if self.instance.pk:
-            self._lock_show(data)
             self._keep_promises()
         theatre = data.get("theatre")
         if theatre and "start" in data:
@@ -56,15 +55,11 @@ class ShowForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run 
             self._set_ends(data)
         return data
 
-    def _lock_show(self, data: dict[str, Any]) -> None:
-        """Lock the show until the form is saved, and take what nobody touched as it is by now."""
-        locked = Show.objects.select_for_update(of=("self",), no_key=True)
-        self.instance.refresh_from_db(from_queryset=locked)
-        for field in data.keys() & {*ShowForm.Meta.fields} - {*self.changed_data}:
-            data[field] = getattr(self.instance, field)
-
     def _keep_promises(self) -> None:
-        """Refuse to change what was sold. Locks the show's seats when its terms change."""
+        """Refuse to change what was sold. Locks the show's seats when its terms change.
+
+        The page has locked the show itself when it loaded it.
+        """
         if not TERMS.intersection(self.changed_data):
             return
         seats = Seat.objects.filter(show=self.instance)

@@ -14,7 +14,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from catalog.admin.base import BackOffice, badge, local
+from catalog.admin.base import BackOffice, badge, local, local_lines, two_lines
 from catalog.admin.rooms import room_page
 from catalog.admin.seat_maps import relay_page, seat_map_page
 from catalog.admin.show_form import ShowForm
@@ -66,7 +66,7 @@ class When(admin.SimpleListFilter):
 @admin.register(Show)
 class ShowAdmin(BackOffice[Show]):
     form = ShowForm
-    list_display = ("movie", "starts", "theatre", "screen_name", "format", "state", "seat_map")
+    list_display = ("title", "when", "place", "state", "seat_map")
     list_filter = (When, "status", ("theatre", admin.RelatedOnlyFieldListFilter))
     search_fields = ("movie__title", "theatre__name", "screen__name")
     search_help_text = "Movie, theatre or screen"
@@ -111,14 +111,21 @@ class ShowAdmin(BackOffice[Show]):
             for name, options in self.fieldsets
         ]
 
-    @admin.display(description="starts (local)", ordering="start_time")
+    @admin.display(description="starts (local)")
     def starts(self, show: Show) -> str:
-        zone = show.theatre.zone
-        return f"{local(show.start_time, zone)} {show.start_time.astimezone(zone):%Z}"
+        return local(show.start_time, show.theatre.zone)
 
-    @admin.display(description="screen", ordering="screen__name")
-    def screen_name(self, show: Show) -> str:
-        return show.screen.name if show.screen else ""
+    @admin.display(description="movie", ordering="movie__title")
+    def title(self, show: Show) -> SafeString:
+        return two_lines(show.movie, " · ".join(filter(None, (show.format, show.language))))
+
+    @admin.display(description="starts (local)", ordering="start_time")
+    def when(self, show: Show) -> SafeString | str:
+        return local_lines(show.start_time, show.theatre.zone)
+
+    @admin.display(description="where", ordering="screen")
+    def place(self, show: Show) -> SafeString:
+        return two_lines(show.theatre, show.screen.name if show.screen else "no screen")
 
     @admin.display(description="status", ordering="status")
     def state(self, show: Show) -> SafeString:

@@ -9,10 +9,11 @@ from django.contrib import admin
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminSelect2Widget
 
-from catalog.admin.base import BackOffice, local
-from catalog.models import Theatre
+from catalog.admin.base import BackOffice, local, two_lines
+from catalog.models import GapRule, Theatre
 
 
 def _zones() -> list[tuple[str, list[tuple[str, str]]]]:
@@ -44,7 +45,7 @@ class TheatreForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at r
 @admin.register(Theatre)
 class TheatreAdmin(BackOffice[Theatre]):
     form = TheatreForm
-    list_display = ("name", "location", "screen_count", "local_time", "currency", "gap_rule")
+    list_display = ("name", "location", "screen_count", "local_time", "currency", "single_seats")
     list_filter = ("currency", "gap_rule")
     search_fields = ("name", "location")
     ordering = ("name", "id")  # said here, as grouping drops the model's own
@@ -58,5 +59,9 @@ class TheatreAdmin(BackOffice[Theatre]):
         return getattr(theatre, "screen_total", 0)
 
     @admin.display(description="time there now")
-    def local_time(self, theatre: Theatre) -> str:
-        return f"{local(timezone.now(), theatre.zone)} ({theatre.timezone})"
+    def local_time(self, theatre: Theatre) -> SafeString:
+        return two_lines(local(timezone.now(), theatre.zone), theatre.timezone.replace("_", " "))
+
+    @admin.display(description="single seats", ordering="gap_rule")
+    def single_seats(self, theatre: Theatre) -> str:
+        return "may be left" if theatre.gap_rule == GapRule.OFF else "never left"

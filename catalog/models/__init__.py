@@ -3,12 +3,20 @@
 from catalog.models.houses import GapRule, Screen, Theatre, validate_timezone
 from catalog.models.movies import Movie
 from catalog.models.prices import PriceCard, PriceCardLine, SeatCategory
-from catalog.models.seats import FREE_SEAT, ClockTimestamp, Seat, SeatQuerySet, SeatStatus
+from catalog.models.seats import (
+    FREE_SEAT,
+    STATE_NOW,
+    ClockTimestamp,
+    Seat,
+    SeatQuerySet,
+    SeatStatus,
+)
 from catalog.models.shows import Show, ShowQuerySet, ShowStatus
 from catalog.models.timestamped import Timestamped
 
 __all__ = [
     "FREE_SEAT",
+    "STATE_NOW",
     "ClockTimestamp",
     "GapRule",
     "Movie",

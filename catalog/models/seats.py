@@ -2,7 +2,7 @@
 
 from django.core.validators import MinValueValidator
 from django.db import models
-from django.db.models import Func, Q
+from django.db.models import Case, F, Func, Q, Value, When
 
 from catalog.models.prices import SeatCategory
 
@@ -22,9 +22,10 @@ class ClockTimestamp(Func):
     output_field = models.DateTimeField()
 
 
-FREE_SEAT = Q(status=SeatStatus.AVAILABLE) | Q(
-    status=SeatStatus.HELD, held_until__lte=ClockTimestamp()
-)
+_LAPSED = Q(status=SeatStatus.HELD, held_until__lte=ClockTimestamp())
+FREE_SEAT = Q(status=SeatStatus.AVAILABLE) | _LAPSED
+# The status as a buyer finds it: a hold that has run out keeps nothing.
+STATE_NOW = Case(When(_LAPSED, then=Value(SeatStatus.AVAILABLE.value)), default=F("status"))
 
 
 class SeatQuerySet(models.QuerySet["Seat"]):
@@ -34,9 +35,7 @@ class SeatQuerySet(models.QuerySet["Seat"]):
 
     def taken(self) -> "SeatQuerySet":
         """Seats that are sold, or held at this moment."""
-        return self.filter(
-            Q(status=SeatStatus.BOOKED) | Q(status=SeatStatus.HELD, held_until__gt=ClockTimestamp())
-        )
+        return self.exclude(FREE_SEAT).exclude(status=SeatStatus.BLOCKED)
 
 
 class Seat(models.Model):

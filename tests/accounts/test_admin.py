@@ -5,6 +5,7 @@ from axes.models import AccessAttempt
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import SignIn, User
@@ -264,3 +265,26 @@ def test_deleting_a_failed_login_lifts_the_lock(manager, person, call):
     assert manager.post(page, {"post": "yes"}).status_code == 302
     assert call("login", {**body, "password": PASSWORD}).status_code == 200
     assert timezone.now() > attempt.attempt_time
+
+
+@pytest.mark.django_db
+def test_a_person_has_a_link_to_a_new_password_and_the_hash_stays_hidden(office, user):
+    page = office.get(reverse("admin:accounts_user_change", args=[user.pk])).text
+    assert reverse("admin:auth_user_password_change", args=[user.pk]) in page
+    assert "argon2" not in page
+
+
+@pytest.mark.parametrize(
+    ("model", "word"),
+    [
+        ("accounts_user", "People"),
+        ("auth_group", "Roles"),
+        ("axes_accessattempt", "Failed logins"),
+        ("otp_totp_totpdevice", "Second factors"),
+        ("django_tasks_database_dbtaskresult", "Tasks"),
+    ],
+)
+def test_a_page_is_called_what_the_sidebar_calls_it(office, model, word):
+    address = reverse(f"admin:{model}_changelist")
+    heading = office.get(address).text.partition("<h1")[2].partition("</h1>")[0]
+    assert f'<a href="{address}">{word}</a>' in heading

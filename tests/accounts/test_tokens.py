@@ -311,3 +311,19 @@ def test_query_counts(user, customer, call, django_assert_num_queries):
         call("refresh", {"refresh": tokens.refresh})
     with django_assert_num_queries(1):
         call("logout", {"refresh": tokens.refresh})
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/api/movies", 401),
+        ("/api/bookings", 401),
+        ("/api/auth/me", 401),
+        ("/api/schema", 200),
+        ("/api/nothing", 404),
+    ],
+)
+def test_a_refresh_token_opens_no_call_that_reads_the_header(api, user, path, status):
+    """The description is for everybody, and there is nobody to read it where nothing is."""
+    api.credentials(HTTP_AUTHORIZATION=f"Bearer {issue_tokens(user).refresh}")
+    assert api.get(path).status_code == status

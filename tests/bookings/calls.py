@@ -1,9 +1,12 @@
 """The calls of a customer's client, and time moved by changing rows: the database decides."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
+from django.db import connection
 from django.utils import timezone
 from rest_framework.response import Response
 from rest_framework.test import APIClient
@@ -76,3 +79,21 @@ def let_expire(hold_id: str, *, ago: timedelta = timedelta(hours=1)) -> None:
 def nothing_happened(*seats: Seat) -> bool:
     """Tell whether the seats are free and nobody has bought anything."""
     return set(states(*seats)) == {"available"} and not Booking.objects.exists()
+
+
+def elsewhere(action: Callable[[], Any]) -> Any:
+    """Do something on another connection, and return its value when it is done.
+
+    What waits for a lock of the caller's would wait for ever, so it fails instead.
+    """
+
+    def act() -> Any:
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SET lock_timeout = '5s'")
+            return action()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(act).result(timeout=15)

@@ -1,7 +1,32 @@
-"""What takes guards out, for controls."""
+"""A show, its seats, a rival; and what takes guards out, for controls."""
+
+from collections.abc import Callable
 
 import pytest
 from django.db.models import QuerySet
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from catalog.models import Seat, Show
+from tests.factories import ShowFactory, UserFactory, make_seats
+
+
+@pytest.fixture
+def show(db: None) -> Show:
+    """A show without a screen, and so without the gap rule."""
+    return ShowFactory(theatre__currency="EUR")
+
+
+@pytest.fixture
+def seats(show: Show) -> list[Seat]:
+    """A1 to A6 and B1 to B6."""
+    return make_seats(show, "SSSSSS", "SSSSSS")
+
+
+@pytest.fixture
+def rival(login: Callable[[User], APIClient]) -> APIClient:
+    """Another customer than `customer`."""
+    return login(UserFactory())
 
 
 @pytest.fixture

@@ -104,6 +104,13 @@ def test_times_are_those_of_the_theatre(office: Client) -> None:
     assert f"{there:%a %d %b %Y, %H:%M}" in page
 
 
+def test_a_hold_names_its_seats_and_no_ids(office: Client) -> None:
+    hold = make_hold()
+    page = office.get(reverse("admin:bookings_hold_change", args=[hold.pk])).text
+    assert "A1, A2" in page
+    assert str(hold.seat_ids) not in page
+
+
 @pytest.mark.parametrize("model", ["order", "booking"])
 def test_lists_name_the_currency_of_what_was_paid(model: str, office: Client) -> None:
     MAKERS[model]()

@@ -36,21 +36,6 @@ Login = Callable[[User], APIClient]
 
 
 @pytest.fixture
-def show() -> Show:
-    return ShowFactory(theatre__currency="EUR")
-
-
-@pytest.fixture
-def seats(show: Show) -> list[Seat]:
-    return make_seats(show, "SSSSS", "SSSSS")
-
-
-@pytest.fixture
-def rival(login: Login) -> APIClient:
-    return login(UserFactory())
-
-
-@pytest.fixture
 def ruled() -> Show:
     """A show where no single seat may be left, with seats A1 to A6."""
     screen = ScreenFactory(theatre__gap_rule="middle_only")
@@ -316,6 +301,17 @@ def test_no_single_seat_is_left_between_taken_ones(
     assert book(customer, show_id=ruled.pk, seat_ids=choices[-1]).status_code == 201
 
 
+def test_an_own_hold_that_is_over_spares_no_seat_the_gap_rule(
+    customer: APIClient, ruled: Show
+) -> None:
+    """What was fine when it was held is judged anew once the hold has run out."""
+    seats = make_seats(ruled, "SSSSSS")
+    hold_id = held(customer, seats[2])["id"]
+    Seat.objects.filter(pk=seats[0].pk).update(status=SeatStatus.BLOCKED)
+    let_expire(hold_id)
+    assert refusal(book_seats(customer, seats[2])) == (422, "single_seat_gap")
+
+
 def test_beside_held_seats_alternatives_name_only_what_is_asked_for(
     customer: APIClient, ruled: Show
 ) -> None:
@@ -372,6 +368,12 @@ def test_who_has_the_bay_may_have_the_companion_seat(
     bay, companion = make_seats(show, "WC")
     bought(customer, bay) if had == "booked" else held(customer, bay)
     bought(customer, companion)
+
+
+def test_a_bay_whose_hold_is_over_is_no_longer_had(customer: APIClient, show: Show) -> None:
+    bay, companion = make_seats(show, "WC")
+    let_expire(held(customer, bay)["id"])
+    assert refusal(book_seats(customer, companion)) == (422, "companion_required")
 
 
 def test_a_cancelled_bay_is_no_longer_had(customer: APIClient, show: Show) -> None:
@@ -502,8 +504,9 @@ def test_a_reference_drawn_twice_is_drawn_anew(
 def test_a_booking_written_past_the_seats_row_still_sells_nothing_twice(
     customer: APIClient, seats: list[Seat]
 ) -> None:
-    """The unique index refuses even where a seat's row lies."""
+    """Even where a seat's row lies, and of several seats those are named that are sold."""
     Booking.objects.create(user=UserFactory(), show_id=seats[0].show_id, seat=seats[0])
-    response = book_seats(customer, seats[0])
+    response = book_seats(customer, *seats[:2])
     assert refusal(response) == (409, "seat_unavailable")
+    assert response.json()["seat_ids"] == [seats[0].pk]
     assert (Booking.objects.count(), Order.objects.count()) == (1, 0)

@@ -1,6 +1,5 @@
 """Cancelling a booking or an order, and the seat that is free again."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -12,7 +11,7 @@ from accounts.models import User
 from bookings.models import Booking, Order
 from catalog.models import Seat, Show, ShowStatus
 from tests.bookings.calls import bought, refusal, start_in, states
-from tests.factories import ShowFactory, UserFactory, make_seats
+from tests.factories import ShowFactory, make_seats
 
 pytestmark = pytest.mark.django_db
 
@@ -20,11 +19,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def seats() -> list[Seat]:
     return make_seats(ShowFactory(), "SSSS")
-
-
-@pytest.fixture
-def rival(login: Callable[[User], APIClient]) -> APIClient:
-    return login(UserFactory())
 
 
 def cancel(client: APIClient, booking_id: int) -> Response:

@@ -6,27 +6,16 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from accounts.models import User
 from catalog.models import Seat, Show
 from tests.bookings.calls import bought, refusal, start_in
-from tests.factories import ScreenFactory, ShowFactory, UserFactory, make_seats
+from tests.factories import ScreenFactory, ShowFactory, make_seats
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def show() -> Show:
-    return ShowFactory(theatre__currency="EUR", theatre__timezone="Europe/Vienna")
-
-
-@pytest.fixture
 def seats(show: Show) -> list[Seat]:
     return make_seats(show, "SSSSSS")
-
-
-@pytest.fixture
-def rival(login: Callable[[User], APIClient]) -> APIClient:
-    return login(UserFactory())
 
 
 def ids(client: APIClient, query: str = "") -> list[int]:

@@ -1,13 +1,17 @@
 """What the tidying commands remove, and what they leave."""
 
+from contextlib import suppress
 from datetime import timedelta
 from io import StringIO
 
 import pytest
 from django.core.management import call_command
+from django.db import transaction
 from django.utils import timezone
 
+from bookings import replays
 from bookings.models import Hold, IdempotencyRecord
+from bookings.services import forget_person
 from catalog.models import Seat
 from tests.factories import ShowFactory, UserFactory, make_seats
 
@@ -49,6 +53,22 @@ def test_a_seat_that_went_to_somebody_else_is_not_taken_away() -> None:
     over.save()
     tidy("release_expired_holds", batch=10)
     assert Seat.objects.get(pk=live.seat_ids[0]).hold_id == live.pk
+
+
+def test_copies_of_a_persons_answers_are_forgotten_after_commit_only() -> None:
+    """Before it, a late replay would read the record and write the copy again."""
+    kept = record(days=0)
+    name = replays.Name(kept.user_id, kept.operation, kept.key)
+    replays.keep(name, replays.Record("f", 201, "{}"))
+    with suppress(InterruptedError), transaction.atomic():
+        forget_person(user_id=kept.user_id)
+        raise InterruptedError
+    assert replays.find(name)
+    with transaction.atomic():
+        forget_person(user_id=kept.user_id)
+        assert replays.find(name)
+    assert replays.find(name) is None
+    assert not IdempotencyRecord.objects.exists()
 
 
 def record(*, days: int) -> IdempotencyRecord:

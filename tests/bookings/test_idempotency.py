@@ -6,13 +6,14 @@ from uuid import uuid4
 
 import pytest
 from django.core.cache import caches
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from rest_framework.response import Response
 from rest_framework.test import APIClient
 
 from accounts.models import User
 from accounts.services import remove_person
 from accounts.tokens import issue_tokens
+from bookings import idempotency
 from bookings.idempotency import KeyInvalid, KeyMissing, fingerprint, read_key
 from bookings.models import Booking, Hold, IdempotencyRecord, Order
 from catalog.models import Seat
@@ -221,6 +222,25 @@ def test_the_record_commits_with_its_effect_or_not_at_all(
     assert not IdempotencyRecord.objects.exists()
     response = book_seats(customer, seats[0], key=KEY)
     assert (response.status_code, "Idempotency-Replayed" in response) == (201, False)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_lost_commit_is_not_settled_by_what_its_key_bought_since(
+    customer: APIClient, user: User, seats: list[Seat], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ours was rolled back; before we could ask, the key bought something else."""
+
+    def lose_the_commit(work: Callable[[], Any]) -> None:
+        with transaction.atomic():
+            work()
+            transaction.set_rollback(True)
+        IdempotencyRecord.objects.create(
+            user=user, operation="book", key=KEY, fingerprint="another", status=201, body="{}"
+        )
+        raise OperationalError("the connection is lost")
+
+    monkeypatch.setattr(idempotency, "in_transaction", lose_the_commit)
+    assert refusal(book_seats(customer, seats[0], key=KEY)) == (422, "idempotency_key_reused")
 
 
 @pytest.mark.django_db(transaction=True)

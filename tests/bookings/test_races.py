@@ -6,7 +6,6 @@ kept them apart. If a control fails, the test above it proves nothing.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Barrier, Event
 from time import monotonic
@@ -29,6 +28,7 @@ from tests.bookings.calls import (
     book,
     book_seats,
     bought,
+    elsewhere,
     held,
     hold,
     hold_seats,
@@ -44,11 +44,6 @@ Race = Callable[[Sequence[Callable[[], Any]]], list[Any]]
 Login = Callable[[User], APIClient]
 
 BOOKED, TAKEN = (201, None), (409, "seat_unavailable")
-
-
-@pytest.fixture
-def seats() -> list[Seat]:
-    return make_seats(ShowFactory(), "SSSSSS", "SSSSSS")
 
 
 @pytest.fixture
@@ -80,24 +75,6 @@ def meet_after(monkeypatch: pytest.MonkeyPatch, where: Any, name: str, contender
         return value
 
     monkeypatch.setattr(where, name, do_and_meet)
-
-
-def elsewhere(action: Callable[[], Any]) -> Any:
-    """Do something on another connection, and return its value when it is done.
-
-    What waits for a lock of the caller's would wait for ever, so it fails instead.
-    """
-
-    def act() -> Any:
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute("SET lock_timeout = '5s'")
-            return action()
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(act).result(timeout=15)
 
 
 def outcome(response: Response) -> tuple[int, str | None]:
@@ -550,6 +527,59 @@ def test_a_hold_that_runs_out_while_a_rival_waits_for_the_seat_is_over(
     assert outcome(response) == BOOKED
 
 
+def test_the_sweeper_leaves_a_hold_alone_whose_seat_is_being_bought(
+    race: Race, customer: APIClient, seats: list[Seat]
+) -> None:
+    """Bought by the seat's id: the hold is locked all the same, before the seat."""
+    let_expire(held(customer, seats[0])["id"])
+    response = while_the_seat_is_locked(
+        race,
+        seats[0],
+        lambda: book_seats(customer, seats[0]),
+        lambda: elsewhere(lambda: services.release_expired_holds(batch=10)) == 0,
+    )
+    assert outcome(response) == BOOKED
+    assert Hold.objects.get().end_reason == "booked"
+
+
+def test_a_booking_that_is_cancelled_past_its_seat_meanwhile_is_not_cancelled_again(
+    race: Race, customer: APIClient, seats: list[Seat]
+) -> None:
+    """As plain SQL does it, which locks no seat: who cancelled, and why, stays as it was."""
+    number = bought(customer, seats[0])["booking"]["id"]
+    locked = Event()
+
+    def cancel_past_the_seat() -> None:
+        with transaction.atomic():
+            Booking.objects.filter(pk=number).update(
+                cancelled_at=ClockTimestamp(), cancel_reason="A leak in the roof"
+            )
+            locked.set()
+            wait_for_waiters(1)
+
+    def cancel_then() -> Response:
+        assert locked.wait(15)
+        return cancel(customer, number)
+
+    error, response = race([cancel_past_the_seat, cancel_then])
+    assert error is None
+    assert outcome(response) == (200, None)
+    assert Booking.objects.get().cancelled_by is None
+
+
+def test_seats_of_ending_holds_are_locked_by_id_before_they_are_freed(
+    customer: APIClient, seats: list[Seat]
+) -> None:
+    """An UPDATE locks in whatever order it finds rows in, and so meets others in a deadlock."""
+    hold_id = held(customer, seats[7], seats[0])["id"]
+    with CaptureQueriesContext(connection) as queries:
+        customer.delete(f"/api/holds/{hold_id}")
+    locking, freeing = [query["sql"] for query in queries if '"seats"' in query["sql"]]
+    assert locking.startswith('SELECT "seats"."id" AS "pk" FROM')
+    assert locking.endswith('ORDER BY 1 ASC FOR NO KEY UPDATE OF "seats"')
+    assert freeing.startswith('UPDATE "seats"')
+
+
 def extend(client: APIClient, hold_id: str) -> Response:
     return client.post(f"/api/holds/{hold_id}/extend", {}, format="json")
 
@@ -677,6 +707,27 @@ def test_best_seats_are_chosen_anew_when_a_rival_was_faster(
     assert [seat["id"] for seat in response.json()["seats"]] == chosen[-1]
     assert len(chosen) == 3
     assert len({pk for best in chosen for pk in best}) == 6
+
+
+def test_best_seats_are_chosen_anew_when_a_rival_made_a_gap_of_them(
+    rivals: Callable[[int], list[APIClient]], row: list[Seat], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = rivals(2)
+    choose = seat_choice.best_available
+    chosen: list[list[int]] = []
+
+    def let_the_rival_sit_down_near(*args: Any, **kwargs: Any) -> list[int]:
+        best = choose(*args, **kwargs)
+        chosen.append(best)
+        if len(chosen) == 1:
+            elsewhere(lambda: bought(other, row[0]))
+        return best
+
+    monkeypatch.setattr(seat_choice, "best_available", let_the_rival_sit_down_near)
+    response = hold(one, show_id=row[0].show_id, quantity=2)
+    assert response.status_code == 201
+    assert chosen[0] == [row[2].pk, row[3].pk]
+    assert [seat["id"] for seat in response.json()["seats"]] == chosen[1]
 
 
 def test_after_three_tries_the_faster_rival_has_won(

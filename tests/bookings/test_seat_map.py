@@ -1,30 +1,27 @@
 """GET /api/shows/{id}/seats: every seat of a room, as each may see it."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
+from django.db.models.functions import Now
 from pytest_django.fixtures import Settings
 from rest_framework.test import APIClient
 
+from accounts.authentication import Caller
 from accounts.models import User
 from accounts.tokens import issue_tokens
-from catalog.models import Seat, SeatStatus, Show, ShowStatus
+from bookings.models import Hold
+from bookings.seat_map import seat_map as read_seat_map
+from bookings.services.claims import is_free
+from bookings.services.first_look import first_look
+from catalog.admin import seats as admin_seats
+from catalog.models import STATE_NOW, ClockTimestamp, Seat, SeatStatus, Show, ShowStatus
 from tests.bookings.calls import bought, held, let_expire, refusal
-from tests.factories import SeatFactory, ShowFactory, UserFactory, make_seats
+from tests.factories import SeatFactory, UserFactory, make_seats
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def show() -> Show:
-    return ShowFactory()
-
-
-@pytest.fixture
-def rival(login: Callable[[User], APIClient]) -> APIClient:
-    return login(UserFactory())
 
 
 def seat_map(client: APIClient, show: Show) -> list[dict[str, Any]]:
@@ -162,3 +159,43 @@ def test_only_shows_that_customers_may_know_have_a_map(api: APIClient, show: Sho
     for number in (show.pk, 2**63 - 1):
         response = api.get(f"/api/shows/{number}/seats")
         assert refusal(response) == (404, "show_not_found")
+
+
+def may_have(show: Show, user: User, hold_id: str | None) -> dict[str, set[int]]:
+    """Return the seats that the user may have, as each place that judges it says."""
+    seats = list(Seat.objects.filter(show=show).annotate(now=ClockTimestamp()))
+    wish = {"show_id": show.pk, "seat_ids": [seat.pk for seat in seats]}
+    caller = Caller(id=user.pk, token_version=user.token_version)
+    look = first_look(caller=caller, wish=wish)
+    own = UUID(hold_id) if hold_id else None
+    seen = read_seat_map(show_id=show.pk, user_id=user.pk)
+    return {
+        "is_free": {seat.pk for seat in seats if is_free(seat, now=seat.now, hold_id=own)},
+        "first_look": {seat.pk for seat in seats if seat.pk not in look.taken},
+        "seat_map": {seat["id"] for seat in seen if seat["status"] == "available"},
+    }
+
+
+def test_all_who_judge_whether_a_seat_is_free_say_the_same(
+    customer: APIClient, user: User, rival: APIClient, show: Show
+) -> None:
+    free, blocked, sold, theirs, over, mine_over, mine = make_seats(show, "SSSSSSS")
+    Seat.objects.filter(pk=blocked.pk).update(status=SeatStatus.BLOCKED)
+    bought(rival, sold)
+    for client, seat in ((rival, over), (customer, mine_over)):
+        let_expire(held(client, seat)["id"])
+        Hold.objects.update(ended_at=Now(), end_reason="expired")
+    held(rival, theirs)
+    hold_id = held(customer, mine)["id"]
+
+    nobodys = {free.pk, over.pk, mine_over.pk}
+    for judge, seats in may_have(show, UserFactory(), None).items():
+        assert seats == nobodys, judge
+    for judge, seats in may_have(show, user, hold_id).items():
+        assert seats == {*nobodys, mine.pk}, judge
+    room = Seat.objects.filter(show=show)
+    assert {seat.pk for seat in room.free()} == nobodys
+    assert {seat.pk for seat in room.taken()} == {sold.pk, theirs.pk, mine.pk}
+    for rule in (STATE_NOW, admin_seats.STATE_NOW):
+        states = room.annotate(state=rule).values_list("pk", "state")
+        assert {pk for pk, state in states if state == "available"} == nobodys

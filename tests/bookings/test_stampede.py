@@ -2,12 +2,14 @@
 
 import os
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from django.core.management import CommandError, call_command
 
 Stampede = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -26,6 +28,81 @@ def stampede(tmp_path: Path) -> Stampede:
         )
 
     return run
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "remedy"),
+    [
+        ("--users", "0", "from 1 on"),
+        ("--servers", "0", "from 1 on"),
+        ("--seconds", "-3", "greater than 0"),
+        ("--seconds", "nan", "greater than 0"),
+        ("--faults", "flood", "redis-kill"),
+        ("--urls", "", "http://127.0.0.1:8000"),
+        ("--urls", "localhost:8000", "http://127.0.0.1:8000"),
+        ("--journal", "/dev/null/x", "another file"),
+    ],
+)
+def test_an_option_without_sense_is_named_with_a_remedy(
+    option: str, value: str, remedy: str
+) -> None:
+    with pytest.raises(CommandError) as refused:
+        call_command("stampede", f"{option}={value}")
+    assert refused.value.returncode == 2
+    (line,) = str(refused.value).splitlines()
+    assert line.startswith(option)
+    assert remedy in line
+
+
+def test_servers_of_others_are_not_broken() -> None:
+    with pytest.raises(CommandError, match=r"^--faults: .* Leave it or --urls out") as refused:
+        call_command("stampede", "--urls=http://127.0.0.1:8000", "--faults=all")
+    assert refused.value.returncode == 2
+
+
+def test_a_server_that_does_not_answer_is_named_in_one_line(
+    stampede: Stampede, tmp_path: Path
+) -> None:
+    with socket.socket() as closed:  # bound, but nobody listens
+        closed.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        run = stampede("--urls", address, f"--journal={tmp_path / 'run.jsonl'}")
+    assert (run.returncode, run.stdout) == (2, "")
+    (line,) = run.stderr.splitlines()
+    assert line.startswith(f"CommandError: --urls: {address} does not answer: ")
+    assert line.endswith("Name servers of this site that run.")
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"", "it has no plan"),
+        (b"\xff\xfe", "Line 1 of"),
+        (b"[]", "Line 1 of"),
+        (b'{"kind": "end"}', "Line 1 of"),
+        (b'{"kind": "tale", "at": 1, "time": 1}', "Line 1 of"),
+        (b'{"kind": "plan", "at": 1, "time": 1}', "Line 1 of"),
+        (b'{"kind": "end", "at": 1, "time": 1}\n{"kind": "pl', "Line 2 of"),
+        (b'{"kind": "call", "at": 1, "time": 1}', "Line 1 of"),
+        (b'{"kind": "answer", "at": 1, "time": 1, "id": "x"}', "Line 1 of"),
+    ],
+)
+def test_a_file_that_is_no_journal_is_not_judged(
+    tmp_path: Path, content: bytes, complaint: str
+) -> None:
+    path = tmp_path / "run.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(CommandError, match=f"^--check: .*{complaint}") as refused:
+        call_command("stampede", check=path)
+    assert refused.value.returncode == 2
+    assert str(refused.value).endswith("Name a file that --journal has written.")
+
+
+def test_a_journal_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    for path in (tmp_path / "missing.jsonl", tmp_path):
+        with pytest.raises(CommandError, match=f"^--check: {path} cannot be read: ") as refused:
+            call_command("stampede", check=path)
+        assert refused.value.returncode == 2
 
 
 def violations(table: str) -> dict[str, int]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.db import connection
+from django.db import IntegrityError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -268,6 +268,21 @@ def test_a_change_that_loses_a_race_is_a_message(
     answer = office.post(reverse("admin:catalog_screen_change", args=[other.pk]), data, follow=True)
     [said] = [str(message) for message in answer.context["messages"]]
     assert said.startswith("Nothing was saved")
+
+
+def test_a_broken_rule_that_no_form_knows_is_no_race(
+    office: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    movie = MovieFactory()
+    monkeypatch.setattr("catalog.models.Movie.full_clean", lambda self, **options: None)
+    monkeypatch.setattr("catalog.admin.movies.MovieAdmin.save_model", save_without_title)
+    address = reverse("admin:catalog_movie_change", args=[movie.pk])
+    with pytest.raises(IntegrityError):
+        office.post(address, {"title": "New", "genres": ""})
+
+
+def save_without_title(admin: Any, request: Any, movie: Movie, form: Any, change: bool) -> None:
+    Movie.objects.filter(pk=movie.pk).update(title=None)
 
 
 def test_a_flawed_layout_is_refused_with_line_and_column_and_marked(office: Client) -> None:

@@ -12,7 +12,6 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from catalog.admin.show_form import ShowForm
 from catalog.models import Movie, Screen, Seat, SeatStatus, Show, ShowStatus
 from tests.factories import MovieFactory, ScreenFactory, TheatreFactory, make_seats
 
@@ -211,23 +210,6 @@ def test_the_seats_are_locked_before_the_end_of_sales_moves_though_some_are_sold
         answer = office.post(address, typed(movie, screen, "2027-06-01 20:15") | change)
     assert answer.status_code == HTTPStatus.FOUND
     assert locks(queries) == locked
-
-
-def test_what_changed_since_the_form_read_the_show_is_not_written_back(
-    office: Client, movie: Movie, screen: Screen, sold: Show, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clean = ShowForm.clean
-    end = sold.start_time + timedelta(minutes=90)
-
-    def clean_late(form: ShowForm) -> dict[str, Any]:
-        Show.objects.update(status=ShowStatus.CANCELLED, end_time=end)
-        return clean(form)
-
-    monkeypatch.setattr(ShowForm, "clean", clean_late)
-    address = reverse("admin:catalog_show_change", args=[sold.pk])
-    office.post(address, typed(movie, screen, "2027-06-01 20:15", format="IMAX"))
-    show = Show.objects.get()
-    assert (show.format, show.status, show.end_time) == ("IMAX", ShowStatus.CANCELLED, end)
 
 
 def test_a_hold_that_ran_out_binds_nobody(

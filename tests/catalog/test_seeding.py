@@ -1,5 +1,8 @@
 """The invented programme: humane, repeatable, and safe to repeat."""
 
+import os
+import subprocess
+import sys
 import uuid
 from datetime import date, datetime, time, timedelta
 from io import StringIO
@@ -7,6 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db.models import Count
@@ -234,3 +238,30 @@ def test_a_missing_duration_is_explained() -> None:
     Movie.objects.update(duration_minutes=None)
     with pytest.raises(CommandError, match="a duration first"):
         seed()
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "value"),
+    [
+        ("seed_showtimes", "--theatres", "many"),
+        ("seed_showtimes", "--days", "1.5"),
+        ("seed_showtimes", "--seed", "x"),
+        ("seed_showtimes", "--start-date", "20261122"),
+        ("seed_showtimes", "--start-date", "tomorrow"),
+        ("seed_showtimes", "--months", "3"),
+        ("seed_demo", "--days", "3"),
+        ("run_site", "--port", "abc"),
+    ],
+)
+def test_a_wrong_option_is_one_line_that_names_it(command, option, value):
+    done = subprocess.run(
+        [sys.executable, "manage.py", command, option, value],
+        cwd=settings.BASE_DIR,
+        env=os.environ | {"DEVELOPMENT": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    [line] = done.stderr.splitlines()
+    assert option in line

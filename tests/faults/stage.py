@@ -22,7 +22,7 @@ from booking_site.embedded.homes import throwaway_home
 from booking_site.embedded.postgres import start_postgres
 from booking_site.embedded.processes import Server
 from booking_site.embedded.redis import start_redis
-from bookings.invariants import INVARIANTS
+from bookings.invariants import Gravity, invariants
 from bookings.stampede.servers import UNLIMITED, AppServer, free_port
 from tests.web import ROOT
 
@@ -88,8 +88,8 @@ class Database:
         with self.connect() as connection:
             found = {
                 each.name: connection.execute(each.sql).fetchone()
-                for each in INVARIANTS
-                if not each.informs
+                for each in invariants()
+                if each.gravity is Gravity.VIOLATION
             }
         return {name: offender[0] for name, offender in found.items() if offender}
 

@@ -15,7 +15,7 @@ from django.db import connection
 from bookings.stampede.servers import AppServer
 from bookings.transactions import DEADLOCK, SERIALIZATION_FAILURE
 from tests.faults.customers import Purchase, effects, is_replay, new_customer, new_show, refusal
-from tests.faults.stage import PATIENT, Database, lock_rows, until
+from tests.faults.stage import PATIENT, Database, Stage, lock_rows, until
 from tests.web import Answer
 
 NOTHING = (0, 0)
@@ -146,10 +146,17 @@ def test_bad_luck_at_the_third_attempt_is_busy(sqlstate, stage, database, purcha
     assert not is_replay(wish.send(stage.second))
 
 
+def cancelled_statements(stage: Stage, *, because_of: str) -> int:
+    """Return how often PostgreSQL has logged that it ended a statement for this reason."""
+    return stage.postgres_log.read_text().count(f"canceling statement due to {because_of}")
+
+
 def test_a_seat_locked_too_long_is_busy(stage, database, purchase):
     wish = purchase()
+    before = cancelled_statements(stage, because_of="lock timeout")
     with database.locked("seats", *wish.seat_ids):
         assert refusal(wish.send(stage.second)) == (503, "busy")
+    assert cancelled_statements(stage, because_of="lock timeout") == before + 1
     assert effects(database, wish) == NOTHING
     assert not is_replay(wish.send(stage.second))
 
@@ -164,8 +171,10 @@ def test_a_user_locked_too_long_is_a_key_in_progress(stage, database, purchase):
 
 def test_a_statement_that_takes_too_long_is_busy(stage, database, purchase):
     wish = purchase()
+    before = cancelled_statements(stage, because_of="statement timeout")
     with trigger_on_bookings(database, "PERFORM pg_sleep(60);"):
         assert refusal(wish.send(stage.second)) == (503, "busy")
+    assert cancelled_statements(stage, because_of="statement timeout") == before + 1
     assert effects(database, wish) == NOTHING
     assert not is_replay(wish.send(stage.second))
 

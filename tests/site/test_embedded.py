@@ -31,6 +31,24 @@ signal.pause()
 """
 
 
+# Ends Redis, and waits until another one answers at its address.
+FELL_REDIS = """
+import os, redis, signal
+def fell(times):
+    client = redis.Redis.from_url(os.environ["REDIS_URL"])
+    for _ in range(times):
+        client.shutdown(nosave=True)
+        while not answers(client):
+            pass
+    print("still here")
+def answers(client):
+    try:
+        return client.ping()
+    except redis.RedisError:
+        return False
+"""
+
+
 @pytest.fixture
 def bare_environment() -> dict[str, str]:
     """The environment of a machine that has no servers."""
@@ -55,6 +73,12 @@ def wrap(bare_environment: dict[str, str]):
     return run
 
 
+def heed_signals() -> None:
+    """Undo what `nohup`, or a shell that runs the tests in the background, hands down."""
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+
+
 @pytest.fixture
 def start(bare_environment: dict[str, str]) -> Iterator:
     """Start the wrapper around code that stays; return it and the folder its servers live in."""
@@ -68,8 +92,7 @@ def start(bare_environment: dict[str, str]) -> Iterator:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            # A shell that runs the tests in the background has them ignore it.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            preexec_fn=heed_signals,
         )
         started.append(process)
         assert process.stdout is not None
@@ -270,17 +293,18 @@ def test_a_key_at_the_terminal_is_not_passed_on_since_the_command_has_it_too(bar
     assert b"interrupt" not in seen
 
 
-def test_a_server_that_falls_over_ends_the_command_with_one_line(wrap):
-    done = wrap(
-        """
-import os, redis, signal
-redis.Redis.from_url(os.environ["REDIS_URL"]).shutdown(nosave=True)
-signal.pause()
-""",
-        **REDIS_ONLY,
-    )
+def test_a_redis_that_falls_over_is_started_again_while_the_command_goes_on(wrap):
+    done = wrap(f"{FELL_REDIS}\nfell(times=2)", **REDIS_ONLY)
+    assert (done.returncode, done.stdout) == (0, "still here\n")
+    assert done.stderr == "Redis ended and was started again.\n" * 2
+
+
+def test_a_server_that_does_not_stay_up_ends_the_command_with_one_line(wrap):
+    done = wrap(f"{FELL_REDIS}\nfell(times=10)\nsignal.pause()", **REDIS_ONLY)
     assert done.returncode == 1
-    assert done.stderr == "Redis ended while the command was running, so it was stopped.\n"
+    *revivals, last = done.stderr.splitlines()
+    assert revivals == ["Redis ended and was started again."] * 9
+    assert last == "Redis ended while the command was running, so it was stopped."
 
 
 def test_a_second_run_on_the_same_data_is_one_line(start, wrap, data):
@@ -302,11 +326,11 @@ def test_a_taken_port_is_one_line_before_anything_starts(wrap, data):
     assert not data.exists()
 
 
-@pytest.mark.parametrize("port", ["0", "65536", "abc", "-1", "٨"])
+@pytest.mark.parametrize("port", ["0", "65536", "abc", "-1", "٨", ""])
 def test_what_is_no_port_is_refused(wrap, port):
     done = wrap("print('ran')", f"--needs-port={port}")
-    assert done.returncode == 2
-    assert "is not a port number" in done.stderr.splitlines()[-1]
+    assert done.returncode == 1
+    assert done.stderr == f"{port!r} is not a port number from 1 to 65535: make run PORT=8123\n"
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(wrap, tmp_path):

@@ -51,11 +51,14 @@ def clone() -> Iterator[Path]:
         yield folder
 
 
-def make(clone: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def make(
+    clone: Path, *arguments: str, user: int | None = None, **variables: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["make", f"PYTHON={clone / 'fake-python'}", *arguments],
         cwd=clone,
         env=ENVIRONMENT | variables,
+        user=user,
         capture_output=True,
         text=True,
         check=False,
@@ -87,6 +90,21 @@ def test_no_python_at_all_is_the_same_line(clone):
     (clone / "fake-python").unlink()
     done = make(clone, INSTALL)
     assert done.stderr.startswith("This needs Python 3.11 or newer")
+
+
+def test_a_clone_that_is_not_writable_is_one_line(clone):
+    clone.chmod(0o555)
+    nobody = {"user": 65534} if os.geteuid() == 0 else {}  # root may write everywhere
+    done = make(clone, "run", **nobody)
+    clone.chmod(0o755)
+    complaint, _ = done.stderr.splitlines()
+    assert complaint == f"The folder {clone} is not writable: clone into one that is."
+
+
+def test_what_is_no_port_stops_make_run_with_one_line(clone):
+    done = make(clone, *running("abc"), PYTHONPATH=str(REPOSITORY))
+    complaint, _ = done.stderr.splitlines()
+    assert complaint == "'abc' is not a port number from 1 to 65535: make run PORT=8123"
 
 
 def test_packages_are_installed_again_only_when_requirements_change(clone):
@@ -149,6 +167,6 @@ def test_sigterm_to_make_run_ends_everything_it_started(clone):
         process.communicate()
 
 
-def running(port: int) -> list[str]:
+def running(port: int | str) -> list[str]:
     """Return arguments to run the site in this test's own environment."""
     return ["run", "--old-file", INSTALL, f"BIN={Path(sys.prefix) / 'bin'}", f"PORT={port}"]

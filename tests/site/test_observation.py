@@ -13,6 +13,7 @@ from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 from rest_framework.test import APIClient
 from sentry_sdk.transport import Transport
+from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from accounts.models import User
@@ -93,6 +94,20 @@ def test_staff_and_strangers_are_told_apart(
         ("static", None),
         ("none", None),
     ]
+
+
+@pytest.mark.urls("tests.site.urls")
+@pytest.mark.parametrize("path", ["/api/impatient", "/impatient"])
+def test_a_busy_database_is_told_in_the_one_line_of_the_request(
+    client: Client, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    client.raise_request_exception = False
+    with capture_logs(processors=[merge_contextvars]) as lines:
+        assert client.get(path).status_code == 503
+    [line] = lines
+    assert (line["log_level"], line["status"]) == ("warning", 503)
+    assert line["database"]
+    assert caplog.records == []
 
 
 def test_probes_leave_no_line(api: APIClient, db: None, lines: list[Any]) -> None:

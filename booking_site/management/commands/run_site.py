@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from argparse import SUPPRESS
 from typing import Any
 
 from django.conf import settings
@@ -28,6 +29,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
+        parser.usage = SUPPRESS  # so a mistake is one line
         parser.add_argument("--port", type=int, default=8000)
 
     def handle(self, *, port: int, **options: Any) -> None:

@@ -4,44 +4,71 @@ import sys
 import time
 from typing import Any
 
-from django.core.management.base import BaseCommand
-from django.db import connection, transaction
+from django.core.management.base import BaseCommand, CommandError
+from django.db import InterfaceError, OperationalError, ProgrammingError, connection, transaction
 
-from bookings.invariants import Finding, examine
+from bookings.invariants import Finding, Gravity, examine
+
+BROKEN, NOT_EXAMINED, TASKS_FAILED = 1, 2, 3
 
 
 class Command(BaseCommand):
     help = (
         "Check every invariant in one read-only pass over one snapshot, beside live traffic."
-        " One line each; exit code 1 when one is broken."
+        " One line each. Exit code 1 when one is broken; 2 when the database cannot be"
+        " examined; 3 when all hold, but the worker has given up on tasks."
     )
 
     def handle(self, **options: Any) -> None:
         began = time.monotonic()
-        with transaction.atomic(durable=True):
-            with connection.cursor() as cursor:
-                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-                # Whole tables are joined; with less, PostgreSQL does it through files.
-                cursor.execute("SET LOCAL work_mem = '64MB'")
-            findings = []
-            for finding in examine():
-                self.stdout.write(self._line(finding))
-                findings.append(finding)
+        try:
+            findings = self._examine()
+        except (OperationalError, InterfaceError) as error:
+            raise CommandError(
+                f"The database does not answer: {_first_line(error)}. Check DATABASE_URL,"
+                " and that PostgreSQL runs.",
+                returncode=NOT_EXAMINED,
+            ) from error
+        except ProgrammingError as error:
+            raise CommandError(
+                f"The tables are not those of this version: {_first_line(error)}."
+                " Run manage.py migrate.",
+                returncode=NOT_EXAMINED,
+            ) from error
         broken = sum(finding.is_violation for finding in findings)
         self.stdout.write(
             f"{len(findings)} invariants, {broken} broken, in {time.monotonic() - began:.1f} s"
         )
         if broken:
-            sys.exit(1)
+            sys.exit(BROKEN)
+        if any(finding.gravity is Gravity.FAILURE for finding in findings):
+            sys.exit(TASKS_FAILED)
+
+    def _examine(self) -> list[Finding]:
+        """Print a line for each invariant, and return what was found."""
+        findings = []
+        with transaction.atomic(durable=True):
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+                # Whole tables are joined; with less, PostgreSQL does it through files.
+                cursor.execute("SET LOCAL work_mem = '64MB'")
+            for finding in examine():
+                self.stdout.write(self._line(finding))
+                findings.append(finding)
+        return findings
 
     def _line(self, finding: Finding) -> str:
         invariant = finding.invariant
-        if not finding.count:
+        if finding.gravity is None:
             return f"{'ok':<7}{invariant.name:<31}{invariant.sentence}"
-        word = "BROKEN" if finding.is_violation else "note"
-        style = self.style.ERROR if finding.is_violation else self.style.WARNING
+        style = self.style.WARNING if finding.gravity is Gravity.NOTE else self.style.ERROR
         examples = ", ".join(finding.examples)
         more = ", …" if finding.count > len(finding.examples) else ""
         return style(
-            f"{word:<7}{invariant.name:<31}{finding.count}: {examples}{more} ({invariant.sentence})"
+            f"{finding.gravity.value:<7}{invariant.name:<31}"
+            f"{finding.count}: {examples}{more} ({invariant.sentence})"
         )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0].rstrip(".")

@@ -1,5 +1,6 @@
 """Fill an empty database with a demonstration: a programme, people, and rooms half sold."""
 
+from argparse import SUPPRESS, ArgumentParser
 from datetime import timedelta
 from itertools import pairwise
 from random import Random
@@ -29,6 +30,9 @@ class Command(BaseCommand):
         "Create an invented programme, accounts with known passwords for every role, and some "
         "bookings for tomorrow. Refuses to run in production."
     )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.usage = SUPPRESS  # so a mistake is one line
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.DEVELOPMENT:

@@ -11,8 +11,10 @@ from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from math import inf
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
@@ -30,12 +32,14 @@ CALM_SECONDS = 2.0
 LONGEST_GAP_SECONDS = 3.0
 # Of holds on a site whose settings are not ours to know.
 USUAL_HOLD_SECONDS = 600
+VIOLATIONS, NOT_JUDGED = 1, 2
 
 
 class Command(BaseCommand):
     help = (
         "Let many customers loose on several servers, break things meanwhile, and judge from"
-        " the outside whether every promise was kept. Exit code 1 when one was not."
+        " the outside whether every promise was kept. Exit code 1 when one was not, 2 when it"
+        " could not be judged."
     )
     requires_system_checks = []
     requires_migrations_checks = False
@@ -61,21 +65,22 @@ class Command(BaseCommand):
         )
 
     def handle(self, **options: Any) -> None:
-        signal.signal(signal.SIGTERM, _interrupt)
         if options["check"]:
             self._judge(options["check"])
             return
+        _require_sense(options)
         path = options["journal"] or _usual_path()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)
-        journal = Journal(path)
+        journal = _new_journal(path)
+        signal.signal(signal.SIGTERM, _interrupt)
         try:
-            if options["urls"]:
+            if options["urls"] is not None:
                 self._drive(options, journal, path)
             else:
                 self._run(options, journal, path)
-        except (Refusal, servers.NotStarted, world.NothingToPlayWith) as error:
-            raise CommandError(str(error)) from error
+        except world.NothingToPlayWith as error:
+            raise _unusable(f"--urls: {error} Name servers of this site that run.") from error
+        except (Refusal, servers.NotStarted) as error:
+            raise _unusable(str(error)) from error
         finally:
             journal.close()
         self._judge(path)
@@ -106,6 +111,7 @@ class Command(BaseCommand):
     def _drive(self, options: dict[str, Any], journal: Journal, path: Path) -> None:
         """Play on servers that others run, without faults."""
         addresses = options["urls"].split(",")
+        world.require_ready(addresses)
         plan = Plan(
             servers=addresses,
             people=world.register_people(addresses[0], options["users"]),
@@ -143,13 +149,15 @@ class Command(BaseCommand):
     def _judge(self, path: Path) -> None:
         try:
             case = Case(read_journal(path))
-        except (OSError, ValueError) as error:
-            raise CommandError(str(error)) from error
+        except OSError as error:
+            raise _unusable(f"--check: {path} cannot be read: {error.strerror}.") from error
+        except ValueError as error:
+            raise _unusable(f"--check: {error} Name a file that --journal has written.") from error
         violations = check(case)
         self.stdout.write(render(case, violations))
         self.stdout.write(f"\nJournal: {path}")
         if any(violations.values()):
-            sys.exit(1)
+            sys.exit(VIOLATIONS)
 
 
 @contextmanager
@@ -167,7 +175,7 @@ def _crowd(plan: Plan, journal: Journal, path: Path) -> Iterator[subprocess.Pope
     try:
         yield crowd
         if crowd.wait():
-            raise CommandError(f"The crowd ended with exit code {crowd.returncode}.")
+            raise _unusable(f"The crowd ended with exit code {crowd.returncode}.")
     finally:
         crowd.kill()
         crowd.wait()
@@ -181,16 +189,60 @@ def _rooms(rooms: list[Room]) -> dict[str, Any]:
     }
 
 
+def _require_sense(options: dict[str, Any]) -> None:
+    """Raise CommandError naming the first option with which there can be no run."""
+    for name in ("servers", "users"):
+        if options[name] < 1:
+            raise _unusable(f"--{name} {options[name]}: give a whole number from 1 on.")
+    if not 0 < options["seconds"] < inf:
+        raise _unusable(f"--seconds {options['seconds']:g}: give a number greater than 0.")
+    if _fault_names(options["faults"]) and options["urls"] is not None:
+        raise _unusable("--faults: servers of others are not broken. Leave it or --urls out.")
+    addresses = [] if options["urls"] is None else options["urls"].split(",")
+    if nonsense := [address for address in addresses if not _is_address(address)]:
+        raise _unusable(
+            f"--urls {nonsense[0]!r}: give addresses such as http://127.0.0.1:8000,"
+            " with commas between them."
+        )
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is none
+        return False
+
+
+def _new_journal(path: Path) -> Journal:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        return Journal(path)
+    except OSError as error:
+        raise _unusable(
+            f"--journal: {path} cannot be written: {error.strerror}. Name another file."
+        ) from error
+
+
 def _fault_names(text: str) -> list[str]:
     names = list(faults.FAULTS) if text == "all" else [name for name in text.split(",") if name]
     if unknown := set(names) - faults.FAULTS.keys():
-        raise CommandError(f"There is no fault {', '.join(sorted(unknown))}.")
+        raise _unusable(
+            f"--faults: there is no {', '.join(sorted(unknown))}."
+            f" Give all, or some of {','.join(faults.FAULTS)}."
+        )
     return names
 
 
 def _usual_path() -> Path:
     name = f"{datetime.now().astimezone():%Y%m%d-%H%M%S}.jsonl"
     return Path(settings.BASE_DIR) / ".data" / "stampede" / name
+
+
+def _unusable(message: str) -> CommandError:
+    """Make the error of an option, a file or a machine with which there can be no run."""
+    return CommandError(message, returncode=NOT_JUDGED)
 
 
 def _interrupt(number: int, frame: object) -> None:

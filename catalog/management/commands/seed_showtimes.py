@@ -1,6 +1,6 @@
 """Fill the catalogue with an invented programme."""
 
-from argparse import ArgumentParser
+from argparse import SUPPRESS, ArgumentParser
 from datetime import date
 from typing import Any
 
@@ -30,6 +30,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.usage = SUPPRESS  # so a mistake is one line
         for name, (default, meaning) in AMOUNTS.items():
             option = _option(name)
             parser.add_argument(option, type=int, default=default, help=f"{meaning} ({default})")
@@ -88,7 +89,7 @@ def _start_date(text: str | None) -> date | None:
         day = date.fromisoformat(text)
     except ValueError:
         day = date.min
-    if not 2000 <= day.year < 2100:
+    if not 2000 <= day.year < 2100 or text != day.isoformat():  # Python reads 20261122 too
         raise CommandError(f"--start-date must be a day such as 2026-11-22, not {text!r}.")
     return day
 

@@ -1,0 +1,27 @@
+"""What the OpenAPI description says of the API as a whole, and how its pages are served."""
+
+DESCRIPTION = {
+    "TITLE": "Movie Booking API",
+    "DESCRIPTION": "Movies, showtimes, accounts and seat bookings that never sell a seat twice.",
+    "VERSION": "0.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "SCHEMA_PATH_PREFIX": "/api",
+    "ENUM_NAME_OVERRIDES": {
+        "ShowStatus": ["open", "cancelled"],
+        "SeatStatus": ["available", "booked"],
+        "SeatState": ["available", "held", "booked", "blocked"],
+        "SeatCategory": "catalog.models.SeatCategory",
+        "BookingStatus": ["confirmed", "cancelled"],
+        "OrderStatus": ["confirmed", "partially_cancelled", "cancelled"],
+    },
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SERVE_AUTHENTICATION": [],
+    "COMPONENT_SPLIT_REQUEST": True,
+    "COMPONENT_SPLIT_PATCH": False,
+    "PATH_CONVERTER_OVERRIDES": {
+        "bigint": {"type": "integer", "format": "int64", "minimum": 1, "maximum": 2**63 - 1},
+    },
+}

@@ -1,0 +1,17 @@
+"""Give each process of `pytest -n` a Redis database of its own, as pytest-django does PostgreSQL's.
+
+A plugin, as it has to come before the settings are read.
+"""
+
+import os
+from urllib.parse import urlsplit
+
+
+def own_redis(address: str, process: str) -> str:
+    """Return the address of the Redis database that belongs to a process such as `gw1`."""
+    number = int(process.removeprefix("gw")) + 1
+    return urlsplit(address)._replace(path=f"/{number}").geturl()
+
+
+if process := os.environ.get("PYTEST_XDIST_WORKER"):
+    os.environ["REDIS_URL"] = own_redis(os.environ["REDIS_URL"], process)
