@@ -23,8 +23,8 @@ from benchmarks.servers import (
     production,
     serving,
 )
-from benchmarks.wrk import Load, Request
 from benchmarks.workloads import NOT_FOR_PEERS, WORKLOADS, Target, Terms
+from benchmarks.wrk import Load, Request
 
 PEER = "peer"
 FLOOR_SECONDS = 5

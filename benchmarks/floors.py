@@ -91,7 +91,11 @@ def measure(workload: str, *, database: str, seconds: float, connections: int) -
         script.flush()
         command = [find_pgbench(), "--no-vacuum", "--protocol=prepared", "--define=n=0"]
         command += [f"--client={connections}", "--jobs=1", f"--time={seconds:.0f}"]
-        command += [f"--host={where.hostname}", f"--port={where.port}", f"--username={where.username}"]
+        command += [
+            f"--host={where.hostname}",
+            f"--port={where.port}",
+            f"--username={where.username}",
+        ]
         command += [f"--file={script.name}", where.path.lstrip("/")]
         done = subprocess.run(  # noqa: S603 - our own statements
             command,

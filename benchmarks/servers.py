@@ -61,13 +61,17 @@ def database_of_its_own(server_url: str) -> Iterator[str]:
 def production(*, database: str, jwt_key: str) -> dict[str, str]:
     """Return the environment of a production server, with no limits per customer."""
     environment = {name: value for name, value in os.environ.items() if name != "DEVELOPMENT"}
-    return environment | UNLIMITED | {
-        "SECRET_KEY": secrets.token_urlsafe(48),
-        "JWT_SIGNING_KEY": jwt_key,
-        "METRICS_TOKEN": secrets.token_urlsafe(48),
-        "ALLOWED_HOSTS": "localhost,127.0.0.1",
-        "DATABASE_URL": database,
-    }
+    return (
+        environment
+        | UNLIMITED
+        | {
+            "SECRET_KEY": secrets.token_urlsafe(48),
+            "JWT_SIGNING_KEY": jwt_key,
+            "METRICS_TOKEN": secrets.token_urlsafe(48),
+            "ALLOWED_HOSTS": "localhost,127.0.0.1",
+            "DATABASE_URL": database,
+        }
+    )
 
 
 def migrate(environment: Mapping[str, str]) -> None:
@@ -77,9 +81,7 @@ def migrate(environment: Mapping[str, str]) -> None:
 
 
 @contextmanager
-def serving(
-    wsgi: str, *, server: str, environment: Mapping[str, str], log: Path
-) -> Iterator[App]:
+def serving(wsgi: str, *, server: str, environment: Mapping[str, str], log: Path) -> Iterator[App]:
     """Serve a WSGI module by two worker processes."""
     port = free_port()
     module, *options = COMMANDS[server]

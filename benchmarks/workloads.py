@@ -85,9 +85,7 @@ def busy_map(target: Target, terms: Terms) -> wrk.Result:
     writes = Load(_bookings(islice(cycle(spots), plenty), target.tokens))
     with (
         _freeing(target.house, seats),
-        wrk.started(
-            writes, url=target.url, seconds=terms.seconds + 2, connections=WRITERS
-        ),
+        wrk.started(writes, url=target.url, seconds=terms.seconds + 2, connections=WRITERS),
     ):
         return _send(_seat_map(BUSY_SHOW, target.tokens), target, terms)
 

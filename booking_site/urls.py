@@ -8,15 +8,16 @@ from accounts import second_factor
 from booking_site import views
 
 urlpatterns = [
+    # First what is called most: addresses are tried in this order.
+    path("api/", include("catalog.urls")),
+    path("api/", include("bookings.urls")),
+    path("api/", include("accounts.urls")),
     path("", views.root, name="root"),
     path("admin/second-factor/", admin.site.admin_view(second_factor.page), name="second-factor"),
     path("admin/", admin.site.urls),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("api/docs/errors", views.error_catalogue, name="error-catalogue"),
-    path("api/", include("accounts.urls")),
-    path("api/", include("catalog.urls")),
-    path("api/", include("bookings.urls")),
 ]
 
 handler400 = views.bad_request

@@ -1,5 +1,6 @@
 """GET /api/shows/{id}/seats: every seat of a room, as each may see it."""
 
+import json
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -168,7 +169,7 @@ def may_have(show: Show, user: User, hold_id: str | None) -> dict[str, set[int]]
     caller = Caller(id=user.pk, token_version=user.token_version)
     look = first_look(caller=caller, wish=wish)
     own = UUID(hold_id) if hold_id else None
-    seen = read_seat_map(show_id=show.pk, user_id=user.pk)
+    seen = json.loads(read_seat_map(show_id=show.pk, caller=caller))
     return {
         "is_free": {seat.pk for seat in seats if is_free(seat, now=seat.now, hold_id=own)},
         "first_look": {seat.pk for seat in seats if seat.pk not in look.taken},
