@@ -15,8 +15,7 @@ from django.urls import reverse
 from booking_site.errors import DomainError
 from catalog.admin.drawing import draw
 from catalog.admin.pages import show_context, show_for
-from catalog.admin.seats import STATE_NOW
-from catalog.models import Seat, SeatCategory, SeatStatus, Show
+from catalog.models import STATE_NOW, Seat, SeatCategory, SeatStatus, Show
 from catalog.seat_maps import block_seats, free_seats
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """Seats in the back office: a list to search in. They are changed in the room of their show."""
 
 from django.contrib import admin
-from django.db.models import Case, F, QuerySet, Value, When
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
@@ -9,13 +9,7 @@ from django.utils.safestring import SafeString
 from unfold.paginator import InfinitePaginator
 
 from catalog.admin.base import ReadOnly, badge, show_lines
-from catalog.models import ClockTimestamp, Seat, SeatStatus
-
-# What a buyer finds: a hold that has run out keeps nothing.
-STATE_NOW = Case(
-    When(status=SeatStatus.HELD, held_until__lte=ClockTimestamp(), then=Value("available")),
-    default=F("status"),
-)
+from catalog.models import STATE_NOW, Seat, SeatStatus
 
 
 @admin.register(Seat)

@@ -5,16 +5,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from accounts.roles import ensure_roles
 from catalog.models import Seat, Show
-from tests.bookings.calls import bought
 from tests.factories import ShowFactory, TheatreFactory, UserFactory, make_seats
 
 PASSWORD = "popcorn-at-eight"
@@ -136,31 +133,3 @@ def test_a_room_of_a_thousand_seats_is_used_by_keyboard(
     page.keyboard.press("Enter")
     expect(page.get_by_text("Blocked A1, C2: Reserved for the crew", exact=True)).to_be_visible()
     assert show.seats.filter(status="blocked").count() == 2
-
-
-@pytest.mark.parametrize("width", [1280, 390])
-def test_no_page_is_wider_than_its_window(
-    width: int,
-    open_page: Callable[..., Page],
-    live_server: LiveServer,
-    ada: User,
-    login: Callable[[User], APIClient],
-) -> None:
-    ensure_roles()
-    show = ShowFactory(movie__title="The Importance of Being Earnest, Restored")
-    buyer = UserFactory(name="Wilhelmina Featherstonehaugh", email=f"{'w' * 50}@example.com")
-    bought(login(buyer), *make_seats(show, "SS"))
-    page = open_page(width=width)
-    log_in(page, live_server)
-    role = Group.objects.values_list("pk", flat=True)[0]
-    for path in (
-        "catalog/show/",
-        f"catalog/show/{show.pk}/change/",
-        "bookings/order/",
-        "bookings/booking/",
-        "accounts/user/",
-        f"accounts/user/{buyer.pk}/change/",
-        f"auth/group/{role}/change/",
-    ):
-        page.goto(f"{live_server.url}/admin/{path}")
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, path

@@ -97,9 +97,9 @@ def test_staff_and_strangers_are_told_apart(
 
 
 @pytest.mark.urls("tests.site.urls")
-@pytest.mark.parametrize("path", ["/api/impatient", "/impatient"])
+@pytest.mark.parametrize("path", ["/api/impatient?sqlstate=57014", "/impatient"])
 def test_a_busy_database_is_told_in_the_one_line_of_the_request(
-    client: Client, caplog: pytest.LogCaptureFixture, path: str
+    db: None, client: Client, caplog: pytest.LogCaptureFixture, path: str
 ) -> None:
     client.raise_request_exception = False
     with capture_logs(processors=[merge_contextvars]) as lines:
