@@ -87,7 +87,7 @@ class RotatingKeyBackend(TokenBackend):
             keys.append(settings.JWT_PREVIOUS_KEY)
         for key in keys:
             try:
-                return dict(_claims(token, key, self.audience, self.issuer))
+                return dict(_claims(token, key, settings.JWT_ISSUER))
             except jwt.InvalidSignatureError:
                 continue
             except jwt.InvalidTokenError as error:
@@ -98,12 +98,12 @@ class RotatingKeyBackend(TokenBackend):
 # A client sends the same token with every call, and checking its signature took an eighth
 # of a seat map. What a token says cannot change; whether it still holds is judged every time.
 @lru_cache(maxsize=4096)
-def _claims(token: str, key: str, audience: str, issuer: str) -> dict[str, Any]:
+def _claims(token: str, key: str, issuer: str) -> dict[str, Any]:
     return jwt.decode(
         token,
         key,
         algorithms=["HS256"],
-        audience=audience,
+        audience=issuer,  # the same: who signs them reads them
         issuer=issuer,
         options={
             "verify_exp": False,
