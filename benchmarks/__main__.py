@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks import floors, report, wrk
+from benchmarks import cpu, floors, report, wrk
 from benchmarks.house import House, Size
 from benchmarks.own_house import OwnHouse
 from benchmarks.peer_house import PeerHouse
@@ -23,7 +23,7 @@ from benchmarks.servers import (
     production,
     serving,
 )
-from benchmarks.workloads import NOT_FOR_PEERS, WORKLOADS, Target, Terms
+from benchmarks.workloads import NOT_FOR_PEERS, WORKLOADS, Target, Terms, Workload
 from benchmarks.wrk import Load, Request
 
 PEER = "peer"
@@ -56,7 +56,7 @@ def main() -> int:
             app = stack.enter_context(
                 serving("booking_site.wsgi", server=server, environment=environment, log=log)
             )
-            targets.append(Target(server, app.url, house, house.tokens()))
+            targets.append(Target(server, app.url, house, house.tokens(), app.process.pid))
         for number in range(options.runs):
             for line in lines:
                 _run(line, targets, terms, number)
@@ -87,14 +87,30 @@ def _run(line: Line, targets: list[Target], terms: Terms, number: int) -> None:
         if number == 0:
             measure(target, Terms(seconds=2, connections=terms.connections))  # warm
             target.house.put_back()
-        result = measure(target, terms)
+        result, cost = _costed(measure, target, terms)
         target.house.put_back()
         line.runs.setdefault(target.name, []).append(result)
+        if cost is not None:
+            line.costs.setdefault(target.name, []).append(cost)
         statuses = f", {result.statuses}" if result.statuses else ""
         _say(
             f"{line.name} on {target.name}: {result.rate:,.0f}/s,"
             f" p50 {result.p50:.1f} ms, p99 {result.p99:.1f} ms{statuses}"
+            + (f", CPU {cost.app:.2f} + {cost.postgres:.2f} ms" if cost else "")
         )
+
+
+def _costed(
+    measure: Workload, target: Target, terms: Terms
+) -> tuple[wrk.Result, report.Cost | None]:
+    postmaster = cpu.postmaster(target.house.url)
+    if target.pid is None or postmaster is None:
+        return measure(target, terms), None
+    app, postgres = cpu.of_tree(target.pid), cpu.of_tree(postmaster)
+    result = measure(target, terms)
+    each = 1000 / max(1, result.requests)
+    app, postgres = cpu.of_tree(target.pid) - app, cpu.of_tree(postmaster) - postgres
+    return result, report.Cost(app * each, postgres * each)
 
 
 def _peer(size: Size) -> Iterator[Target]:
@@ -104,14 +120,16 @@ def _peer(size: Size) -> Iterator[Target]:
         url=os.environ["PEER_DATABASE_URL"], size=size, jwt_key=os.environ["PEER_JWT_KEY"]
     )
     house.fill()
-    yield Target(PEER, os.environ["PEER"], house, house.tokens())
+    pid = int(os.environ["PEER_PID"]) if "PEER_PID" in os.environ else None
+    yield Target(PEER, os.environ["PEER"], house, house.tokens(), pid)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="make bench ARGS=…",
         description="Measure the workloads W1 to W8; see docs/performance.md. PEER=http://… in the"
-        " environment, with PEER_DATABASE_URL and PEER_JWT_KEY, measures another system beside.",
+        " environment, with PEER_DATABASE_URL, PEER_JWT_KEY and, for its processor time,"
+        " PEER_PID, measures another system beside.",
     )
     parser.add_argument("--seconds", type=float, default=10, help="of each run")
     parser.add_argument("--runs", type=int, default=3, help="of each workload, in turns")

@@ -20,12 +20,16 @@ WRITERS = 8  # connections that book while W2b reads
 
 @dataclass(slots=True)
 class Target:
-    """A running server with its data. `premiere` is the next show that nobody has booked."""
+    """A running server with its data. `premiere` is the next show that nobody has booked.
+
+    `pid` is that of its first process, if it is known.
+    """
 
     name: str
     url: str
     house: House
     tokens: list[str]
+    pid: int | None = None
     premiere: int = 0
 
 

@@ -47,6 +47,7 @@ class Load:
 class Result:
     """`rate` is answers a second, `p50` and `p99` milliseconds; `flaws` are sentences."""
 
+    requests: int
     rate: float
     p50: float
     p99: float
@@ -89,6 +90,7 @@ def read_result(process: subprocess.Popen[str], load: Load) -> Result:
     output = process.communicate()[0]
     found = json.loads(output.strip().splitlines()[-1])
     return Result(
+        requests=found["requests"],
         rate=found["requests"] / found["seconds"],
         p50=found["p50"],
         p99=found["p99"],

@@ -8,14 +8,18 @@ from collections.abc import Callable
 from typing import NamedTuple
 from uuid import UUID
 
+from django.db import connection
 from django.http import HttpResponse
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 
 from booking_site.middleware import etag_of
-from catalog.models import ListVersion
 
 KEPT_ANSWERS = 64
+
+
+# As a queryset this took half of the call.
+_VERSION = 'SELECT version FROM list_versions WHERE "table" = %s'
 
 
 class _Answer(NamedTuple):
@@ -31,7 +35,7 @@ _answers: OrderedDict[str, _Answer] = OrderedDict()
 def kept_list(*, table: str, address: str, make: Callable[[], Response]) -> HttpResponse:
     """Answer what `make` does, made anew only when the table has changed; one statement."""
     # Before the list is made: what is read after the version may be newer, never older.
-    version = ListVersion.objects.filter(pk=table).values_list("version", flat=True).first()
+    version = _version(table)
     answer = _answers.get(address)
     if answer is None or answer.version != version:
         made = make()
@@ -44,3 +48,10 @@ def kept_list(*, table: str, address: str, make: Callable[[], Response]) -> Http
         while len(_answers) > KEPT_ANSWERS:
             _answers.popitem(last=False)
     return HttpResponse(answer.body, "application/json", headers=answer.headers)
+
+
+def _version(table: str) -> UUID | None:
+    with connection.cursor() as cursor:
+        cursor.execute(_VERSION, [table])
+        found = cursor.fetchone()
+    return found[0] if found else None
