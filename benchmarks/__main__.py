@@ -5,7 +5,7 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +16,6 @@ from benchmarks.own_house import OwnHouse
 from benchmarks.peer_house import PeerHouse
 from benchmarks.report import Line
 from benchmarks.servers import (
-    COMMANDS,
     NotStarted,
     database_of_its_own,
     migrate,
@@ -26,7 +25,7 @@ from benchmarks.servers import (
 from benchmarks.workloads import NOT_FOR_PEERS, WORKLOADS, Target, Terms, Workload
 from benchmarks.wrk import Load, Request
 
-PEER = "peer"
+SITE, PEER = "site", "peer"
 FLOOR_SECONDS = 5
 
 
@@ -36,30 +35,23 @@ def main() -> int:
     terms = Terms(seconds=options.seconds, connections=options.connections)
     size = Size(seats=options.seats, sold=options.sold)
     lines = [Line(name, WORKLOADS[name][0]) for name in options.only]
-    empty: dict[str, float] = {}
     with ExitStack() as stack:
+        logs = Path(options.logs or stack.enter_context(TemporaryDirectory()))
         database = stack.enter_context(database_of_its_own(os.environ["DATABASE_URL"]))
         environment = production(database=database, jwt_key=secrets.token_urlsafe(48))
         migrate(environment)
         house = OwnHouse(url=database, size=size, jwt_key=environment["JWT_SIGNING_KEY"])
         _say("Filling the tables ...")
         house.fill()
-        logs = Path(options.logs or stack.enter_context(TemporaryDirectory()))
         targets = list(_peer(size))
-        for server in options.server.split(","):
-            log = logs / f"{server}.log"
-            bare = serving("benchmarks.empty", server=server, environment=environment, log=log)
-            with bare as app:
-                load = Load([Request("GET", "/readyz")])
-                found = wrk.run(load, url=app.url, seconds=3, connections=terms.connections)
-                empty[server] = found.rate
-            app = stack.enter_context(
-                serving("booking_site.wsgi", server=server, environment=environment, log=log)
-            )
-            targets.append(Target(server, app.url, house, house.tokens(), app.process.pid))
+        empty = _empty_answers(environment, terms, logs)
+        app = stack.enter_context(
+            serving("booking_site.wsgi", environment=environment, log=logs / "site.log")
+        )
+        targets.append(Target(SITE, app.url, house, house.tokens(), app.pid))
         for number in range(options.runs):
             for line in lines:
-                _run(line, targets, terms, number)
+                _run(line, targets, terms, is_first=number == 0)
         for line in lines:
             if options.floors and line.name in floors.FLOORS:
                 line.floor = floors.measure(
@@ -68,8 +60,8 @@ def main() -> int:
                     seconds=FLOOR_SECONDS,
                     connections=terms.connections,
                 )
-    peer = PEER if "PEER" in os.environ else None
-    _say(report.table(lines, peer=peer, empty=empty))
+    _say(report.table(lines, peer=PEER if "PEER" in os.environ else None))
+    _say(f"An empty answer of the same server: {empty:,.0f} /s")
     if options.json:
         facts = report.as_json(lines, seats=size.seats, sold=size.sold, empty=empty)
         options.json.write_text(json.dumps(facts, indent=1))
@@ -79,12 +71,19 @@ def main() -> int:
     return 1 if flaws else 0
 
 
-def _run(line: Line, targets: list[Target], terms: Terms, number: int) -> None:
+def _empty_answers(environment: Mapping[str, str], terms: Terms, logs: Path) -> float:
+    """Return how many requests a second the server answers when there is nothing to do."""
+    with serving("benchmarks.empty", environment=environment, log=logs / "empty.log") as app:
+        load = Load([Request("GET", "/readyz")])
+        return wrk.run(load, url=app.url, seconds=3, connections=terms.connections).rate
+
+
+def _run(line: Line, targets: list[Target], terms: Terms, *, is_first: bool) -> None:
     for target in targets:
         if target.name == PEER and line.name in NOT_FOR_PEERS:
             continue
         measure = WORKLOADS[line.name][1]
-        if number == 0:
+        if is_first:
             measure(target, Terms(seconds=2, connections=terms.connections))  # warm
             target.house.put_back()
         result, cost = _costed(measure, target, terms)
@@ -134,9 +133,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=10, help="of each run")
     parser.add_argument("--runs", type=int, default=3, help="of each workload, in turns")
     parser.add_argument("--connections", type=int, default=32)
-    parser.add_argument(
-        "--server", default="gunicorn", help=f"one or more of {','.join(COMMANDS)}, with commas"
-    )
     parser.add_argument(
         "--only", type=_workloads, default=list(WORKLOADS), help="some of them, e.g. W3,W5"
     )

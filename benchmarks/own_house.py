@@ -47,8 +47,8 @@ class OwnHouse(House):
                          UNION ALL
                         SELECT n, 1, 1 + (n - 1) %% 49
                           FROM generate_series(%(shows)s + %(ruled)s + 1,
-                                               %(shows)s + %(ruled)s + %(premieres)s) AS n) AS placed
-               ) AS timed
+                                               %(shows)s + %(ruled)s + %(premieres)s) AS n
+                       ) AS placed) AS timed
         """,
         """
         INSERT INTO seats (id, show_id, row, number, price, x, y, status)

@@ -1,6 +1,6 @@
 """What was measured: medians, ratios, and one table for people to read."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any
@@ -46,8 +46,8 @@ class Line:
         ]
 
 
-def table(lines: Iterable[Line], *, peer: str | None, empty: Mapping[str, float]) -> str:
-    """Return a Markdown table; `empty` is what each server answers with nothing to do."""
+def table(lines: Iterable[Line], *, peer: str | None) -> str:
+    """Return a Markdown table."""
     lines = list(lines)
     targets = list(dict.fromkeys(name for line in lines for name in line.runs))
     own = [name for name in targets if name != peer]
@@ -67,9 +67,6 @@ def table(lines: Iterable[Line], *, peer: str | None, empty: Mapping[str, float]
             ]
         row.append(f"{line.floor:,.0f}" if line.floor else "")
         rows.append(row)
-    if empty:
-        rates = [f"{empty[name]:,.0f}" if name in empty else "" for name in targets]
-        rows.append(["an empty answer", *rates, *[""] * (len(head) - 1 - len(rates))])
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     return "\n".join(
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"

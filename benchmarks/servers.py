@@ -21,10 +21,6 @@ from bookings.stampede.servers import UNLIMITED, free_port
 
 DATABASE = "booking_benchmark"
 START_SECONDS = 60.0
-COMMANDS = {
-    "gunicorn": ("gunicorn", "--bind=127.0.0.1:{port}"),
-    "granian": ("booking_site.granian_server", "--port={port}"),
-}
 
 
 class NotStarted(Exception):
@@ -33,14 +29,10 @@ class NotStarted(Exception):
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """A server with its worker processes."""
+    """A server; `pid` is that of its first process."""
 
     url: str
-    process: subprocess.Popen[bytes]
-
-    def workers(self) -> list[int]:
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return [int(pid) for pid in children.read_text().split()]
+    pid: int
 
 
 @contextmanager
@@ -81,20 +73,19 @@ def migrate(environment: Mapping[str, str]) -> None:
 
 
 @contextmanager
-def serving(wsgi: str, *, server: str, environment: Mapping[str, str], log: Path) -> Iterator[App]:
-    """Serve a WSGI module by two worker processes."""
+def serving(wsgi: str, *, environment: Mapping[str, str], log: Path) -> Iterator[App]:
+    """Serve a WSGI module by gunicorn with two worker processes."""
     port = free_port()
-    module, *options = COMMANDS[server]
     with log.open("ab") as output:
         process = spawn(
-            [sys.executable, "-m", module, *(each.format(port=port) for each in options), wsgi],
+            [sys.executable, "-m", "gunicorn", f"--bind=127.0.0.1:{port}", wsgi],
             death_signal=signal.SIGTERM,
             environment={**environment, "WEB_CONCURRENCY": "2"},
             output=output,
         )
         try:
             _await(port, log)
-            yield App(f"http://127.0.0.1:{port}", process)
+            yield App(f"http://127.0.0.1:{port}", process.pid)
         finally:
             process.terminate()
             process.wait()
