@@ -61,8 +61,10 @@ class Terms:
     """On what terms a show is sold, and what the database's clock said when asked."""
 
     show_id: int
+    theatre_id: int
     status: str
     start_time: datetime
+    end_time: datetime | None
     sales_close_at: datetime | None
     has_layout: bool
     gap_rule: str
@@ -90,11 +92,22 @@ class Terms:
         if self.sales_close_at is not None and self.sales_close_at <= self.now:
             raise ShowClosed("Online sales for this show are closed.")
 
+    def require_open_at_counter(self) -> None:
+        """Raise `ShowClosed` unless the box office may still sell and move seats.
+
+        It may until the show is over, to people who come late; the end of online
+        sales does not bind it. A show without a known end closes at its start.
+        """
+        if self.status == ShowStatus.CANCELLED:
+            raise ShowClosed("This show has been cancelled.")
+        if (self.end_time or self.start_time) <= self.now:
+            raise ShowClosed("This show is over.")
+
 
 # Not now(): that stands still from BEGIN on, while we wait for locks.
 _TERMS = """
-    SELECT status, start_time, sales_close_at, screen_id IS NOT NULL AS has_layout, gap_rule,
-           currency, clock_timestamp() AS now
+    SELECT theatre_id, status, start_time, end_time, sales_close_at,
+           screen_id IS NOT NULL AS has_layout, gap_rule, currency, clock_timestamp() AS now
       FROM shows JOIN theatres ON theatres.id = theatre_id
      WHERE shows.id = %s AND status <> 'planned'
 """

@@ -1,24 +1,46 @@
 """What the pages about one show have in common."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 
 from catalog.admin.base import local
 from catalog.models import Show
+from catalog.staff import within_theatres_of
 
 if TYPE_CHECKING:
     from catalog.admin.shows import ShowAdmin
 
 
+class ShowPage(NamedTuple):
+    """A page about one show that another app brings along, with a button on the show's own."""
+
+    name: str  # the last part of its URL
+    title: str
+    icon: str
+    permission: str
+    view: Callable[..., HttpResponse]  # takes request, show_id and show_admin
+
+    @property
+    def address(self) -> str:
+        return f"admin:catalog_show_{self.name.replace('-', '_')}"
+
+
+BROUGHT_ALONG: list[ShowPage] = []
+
+
 def show_for(request: HttpRequest, show_admin: "ShowAdmin", show_id: int) -> Show:
-    """Return the show with all that its headings name. Raise PermissionDenied or Http404."""
+    """Return a show of the user's theatres with all that its headings name.
+
+    Raise PermissionDenied or Http404.
+    """
     if not show_admin.has_view_permission(request):
         raise PermissionDenied
     shows = Show.objects.select_related("movie", "theatre", "screen__theatre", "price_card")
-    return get_object_or_404(shows, pk=show_id)
+    return get_object_or_404(within_theatres_of(request.user, shows, "theatre"), pk=show_id)
 
 
 def show_context(

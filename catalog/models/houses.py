@@ -55,6 +55,7 @@ class Theatre(Timestamped):
         related_name="theatres",
         db_table="theatre_staff",
         blank=True,
+        limit_choices_to={"is_staff": True},
         help_text="Who works here. Staff see and sell the shows of their own theatres only.",
     )
 
@@ -104,3 +105,11 @@ class Screen(models.Model):
 
     def __str__(self) -> str:
         return f"{self.theatre}, {self.name}"
+
+    @property
+    def room(self) -> layouts.Layout | None:
+        """The layout, read; None while there is none, or when its text is not one."""
+        try:
+            return layouts.parse_layout(self.layout)
+        except layouts.LayoutError:
+            return None

@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("catalog", "0003_theatre_staff")]
+    dependencies = [("catalog", "0004_movie_run")]
 
     operations = [
         migrations.CreateModel(
