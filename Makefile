@@ -17,7 +17,7 @@ export DEVELOPMENT := 1
 export CHROMIUM
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-browser stampede lint fix shell migrations pins audit sbom
+.PHONY: help run test test-browser stampede fuzz timing lint fix shell migrations pins audit sbom
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do printf '%-22s%s\n' "$$name" "$$text"; done
@@ -36,6 +36,12 @@ test-browser: $(INSTALLED) ## Run the browser tests (needs chromium)
 
 stampede: $(INSTALLED) ## Break servers under load, and judge: ARGS="--users 200 --faults all"
 	@$(BIN)/python manage.py stampede $(ARGS)
+
+fuzz: $(INSTALLED) ## Send 100,000 hostile requests to a server of its own (ARGS="--seed 2")
+	@$(EMBEDDED) -- $(BIN)/python -m benchmarks.fuzz_http $(ARGS)
+
+timing: $(INSTALLED) ## Measure whether logins and resets tell who has an account
+	@$(EMBEDDED) -- $(BIN)/python -m benchmarks.login_timing
 
 lint: $(INSTALLED) ## Check style, types, import directions, migrations and the API's schema
 	@$(BIN)/ruff check

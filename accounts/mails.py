@@ -3,6 +3,7 @@
 Links are made when the mail is, so that none waits in the queue for others to read.
 """
 
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -46,6 +47,12 @@ def mails_about(user: User) -> "QuerySet[DBTaskResult[..., Any]]":
     return DBTaskResult.objects.filter(
         Q(args_kwargs__kwargs__user_id=user.pk) | Q(args_kwargs__kwargs__email=user.email)
     ).order_by("enqueued_at")
+
+
+def mails_asked_for(recipient: dict[str, object], *, since: datetime) -> "QuerySet[Any, datetime]":
+    """Return when mails about the account of the recipient were asked for, as tasks name both."""
+    asked = DBTaskResult.objects.filter(args_kwargs__kwargs=recipient, enqueued_at__gt=since)
+    return asked.values_list("enqueued_at", flat=True)
 
 
 def _send(user: User, *, subject: str, template: str, link: str) -> None:

@@ -31,7 +31,7 @@ from accounts.serializers import (
     ResetPasswordSerializer,
     TokensSerializer,
 )
-from accounts.throttling import EmailThrottle, ScopedThrottle
+from accounts.throttling import MailThrottle, ScopedThrottle
 from accounts.tokens import (
     TokenExpired,
     TokenInvalid,
@@ -192,9 +192,9 @@ class ExportView(APIView):
 class ResetPasswordView(APIView):
     authentication_classes = ()
     permission_classes = (AllowAny,)
-    throttle_classes = (ScopedThrottle, EmailThrottle)
+    throttle_classes = (ScopedThrottle, MailThrottle)
     throttle_scope = "mail_link"
-    email_throttle_scope = "mail"
+    mail_throttle_scope = "mail"
 
     @operation(
         "auth_password_reset",
@@ -246,8 +246,8 @@ class ConfirmEmailView(APIView):
 
 class ResendConfirmationView(APIView):
     permission_classes = (HasToken,)  # the service asks for the state itself
-    throttle_classes = (ScopedThrottle,)
-    throttle_scope = "mail"
+    throttle_classes = (MailThrottle,)
+    mail_throttle_scope = "mail"
 
     @operation(
         "auth_email_resend",

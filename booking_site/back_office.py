@@ -4,12 +4,25 @@ from collections.abc import Callable
 
 from django.http import HttpRequest
 from django.templatetags.static import static
-from django.urls import reverse_lazy
+from django.urls import reverse, reverse_lazy
 
 
 def _may_view(model: str) -> Callable[[HttpRequest], bool]:
     app, _, name = model.rpartition("_")
     return lambda request: request.user.has_perm(f"{app}.view_{name}")
+
+
+# Their addresses are below that of the list of shows, but the week leads to them.
+PLANNING = {"week", "plan", "copy-week"}
+
+
+def _is_here(model: str, page: str) -> Callable[[HttpRequest], bool]:
+    def judge(request: HttpRequest) -> bool:
+        parent = reverse(f"admin:{model}_changelist")
+        below = request.path.removeprefix(parent).partition("/")[0]
+        return request.path.startswith(parent) and (below in PLANNING) == bool(page)
+
+    return judge
 
 
 def _pages(title: str, *pages: tuple[str, str, str]) -> dict[str, object]:
@@ -20,10 +33,12 @@ def _pages(title: str, *pages: tuple[str, str, str]) -> dict[str, object]:
             {
                 "title": name,
                 "icon": icon,
-                "link": reverse_lazy(f"admin:{model}_changelist"),
+                "link": reverse_lazy(f"admin:{model}_{page or 'changelist'}"),
                 "permission": _may_view(model),
+                "active": _is_here(model, page),
             }
-            for name, icon, model in pages
+            for name, icon, address in pages
+            for model, _, page in [address.partition("/")]
         ],
     }
 
@@ -36,7 +51,12 @@ UNFOLD = {
     "SITE_FAVICONS": [
         {"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("back_office/icon.svg")},
     ],
-    "STYLES": [lambda _: static("back_office/rooms.css")],
+    "STYLES": [
+        lambda _: static("back_office/office.css"),
+        lambda _: static("back_office/seats.css"),
+        lambda _: static("back_office/figures.css"),
+    ],
+    "DASHBOARD_CALLBACK": "bookings.admin.dashboard.context",
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,
     "COLORS": {
@@ -46,7 +66,7 @@ UNFOLD = {
             "200": "oklch(88% .062 20)",
             "300": "oklch(81% .105 20)",
             "400": "oklch(71% .165 20)",
-            "500": "oklch(62% .205 20)",
+            "500": "oklch(66% .19 20)",
             "600": "oklch(53% .2 20)",
             "700": "oklch(47% .175 20)",
             "800": "oklch(41% .145 20)",
@@ -62,6 +82,7 @@ UNFOLD = {
         "navigation": [
             _pages(
                 "Programme",
+                ("Week", "calendar_view_week", "catalog_show/week"),
                 ("Shows", "calendar_month", "catalog_show"),
                 ("Movies", "movie", "catalog_movie"),
             ),
@@ -78,6 +99,20 @@ UNFOLD = {
                 ("Bookings", "confirmation_number", "bookings_booking"),
                 ("Holds", "hourglass_top", "bookings_hold"),
             ),
+            {
+                "title": "Figures",
+                "separator": True,
+                "items": [
+                    {
+                        "title": "Reports",
+                        "icon": "bar_chart",
+                        "link": reverse_lazy("reports"),
+                        "permission": lambda request: request.user.has_perm(
+                            "bookings.view_reports"
+                        ),
+                    }
+                ],
+            },
             _pages(
                 "People",
                 ("People", "group", "accounts_user"),

@@ -7,9 +7,11 @@ poll loop; a thread gets a request that is there, and leaves behind what the
 kernel does not take of the answer at once.
 """
 
+import errno
 import re
 import selectors
 import socket
+import struct
 import time
 from collections import deque
 from collections.abc import Callable
@@ -27,6 +29,8 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 ARRIVAL_SECONDS = 10.0
 DEPARTURE_SECONDS = 30.0
 LINGER_SECONDS = 2.0
+# What a thread that reads a body itself waits for the next bytes of it.
+STALL_SECONDS = 10.0
 # Past this a connection is cut off although a thread is busy with it.
 WORK_SECONDS = 120.0
 
@@ -54,9 +58,21 @@ class PatientSocket:
     def __init__(self, plain: socket.socket) -> None:
         self._plain = plain
         self.left = bytearray()
+        # Python's own timeout would make `_send` wait, too.
+        stall = struct.pack("ll", *divmod(int(STALL_SECONDS * 1_000_000), 1_000_000))
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, stall)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._plain, name)
+
+    def recv(self, size: int) -> bytes:
+        try:
+            return self._plain.recv(size)
+        except BlockingIOError as error:
+            if not self._plain.getblocking():
+                raise
+            # For the thread it is as if the client had gone.
+            raise ConnectionResetError(errno.ECONNRESET, "The client stalled") from error
 
     def sendall(self, data: bytes) -> None:
         view = memoryview(data)
@@ -133,12 +149,6 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn is untyped
             for listener in self.sockets:
                 listener.close()
 
-    def accept(self, listener: socket.socket) -> None:
-        super().accept(listener)
-        if self.nr_conns >= self.worker_connections and self._arriving:
-            # Full: who has been sending for longest makes room for who comes next.
-            self._drop(next(iter(self._arriving)))
-
     # A request arrives. gunicorn calls this for new connections and for kept ones.
 
     def enqueue_req(self, conn: TConn) -> None:
@@ -175,6 +185,7 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn is untyped
             conn.parser.unreader.unread(bytes(arrival.data))
             if arrival.is_streamed:
                 self._streams_waiting.append(conn)
+                self._deadlines[conn] = time.monotonic() + ARRIVAL_SECONDS
                 self._start_streams()
             else:
                 self._start(conn)
@@ -261,8 +272,7 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn is untyped
         self._drop(conn)
 
     def _refuse(self, conn: TConn, status: bytes) -> None:
-        self._arriving.pop(conn)
-        self._unwatch(conn)
+        self._forget(conn)
         try:
             conn.sock.sendall(
                 b"HTTP/1.1 " + status + b"\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
@@ -273,10 +283,17 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn is untyped
             self._linger(conn)
 
     def _drop(self, conn: TConn) -> None:
-        self._arriving.pop(conn, None)
-        self._leaving.pop(conn, None)
-        self._unwatch(conn)
+        self._forget(conn)
         self._close(conn)
+
+    def _forget(self, conn: TConn) -> None:
+        if conn in self._streams_waiting:
+            self._streams_waiting.remove(conn)
+            del self._deadlines[conn]
+        else:
+            self._arriving.pop(conn, None)
+            self._leaving.pop(conn, None)
+            self._unwatch(conn)
 
     def _close(self, conn: TConn) -> None:
         self.nr_conns -= 1
@@ -300,6 +317,8 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn is untyped
 
     def murder_pending(self) -> None:
         super().murder_pending()
+        if self.nr_conns >= self.worker_connections:
+            self._make_room()
         now = time.monotonic()
         if now < self._next_look:
             return
@@ -307,12 +326,25 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn is untyped
         for conn in [conn for conn, deadline in self._deadlines.items() if deadline <= now]:
             self._end_patience(conn)
 
+    def _make_room(self) -> None:
+        """Drop who has been at it for longest, and no thread works for, for who comes next."""
+        if len(self._arriving) > 1:  # the last has just come
+            self._drop(next(iter(self._arriving)))
+        elif waiting := self._streams_waiting or self._leaving:
+            self._drop(next(iter(waiting)))
+        elif self.keepalived_conns:
+            idle = self.keepalived_conns.popleft()
+            self.poller.unregister(idle.sock)
+            self._close(idle)
+
     def _end_patience(self, conn: TConn) -> None:
         if conn in self._arriving:
             if self._arriving[conn].data:
                 self._refuse(conn, b"408 Request Timeout")
             else:
                 self._drop(conn)
+        elif conn in self._streams_waiting:
+            self._refuse(conn, b"503 Service Unavailable")
         elif conn.sock.fileno() in self.poller.get_map():
             self._drop(conn)
         else:  # A thread waits for it, and is told that nobody is there any more.

@@ -59,6 +59,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django.contrib.humanize",
     "django.contrib.postgres",
     "rest_framework",
     "corsheaders",
@@ -180,6 +181,7 @@ TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 CHORES: list[tuple[str, float, dict[str, object]]] = [
     ("release_expired_holds", 60, {}),
     ("purge_idempotency_records", 3600, {}),
+    ("count_shows", 900, {}),
     (
         "prune_db_task_results",
         3600,

@@ -30,13 +30,26 @@ def tell_of_cancellation(bookings: Collection[Booking]) -> None:
 
 def tell_of_cancelled_show(bookings: Iterable[Booking]) -> None:
     """Have every buyer of these bookings of a show told once; inside the transaction."""
-    if not settings.BOOKING_MAILS:
-        return
+    if settings.BOOKING_MAILS:
+        for booking_ids in _by_purchase(bookings):
+            show_cancelled.enqueue(booking_ids=booking_ids)
+
+
+def tell_of_moved_show(before: Show, bookings: Iterable[Booking]) -> None:
+    """Have every buyer of these bookings told once that the show was moved from where it was."""
+    if settings.BOOKING_MAILS:
+        was = _place_and_time(before)
+        for booking_ids in _by_purchase(bookings):
+            show_moved.enqueue(
+                booking_ids=booking_ids, was_starts=was["starts"], was_screen=was["screen"]
+            )
+
+
+def _by_purchase(bookings: Iterable[Booking]) -> Iterable[list[int]]:
     purchases: dict[tuple[int | None, int | None], list[int]] = defaultdict(list)
     for booking in bookings:
         purchases[booking.user_id, booking.order_id].append(booking.pk)
-    for booking_ids in purchases.values():
-        show_cancelled.enqueue(booking_ids=booking_ids)
+    return purchases.values()
 
 
 @task
@@ -63,6 +76,14 @@ def show_cancelled(booking_ids: list[int]) -> None:
     if gone:
         subject = f"The show is cancelled: {gone[0].show.movie.title}"
         _send(gone, subject, "show_cancelled")
+
+
+@task
+def show_moved(booking_ids: list[int], was_starts: str, was_screen: str) -> None:
+    live = _bookings(pk__in=booking_ids, cancelled_at=None)
+    if live:
+        subject = f"The show was moved: {live[0].show.movie.title}"
+        _send(live, subject, "show_moved", was_starts=was_starts, was_screen=was_screen)
 
 
 def _bookings(**which: Any) -> list[Booking]:

@@ -56,6 +56,9 @@ class Place:
     y: int
     category: str
 
+    def __str__(self) -> str:
+        return f"{self.row}{self.number}"
+
 
 @dataclass(frozen=True, slots=True)
 class Row:

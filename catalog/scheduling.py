@@ -159,14 +159,15 @@ def collisions_of(show: Show) -> ShowQuerySet:
 
 def _screen_taken(show: Show) -> ScreenTaken:
     rivals = list(collisions_of(show))
-    named = "; ".join(_occupation(rival) for rival in rivals) or "another show"
+    named = "; ".join(occupation_of(rival) for rival in rivals) or "another show"
     return ScreenTaken(
         f"{show.screen} is taken at that time by {named}.",
         show_ids=[rival.pk for rival in rivals],
     )
 
 
-def _occupation(show: Show) -> str:
+def occupation_of(show: Show) -> str:
+    """Name a show, and from when until when it takes its screen."""
     zone = show.theatre.zone
     day = show.start_time.astimezone(zone)
     hours = [

@@ -1,60 +1,108 @@
 """Two people and every call of the description: nothing foreign is read, changed or told."""
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 import pytest
 from django.db.models import Model, QuerySet
+from django.urls import URLResolver, get_resolver
 from rest_framework.test import APIClient
 
+from accounts import links
 from accounts.models import SignIn, User
+from accounts.tokens import issue_tokens
 from bookings.models import Booking, Hold, IdempotencyRecord, Order
 from catalog.models import Seat
+from tests.accounts.conftest import PASSWORD
 from tests.bookings.calls import book, book_seats, bought, held, hold_seats, refusal
 from tests.factories import ShowFactory, UserFactory, make_seats
 
 pytestmark = pytest.mark.django_db
 
-METHODS = ("get", "post", "put", "patch", "delete")
-# What stands in an address, by whose it is. A new address must be put into one of these.
-PUBLIC = {
-    "/api/movies/{id}",
-    "/api/movies/{movie_id}/shows",
-    "/api/theatres/{id}",
-    "/api/theatres/{theatre_id}/shows",
-    "/api/shows/{id}",
-    "/api/shows/{show_id}/seats",
+# Every call of the description, by whose it is: `public` may be read by everybody, `open`
+# needs no login, `own` is about the caller alone, the others name a thing of one person.
+# A new call must be put here.
+MATRIX = {
+    **dict.fromkeys(
+        (
+            "GET /api/movies",
+            "GET /api/movies/{id}",
+            "GET /api/movies/{movie_id}/shows",
+            "GET /api/theatres",
+            "GET /api/theatres/{id}",
+            "GET /api/theatres/{theatre_id}/shows",
+            "GET /api/shows",
+            "GET /api/shows/{id}",
+            "GET /api/shows/{show_id}/seats",
+        ),
+        "public",
+    ),
+    **dict.fromkeys(
+        (
+            "POST /api/auth/register",
+            "POST /api/auth/login",
+            "POST /api/auth/refresh",
+            "POST /api/auth/logout",
+            "POST /api/auth/password/reset",
+            "POST /api/auth/password/reset/confirm",
+            "POST /api/auth/email/confirm",
+        ),
+        "open",
+    ),
+    **dict.fromkeys(
+        (
+            "GET /api/auth/me",
+            "PATCH /api/auth/me",
+            "DELETE /api/auth/me",
+            "GET /api/auth/me/export",
+            "POST /api/auth/password/change",
+            "POST /api/auth/email/resend",
+            "GET /api/bookings",
+            "POST /api/bookings",
+            "GET /api/orders",
+            "GET /api/holds",
+            "POST /api/holds",
+        ),
+        "own",
+    ),
+    "GET /api/bookings/{id}": "booking",
+    "POST /api/bookings/{id}/cancel": "booking",
+    "GET /api/orders/{reference}": "order",
+    "POST /api/orders/{reference}/cancel": "order",
+    "GET /api/holds/{id}": "hold",
+    "DELETE /api/holds/{id}": "hold",
+    "POST /api/holds/{id}/extend": "hold",
 }
-OWNED = {
-    "/api/bookings/{id}": "booking",
-    "/api/bookings/{id}/cancel": "booking",
-    "/api/orders/{reference}": "order",
-    "/api/orders/{reference}/cancel": "order",
-    "/api/holds/{id}": "hold",
-    "/api/holds/{id}/extend": "hold",
-}
+OWNED = {"booking", "order", "hold"}
+# Beside the described calls.
+PAGES = ("/", "/livez", "/readyz", "/api/docs", "/api/docs/errors", "/api/schema")
 # An id that is found in no text by chance.
 OWNER_ID, STRANGER_ID = 918_273_645, 746_352_819
+PERSON = {"name": "Pia", "email": "pia@example.com", "password": "seven seals in the bay"}
 
 
 class Call(NamedTuple):
     method: str
     path: str
 
-    def by(self, client: APIClient, **parts: object) -> Any:
-        send = getattr(client, self.method)
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+    @property
+    def kind(self) -> str:
+        return MATRIX[str(self)]
+
+    def by(self, client: APIClient, body: dict[str, object] | None = None, **parts: object) -> Any:
+        send = getattr(client, self.method.lower())
         path = self.path.format(**parts)
-        return send(path) if self.method == "get" else send(path, {}, format="json")
+        if self.method == "GET":
+            return send(path)
+        return send(path, body or {}, format="json", HTTP_IDEMPOTENCY_KEY=uuid4().hex)
 
 
-@pytest.fixture
-def calls(api: APIClient) -> list[Call]:
-    paths = api.get("/api/schema", HTTP_ACCEPT="application/json").json()["paths"]
-    return [
-        Call(method, path) for path, item in paths.items() for method in METHODS if method in item
-    ]
+CALLS = [Call(*call.split(" ")) for call in MATRIX]
 
 
 @pytest.fixture
@@ -68,7 +116,7 @@ def stranger() -> User:
 
 
 def _person(pk: int, **fields: str) -> User:
-    User.objects.filter(pk=UserFactory(**fields).pk).update(id=pk)
+    User.objects.filter(pk=UserFactory(password=PASSWORD, **fields).pk).update(id=pk)
     return User.objects.get(pk=pk)
 
 
@@ -90,7 +138,7 @@ def belongings(
         "booking": {"id": order["booking"]["id"]},
         "order": {"reference": order["order"]["reference"]},
         "hold": {"id": kept["id"]},
-        "show": {"id": seats[0].show_id, "show_id": seats[0].show_id, **parts},
+        "public": {"show_id": seats[0].show_id, **parts},
     }
 
 
@@ -109,12 +157,44 @@ _MODELS: tuple[Any, ...] = (SignIn, Hold, Order, Booking, IdempotencyRecord)
 assert all(issubclass(model, Model) for model in _MODELS)
 
 
-def test_every_address_is_either_public_or_somebodys(calls: list[Call]) -> None:
-    assert {call.path for call in calls if "{" in call.path} == PUBLIC | OWNED.keys()
+def public_parts(call: Call, belongings: dict[str, dict[str, object]]) -> dict[str, object]:
+    """What stands in the address of a public call."""
+    parts = belongings["public"]
+    what = call.path.split("/")[2].removesuffix("s")
+    return {**parts, "id": parts.get(f"{what}_id")}
+
+
+def test_every_call_is_in_the_matrix(api: APIClient) -> None:
+    paths = api.get("/api/schema", HTTP_ACCEPT="application/json").json()["paths"]
+    methods = ("get", "post", "put", "patch", "delete")
+    described = {
+        f"{method.upper()} {path}" for path in paths for method in methods if method in paths[path]
+    }
+    assert described == MATRIX.keys()
+
+
+def test_every_address_is_described() -> None:
+    """Guards the test above: what the description leaves out is not in the matrix either."""
+    found = {_generic(f"/{path}") for path in _addresses(get_resolver()) if path[:4] == "api/"}
+    assert found - {_generic(call.path) for call in CALLS} == {
+        *("/api/schema", "/api/docs", "/api/docs/errors"),
+    }
+
+
+def _addresses(resolver: Any, prefix: str = "") -> Iterator[str]:
+    for pattern in resolver.url_patterns:
+        path = f"{prefix}{pattern.pattern}"
+        if isinstance(pattern, URLResolver):
+            yield from _addresses(pattern, path)
+        else:
+            yield path
+
+
+def _generic(path: str) -> str:
+    return re.sub(r"[<{][^>}]*[>}]", "*", path)
 
 
 def test_what_is_foreign_is_as_if_it_did_not_exist(
-    calls: list[Call],
     owner: User,
     stranger: User,
     belongings: dict[str, dict[str, object]],
@@ -126,76 +206,121 @@ def test_what_is_foreign_is_as_if_it_did_not_exist(
         "order": {"reference": "AAAA-AAAA"},
         "hold": {"id": "00000000-0000-4000-8000-000000000000"},
     }
-    owned = [call for call in calls if call.path in OWNED]
-    assert len(owned) >= 7
-    for call in owned:
-        kind = OWNED[call.path]
-        foreign = call.by(login(stranger), **belongings[kind])
-        missing = call.by(login(stranger), **nothing[kind])
-        assert refusal(foreign) == refusal(missing) == (404, f"{kind}_not_found"), call
-        assert call.by(APIClient(), **belongings[kind]).status_code == 401, call
+    for call in CALLS:
+        if call.kind in OWNED:
+            foreign = call.by(login(stranger), **belongings[call.kind])
+            missing = call.by(login(stranger), **nothing[call.kind])
+            assert refusal(foreign) == refusal(missing) == (404, f"{call.kind}_not_found"), call
     assert list(everything_of(owner)) == before
 
 
+def test_nobody_is_served_without_a_login_but_by_open_calls(
+    belongings: dict[str, dict[str, object]],
+) -> None:
+    for call in CALLS:
+        if call.kind in OWNED or call.kind == "own":
+            answer = call.by(APIClient(), **belongings.get(call.kind, {}))
+            assert refusal(answer) == (401, "not_authenticated"), call
+        else:
+            answer = call.by(APIClient(), **public_parts(call, belongings))
+            assert answer.status_code == (200 if call.kind == "public" else 400), call
+
+
 def test_the_owner_reaches_each_of_them(
-    calls: list[Call],
     owner: User,
     belongings: dict[str, dict[str, object]],
     login: Callable[[User], APIClient],
 ) -> None:
-    """Guards the test above: there, 404 was not for everybody."""
+    """Guards the tests above: there, 404 was not for everybody."""
     client = login(owner)
-    order = {"get": 0, "post": 1, "delete": 2}
-    for call in sorted(calls, key=lambda call: order.get(call.method, 3)):
-        if call.path in OWNED:
-            answer = call.by(client, **belongings[OWNED[call.path]])
+    order = {"GET": 0, "POST": 1, "DELETE": 2}
+    for call in sorted(CALLS, key=lambda call: order.get(call.method, 3)):
+        if call.kind in OWNED:
+            answer = call.by(client, **belongings[call.kind])
             assert answer.status_code in (200, 204), (call, answer.content)
 
 
+@pytest.fixture
+def attacks(
+    owner: User,
+    stranger: User,
+    seats: list[Seat],
+    belongings: dict[str, dict[str, object]],
+) -> dict[str, tuple[dict[str, object], int]]:
+    """Bodies by which somebody who has an account goes for the owner, and what they end in."""
+    tickets = issue_tokens(stranger)
+    show_id = seats[0].show_id
+    return {
+        "POST /api/auth/register": ({**PERSON, "email": owner.email.upper()}, 400),
+        "POST /api/auth/login": ({"email": owner.email, "password": "a guess"}, 401),
+        "POST /api/auth/refresh": ({"refresh": tickets.refresh}, 200),
+        "POST /api/auth/logout": ({"refresh": tickets.refresh}, 204),
+        "POST /api/auth/password/reset": ({"email": owner.email}, 202),
+        "POST /api/auth/password/reset/confirm": (
+            {
+                "uid": str(owner.pk),
+                "reset_token": links.reset_tokens.make_token(stranger),
+                "new_password": "nine newts under stones",
+            },
+            400,
+        ),
+        "POST /api/auth/email/confirm": (
+            {"uid": str(owner.pk), "token": links.confirmation_tokens.make_token(stranger)},
+            400,
+        ),
+        "PATCH /api/auth/me": ({"name": "Somebody Else"}, 200),
+        "POST /api/auth/password/change": (
+            {"current_password": PASSWORD, "new_password": "nine newts under stones"},
+            204,
+        ),
+        "DELETE /api/auth/me": ({"password": PASSWORD}, 204),
+        "POST /api/auth/email/resend": ({}, 202),
+        "POST /api/bookings": ({"hold_id": belongings["hold"]["id"]}, 404),
+        "POST /api/holds": ({"show_id": show_id, "seat_ids": [seats[3].pk]}, 409),
+    }
+
+
 def test_no_call_of_a_stranger_changes_or_tells_anything(
-    calls: list[Call],
     owner: User,
     stranger: User,
     belongings: dict[str, dict[str, object]],
+    attacks: dict[str, tuple[dict[str, object], int]],
     login: Callable[[User], APIClient],
 ) -> None:
     before = list(everything_of(owner))
-    parts = {name: value for kind in belongings.values() for name, value in kind.items()}
-    for call in calls:
-        if call.path in PUBLIC:
-            parts |= belongings["show"]
-        if "/movies/{id}" in call.path or "/theatres/{id}" in call.path:
-            parts["id"] = parts["movie_id" if "movies" in call.path else "theatre_id"]
-        for client in (APIClient(), login(stranger)):
-            answer = call.by(client, **parts)
-            text = answer.content.decode()
-            assert owner.email not in text, call
-            assert owner.name not in text, call
-            assert str(owner.pk) not in text, call
-            if call.path in PUBLIC:
-                assert answer.status_code == 200, call
-        User.objects.filter(pk=stranger.pk).update(token_version=1, is_active=True)
+    found = dict(User.objects.values().get(pk=stranger.pk))
+    assert attacks.keys() == {
+        str(call) for call in CALLS if call.method != "GET" and call.kind not in OWNED
+    }
+    secrets = [str(owner.pk), owner.name, owner.email]
+    secrets += [str(belongings["order"]["reference"]), str(belongings["hold"]["id"])]
+    for call in CALLS:
+        if call.kind in OWNED:
+            continue  # its address names the secret; the tests above are about it
+        body, status = attacks.get(str(call), ({}, 200))
+        answer = call.by(login(stranger), body, **public_parts(call, belongings))
+        assert answer.status_code == status, (call, answer.content)
+        for secret in secrets:
+            assert secret not in answer.content.decode(), call
+        User.objects.filter(pk=stranger.pk).update(**found)
     assert list(everything_of(owner)) == before
 
 
 def test_public_answers_have_no_e_mail_address_and_nobodys_id(
-    calls: list[Call], belongings: dict[str, dict[str, object]], owner: User
+    belongings: dict[str, dict[str, object]], owner: User
 ) -> None:
-    read = 0
-    for call in calls:
-        if call.method != "get" or ("{" in call.path and call.path not in PUBLIC):
-            continue
-        parts = dict(belongings["show"])
-        if "/movies/{id}" in call.path or "/theatres/{id}" in call.path:
-            parts["id"] = parts["movie_id" if "movies" in call.path else "theatre_id"]
-        answer = call.by(APIClient(), **parts)
-        if answer.status_code != 200:
-            assert answer.status_code == 401, call
-            continue
-        read += 1
-        assert not re.search(rb"[\w.+-]+@[\w-]+\.\w", answer.content), call
-        assert all(value is None for value in user_ids(json.loads(answer.content))), call
-    assert read >= 9
+    answers = [
+        call.by(APIClient(), **public_parts(call, belongings))
+        for call in CALLS
+        if call.kind in ("public", "open")
+    ]
+    assert len(answers) >= 16
+    for answer in [*answers, *(APIClient().get(path) for path in PAGES)]:
+        path = answer.request["PATH_INFO"]
+        assert not re.search(rb"[\w.+-]+@[\w-]+\.\w", answer.content), path
+        assert str(owner.pk).encode() not in answer.content, path
+        if answer["Content-Type"] == "application/json":
+            assert all(value is None for value in user_ids(answer.json())), path
 
 
 def user_ids(answer: Any) -> Iterator[Any]:

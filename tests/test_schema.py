@@ -1,5 +1,6 @@
 """The description and the service agree: every operation, called in ways that nobody wrote down."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +32,14 @@ NO_LIMITS = {
 }
 
 
+def how() -> list[str]:
+    """Return how to call: the same each time, or for SCHEMATHESIS_SECONDS whatever comes up."""
+    configuration = ROOT / "tests/schemathesis.toml"
+    if seconds := os.environ.get("SCHEMATHESIS_SECONDS"):
+        return ["--config-file", str(configuration), "run", f"--max-time={seconds}"]
+    return ["--config-file", str(configuration), "run", "--generation-deterministic"]
+
+
 # With ids from 1 on, which are tried first.
 @pytest.mark.django_db(transaction=True, reset_sequences=True)
 def test_every_answer_is_as_described(tmp_path: Path) -> None:
@@ -41,7 +50,7 @@ def test_every_answer_is_as_described(tmp_path: Path) -> None:
         run = subprocess.run(
             [
                 *[sys.executable, "-m", "schemathesis.cli"],
-                *["--config-file", "tests/schemathesis.toml", "run", "--no-color"],
+                *[*how(), "--no-color"],
                 *["--header", f"Authorization: Bearer {issue_tokens(customer).access}"],
                 f"http://127.0.0.1:{port}/api/schema",
             ],

@@ -23,9 +23,14 @@ def database_url() -> str:
 
 
 @contextmanager
-def gunicorn(log: Path, **environment: str) -> Iterator[int]:
-    """Serve the site until the block ends; yield the port. `environment` adds variables."""
+def gunicorn(log: Path, *, send_buffer: int = 0, **environment: str) -> Iterator[int]:
+    """Serve the site until the block ends; yield the port. `environment` adds variables.
+
+    `send_buffer` is how many bytes of an answer the kernel keeps, of those not read yet.
+    """
     with closing(socket.create_server(("127.0.0.1", 0))) as listener, log.open("wb") as output:
+        if send_buffer:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         number = listener.fileno()
         server = subprocess.Popen(
             [sys.executable, "-m", "gunicorn", "--workers=1", f"--bind=fd://{number}"],

@@ -11,11 +11,14 @@ from bookings.seat_choice.companions import (
     refuse_lone_companions,
 )
 from bookings.seat_choice.gaps import SingleSeatGap, alternatives, new_gaps, refuse_gap
+from bookings.seat_choice.remapping import NoEqualSeats, Party, remap
 from bookings.seat_choice.room import Place, places_from
 
 __all__ = [
     "CompanionRequired",
+    "NoEqualSeats",
     "NoSeatsTogether",
+    "Party",
     "Place",
     "SingleSeatGap",
     "alternatives",
@@ -25,4 +28,5 @@ __all__ = [
     "places_from",
     "refuse_gap",
     "refuse_lone_companions",
+    "remap",
 ]

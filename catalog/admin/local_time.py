@@ -43,10 +43,19 @@ class LocalTimeWidget(forms.MultiWidget):
         return [value.date(), value.time().replace(second=0, microsecond=0), value.fold or None]
 
 
+class HiddenLocalTimeWidget(LocalTimeWidget):
+    """The same inputs, unseen: a choice that is confirmed goes along as it was."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.widgets = [forms.HiddenInput() for _ in self.widgets]
+
+
 class LocalTimeField(forms.MultiValueField):
     """Cleans to a WallClock, or None. Its initial value is aware, in the theatre's zone."""
 
     widget: Any = LocalTimeWidget
+    hidden_widget: Any = HiddenLocalTimeWidget
 
     def __init__(self, **kwargs: Any) -> None:
         fields = (
@@ -60,6 +69,9 @@ class LocalTimeField(forms.MultiValueField):
             ),
         )
         super().__init__(fields, require_all_fields=False, **kwargs)
+        # The field's own label names neither of its two inputs.
+        for part, input_ in zip(("date", "time"), self.widget.widgets, strict=False):
+            input_.attrs["aria-label"] = f"{self.label}: {part}"
         for field in fields[:2]:
             field.error_messages["incomplete"] = "Give both the date and the time."
 

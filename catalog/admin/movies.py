@@ -7,7 +7,7 @@ from django.db.models import Count, Exists, Field, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest
 
-from catalog.admin.base import BackOffice
+from catalog.admin.exchange import Exchanged
 from catalog.models import Movie, Show
 
 
@@ -29,7 +29,7 @@ class Showing(admin.SimpleListFilter):
 
 
 @admin.register(Movie)
-class MovieAdmin(BackOffice[Movie]):
+class MovieAdmin(Exchanged[Movie]):
     list_display = (
         "title",
         "running_time",
@@ -48,8 +48,9 @@ class MovieAdmin(BackOffice[Movie]):
         (None, {"fields": ("title", "description", "duration_minutes")}),
         (
             "For the customer",
-            {"fields": ("certificate", "language", "genres", "release_date", "poster_url")},
+            {"fields": ("certificate", "language", "genres", "poster_url")},
         ),
+        ("Run", {"fields": (("release_date", "run_ends_on"),)}),
         ("History", {"fields": ("created_at", "updated_at"), "classes": ("collapse",)}),
     )
 

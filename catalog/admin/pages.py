@@ -1,9 +1,10 @@
 """What the pages about one show have in common."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 
 from catalog.admin.base import local
@@ -11,6 +12,23 @@ from catalog.models import Show
 
 if TYPE_CHECKING:
     from catalog.admin.shows import ShowAdmin
+
+
+class ShowPage(NamedTuple):
+    """A page about one show that another app brings along, with a button on the show's own."""
+
+    name: str  # the last part of its URL
+    title: str
+    icon: str
+    permission: str
+    view: Callable[..., HttpResponse]  # takes request, show_id and show_admin
+
+    @property
+    def address(self) -> str:
+        return f"admin:catalog_show_{self.name.replace('-', '_')}"
+
+
+BROUGHT_ALONG: list[ShowPage] = []
 
 
 def show_for(request: HttpRequest, show_admin: "ShowAdmin", show_id: int) -> Show:

@@ -6,7 +6,8 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from catalog.admin.base import BackOffice, TabularInline
+from catalog.admin.base import TabularInline
+from catalog.admin.exchange import Exchanged
 from catalog.models import PriceCard, PriceCardLine, SeatCategory
 
 
@@ -20,7 +21,7 @@ class PriceCardLineInline(TabularInline[PriceCardLine, PriceCard]):
 
 
 @admin.register(PriceCard)
-class PriceCardAdmin(BackOffice[PriceCard]):
+class PriceCardAdmin(Exchanged[PriceCard]):
     list_display = ("name", "prices")
     search_fields = ("name",)
     inlines = (PriceCardLineInline,)

@@ -7,8 +7,8 @@ from django.contrib import admin
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
-from catalog.admin.base import BackOffice
 from catalog.admin.drawing import draw
+from catalog.admin.exchange import Exchanged
 from catalog.layouts import (
     CATEGORIES,
     MAX_ROWS,
@@ -70,7 +70,7 @@ class ScreenForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at ru
 
 
 @admin.register(Screen)
-class ScreenAdmin(BackOffice[Screen]):
+class ScreenAdmin(Exchanged[Screen]):
     form = ScreenForm
     list_display = ("name", "theatre", "room", "turnaround")
     list_filter = (("theatre", admin.RelatedOnlyFieldListFilter),)
@@ -90,8 +90,5 @@ class ScreenAdmin(BackOffice[Screen]):
 
 
 def screen_layout(screen: Screen | None) -> Layout | None:
-    """Return the screen's layout; None without a screen, or when its text is not one."""
-    try:
-        return parse_layout(screen.layout) if screen else None
-    except LayoutError:
-        return None
+    """Return the screen's layout; None without a screen too."""
+    return screen.room if screen else None

@@ -1,6 +1,6 @@
 """Shows in the back office: their list, their form, and the way to their room."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, ClassVar
 
@@ -9,12 +9,15 @@ from django.contrib.admin.views.main import ChangeList
 from django.db import models
 from django.db.models import Count, F, Func, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Cast, Coalesce, Now
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from catalog.admin.base import BackOffice, badge, local, local_lines, two_lines
+from catalog.admin.pages import BROUGHT_ALONG
+from catalog.admin.programme import open_week_page, week_page
+from catalog.admin.programme_plans import bulk_page, copy_page
 from catalog.admin.rooms import room_page
 from catalog.admin.seat_maps import relay_page, seat_map_page
 from catalog.admin.show_form import ShowForm
@@ -91,15 +94,35 @@ class ShowAdmin(BackOffice[Show]):
         )
 
     def get_urls(self) -> list[URLPattern]:
-        pages = {"room": room_page, "seat-map": seat_map_page, "relay": relay_page}
+        pages: dict[str, Callable[..., HttpResponse]] = {
+            "<int:show_id>/room": room_page,
+            "<int:show_id>/seat-map": seat_map_page,
+            "<int:show_id>/relay": relay_page,
+            "week": week_page,
+            "open-week": open_week_page,
+            "plan": bulk_page,
+            "copy-week": copy_page,
+        }
+        pages |= {f"<int:show_id>/{page.name}": page.view for page in BROUGHT_ALONG}
         return [
             path(
-                f"<int:show_id>/{name}/",
+                f"{address}/",
                 self.admin_site.admin_view(partial(page, show_admin=self)),
-                name=f"catalog_show_{name.replace('-', '_')}",
+                name=f"catalog_show_{address.rpartition('/')[2].replace('-', '_')}",
             )
-            for name, page in pages.items()
+            for address, page in pages.items()
         ] + super().get_urls()
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        pages = [page for page in BROUGHT_ALONG if request.user.has_perm(page.permission)]
+        context = {"pages_brought_along": pages, **(extra_context or {})}
+        return super().changeform_view(request, object_id, form_url, context)
 
     def get_fieldsets(self, request: HttpRequest, obj: Show | None = None) -> Any:
         if obj is None or self.has_change_permission(request, obj):

@@ -104,3 +104,11 @@ class Screen(models.Model):
 
     def __str__(self) -> str:
         return f"{self.theatre}, {self.name}"
+
+    @property
+    def room(self) -> layouts.Layout | None:
+        """The layout, read; None while there is none, or when its text is not one."""
+        try:
+            return layouts.parse_layout(self.layout)
+        except layouts.LayoutError:
+            return None

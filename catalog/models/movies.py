@@ -1,9 +1,11 @@
 """What is shown."""
 
+from datetime import date
+
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MinValueValidator
 from django.db import models
-from django.db.models import Q, Value
+from django.db.models import F, Q, Value
 
 from catalog.models.timestamped import Timestamped
 
@@ -32,6 +34,12 @@ class Movie(Timestamped):
     )
     poster_url = models.URLField(max_length=500, blank=True, default="", db_default="")
     release_date = models.DateField(null=True, blank=True)
+    run_ends_on = models.DateField(
+        "run ends on",
+        null=True,
+        blank=True,
+        help_text="Last business day on which it may be shown; empty: as long as you like.",
+    )
 
     class Meta:
         db_table = "movies"
@@ -41,7 +49,19 @@ class Movie(Timestamped):
                 condition=Q(duration_minutes__isnull=True) | Q(duration_minutes__gte=1),
                 name="movie_duration_positive",
             ),
+            models.CheckConstraint(
+                condition=Q(release_date__isnull=True)
+                | Q(run_ends_on__isnull=True)
+                | Q(run_ends_on__gte=F("release_date")),
+                name="movie_run_ends_after_release",
+                violation_error_message="The run can't end before the release.",
+            ),
         )
 
     def __str__(self) -> str:
         return self.title
+
+    def is_in_run(self, day: date) -> bool:
+        """Say whether it may be shown on that business day: from its release to its run's end."""
+        is_released = self.release_date is None or self.release_date <= day
+        return is_released and (self.run_ends_on is None or day <= self.run_ends_on)

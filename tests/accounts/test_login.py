@@ -11,7 +11,6 @@ from django.test import Client
 
 from accounts.models import SignIn, User
 from accounts.tokens import AccessToken
-from booking_site import redis_breaker
 from tests.accounts.conftest import PASSWORD
 from tests.factories import UserFactory
 
@@ -25,17 +24,6 @@ def log_in(call):
         return call("login", {"email": email, "password": password}, REMOTE_ADDR=address, **headers)
 
     return send
-
-
-@pytest.fixture
-def without_redis(settings, monkeypatch):
-    """Nothing listens where Redis should be."""
-    # A breaker of its own, as this one opens.
-    monkeypatch.setattr(redis_breaker, "breaker", redis_breaker.Breaker())
-    settings.CACHES = {
-        name: {**config, "LOCATION": "redis://127.0.0.1:1/0"}
-        for name, config in settings.CACHES.items()
-    }
 
 
 def test_a_person_logs_in(person, log_in):

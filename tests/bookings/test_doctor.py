@@ -111,6 +111,10 @@ BREAKS = {
     "screen_shows_one_film": "INSERT INTO shows (movie_id, theatre_id, screen_id, start_time,"
     " occupied_until) SELECT movie_id, theatre_id, screen_id,"
     " start_time + interval '1 hour', occupied_until FROM shows",
+    "counted_shows_agree": """
+        INSERT INTO counted_shows (show_id, seats_for_sale, counted_at)
+        SELECT id, 77, now() FROM shows
+    """,
     "screen_taken_until_after_end": "UPDATE shows SET occupied_until = end_time - interval '1 s'",
     "one_seat_per_place": "UPDATE seats SET x = 0",
     "removed_people_hold_nothing": "UPDATE users SET email = 'deleted-1@invalid'",

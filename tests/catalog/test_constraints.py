@@ -31,6 +31,8 @@ SEAT = "INSERT INTO seats (show_id, row, number, price) VALUES"
 
 BREAKING = [
     ("movie_duration_positive", "UPDATE movies SET duration_minutes = 0"),
+    ("movie_run_ends_after_release",
+     "UPDATE movies SET release_date = '2031-02-01', run_ends_on = '2031-01-31'"),
     ("theatre_gap_rule_known", "UPDATE theatres SET gap_rule = 'sometimes'"),
     ("theatre_currency_iso", "UPDATE theatres SET currency = 'eur'"),
     ("screen_one_name_per_theatre", "UPDATE screens SET name = 'One'"),

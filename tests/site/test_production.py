@@ -135,16 +135,18 @@ settings.STORAGES["staticfiles"]["BACKEND"] = (
 client = Client(headers={"host": "cinema.example"})
 plain, safe = client.get("/admin/login/"), client.get("/admin/login/", secure=True)
 cookies = {name: dict(cookie) for name, cookie in safe.cookies.items()}
-print(json.dumps([plain.status_code, plain["Location"], dict(safe.headers), cookies]))
+session = [settings.SESSION_COOKIE_NAME, settings.SESSION_COOKIE_SECURE]
+print(json.dumps([plain.status_code, plain["Location"], dict(safe.headers), cookies, session]))
 """
 
 
 def test_production_answers_over_https_only_with_cookies_of_this_host_only() -> None:
     done = run("-c", HTTPS, DJANGO_SETTINGS_MODULE="booking_site.settings", **SAFE)
     assert done.returncode == 0, done.stderr
-    status, location, headers, cookies = json.loads(done.stdout.splitlines()[-1])
+    status, location, headers, cookies, session = json.loads(done.stdout.splitlines()[-1])
     assert (status, location) == (301, "https://cinema.example/admin/login/")
     assert headers["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains; preload"
+    assert session == ["__Host-session", True]
     cookie = cookies["__Host-csrf"]
     assert (cookie["secure"], cookie["httponly"], cookie["path"]) == (True, True, "/")
     assert (cookie["domain"], cookie["samesite"]) == ("", "Lax")

@@ -1,0 +1,89 @@
+"""Cancelling a show: a reason, the number of orders typed, and then how far it is."""
+
+from http import HTTPStatus
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextInputWidget
+
+from booking_site.errors import DomainError
+from bookings.admin.shows import MAY_CANCEL, show_of
+from bookings.services.cancelling_shows import (
+    cancel_orders,
+    cancel_show,
+    cancellation_of,
+    live_purchases,
+    purchases,
+)
+from catalog.admin.base import local
+from catalog.admin.pages import BROUGHT_ALONG, ShowPage, show_context
+from catalog.admin.shows import ShowAdmin
+from catalog.models import Show, ShowStatus
+
+
+class CancelForm(forms.Form):
+    reason = forms.CharField(
+        max_length=200,
+        widget=UnfoldAdminTextInputWidget({"placeholder": "e.g. projector broken"}),
+        help_text="Kept with every order and in the history of the show; customers don't see it.",
+    )
+    orders = forms.IntegerField(
+        label="Number of orders to cancel",
+        min_value=0,
+        widget=UnfoldAdminIntegerFieldWidget({"autocomplete": "off"}),
+        help_text="Type it to confirm. This can't be undone.",
+    )
+
+
+def cancel_page(request: HttpRequest, show_id: int, *, show_admin: ShowAdmin) -> HttpResponse:
+    """Ask, then cancel; for a cancelled show tell how far its orders are."""
+    show = show_of(request, show_admin, show_id)
+    if not request.user.has_perm(MAY_CANCEL):
+        raise PermissionDenied
+    context = show_context(request, show_admin, show, title="Cancel show")
+    if show.status == ShowStatus.CANCELLED:
+        return _progress(request, show, context)
+    form = CancelForm(request.POST if request.method == "POST" else None)
+    if form.is_valid():
+        try:
+            cancel_show(
+                show_id=show.pk,
+                actor=request.user,  # type: ignore[arg-type] # the site admits no anonymous user
+                **form.cleaned_data,
+            )
+        except DomainError as refusal:
+            form.add_error("orders" if refusal.code == "orders_changed" else None, refusal.message)
+        else:
+            messages.success(request, "The show is cancelled. The worker cancels its orders now.")
+            return HttpResponseRedirect(reverse("admin:catalog_show_cancel", args=[show.pk]))
+    context |= {"form": form, "orders": live_purchases(show.pk)}
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if form.is_bound else HTTPStatus.OK
+    return TemplateResponse(request, "bookings/admin/cancel_show.html", context, status=status)
+
+
+def _progress(request: HttpRequest, show: Show, context: dict[str, Any]) -> HttpResponse:
+    """Tell the status of every order; a POST sets the worker to it again, which harms nothing."""
+    if request.method == "POST":
+        with transaction.atomic(durable=True):
+            cancel_orders.enqueue(show_id=show.pk)
+        messages.success(request, "The worker looks at it again.")
+        return HttpResponseRedirect(reverse("admin:catalog_show_cancel", args=[show.pk]))
+    entry = cancellation_of(show.pk)
+    concerned = purchases(show.pk)
+    context |= {
+        "entry": entry,
+        "cancelled": local(entry.at, show.theatre.zone) if entry else "",
+        "purchases": concerned,
+        "done": sum(not purchase.left for purchase in concerned),
+        "is_done": not any(purchase.left for purchase in concerned),
+    }
+    return TemplateResponse(request, "bookings/admin/cancelled_show.html", context)
+
+
+BROUGHT_ALONG.append(ShowPage("cancel", "Cancel show", "event_busy", MAY_CANCEL, cancel_page))

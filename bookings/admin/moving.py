@@ -1,0 +1,170 @@
+"""Moving a show or swapping two screens: look at every seat's new place, then do it."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+
+from booking_site.errors import DomainError
+from bookings.admin.shows import MAY_MOVE, show_of
+from bookings.services.moving import Move, fingerprint, move_shows, plan_moves, swap_of
+from catalog.admin.base import local
+from catalog.admin.local_time import LocalTimeField, LocalTimeWidget
+from catalog.admin.pages import BROUGHT_ALONG, ShowPage, show_context
+from catalog.admin.shows import ShowAdmin
+from catalog.models import Screen, Show, ShowStatus
+from catalog.scheduling import LocalTimeAmbiguous, local_moment
+
+
+class Reasoned(forms.Form):
+    """A change that customers may feel. `moves` once it is valid."""
+
+    reason = forms.CharField(
+        max_length=300,
+        widget=UnfoldAdminTextInputWidget({"placeholder": "e.g. projector broken"}),
+        help_text="Kept in the history of the show.",
+    )
+    moves: Sequence[Move]
+
+    def __init__(self, data: Any, *, show: Show, **options: Any) -> None:
+        self.show = show
+        super().__init__(data, **options)
+
+
+class MoveForm(Reasoned):
+    screen = forms.ModelChoiceField(Screen.objects.none(), widget=UnfoldAdminSelectWidget)
+    start = LocalTimeField(label="Start")
+    field_order = ("screen", "start", "reason")
+
+    def __init__(self, data: Any, *, show: Show) -> None:
+        zone = show.theatre.zone
+        initial = {"screen": show.screen, "start": show.start_time.astimezone(zone)}
+        super().__init__(data, show=show, initial=initial)
+        screens = self.fields["screen"]
+        assert isinstance(screens, forms.ModelChoiceField)  # noqa: S101 - for the type checker
+        screens.queryset = Screen.objects.filter(theatre=show.theatre_id).select_related("theatre")
+        self.fields["start"].help_text = f"On the clock of the theatre ({zone.key})."
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or {}
+        if self.errors:
+            return data
+        entered = data["start"]
+        try:
+            start = local_moment(entered.shown, zone=self.show.theatre.zone, fold=entered.fold)
+        except LocalTimeAmbiguous as refusal:
+            widget = self.fields["start"].widget
+            assert isinstance(widget, LocalTimeWidget)  # noqa: S101 - for the type checker
+            widget.ask(refusal.facts["offsets"])
+            self.add_error("start", refusal.message)
+        except DomainError as refusal:
+            self.add_error("start", refusal.message)
+        else:
+            if "start" not in self.changed_data:
+                start = self.show.start_time  # which may have seconds
+            self.moves = [Move(self.show.pk, data["screen"].pk, start)]
+        return data
+
+
+class SwapForm(Reasoned):
+    other = forms.ModelChoiceField(
+        Show.objects.none(),
+        label="With",
+        empty_label="Choose a show",
+        widget=UnfoldAdminSelectWidget,
+        help_text="Shows of this theatre that start within twelve hours, on other screens.",
+    )
+    field_order = ("other", "reason")
+
+    def __init__(self, data: Any, *, show: Show) -> None:
+        super().__init__(data, show=show)
+        near = timedelta(hours=12)
+        others = self.fields["other"]
+        assert isinstance(others, forms.ModelChoiceField)  # noqa: S101 - for the type checker
+        others.queryset = (
+            Show.objects.upcoming()
+            .filter(
+                theatre=show.theatre_id,
+                screen__isnull=False,
+                start_time__range=(show.start_time - near, show.start_time + near),
+            )
+            .exclude(status=ShowStatus.CANCELLED)
+            .exclude(screen=show.screen_id)
+            .select_related("movie", "theatre", "screen__theatre")
+        )
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or {}
+        if not self.errors:
+            self.moves = swap_of(self.show, data["other"])
+        return data
+
+
+def move_page(request: HttpRequest, show_id: int, *, show_admin: ShowAdmin) -> HttpResponse:
+    """Move one show to another time or screen."""
+    return _page(request, show_id, show_admin, form_class=MoveForm, title="Move show")
+
+
+def swap_page(request: HttpRequest, show_id: int, *, show_admin: ShowAdmin) -> HttpResponse:
+    """Let two shows swap their screens; each keeps its time."""
+    return _page(request, show_id, show_admin, form_class=SwapForm, title="Swap screens")
+
+
+def _page(
+    request: HttpRequest,
+    show_id: int,
+    show_admin: ShowAdmin,
+    *,
+    form_class: type[MoveForm] | type[SwapForm],
+    title: str,
+) -> HttpResponse:
+    show = show_of(request, show_admin, show_id)
+    if not request.user.has_perm(MAY_MOVE):
+        raise PermissionDenied
+    form = form_class(request.POST if request.method == "POST" else None, show=show)
+    context = show_context(request, show_admin, show, title=title) | {"form": form}
+    if form.is_valid():
+        try:
+            return _judge(request, form, context)
+        except DomainError as refusal:
+            form.add_error(None, refusal.message)
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if form.is_bound else HTTPStatus.OK
+    return TemplateResponse(request, "bookings/admin/move_show.html", context, status=status)
+
+
+def _judge(request: HttpRequest, form: Reasoned, context: dict[str, Any]) -> HttpResponse:
+    """Preview the moves, or make them when they were previewed. Raise DomainError."""
+    show = form.show
+    if "seen" in request.POST:
+        move_shows(
+            moves=form.moves,
+            seen=request.POST["seen"],
+            actor=request.user,  # type: ignore[arg-type] # the site admits no anonymous user
+            reason=form.cleaned_data["reason"],
+        )
+        messages.success(request, "Moved. Who has bought is told by mail.")
+        return HttpResponseRedirect(reverse("admin:catalog_show_change", args=[show.pk]))
+    moved = plan_moves(form.moves)
+    zone = show.theatre.zone
+    context |= {
+        "moved": [
+            (each, local(each.show.start_time, zone), local(each.show.end_time, zone))
+            for each in moved
+        ],
+        "seen": fingerprint(moved),
+    }
+    return TemplateResponse(request, "bookings/admin/move_show.html", context)
+
+
+BROUGHT_ALONG += [
+    ShowPage("move", "Move", "event_repeat", MAY_MOVE, move_page),
+    ShowPage("swap", "Swap screens", "swap_horiz", MAY_MOVE, swap_page),
+]

@@ -1,0 +1,120 @@
+"""Admissions, takings and occupancy: what the words mean, and the SQL that they all share."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+from functools import reduce
+from operator import add
+
+BUSINESS_DAY = (
+    "A business day lasts from 06:00 to 05:59 on the clock of the theatre: a show at 00:30 belongs"
+    " to the evening before."
+)
+# Shown beside every figure; what they say is what SHOW_FIGURES and Figures do.
+DEFINITIONS = {
+    "Shows": "Shows that have begun and were not cancelled, by the business day of their start. "
+    + BUSINESS_DAY,
+    "Admissions": "Seats sold for these shows and not given back, whether or not they were used.",
+    "Gross": "The sum of the prices of these seats, as they were paid, taxes included. Currencies"
+    " are never added up: each has lines of its own.",
+    "Seats for sale": "The seats of these shows without those that are blocked.",
+    "Occupancy": "Admissions divided by seats for sale.",
+    "Average ticket": "Gross divided by the admissions whose price is known. Seats moved in from an"
+    " earlier system without a price count as admissions only.",
+}
+DAY_STARTS_AT_HOUR = 6
+
+# Two common table expressions, to be completed with a condition on `shows` and `theatres`:
+# `houses`, one row for each show, and `sales`, its live bookings by channel and currency.
+# One statement, so one snapshot: a show is either counted already or counted here.
+SHOW_FIGURES = f"""
+WITH chosen AS MATERIALIZED (
+    SELECT shows.id, shows.movie_id, movies.title, movies.certificate,
+           shows.theatre_id, theatres.name AS theatre, theatres.currency,
+           shows.screen_id, screens.name AS screen,
+           shows.start_time AT TIME ZONE theatres.timezone AS local_start,
+           now() AT TIME ZONE theatres.timezone AS local_now,
+           (shows.start_time AT TIME ZONE theatres.timezone
+            - interval '{DAY_STARTS_AT_HOUR} hours')::date AS day,
+           (now() AT TIME ZONE theatres.timezone
+            - interval '{DAY_STARTS_AT_HOUR} hours')::date AS today,
+           counted.show_id IS NOT NULL AS counted,
+           coalesce(counted.seats_for_sale,
+                    (SELECT count(*) FROM seats
+                      WHERE seats.show_id = shows.id AND seats.status <> 'blocked')) AS seats
+      FROM shows
+      JOIN theatres ON theatres.id = shows.theatre_id
+      JOIN movies ON movies.id = shows.movie_id
+      LEFT JOIN screens ON screens.id = shows.screen_id
+      LEFT JOIN counted_shows AS counted
+        ON counted.show_id = shows.id AND counted.counted_at IS NOT NULL
+     WHERE shows.status <> 'cancelled' AND shows.start_time <= now() AND (%s)
+), sales AS MATERIALIZED (
+    SELECT chosen.id, channel, coalesce(nullif(sold.currency, ''), chosen.currency) AS currency,
+           admissions, priced, gross
+      FROM chosen JOIN counted_sales AS sold ON sold.show_id = chosen.id
+     WHERE chosen.counted
+     UNION ALL
+    SELECT chosen.id, channel, coalesce(sold.currency, chosen.currency),
+           admissions, priced, gross
+      FROM chosen
+           -- Show by show, by index: hardly any show is not counted yet.
+           CROSS JOIN LATERAL (
+               SELECT coalesce(orders.channel, '') AS channel, orders.currency,
+                      count(*) AS admissions, count(bookings.price) AS priced,
+                      coalesce(sum(bookings.price), 0) AS gross
+                 FROM bookings LEFT JOIN orders ON orders.id = bookings.order_id
+                WHERE bookings.show_id = chosen.id AND bookings.cancelled_at IS NULL
+                GROUP BY 1, 2) AS sold
+     WHERE NOT chosen.counted
+), houses AS (
+    -- A show counts where most of its seats were sold, should its theatre have changed currency.
+    SELECT DISTINCT ON (chosen.id)
+           chosen.*, coalesce(sales.currency, chosen.currency) AS sold_in
+      FROM chosen LEFT JOIN sales ON sales.id = chosen.id
+     ORDER BY chosen.id, sales.admissions DESC NULLS LAST, sales.currency
+)
+"""  # noqa: S608 - a constant of this module
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Sums over shows, in one currency."""
+
+    shows: int = 0
+    seats: int = 0
+    admissions: int = 0
+    priced: int = 0
+    gross: Decimal = Decimal("0.00")
+
+    def __add__(self, other: "Figures") -> "Figures":
+        return Figures(
+            self.shows + other.shows,
+            self.seats + other.seats,
+            self.admissions + other.admissions,
+            self.priced + other.priced,
+            self.gross + other.gross,
+        )
+
+    @property
+    def occupancy(self) -> Decimal | None:
+        """In percent, with one place; None without seats."""
+        if not self.seats:
+            return None
+        return _rounded(Decimal(100 * self.admissions) / self.seats, "0.1")
+
+    @property
+    def average_price(self) -> Decimal | None:
+        """None without a ticket whose price is known."""
+        return _rounded(self.gross / self.priced, "0.01") if self.priced else None
+
+
+NONE = Figures()
+
+
+def summed(figures: Iterable[Figures]) -> Figures:
+    return reduce(add, figures, NONE)
+
+
+def _rounded(number: Decimal, step: str) -> Decimal:
+    return number.quantize(Decimal(step), ROUND_HALF_UP)

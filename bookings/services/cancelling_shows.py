@@ -1,0 +1,196 @@
+"""Cancelling a show: at once for buyers, then order by order for those who have bought.
+
+The show is closed under the locks of all its seats, so that no booking commits
+into it. Its orders are cancelled by a task, in batches, each one transaction
+with its mails. What is left to do is what is still booked: a task that is
+killed, or runs twice, finds its place by itself.
+"""
+
+from dataclasses import dataclass
+
+from django.db.models import Case, Count, F, Q, When
+from django_tasks import task
+
+from accounts import audit
+from accounts.models import AuditEntry, User
+from booking_site.errors import DomainError
+from bookings import mails
+from bookings.models import Booking, BookingQuerySet, Hold, HoldEnd, Order
+from bookings.services.claims import ShowClosed
+from bookings.services.holds import end_holds
+from bookings.transactions import in_transaction
+from catalog.errors import ShowNotFound
+from catalog.models import ClockTimestamp, Seat, SeatStatus, Show, ShowStatus
+
+ACTION = "show_cancelled"
+PURCHASES_PER_BATCH = 50
+REASON_LENGTH = 200  # of a booking's `cancel_reason`
+
+
+class OrdersChanged(DomainError):
+    """The number of orders typed is not, or no more, the number there is; `orders` says it."""
+
+    code = "orders_changed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purchase:
+    """An order of a show, or a booking without one, and how far its cancelling is."""
+
+    name: str
+    seats: int
+    left: int  # still booked
+
+    @property
+    def status(self) -> str:
+        return "waiting" if self.left else "cancelled"
+
+
+def cancel_show(*, show_id: int, orders: int, reason: str, actor: User) -> None:
+    """Close the show for ever, and have its orders cancelled by the worker.
+
+    `orders` is how many live ones the caller believes there are. A show that is
+    cancelled already stays so. Opens its own transaction. Raise ShowNotFound,
+    ShowClosed when it has begun, or OrdersChanged.
+    """
+
+    def work() -> None:
+        # Whoever buys locks seats, and reads the show after that: all seats
+        # locked, nobody is between the two. Seats before shows, as always.
+        seats = Seat.objects.filter(show=show_id).order_by("pk")
+        list(seats.select_for_update(of=("self",), no_key=True).values_list("pk"))
+        show = (
+            Show.objects.filter(pk=show_id)
+            .select_related("movie", "theatre", "screen__theatre")
+            .select_for_update(of=("self",), no_key=True)
+            .first()
+        )
+        if show is None:
+            raise ShowNotFound
+        if show.status == ShowStatus.CANCELLED:
+            return
+        if Show.objects.filter(pk=show_id, start_time__lte=ClockTimestamp()).exists():
+            raise ShowClosed("This show has already started, so it can't be cancelled.")
+        count = live_purchases(show_id)
+        if count != orders:
+            raise OrdersChanged(
+                f"This show has {count} live orders, not {orders}. Look again, and type {count}.",
+                orders=count,
+            )
+        show.status = ShowStatus.CANCELLED
+        show.save(update_fields=["status", "updated_at"])
+        audit.record(
+            actor=actor,
+            action=ACTION,
+            subject=show,
+            theatre_id=show.theatre_id,
+            reason=reason,
+            orders=count,
+        )
+        cancel_orders.enqueue(show_id=show_id)
+
+    in_transaction(work)
+
+
+def live_purchases(show_id: int) -> int:
+    """Return how many orders have a live booking, those counted that have no order at all."""
+    live = Booking.objects.filter(show=show_id, cancelled_at__isnull=True)
+    counted: dict[str, int] = live.aggregate(
+        orders=Count("order", distinct=True), alone=Count("pk", filter=Q(order__isnull=True))
+    )
+    return counted["orders"] + counted["alone"]
+
+
+def purchases(show_id: int) -> list[Purchase]:
+    """Return every purchase that the show's cancelling has to do with, by name; one query."""
+    rows = (
+        _concerned(show_id)
+        .values(reference=F("order__reference"), alone=Case(When(order__isnull=True, then="pk")))
+        .annotate(seats=Count("pk"), left=Count("pk", filter=Q(cancelled_at__isnull=True)))
+        .order_by("reference", "alone")
+    )
+    return [
+        Purchase(
+            name=row["reference"] or f"Booking {row['alone']}", seats=row["seats"], left=row["left"]
+        )
+        for row in rows
+    ]
+
+
+def cancellation_of(show_id: int) -> AuditEntry | None:
+    """Return who cancelled the show, when and why; None while nobody did."""
+    return audit.history_of(Show(pk=show_id)).filter(action=ACTION).first()
+
+
+@task
+def cancel_orders(show_id: int) -> None:
+    """Cancel what is still booked for a cancelled show. May be repeated at any time."""
+    entry = cancellation_of(show_id)
+    if entry is None:
+        return
+    in_transaction(lambda: _end_holds(show_id))
+    while in_transaction(lambda: _cancel_batch(show_id, entry)):
+        pass
+
+
+def _concerned(show_id: int) -> BookingQuerySet:
+    """Return the bookings that are, or were, cancelled with the show."""
+    entry = cancellation_of(show_id)
+    live = Q(cancelled_at__isnull=True)
+    if entry:
+        live |= Q(cancelled_by=entry.actor, cancel_reason=entry.reason[:REASON_LENGTH])
+    return Booking.objects.filter(live, show=show_id)
+
+
+def _end_holds(show_id: int) -> None:
+    # Holds before seats, as their owners lock them; new ones are refused by now.
+    live = Hold.objects.filter(show=show_id, ended_at__isnull=True).order_by("pk")
+    end_holds(list(live.select_for_update(of=("self",), no_key=True)), HoldEnd.RELEASED)
+
+
+def _cancel_batch(show_id: int, entry: AuditEntry) -> bool:
+    """Cancel the next few purchases whole, their mails enqueued; say whether there were any."""
+    wanted = _next_bookings(show_id)
+    seats = Seat.objects.filter(pk__in=[booking.seat_id for booking in wanted]).order_by("pk")
+    list(seats.select_for_update(of=("self",), no_key=True).values_list("pk"))
+    orders = list(
+        Order.objects.filter(pk__in={b.order_id for b in wanted if b.order_id})
+        .order_by("pk")
+        .select_for_update(of=("self",), no_key=True)
+    )
+    # What is open again is not ours to empty.
+    if not Show.objects.filter(pk=show_id, status=ShowStatus.CANCELLED).exists():
+        return False
+    live = list(
+        Booking.objects.filter(pk__in=[b.pk for b in wanted], cancelled_at__isnull=True)
+        .order_by("pk")
+        .select_for_update(of=("self",), no_key=True)
+    )
+    Booking.objects.filter(pk__in=[booking.pk for booking in live]).update(
+        cancelled_at=ClockTimestamp(),
+        cancelled_by=entry.actor,
+        cancel_reason=entry.reason[:REASON_LENGTH],
+    )
+    Seat.objects.filter(
+        pk__in=[booking.seat_id for booking in live], status=SeatStatus.BOOKED
+    ).update(status=SeatStatus.AVAILABLE)
+    for order in orders:
+        audit.record(
+            actor=entry.actor,
+            action="order_cancelled",
+            subject=order,
+            theatre_id=entry.theatre_id,
+            reason=entry.reason,
+            show_id=show_id,
+        )
+    mails.tell_of_cancelled_show(live)
+    return bool(wanted)
+
+
+def _next_bookings(show_id: int) -> list[Booking]:
+    """Return the live bookings of the next orders; at the end those that have none."""
+    live = Booking.objects.filter(show=show_id, cancelled_at__isnull=True)
+    orders = live.filter(order__isnull=False).order_by("order").values_list("order", flat=True)
+    if batch := list(orders.distinct()[:PURCHASES_PER_BATCH]):
+        return list(live.filter(order__in=batch))
+    return list(live.filter(order__isnull=True).order_by("pk")[:PURCHASES_PER_BATCH])

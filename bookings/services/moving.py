@@ -1,0 +1,205 @@
+"""Moving shows: to another time, to another screen, or two shows into each other's rooms."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import NamedTuple
+
+from django.db import IntegrityError, connection
+
+from accounts import audit
+from accounts.models import User
+from booking_site.errors import DomainError
+from bookings import mails
+from bookings.models import Booking
+from bookings.services.claims import ShowClosed
+from bookings.services.resettling import Resettled, lay_anew, resettle
+from bookings.transactions import in_transaction, violates
+from catalog.errors import ShowNotFound
+from catalog.models import ClockTimestamp, Screen, Seat, Show, ShowStatus
+from catalog.scheduling import ScreenInOtherTheatre, ScreenTaken, collisions_of, ends_of
+
+
+class StartInPast(DomainError):
+    """The new start is over already."""
+
+    code = "start_in_past"
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class MoveChanged(DomainError):
+    """Something was sold, held or given back since the preview, so it shows other seats now."""
+
+    code = "move_changed"
+
+
+class Move(NamedTuple):
+    """What is wanted: this show on that screen at that time."""
+
+    show_id: int
+    screen_id: int | None
+    start_time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MovedShow:
+    """One show as it is (`before`) and as it will be (`show`, unsaved), with its seats."""
+
+    before: Show
+    show: Show
+    seats: Resettled
+
+
+def plan_moves(moves: Sequence[Move]) -> list[MovedShow]:
+    """Work out what the moves, made together, would do, and write nothing.
+
+    Raise ShowNotFound, ShowClosed, StartInPast, ScreenInOtherTheatre,
+    ScreenTaken, DurationMissing, LayoutMissing, PriceMissing or NoEqualSeats.
+    """
+    return [_plan(move, [other.show_id for other in moves]) for move in moves]
+
+
+def swap_of(one: Show, other: Show) -> list[Move]:
+    """Return the moves that swap the screens of two shows; each keeps its time."""
+    return [
+        Move(one.pk, other.screen_id, one.start_time),
+        Move(other.pk, one.screen_id, other.start_time),
+    ]
+
+
+def fingerprint(moved: Sequence[MovedShow]) -> str:
+    """Return what is equal for plans that do the same to everybody who has a seat."""
+    facts = [
+        (
+            each.show.pk,
+            each.show.screen_id,
+            each.show.start_time.isoformat(),
+            [(c.seat_id, c.was, c.becomes.row, c.becomes.number) for c in each.seats.changes],
+        )
+        for each in moved
+    ]
+    return hashlib.sha256(repr(facts).encode()).hexdigest()
+
+
+def move_shows(
+    *, moves: Sequence[Move], seen: str, actor: User | None, reason: str
+) -> list[MovedShow]:
+    """Carry out what was previewed, all or nothing, and tell everybody who has bought.
+
+    `seen` is the fingerprint of the preview. Opens its own transaction. Raise
+    MoveChanged, and all that `plan_moves` does.
+    """
+
+    def work() -> list[MovedShow]:
+        # Seats before shows, as everybody who locks both: from here on nobody
+        # buys or holds a seat of these shows, and whoever waits reads them anew.
+        ids = [move.show_id for move in moves]
+        for rows in (Seat.objects.filter(show__in=ids), Show.objects.filter(pk__in=ids)):
+            list(rows.order_by("pk").select_for_update(of=("self",), no_key=True).values_list("pk"))
+        moved = plan_moves(moves)
+        if fingerprint(moved) != seen:
+            raise MoveChanged(
+                "Since the preview seats were sold, held or given back. Look at it again."
+            )
+        _write_times(moved)
+        for each in moved:
+            strays = lay_anew(each.show, each.seats)
+            _tell(each, actor=actor, reason=reason, strays=strays)
+        return moved
+
+    try:
+        return in_transaction(work)
+    except IntegrityError as error:
+        if violates(error, "show_screen_not_taken"):
+            raise ScreenTaken("Another show is on the screen at that time.", show_ids=[]) from error
+        raise
+
+
+def _plan(move: Move, together: Sequence[int]) -> MovedShow:
+    before = (
+        Show.objects.filter(pk=move.show_id)
+        .select_related("movie", "theatre", "screen__theatre", "price_card")
+        .first()
+    )
+    if before is None:
+        raise ShowNotFound
+    now = Show.objects.values_list(ClockTimestamp(), flat=True).get(pk=before.pk)
+    if before.status == ShowStatus.CANCELLED:
+        raise ShowClosed("This show has been cancelled, so it can't move.")
+    if before.start_time <= now:
+        raise ShowClosed("This show has already started, so it can't move.")
+    if move.start_time <= now:
+        raise StartInPast("This start is over already: choose a later one.")
+    show = _moved(before, move)
+    if rivals := list(collisions_of(show).exclude(pk__in=together)):
+        raise ScreenTaken(
+            f"{show.screen} is taken then (turnaround included): {'; '.join(map(str, rivals))}.",
+            show_ids=[rival.pk for rival in rivals],
+        )
+    return MovedShow(before=before, show=show, seats=resettle(before=before, show=show))
+
+
+def _moved(before: Show, move: Move) -> Show:
+    """Return a copy of the show with its new times; its length stays what it was planned with."""
+    screen = before.screen
+    if move.screen_id != before.screen_id:
+        screens = Screen.objects.select_related("theatre")
+        screen = screens.get(pk=move.screen_id) if move.screen_id else None
+    if screen and screen.theatre_id != before.theatre_id:
+        raise ScreenInOtherTheatre(f"{screen.name} does not stand in {before.theatre}.")
+    later = move.start_time - before.start_time
+    planned = ends_of(movie=before.movie, screen=screen, start_time=move.start_time)
+    # As long as it was planned to be, whatever the movie's duration is by now.
+    end_time = before.end_time + later if before.end_time else planned.end_time
+    turnaround = timedelta(minutes=screen.turnaround_minutes) if screen else None
+    close = before.sales_close_at
+    return Show(
+        pk=before.pk,
+        movie=before.movie,
+        theatre=before.theatre,
+        screen=screen,
+        price_card=before.price_card,
+        status=before.status,
+        format=before.format,
+        start_time=move.start_time,
+        end_time=end_time,
+        occupied_until=end_time + turnaround if end_time and turnaround is not None else None,
+        sales_close_at=close + later if close else None,
+    )
+
+
+def _write_times(moved: Sequence[MovedShow]) -> None:
+    """Save all shows, then let the database judge the screens: two shows may swap."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS show_screen_not_taken DEFERRED")
+        for each in moved:
+            each.show.save(
+                update_fields=[
+                    "screen",
+                    "start_time",
+                    "end_time",
+                    "occupied_until",
+                    "sales_close_at",
+                    "updated_at",
+                ]
+            )
+        cursor.execute("SET CONSTRAINTS show_screen_not_taken IMMEDIATE")
+
+
+def _tell(moved: MovedShow, *, actor: User | None, reason: str, strays: Sequence[str]) -> None:
+    before, show = moved.before, moved.show
+    audit.record(
+        actor=actor,
+        action="show_moved",
+        subject=show,
+        theatre_id=show.theatre_id,
+        reason=reason,
+        start_time=[before.start_time, show.start_time],
+        screen=[before.screen and before.screen.name, show.screen and show.screen.name],
+        seats={change.was: str(change.becomes) for change in moved.seats.changes},
+        cancelled_seats_gone=strays,
+    )
+    live = Booking.objects.filter(show=show, cancelled_at__isnull=True).order_by("pk")
+    mails.tell_of_moved_show(before, live)

@@ -1,0 +1,210 @@
+"""A sold room in another room: who sits where, and the seats' rows written so.
+
+A sold or held seat keeps its row, and so its bookings and holds: the row moves
+to the place that `seat_choice.remap` finds. No free seat changes its name under
+its id, as somebody may have that id before their eyes: free seats go, and new
+ones come.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from http import HTTPStatus
+from typing import NamedTuple
+
+from django.db.models import F
+
+from booking_site.errors import DomainError
+from bookings import seat_choice
+from bookings.models import Booking
+from catalog.layouts import Layout, Place, Row
+from catalog.models import Seat, SeatStatus, Show
+from catalog.seat_maps import check_prices, copy_seats, prices_of
+
+# Where numbers wait while seats change places: no layout has so many.
+OUT_OF_THE_WAY = 1_000_000
+# What a seat's row says of its place, and what is reset when it becomes free there.
+PLACED = ("row", "number", "x", "y", "category")
+FREED = ("price", "status", "block_reason", "hold_id", "held_until")
+
+
+class LayoutMissing(DomainError):
+    """The screen has no layout, so a show with seats cannot move there."""
+
+    code = "layout_missing"
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class SeatChange(NamedTuple):
+    """A sold or held seat and where it goes."""
+
+    seat_id: int
+    was: str
+    becomes: Place
+    party: str
+    is_held: bool
+    is_better: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resettled:
+    """`layout` is the room to be laid; None when the seats stay as they are."""
+
+    layout: Layout | None = None
+    changes: tuple[SeatChange, ...] = ()  # party by party
+    taken: int = 0  # sold or held
+    blocked: int = 0  # that lose their block with the room
+
+    @property
+    def parties(self) -> dict[str, list[SeatChange]]:
+        parties: dict[str, list[SeatChange]] = defaultdict(list)
+        for change in self.changes:
+            parties[change.party].append(change)
+        return dict(parties)
+
+
+def resettle(*, before: Show, show: Show) -> Resettled:
+    """Work out the seats of a show that moves to another screen, and write nothing.
+
+    Raise LayoutMissing, PriceMissing or NoEqualSeats.
+    """
+    seats = list(Seat.objects.filter(show=show).order_by("pk"))
+    taken = Seat.objects.filter(show=show).taken().in_bulk()
+    if not seats or show.screen_id == before.screen_id:
+        return Resettled(taken=len(taken))
+    layout = show.screen.room if show.screen else None
+    if layout is None:
+        raise LayoutMissing(f"{show.screen} has no layout: draw one first.")
+    places = list(layout.places)
+    if {(p.row, p.number, p.x, p.y, p.category) for p in places} == {
+        (s.row, s.number, s.x, s.y, s.category) for s in seats
+    }:
+        return Resettled(taken=len(taken))
+    check_prices(layout, _prices(show, seats))
+    return Resettled(
+        layout=layout,
+        changes=tuple(_changes(show, seats, taken, places)),
+        taken=len(taken),
+        blocked=sum(seat.status == SeatStatus.BLOCKED for seat in seats),
+    )
+
+
+def lay_anew(show: Show, resettled: Resettled) -> list[str]:
+    """Write what was worked out, the seats of the show being locked.
+
+    Return the names of former seats that only cancelled bookings name and the
+    new room lacks: those bookings are kept at another seat.
+    """
+    if resettled.layout is None:
+        return []
+    seats = Seat.objects.filter(show=show).in_bulk()
+    prices = _prices(show, list(seats.values()))
+    goals = {change.seat_id: change.becomes for change in resettled.changes}
+    goals |= (kept := _namesakes(show, seats, goals, resettled.layout))
+    # One by one the names would meet: A1 becomes A2 while A2 is still A2.
+    Seat.objects.filter(pk__in=seats).update(number=F("number") + OUT_OF_THE_WAY)
+    for seat_id in kept:
+        _set_free(seats[seat_id], prices[kept[seat_id].category])
+    _place(seats, goals)
+    copy_seats([(show.pk, _around(resettled.layout, goals.values()), prices)])
+    gone = Seat.objects.filter(pk__in=seats.keys() - goals.keys())
+    homeless = Booking.objects.filter(seat__in=gone).order_by("pk")
+    strays = [str(seats[seat_id]) for seat_id in homeless.values_list("seat_id", flat=True)]
+    if strays:
+        homeless.update(seat=Seat.objects.filter(show=show).exclude(pk__in=gone).earliest("pk"))
+    gone.delete()
+    return strays
+
+
+def _changes(
+    show: Show, seats: list[Seat], taken: dict[int, Seat], places: list[Place]
+) -> list[SeatChange]:
+    old = seat_choice.places_from(
+        (s.pk, s.row, s.number, s.x, s.y, s.category, s.pk not in taken) for s in seats
+    )
+    room = {place.id: place for place in old}
+    names = _parties(show, taken)
+    members: dict[str, list[seat_choice.Place]] = defaultdict(list)
+    for seat_id in taken:
+        members[names[seat_id]].append(room[seat_id])
+    new = [
+        seat_choice.Place(index, p.row, p.number, p.x, p.y, p.category, True)
+        for index, p in enumerate(places)
+    ]
+    found = seat_choice.remap(
+        old=old,
+        parties=[seat_choice.Party(name, tuple(seats)) for name, seats in members.items()],
+        new=new,
+    )
+    changes = [
+        SeatChange(
+            seat_id=seat_id,
+            was=str(taken[seat_id]),
+            becomes=places[place.id],
+            party=names[seat_id],
+            is_held=taken[seat_id].status == SeatStatus.HELD,
+            is_better=place.category != taken[seat_id].category,
+        )
+        for seat_id, place in found.items()
+    ]
+    return sorted(changes, key=lambda change: (change.party, taken[change.seat_id].place()))
+
+
+def _parties(show: Show, taken: dict[int, Seat]) -> dict[int, str]:
+    """Return by seat id with whom it was bought or is held: a reference, or what says as much."""
+    names = {seat.pk: f"Hold {str(seat.hold_id)[:8]}" for seat in taken.values() if seat.hold_id}
+    live = Booking.objects.filter(show=show, cancelled_at__isnull=True).select_related("order")
+    for booking in live:
+        # Bookings from before there were orders: one customer's belong together.
+        names[booking.seat_id] = booking.order_reference or f"Customer {booking.user_id}"
+    return names
+
+
+def _prices(show: Show, seats: Sequence[Seat]) -> dict[str, Decimal]:
+    """Return what free seats of the new room cost: as on the card, else as in the old room."""
+    prices: dict[str, Decimal] = {}
+    for seat in seats:
+        prices[seat.category] = min(seat.price, prices.get(seat.category, seat.price))
+    return prices | (prices_of(show.price_card) if show.price_card else {})
+
+
+def _namesakes(
+    show: Show, seats: Mapping[int, Seat], goals: Mapping[int, Place], layout: Layout
+) -> dict[int, Place]:
+    """Return the places of free seats that cancelled bookings name and the new room has, too."""
+    used = {(place.row, place.number) for place in goals.values()}
+    free = {(p.row, p.number): p for p in layout.places if (p.row, p.number) not in used}
+    named = Booking.objects.filter(show=show).exclude(seat__in=goals.keys())
+    return {
+        seat_id: free[seats[seat_id].row, seats[seat_id].number]
+        for seat_id in named.values_list("seat_id", flat=True)
+        if (seats[seat_id].row, seats[seat_id].number) in free
+    }
+
+
+def _set_free(seat: Seat, price: Decimal) -> None:
+    seat.price = price
+    seat.status = SeatStatus.AVAILABLE
+    seat.block_reason = ""
+    seat.hold_id = seat.held_until = None
+
+
+def _place(seats: Mapping[int, Seat], goals: Mapping[int, Place]) -> None:
+    moving = []
+    for seat_id, place in goals.items():
+        seat = seats[seat_id]
+        seat.row, seat.number, seat.x, seat.y = place.row, place.number, place.x, place.y
+        seat.category = place.category
+        moving.append(seat)
+    Seat.objects.bulk_update(moving, [*PLACED, *FREED])
+
+
+def _around(layout: Layout, used: Iterable[Place]) -> Layout:
+    """Return the layout without the places in use."""
+    taken = {(place.row, place.number) for place in used}
+    rows = (
+        Row(row.label, row.y, tuple(p for p in row.places if (p.row, p.number) not in taken))
+        for row in layout.rows
+    )
+    return Layout(tuple(rows))

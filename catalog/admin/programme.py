@@ -1,0 +1,125 @@
+"""The week of a theatre: every screen and show on one page, and the ways to plan more."""
+
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.dateparse import parse_date
+
+from catalog import programme
+from catalog.models import ShowStatus, Theatre
+from catalog.staff import theatres_of
+
+if TYPE_CHECKING:
+    from catalog.admin.shows import ShowAdmin
+
+A_WEEK = timedelta(days=7)
+YEARS = range(2000, 2100)
+MAY_PLAN = ("catalog.add_show", "catalog.add_seat")
+MAY_OPEN = "catalog.change_show"
+
+
+class Place(NamedTuple):
+    """Which week of which theatre a page is about, and the theatres to switch to."""
+
+    theatre: Theatre
+    monday: date
+    theatres: list[Theatre]
+
+    def address(self, page: str, *, monday: date | None = None) -> str:
+        query = QueryDict(mutable=True)
+        query["theatre"] = str(self.theatre.pk)
+        query["week"] = (monday or self.monday).isoformat()
+        return f"{reverse(f'admin:catalog_show_{page}')}?{query.urlencode()}"
+
+    @property
+    def this_monday(self) -> date:
+        return programme.monday_of(programme.business_day(timezone.now(), self.theatre.zone))
+
+
+def week_page(request: HttpRequest, *, show_admin: "ShowAdmin") -> HttpResponse:
+    """Draw a week; without a choice, the current one of the first theatre one works in."""
+    place = place_of(request, show_admin)
+    if place is None:
+        return TemplateResponse(
+            request,
+            "catalog/admin/programme_week.html",
+            page_context(request, show_admin, title="Week"),
+        )
+    week = programme.week(theatre=place.theatre, monday=place.monday)
+    planned = [block for block in week.blocks if block.show.status == ShowStatus.PLANNED]
+    may_plan = request.user.has_perms(MAY_PLAN)
+    context = page_context(request, show_admin, title=f"Week of {place.theatre}") | {
+        "place": place,
+        "week": week,
+        "previous": place.address("week", monday=place.monday - A_WEEK),
+        "next": place.address("week", monday=place.monday + A_WEEK),
+        "today": place.address("week", monday=place.this_monday),
+        "business_day": programme.business_day(timezone.now(), place.theatre.zone),
+        "plan": place.address("plan") if may_plan else None,
+        "copy": place.address("copy_week") if may_plan and week.blocks else None,
+        "open": place.address("open_week") if request.user.has_perm(MAY_OPEN) else None,
+        "planned": [block for block in planned if block.seats],
+        "unlaid": [block for block in week.blocks if not block.seats],
+    }
+    return TemplateResponse(request, "catalog/admin/programme_week.html", context)
+
+
+def open_week_page(request: HttpRequest, *, show_admin: "ShowAdmin") -> HttpResponse:
+    """Put the planned shows of the week on sale: a button of the week's page."""
+    place = place_of(request, show_admin)
+    if place is None or not request.user.has_perm(MAY_OPEN):
+        raise PermissionDenied
+    if request.method == "POST":
+        opened = programme.open_planned(
+            theatre=place.theatre,
+            monday=place.monday,
+            actor=request.user,  # type: ignore[arg-type] # the site admits no anonymous user
+        )
+        for show in opened:
+            show_admin.log_change(request, show, "Opened for sale with its week.")
+        messages.success(request, f"Open for sale now: {len(opened)}.")
+    return HttpResponseRedirect(place.address("week"))
+
+
+def place_of(request: HttpRequest, show_admin: "ShowAdmin") -> Place | None:
+    """Return the theatre and week that the address names; None to who works in no theatre.
+
+    Raise PermissionDenied, or Http404 for a theatre of others or an unreadable week.
+    """
+    if not show_admin.has_view_permission(request):
+        raise PermissionDenied
+    theatres = list(theatres_of(request.user))
+    if not theatres:
+        return None
+    wanted = request.GET.get("theatre")
+    theatre = next((t for t in theatres if wanted in (None, "", str(t.pk))), None)
+    if theatre is None:
+        raise Http404("There is no such theatre among those you work in.")
+    today = programme.business_day(timezone.now(), theatre.zone)
+    return Place(theatre, programme.monday_of(_day(request.GET.get("week")) or today), theatres)
+
+
+def page_context(request: HttpRequest, show_admin: "ShowAdmin", *, title: str) -> dict[str, Any]:
+    return {
+        **show_admin.admin_site.each_context(request),
+        "opts": show_admin.opts,
+        "title": title,
+    }
+
+
+def _day(text: str | None) -> date | None:
+    if not text:
+        return None
+    try:
+        day = parse_date(text)
+    except ValueError:
+        day = None
+    if day is None or day.year not in YEARS:
+        raise Http404("There is no such week.")
+    return day

@@ -1,0 +1,226 @@
+"""What a programmer fills in to plan many shows, or to copy a week."""
+
+import re
+from collections.abc import Sequence
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from django import forms
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldBooleanWidget,
+)
+
+from catalog import programme
+from catalog.admin.local_time import LOOK
+from catalog.models import Movie, PriceCard, Screen, ShowStatus, Theatre
+from catalog.programme import Draft, Wish
+
+MOST_SHOWS = 500
+STATUSES = [ShowStatus.PLANNED, ShowStatus.OPEN]
+
+
+class ScreensField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg] # not generic at run time
+    """Screens of one theatre, which therefore goes without saying."""
+
+    def label_from_instance(self, obj: Any) -> str:
+        return str(obj.name)
+
+
+class DraftForm(forms.Form):
+    """What both forms ask. `draft` once it is valid."""
+
+    screens = ScreensField(Screen.objects.none(), widget=UnfoldAdminCheckboxSelectMultipleWidget)
+    status = forms.ChoiceField(
+        label="Status",
+        choices=[(status, status.label) for status in STATUSES],
+        widget=UnfoldAdminSelectWidget,
+        help_text="Planned shows are seen by staff only; the week's page opens them all at once.",
+    )
+    fold = forms.TypedChoiceField(
+        label="Times that come twice",
+        choices=[("", "Leave them out"), (0, "The first of the two"), (1, "The second")],
+        coerce=int,
+        empty_value=None,
+        required=False,
+        widget=UnfoldAdminSelectWidget,
+        help_text="When the clocks go back at night.",
+    )
+    outside_run = forms.BooleanField(
+        label="Also outside the movie's run", required=False, widget=UnfoldBooleanWidget
+    )
+
+    def __init__(self, data: Any, *, theatre: Theatre, monday: date) -> None:
+        self.theatre, self.monday = theatre, monday
+        screens = Screen.objects.filter(theatre=theatre).select_related("theatre").order_by("name")
+        super().__init__(data, initial={"screens": screens})
+        field = self.fields["screens"]
+        assert isinstance(field, ScreensField)  # noqa: S101 - for the type checker
+        field.queryset = screens
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or {}
+        if self.errors:
+            return data
+        wishes = self.wishes(data)
+        if not self.errors and not wishes:
+            self.add_error(None, "There is nothing to plan in this choice.")
+        if len(wishes) > MOST_SHOWS:
+            self.add_error(
+                None,
+                f"These are {len(wishes)} shows; plan at most {MOST_SHOWS} at a time: "
+                "choose fewer days or screens.",
+            )
+        self.draft = Draft(
+            theatre=self.theatre,
+            wishes=wishes,
+            status=ShowStatus(data["status"]),
+            fold=data["fold"],
+            outside_run=data["outside_run"],
+        )
+        return data
+
+    def wishes(self, data: dict[str, Any]) -> Sequence[Wish]:
+        """Return what the cleaned data asks for, or add errors."""
+        raise NotImplementedError
+
+
+class ClocksField(forms.CharField):
+    """Times such as `14:00 17:15 20.30`; cleans to a list of them."""
+
+    def to_python(self, value: Any) -> Any:
+        words = re.split(r"[\s,;]+", super().to_python(value) or "")
+        return [self._clock(word) for word in words if word]
+
+    @staticmethod
+    def _clock(word: str) -> time:
+        try:
+            return datetime.strptime(word.replace(".", ":"), "%H:%M").time()  # noqa: DTZ007
+        except ValueError:
+            raise forms.ValidationError(
+                "“%(word)s” is no time. Write times as 20:15, with blanks between them.",
+                params={"word": word},
+            ) from None
+
+
+class BulkForm(DraftForm):
+    """One movie on some screens and days of a week, at the same times."""
+
+    movie = forms.ModelChoiceField(
+        Movie.objects.none(), empty_label="Choose a movie", widget=UnfoldAdminSelectWidget
+    )
+    days = forms.TypedMultipleChoiceField(
+        coerce=date.fromisoformat, widget=UnfoldAdminCheckboxSelectMultipleWidget
+    )
+    times = ClocksField(
+        required=False,
+        widget=UnfoldAdminTextInputWidget({"placeholder": "14:00 17:15 20:30"}),
+        help_text="With blanks between them. Times before 06:00 are in the night after the day.",
+    )
+    first = forms.TimeField(
+        label="or first", required=False, widget=forms.TimeInput({"type": "time", **LOOK}, "%H:%M")
+    )
+    last = forms.TimeField(
+        label="last", required=False, widget=forms.TimeInput({"type": "time", **LOOK}, "%H:%M")
+    )
+    spacing = forms.IntegerField(
+        label="every … minutes",
+        min_value=5,
+        max_value=24 * 60,
+        required=False,
+        widget=UnfoldAdminIntegerFieldWidget,
+    )
+    price_card = forms.ModelChoiceField(
+        PriceCard.objects.all(),
+        required=False,
+        empty_label="None yet: no seat maps are made",
+        widget=UnfoldAdminSelectWidget,
+    )
+    format = forms.CharField(
+        max_length=20, initial="2D", required=False, widget=UnfoldAdminTextInputWidget
+    )
+    language = forms.CharField(
+        max_length=35,
+        required=False,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="As shown in the hall.",
+    )
+
+    def __init__(self, data: Any, *, theatre: Theatre, monday: date) -> None:
+        super().__init__(data, theatre=theatre, monday=monday)
+        week = [monday + timedelta(days=n) for n in range(7)]
+        movies, days = self.fields["movie"], self.fields["days"]
+        assert isinstance(movies, forms.ModelChoiceField)  # noqa: S101 - for the type checker
+        assert isinstance(days, forms.TypedMultipleChoiceField)  # noqa: S101 - same
+        movies.queryset = Movie.objects.order_by("title", "pk")
+        days.choices = [(day.isoformat(), f"{day:%a %d %b}") for day in week]
+        days.initial = [day.isoformat() for day in week]
+
+    def wishes(self, data: dict[str, Any]) -> Sequence[Wish]:
+        return programme.bulk_wishes(
+            movie=data["movie"],
+            screens=data["screens"],
+            days=data["days"],
+            clocks=self._clocks(data),
+            price_card=data["price_card"],
+            format=data["format"],
+            language=data["language"] or data["movie"].language,
+        )
+
+    def _clocks(self, data: dict[str, Any]) -> list[time]:
+        times: list[time] = data["times"]
+        spaced = [data["first"], data["last"], data["spacing"]]
+        if spaced == [None, None, None]:
+            if not times:
+                self.add_error("times", "Give times, or the first, the last and the spacing.")
+            return times
+        if None in spaced:
+            missing = next(name for name in ("first", "last", "spacing") if data[name] is None)
+            self.add_error(missing, "First, last and spacing belong together: this one is missing.")
+            return []
+        first, last, minutes = spaced
+        clocks = programme.spaced_clocks(first=first, last=last, spacing=timedelta(minutes=minutes))
+        if not clocks:
+            self.add_error("last", "The last show starts before the first one.")
+        return [*times, *clocks]
+
+
+class CopyForm(DraftForm):
+    """A week of the theatre again, in another week."""
+
+    to_week = forms.DateField(
+        label="Into the week of",
+        widget=forms.DateInput({"type": "date", **LOOK}, "%Y-%m-%d"),
+        help_text="Any day of it.",
+    )
+    weekdays = forms.TypedMultipleChoiceField(
+        label="Days", coerce=int, widget=UnfoldAdminCheckboxSelectMultipleWidget
+    )
+
+    def __init__(self, data: Any, *, theatre: Theatre, monday: date) -> None:
+        super().__init__(data, theatre=theatre, monday=monday)
+        weekdays = self.fields["weekdays"]
+        assert isinstance(weekdays, forms.TypedMultipleChoiceField)  # noqa: S101 - for the type checker
+        weekdays.choices = [(n, f"{monday + timedelta(days=n):%A}") for n in range(7)]
+        weekdays.initial = list(range(7))
+        self.fields["to_week"].initial = monday + timedelta(days=7)
+
+    def clean_to_week(self) -> date:
+        monday = programme.monday_of(self.cleaned_data["to_week"])
+        if monday == self.monday:
+            raise forms.ValidationError("This is the week itself: choose another one.")
+        if not 2000 <= monday.year < 2100:
+            raise forms.ValidationError("Choose a year of this century.")
+        return monday
+
+    def wishes(self, data: dict[str, Any]) -> Sequence[Wish]:
+        return programme.copied_wishes(
+            theatre=self.theatre,
+            monday=self.monday,
+            to_monday=data["to_week"],
+            weekdays=data["weekdays"],
+            screens=data["screens"],
+        )

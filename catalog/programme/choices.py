@@ -1,0 +1,96 @@
+"""What a programmer chooses, as a list of wishes: the same times on many days, or a week again."""
+
+from collections.abc import Collection, Iterable
+from datetime import date, datetime, time, timedelta
+
+from catalog.models import Movie, PriceCard, Screen, Show, ShowStatus, Theatre
+from catalog.programme.days import DAY_BREAK, business_day, on_business_day, span_of
+from catalog.programme.plans import Wish
+
+
+def bulk_wishes(
+    *,
+    movie: Movie,
+    screens: Iterable[Screen],
+    days: Iterable[date],
+    clocks: Iterable[time],
+    price_card: PriceCard | None,
+    format: str,
+    language: str,
+) -> list[Wish]:
+    """Return a wish for every screen, business day and time; each once, by day, screen and time."""
+    clocks = sorted(set(clocks), key=lambda clock: (clock < DAY_BREAK, clock))
+    screens = list(screens)
+    return [
+        Wish(
+            movie=movie,
+            screen=screen,
+            day=day,
+            clock=clock,
+            price_card=price_card,
+            format=format,
+            language=language,
+        )
+        for day in sorted(set(days))
+        for screen in screens
+        for clock in clocks
+    ]
+
+
+def spaced_clocks(*, first: time, last: time, spacing: timedelta) -> list[time]:
+    """Return the times of one business day from `first` to `last`, so far apart.
+
+    `last` may be after midnight; before `first` by that count, there is none.
+    """
+    some_day = date(2000, 1, 3)
+    clocks = []
+    moment, end = on_business_day(some_day, first), on_business_day(some_day, last)
+    while moment <= end:
+        clocks.append(moment.time())
+        moment += spacing
+    return clocks
+
+
+def copied_wishes(
+    *,
+    theatre: Theatre,
+    monday: date,
+    to_monday: date,
+    weekdays: Collection[int],
+    screens: Collection[Screen],
+) -> list[Wish]:
+    """Return a wish for every show of some days (0 is Monday) and screens of a week.
+
+    Times of the wall clock are kept, whatever the clocks do between the weeks.
+    Cancelled shows are left behind.
+    """
+    begin, end = span_of(monday, theatre.zone, days=7)
+    shows = (
+        Show.objects.filter(
+            theatre=theatre, screen__in=screens, start_time__gte=begin, start_time__lt=end
+        )
+        .exclude(status=ShowStatus.CANCELLED)
+        .select_related("movie", "screen__theatre", "price_card")
+        .order_by("start_time", "screen__name", "pk")
+    )
+    wishes = []
+    for show in shows:
+        day = business_day(show.start_time, theatre.zone)
+        if show.screen and day.weekday() in weekdays:
+            wishes.append(_again(show, show.screen, day + (to_monday - monday), theatre))
+    return wishes
+
+
+def _again(show: Show, screen: Screen, day: date, theatre: Theatre) -> Wish:
+    local: datetime = show.start_time.astimezone(theatre.zone)
+    close = show.sales_close_at
+    return Wish(
+        movie=show.movie,
+        screen=screen,
+        day=day,
+        clock=local.time(),
+        price_card=show.price_card,
+        format=show.format,
+        language=show.language,
+        sales_end_before=show.start_time - close if close else None,
+    )

@@ -1,0 +1,174 @@
+"""A theatre's week as it is drawn: seven business days, a lane for each screen, blocks in it."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Count, Q
+
+from accounts import audit
+from accounts.models import User
+from catalog.models import Screen, Seat, SeatStatus, Show, ShowQuerySet, ShowStatus, Theatre
+from catalog.programme.days import A_DAY, business_day, span_of
+
+AN_HOUR = timedelta(hours=1)
+FIRST_HOUR, LAST_HOUR = (
+    4,
+    19,
+)  # 10:00 to 01:00, counted from 06:00, when nothing is earlier or later
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """A show as a block: minutes count from the left edge of its day."""
+
+    show: Show
+    starts: datetime  # on the theatre's clock, as all times here
+    ends: datetime | None
+    left: int
+    minutes: int  # of the film
+    turnaround: int
+    seats: int
+    taken: int  # sold; not held, not blocked
+
+    @property
+    def percent(self) -> int:
+        return self.taken * 100 // self.seats if self.seats else 0
+
+    @property
+    def fill(self) -> str:
+        """How full it is, in a word."""
+        if not self.seats:
+            return "unlaid"
+        levels = ((1, "empty"), (50, "low"), (85, "good"), (100, "high"))
+        return next((name for limit, name in levels if self.percent < limit), "full")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lane:
+    screen: Screen | None  # None: shows without one
+    blocks: list[Block]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Day:
+    date: date
+    hours: list[datetime]  # the hours that are drawn; autumn has one twice, spring lacks one
+    lanes: list[Lane]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Week:
+    theatre: Theatre
+    monday: date
+    days: list[Day]
+    screens: list[Screen]
+
+    @property
+    def blocks(self) -> list[Block]:
+        return [block for day in self.days for lane in day.lanes for block in lane.blocks]
+
+
+def week(*, theatre: Theatre, monday: date) -> Week:
+    """Return the seven business days from `monday`; three queries, however many shows there are."""
+    screens = list(Screen.objects.filter(theatre=theatre).order_by("name"))
+    shows = _shows(theatre, monday)
+    counts = _seat_counts(shows)
+    by_day: dict[date, list[Show]] = {monday + n * A_DAY: [] for n in range(7)}
+    for show in shows:
+        by_day[business_day(show.start_time, theatre.zone)].append(show)
+    first, last = _drawn_hours(by_day, theatre)
+    days = []
+    for day, shown in by_day.items():
+        left_edge = span_of(day, theatre.zone)[0] + first * AN_HOUR
+        lanes = [
+            Lane(
+                screen=screen,
+                blocks=[
+                    _block(show, left_edge, theatre, *counts.get(show.pk, (0, 0)))
+                    for show in shown
+                    if show.screen_id == (screen and screen.pk)
+                ],
+            )
+            for screen in (*screens, None)
+        ]
+        hours = [(left_edge + n * AN_HOUR).astimezone(theatre.zone) for n in range(last - first)]
+        days.append(
+            Day(date=day, hours=hours, lanes=[lane for lane in lanes if lane.screen or lane.blocks])
+        )
+    return Week(theatre=theatre, monday=monday, days=days, screens=screens)
+
+
+def open_planned(*, theatre: Theatre, monday: date, actor: User | None) -> list[Show]:
+    """Put the planned shows of a week that have seats on sale, and return them. Repeatable.
+
+    Opens its own durable transaction. Nobody can have bought a planned show,
+    so its seats need no lock.
+    """
+    with transaction.atomic(durable=True):
+        planned = _shows_between(theatre, monday).filter(status=ShowStatus.PLANNED)
+        laid = planned.filter(pk__in=Seat.objects.order_by().values("show"))
+        shows = list(laid.order_by("pk").select_for_update(of=("self",), no_key=True))
+        Show.objects.filter(pk__in=[show.pk for show in shows]).update(status=ShowStatus.OPEN)
+        if shows:
+            audit.record(
+                actor=actor,
+                action="shows_opened",
+                subject=theatre,
+                theatre_id=theatre.pk,
+                show_ids=[show.pk for show in shows],
+            )
+    return shows
+
+
+def _shows_between(theatre: Theatre, monday: date) -> ShowQuerySet:
+    begin, end = span_of(monday, theatre.zone, days=7)
+    return Show.objects.filter(theatre=theatre, start_time__gte=begin, start_time__lt=end)
+
+
+def _shows(theatre: Theatre, monday: date) -> list[Show]:
+    return list(
+        _shows_between(theatre, monday).select_related("movie").order_by("start_time", "pk")
+    )
+
+
+def _seat_counts(shows: list[Show]) -> dict[int, tuple[int, int]]:
+    """Return how many seats each show has, and how many of them are sold."""
+    counts = (
+        Seat.objects.filter(show__in=[show.pk for show in shows])
+        .order_by()
+        .values("show")
+        .annotate(seats=Count("pk"), taken=Count("pk", filter=Q(status=SeatStatus.BOOKED)))
+    )
+    return {row["show"]: (row["seats"], row["taken"]) for row in counts}
+
+
+def _drawn_hours(by_day: dict[date, list[Show]], theatre: Theatre) -> tuple[int, int]:
+    """Return the first and last hour, counted from 06:00, that have to be drawn in this week."""
+    first, last = FIRST_HOUR, LAST_HOUR
+    for day, shows in by_day.items():
+        begin = span_of(day, theatre.zone)[0]
+        for show in shows:
+            end = show.occupied_until or show.end_time or show.start_time + AN_HOUR
+            first = min(first, (show.start_time - begin) // AN_HOUR)
+            last = max(last, -((begin - end) // AN_HOUR))
+    return first, last
+
+
+def _block(show: Show, left_edge: datetime, theatre: Theatre, seats: int, taken: int) -> Block:
+    end = show.end_time or show.start_time + AN_HOUR
+    free_again = max(show.occupied_until or end, end)
+    return Block(
+        show=show,
+        starts=show.start_time.astimezone(theatre.zone),
+        ends=show.end_time and show.end_time.astimezone(theatre.zone),
+        left=_minutes(show.start_time - left_edge),
+        minutes=_minutes(end - show.start_time),
+        turnaround=_minutes(free_again - end),
+        seats=seats,
+        taken=taken,
+    )
+
+
+def _minutes(length: timedelta) -> int:
+    return length // timedelta(minutes=1)

@@ -1,0 +1,277 @@
+"""The week's pages: local times, one's own theatres, a preview that writes nothing."""
+
+from datetime import UTC, date, datetime, timedelta
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from accounts.models import User
+from accounts.roles import ensure_roles
+from catalog.models import Movie, PriceCard, Screen, Seat, Show, ShowStatus, Theatre
+from tests.factories import (
+    MovieFactory,
+    PriceCardFactory,
+    ScreenFactory,
+    TheatreFactory,
+    UserFactory,
+)
+
+pytestmark = pytest.mark.django_db
+
+WEEK, PLAN, COPY, OPEN = (
+    f"/admin/catalog/show/{page}/" for page in ("week", "plan", "copy-week", "open-week")
+)
+MONDAY = date(2031, 5, 5)
+
+
+@pytest.fixture
+def theatre() -> Theatre:
+    return TheatreFactory(name="Rex", timezone="Europe/Vienna")
+
+
+@pytest.fixture
+def screens(theatre: Theatre) -> list[Screen]:
+    return [ScreenFactory(theatre=theatre, name=f"Room {n}", layout="A SSP\n") for n in (1, 2)]
+
+
+@pytest.fixture
+def card() -> PriceCard:
+    return PriceCardFactory()
+
+
+@pytest.fixture
+def movie() -> Movie:
+    return MovieFactory(title="Vertigo", duration_minutes=100)
+
+
+@pytest.fixture
+def programmer(client: Client, theatre: Theatre) -> Client:
+    ensure_roles()
+    user: User = UserFactory(is_staff=True)
+    user.groups.add(Group.objects.get(name="Programmer"))
+    user.theatres.add(theatre)
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+def at(page: str, theatre: Theatre, monday: date = MONDAY) -> str:
+    return f"{page}?theatre={theatre.pk}&week={monday}"
+
+
+def wish(
+    movie: Movie, screens: list[Screen], card: PriceCard | None, **other: Any
+) -> dict[str, Any]:
+    return {
+        "movie": movie.pk,
+        "screens": [screen.pk for screen in screens],
+        "days": [str(MONDAY), str(MONDAY + timedelta(days=1))],
+        "times": "17:00, 20.15",
+        "price_card": card.pk if card else "",
+        "format": "2D",
+        "status": "planned",
+        **other,
+    }
+
+
+def test_a_programmer_plans_copies_and_opens_a_week(
+    programmer: Client, theatre: Theatre, screens: list[Screen], card: PriceCard, movie: Movie
+) -> None:
+    data = wish(movie, screens, card)
+    page = programmer.post(at(PLAN, theatre), data)
+    assert "8 shows with 24 seats" in page.text
+    assert not Show.objects.exists()
+    page = programmer.post(at(PLAN, theatre), data | {"confirm": "yes"})
+    assert "Created 8 shows with 24 seats." in page.text
+    show = Show.objects.earliest("pk")
+    assert show.start_time == datetime(2031, 5, 5, 15, tzinfo=UTC)
+    assert (show.status, show.language) == ("planned", movie.language)
+    page = programmer.post(at(PLAN, theatre), data | {"confirm": "yes"})
+    assert "Exists already: 8" in page.text
+    assert Show.objects.count() == 8
+
+    data = {
+        "to_week": "2031-05-14",
+        "weekdays": [0, 1, 2],
+        "screens": [screens[0].pk],
+        "status": "open",
+    }
+    assert (
+        "4 shows with 12 seats in the week of Mon 12 May 2031"
+        in programmer.post(at(COPY, theatre), data).text
+    )
+    assert Show.objects.count() == 8
+    programmer.post(at(COPY, theatre), data | {"confirm": "yes"})
+    assert Show.objects.filter(status=ShowStatus.OPEN).count() == 4
+
+    page = programmer.post(at(OPEN, theatre), follow=True)
+    assert "Open for sale now: 8." in page.text
+    assert not Show.objects.filter(status=ShowStatus.PLANNED).exists()
+
+
+def test_a_week_is_on_the_clock_of_its_theatre(
+    programmer: Client, theatre: Theatre, screens: list[Screen], card: PriceCard, movie: Movie
+) -> None:
+    programmer.post(at(PLAN, theatre), wish(movie, screens, card, confirm="yes"))
+    page = programmer.get(at(WEEK, theatre)).text
+    assert 'title="Vertigo, 17:00 to 18:40, Planned, 0 of 3 sold"' in page
+    assert "<span>10</span>" in page
+    assert "<span>09</span>" not in page
+    show = Show.objects.earliest("pk")
+    assert f"/admin/catalog/show/{show.pk}/change/" in page
+
+
+def test_without_a_choice_it_is_the_current_week_of_the_first_theatre(
+    programmer: Client, theatre: Theatre
+) -> None:
+    TheatreFactory(name="Alhambra")
+    context = programmer.get(WEEK).context
+    assert context["place"].theatre == theatre
+    assert context["place"].monday == context["place"].this_monday
+    assert context["place"].theatres == [theatre]
+
+
+def test_who_works_nowhere_is_told_so(programmer: Client, theatre: Theatre) -> None:
+    theatre.staff.clear()
+    assert "You work in no theatre yet." in programmer.get(WEEK).text
+    assert programmer.get(PLAN).status_code == HTTPStatus.FORBIDDEN
+
+
+@pytest.mark.parametrize("page", [WEEK, PLAN, COPY])
+def test_another_house_is_not_there(page: str, programmer: Client) -> None:
+    assert programmer.get(at(page, TheatreFactory())).status_code == HTTPStatus.NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    "query", ["week=soon", "week=2031-02-31", "week=0001-01-01", "theatre=x", "theatre=9e9"]
+)
+def test_an_unreadable_address_is_no_page(query: str, programmer: Client) -> None:
+    assert programmer.get(f"{WEEK}?{query}").status_code == HTTPStatus.NOT_FOUND
+
+
+def test_a_screen_of_another_house_cannot_be_chosen(
+    programmer: Client, theatre: Theatre, screens: list[Screen], card: PriceCard, movie: Movie
+) -> None:
+    page = programmer.post(at(PLAN, theatre), wish(movie, [ScreenFactory()], card, confirm="yes"))
+    assert page.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert "screens" in page.context["form"].errors
+
+
+def test_who_may_only_look_may_not_plan(
+    client: Client, theatre: Theatre, screens: list[Screen], card: PriceCard, movie: Movie
+) -> None:
+    ensure_roles()
+    usher: User = UserFactory(is_staff=True)
+    usher.groups.add(Group.objects.get(name="Usher"))
+    usher.theatres.add(theatre)
+    client.force_login(usher, backend="django.contrib.auth.backends.ModelBackend")
+    page = client.get(at(WEEK, theatre))
+    assert "Plan shows" not in page.text
+    for address in (PLAN, COPY, OPEN):
+        answer = client.post(at(address, theatre), wish(movie, screens, card, confirm="yes"))
+        assert answer.status_code == HTTPStatus.FORBIDDEN
+    assert not Show.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("flaw", "field", "sentence"),
+    [
+        ({"times": "17:00 late"}, "times", "“late” is no time."),
+        ({"times": ""}, "times", "Give times"),
+        ({"times": "", "first": "10:00", "last": "22:00"}, "spacing", "belong together"),
+        (
+            {"times": "", "first": "22:00", "last": "10:00", "spacing": 60},
+            "last",
+            "before the first",
+        ),
+        ({"days": ["2031-06-05"]}, "days", "not one of the available"),
+        ({"times": "", "first": "06:00", "last": "05:55", "spacing": 5}, "__all__", "at most 500"),
+    ],
+)
+def test_a_flaw_is_named_beside_its_field(
+    flaw: dict[str, Any],
+    field: str,
+    sentence: str,
+    programmer: Client,
+    theatre: Theatre,
+    screens: list[Screen],
+    card: PriceCard,
+    movie: Movie,
+) -> None:
+    page = programmer.post(at(PLAN, theatre), wish(movie, screens, card, **flaw))
+    assert page.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert sentence in page.context["form"].errors[field][0]
+
+
+def test_first_last_and_spacing_make_times(
+    programmer: Client, theatre: Theatre, screens: list[Screen], card: PriceCard, movie: Movie
+) -> None:
+    spaced = {"times": "", "first": "18:00", "last": "00:30", "spacing": 130}
+    page = programmer.post(at(PLAN, theatre), wish(movie, screens[:1], card, **spaced))
+    clocks = [f"{line.wall_clock:%d %H:%M}" for line in page.context["lines"]]
+    assert clocks[:4] == ["05 18:00", "05 20:10", "05 22:20", "06 00:30"]
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        ({"to_week": "2031-05-08"}, "the week itself"),
+        ({"to_week": "2131-05-08"}, "this century"),
+        ({"to_week": "2031-05-14"}, "nothing to plan"),
+    ],
+)
+def test_a_copy_needs_another_week_and_something_to_copy(
+    data: dict[str, str], sentence: str, programmer: Client, theatre: Theatre, screens: list[Screen]
+) -> None:
+    choice = {"weekdays": [0], "screens": [screens[0].pk], "status": "open"}
+    page = programmer.post(at(COPY, theatre), choice | data)
+    assert sentence in str(page.context["form"].errors)
+
+
+def test_a_time_that_comes_twice_is_asked_for(
+    programmer: Client, theatre: Theatre, screens: list[Screen], card: PriceCard, movie: Movie
+) -> None:
+    address = at(PLAN, theatre, date(2031, 10, 20))
+    data = wish(movie, screens[:1], card, days=["2031-10-25"], times="02:30")
+    page = programmer.post(address, data)
+    assert "say below which of the two is meant" in page.text
+    assert "Create" not in page.text
+    page = programmer.post(address, data | {"fold": "1", "confirm": "yes"})
+    assert "Created 1 show with 3 seats." in page.text
+    assert Show.objects.get().start_time == datetime(2031, 10, 26, 1, 30, tzinfo=UTC)
+
+
+def test_warnings_come_before_the_mistake(
+    programmer: Client, theatre: Theatre, screens: list[Screen], movie: Movie
+) -> None:
+    page = programmer.post(at(PLAN, theatre), wish(movie, screens, None, times="23:00"))
+    assert "No price card, so no seat map is made." in page.text
+    assert "Runs past midnight, until 00:40." in page.text
+
+
+def test_a_week_costs_as_much_for_many_shows_as_for_few(
+    programmer: Client, theatre: Theatre, screens: list[Screen], card: PriceCard, movie: Movie
+) -> None:
+    programmer.post(at(PLAN, theatre), wish(movie, screens[:1], card, times="10:00", confirm="yes"))
+    counts = []
+    for _ in range(2):
+        with CaptureQueriesContext(connection) as queries:
+            programmer.get(at(WEEK, theatre))
+        counts.append(len(queries))
+        programmer.post(at(PLAN, theatre), wish(movie, screens, card, confirm="yes"))
+    assert counts[0] == counts[1] <= 9
+    assert Seat.objects.count() == 3 * 10
+
+
+@pytest.mark.parametrize(
+    ("page", "entry"), [(WEEK, "Week"), (PLAN, "Week"), ("/admin/catalog/show/", "Shows")]
+)
+def test_one_entry_of_the_sidebar_is_where_one_is(
+    page: str, entry: str, programmer: Client
+) -> None:
+    groups = programmer.get(page).context["sidebar_navigation"]
+    assert [i["title"] for group in groups for i in group["items"] if i["active"]] == [entry]

@@ -1,0 +1,313 @@
+"""Movies, screens and price cards leave as a file and come back: all rows, or none."""
+
+import base64
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.urls import reverse
+from hypothesis import given
+from hypothesis import strategies as st
+from openpyxl import load_workbook
+
+from accounts.models import AuditEntry, User
+from booking_site.spreadsheets import MAX_ROWS, as_file, defused, fused, read_table
+from catalog.admin.exchange import MAX_BYTES
+from catalog.models import Movie, PriceCard, Screen
+from tests.factories import (
+    MovieFactory,
+    PriceCardFactory,
+    ScreenFactory,
+    TheatreFactory,
+    UserFactory,
+)
+
+MOVIE_COLUMNS = [
+    "id",
+    "title",
+    "description",
+    "duration_minutes",
+    "certificate",
+    "language",
+    "genres",
+    "poster_url",
+    "release_date",
+]
+SCREEN_COLUMNS = ["id", "theatre", "name", "turnaround_minutes", "layout"]
+CARD_COLUMNS = ["id", "name", "standard", "premium", "wheelchair", "companion"]
+
+
+def as_csv(*rows: Sequence[Any]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode()
+
+
+def upload(office: Client, model: str, content: bytes, name: str = "file.csv") -> Any:
+    address = reverse(f"admin:catalog_{model}_import")
+    return office.post(address, {"file": SimpleUploadedFile(name, content)})
+
+
+def confirm(office: Client, model: str, looked: Any) -> Any:
+    outcome = looked.context["outcome"]
+    data = looked.context["file"] | {"expected": outcome.digest}
+    return office.post(reverse(f"admin:catalog_{model}_import"), data)
+
+
+def export(office: Client, model: str, kind: str = "csv") -> bytes:
+    content: bytes = office.get(reverse(f"admin:catalog_{model}_export"), {"kind": kind}).getvalue()
+    return content
+
+
+def flaws(answer: Any) -> list[tuple[int, str, str]]:
+    return [(flaw.row, flaw.column, flaw.message) for flaw in answer.context["outcome"].flaws]
+
+
+def movie_row(**cells: Any) -> list[Any]:
+    return [cells.get(column, "") for column in MOVIE_COLUMNS]
+
+
+def make_everything() -> None:
+    MovieFactory(title="=1+1", description="Two\r\nlines, “quotes” and 'apostrophes'")
+    MovieFactory(title="'=already", genres=["Drama", "War"], release_date="2026-02-03")
+    MovieFactory(title="Dune", duration_minutes=None)
+    MovieFactory(title="Dune", duration_minutes=None)
+    ScreenFactory(layout="A  SSSS..SSSS\r\nB  SSSS..SSSS\r\n")
+    ScreenFactory(layout="")
+    PriceCardFactory()
+    PriceCardFactory(name="@night").lines.filter(category="companion").delete()
+
+
+@pytest.mark.parametrize("kind", ["csv", "xlsx"])
+@pytest.mark.parametrize("model", ["movie", "screen", "pricecard"])
+def test_what_was_exported_changes_nothing_when_it_comes_back(
+    model: str, kind: str, office: Client
+) -> None:
+    make_everything()
+    answer = upload(office, model, export(office, model, kind), f"file.{kind}")
+    outcome = answer.context["outcome"]
+    assert (outcome.changes, outcome.flaws) == ([], [])
+    assert outcome.unchanged >= 2
+    assert "changes nothing" in answer.text
+
+
+@given(st.text())
+def test_a_defused_text_is_no_formula_and_reads_as_before(text: str) -> None:
+    assert fused(defused(text)) == text
+    assert not defused(text).startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
+
+
+def test_no_exported_cell_is_a_formula(office: Client) -> None:
+    make_everything()
+    rows = list(csv.reader(io.StringIO(export(office, "movie").decode("utf-8-sig"))))
+    assert [row[1] for row in rows if "1+1" in row[1]] == ["'=1+1"]
+    sheet = load_workbook(io.BytesIO(export(office, "movie", "xlsx"))).worksheets[0]
+    assert all(cell.data_type != "f" for row in sheet for cell in row)
+
+
+def test_a_table_is_looked_at_first_and_then_taken_whole(office: Client, staff: User) -> None:
+    known = MovieFactory(title="Vertigo", certificate="PG")
+    looked = upload(
+        office,
+        "movie",
+        as_csv(
+            MOVIE_COLUMNS,
+            movie_row(id=known.pk, title="Vertigo", certificate="12A", duration_minutes=128),
+            movie_row(title="Psycho", genres="Horror,Drama", release_date="1960-06-16"),
+        ),
+    )
+    assert looked.status_code == HTTPStatus.OK
+    assert Movie.objects.count() == 1
+    changes = looked.context["outcome"].changes
+    assert [(change.row, change.is_new) for change in changes] == [(2, False), (3, True)]
+    assert ("certificate", "PG", "12A") in changes[0].cells
+
+    confirm(office, "movie", looked)
+    known.refresh_from_db()
+    assert (known.certificate, known.duration_minutes) == ("12A", 128)
+    psycho = Movie.objects.get(title="Psycho")
+    assert (psycho.genres, str(psycho.release_date)) == (["Horror", "Drama"], "1960-06-16")
+    noted = AuditEntry.objects.order_by("pk").values_list("actor", "action", "subject_id")
+    assert list(noted) == [(staff.pk, "imported", str(m.pk)) for m in (known, psycho)]
+
+
+def test_the_same_file_twice_changes_nothing_twice(office: Client) -> None:
+    content = as_csv(MOVIE_COLUMNS, movie_row(title="Psycho", release_date="1960-06-16"))
+    confirm(office, "movie", upload(office, "movie", content))
+    assert upload(office, "movie", content).context["outcome"].changes == []
+    assert Movie.objects.count() == 1
+
+
+def test_one_flawed_row_keeps_all_out_and_every_flaw_is_named(office: Client) -> None:
+    looked = upload(
+        office,
+        "movie",
+        as_csv(
+            MOVIE_COLUMNS,
+            movie_row(title="Psycho"),
+            movie_row(title="", duration_minutes="two hours", release_date="16.6.1960"),
+            [],
+            movie_row(id="77", title="Rope"),
+            movie_row(id="x", title="Rope"),
+            movie_row(title="Psycho"),
+        ),
+    )
+    assert looked.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+    found = {(row, column): message for row, column, message in flaws(looked)}
+    assert found == {
+        (3, "title"): "This field cannot be blank.",
+        (3, "duration_minutes"): "“two hours” is no whole number. Write digits only, e.g. 120.",
+        (3, "release_date"): "“16.6.1960” is no day. Write it like 2026-12-31.",
+        (5, "id"): "There is no 77. Leave the id empty for a new one.",
+        (6, "id"): "“x” is no whole number. Write digits only, e.g. 120.",
+        (7, ""): "An earlier row of this file is about the same. Keep one.",
+    }
+    confirm(office, "movie", looked)
+    assert not Movie.objects.exists()
+
+
+def test_a_name_that_several_have_asks_for_the_id(office: Client) -> None:
+    MovieFactory.create_batch(2, title="Dune")
+    looked = upload(office, "movie", as_csv(MOVIE_COLUMNS, movie_row(title="Dune")))
+    [(row, column, message)] = flaws(looked)
+    assert (row, column) == (2, "title")
+    assert "Give the id" in message
+
+
+def test_what_changed_between_look_and_confirmation_is_looked_at_again(office: Client) -> None:
+    movie = MovieFactory(title="Vertigo", certificate="PG")
+    row = movie_row(id=movie.pk, title="Vertigo", certificate="15")
+    looked = upload(office, "movie", as_csv(MOVIE_COLUMNS, row))
+    Movie.objects.update(certificate="12A")
+    again = confirm(office, "movie", looked)
+    assert "something changed since" in again.text
+    movie.refresh_from_db()
+    assert movie.certificate == "12A"
+    confirm(office, "movie", again)
+    movie.refresh_from_db()
+    assert movie.certificate == "15"
+
+
+@pytest.mark.parametrize("price", ["-1", "1,50", "1.234", "1e99", "NaN", "12 EUR", "1e5000000"])
+def test_a_price_that_is_none_is_named(price: str, office: Client) -> None:
+    row = ["", "Night", price, "", "", ""]
+    [(number, column, message)] = flaws(upload(office, "pricecard", as_csv(CARD_COLUMNS, row)))
+    assert (number, column) == (2, "standard")
+    assert "like 12.50" in message
+
+
+def test_a_price_card_gets_and_loses_lines(office: Client) -> None:
+    card = PriceCardFactory(name="Night")
+    row = [card.pk, "Night", "13.5", "15", "", "9.00"]
+    confirm(office, "pricecard", upload(office, "pricecard", as_csv(CARD_COLUMNS, row)))
+    assert {line.category: str(line.price) for line in PriceCard.objects.get().lines.all()} == {
+        "standard": "13.50",
+        "premium": "15.00",
+        "companion": "9.00",
+    }
+
+
+def planner(client: Client, *, verbs: Iterable[str] = ("view", "add", "change")) -> User:
+    """Log in somebody who plans, but works in no theatre yet."""
+    user = UserFactory(is_staff=True)
+    names = [f"{verb}_{model}" for verb in verbs for model in ("movie", "screen", "pricecard")]
+    user.user_permissions.set(Permission.objects.filter(codename__in=names))
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    return user
+
+
+def test_screens_of_another_house_neither_leave_nor_come(client: Client, db: None) -> None:
+    user = planner(client)
+    mine, other = ScreenFactory(theatre__name="Rex"), ScreenFactory(theatre__name="Roxy")
+    mine.theatre.staff.add(user)
+    exported = export(client, "screen").decode()
+    assert "Rex" in exported
+    assert "Roxy" not in exported
+    looked = upload(
+        client,
+        "screen",
+        as_csv(
+            SCREEN_COLUMNS,
+            ["", "Roxy", "New", 20, ""],
+            [other.pk, "Roxy", other.name, 5, ""],
+            [mine.pk, "Roxy", mine.name, 5, ""],
+        ),
+    )
+    assert [(row, column) for row, column, _ in flaws(looked)] == [
+        (2, "theatre"),
+        (3, "id"),
+        (4, "theatre"),
+    ]
+
+
+def test_a_screen_is_made_and_changed_and_its_layout_judged(office: Client) -> None:
+    theatre = TheatreFactory(name="Rex")
+    rows = [["", "Rex", "One", 15, "A SS"], ["", "Rex", "Two", 15, "A SXS"]]
+    looked = upload(office, "screen", as_csv(SCREEN_COLUMNS, *rows))
+    [(row, column, message)] = flaws(looked)
+    assert (row, column) == (3, "layout")
+    assert "column 4" in message
+    looked = upload(office, "screen", as_csv(SCREEN_COLUMNS, rows[0]))
+    confirm(office, "screen", looked)
+    screen = Screen.objects.get()
+    assert (screen.theatre, screen.name, screen.layout) == (theatre, "One", "A SS")
+
+
+@pytest.mark.parametrize("model", ["movie", "screen", "pricecard"])
+def test_who_may_only_look_exports_but_does_not_import(
+    model: str, client: Client, db: None
+) -> None:
+    planner(client, verbs=["view"])
+    assert client.get(reverse(f"admin:catalog_{model}_export")).status_code == HTTPStatus.OK
+    refused = client.get(reverse(f"admin:catalog_{model}_import"))
+    assert refused.status_code == HTTPStatus.FORBIDDEN
+    assert upload(client, model, b"").status_code == HTTPStatus.FORBIDDEN
+    assert "Import" not in client.get(reverse(f"admin:catalog_{model}_changelist")).text
+    planner(client, verbs=[])
+    assert client.get(reverse(f"admin:catalog_{model}_export")).status_code == HTTPStatus.FORBIDDEN
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "said"),
+    [
+        (b"id,titel", "m.csv", "Columns are missing: title"),
+        (as_csv([*MOVIE_COLUMNS, "more"]), "m.csv", "Unknown columns: more"),
+        (b"\xff\xfe", "m.csv", "not UTF-8"),
+        (b"a\0b", "m.csv", "NUL"),
+        (b'"open', "m.csv", "no CSV"),
+        (b"PK no zip", "m.xlsx", "no XLSX"),
+        (b"\n" * (MAX_ROWS + 1), "m.csv", f"more than {MAX_ROWS} rows"),
+        (b" " * (MAX_BYTES + 1), "m.csv", "larger than 1 MB"),
+        (b"x", "m.ods", "end in .csv or .xlsx"),
+        (b"\n", "m.csv", "The file is empty"),
+        (b"", "m.csv", "empty"),
+    ],
+)
+def test_a_file_that_is_no_table_is_refused_with_a_remedy(
+    content: bytes, name: str, said: str, office: Client
+) -> None:
+    answer = upload(office, "movie", content, name)
+    assert answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert said in answer.text
+
+
+@pytest.mark.parametrize("content", ["?", base64.b64encode(b"\xff").decode()])
+def test_a_confirmation_that_was_tampered_with_is_refused(content: str, office: Client) -> None:
+    data = {"kind": "csv", "content": content, "expected": "0" * 64}
+    answer = office.post(reverse("admin:catalog_movie_import"), data)
+    assert answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+def test_a_table_with_semicolons_is_read_too() -> None:
+    assert read_table(b"a;b\r\n1,5;2\r\n", kind="csv") == [["a", "b"], ["1,5", "2"]]
+
+
+def test_characters_that_xml_does_not_know_do_not_break_a_workbook() -> None:
+    content = as_file([["a"], ["b\x01c"]], name="t", kind="xlsx").content
+    assert read_table(content, kind="xlsx") == [["a"], ["b\ufffdc"]]
