@@ -159,6 +159,7 @@ def test_while_the_text_has_a_flaw_the_picture_stays_and_says_so(
     )
     assert marked == "X"
 
+    use(page, "Premium")
     drag(page, place(page, "A1, standard"), place(page, "B4, standard"))
     place(page, "A1, standard").focus()
     press(page, "p")
