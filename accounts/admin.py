@@ -8,6 +8,7 @@ from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
+from django.db import transaction
 from django.db.models import ManyToManyField, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
@@ -22,7 +23,8 @@ from unfold.decorators import action
 from unfold.forms import AdminPasswordChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from accounts import services
+from accounts import audit, services
+from accounts.audited_admin import Audited, who
 from accounts.mails import send_confirmation
 from accounts.models import SignIn, User
 
@@ -49,7 +51,7 @@ class ChangePersonForm(forms.ModelForm):  # type: ignore[type-arg] # not generic
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
+class UserAdmin(Audited, DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
     """People are removed by an action, never deleted: what they bought stays in the books."""
 
     form = ChangePersonForm
@@ -75,6 +77,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
     )
     add_fieldsets = ((None, {"fields": ("name", "email", "password1", "password2")}),)
     actions_detail = ("remove_person",)
+    personal_fields = ("name", "email")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         people: QuerySet[User] = super().get_queryset(request).prefetch_related("groups")
@@ -136,6 +139,12 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
         if "is_active" in form.changed_data:
             services.revoke_tokens(user_id=obj.pk)
 
+    def user_change_password(
+        self, request: HttpRequest, id: str, form_url: str = ""
+    ) -> HttpResponse:
+        with transaction.atomic():  # with its audit entry
+            return super().user_change_password(request, id, form_url)
+
     @action(  # type: ignore[untyped-decorator]
         description="Remove person", permissions=["remove"], url_path="remove"
     )
@@ -152,11 +161,10 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
             }
             return TemplateResponse(request, "admin/accounts/remove_person.html", context)
         try:
-            services.remove_person(user_id=person.pk)
+            services.remove_person(user_id=person.pk, actor=who(request))
         except services.StaffAccount as refusal:
             messages.error(request, refusal.message)
             return redirect(back)
-        self.log_change(request, User.objects.get(pk=person.pk), "Removed at the person's request.")
         messages.success(request, "The person was removed. What they bought stays in the books.")
         return redirect("admin:accounts_user_changelist")
 
@@ -186,12 +194,12 @@ class SignInAdmin(ModelAdmin):  # type: ignore[misc]
 
 
 @admin.register(Group)
-class RoleAdmin(DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc]
+class RoleAdmin(Audited, DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc]
     """The roles; `make_roles` brings the four of the house back to what they should be."""
 
 
 @admin.register(AccessAttempt)
-class FailedLoginAdmin(ModelAdmin):  # type: ignore[misc]
+class FailedLoginAdmin(Audited, ModelAdmin):  # type: ignore[misc]
     """Failed logins that count at present. Deleting one lifts its lock."""
 
     list_display = ("username", "ip_address", "failures_since_start", "attempt_time", "path_info")
@@ -206,7 +214,7 @@ class FailedLoginAdmin(ModelAdmin):  # type: ignore[misc]
 
 
 @admin.register(TOTPDevice)
-class SecondFactorAdmin(ModelAdmin):  # type: ignore[misc]
+class SecondFactorAdmin(Audited, ModelAdmin):  # type: ignore[misc]
     """Who proves a code of which app. Deleting one helps somebody who lost their phone."""
 
     list_display = ("user", "name", "confirmed", "created_at", "last_used_at")
@@ -219,3 +227,12 @@ class SecondFactorAdmin(ModelAdmin):  # type: ignore[misc]
 
     def has_change_permission(self, request: HttpRequest, obj: TOTPDevice | None = None) -> bool:
         return False
+
+    def log_deletions(self, request: HttpRequest, queryset: QuerySet[TOTPDevice]) -> Any:
+        for device in queryset:
+            # Told of the person: the device is gone, and its name tells whose it was.
+            audit.record(
+                actor=who(request),
+                action="second_factor_removed",
+                subject=device.user,
+            )

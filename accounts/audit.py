@@ -1,5 +1,6 @@
 """Who did what, when and why: entries written in the transaction of the deed itself."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.db.models import Model, QuerySet
@@ -40,3 +41,26 @@ def history_of(subject: Model) -> QuerySet[AuditEntry]:
     return AuditEntry.objects.filter(
         subject_type=subject._meta.label_lower, subject_id=str(subject.pk)
     ).select_related("actor")
+
+
+def sentences(entry: AuditEntry) -> list[str]:
+    """Return the entry's facts for people to read, such as `price: 12.00 → 13.00`."""
+    return list(_sentences(entry.facts))
+
+
+def _sentences(facts: dict[str, Any]) -> Iterator[str]:
+    for name, value in facts.items():
+        label = name.replace("_", " ")
+        match value:
+            case dict():
+                yield from (_changed(field, change) for field, change in value.items())
+            case list():
+                yield f"{label}: {', '.join(map(str, value))}"
+            case _:
+                yield f"{label}: {value}"
+
+
+def _changed(field: str, change: list[str]) -> str:
+    """`change` is old and new value, the new one alone, or nothing where it is private."""
+    label = field.replace("_", " ")
+    return f"{label}: {' → '.join(value or 'nothing' for value in change)}" if change else label

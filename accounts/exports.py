@@ -4,10 +4,9 @@ from typing import Any
 
 from axes.models import AccessAttempt
 from django.conf import settings
-from django.contrib.admin.models import LogEntry
-from django.contrib.contenttypes.models import ContentType
 from django.utils.module_loading import import_string
 
+from accounts import audit
 from accounts.authentication import Caller
 from accounts.mails import mails_about
 from accounts.models import User
@@ -30,10 +29,8 @@ def export_caller(*, caller: Caller) -> dict[str, Any]:
             )
         ),
         "changes_by_staff": [
-            {"changed_at": entry.action_time, "change": entry.get_change_message()}
-            for entry in LogEntry.objects.filter(
-                content_type=ContentType.objects.get_for_model(User), object_id=str(user.pk)
-            )
+            {"changed_at": entry.at, "change": "; ".join([entry.deed, *audit.sentences(entry)])}
+            for entry in audit.history_of(user)
         ],
         "mails": [
             {

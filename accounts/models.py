@@ -178,4 +178,8 @@ class AuditEntry(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.action}: {self.subject_name}"
+        return f"{self.deed}: {self.subject_name}"
+
+    @property
+    def deed(self) -> str:
+        return self.action.replace("_", " ").capitalize()

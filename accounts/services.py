@@ -5,9 +5,7 @@ from typing import NamedTuple
 
 from axes.models import AccessAttempt
 from django.conf import settings
-from django.contrib.admin.models import LogEntry
 from django.contrib.auth import password_validation
-from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import F
@@ -208,14 +206,15 @@ def close_account(*, request: HttpRequest, caller: Caller, password: str) -> Non
         _empty(lock_caller(caller=caller))
 
 
-def remove_person(*, user_id: int) -> None:
-    """Remove somebody at their request, as staff. Repeating it changes nothing.
+def remove_person(*, user_id: int, actor: User | None = None) -> None:
+    """Remove somebody at their request, as staff. Repeating it changes nothing more.
 
     Raise `StaffAccount`, or User.DoesNotExist.
     """
     with transaction.atomic(durable=True):
         user = User.objects.select_for_update(of=("self",), no_key=True).get(pk=user_id)
         _empty(user)
+        audit.record(actor=actor, action="person_removed", subject=user)
 
 
 def revoke_tokens(*, user_id: int) -> None:
@@ -246,10 +245,6 @@ def _empty(user: User) -> None:
     if user.is_staff or user.is_superuser:
         raise StaffAccount
     AccessAttempt.objects.filter(username=user.email).delete()
-    # The admin's history repeats the name and the e-mail address of whom it is about.
-    LogEntry.objects.filter(
-        content_type=ContentType.objects.get_for_model(User), object_id=str(user.pk)
-    ).update(object_repr="Removed person")
     audit.history_of(user).update(subject_name="Removed person")
     mails_about(user).delete()
     user.name = ""

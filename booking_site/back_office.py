@@ -12,6 +12,10 @@ def _may_view(model: str) -> Callable[[HttpRequest], bool]:
     return lambda request: request.user.has_perm(f"{app}.view_{name}")
 
 
+def _may(permission: str) -> Callable[[HttpRequest], bool]:
+    return lambda request: request.user.has_perm(permission)
+
+
 # Their addresses are below that of the list of shows, but the week leads to them.
 PLANNING = {"week", "plan", "copy-week"}
 
@@ -80,6 +84,17 @@ UNFOLD = {
     "SIDEBAR": {
         "show_search": True,
         "navigation": [
+            {
+                "title": "Counter",
+                "items": [
+                    {
+                        "title": "Box office",
+                        "icon": "point_of_sale",
+                        "link": reverse_lazy("box-office"),
+                        "permission": _may("bookings.sell_order"),
+                    }
+                ],
+            },
             _pages(
                 "Programme",
                 ("Week", "calendar_view_week", "catalog_show/week"),
@@ -120,6 +135,7 @@ UNFOLD = {
                 ("Sign-ins", "devices", "accounts_signin"),
                 ("Failed logins", "gpp_bad", "axes_accessattempt"),
                 ("Second factors", "phonelink_lock", "otp_totp_totpdevice"),
+                ("Audit trail", "history", "accounts_auditentry"),
             ),
             _pages(
                 "Operation",

@@ -11,6 +11,7 @@ from bookings.admin import reports
 urlpatterns = [
     path("", views.root, name="root"),
     path("admin/second-factor/", admin.site.admin_view(second_factor.page), name="second-factor"),
+    path("admin/box-office/", include("bookings.admin.box_office")),
     path("admin/reports/", admin.site.admin_view(reports.page), name="reports"),
     path("admin/", admin.site.urls),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),

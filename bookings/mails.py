@@ -103,6 +103,7 @@ def _send(bookings: list[Booking], subject: str, template: str, **facts: Any) ->
     if address:
         facts |= {
             "name": name,
+            "online": first.user is not None,
             "reference": first.order_reference,
             "seats": _seats(bookings),
             "total": sum(booking.amount for booking in bookings),

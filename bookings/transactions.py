@@ -28,17 +28,21 @@ def violates(error: IntegrityError, constraint: str) -> bool:
 
 def _is_bad_luck(error: OperationalError | IntegrityError) -> bool:
     if isinstance(error, IntegrityError):
-        return violates(error, "order_reference_unique")  # drawn at random, drawn before
+        # A reference drawn at random was drawn before; a form sent twice at once, whose
+        # second transaction finds the record of the first when it starts anew.
+        return violates(error, "order_reference_unique") or violates(
+            error, "idempotency_one_per_key"
+        )
     return sqlstate(error) in {SERIALIZATION_FAILURE, DEADLOCK}
 
 
 def in_transaction(work: Callable[[], T]) -> T:
     """Run `work` in one durable transaction and return what it returns.
 
-    A deadlock, a serialization failure or an order reference drawn twice rolls
-    everything back and starts anew, up to three times with jitter, so `work`
-    must have no effect outside the database. After that, or at any other
-    error, the error is the caller's.
+    A deadlock, a serialization failure, an order reference drawn twice or a key
+    recorded by somebody faster rolls everything back and starts anew, up to three
+    times with jitter, so `work` must have no effect outside the database. After
+    that, or at any other error, the error is the caller's.
     """
     attempt = 0
     while True:

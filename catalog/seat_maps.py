@@ -1,16 +1,20 @@
 """The seats of a show: laid from a layout, blocked and freed by staff.
 
 Buyers lock seats and never the show. Staff lock the show's row only to queue
-among themselves, and after the seats, as everybody who locks both.
+among themselves, and after the seats, as everybody who locks both. What `actor` did (None:
+the site itself) is recorded in the transaction that does it.
 """
 
 from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 from http import HTTPStatus
+from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import ProtectedError
 
+from accounts import audit
+from accounts.models import User
 from booking_site.errors import DomainError
 from catalog.errors import ShowNotFound
 from catalog.layouts import Layout
@@ -56,16 +60,22 @@ def prices_of(card: PriceCard) -> dict[str, Decimal]:
     return dict(card.lines.values_list("category", "price"))
 
 
-def make_seat_map(*, show_id: int, layout: Layout, prices: Prices) -> int:
+def make_seat_map(
+    *, show_id: int, layout: Layout, prices: Prices, actor: User | None = None
+) -> int:
     """Copy the layout into seats of a show that has none, and return their number.
 
     Raise PriceMissing or SeatMapExists. Opens its own durable transaction.
     """
     with transaction.atomic(durable=True):
-        return _lay(show_id, layout, prices)
+        size = _lay(show_id, layout, prices)
+        _record(show_id, actor, "seat_map_made", seats=size, changes=_as_new(prices))
+    return size
 
 
-def relay_seat_map(*, show_id: int, layout: Layout, prices: Prices) -> int:
+def relay_seat_map(
+    *, show_id: int, layout: Layout, prices: Prices, actor: User | None = None
+) -> int:
     """Replace all seats of a show, blocked ones included, and return the new number.
 
     Raise PriceMissing, SeatMapInUse when a seat is sold or held or a booking
@@ -83,7 +93,9 @@ def relay_seat_map(*, show_id: int, layout: Layout, prices: Prices) -> int:
             raise SeatMapInUse(
                 "Cancelled bookings of this show still name its seats, so they stay."
             ) from error
-        return _lay(show_id, layout, prices)
+        size = _lay(show_id, layout, prices)
+        _record(show_id, actor, "seat_map_laid_anew", seats=size, changes=_as_new(prices))
+    return size
 
 
 def _lay(show_id: int, layout: Layout, prices: Prices) -> int:
@@ -126,7 +138,9 @@ def check_prices(layout: Layout, prices: Prices) -> None:
         raise PriceMissing(f"There is no price for {', '.join(missing)}.", categories=missing)
 
 
-def block_seats(*, show_id: int, seat_ids: Collection[int], reason: str) -> list[Seat]:
+def block_seats(
+    *, show_id: int, seat_ids: Collection[int], reason: str, actor: User | None = None
+) -> list[Seat]:
     """Take seats off sale, and return them by id. Blocked ones get the new reason.
 
     Raise SeatNotFound or SeatsTaken; then none is blocked. Opens its own
@@ -139,10 +153,11 @@ def block_seats(*, show_id: int, seat_ids: Collection[int], reason: str) -> list
             seat.block_reason = reason
             seat.hold_id = seat.held_until = None
         Seat.objects.bulk_update(seats, ["status", "block_reason", "hold_id", "held_until"])
+        _record(show_id, actor, "seats_blocked", reason=reason, seats=_names(seats))
     return seats
 
 
-def free_seats(*, show_id: int, seat_ids: Collection[int]) -> list[Seat]:
+def free_seats(*, show_id: int, seat_ids: Collection[int], actor: User | None = None) -> list[Seat]:
     """Put blocked seats back on sale, and return all named seats by id. Repeatable.
 
     Raise SeatNotFound or SeatsTaken; then none is freed. Opens its own
@@ -155,6 +170,8 @@ def free_seats(*, show_id: int, seat_ids: Collection[int]) -> list[Seat]:
             seat.status = SeatStatus.AVAILABLE
             seat.block_reason = ""
         Seat.objects.bulk_update(blocked, ["status", "block_reason"])
+        if blocked:
+            _record(show_id, actor, "seats_freed", seats=_names(blocked))
     return seats
 
 
@@ -177,6 +194,24 @@ def _lock_seats(seats: SeatQuerySet) -> list[Seat]:
     # One order for everyone, so no deadlock. no_key: foreign-key checks of
     # other inserts need not wait for us.
     return list(seats.order_by("pk").select_for_update(of=("self",), no_key=True))
+
+
+def _record(
+    show_id: int, actor: User | None, action: str, *, reason: str = "", **facts: Any
+) -> None:
+    show = Show.objects.select_related("movie", "theatre", "screen__theatre").get(pk=show_id)
+    audit.record(
+        actor=actor,
+        action=action,
+        subject=show,
+        theatre_id=show.theatre_id,
+        reason=reason,
+        **facts,
+    )
+
+
+def _as_new(prices: Prices) -> dict[str, list[str]]:
+    return {f"{category} price": [str(price)] for category, price in prices.items()}
 
 
 def _names(seats: Iterable[Seat]) -> str:

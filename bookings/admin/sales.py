@@ -17,6 +17,7 @@ SHOW = ("show__movie", "show__theatre", "show__screen__theatre")
 
 @admin.register(Hold)
 class HoldAdmin(ReadOnly[Hold]):
+    theatre_path = "show__theatre"
     list_display = ("customer", "on_show", "seat_count", "since", "until", "state")
     list_filter = ("end_reason",)
     list_select_related = ("user", *SHOW)
@@ -66,6 +67,7 @@ class HoldAdmin(ReadOnly[Hold]):
 
 @admin.register(Order)
 class OrderAdmin(ReadOnly[Order]):
+    theatre_path = "show__theatre"
     list_display = ("reference", "buyer", "on_show", "live_seats", "amount", "channel", "sold")
     list_filter = ("channel",)
     list_select_related = ("user", *SHOW)
@@ -140,6 +142,7 @@ class Alive(admin.SimpleListFilter):
 
 @admin.register(Booking)
 class BookingAdmin(ReadOnly[Booking]):
+    theatre_path = "show__theatre"
     list_display = ("bought_with", "buyer", "on_show", "seat", "amount", "sold", "state")
     list_filter = (Alive,)
     list_select_related = ("user", "order__user", "seat", *SHOW)

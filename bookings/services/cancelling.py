@@ -54,7 +54,8 @@ def cancel_booking(*, caller: Caller, booking_id: int) -> None:
         booking = Booking.objects.filter(pk=booking_id, user=user).first()
         if booking is None:
             raise BookingNotFound
-        _cancel(user=user, show_id=booking.show_id, bookings=[booking])
+        cutoff = timedelta(minutes=settings.CANCELLATION_CUTOFF_MINUTES)
+        cancel_live(by=user, show_id=booking.show_id, bookings=[booking], cutoff=cutoff)
 
     in_transaction(cancel)
 
@@ -70,13 +71,26 @@ def cancel_order(*, caller: Caller, reference: str) -> None:
         order = Order.objects.filter(reference=reference, user=user).first()
         if order is None:
             raise OrderNotFound
-        _cancel(user=user, show_id=order.show_id, bookings=list(order.bookings.all()))
+        cutoff = timedelta(minutes=settings.CANCELLATION_CUTOFF_MINUTES)
+        bookings = list(order.bookings.all())
+        cancel_live(by=user, show_id=order.show_id, bookings=bookings, cutoff=cutoff)
 
     in_transaction(cancel)
 
 
-def _cancel(*, user: User, show_id: int, bookings: Collection[Booking]) -> None:
-    """Cancel those of the bookings, all of one order, that are still live."""
+def cancel_live(
+    *,
+    by: User,
+    show_id: int,
+    bookings: Collection[Booking],
+    reason: str = "",
+    cutoff: timedelta | None = None,
+) -> list[Booking]:
+    """Cancel those of the bookings, all of one order, that are still live, and return them.
+
+    Runs in the caller's transaction. Raise `CancellationClosed` when the show
+    starts sooner than `cutoff`; None cancels at any time.
+    """
     lock_seats(
         show_id=show_id, seat_ids=[booking.seat_id for booking in bookings], whole_rows=False
     )
@@ -93,17 +107,22 @@ def _cancel(*, user: User, show_id: int, bookings: Collection[Booking]) -> None:
         .select_for_update(of=("self",), no_key=True)
     )
     if not live:
-        return
-    cutoff = timedelta(minutes=settings.CANCELLATION_CUTOFF_MINUTES)
-    if not Show.objects.filter(pk=show_id, start_time__gte=ClockTimestamp() + cutoff).exists():
-        raise CancellationClosed(
-            f"Bookings can be cancelled until {settings.CANCELLATION_CUTOFF_MINUTES} minutes "
-            "before the show starts."
-        )
+        return []
+    if cutoff is not None:
+        _require_time_left(show_id, cutoff)
     Booking.objects.filter(pk__in=[booking.pk for booking in live]).update(
-        cancelled_at=ClockTimestamp(), cancelled_by=user
+        cancelled_at=ClockTimestamp(), cancelled_by=by, cancel_reason=reason
     )
     Seat.objects.filter(
         pk__in=[booking.seat_id for booking in live], status=SeatStatus.BOOKED
     ).update(status=SeatStatus.AVAILABLE)
     mails.tell_of_cancellation(live)
+    return live
+
+
+def _require_time_left(show_id: int, cutoff: timedelta) -> None:
+    if not Show.objects.filter(pk=show_id, start_time__gte=ClockTimestamp() + cutoff).exists():
+        raise CancellationClosed(
+            f"Bookings can be cancelled until {settings.CANCELLATION_CUTOFF_MINUTES} minutes "
+            "before the show starts."
+        )

@@ -62,8 +62,10 @@ class Terms:
     """On what terms a show is sold, and what the database's clock said when asked."""
 
     show_id: int
+    theatre_id: int
     status: str
     start_time: datetime
+    end_time: datetime | None
     sales_close_at: datetime | None
     has_layout: bool
     gap_rule: str
@@ -91,6 +93,17 @@ class Terms:
         if self.sales_close_at is not None and self.sales_close_at <= self.now:
             raise ShowClosed("Online sales for this show are closed.")
 
+    def require_open_at_counter(self) -> None:
+        """Raise `ShowClosed` unless the box office may still sell and move seats.
+
+        It may until the show is over, to people who come late; the end of online
+        sales does not bind it. A show without a known end closes at its start.
+        """
+        if self.status == ShowStatus.CANCELLED:
+            raise ShowClosed("This show has been cancelled.")
+        if (self.end_time or self.start_time) <= self.now:
+            raise ShowClosed("This show is over.")
+
 
 def read_terms(show_id: int) -> Terms:
     """Return the show's terms as of now; raise `ShowNotFound` when there is no such show to buy.
@@ -101,7 +114,7 @@ def read_terms(show_id: int) -> Terms:
     found = (
         Show.objects.published()
         .filter(pk=show_id)
-        .values("status", "start_time", "sales_close_at", "screen_id")
+        .values("theatre_id", "status", "start_time", "end_time", "sales_close_at", "screen_id")
         .annotate(
             gap_rule=F("theatre__gap_rule"),
             currency=F("theatre__currency"),
@@ -114,8 +127,10 @@ def read_terms(show_id: int) -> Terms:
         raise ShowNotFound
     return Terms(
         show_id=show_id,
+        theatre_id=found["theatre_id"],
         status=found["status"],
         start_time=found["start_time"],
+        end_time=found["end_time"],
         sales_close_at=found["sales_close_at"],
         has_layout=found["screen_id"] is not None,
         gap_rule=found["gap_rule"],

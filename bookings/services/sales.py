@@ -1,7 +1,8 @@
 """Selling seats: directly, or those that a hold has kept."""
 
 import secrets
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from http import HTTPStatus
 from typing import Any
@@ -68,7 +69,7 @@ class HoldAlreadyBooked(DomainError):
 def book_seats(
     *, user: User, show_id: int, seat_ids: Collection[int], with_mail: bool = True
 ) -> list[Booking]:
-    """Sell the seats, all or none, and return the bookings as `_sell` does.
+    """Sell the seats, all or none, and return the bookings as `sell` does.
 
     The user's row is locked. Seats that the user holds are taken out of the
     hold; what is left of it stays held. Raise `TooManySeats`, `ShowNotFound`,
@@ -100,14 +101,15 @@ def book_seats(
             hold_id=hold_id,
             kept=held.difference(seat_ids),
         )
-    bookings = _sell(user=user, terms=terms, seats=wanted, with_mail=with_mail)
+    order = Order(user=user, channel=Channel.WEB)
+    bookings = sell(order=order, terms=terms, seats=wanted, with_mail=with_mail)
     if hold:
         take_out_of_hold(hold, seat_ids)
     return bookings
 
 
 def book_hold(*, user: User, hold_id: UUID) -> list[Booking]:
-    """Sell the seats of the user's hold and return the bookings as `_sell` does.
+    """Sell the seats of the user's hold and return the bookings as `sell` does.
 
     The user's row is locked. A hold that is over is sold all the same while
     all its seats are free. Raise `HoldNotFound`, `HoldExpired`,
@@ -132,7 +134,8 @@ def book_hold(*, user: User, hold_id: UUID) -> list[Booking]:
         is_free(seat, now=terms.now, hold_id=hold_id) for seat in seats.values()
     ):
         raise HoldExpired
-    bookings = _sell(user=user, terms=terms, seats=seats.values())
+    order = Order(user=user, channel=Channel.WEB)
+    bookings = sell(order=order, terms=terms, seats=seats.values())
     _end_hold(hold, HoldEnd.BOOKED)
     return bookings
 
@@ -163,24 +166,24 @@ def _end_hold(hold: Hold, reason: HoldEnd) -> None:
     transaction.on_commit(HOLDS.labels(reason.value).inc)
 
 
-def _sell(
-    *, user: User, terms: Terms, seats: Iterable[Seat], with_mail: bool = True
+def sell(
+    *, order: Order, terms: Terms, seats: Iterable[Seat], with_mail: bool = True
 ) -> list[Booking]:
-    """Sell locked, free seats; return the bookings by row and number, seat and order loaded."""
+    """Sell locked, free seats; return the bookings by row and number, seat and order loaded.
+
+    `order` is unsaved and says to whom and through which channel; the rest is filled in.
+    """
     seats = sorted(seats, key=Seat.place)
-    order = Order.objects.create(
-        reference=new_reference(),
-        user=user,
-        show_id=terms.show_id,
-        channel=Channel.WEB,
-        total=sum((seat.price for seat in seats), start=Decimal(0)),
-        currency=terms.currency,
-        created_at=terms.now,
-    )
-    try:
+    order.reference = new_reference()
+    order.show_id = terms.show_id
+    order.total = sum((seat.price for seat in seats), start=Decimal(0))
+    order.currency = terms.currency
+    order.created_at = terms.now
+    order.save(force_insert=True)
+    with last_line_of_defence(seats):
         bookings = Booking.objects.bulk_create(
             Booking(
-                user=user,
+                user=order.user,
                 show_id=terms.show_id,
                 seat=seat,
                 order=order,
@@ -189,18 +192,27 @@ def _sell(
             )
             for seat in seats
         )
-    except IntegrityError as error:
-        # The last line of defence: somebody wrote a booking past the seat's row, and
-        # did so just now, or `first_look` would have named that very seat.
-        if violates(error, "booking_one_live_per_seat"):
-            raise SeatUnavailable([seat.pk for seat in seats]) from error
-        raise
     Seat.objects.filter(pk__in=[seat.pk for seat in seats]).update(
         status=SeatStatus.BOOKED, hold_id=None, held_until=None
     )
     if with_mail:
         mails.tell_of_order(order)
     return bookings
+
+
+@contextmanager
+def last_line_of_defence(seats: Iterable[Seat]) -> Iterator[None]:
+    """Turn the constraint's refusal of a second live booking into `SeatUnavailable`.
+
+    It only speaks when somebody wrote a booking past the seat's row, and did so just
+    now, or `first_look` would have named that very seat.
+    """
+    try:
+        yield
+    except IntegrityError as error:
+        if violates(error, "booking_one_live_per_seat"):
+            raise SeatUnavailable([seat.pk for seat in seats]) from error
+        raise
 
 
 def new_reference() -> str:

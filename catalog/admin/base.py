@@ -2,23 +2,26 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from datetime import datetime, tzinfo
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from zoneinfo import ZoneInfo
 
 from django.contrib import admin, messages
 from django.db import IntegrityError, connection, router, transaction
 from django.db.models import Model, ProtectedError, QuerySet
 from django.db.models.deletion import Collector
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.db.models.fields.related import RelatedField
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from psycopg.errors import ForeignKeyViolation
 from unfold.admin import ModelAdmin as ThemedModelAdmin
 from unfold.admin import TabularInline as ThemedTabularInline
 
+from accounts.audited_admin import Audited
 from booking_site.errors import violated_constraint
-from catalog.models import Show
+from catalog.models import Show, Theatre
+from catalog.staff import within_theatres_of
 
 M = TypeVar("M", bound=Model)
 Parent = TypeVar("Parent", bound=Model)
@@ -36,8 +39,14 @@ else:
         pass
 
 
-class BackOffice(Themed[M]):
-    """A model's pages under the theme, where a refusal is a sentence and never a traceback."""
+class BackOffice(Audited, Themed[M]):
+    """A model's pages under the theme, where a refusal is a sentence and never a traceback.
+
+    Staff find, choose and change only what belongs to their own theatres.
+    """
+
+    # The lookup from a row to its theatre; None where rows belong to the whole chain.
+    theatre_path: ClassVar[str | None] = None
 
     list_per_page = 50
     show_full_result_count = False
@@ -45,6 +54,40 @@ class BackOffice(Themed[M]):
     warn_unsaved_form = True
     delete_confirmation_template = "catalog/admin/delete_confirmation.html"
     delete_selected_confirmation_template = "catalog/admin/delete_selected_confirmation.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[M]:
+        rows = super().get_queryset(request)
+        if self.theatre_path is None:
+            return rows
+        return within_theatres_of(request.user, rows, self.theatre_path)
+
+    def get_field_queryset(
+        self,
+        db: str | None,
+        db_field: "RelatedField[Any, Any]",
+        request: HttpRequest,
+    ) -> QuerySet[Any] | None:
+        """Offer, and accept, only rows that the user would find on their own pages."""
+        page = self.admin_site._registry.get(db_field.remote_field.model)
+        if isinstance(page, BackOffice) and page.theatre_path:
+            return page.get_queryset(request)
+        return super().get_field_queryset(db, db_field, request)
+
+    def theatre_of(self, obj: Any) -> Theatre | None:
+        if self.theatre_path is None:
+            return None
+        for name in self.theatre_path.split("__"):
+            obj = getattr(obj, name)
+        assert isinstance(obj, Theatre)  # noqa: S101 - for the type checker
+        return obj
+
+    def theatre_id_of(self, obj: Any) -> int | None:
+        theatre = self.theatre_of(obj)
+        return theatre.pk if theatre else None
+
+    def zone_of(self, obj: Any) -> tzinfo:
+        theatre = self.theatre_of(obj)
+        return theatre.zone if theatre else super().zone_of(obj)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[M], search_term: str
@@ -57,10 +100,13 @@ class BackOffice(Themed[M]):
     ) -> M | None:
         """Lock what a form is about to change: what it judges stays true until it is saved.
 
-        None, for which Django has a message, when somebody deleted it meanwhile.
+        None, for which Django has a message, when somebody deleted it meanwhile. Raise
+        Http404 when it is not there to begin with, or not in one of the user's theatres.
         """
         found: M | None = super().get_object(request, object_id, from_field)
-        if found is None or request.method != "POST" or not connection.in_atomic_block:
+        if found is None:
+            raise Http404
+        if request.method != "POST" or not connection.in_atomic_block:
             return found
         rows = self.model._base_manager.select_for_update(of=("self",), no_key=True)
         if rows.filter(pk=found.pk).first() is None:

@@ -14,6 +14,9 @@ class WallClock(NamedTuple):
     shown: datetime
     fold: int | None
 
+    def __str__(self) -> str:
+        return f"{self.shown:%Y-%m-%d %H:%M}"
+
 
 class LocalTimeWidget(forms.MultiWidget):
     """The third input asks which of two times is meant; it is hidden until `ask` is called."""

@@ -9,6 +9,7 @@ from django.shortcuts import get_object_or_404
 
 from catalog.admin.base import local
 from catalog.models import Show
+from catalog.staff import within_theatres_of
 
 if TYPE_CHECKING:
     from catalog.admin.shows import ShowAdmin
@@ -32,11 +33,14 @@ BROUGHT_ALONG: list[ShowPage] = []
 
 
 def show_for(request: HttpRequest, show_admin: "ShowAdmin", show_id: int) -> Show:
-    """Return the show with all that its headings name. Raise PermissionDenied or Http404."""
+    """Return a show of the user's theatres with all that its headings name.
+
+    Raise PermissionDenied or Http404.
+    """
     if not show_admin.has_view_permission(request):
         raise PermissionDenied
     shows = Show.objects.select_related("movie", "theatre", "screen__theatre", "price_card")
-    return get_object_or_404(shows, pk=show_id)
+    return get_object_or_404(within_theatres_of(request.user, shows, "theatre"), pk=show_id)
 
 
 def show_context(

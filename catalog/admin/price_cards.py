@@ -38,6 +38,9 @@ class PriceCardAdmin(Exchanged[PriceCard]):
             kwargs["initial"] = [{"category": category} for category in SeatCategory.values]
         return kwargs
 
+    def line_name(self, line: PriceCardLine) -> str:
+        return line.get_category_display()
+
     @admin.display(description="prices")
     def prices(self, card: PriceCard) -> str:
         prices = {line.category: line.price for line in card.lines.all()}

@@ -12,6 +12,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
+from accounts.audited_admin import who
+from accounts.models import User
 from booking_site.errors import DomainError
 from catalog.admin.drawing import draw
 from catalog.admin.pages import show_context, show_for
@@ -62,21 +64,20 @@ def room_page(request: HttpRequest, show_id: int, *, show_admin: "ShowAdmin") ->
     if not form.is_valid():
         return _room(request, show_admin, show, seats, form=form)
     try:
-        said = _change(show, **form.cleaned_data)
+        said = _change(show, actor=who(request), **form.cleaned_data)
     except DomainError as refusal:
         messages.error(request, refusal.message)
     else:
-        show_admin.log_change(request, show, said)
         messages.success(request, said)
     return HttpResponseRedirect(reverse("admin:catalog_show_room", args=[show.pk]))
 
 
-def _change(show: Show, *, action: str, seat: list[int], reason: str) -> str:
+def _change(show: Show, *, actor: User, action: str, seat: list[int], reason: str) -> str:
     """Block or free the seats, and return a sentence that says so. Raise DomainError."""
     if action == "block":
-        seats = block_seats(show_id=show.pk, seat_ids=seat, reason=reason)
+        seats = block_seats(show_id=show.pk, seat_ids=seat, reason=reason, actor=actor)
         return f"Blocked {_names(seats)}: {reason}"
-    return f"Freed {_names(free_seats(show_id=show.pk, seat_ids=seat))}."
+    return f"Freed {_names(free_seats(show_id=show.pk, seat_ids=seat, actor=actor))}."
 
 
 def _names(seats: Sequence[Seat]) -> str:

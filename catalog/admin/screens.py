@@ -71,6 +71,7 @@ class ScreenForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at ru
 
 @admin.register(Screen)
 class ScreenAdmin(Exchanged[Screen]):
+    theatre_path = "theatre"
     form = ScreenForm
     list_display = ("name", "theatre", "room", "turnaround")
     list_filter = (("theatre", admin.RelatedOnlyFieldListFilter),)

@@ -19,6 +19,7 @@ from unfold.widgets import (
     UnfoldAdminSelectWidget,
 )
 
+from accounts.audited_admin import who
 from booking_site.errors import DomainError
 from catalog.admin.drawing import draw
 from catalog.admin.pages import show_context, show_for
@@ -175,11 +176,10 @@ def _plan(
         context |= _preview(form.layout, form.prices)
         return TemplateResponse(request, "catalog/admin/seat_map_plan.html", context)
     try:
-        size = lay(show_id=show.pk, layout=form.layout, prices=form.prices)
+        size = lay(show_id=show.pk, layout=form.layout, prices=form.prices, actor=who(request))
     except DomainError as refusal:
         messages.error(request, refusal.message)
     else:
-        show_admin.log_change(request, show, f"Made a seat map of {size} seats.")
         messages.success(request, f"The room has {size} seats now.")
     return HttpResponseRedirect(reverse("admin:catalog_show_room", args=[show.pk]))
 

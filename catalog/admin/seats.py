@@ -14,6 +14,7 @@ from catalog.models import STATE_NOW, Seat, SeatStatus
 
 @admin.register(Seat)
 class SeatAdmin(ReadOnly[Seat]):
+    theatre_path = "show__theatre"
     list_display = ("place", "on_show", "category", "amount", "state", "block_reason", "room")
     list_display_links = ("place",)
     list_filter = ("status", "category")

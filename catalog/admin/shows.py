@@ -68,6 +68,7 @@ class When(admin.SimpleListFilter):
 
 @admin.register(Show)
 class ShowAdmin(BackOffice[Show]):
+    theatre_path = "theatre"
     form = ShowForm
     list_display = ("title", "when", "place", "state", "seat_map")
     list_filter = (When, "status", ("theatre", admin.RelatedOnlyFieldListFilter))

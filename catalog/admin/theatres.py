@@ -14,6 +14,7 @@ from unfold.widgets import UnfoldAdminSelect2Widget
 
 from catalog.admin.base import BackOffice, local, two_lines
 from catalog.models import GapRule, Theatre
+from catalog.staff import WORK_EVERYWHERE
 
 
 def _zones() -> list[tuple[str, list[tuple[str, str]]]]:
@@ -39,20 +40,37 @@ class TheatreForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at r
 
     class Meta:
         model = Theatre
-        fields = ("name", "location", "timezone", "currency", "gap_rule")
+        fields = ("name", "location", "timezone", "currency", "gap_rule", "staff")
 
 
 @admin.register(Theatre)
 class TheatreAdmin(BackOffice[Theatre]):
+    theatre_path = "pk"
     form = TheatreForm
     list_display = ("name", "location", "screen_count", "local_time", "currency", "single_seats")
     list_filter = ("currency", "gap_rule")
     search_fields = ("name", "location")
     ordering = ("name", "id")  # said here, as grouping drops the model's own
     search_help_text = "Name or location"
+    autocomplete_fields = ("staff",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Theatre]:
         return super().get_queryset(request).annotate(screen_total=Count("screens"))
+
+    def get_fields(self, request: HttpRequest, obj: Theatre | None = None) -> Any:
+        """Leave out who works here for those who may not manage people."""
+        fields = super().get_fields(request, obj)
+        if request.user.has_perm("accounts.change_user"):
+            return fields
+        return [field for field in fields if field != "staff"]
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        if not change and not request.user.has_perm(WORK_EVERYWHERE):
+            form.instance.staff.add(request.user)  # else they would not find it again
+
+    def theatre_of(self, obj: Theatre) -> Theatre:
+        return obj
 
     @admin.display(description="screens", ordering="screen_total")
     def screen_count(self, theatre: Theatre) -> Any:

@@ -23,6 +23,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='theatre',
             name='staff',
-            field=models.ManyToManyField(blank=True, db_table='theatre_staff', help_text='Who works here. Staff see and sell the shows of their own theatres only.', related_name='theatres', to=settings.AUTH_USER_MODEL),
+            field=models.ManyToManyField(blank=True, db_table='theatre_staff', help_text='Who works here. Staff see and sell the shows of their own theatres only.', limit_choices_to={'is_staff': True}, related_name='theatres', to=settings.AUTH_USER_MODEL),
         ),
     ]

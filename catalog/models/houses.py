@@ -55,6 +55,7 @@ class Theatre(Timestamped):
         related_name="theatres",
         db_table="theatre_staff",
         blank=True,
+        limit_choices_to={"is_staff": True},
         help_text="Who works here. Staff see and sell the shows of their own theatres only.",
     )
 

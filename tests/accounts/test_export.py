@@ -59,7 +59,7 @@ def test_a_person_gets_everything_that_is_kept(person, login, call, office):
     }
     assert document["profile"]["name"] == "Lena L."
     assert document["mails"][0]["mail"] == "send_password_reset"
-    assert document["changes_by_staff"][0]["change"] == "Changed Name."
+    assert document["changes_by_staff"][0]["change"] == "Changed; name"
     assert document["orders"][0]["status"] == "confirmed"
 
 

@@ -27,11 +27,14 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def open_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
-    """Open a page with a profile of its own. Its errors fail the test at the end."""
+    """Open a page with a profile of its own. Its errors fail the test at the end.
+
+    A `quiet` one may be refused: of an answer in the 400s a browser complains by itself.
+    """
     contexts = []
     complaints: list[str] = []
 
-    def make(width: int = 1280, height: int = 900) -> Page:
+    def make(width: int = 1280, height: int = 900, *, quiet: bool = False) -> Page:
         context = chromium.new_context(viewport={"width": width, "height": height})
         contexts.append(context)
         page = context.new_page()
@@ -39,7 +42,9 @@ def open_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on(
             "console",
-            lambda said: complaints.append(said.text) if said.type == "error" else None,
+            lambda said: (
+                complaints.append(said.text) if said.type == "error" and not quiet else None
+            ),
         )
         return page
 

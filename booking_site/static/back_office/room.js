@@ -9,12 +9,8 @@ if (form && said) {
   const seats = [...form.querySelectorAll('input[name="seat"]')];
   const rows = [...form.querySelectorAll(".room-row")];
   const reason = form.elements.reason;
+  const rove = walkRoom(form, seats);
   let last = null;
-
-  const place = (seat) => {
-    const cell = seat.parentElement;
-    return [...cell.parentElement.children].indexOf(cell);
-  };
 
   const tell = () => {
     const chosen = seats.filter((seat) => seat.checked).map((seat) => seat.dataset.seat);
@@ -34,35 +30,6 @@ if (form && said) {
     for (const seat of seats.slice(first, second + 1)) {
       if (!seat.disabled) seat.checked = checked;
     }
-  };
-
-  // The nearest seat in the row that lies `step` rows away, or beyond.
-  const vertically = (seat, step) => {
-    const column = place(seat);
-    let row = rows.indexOf(seat.closest(".room-row")) + step;
-    for (; rows[row]; row += step) {
-      const there = [...rows[row].querySelectorAll("input:not(:disabled)")];
-      there.sort((a, b) => Math.abs(place(a) - column) - Math.abs(place(b) - column));
-      if (there.length) return there[0];
-    }
-    return null;
-  };
-
-  const sideways = (seat, step) => {
-    const there = [...seat.closest(".room-row").querySelectorAll("input:not(:disabled)")];
-    return there[there.indexOf(seat) + step] ?? null;
-  };
-
-  const moves = {
-    ArrowLeft: (seat) => sideways(seat, -1),
-    ArrowRight: (seat) => sideways(seat, 1),
-    ArrowUp: (seat) => vertically(seat, -1),
-    ArrowDown: (seat) => vertically(seat, 1),
-  };
-
-  // One stop for the Tab key, however many seats there are.
-  const rove = (seat) => {
-    for (const other of seats) other.tabIndex = other === seat ? 0 : -1;
   };
 
   for (const row of rows) {
@@ -92,15 +59,7 @@ if (form && said) {
   });
 
   form.addEventListener("keydown", (event) => {
-    if (event.target.name === "seat" && moves[event.key]) {
-      event.preventDefault();
-      const next = moves[event.key](event.target);
-      if (next) {
-        rove(next);
-        next.focus();
-        next.scrollIntoView({ block: "nearest", inline: "nearest" });
-      }
-    } else if (event.target === reason && event.key === "Enter") {
+    if (event.target === reason && event.key === "Enter") {
       // Enter must not fall on whichever button comes first.
       event.preventDefault();
       form.querySelector('button[value="block"]').click();
@@ -108,6 +67,5 @@ if (form && said) {
   });
 
   form.addEventListener("reset", () => setTimeout(tell));
-  rove(seats.find((seat) => !seat.disabled));
   tell();
 }

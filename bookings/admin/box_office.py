@@ -1,0 +1,389 @@
+"""The box office: choose a show, choose seats, sell; find an order again, cancel it, move it."""
+
+import json
+from collections.abc import Callable, Collection, Sequence
+from datetime import date
+from functools import wraps
+from hashlib import sha256
+from http import HTTPStatus
+from typing import Any
+from uuid import uuid4
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.template.response import TemplateResponse
+from django.urls import path
+from django.utils import timezone
+from django.utils.cache import get_conditional_response
+from django.views.decorators.http import require_GET, require_http_methods
+
+from accounts.audited_admin import who
+from accounts.models import User
+from booking_site.errors import DomainError
+from bookings import box_office
+from bookings.models import Booking, Order
+from bookings.services.box_office import (
+    Purchase,
+    cancel_at_counter,
+    move_at_counter,
+    sell_at_counter,
+)
+from catalog.admin.base import local
+from catalog.admin.drawing import draw
+from catalog.models import STATE_NOW, Seat, SeatCategory, SeatStatus, Show, Theatre
+from catalog.staff import theatres_of
+
+MAY_SELL = "bookings.sell_order"
+PARTIES = range(1, 7)
+
+View = Callable[..., HttpResponse]
+
+
+def counter_page(view: View) -> View:
+    """Open the page to logged-in staff who may sell; others are refused, whatever it shows."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not request.user.has_perm(MAY_SELL):
+            raise PermissionDenied
+        return view(request, *args, **kwargs)
+
+    return admin.site.admin_view(guarded)
+
+
+class Search(forms.Form):
+    """Which day of which theatre; or what to find an order by."""
+
+    theatre = forms.ModelChoiceField(Theatre.objects.none(), required=False)
+    day = forms.DateField(required=False)
+    q = forms.CharField(required=False, max_length=200)
+
+    def __init__(self, data: Any, *, user: User) -> None:
+        super().__init__(data)
+        self.fields["theatre"].queryset = theatres_of(user)  # type: ignore[attr-defined]
+
+
+class Sale(forms.Form):
+    """The seats that were chosen in the room, and whom to send the tickets to."""
+
+    token = forms.RegexField(r"^[0-9a-f]{32}$")
+    seat = forms.TypedMultipleChoiceField(
+        coerce=int, error_messages={"required": "Choose at least one seat."}
+    )
+    customer_name = forms.CharField(max_length=200, required=False)
+    customer_email = forms.EmailField(required=False)
+
+    def __init__(self, data: Any, *, seats: Sequence[Seat]) -> None:
+        super().__init__(data)
+        self.fields["seat"].choices = [(seat.pk, str(seat)) for seat in seats]  # type: ignore[attr-defined]
+
+
+class BestSeats(forms.Form):
+    """How many seats together, and whether a wheelchair needs a place."""
+
+    best = forms.IntegerField(min_value=1, max_value=99)
+    accessible = forms.BooleanField(required=False)
+
+
+class Cancellation(forms.Form):
+    """Which seats of an order go, and why."""
+
+    booking = forms.TypedMultipleChoiceField(
+        coerce=int, error_messages={"required": "Choose what to cancel."}
+    )
+    reason = forms.CharField(
+        max_length=200,
+        error_messages={"required": "Say why, for the colleague who is asked later."},
+    )
+
+    def __init__(self, data: Any, *, bookings: Collection[Booking]) -> None:
+        super().__init__(data)
+        self.fields["booking"].choices = [(row.pk, str(row)) for row in bookings]  # type: ignore[attr-defined]
+
+
+class Move(forms.Form):
+    """Which seat the customer gets instead, and why."""
+
+    seat = forms.IntegerField(error_messages={"required": "Choose the new seat."})
+    reason = forms.CharField(
+        max_length=200,
+        error_messages={"required": "Say why, for the colleague who is asked later."},
+    )
+
+
+@require_GET
+def entry(request: HttpRequest) -> HttpResponse:
+    """Show what runs today, or on another day, in one of the clerk's theatres; and find orders."""
+    clerk = who(request)
+    form = Search(request.GET, user=clerk)
+    asked = form.cleaned_data if form.is_valid() else {}
+    theatres = list(theatres_of(clerk))
+    theatre = asked.get("theatre") or (theatres[0] if theatres else None)
+    context = _context(request, "Shows and orders") | {"theatres": theatres, "theatre": theatre}
+    if text := asked.get("q"):
+        orders = box_office.find_orders(clerk, text)
+        if len(orders) == 1:
+            return redirect("box-office-order", reference=orders[0].reference)
+        context |= {"q": text, "orders": orders}
+    elif theatre:
+        today = box_office.business_day(timezone.now(), theatre)
+        day: date = asked.get("day") or today
+        shows = box_office.shows_of(theatre, day)
+        context |= {
+            "day": day,
+            "is_today": day == today,
+            "shows": [
+                (show, f"{show.start_time.astimezone(theatre.zone):%H:%M}") for show in shows
+            ],
+        }
+    return TemplateResponse(request, "bookings/box_office/entry.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+def sell(request: HttpRequest, show_id: int) -> HttpResponse:
+    """Show the room; a POST sells the chosen seats and leads to the order."""
+    clerk = who(request)
+    show = get_object_or_404(box_office.sellable(clerk), pk=show_id)
+    seats = _seats(show)
+    if request.method != "POST":
+        return _offer(request, show, seats)
+    form = Sale(request.POST, seats=seats)
+    if not form.is_valid():
+        return _room(
+            request, show, seats, form=form, flaws=_flaws(form), token=request.POST.get("token")
+        )
+    data = form.cleaned_data
+    purchase = Purchase(
+        show_id=show.pk,
+        seat_ids=frozenset(data["seat"]),
+        customer_name=data["customer_name"],
+        customer_email=data["customer_email"],
+    )
+    try:
+        order = sell_at_counter(clerk=clerk, token=data["token"], purchase=purchase)
+    except DomainError as refusal:
+        # Seats as they are now: what has just been taken is told by name, the rest stays chosen.
+        return _room(request, show, _seats(show), form=form, refusal=refusal)
+    return redirect("box-office-order", reference=order.reference)
+
+
+def _offer(request: HttpRequest, show: Show, seats: Sequence[Seat]) -> HttpResponse:
+    """Show the room, the best seats chosen when a number was asked for."""
+    form = BestSeats(request.GET or None)
+    if not form.is_bound:
+        return _room(request, show, seats)
+    if not form.is_valid():
+        return _room(request, show, seats, flaws=["Say how many seats, as a number from 1."])
+    try:
+        best = _best(show, form)
+    except DomainError as refusal:
+        return _room(request, show, seats, refusal=refusal)
+    return _room(request, show, seats, chosen=best)
+
+
+@require_GET
+def seats_now(request: HttpRequest, show_id: int) -> HttpResponse:
+    """Tell a page of the room what is taken by now, and with `best` which seats to offer."""
+    clerk = who(request)
+    show = get_object_or_404(box_office.sellable(clerk), pk=show_id)
+    form = BestSeats(request.GET or None)
+    if not form.is_bound:
+        states = Seat.objects.filter(show=show).annotate(state_now=STATE_NOW)
+        taken = states.exclude(state_now=SeatStatus.AVAILABLE).order_by("pk")
+        return _json(request, {"taken": dict(taken.values_list("pk", "state_now"))})
+    if not form.is_valid():
+        return _json(request, {"message": "Say how many seats, as a number from 1."})
+    try:
+        return _json(request, {"best": _best(show, form)})
+    except DomainError as refusal:
+        return _json(request, {"message": _in_words(refusal, [])})
+
+
+@require_http_methods(["GET", "POST"])
+def order_page(request: HttpRequest, reference: str) -> HttpResponse:
+    """Show an order; a POST cancels the chosen seats of it."""
+    clerk = who(request)
+    order = _order(clerk, reference)
+    live = [booking for booking in order.bookings.all() if booking.cancelled_at is None]
+    form = Cancellation(request.POST if request.method == "POST" else None, bookings=live)
+    if form.is_valid():
+        cancelled = cancel_at_counter(
+            clerk=clerk,
+            order=order,
+            booking_ids=form.cleaned_data["booking"],
+            reason=form.cleaned_data["reason"],
+        )
+        messages.success(request, f"Cancelled: {len(cancelled)}. The seats are free again.")
+        return redirect("box-office-order", reference=reference)
+    context = _context(request, f"Order {order.reference}")
+    context |= _facts(order) | {"live": live, "form": form}
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if form.is_bound else HTTPStatus.OK
+    return TemplateResponse(request, "bookings/box_office/order.html", context, status=status)
+
+
+@require_http_methods(["GET", "POST"])
+def move(request: HttpRequest, reference: str, booking_id: int) -> HttpResponse:
+    """Show the room to choose another seat from; a POST moves the customer there."""
+    clerk = who(request)
+    order = _order(clerk, reference)
+    live = order.bookings.filter(cancelled_at=None).select_related("seat", "show__theatre")
+    booking = get_object_or_404(live, pk=booking_id)
+    form = Move(request.POST if request.method == "POST" else None)
+    flaws = _flaws(form)
+    if form.is_valid():
+        data = form.cleaned_data
+        try:
+            move_at_counter(
+                clerk=clerk, booking=booking, seat_id=data["seat"], reason=data["reason"]
+            )
+        except DomainError as refusal:
+            flaws = [_in_words(refusal, _seats(order.show))]
+        else:
+            messages.success(request, f"{booking.seat} was moved. The price paid stays.")
+            return redirect("box-office-order", reference=reference)
+    seats = _seats(order.show)
+    context = _context(request, f"Move {booking.seat}") | _facts(order)
+    context |= {
+        "booking": booking,
+        "rows": draw(seats),
+        "size": len(seats),
+        "flaws": flaws,
+        "reason": form.data.get("reason", ""),
+        "kind": "radio",
+        "categories": _categories(seats),
+        "chosen": {form.data.get("seat")},
+    }
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if flaws else HTTPStatus.OK
+    return TemplateResponse(request, "bookings/box_office/move.html", context, status=status)
+
+
+@require_GET
+def ticket(request: HttpRequest, reference: str) -> HttpResponse:
+    """Show the order as it is printed: one ticket for the whole party."""
+    order = _order(who(request), reference)
+    live = [booking for booking in order.bookings.all() if booking.cancelled_at is None]
+    context = _facts(order) | {
+        "live": live,
+        "total": sum(booking.amount for booking in live),
+    }
+    return TemplateResponse(request, "bookings/box_office/ticket.html", context)
+
+
+def _order(clerk: User, reference: str) -> Order:
+    orders = box_office.orders_of(clerk).select_related("user", "sold_by").with_details()
+    order: Order = get_object_or_404(orders, reference=reference)
+    return order
+
+
+def _seats(show: Show) -> list[Seat]:
+    seats = Seat.objects.filter(show=show).annotate(state_now=STATE_NOW)
+    return list(seats.order_by("row", "number"))
+
+
+def _best(show: Show, form: BestSeats) -> list[int]:
+    return box_office.best_seats(
+        show_id=show.pk,
+        quantity=form.cleaned_data["best"],
+        accessible=form.cleaned_data["accessible"],
+    )
+
+
+def _room(
+    request: HttpRequest,
+    show: Show,
+    seats: Sequence[Seat],
+    *,
+    form: Sale | None = None,
+    flaws: Sequence[str] = (),
+    refusal: DomainError | None = None,
+    chosen: Collection[int] = (),
+    token: str | None = None,
+) -> HttpResponse:
+    """Draw the room for selling, with what is chosen so far and what was wrong with it."""
+    if refusal:
+        flaws = [_in_words(refusal, seats)]
+    wanted = form.data.getlist("seat") if form else map(str, chosen)  # type: ignore[attr-defined]
+    free = {str(seat.pk) for seat in seats if _is_free(seat)}
+    context = _context(request, "Sell") | {
+        "show": show,
+        "starts": local(show.start_time, show.theatre.zone),
+        "rows": draw(seats),
+        "size": len(seats),
+        "free": len(free),
+        "chosen": free.intersection(wanted),
+        "kind": "checkbox",
+        "flaws": flaws,
+        "form": form,
+        "token": token if token and not refusal else uuid4().hex,
+        "parties": PARTIES,
+        "categories": _categories(seats),
+    }
+    if flaws and form:
+        status = HTTPStatus(refusal.status) if refusal else HTTPStatus.UNPROCESSABLE_ENTITY
+    else:
+        status = HTTPStatus.OK
+    return TemplateResponse(request, "bookings/box_office/sell.html", context, status=status)
+
+
+def _flaws(form: forms.Form) -> list[str]:
+    return [str(flaw) for flaws in form.errors.values() for flaw in flaws]
+
+
+def _categories(seats: Sequence[Seat]) -> list[SeatCategory]:
+    there = {seat.category for seat in seats}
+    return [kind for kind in SeatCategory if kind in there]
+
+
+def _is_free(seat: Seat) -> bool:
+    return bool(getattr(seat, "state_now", seat.status) == SeatStatus.AVAILABLE)
+
+
+def _in_words(refusal: DomainError, seats: Sequence[Seat]) -> str:
+    """Say what was refused, and of which seats, by their names."""
+    taken = set(refusal.facts.get("seat_ids", ()))
+    named = ", ".join(str(seat) for seat in sorted(seats, key=Seat.place) if seat.pk in taken)
+    if refusal.code == "seat_unavailable" and named:
+        return f"Just taken: {named}. Nothing was sold; the rest of the choice is kept."
+    return f"{refusal.message} ({named})" if named else refusal.message
+
+
+def _facts(order: Order) -> dict[str, Any]:
+    zone = order.show.theatre.zone
+    buyer = order.user
+    return {
+        "order": order,
+        "show": order.show,
+        "starts": local(order.show.start_time, zone),
+        "bought": local(order.created_at, zone),
+        "customer": buyer.name if buyer else order.customer_name,
+        "email": buyer.email if buyer else order.customer_email,
+    }
+
+
+def _context(request: HttpRequest, title: str) -> dict[str, Any]:
+    return {**admin.site.each_context(request), "title": title}
+
+
+def _json(request: HttpRequest, body: dict[str, Any]) -> HttpResponse:
+    """Answer with a tag over the bytes; a page that has them already gets a 304."""
+    response = HttpResponse(json.dumps(body), content_type="application/json")
+    etag = f'"{sha256(response.content).hexdigest()[:32]}"'
+    response["ETag"] = etag
+    return get_conditional_response(request, etag=etag, response=response) or response
+
+
+urlpatterns = [
+    path("", counter_page(entry), name="box-office"),
+    path("shows/<bigint:show_id>/", counter_page(sell), name="box-office-sell"),
+    path("shows/<bigint:show_id>/seats/", counter_page(seats_now), name="box-office-seats"),
+    path("orders/<slug:reference>/", counter_page(order_page), name="box-office-order"),
+    path("orders/<slug:reference>/ticket/", counter_page(ticket), name="box-office-ticket"),
+    path(
+        "orders/<slug:reference>/move/<bigint:booking_id>/",
+        counter_page(move),
+        name="box-office-move",
+    ),
+]

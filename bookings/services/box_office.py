@@ -1,0 +1,212 @@
+"""The verbs of the box office: a clerk sells, cancels and moves seats, and every deed is recorded.
+
+No user's row is locked: seats by id come first here. The single-gap and companion rules
+are for customers who choose alone; a clerk sees the people.
+"""
+
+import json
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from accounts import audit
+from accounts.models import User
+from booking_site.errors import DomainError
+from bookings import mails
+from bookings.idempotency import fingerprint
+from bookings.models import Booking, Channel, IdempotencyRecord, Order
+from bookings.services.cancelling import cancel_live
+from bookings.services.claims import (
+    lock_seats,
+    read_terms,
+    require_few,
+    require_free,
+    require_known,
+)
+from bookings.services.sales import last_line_of_defence, sell
+from bookings.transactions import in_transaction
+from catalog.models import Seat, SeatStatus
+
+OPERATION = "box_office_sale"
+
+
+class FormUsed(DomainError):
+    """The form has sold other seats before; `reference` names that order."""
+
+    code = "form_used"
+
+
+class BookingCancelled(DomainError):
+    """The booking is cancelled, so nobody is to be moved."""
+
+    code = "booking_cancelled"
+
+
+class BookingMoved(DomainError):
+    """A colleague has moved the customer in the meantime."""
+
+    code = "booking_moved"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purchase:
+    """What a customer at the counter wants: seats of a show, and maybe a mail."""
+
+    show_id: int
+    seat_ids: frozenset[int]
+    customer_name: str = ""
+    customer_email: str = ""
+
+
+def sell_at_counter(*, clerk: User, token: str, purchase: Purchase) -> Order:
+    """Sell the seats, all or none, and return the order; once for each `token` of a form.
+
+    The same form sent again returns the same order. Raise `FormUsed` when it asks for
+    something else by then, `TooManySeats`, `ShowNotFound`, `SeatNotFound`, `ShowClosed`
+    or `SeatUnavailable`.
+    """
+    require_few(purchase.seat_ids)
+
+    def work() -> Order:
+        seats = lock_seats(show_id=purchase.show_id, seat_ids=purchase.seat_ids, whole_rows=False)
+        # Looked for behind the seats' locks: there the second of two clicks has waited.
+        if order := _sold_before(clerk, token, purchase):
+            return order
+        require_known(seats, purchase.seat_ids)
+        terms = read_terms(purchase.show_id)
+        terms.require_open_at_counter()
+        require_free(seats.values(), now=terms.now, hold_id=None)
+        order = Order(
+            channel=Channel.BOX_OFFICE,
+            sold_by=clerk,
+            customer_name=purchase.customer_name,
+            customer_email=purchase.customer_email,
+        )
+        with_mail = bool(purchase.customer_email)
+        sell(order=order, terms=terms, seats=seats.values(), with_mail=with_mail)
+        IdempotencyRecord.objects.create(
+            user=clerk,
+            operation=OPERATION,
+            key=token,
+            fingerprint=_fingerprint(purchase),
+            status=HTTPStatus.CREATED,
+            body=json.dumps({"reference": order.reference}),
+        )
+        audit.record(
+            actor=clerk,
+            action="seats_sold",
+            subject=order,
+            theatre_id=terms.theatre_id,
+            seats=_names(seats.values()),
+            total=order.total,
+            currency=order.currency,
+        )
+        return order
+
+    return in_transaction(work)
+
+
+def cancel_at_counter(
+    *, clerk: User, order: Order, booking_ids: Collection[int], reason: str
+) -> list[Booking]:
+    """Cancel these bookings of the order, however late, and return those that were live.
+
+    Those already cancelled stay as they are, so it is repeatable.
+    """
+
+    def work() -> list[Booking]:
+        bookings = list(order.bookings.filter(pk__in=booking_ids))
+        cancelled = cancel_live(by=clerk, show_id=order.show_id, bookings=bookings, reason=reason)
+        if cancelled:
+            audit.record(
+                actor=clerk,
+                action="seats_cancelled",
+                subject=order,
+                theatre_id=order.show.theatre_id,
+                reason=reason,
+                seats=_names(Seat.objects.filter(pk__in=[row.seat_id for row in cancelled])),
+                amount=sum(row.price or 0 for row in cancelled),
+                currency=order.currency,
+            )
+        return cancelled
+
+    return in_transaction(work)
+
+
+def move_at_counter(*, clerk: User, booking: Booking, seat_id: int, reason: str) -> None:
+    """Give the customer another free seat of the same show, at the price that was paid.
+
+    The booking keeps its row; the audit entry tells from where to where. Repeatable.
+    `booking` is one of an order, as it was read before. Raise `SeatNotFound`,
+    `SeatUnavailable`, `ShowNotFound`, `ShowClosed`, `BookingCancelled` or `BookingMoved`.
+    """
+
+    def work() -> None:
+        seats = lock_seats(
+            show_id=booking.show_id, seat_ids=[booking.seat_id, seat_id], whole_rows=False
+        )
+        require_known(seats, [seat_id])
+        order, current = _lock_booking(booking)
+        if current.seat_id == seat_id:
+            return
+        if current.seat_id != booking.seat_id:
+            raise BookingMoved("A colleague has moved this customer. Look at the order again.")
+        terms = read_terms(booking.show_id)
+        terms.require_open_at_counter()
+        old, new = seats[current.seat_id], seats[seat_id]
+        require_free([new], now=terms.now, hold_id=None)
+        with last_line_of_defence([new]):
+            Booking.objects.filter(pk=current.pk).update(seat=new)
+        Seat.objects.filter(pk=old.pk).update(status=SeatStatus.AVAILABLE)
+        Seat.objects.filter(pk=new.pk).update(
+            status=SeatStatus.BOOKED, hold_id=None, held_until=None
+        )
+        mails.tell_of_order(order)
+        audit.record(
+            actor=clerk,
+            action="seat_moved",
+            subject=order,
+            theatre_id=terms.theatre_id,
+            reason=reason,
+            seat=[str(old), str(new)],
+            price_kept=current.amount,
+            price_of_the_new_seat=new.price,
+        )
+
+    in_transaction(work)
+
+
+def _sold_before(clerk: User, token: str, purchase: Purchase) -> Order | None:
+    record = IdempotencyRecord.objects.filter(user=clerk, operation=OPERATION, key=token).first()
+    if record is None:
+        return None
+    order = Order.objects.get(reference=json.loads(record.body)["reference"])
+    if record.fingerprint != _fingerprint(purchase):
+        raise FormUsed(
+            f"This form has already sold {order.reference}. Nothing else was sold now.",
+            reference=order.reference,
+        )
+    return order
+
+
+def _fingerprint(purchase: Purchase) -> str:
+    wish = {
+        "show_id": purchase.show_id,
+        "seat_ids": sorted(purchase.seat_ids),
+        "customer": [purchase.customer_name, purchase.customer_email],
+    }
+    return fingerprint(OPERATION, wish)
+
+
+def _lock_booking(booking: Booking) -> tuple[Order, Booking]:
+    """Return the order and the booking, locked in this order; raise `BookingCancelled`."""
+    locked = Order.objects.select_for_update(of=("self",), no_key=True)
+    order = locked.get(bookings=booking)
+    current = Booking.objects.select_for_update(of=("self",), no_key=True).get(pk=booking.pk)
+    if current.cancelled_at is not None:
+        raise BookingCancelled("This booking is cancelled, so nobody is to be moved.")
+    return order, current
+
+
+def _names(seats: Iterable[Seat]) -> list[str]:
+    return [str(seat) for seat in sorted(seats, key=Seat.place)]

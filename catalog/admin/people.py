@@ -1,0 +1,26 @@
+"""The people of the back office, with the theatres where they work."""
+
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from accounts.admin import UserAdmin
+from accounts.models import User
+
+admin.site.unregister(User)
+
+
+@admin.register(User)
+class PersonAdmin(UserAdmin):
+    """Who works where is said on the theatre's page, so that nobody hires themselves elsewhere."""
+
+    readonly_fields: ClassVar[Any] = (*UserAdmin.readonly_fields, "works_in")
+
+    def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
+        fieldsets = list(super().get_fieldsets(request, obj))
+        return [*fieldsets, ("Work", {"fields": ("works_in",)})] if obj else fieldsets
+
+    @admin.display(description="theatres")
+    def works_in(self, person: User) -> str:
+        return ", ".join(str(theatre) for theatre in person.theatres.all()) or "none"

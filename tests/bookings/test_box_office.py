@@ -1,0 +1,497 @@
+"""The box office: a clerk sells, finds, moves and cancels, in their own theatre, once."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+from http import HTTPStatus
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.contrib.auth.models import Group
+from django.core.mail import EmailMultiAlternatives
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts import audit
+from accounts.models import AuditEntry, User
+from accounts.roles import ensure_roles
+from bookings.models import Booking, Order
+from bookings.services import box_office
+from bookings.services.box_office import Purchase
+from bookings.services.claims import SeatUnavailable, ShowClosed
+from catalog.models import GapRule, Seat, SeatStatus, Show, Theatre
+from tests.factories import ShowFactory, UserFactory, make_seats
+
+
+@pytest.fixture
+def show(db: None) -> Show:
+    """Two rows of four seats, the second dearer by three."""
+    show = ShowFactory()
+    make_seats(show, "SSSS", "PPPP")
+    show.seats.filter(row="B").update(price="15.00")
+    return show
+
+
+@pytest.fixture
+def clerk(show: Show) -> User:
+    ensure_roles()
+    clerk = UserFactory(name="Bea Boxoffice", is_staff=True)
+    clerk.groups.add(Group.objects.get(name="Box office"))
+    show.theatre.staff.add(clerk)
+    return clerk
+
+
+@pytest.fixture
+def counter(client: Client, clerk: User) -> Client:
+    client.force_login(clerk, backend="django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+def ids(show: Show, *names: str) -> list[int]:
+    by_name = {str(seat): seat.pk for seat in show.seats.all()}
+    return [by_name[name] for name in names]
+
+
+def sell(counter: Client, show: Show, *names: str, token: str | None = None, **more: str) -> Any:
+    form = {"token": token or uuid4().hex, "seat": ids(show, *names), **more}
+    return counter.post(reverse("box-office-sell", args=[show.pk]), form, follow=True)
+
+
+def at(page: str, *args: Any) -> str:
+    return reverse(f"box-office-{page}", args=args)
+
+
+def move(counter: Client, order: Order, to: int, reason: str = "Broken seat") -> Any:
+    booking = order.bookings.get(cancelled_at=None)
+    form = {"seat": to, "reason": reason}
+    return counter.post(at("move", order.reference, booking.pk), form, follow=True)
+
+
+def cancel(counter: Client, order: Order, **form: Any) -> Any:
+    form = {"booking": [row.pk for row in order.bookings.all()], "reason": "Ill"} | form
+    return counter.post(at("order", order.reference), form, follow=True)
+
+
+def test_a_sale_is_an_order_of_the_box_office_with_its_entry(
+    counter: Client, show: Show, clerk: User
+) -> None:
+    page = sell(counter, show, "A1", "B1", customer_name="Lena")
+    order = Order.objects.get()
+    assert (order.channel, order.sold_by, order.user) == ("box_office", clerk, None)
+    assert (order.total, order.currency, order.customer_name) == (Decimal("27.00"), "USD", "Lena")
+    assert order.reference in page.text
+    assert set(show.seats.filter(status=SeatStatus.BOOKED)) == set(
+        show.seats.filter(pk__in=ids(show, "A1", "B1"))
+    )
+    (entry,) = audit.history_of(order)
+    assert (entry.actor, entry.action, entry.theatre_id) == (clerk, "seats_sold", show.theatre_id)
+    assert entry.facts == {"seats": ["A1", "B1"], "total": "27.00", "currency": "USD"}
+    assert (
+        "Seats sold" in counter.get(reverse("admin:bookings_order_history", args=[order.pk])).text
+    )
+
+
+def test_a_form_sent_twice_sells_once(counter: Client, show: Show) -> None:
+    token = uuid4().hex
+    pages = [sell(counter, show, "A1", token=token) for _ in range(2)]
+    order = Order.objects.get()
+    assert all(order.reference in page.text for page in pages)
+    assert AuditEntry.objects.filter(action="seats_sold").count() == 1
+
+
+def test_a_used_form_sells_nothing_else_until_it_is_sent_again(counter: Client, show: Show) -> None:
+    token = uuid4().hex
+    sell(counter, show, "A1", token=token)
+    page = sell(counter, show, "A2", token=token)
+    assert page.status_code == HTTPStatus.CONFLICT
+    assert f"already sold {Order.objects.get().reference}" in page.text
+    assert page.context["token"] != token
+    sell(counter, show, "A2", token=page.context["token"])
+    assert Order.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_double_click_sells_once(race: Callable[..., list[Any]], show: Show, clerk: User) -> None:
+    purchase = Purchase(show_id=show.pk, seat_ids=frozenset(ids(show, "A1", "A2")))
+    orders = race(
+        [
+            lambda: box_office.sell_at_counter(clerk=clerk, token="a" * 32, purchase=purchase)
+            for _ in range(6)
+        ]
+    )
+    assert {order.reference for order in orders} == {Order.objects.get().reference}
+    assert Booking.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_form_with_different_seats_sells_one_of_the_wishes(
+    race: Callable[..., list[Any]], show: Show, clerk: User
+) -> None:
+    """The seats' locks do not meet here, so it is the record that decides."""
+
+    def sale(seat_id: int) -> Callable[[], Order]:
+        purchase = Purchase(show_id=show.pk, seat_ids=frozenset([seat_id]))
+        return lambda: box_office.sell_at_counter(clerk=clerk, token="a" * 32, purchase=purchase)
+
+    ends = race([sale(seat.pk) for seat in show.seats.all()[:5]])
+    assert sum(isinstance(end, Order) for end in ends) == 1
+    assert sum(isinstance(end, box_office.FormUsed) for end in ends) == 4
+    assert Order.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_clerks_and_customers_never_get_one_seat_twice(
+    race: Callable[..., list[Any]], show: Show, clerk: User
+) -> None:
+    purchase = Purchase(show_id=show.pk, seat_ids=frozenset(ids(show, "A1", "A2")))
+    ends = race(
+        [
+            lambda: box_office.sell_at_counter(clerk=clerk, token=uuid4().hex, purchase=purchase)
+            for _ in range(8)
+        ]
+    )
+    assert sum(isinstance(end, Order) for end in ends) == 1
+    assert sum(isinstance(end, SeatUnavailable) for end in ends) == 7
+    assert Booking.objects.count() == 2
+
+
+def test_a_seat_just_taken_is_named_and_the_rest_stays_chosen(counter: Client, show: Show) -> None:
+    sell(counter, show, "A2")
+    page = sell(counter, show, "A1", "A2", customer_name="Lena")
+    assert page.status_code == HTTPStatus.CONFLICT
+    assert "Just taken: A2." in page.text
+    assert page.context["chosen"] == {str(pk) for pk in ids(show, "A1")}
+    assert 'value="Lena"' in page.text
+    assert Order.objects.count() == 1
+
+
+@pytest.mark.parametrize("status", [SeatStatus.BLOCKED, SeatStatus.BOOKED])
+def test_what_is_not_free_is_not_sold(counter: Client, show: Show, status: str) -> None:
+    show.seats.filter(pk__in=ids(show, "A1")).update(status=status)
+    assert sell(counter, show, "A1", "A2").status_code == HTTPStatus.CONFLICT
+    assert not Order.objects.exists()
+
+
+def test_a_held_seat_is_sold_only_when_the_hold_is_over(counter: Client, show: Show) -> None:
+    held = show.seats.filter(pk__in=ids(show, "A1"))
+    for minutes, status in ((5, HTTPStatus.CONFLICT), (-5, HTTPStatus.OK)):
+        until = timezone.now() + timedelta(minutes=minutes)
+        held.update(status=SeatStatus.HELD, hold_id=uuid4(), held_until=until)
+        assert sell(counter, show, "A1").status_code == status
+    assert held.get().status == SeatStatus.BOOKED
+    assert held.get().hold_id is None
+
+
+@pytest.mark.parametrize(
+    ("change", "sells"),
+    [
+        ({"sales_close_at": -60}, True),
+        ({"start_time": -30, "end_time": 60}, True),
+        ({"start_time": -90, "end_time": -1}, False),
+        ({"start_time": -1, "end_time": None}, False),
+    ],
+)
+def test_the_counter_is_open_until_the_show_is_over(
+    counter: Client, show: Show, change: dict[str, Any], sells: bool
+) -> None:
+    moments = {
+        column: None if minutes is None else timezone.now() + timedelta(minutes=minutes)
+        for column, minutes in change.items()
+    }
+    Show.objects.filter(pk=show.pk).update(**moments)
+    sell(counter, show, "A1")
+    assert Order.objects.exists() == sells
+
+
+def test_a_cancelled_show_is_not_sold(counter: Client, show: Show) -> None:
+    Show.objects.filter(pk=show.pk).update(status="cancelled")
+    assert "has been cancelled" in sell(counter, show, "A1").text
+    assert not Order.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_show_closed_while_the_sale_waits_for_the_seat_is_not_sold(
+    show: Show, clerk: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = box_office.lock_seats
+
+    def close_meanwhile(**kwargs: Any) -> Any:
+        Show.objects.filter(pk=show.pk).update(status="cancelled")
+        return lock(**kwargs)
+
+    monkeypatch.setattr(box_office, "lock_seats", close_meanwhile)
+    purchase = Purchase(show_id=show.pk, seat_ids=frozenset(ids(show, "A1")))
+    with pytest.raises(ShowClosed):
+        box_office.sell_at_counter(clerk=clerk, token="a" * 32, purchase=purchase)
+
+
+def test_staff_may_leave_a_single_seat(counter: Client, show: Show) -> None:
+    Theatre.objects.filter(pk=show.theatre_id).update(gap_rule=GapRule.MIDDLE_ONLY)
+    sell(counter, show, "A1", "A3")
+    assert Booking.objects.count() == 2
+
+
+def test_more_seats_than_an_order_may_have_are_refused(counter: Client) -> None:
+    show = ShowFactory(theatre=Theatre.objects.get())
+    make_seats(show, "S" * 12)
+    page = sell(counter, show, *[f"A{n}" for n in range(1, 12)])
+    assert "at most 10 seats" in page.text
+    assert len(page.context["chosen"]) == 11
+
+
+def test_nothing_chosen_is_said_and_the_form_stays_usable(counter: Client, show: Show) -> None:
+    page = sell(counter, show, token="b" * 32)
+    assert page.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert "Choose at least one seat." in page.text
+    assert page.context["token"] == "b" * 32
+
+
+def test_best_seats_are_chosen_but_not_sold(counter: Client, show: Show) -> None:
+    page = counter.get(at("sell", show.pk), {"best": 3})
+    assert len(page.context["chosen"]) == 3
+    answer = counter.get(at("seats", show.pk), {"best": 3}).json()
+    assert {str(pk) for pk in answer["best"]} == page.context["chosen"]
+    assert not Order.objects.exists()
+    refusal = "There are no 9 seats together any more."
+    assert refusal in counter.get(at("sell", show.pk), {"best": 9}).text
+    assert counter.get(at("seats", show.pk), {"best": 9}).json() == {"message": refusal}
+
+
+def test_a_page_learns_what_is_taken_and_is_not_told_twice(counter: Client, show: Show) -> None:
+    sell(counter, show, "A1")
+    answer = counter.get(at("seats", show.pk))
+    assert answer.json() == {"taken": {str(ids(show, "A1")[0]): "booked"}}
+    again = counter.get(at("seats", show.pk), headers={"If-None-Match": answer["ETag"]})
+    assert (again.status_code, again.content) == (HTTPStatus.NOT_MODIFIED, b"")
+    sell(counter, show, "A2")
+    newer = counter.get(at("seats", show.pk), headers={"If-None-Match": answer["ETag"]})
+    assert newer.status_code == HTTPStatus.OK
+
+
+def test_the_customer_gets_mails_if_there_is_an_address(
+    counter: Client, show: Show, posted: Callable[[], list[EmailMultiAlternatives]]
+) -> None:
+    sell(counter, show, "A1")
+    assert posted() == []
+    sell(counter, show, "A2", customer_email="lena@example.com")
+    order = Order.objects.get(customer_email="lena@example.com")
+    (mail,) = posted()
+    assert (mail.to, order.reference in str(mail.body)) == (["lena@example.com"], True)
+    assert "until" not in str(mail.body)
+    move(counter, order, ids(show, "B2")[0])
+    (mail,) = posted()
+    assert "B2" in str(mail.body)
+    cancel(counter, order)
+    (mail,) = posted()
+    assert mail.subject.startswith("Cancelled")
+
+
+def test_a_customer_is_moved_and_keeps_booking_and_price(
+    counter: Client, show: Show, clerk: User
+) -> None:
+    sell(counter, show, "A1")
+    order = Order.objects.get()
+    before = order.bookings.get()
+    move(counter, order, ids(show, "B3")[0])
+    move(counter, order, ids(show, "B3")[0])
+    after = order.bookings.get()
+    assert (after.pk, after.price, str(after.seat)) == (before.pk, Decimal("12.00"), "B3")
+    assert show.seats.filter(status=SeatStatus.BOOKED).get() == after.seat
+    entry = audit.history_of(order)[0]
+    assert (entry.actor, entry.action, entry.reason) == (clerk, "seat_moved", "Broken seat")
+    assert entry.facts == {
+        "seat": ["A1", "B3"],
+        "price_kept": "12.00",
+        "price_of_the_new_seat": "15.00",
+    }
+    assert audit.history_of(order).count() == 2
+
+
+def test_nobody_is_moved_to_a_taken_seat_or_without_a_reason(counter: Client, show: Show) -> None:
+    sell(counter, show, "A2")
+    sell(counter, show, "A1")
+    order = Order.objects.get(bookings__seat__in=ids(show, "A1"))
+    other = make_seats(ShowFactory(theatre=show.theatre), "S")[0].pk
+    for to, reason, sentence in (
+        (ids(show, "A2")[0], "Broken", "Just taken: A2"),
+        (ids(show, "A3")[0], "", "Say why"),
+        (other, "Broken", "not part of this show"),
+    ):
+        assert sentence in move(counter, order, to, reason).text
+    assert str(order.bookings.get().seat) == "A1"
+    assert Seat.objects.filter(status=SeatStatus.BOOKED).count() == 2
+
+
+def test_a_cancelled_customer_is_not_moved(counter: Client, show: Show, clerk: User) -> None:
+    sell(counter, show, "A1")
+    order = Order.objects.get()
+    booking = order.bookings.select_related("seat").get()
+    cancel(counter, order)
+    address = at("move", order.reference, booking.pk)
+    assert counter.get(address).status_code == HTTPStatus.NOT_FOUND
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_move_judges_the_booking_as_it_is_behind_the_locks(show: Show, clerk: User) -> None:
+    purchase = Purchase(show_id=show.pk, seat_ids=frozenset(ids(show, "A1")))
+    order = box_office.sell_at_counter(clerk=clerk, token="a" * 32, purchase=purchase)
+    stale = order.bookings.get()
+    a2, a3 = ids(show, "A2", "A3")
+    box_office.move_at_counter(clerk=clerk, booking=stale, seat_id=a2, reason="Draught")
+    with pytest.raises(box_office.BookingMoved):
+        box_office.move_at_counter(clerk=clerk, booking=stale, seat_id=a3, reason="Draught")
+    box_office.cancel_at_counter(clerk=clerk, order=order, booking_ids=[stale.pk], reason="Ill")
+    with pytest.raises(box_office.BookingCancelled):
+        box_office.move_at_counter(clerk=clerk, booking=stale, seat_id=a3, reason="Draught")
+    assert not show.seats.filter(status=SeatStatus.BOOKED).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_customer_moved_and_cancelled_at_once_keeps_no_seat(
+    race: Callable[..., list[Any]], show: Show, clerk: User
+) -> None:
+    purchase = Purchase(show_id=show.pk, seat_ids=frozenset(ids(show, "A1")))
+    order = box_office.sell_at_counter(clerk=clerk, token="a" * 32, purchase=purchase)
+    booking = order.bookings.get()
+    race(
+        [
+            lambda: box_office.move_at_counter(
+                clerk=clerk, booking=booking, seat_id=ids(show, "A2")[0], reason="Draught"
+            ),
+            lambda: box_office.cancel_at_counter(
+                clerk=clerk, order=order, booking_ids=[booking.pk], reason="Ill"
+            ),
+        ]
+    )
+    assert order.bookings.get().cancelled_at is not None
+    assert not show.seats.filter(status=SeatStatus.BOOKED).exists()
+
+
+def test_some_seats_of_an_order_are_cancelled_however_late(
+    counter: Client, show: Show, clerk: User
+) -> None:
+    sell(counter, show, "A1", "A2")
+    Show.objects.filter(pk=show.pk).update(start_time=timezone.now() - timedelta(minutes=5))
+    order = Order.objects.get()
+    first = order.bookings.get(seat__in=ids(show, "A1"))
+    for _ in range(2):
+        cancel(counter, order, booking=first.pk)
+    first.refresh_from_db()
+    assert (first.cancelled_by, first.cancel_reason) == (clerk, "Ill")
+    assert show.seats.filter(status=SeatStatus.BOOKED).count() == 1
+    entries = audit.history_of(order).filter(action="seats_cancelled")
+    (entry,) = entries
+    assert (entry.reason, entry.facts["seats"], entry.facts["amount"]) == ("Ill", ["A1"], "12.00")
+
+
+@pytest.mark.parametrize(
+    ("form", "sentence"),
+    [({"reason": ""}, "Say why"), ({"booking": []}, "Choose what to cancel.")],
+)
+def test_a_cancellation_needs_seats_and_a_reason(
+    counter: Client, show: Show, form: dict[str, Any], sentence: str
+) -> None:
+    sell(counter, show, "A1")
+    page = cancel(counter, Order.objects.get(), **form)
+    assert page.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert sentence in page.text
+    assert show.seats.filter(status=SeatStatus.BOOKED).exists()
+
+
+def test_an_order_is_found_by_reference_mail_and_name(counter: Client, show: Show) -> None:
+    sell(counter, show, "A1", customer_name="Lena Lion", customer_email="lena@example.com")
+    sell(counter, show, "A2")
+    order = Order.objects.get(customer_name="Lena Lion")
+    reference = order.reference
+    for text in (
+        reference,
+        reference.lower().replace("-", " "),
+        "LENA@example.com",
+        "lion",
+        f"  {reference} ",
+    ):
+        answer = counter.get(reverse("box-office"), {"q": text})
+        assert answer.headers["Location"] == at("order", reference), text
+    sell(counter, show, "A3", customer_name="Leo Lion")
+    page = counter.get(reverse("box-office"), {"q": "lion"})
+    assert {found.customer_name for found in page.context["orders"]} == {"Lena Lion", "Leo Lion"}
+    assert counter.get(reverse("box-office"), {"q": "nobody"}).context["orders"] == []
+
+
+def test_the_first_page_has_the_shows_of_the_business_day(
+    counter: Client, show: Show, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theatre = show.theatre
+    noon = timezone.now().astimezone(theatre.zone).replace(hour=12, minute=0)
+    monkeypatch.setattr(timezone, "now", lambda: noon)
+    Show.objects.filter(pk=show.pk).update(
+        start_time=noon.replace(hour=23), end_time=noon + timedelta(hours=13)
+    )
+    late = ShowFactory(theatre=theatre, start_time=noon + timedelta(hours=14))
+    tomorrow = ShowFactory(theatre=theatre, start_time=noon + timedelta(hours=20))
+    ShowFactory(start_time=noon)
+    page = counter.get(reverse("box-office"))
+    assert [row for row, _ in page.context["shows"]] == [show, late]
+    assert "8 of 8 free" in page.text
+    day = noon.date() + timedelta(days=1)
+    page = counter.get(reverse("box-office"), {"day": day.isoformat()})
+    assert [row for row, _ in page.context["shows"]] == [tomorrow]
+
+
+def test_the_ticket_names_seats_and_reference(counter: Client, show: Show) -> None:
+    sell(counter, show, "A1", "A2")
+    order = Order.objects.get()
+    page = counter.get(at("ticket", order.reference)).text
+    assert all(text in page for text in (order.reference, "A1", "A2", str(show.movie), "24.00 USD"))
+
+
+def test_another_house_is_not_found(counter: Client, show: Show, clerk: User) -> None:
+    sell(counter, show, "A1")
+    order = Order.objects.get()
+    booking = order.bookings.get()
+    clerk.theatres.clear()
+    for address in (
+        at("sell", show.pk),
+        at("seats", show.pk),
+        at("order", order.reference),
+        at("ticket", order.reference),
+        at("move", order.reference, booking.pk),
+    ):
+        assert counter.get(address).status_code == HTTPStatus.NOT_FOUND
+    assert sell(counter, show, "A2").status_code == HTTPStatus.NOT_FOUND
+    assert cancel(counter, order).status_code == HTTPStatus.NOT_FOUND
+    assert counter.get(reverse("box-office"), {"q": order.reference}).context["orders"] == []
+    assert "You work in no theatre yet" in counter.get(reverse("box-office")).text
+    assert Booking.objects.filter(cancelled_at=None).count() == 1
+
+
+def test_pages_cost_as_much_for_a_thousand_seats_as_for_few(counter: Client, show: Show) -> None:
+    large = ShowFactory(theatre=show.theatre)
+    make_seats(large, *["S" * 40] * 25)
+    for page in ("sell", "seats"):
+        costs = []
+        for room in (show, large):
+            with CaptureQueriesContext(connection) as queries:
+                counter.get(at(page, room.pk))
+            costs.append(len(queries))
+        assert costs[0] == costs[1] <= 8
+
+
+def test_lists_cost_as_much_for_many_orders_and_shows_as_for_few(
+    counter: Client, show: Show
+) -> None:
+    costs = []
+    today = timezone.now()
+    for names in (("A1", "A2"), ("A3", "A4", "B1", "B2")):
+        for name in names:
+            sell(counter, show, name, customer_name="Lena")
+            ShowFactory(theatre=show.theatre, start_time=today)
+        with CaptureQueriesContext(connection) as queries:
+            counter.get(reverse("box-office"), {"q": "Lena"})
+            counter.get(reverse("box-office"))
+        costs.append(len(queries))
+    assert costs[0] == costs[1]

@@ -1,0 +1,163 @@
+"""A clerk's evening at the counter, and a rush at two counters at once."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from http import HTTPStatus
+
+import pytest
+from django.contrib.auth.models import Group
+from django.utils import timezone
+from playwright.sync_api import Locator, Page, expect
+
+from accounts.models import AuditEntry
+from accounts.roles import ensure_roles
+from bookings.models import Booking, Order
+from catalog.models import Show
+from tests.factories import ShowFactory, UserFactory, make_seats
+from tests.web import database_url, gunicorn
+
+PASSWORD = "popcorn-at-eight"
+SALES = 50
+
+
+@pytest.fixture
+def show(transactional_db: None) -> Show:
+    """A room of 200 seats this evening, and two clerks who sell it."""
+    ensure_roles()
+    show = ShowFactory(start_time=timezone.now() + timedelta(minutes=5))
+    make_seats(show, *["S" * 20] * 10)
+    for name in ("bea", "ben"):
+        clerk = UserFactory(email=f"{name}@example.com", password=PASSWORD, is_staff=True)
+        clerk.groups.add(Group.objects.get(name="Box office"))
+        show.theatre.staff.add(clerk)
+    return show
+
+
+@pytest.fixture(scope="module")
+def site(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    log = tmp_path_factory.mktemp("site") / "gunicorn.log"
+    with gunicorn(log, DATABASE_URL=database_url()) as port:
+        yield f"http://127.0.0.1:{port}"
+
+
+def log_in(page: Page, site: str, name: str) -> None:
+    page.goto(f"{site}/admin/box-office/", timeout=60_000)  # the first has to start the site
+    page.fill("[name=username]", f"{name}@example.com")
+    page.fill("[name=password]", PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("button", name="Find order")).to_be_visible()
+
+
+SELL = """
+async ({ sales }) => {
+  const form = document.getElementById("counter-form");
+  const ends = [];
+  while (ends.filter((status) => status === 200).length < sales) {
+    const { best } = await (await fetch(`${form.dataset.seats}?best=2`)).json();
+    const wish = new FormData(form);
+    for (const seat of best) wish.append("seat", seat);
+    wish.set("token", crypto.randomUUID().replaceAll("-", ""));
+    ends.push((await fetch(location.href, { method: "POST", body: wish })).status);
+  }
+  return ends;
+}
+"""
+
+
+def test_fifty_rapid_sales_at_two_counters_sell_no_seat_twice(
+    site: str, open_page: Callable[..., Page], show: Show
+) -> None:
+    """Both ask for the best two seats at the same time, so both are told the same ones."""
+    pages = [open_page(quiet=True) for _ in range(2)]
+    for page, name in zip(pages, ("bea", "ben"), strict=True):
+        log_in(page, site, name)
+        page.goto(f"{site}/admin/box-office/shows/{show.pk}/")
+    for page in pages:  # both are at it before either is waited for
+        page.evaluate(f"window.ends = ({SELL})({{ sales: {SALES // 2} }}); undefined")
+    ends = [status for page in pages for status in page.evaluate("window.ends")]
+    assert set(ends) == {HTTPStatus.OK, HTTPStatus.CONFLICT}  # they met, and no page was an error
+    assert ends.count(HTTPStatus.OK) == Order.objects.count() == SALES
+    live = list(Booking.objects.filter(cancelled_at=None).values_list("seat", flat=True))
+    assert len(set(live)) == len(live) == 2 * SALES
+    assert show.seats.filter(status="booked").count() == 2 * SALES
+    assert AuditEntry.objects.filter(action="seats_sold").count() == SALES
+
+
+class Hand:
+    """One hand that counts its clicks."""
+
+    def __init__(self) -> None:
+        self.clicks = 0
+
+    def click(self, target: Locator) -> None:
+        self.clicks += 1
+        target.click()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_clerks_evening(
+    width: int, site: str, open_page: Callable[..., Page], show: Show
+) -> None:
+    page = open_page(width=width)
+    log_in(page, site, "bea")
+    hand = Hand()
+
+    # Sell: the show, the party, the sale.
+    hand.click(page.get_by_role("link", name=str(show.movie)))
+    hand.click(page.get_by_role("button", name="2", exact=True))
+    expect(page.locator("#counter-choice")).to_have_text("G10, G11")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    hand.click(page.get_by_role("button", name="Sell 24.00 USD"))
+    reference = page.locator(".counter-reference").inner_text()
+    assert hand.clicks == 3
+    assert Order.objects.get().reference == reference
+
+    # Look up, however it is typed.
+    hand.click(page.get_by_role("link", name="Box office", exact=True).last)
+    page.get_by_role("searchbox", name="Find an order").fill(reference.lower())
+    page.keyboard.press("Enter")
+    expect(page.locator(".counter-reference")).to_have_text(reference)
+    assert hand.clicks == 4
+
+    # Move one of the two.
+    hand.click(page.get_by_role("link", name="Move G10"))
+    hand.click(page.get_by_role("radio", name="G12, Standard, 12.00, available"))
+    expect(page.locator("#counter-choice")).to_have_text("G12, of the same price")
+    page.get_by_label("Reason for moving").fill("Broken seat")
+    hand.click(page.get_by_role("button", name="Move", exact=True))
+    expect(page.locator(".counter-seats")).to_have_text("G11, G12")
+    assert hand.clicks == 7
+
+    # Cancel it.
+    hand.click(page.get_by_role("checkbox", name="G12"))
+    page.get_by_label("Reason for cancelling").fill("Ill")
+    hand.click(page.get_by_role("button", name="Cancel the ticked seats"))
+    expect(page.locator(".counter-seats")).to_have_text("G11")
+    assert hand.clicks == 9
+    assert list(AuditEntry.objects.order_by("pk").values_list("action", flat=True)) == [
+        "seats_sold",
+        "seat_moved",
+        "seats_cancelled",
+    ]
+
+
+def test_a_sale_by_keyboard_while_a_colleague_takes_a_seat(
+    site: str, open_page: Callable[..., Page], show: Show
+) -> None:
+    page = open_page()
+    log_in(page, site, "bea")
+    page.goto(f"{site}/admin/box-office/shows/{show.pk}/")
+    page.get_by_role("checkbox", name="A1, Standard, 12.00, available").focus()
+    for key in ("Space", "ArrowRight", "ArrowDown", "Space"):
+        page.keyboard.press(key)
+    expect(page.locator("#counter-choice")).to_have_text("A1, B2")
+    show.seats.filter(row="A", number=1).update(status="blocked")
+    expect(page.locator("#counter-said")).to_have_text(
+        "Just taken: A1. The rest of the choice is kept."
+    )
+    expect(page.locator("#counter-choice")).to_have_text("B2")
+    page.get_by_role("checkbox", name="B2, Standard").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".counter-seats")).to_have_text("B2")
+    page.keyboard.press("Enter")  # next customer
+    expect(page.locator("#free-seats")).to_have_text("198")

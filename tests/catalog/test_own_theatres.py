@@ -1,0 +1,192 @@
+"""Staff find, choose and change what belongs to their own theatres; what they change is told."""
+
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group
+from django.test import Client
+from django.urls import reverse
+
+from accounts import audit
+from accounts.models import User
+from accounts.roles import ensure_roles
+from catalog.models import Screen, Theatre
+from tests.factories import (
+    MovieFactory,
+    PriceCardFactory,
+    ScreenFactory,
+    ShowFactory,
+    TheatreFactory,
+    UserFactory,
+)
+
+
+@pytest.fixture
+def here(db: None) -> Theatre:
+    return TheatreFactory(name="Here")
+
+
+@pytest.fixture
+def there(db: None) -> Theatre:
+    return TheatreFactory(name="There")
+
+
+@pytest.fixture
+def manager(here: Theatre) -> User:
+    ensure_roles()
+    manager = UserFactory(name="Max", is_staff=True)
+    manager.groups.add(Group.objects.get(name="Manager"))
+    here.staff.add(manager)
+    return manager
+
+
+@pytest.fixture
+def desk(client: Client, manager: User) -> Client:
+    client.force_login(manager, backend="django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+@pytest.mark.parametrize("page", ["theatre", "screen", "show", "seat"])
+def test_lists_have_only_the_own_theatres(
+    page: str, desk: Client, here: Theatre, there: Theatre
+) -> None:
+    for theatre in (here, there):
+        ScreenFactory(theatre=theatre)
+        show = ShowFactory(theatre=theatre)
+        show.seats.create(row="A", number=1, price="1.00")
+    query = {"when": "all"} if page == "show" else {}
+    listed = desk.get(reverse(f"admin:catalog_{page}_changelist"), query)
+    assert len(listed.context["cl"].result_list) == 1
+    assert "There" not in listed.text
+
+
+def test_another_house_is_neither_offered_nor_accepted(
+    desk: Client, here: Theatre, there: Theatre
+) -> None:
+    asked = {"app_label": "catalog", "model_name": "screen", "field_name": "theatre", "term": "ere"}
+    offered = desk.get(reverse("admin:autocomplete"), asked).json()["results"]
+    assert [choice["text"] for choice in offered] == ["Here"]
+    form = {"name": "Blue", "turnaround_minutes": 20, "layout": "A SS", "theatre": there.pk}
+    page = desk.post(reverse("admin:catalog_screen_add"), form)
+    assert "theatre" in page.context["adminform"].form.errors
+    assert not Screen.objects.exists()
+    desk.post(reverse("admin:catalog_screen_add"), form | {"theatre": here.pk})
+    assert Screen.objects.get().theatre == here
+
+
+def test_a_search_or_filter_finds_nothing_elsewhere(
+    desk: Client, here: Theatre, there: Theatre
+) -> None:
+    ScreenFactory(theatre=there)
+    address = reverse("admin:catalog_screen_changelist")
+    for query in ({"q": "There"}, {"theatre__id__exact": there.pk}):
+        assert not desk.get(address, query).context["cl"].result_list
+
+
+def test_whoever_opens_a_theatre_works_there(desk: Client, manager: User) -> None:
+    form = {"name": "New", "timezone": "UTC", "currency": "USD", "gap_rule": "off"}
+    desk.post(reverse("admin:catalog_theatre_add"), form)
+    assert manager.theatres.filter(name="New").exists()
+
+
+def test_a_manager_hires_staff_for_the_own_theatre(
+    desk: Client, here: Theatre, manager: User
+) -> None:
+    clerk, customer = UserFactory(name="Bea", is_staff=True), UserFactory()
+    address = reverse("admin:catalog_theatre_change", args=[here.pk])
+    form = {"name": "Here", "location": here.location, "timezone": here.timezone}
+    form |= {"currency": "USD", "gap_rule": "off"}
+    desk.post(address, form | {"staff": [manager.pk, customer.pk]})
+    assert not customer.theatres.exists()
+    desk.post(address, form | {"staff": [manager.pk, clerk.pk]})
+    assert list(clerk.theatres.all()) == [here]
+    assert "Here" in desk.get(reverse("admin:accounts_user_change", args=[clerk.pk])).text
+    (entry,) = audit.history_of(here)
+    assert entry.facts == {
+        "changes": {"staff": [f"person {manager.pk}", f"person {manager.pk}, person {clerk.pk}"]}
+    }
+    assert entry.theatre_id == here.pk
+
+
+def test_a_programmer_does_not_see_who_works_where(
+    desk: Client, here: Theatre, manager: User
+) -> None:
+    manager.groups.set([Group.objects.get(name="Programmer")])
+    page = desk.get(reverse("admin:catalog_theatre_change", args=[here.pk]))
+    assert "staff" not in page.context["adminform"].form.fields
+
+
+def test_a_changed_price_is_told_with_what_it_was(desk: Client, manager: User) -> None:
+    card = PriceCardFactory(name="Evening")
+    lines = list(card.lines.order_by("pk"))
+    form: dict[str, Any] = {
+        "name": "Night",
+        "lines-TOTAL_FORMS": len(lines),
+        "lines-INITIAL_FORMS": len(lines),
+    }
+    for index, line in enumerate(lines):
+        form |= {
+            f"lines-{index}-id": line.pk,
+            f"lines-{index}-price_card": card.pk,
+            f"lines-{index}-category": line.category,
+            f"lines-{index}-price": "13.50" if index == 0 else line.price,
+        }
+    desk.post(reverse("admin:catalog_pricecard_change", args=[card.pk]), form)
+    (entry,) = audit.history_of(card)
+    assert (entry.actor, entry.action) == (manager, "changed")
+    assert entry.facts["changes"] == {
+        "name": ["Evening", "Night"],
+        "Standard, price": ["12.00", "13.50"],
+    }
+    page = desk.get(reverse("admin:catalog_pricecard_history", args=[card.pk])).text
+    assert "Standard, price: 12.00 → 13.50" in page
+
+
+def test_a_save_without_a_change_is_no_entry(desk: Client) -> None:
+    movie = MovieFactory()
+    form = {"title": movie.title, "description": movie.description, "duration_minutes": 100}
+    form |= {"certificate": "PG", "language": "en", "genres": "Drama"}
+    address = reverse("admin:catalog_movie_change", args=[movie.pk])
+    assert desk.post(address, form).status_code == HTTPStatus.FOUND
+    assert [entry.facts for entry in audit.history_of(movie)] == []
+
+
+def test_a_show_tells_its_old_and_new_screen_by_name(desk: Client, here: Theatre) -> None:
+    old, new = ScreenFactory(theatre=here, name="Old"), ScreenFactory(theatre=here, name="New")
+    show = ShowFactory(theatre=here, screen=old, occupied_until=ShowFactory().end_time)
+    local = show.start_time.astimezone(here.zone)
+    form = {
+        "movie": show.movie_id,
+        "theatre": here.pk,
+        "screen": new.pk,
+        "start_0": f"{local:%Y-%m-%d}",
+        "start_1": f"{local:%H:%M}",
+        "start_date": f"{local:%Y-%m-%d}",
+        "start_time": f"{local:%H:%M}",
+        "status": "open",
+        "format": "3D",
+    }
+    desk.post(reverse("admin:catalog_show_change", args=[show.pk]), form)
+    (entry,) = audit.history_of(show)
+    assert entry.facts["changes"]["screen"] == ["Here, Old", "Here, New"]
+    assert entry.facts["changes"]["format"] == ["2D", "3D"]
+
+
+def test_the_audit_trail_is_that_of_the_own_theatres_and_of_none(
+    desk: Client, here: Theatre, there: Theatre
+) -> None:
+    for theatre in (here, there):
+        audit.record(actor=None, action="opened", subject=theatre, theatre_id=theatre.pk)
+    audit.record(actor=None, action="priced", subject=PriceCardFactory())
+    address = reverse("admin:accounts_auditentry_changelist")
+    entries = desk.get(address).context["cl"].result_list
+    assert [entry.action for entry in entries] == ["priced", "opened"]
+    for query, found in (
+        ({"theatre": here.pk}, ["opened"]),
+        ({"action": "priced"}, ["priced"]),
+        ({"theatre": there.pk}, ["priced", "opened"]),
+        ({"q": "Here"}, ["opened"]),
+    ):
+        listed = desk.get(address, query).context["cl"].result_list
+        assert [entry.action for entry in listed] == found
