@@ -166,10 +166,9 @@ const layoutText = (() => {
   const labelOn = (text, y) => {
     const rows = linesOf(text).map(rowOf);
     let label = rows[y].label;
-    const taken = new Set(rows.slice(0, y + 1).map((row) => row.label));
+    const taken = new Set(rows.slice(0, y).map((row) => row.label));
     for (const row of rows.slice(y + 1).filter((row) => row.label)) {
       label = freeAfter(label, taken);
-      taken.add(label);
       row.head = label.padEnd(Math.max(row.head.length, label.length + 1));
     }
     return write(rows);

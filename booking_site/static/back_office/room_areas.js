@@ -65,6 +65,7 @@ function selectAreas(form, seats, tell) {
     if (!drag.surveyed && moved < STILL) return;
     if (!drag.surveyed) {
       drag.surveyed = survey();
+      // The click at the end then means the floor, and turns no seat over again.
       floor.setPointerCapture(event.pointerId);
     }
     outline(area);
@@ -76,15 +77,7 @@ function selectAreas(form, seats, tell) {
     drag = null;
   };
 
-  floor.addEventListener("pointerup", () => {
-    if (drag?.surveyed) {
-      // The click that follows would turn one seat over again.
-      const swallow = (event) => event.preventDefault();
-      window.addEventListener("click", swallow, { capture: true, once: true });
-      setTimeout(() => window.removeEventListener("click", swallow, { capture: true }));
-    }
-    end();
-  });
+  floor.addEventListener("pointerup", end);
 
   floor.addEventListener("pointercancel", () => {
     for (const { seat, before } of drag?.surveyed ?? []) seat.checked = before;
