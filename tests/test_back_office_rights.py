@@ -119,6 +119,8 @@ FORMS: dict[str, Callable[[House], dict[str, Any]]] = {
     "sell": lambda house: {"token": "a" * 32, "seat": free_seat(house)},
     "cancel": lambda house: {"booking": house.booking.pk, "reason": "Ill"},
     "move": lambda house: {"seat": free_seat(house), "reason": "Broken seat"},
+    "cancel-show": lambda house: {"reason": "No power", "orders": 1},
+    "open-week": lambda house: {},
 }
 
 
@@ -172,7 +174,15 @@ def address(row: Row, house: House) -> str:
     if row.route.startswith("admin/r/"):
         parts["object_id"] = house.show.pk
     filled = re.sub(r"<(?:\w+:)?(\w+)>", lambda found: str(parts[found[1]]), row.route)
-    return f"/{filled}"
+    # Else the page would choose a theatre of one's own.
+    query = f"?theatre={house.theatre.pk}" if row.route in OF_A_THEATRE else ""
+    return f"/{filled}{query}"
+
+
+OF_A_THEATRE = {
+    "admin/reports/",
+    *(f"admin/catalog/show/{page}/" for page in ("week", "plan", "copy-week", "open-week")),
+}
 
 
 def model_of(row: Row) -> str:

@@ -13,7 +13,7 @@ from django.urls import reverse
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextInputWidget
 
 from booking_site.errors import DomainError
-from bookings.admin.shows import MAY_CANCEL, show_of
+from bookings.admin.shows import MAY_CANCEL
 from bookings.services.cancelling_shows import (
     cancel_orders,
     cancel_show,
@@ -22,7 +22,7 @@ from bookings.services.cancelling_shows import (
     purchases,
 )
 from catalog.admin.base import local
-from catalog.admin.pages import BROUGHT_ALONG, ShowPage, show_context
+from catalog.admin.pages import BROUGHT_ALONG, ShowPage, show_context, show_for
 from catalog.admin.shows import ShowAdmin
 from catalog.models import Show, ShowStatus
 
@@ -43,7 +43,7 @@ class CancelForm(forms.Form):
 
 def cancel_page(request: HttpRequest, show_id: int, *, show_admin: ShowAdmin) -> HttpResponse:
     """Ask, then cancel; for a cancelled show tell how far its orders are."""
-    show = show_of(request, show_admin, show_id)
+    show = show_for(request, show_admin, show_id)
     if not request.user.has_perm(MAY_CANCEL):
         raise PermissionDenied
     context = show_context(request, show_admin, show, title="Cancel show")

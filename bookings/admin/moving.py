@@ -14,11 +14,11 @@ from django.urls import reverse
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from booking_site.errors import DomainError
-from bookings.admin.shows import MAY_MOVE, show_of
+from bookings.admin.shows import MAY_MOVE
 from bookings.services.moving import Move, fingerprint, move_shows, plan_moves, swap_of
 from catalog.admin.base import local
 from catalog.admin.local_time import LocalTimeField, LocalTimeWidget
-from catalog.admin.pages import BROUGHT_ALONG, ShowPage, show_context
+from catalog.admin.pages import BROUGHT_ALONG, ShowPage, show_context, show_for
 from catalog.admin.shows import ShowAdmin
 from catalog.models import Screen, Show, ShowStatus
 from catalog.scheduling import LocalTimeAmbiguous, local_moment
@@ -126,7 +126,7 @@ def _page(
     form_class: type[MoveForm] | type[SwapForm],
     title: str,
 ) -> HttpResponse:
-    show = show_of(request, show_admin, show_id)
+    show = show_for(request, show_admin, show_id)
     if not request.user.has_perm(MAY_MOVE):
         raise PermissionDenied
     form = form_class(request.POST if request.method == "POST" else None, show=show)

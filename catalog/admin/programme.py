@@ -81,8 +81,6 @@ def open_week_page(request: HttpRequest, *, show_admin: "ShowAdmin") -> HttpResp
             monday=place.monday,
             actor=request.user,  # type: ignore[arg-type] # the site admits no anonymous user
         )
-        for show in opened:
-            show_admin.log_change(request, show, "Opened for sale with its week.")
         messages.success(request, f"Open for sale now: {len(opened)}.")
     return HttpResponseRedirect(place.address("week"))
 

@@ -110,14 +110,8 @@ def open_planned(*, theatre: Theatre, monday: date, actor: User | None) -> list[
         laid = planned.filter(pk__in=Seat.objects.order_by().values("show"))
         shows = list(laid.order_by("pk").select_for_update(of=("self",), no_key=True))
         Show.objects.filter(pk__in=[show.pk for show in shows]).update(status=ShowStatus.OPEN)
-        if shows:
-            audit.record(
-                actor=actor,
-                action="shows_opened",
-                subject=theatre,
-                theatre_id=theatre.pk,
-                show_ids=[show.pk for show in shows],
-            )
+        for show in shows:
+            audit.record(actor=actor, action="show_opened", subject=show, theatre_id=theatre.pk)
     return shows
 
 

@@ -206,7 +206,7 @@ def test_cancelled_bookings_keep_their_seats_name_where_the_room_has_it(
     assert str(first.seat) == "A2"
     assert first.seat.pk == both["bookings"][0]["seat_id"]
     assert second.seat.show_id == show.pk  # the small room has no B6
-    (entry,) = history_of(show)
+    entry = history_of(show).get(action="show_moved")
     assert entry.facts["cancelled_seats_gone"] == ["B6"]
     assert Seat.objects.filter(show=show).count() == 12
     assert_sound()
@@ -244,8 +244,8 @@ def test_a_move_is_kept_in_the_history_of_the_show(
 ) -> None:
     bought(customer, seat(show, "A1"))
     move(to(small, show), actor=staff)
-    (entry,) = history_of(show)
-    assert (entry.actor, entry.action, entry.reason) == (staff, "show_moved", "Projector broken")
+    entry = history_of(show).get(action="show_moved")
+    assert (entry.actor, entry.reason) == (staff, "Projector broken")
     assert entry.facts["screen"] == ["Big", "Small"]
     assert entry.facts["seats"] == {"A1": "A1"}
 

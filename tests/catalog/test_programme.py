@@ -494,7 +494,5 @@ def test_a_planned_week_is_put_on_sale_at_once(
     statuses = Show.objects.order_by("screen__name").values_list("status", flat=True)
     assert list(statuses) == ["open", "open", "planned", "planned"]
     assert programme.open_planned(theatre=theatre, monday=MONDAY, actor=staff) == []
-    assert [entry.action for entry in history_of(theatre)] == [
-        "shows_opened",
-        *["shows_planned"] * 2,
-    ]
+    for show in opened:
+        assert history_of(show).get(action="show_opened").actor == staff
