@@ -56,7 +56,8 @@ UNFOLD = {
         {"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("back_office/icon.svg")},
     ],
     "STYLES": [
-        lambda _: static("back_office/rooms.css"),
+        lambda _: static("back_office/office.css"),
+        lambda _: static("back_office/seats.css"),
         lambda _: static("back_office/figures.css"),
     ],
     "DASHBOARD_CALLBACK": "bookings.admin.dashboard.context",

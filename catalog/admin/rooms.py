@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from catalog.admin.shows import ShowAdmin
 
 MAY_CHANGE_SEATS = "catalog.change_seat"
+# What is offered; staff may type any other.
+REASONS = ("Broken", "House seat", "Distancing")
 
 
 class SeatChange(forms.Form):
@@ -101,6 +103,7 @@ def _room(
         "form": form,
         "chosen": set(form.data.getlist("seat")) if form else set(),  # type: ignore[attr-defined]
         "selectable": may_change,
+        "reasons": REASONS,
         "may_lay": request.user.has_perm("catalog.add_seat"),
         "categories": [(kind, categories[kind]) for kind in SeatCategory if categories[kind]],
         "states": [(state, states[state]) for state in SeatStatus],

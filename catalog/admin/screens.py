@@ -1,4 +1,4 @@
-"""Screens in the back office: the layout is typed as text beside a drawing of it."""
+"""Screens in the back office: the layout is typed as text, or painted in the drawing beside it."""
 
 from typing import Any
 
@@ -9,15 +9,29 @@ from django.utils.safestring import SafeString
 
 from catalog.admin.drawing import draw
 from catalog.admin.exchange import Exchanged
-from catalog.layouts import MAX_ROWS, MAX_SEATS_PER_ROW, Layout, LayoutError, parse_layout
+from catalog.layouts import (
+    CATEGORIES,
+    MAX_ROWS,
+    MAX_SEATS_PER_ROW,
+    NOTHING,
+    Layout,
+    LayoutError,
+    format_layout,
+    parse_layout,
+    rows_by_seats,
+)
 from catalog.models import Screen
 
 
 class LayoutEditor(forms.Textarea):
-    """A text area with the drawn room beside it; flaws are marked in the text."""
+    """A text area with the drawn room beside it, to be painted on; flaws are marked in the text."""
 
     class Media:
-        js = [forms.Script("back_office/layout_editor.js", defer=True)]
+        css = {"all": ["back_office/layouts.css"]}
+        js = [
+            forms.Script(f"back_office/{name}.js", defer=True)
+            for name in ("layout_text", "layout_grid", "layout_editor")
+        ]
 
     def __init__(self) -> None:
         plain = {"spellcheck": "false", "autocapitalize": "off", "autocomplete": "off"}
@@ -27,7 +41,13 @@ class LayoutEditor(forms.Textarea):
         self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any = None
     ) -> SafeString:
         textarea = super().render(name, value, attrs, renderer)
-        context = {"textarea": textarea, "max_rows": MAX_ROWS, "max_seats": MAX_SEATS_PER_ROW}
+        context = {
+            "textarea": textarea,
+            "max_rows": MAX_ROWS,
+            "max_seats": MAX_SEATS_PER_ROW,
+            "kinds": [*CATEGORIES.items(), (NOTHING, "nothing")],
+            "start": format_layout(rows_by_seats(rows=8, seats_per_row=12)),
+        }
         return render_to_string("catalog/admin/layout_editor.html", context | _preview(value or ""))
 
 

@@ -1,4 +1,4 @@
-// A room of checkboxes: a running count, whole rows, ranges, and arrow keys.
+// A room of checkboxes: a running count, whole rows, ranges, areas, and arrow keys.
 // Without this script the page works with a plain click on each seat.
 
 const form = document.getElementById("room-form");
@@ -22,6 +22,8 @@ if (form && said) {
       button.disabled = chosen.length === 0;
     }
   };
+
+  selectAreas(form, seats, tell);
 
   const selectBetween = (from, to, checked) => {
     const [first, second] = [seats.indexOf(from), seats.indexOf(to)].sort((a, b) => a - b);
