@@ -131,7 +131,7 @@ def _draw(seats: list[Any]) -> _Drawing:
 
 
 def _keep(show_id: int, drawing: _Drawing) -> None:
+    _drawings.pop(show_id, None)  # so that it stands last
     _drawings[show_id] = drawing
-    _drawings.move_to_end(show_id)
     while len(_drawings) > KEPT_ROOMS:
         _drawings.popitem(last=False)
