@@ -17,7 +17,7 @@ export DEVELOPMENT := 1
 export CHROMIUM
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-browser stampede fuzz timing lint fix shell migrations pins audit sbom
+.PHONY: help run test test-browser stampede fuzz timing bench lint fix shell migrations pins audit sbom
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do printf '%-22s%s\n' "$$name" "$$text"; done

@@ -139,7 +139,7 @@ def conditional(get_response: Handler) -> Handler:
         if not reading or NEVER_STORED.match(request.path_info):
             response["Cache-Control"] = "no-store"
             return response
-        etag = f'W/"{blake2b(response.content, digest_size=16).hexdigest()}"'
+        etag = response.get("ETag") or etag_of(response.content)
         whose = "private" if "Authorization" in request.headers else "public"
         headers = {"ETag": etag, "Cache-Control": f"{whose}, no-cache", "Vary": response["Vary"]}
         for name, value in headers.items():
@@ -152,7 +152,13 @@ def conditional(get_response: Handler) -> Handler:
     return middleware
 
 
+def etag_of(content: bytes) -> str:
+    return f'W/"{blake2b(content, digest_size=16).hexdigest()}"'
+
+
 def _matches(if_none_match: str, etag: str) -> bool:
     """Compare weakly, as RFC 9110 has it for If-None-Match."""
+    if not if_none_match:
+        return False
     known = parse_etags(if_none_match)
     return "*" in known or etag.removeprefix("W/") in {each.removeprefix("W/") for each in known}

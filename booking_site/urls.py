@@ -9,6 +9,10 @@ from booking_site import views
 from bookings.admin import reports
 
 urlpatterns = [
+    # First what is called most: addresses are tried in this order.
+    path("api/", include("catalog.urls")),
+    path("api/", include("bookings.urls")),
+    path("api/", include("accounts.urls")),
     path("", views.root, name="root"),
     path("admin/second-factor/", admin.site.admin_view(second_factor.page), name="second-factor"),
     path("admin/box-office/", include("bookings.admin.box_office")),
@@ -17,9 +21,6 @@ urlpatterns = [
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("api/docs/errors", views.error_catalogue, name="error-catalogue"),
-    path("api/", include("accounts.urls")),
-    path("api/", include("catalog.urls")),
-    path("api/", include("bookings.urls")),
 ]
 
 handler400 = views.bad_request

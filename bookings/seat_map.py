@@ -1,69 +1,137 @@
-"""The read side of a room: every seat of a show, as one caller may see it."""
+"""The read side of a room: every seat of a show, as one caller may see it.
 
-from typing import Any
+The most wanted answer of the site, so it is not built from models: that took
+four times as long. One statement asks for one letter per seat; what is written
+around the letters changes seldom and is kept ready.
+"""
 
-from django.db.models import Exists, OuterRef, Value
-from django.db.models.functions import Length
+import json
+from collections import OrderedDict
+from typing import Any, NamedTuple
 
-from bookings.models import Booking, Hold
+from django.db import connection
+
+from accounts.authentication import Caller
 from catalog.errors import ShowNotFound
-from catalog.models import STATE_NOW, Seat, Show, ShowStatus
+from catalog.models import ShowStatus
+
+# A room of 240 seats takes 40 KB.
+KEPT_ROOMS = 200
+
+# One row, one look at the seats. The letter is the state as the caller sees it, read anew
+# every time; what was committed before the statement began is in it. The fingerprint is of
+# what the letters are put into. `own` is empty for whose token is not good any more.
+_LOOK = """
+    WITH caller AS (
+        SELECT id FROM users WHERE id = %(user)s AND is_active AND token_version = %(version)s
+    )
+    SELECT (SELECT status FROM shows WHERE id = %(show)s),
+           bit_xor(hash_record_extended(ROW(id, row, number, price, category, x, y), 0)),
+           string_agg(
+               CASE status
+               WHEN 'available' THEN 'a'
+               WHEN 'booked' THEN
+                   CASE WHEN id = ANY(ARRAY(
+                       SELECT seat_id FROM bookings
+                        WHERE show_id = %(show)s AND cancelled_at IS NULL
+                          AND user_id = (SELECT id FROM caller))) THEN 'B' ELSE 'b' END
+               WHEN 'blocked' THEN 'x'
+               ELSE
+                   CASE WHEN held_until <= clock_timestamp() THEN 'a'
+                        WHEN hold_id = (
+                            SELECT id FROM holds
+                             WHERE show_id = %(show)s AND ended_at IS NULL
+                               AND user_id = (SELECT id FROM caller)) THEN 'H' ELSE 'h' END
+               END, '' ORDER BY length(row), row, number)
+      FROM seats
+     WHERE show_id = %(show)s
+"""
+_DRAW = """
+    SELECT id, row, number, price::text, category, x, y,
+           hash_record_extended(ROW(id, row, number, price, category, x, y), 0)
+      FROM seats
+     WHERE show_id = %s
+     ORDER BY length(row), row, number
+"""
 
 
-def seat_map(*, show_id: int, user_id: int | None) -> list[dict[str, Any]]:
-    """Return the seats of the show, row A first, then by number; one query, two if there is none.
+def _middle(status: str, user_id: int | None, state: str, *, mine: bool) -> bytes:
+    facts = {"status": status, "user_id": user_id, "state": state, "mine": mine}
+    return _json(facts)[1:-1]
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+# What a letter means, but for `B`, which names the caller.
+_MIDDLES = {
+    "a": _middle("available", None, "available", mine=False),
+    "b": _middle("booked", None, "booked", mine=False),
+    "h": _middle("booked", None, "held", mine=False),
+    "H": _middle("available", None, "held", mine=True),
+    "x": _middle("booked", None, "blocked", mine=False),
+}
+
+
+class _Drawing(NamedTuple):
+    """A room without its states: what stands before, between and after them."""
+
+    fingerprint: int
+    around: list[bytes]
+
+
+# By show, the longest unused first. Nothing ever makes an entry wrong: what was read with
+# the letters says whether it is right.
+_drawings: OrderedDict[int, _Drawing] = OrderedDict()
+
+
+def seat_map(*, show_id: int, caller: Caller | None) -> bytes:
+    """Return the seats of the show as a JSON array, row A first, then by number.
 
     `state` tells all; `status` only whether the caller may book the seat.
     `user_id` is the caller's own on seats that the caller has booked and null
-    on all others: nobody learns who sits where. Raise `ShowNotFound`.
+    on all others: nobody learns who sits where. One statement, two if the room
+    was changed since it was last drawn here. Raise `ShowNotFound`.
     """
-    seats = list(_seats(show_id, user_id))
-    if not seats and not Show.objects.published().filter(pk=show_id).exists():
-        raise ShowNotFound
-    return [
-        {
-            "id": pk,
-            "row": row,
-            "number": number,
-            "price": str(price),
-            "status": "available" if state == "available" or held_by_me else "booked",
-            "user_id": user_id if booked_by_me else None,
-            "state": state,
-            "mine": booked_by_me or (held_by_me and state == "held"),
-            "category": category,
-            "x": x,
-            "y": y,
-        }
-        for pk, row, number, price, category, x, y, state, booked_by_me, held_by_me in seats
-    ]
+    user_id, version = (caller.id, caller.token_version) if caller else (None, None)
+    with connection.cursor() as cursor:
+        while True:
+            cursor.execute(_LOOK, {"show": show_id, "user": user_id, "version": version})
+            status, fingerprint, letters = cursor.fetchone()
+            if status is None or status == ShowStatus.PLANNED:
+                raise ShowNotFound
+            if letters is None:
+                return b"[]"
+            drawing = _drawings.get(show_id)
+            if drawing is not None and drawing.fingerprint == fingerprint:
+                break
+            cursor.execute(_DRAW, [show_id])
+            _keep(show_id, _draw(cursor.fetchall()))
+    middles = _MIDDLES
+    if "B" in letters:
+        middles = _MIDDLES | {"B": _middle("booked", user_id, "booked", mine=True)}
+    text = [b""] * (2 * len(letters) + 1)
+    text[::2] = drawing.around
+    text[1::2] = [middles[letter] for letter in letters]
+    return b"".join(text)
 
 
-def _seats(show_id: int, user_id: int | None) -> Any:
-    mine: dict[str, Any] = {"booked_by_me": Value(False), "held_by_me": Value(False)}
-    if user_id is not None:
-        mine = {
-            "booked_by_me": Exists(
-                Booking.objects.filter(
-                    seat=OuterRef("pk"), user_id=user_id, cancelled_at__isnull=True
-                )
-            ),
-            "held_by_me": Exists(Hold.objects.filter(pk=OuterRef("hold_id"), user_id=user_id)),
-        }
-    return (
-        Seat.objects.filter(show_id=show_id)
-        .exclude(show__status=ShowStatus.PLANNED)
-        .annotate(state=STATE_NOW, **mine)
-        .order_by(Length("row"), "row", "number")
-        .values_list(
-            "pk",
-            "row",
-            "number",
-            "price",
-            "category",
-            "x",
-            "y",
-            "state",
-            "booked_by_me",
-            "held_by_me",
-        )
-    )
+def _draw(seats: list[Any]) -> _Drawing:
+    fingerprint = 0
+    around = []
+    behind = b"["
+    for pk, row, number, price, category, x, y, print_of_seat in seats:
+        fingerprint ^= print_of_seat
+        before = _json({"id": pk, "row": row, "number": number, "price": price})
+        around.append(behind + before[:-1] + b",")
+        after = _json({"category": category, "x": x, "y": y})
+        behind = b"," + after[1:] + b","
+    return _Drawing(fingerprint, [*around, behind[:-1] + b"]"])
+
+
+def _keep(show_id: int, drawing: _Drawing) -> None:
+    _drawings[show_id] = drawing
+    _drawings.move_to_end(show_id)
+    while len(_drawings) > KEPT_ROOMS:
+        _drawings.popitem(last=False)

@@ -1,12 +1,14 @@
 """The public catalogue: what is shown where and when, for everybody to read."""
 
 from http import HTTPStatus
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from django.db.models import Model, QuerySet
+from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema_view
 from rest_framework.mixins import ListModelMixin
 from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
 from rest_framework.viewsets import GenericViewSet, ReadOnlyModelViewSet
 
 from accounts.authentication import OptionalBearerAuthentication
@@ -14,6 +16,7 @@ from booking_site.errors import DomainError
 from booking_site.schema import operation
 from catalog.errors import ShowNotFound
 from catalog.filters import MovieFilter, MovieShowFilter, ShowFilter, TheatreShowFilter
+from catalog.kept_lists import kept_list
 from catalog.models import Movie, Show, Theatre
 from catalog.serializers import MovieSerializer, ShowSerializer, TheatreSerializer
 
@@ -58,11 +61,26 @@ class Catalogue(Public[M], ReadOnlyModelViewSet[M]):
         return found
 
 
+class KeptCatalogue(Catalogue[M]):
+    """A list that everybody reads and hardly anybody changes: kept as it goes out."""
+
+    def list(  # type: ignore[override] # what is kept is past rendering
+        self, request: Request, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        if request.META["QUERY_STRING"]:
+            return super().list(request, *args, **kwargs)
+        return kept_list(
+            table=self.get_queryset().model._meta.db_table,
+            address=request.build_absolute_uri(),  # the answer's links repeat it
+            make=lambda: super(KeptCatalogue, self).list(request, *args, **kwargs),
+        )
+
+
 @extend_schema_view(
     list=operation("movies_list", summary="Movies, by title"),
     retrieve=operation("movies_read", summary="One movie", problems=[MovieNotFound]),
 )
-class MovieViewSet(Catalogue[Movie]):
+class MovieViewSet(KeptCatalogue[Movie]):
     queryset = Movie.objects.all()
     serializer_class = MovieSerializer
     filterset_class = MovieFilter
@@ -73,7 +91,7 @@ class MovieViewSet(Catalogue[Movie]):
     list=operation("theatres_list", summary="Theatres, by name"),
     retrieve=operation("theatres_read", summary="One theatre", problems=[TheatreNotFound]),
 )
-class TheatreViewSet(Catalogue[Theatre]):
+class TheatreViewSet(KeptCatalogue[Theatre]):
     queryset = Theatre.objects.all()
     serializer_class = TheatreSerializer
     absent = TheatreNotFound

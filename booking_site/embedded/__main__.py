@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from booking_site.embedded.homes import Home, kept_home, throwaway_home
@@ -40,6 +41,8 @@ def main() -> int:
     hold_signals()
     with ExitStack() as stack:
         home = stack.enter_context(kept_home(options.data) if options.data else throwaway_home())
+        if options.durable:
+            home = replace(home, kept=True)
         servers: list[Server] = []
         stack.callback(_stop, servers)
         for name in missing:
@@ -60,6 +63,11 @@ def _parser() -> argparse.ArgumentParser:
         " as it does. What is set already is left alone.",
     )
     parser.add_argument("--data", type=Path, metavar="DIR", help="keep the data in this folder")
+    parser.add_argument(
+        "--durable",
+        action="store_true",
+        help="wait for the disk at every commit, as with --data, though nothing is kept in the end",
+    )
     parser.add_argument(
         "--needs-port",
         type=_port,

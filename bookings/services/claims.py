@@ -7,7 +7,8 @@ from http import HTTPStatus
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import F, Q
+from django.db import connection
+from django.db.models import Q
 
 from accounts.models import User
 from booking_site.errors import DomainError
@@ -15,12 +16,10 @@ from bookings import seat_choice
 from bookings.models import Booking
 from catalog.errors import ShowNotFound
 from catalog.models import (
-    ClockTimestamp,
     GapRule,
     Seat,
     SeatCategory,
     SeatStatus,
-    Show,
     ShowStatus,
 )
 from catalog.seat_maps import SeatNotFound
@@ -105,38 +104,29 @@ class Terms:
             raise ShowClosed("This show is over.")
 
 
+# Not now(): that stands still from BEGIN on, while we wait for locks.
+_TERMS = """
+    SELECT theatre_id, status, start_time, end_time, sales_close_at,
+           screen_id IS NOT NULL AS has_layout, gap_rule, currency, clock_timestamp() AS now
+      FROM shows JOIN theatres ON theatres.id = theatre_id
+     WHERE shows.id = %s AND status <> 'planned'
+"""
+
+
 def read_terms(show_id: int) -> Terms:
     """Return the show's terms as of now; raise `ShowNotFound` when there is no such show to buy.
 
     What must hold when the seats are written is read *after* their locks: the
     show has no lock of its own, and whoever closes it locks its seats first.
     """
-    found = (
-        Show.objects.published()
-        .filter(pk=show_id)
-        .values("theatre_id", "status", "start_time", "end_time", "sales_close_at", "screen_id")
-        .annotate(
-            gap_rule=F("theatre__gap_rule"),
-            currency=F("theatre__currency"),
-            # Not now(): that stands still from BEGIN on, while we wait for locks.
-            clock=ClockTimestamp(),
-        )
-        .first()
-    )
+    with connection.cursor() as cursor:
+        # Asked twice in every booking: as a queryset it took a fifth of the booking's time.
+        cursor.execute(_TERMS, [show_id])
+        found = cursor.fetchone()
+        names = [column.name for column in cursor.description]
     if found is None:
         raise ShowNotFound
-    return Terms(
-        show_id=show_id,
-        theatre_id=found["theatre_id"],
-        status=found["status"],
-        start_time=found["start_time"],
-        end_time=found["end_time"],
-        sales_close_at=found["sales_close_at"],
-        has_layout=found["screen_id"] is not None,
-        gap_rule=found["gap_rule"],
-        currency=found["currency"],
-        now=found["clock"],
-    )
+    return Terms(show_id=show_id, **dict(zip(names, found, strict=True)))
 
 
 def lock_seats(*, show_id: int, seat_ids: Collection[int], whole_rows: bool) -> dict[int, Seat]:

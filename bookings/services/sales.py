@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
 from accounts.models import User
 from accounts.services import require_confirmed_email
@@ -28,7 +28,7 @@ from bookings.services.claims import (
     require_known,
 )
 from bookings.transactions import violates
-from catalog.models import ClockTimestamp, Seat, SeatStatus
+from catalog.models import ClockTimestamp, Seat
 
 # No 0/O, 1/I/L, 2/Z, 5/S, 8/B, U/V: a reference is read out over the counter.
 REFERENCE_LETTERS = "ACDEFGHJKMNPQRTVWXY34679"
@@ -179,22 +179,8 @@ def sell(
     order.total = sum((seat.price for seat in seats), start=Decimal(0))
     order.currency = terms.currency
     order.created_at = terms.now
-    order.save(force_insert=True)
     with last_line_of_defence(seats):
-        bookings = Booking.objects.bulk_create(
-            Booking(
-                user=order.user,
-                show_id=terms.show_id,
-                seat=seat,
-                order=order,
-                price=seat.price,
-                booked_at=terms.now,
-            )
-            for seat in seats
-        )
-    Seat.objects.filter(pk__in=[seat.pk for seat in seats]).update(
-        status=SeatStatus.BOOKED, hold_id=None, held_until=None
-    )
+        bookings = _write_sale(order, seats)
     if with_mail:
         mails.tell_of_order(order)
     return bookings
@@ -213,6 +199,64 @@ def last_line_of_defence(seats: Iterable[Seat]) -> Iterator[None]:
         if violates(error, "booking_one_live_per_seat"):
             raise SeatUnavailable([seat.pk for seat in seats]) from error
         raise
+
+
+# One statement instead of three querysets, which took a quarter of the booking's time.
+_SALE = """
+    WITH wanted AS (
+        SELECT * FROM unnest(%(seats)s::bigint[], %(prices)s::numeric[])
+                      WITH ORDINALITY AS seat (id, price, place)
+    ), sold AS (
+        UPDATE seats SET status = 'booked', hold_id = NULL, held_until = NULL
+         WHERE id = ANY(%(seats)s::bigint[])
+    ), purchase AS (
+        INSERT INTO orders (reference, user_id, show_id, channel, sold_by_id, customer_name,
+                            customer_email, total, currency, created_at)
+        VALUES (%(reference)s, %(user)s, %(show)s, %(channel)s, %(sold_by)s, %(customer_name)s,
+                %(customer_email)s, %(total)s, %(currency)s, %(now)s)
+        RETURNING id
+    )
+    INSERT INTO bookings (user_id, show_id, seat_id, order_id, price, booked_at)
+    SELECT %(user)s, %(show)s, wanted.id, purchase.id, wanted.price, %(now)s
+      FROM purchase, wanted ORDER BY wanted.place
+    RETURNING order_id, seat_id, id
+"""
+
+
+def _write_sale(order: Order, seats: list[Seat]) -> list[Booking]:
+    """Write the order, its bookings and the seats' state; return the bookings in that order."""
+    facts: dict[str, Any] = {
+        "seats": [seat.pk for seat in seats],
+        "prices": [seat.price for seat in seats],
+        "reference": order.reference,
+        "user": order.user_id,
+        "show": order.show_id,
+        "channel": order.channel,
+        "sold_by": order.sold_by_id,
+        "customer_name": order.customer_name,
+        "customer_email": order.customer_email,
+        "total": order.total,
+        "currency": order.currency,
+        "now": order.created_at,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_SALE, facts)
+        written = cursor.fetchall()
+    order.pk = written[0][0]
+    order._state.adding = False
+    numbers = {seat_id: number for _, seat_id, number in written}
+    return [
+        Booking(
+            pk=numbers[seat.pk],
+            user=order.user,
+            show_id=order.show_id,
+            seat=seat,
+            order=order,
+            price=seat.price,
+            booked_at=order.created_at,
+        )
+        for seat in seats
+    ]
 
 
 def new_reference() -> str:

@@ -119,19 +119,23 @@ class BookingViewSet(ListModelMixin, GenericViewSet[Booking]):
         return Response(self.get_serializer(self.get_queryset().get(pk=pk)).data)
 
 
+# Made once: making a serializer copies all its fields, and this one's are many.
+_ANSWER = BookingAnswer()
+
+
 def _purchase(wish: dict[str, Any]) -> Callable[[User], Any]:
     """Return the work that a normalised `BookingRequest` asks for."""
     sell = services.book_hold if "hold_id" in wish else services.book_seats
 
     def work(user: User) -> Any:
         bookings = sell(user=user, **wish)
-        return BookingAnswer(
+        return _ANSWER.to_representation(
             {
                 "message": "Booking confirmed. Enjoy the show!",
                 "booking": bookings[0],
                 "bookings": bookings,
                 "order": bookings[0].order,
             }
-        ).data
+        )
 
     return work

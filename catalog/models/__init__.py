@@ -13,12 +13,14 @@ from catalog.models.seats import (
 )
 from catalog.models.shows import Show, ShowQuerySet, ShowStatus
 from catalog.models.timestamped import Timestamped
+from catalog.models.versions import ListVersion
 
 __all__ = [
     "FREE_SEAT",
     "STATE_NOW",
     "ClockTimestamp",
     "GapRule",
+    "ListVersion",
     "Movie",
     "PriceCard",
     "PriceCardLine",

@@ -1,26 +1,32 @@
 """GET /api/shows/{id}/seats: every seat of a room, as each may see it."""
 
+import json
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db.models.functions import Now
+from django.db import connection
+from django.db.models.functions import Length, Now
 from pytest_django.fixtures import Settings
 from rest_framework.test import APIClient
 
 from accounts.authentication import Caller
 from accounts.models import User
 from accounts.tokens import issue_tokens
+from bookings import seat_map as room
 from bookings.models import Hold
 from bookings.seat_map import seat_map as read_seat_map
 from bookings.services.claims import is_free
 from bookings.services.first_look import first_look
 from catalog.models import STATE_NOW, ClockTimestamp, Seat, SeatStatus, Show, ShowStatus
 from tests.bookings.calls import bought, held, let_expire, refusal
-from tests.factories import SeatFactory, UserFactory, make_seats
+from tests.factories import SeatFactory, ShowFactory, UserFactory, make_seats
 
 pytestmark = pytest.mark.django_db
+
+Race = Callable[[Sequence[Callable[[], Any]]], list[Any]]
 
 
 def seat_map(client: APIClient, show: Show) -> list[dict[str, Any]]:
@@ -167,7 +173,7 @@ def may_have(show: Show, user: User, hold_id: str | None) -> dict[str, set[int]]
     caller = Caller(id=user.pk, token_version=user.token_version)
     look = first_look(caller=caller, wish=wish)
     own = UUID(hold_id) if hold_id else None
-    seen = read_seat_map(show_id=show.pk, user_id=user.pk)
+    seen = json.loads(read_seat_map(show_id=show.pk, caller=caller))
     return {
         "is_free": {seat.pk for seat in seats if is_free(seat, now=seat.now, hold_id=own)},
         "first_look": {seat.pk for seat in seats if seat.pk not in look.taken},
@@ -197,3 +203,80 @@ def test_all_who_judge_whether_a_seat_is_free_say_the_same(
     assert {seat.pk for seat in room.taken()} == {sold.pk, theirs.pk, mine.pk}
     states = room.annotate(state=STATE_NOW).values_list("pk", "state")
     assert {pk for pk, state in states if state == "available"} == nobodys
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE seats SET price = 13 WHERE id = %s",
+        "UPDATE seats SET category = 'premium' WHERE id = %s",
+        "UPDATE seats SET x = 7, y = NULL WHERE id = %s",
+        "UPDATE seats SET number = 99 WHERE id = %s",
+        "UPDATE seats SET row = 'ZZ' WHERE id = %s",
+        "DELETE FROM seats WHERE id = %s",
+        "INSERT INTO seats (show_id, row, number, price)"
+        " SELECT show_id, 'B', 1, 5 FROM seats WHERE id = %s",
+    ],
+)
+def test_a_room_that_plain_sql_changes_is_drawn_anew(
+    api: APIClient, show: Show, change: str
+) -> None:
+    first = make_seats(show, "SS")[0]
+    before = seat_map(api, show)
+    with connection.cursor() as cursor:
+        cursor.execute(change, [first.pk])
+    after = seat_map(api, show)
+    assert after != before
+    facts = ("id", "row", "number", "category", "x", "y")
+    kept = Seat.objects.filter(show=show).order_by(Length("row"), "row", "number")
+    assert [tuple(seat[name] for name in facts) for seat in after] == list(kept.values_list(*facts))
+    assert [seat["price"] for seat in after] == [str(seat.price) for seat in kept]
+
+
+def test_only_so_many_rooms_are_kept(api: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "KEPT_ROOMS", 2)
+    shows = [ShowFactory() for _ in range(3)]
+    for each in shows:
+        make_seats(each, "S")
+        seat_map(api, each)
+    assert len(room._drawings) == 2
+    assert shows[0].pk not in room._drawings
+
+
+def test_a_revoked_token_marks_nothing(customer: APIClient, user: User, show: Show) -> None:
+    sold, kept = make_seats(show, "SS")
+    bought(customer, sold)
+    held(customer, kept)
+    assert [seat["mine"] for seat in seat_map(customer, show)] == [True, True]
+    User.objects.filter(pk=user.pk).update(token_version=user.token_version + 1)
+    assert [seat["mine"] for seat in seat_map(customer, show)] == [False, False]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_map_shows_a_seat_free_after_its_booking_was_answered(
+    login: Callable[[User], APIClient], show: Show, race: Race
+) -> None:
+    seats = make_seats(show, *["SSSSSSSSSS"] * 4)
+    answered: set[int] = set()
+    late: list[int] = []
+
+    def buyer(wanted: list[Seat]) -> Callable[[], None]:
+        client = login(UserFactory())
+
+        def buy() -> None:
+            for seat in wanted:
+                bought(client, seat)
+                answered.add(seat.pk)
+
+        return buy
+
+    def read() -> None:
+        client = APIClient()
+        while len(answered) < len(seats):
+            before = set(answered)
+            free = {seat["id"] for seat in seat_map(client, show) if seat["state"] == "available"}
+            late.extend(before & free)
+
+    outcomes = race([buyer(seats[:20]), buyer(seats[20:]), read, read])
+    assert outcomes == [None] * 4
+    assert late == []

@@ -1,0 +1,92 @@
+-- Sends the requests of a file to the server, for wrk.
+--
+-- wrk … -- FILE once|cycle plain|counted|holds
+--
+-- A line of FILE: method, path, token, Idempotency-Key, body, between tabs.
+-- once: each line a single time, then stop; cycle: from the start again.
+-- counted: count the statuses, which costs wrk some time. holds: release what
+-- a line has held, in a request of its own.
+
+local threads = {}
+
+function setup(thread)
+   table.insert(threads, thread)
+end
+
+local lines, tokens, last, next_line, repeats = {}, {}, 0, 1, false
+local releases = {}
+
+local function parse(line)
+   local method, path, token, key, body = line:match("^(.-)\t(.-)\t(.-)\t(.-)\t(.*)$")
+   -- Browsers behind a proxy that speaks HTTPS with them.
+   local headers = { ["Host"] = "localhost", ["X-Forwarded-Proto"] = "https" }
+   if token ~= "" then headers["Authorization"] = "Bearer " .. token end
+   if key ~= "" then headers["Idempotency-Key"] = key end
+   if body ~= "" then headers["Content-Type"] = "application/json" end
+   return method, path, headers, body ~= "" and body or nil
+end
+
+local function release_what_was_held(status, headers, body)
+   local id = status == 201 and body:match('"id":%s*"([^"]+)"')
+   if id then
+      table.insert(releases, { id, tonumber(headers["X-Request-ID"] or headers["x-request-id"]) })
+   end
+end
+
+function init(arguments)
+   local file, order, mode = arguments[1], arguments[2], arguments[3]
+   repeats = order == "cycle"
+   for line in io.lines(file) do
+      local method, path, headers, body = parse(line)
+      last = last + 1
+      if mode == "holds" then
+         -- The answer names the request, so that the same customer can release it.
+         headers["X-Request-ID"] = tostring(last)
+         tokens[last] = headers["Authorization"]
+      end
+      lines[last] = wrk.format(method, path, headers, body)
+   end
+   statuses = {}
+   if mode ~= "plain" then
+      response = function(status, headers, body)
+         local name = tostring(status)
+         statuses[name] = (statuses[name] or 0) + 1
+         if mode == "holds" then release_what_was_held(status, headers, body) end
+      end
+   end
+end
+
+function request()
+   local held = table.remove(releases)
+   if held then
+      local headers = {
+         ["Host"] = "localhost",
+         ["X-Forwarded-Proto"] = "https",
+         ["Authorization"] = tokens[held[2]],
+      }
+      return wrk.format("DELETE", "/api/holds/" .. held[1], headers)
+   end
+   if next_line > last then
+      if not repeats then wrk.thread:stop() end
+      next_line = repeats and 1 or last
+   end
+   next_line = next_line + 1
+   return lines[next_line - 1]
+end
+
+function done(summary, latency)
+   local counted = {}
+   for _, thread in ipairs(threads) do
+      for status, count in pairs(thread:get("statuses")) do
+         table.insert(counted, string.format('"%s": %d', status, count))
+      end
+   end
+   local errors = summary.errors
+   io.write(string.format(
+      '\n{"requests": %d, "seconds": %f, "p50": %f, "p99": %f, "refused": %d, "broken": %d,'
+         .. ' "statuses": {%s}}\n',
+      summary.requests, summary.duration / 1e6,
+      latency:percentile(50) / 1e3, latency:percentile(99) / 1e3,
+      errors.status, errors.connect + errors.read + errors.write + errors.timeout,
+      table.concat(counted, ", ")))
+end

@@ -1,0 +1,110 @@
+"""Load from `wrk`: requests in, rate and latency out."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+SCRIPT = Path(__file__).with_name("requests.lua")
+
+
+class NoWrk(Exception):
+    """The program is not installed; the message says how to get it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    method: str
+    path: str
+    token: str = ""
+    key: str = ""
+    body: str = ""
+
+    def line(self) -> str:
+        return "\t".join((self.method, self.path, self.token, self.key, self.body))
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Requests, and how they are sent.
+
+    `once`: none twice; the run ends with the last of them. `mode`: `plain`,
+    `counted` (statuses are counted) or `holds` (what is held is released).
+    `expected` are the statuses that may come.
+    """
+
+    requests: list[Request]
+    once: bool = False
+    mode: str = "plain"
+    expected: frozenset[str] = frozenset({"200", "201", "204"})
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """`rate` is answers a second, `p50` and `p99` milliseconds; `flaws` are sentences."""
+
+    requests: int
+    rate: float
+    p50: float
+    p99: float
+    statuses: dict[str, int] = field(default_factory=dict)
+    flaws: list[str] = field(default_factory=list)
+
+
+def require_wrk() -> None:
+    if shutil.which("wrk") is None:
+        raise NoWrk("There is no wrk: apt-get install wrk, or put it on the PATH.")
+
+
+def run(load: Load, *, url: str, seconds: float, connections: int) -> Result:
+    """Send the load and wait for its end."""
+    with started(load, url=url, seconds=seconds, connections=connections) as process:
+        return read_result(process, load)
+
+
+@contextmanager
+def started(
+    load: Load, *, url: str, seconds: float, connections: int
+) -> Iterator[subprocess.Popen[str]]:
+    """Send the load in the background; killed at the end of the block if it still runs."""
+    with NamedTemporaryFile("w", suffix=".requests") as file:
+        file.writelines(f"{request.line()}\n" for request in load.requests)
+        file.flush()
+        order = "once" if load.once else "cycle"
+        # One thread: it sends more than two servers answer, and leaves them the other core.
+        command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:.0f}s", "--timeout=10s"]
+        command += [f"--script={SCRIPT}", url, "--", file.name, order, load.mode]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
+
+def read_result(process: subprocess.Popen[str], load: Load) -> Result:
+    output = process.communicate()[0]
+    found = json.loads(output.strip().splitlines()[-1])
+    return Result(
+        requests=found["requests"],
+        rate=found["requests"] / found["seconds"],
+        p50=found["p50"],
+        p99=found["p99"],
+        statuses=found["statuses"],
+        flaws=list(_flaws(found, load)),
+    )
+
+
+def _flaws(found: dict[str, int], load: Load) -> Iterable[str]:
+    if found["broken"]:
+        yield f"{found['broken']} connections broke or timed out"
+    if load.mode == "plain" and found["refused"]:
+        yield f"{found['refused']} requests were refused"
+    statuses: dict[str, int] = found["statuses"]  # type: ignore[assignment]
+    for status, count in statuses.items():
+        if status not in load.expected:
+            yield f"{count} answers were {status}"

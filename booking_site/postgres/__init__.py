@@ -1,0 +1,1 @@
+"""Django's database backend for PostgreSQL, tuned where requests wait for it."""
