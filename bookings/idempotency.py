@@ -153,11 +153,11 @@ def _work_once(
     *, caller: Caller, name: replays.Name, asked: str, work: Callable[[User], Any]
 ) -> Answer:
     """Do the work and record the answer in one transaction, unless somebody just has."""
-    committing = False
+    committing: replays.Record | None = None
 
     def attempt() -> Answer:
         nonlocal committing
-        committing = False
+        committing = None
         user = _lock(caller)
         # A statement of its own: what committed while we waited is visible now.
         if record := _stored(name):
@@ -165,15 +165,15 @@ def _work_once(
         body = JSONRenderer().render(work(user)).decode()
         record = replays.Record(asked, HTTPStatus.CREATED, body)
         _store(name, record)
-        committing = True
+        committing = record
         return Answer(record.status, record.body, replayed=False)
 
     try:
         answer = in_transaction(attempt)
     except (OperationalError, InterfaceError) as error:
-        if not committing or sqlstate(error) in {SERIALIZATION_FAILURE, DEADLOCK}:
+        if committing is None or sqlstate(error) in {SERIALIZATION_FAILURE, DEADLOCK}:
             raise
-        answer = _settle(name, asked)
+        answer = _settle(name, committing)
     if not answer.replayed:
         replays.keep(name, replays.Record(asked, answer.status, answer.body))
     return answer
@@ -217,10 +217,11 @@ def _replay(record: replays.Record, asked: str) -> Answer:
     return Answer(record.status, record.body, replayed=True)
 
 
-def _settle(name: replays.Name, asked: str) -> Answer:
-    """Look up once, on a new connection, whether a COMMIT without an answer took effect.
+def _settle(name: replays.Name, mine: replays.Record) -> Answer:
+    """Look up once, on a new connection, whether the COMMIT of `mine` took effect.
 
-    Not found proves nothing: the old backend may be about to commit.
+    Not found proves nothing: the old backend may be about to commit. Another
+    record is that of the same call on another server, after ours was rolled back.
     """
     try:
         connection.close()
@@ -229,6 +230,6 @@ def _settle(name: replays.Name, asked: str) -> Answer:
         raise OutcomeUnknown from error
     if record is None:
         raise OutcomeUnknown
-    if record.fingerprint != asked:  # ours was rolled back, and the key used again since
+    if record.fingerprint != mine.fingerprint:  # the key was used again since
         raise KeyReused
-    return Answer(record.status, record.body, replayed=False)
+    return Answer(record.status, record.body, replayed=record != mine)

@@ -23,12 +23,18 @@ async def serve(client: asyncio.StreamReader, to_client: asyncio.StreamWriter, p
         server, to_server = await asyncio.open_connection("127.0.0.1", port)
         writers.append(to_server)
         answers = asyncio.create_task(_pass_on(server, to_client))
+
+        def hang_up(_: object) -> None:
+            to_client.close()
+
         # Whichever side ends first, the other must not wait.
-        answers.add_done_callback(lambda _: to_client.close())
+        answers.add_done_callback(hang_up)
         while chunk := await client.read(CHUNK):
             if cuts and COMMIT in chunk:
                 if (when := cuts.popleft()) == "lose":
                     continue
+                # The client must not know before PostgreSQL has done what it is to do.
+                answers.remove_done_callback(hang_up)
                 await _cut(when, chunk, answers, server, to_server)
                 break
             to_server.write(chunk)

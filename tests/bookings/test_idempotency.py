@@ -244,6 +244,26 @@ def test_a_lost_commit_is_not_settled_by_what_its_key_bought_since(
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("is_ours", [True, False], ids=["ours", "of the same call elsewhere"])
+def test_a_lost_commit_is_a_replay_only_when_the_same_call_was_answered_elsewhere(
+    customer: APIClient, seats: list[Seat], monkeypatch: pytest.MonkeyPatch, is_ours: bool
+) -> None:
+    def lose_the_commit(work: Callable[[], Any]) -> None:
+        with transaction.atomic():
+            work()
+            record = IdempotencyRecord.objects.get()
+            transaction.set_rollback(True)
+        record.body = record.body if is_ours else "{}"
+        record.save(force_insert=True)
+        raise OperationalError("the connection is lost")
+
+    monkeypatch.setattr(idempotency, "in_transaction", lose_the_commit)
+    response = book_seats(customer, seats[0], key=KEY)
+    assert response.status_code == 201
+    assert ("Idempotency-Replayed" in response) is not is_ours
+
+
+@pytest.mark.django_db(transaction=True)
 def test_waiting_too_long_for_an_earlier_call_is_said_so(
     customer: APIClient, user: User, seats: list[Seat]
 ) -> None:

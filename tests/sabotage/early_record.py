@@ -6,23 +6,18 @@ site itself has no switch for this.
 """
 
 import os
-from typing import Any
 
 import psycopg
 
 from booking_site.wsgi import application
-from bookings.models import IdempotencyRecord
+from bookings import idempotency, replays
 
 __all__ = ["application"]
 
 
-def create_apart(**fields: Any) -> None:
-    names = ", ".join(fields)
-    places = ", ".join(["%s"] * len(fields))
+def store_apart(name: replays.Name, record: replays.Record) -> None:
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as apart:
-        apart.execute(
-            f"INSERT INTO idempotency_records ({names}) VALUES ({places})", list(fields.values())
-        )
+        apart.execute(idempotency._STORE, [*name, *record])
 
 
-IdempotencyRecord.objects.create = create_apart
+idempotency._store = store_apart

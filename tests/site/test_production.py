@@ -209,7 +209,7 @@ class Boom(Exception):
 
 def crash(self, request, *args, **kwargs):
     password = "SECRET"
-    raise Boom("duplicate key\\nDETAIL:  Key (email)=(SECRET@example.com) already exists.")
+    raise Boom(f"duplicate key\\nDETAIL:  Key (email)=({password}@example.com) already exists.")
 
 MovieViewSet.list = crash
 client.get("/api/movies?search=SECRET", secure=True)
