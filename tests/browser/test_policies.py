@@ -82,7 +82,8 @@ def pages_of_the_back_office(office: Client) -> Iterator[str]:
         path = address
         if gaps := re.findall(r"<[^>]+>", address):
             _, app, model, *_ = address.split("/")
-            row = apps.get_model(app, model).objects.first() if len(gaps) == 1 else None
+            kind = apps.all_models.get(app, {}).get(model)
+            row = kind.objects.first() if kind and len(gaps) == 1 else None
             if row is None:
                 continue
             path = address.replace(gaps[0], str(row.pk))
