@@ -19,7 +19,7 @@ from accounts.brute_force import authenticate_or_stop
 from accounts.mails import mails_about, send_confirmation
 from accounts.models import REMOVED_DOMAIN, SignIn, User
 from accounts.tokens import TokenRevoked, Tokens, issue_tokens
-from booking_site.errors import DomainError
+from booking_site.errors import DomainError, violated_constraint
 
 CALLER_COLUMNS = (
     "name",
@@ -119,7 +119,7 @@ def register(*, name: str, email: str, password: str) -> SignedIn:
             send_confirmation.enqueue(user_id=user.pk)
             return SignedIn(user, issue_tokens(user))
     except IntegrityError as error:
-        if _violated(error) in ONE_PER_EMAIL:
+        if violated_constraint(error) in ONE_PER_EMAIL:
             raise EmailTaken from error
         raise
 
@@ -267,9 +267,3 @@ def _empty(user: User) -> None:
     revoke_tokens(user_id=user.pk)
     for remover in settings.PERSON_REMOVERS:
         import_string(remover)(user_id=user.pk)
-
-
-def _violated(error: IntegrityError) -> str | None:
-    """Return the name of the constraint that refused."""
-    diagnostics = getattr(error.__cause__, "diag", None)
-    return getattr(diagnostics, "constraint_name", None)

@@ -7,6 +7,8 @@ from typing import TypeVar
 
 from django.db import Error, IntegrityError, OperationalError, transaction
 
+from booking_site.errors import violated_constraint
+
 T = TypeVar("T")
 
 ATTEMPTS = 3
@@ -20,19 +22,11 @@ def sqlstate(error: Error) -> str | None:
     return getattr(error.__cause__, "sqlstate", None)
 
 
-def violates(error: IntegrityError, constraint: str) -> bool:
-    """Say whether it was this constraint, by name, that refused the row."""
-    diagnostics = getattr(error.__cause__, "diag", None)
-    return getattr(diagnostics, "constraint_name", None) == constraint
-
-
 def _is_bad_luck(error: OperationalError | IntegrityError) -> bool:
     if isinstance(error, IntegrityError):
         # A reference drawn at random was drawn before; a form sent twice at once, whose
         # second transaction finds the record of the first when it starts anew.
-        return violates(error, "order_reference_unique") or violates(
-            error, "idempotency_one_per_key"
-        )
+        return violated_constraint(error) in {"order_reference_unique", "idempotency_one_per_key"}
     return sqlstate(error) in {SERIALIZATION_FAILURE, DEADLOCK}
 
 

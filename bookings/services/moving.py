@@ -11,12 +11,12 @@ from django.db import IntegrityError, connection
 
 from accounts import audit
 from accounts.models import User
-from booking_site.errors import DomainError
+from booking_site.errors import DomainError, violated_constraint
 from bookings import mails
 from bookings.models import Booking
 from bookings.services.claims import ShowClosed
 from bookings.services.resettling import Resettled, lay_anew, resettle
-from bookings.transactions import in_transaction, violates
+from bookings.transactions import in_transaction
 from catalog.errors import ShowNotFound
 from catalog.models import ClockTimestamp, Screen, Seat, Show, ShowStatus
 from catalog.scheduling import ScreenInOtherTheatre, ScreenTaken, collisions_of, ends_of
@@ -112,7 +112,7 @@ def move_shows(
     try:
         return in_transaction(work)
     except IntegrityError as error:
-        if violates(error, "show_screen_not_taken"):
+        if violated_constraint(error) == "show_screen_not_taken":
             raise ScreenTaken("Another show is on the screen at that time.", show_ids=[]) from error
         raise
 

@@ -12,7 +12,7 @@ from django.db import IntegrityError, connection, transaction
 
 from accounts.models import User
 from accounts.services import require_confirmed_email
-from booking_site.errors import DomainError
+from booking_site.errors import DomainError, violated_constraint
 from booking_site.metrics import HOLDS
 from bookings import mails
 from bookings.models import Booking, Channel, Hold, HoldEnd, Order
@@ -27,7 +27,6 @@ from bookings.services.claims import (
     require_free,
     require_known,
 )
-from bookings.transactions import violates
 from catalog.models import ClockTimestamp, Seat
 
 # No 0/O, 1/I/L, 2/Z, 5/S, 8/B, U/V: a reference is read out over the counter.
@@ -196,7 +195,7 @@ def last_line_of_defence(seats: Iterable[Seat]) -> Iterator[None]:
     try:
         yield
     except IntegrityError as error:
-        if violates(error, "booking_one_live_per_seat"):
+        if violated_constraint(error) == "booking_one_live_per_seat":
             raise SeatUnavailable([seat.pk for seat in seats]) from error
         raise
 

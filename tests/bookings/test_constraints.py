@@ -9,8 +9,8 @@ from django.db import IntegrityError, connection, transaction
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from booking_site.errors import violated_constraint
 from bookings.models import Booking
-from bookings.transactions import violates
 from catalog.models import Seat, Show
 from tests.bookings.calls import bought
 from tests.factories import SeatFactory, ShowFactory, UserFactory, make_seats
@@ -90,7 +90,7 @@ def test_a_constraint_holds(constraint: str, rows: dict[str, Any]) -> None:
         run(statement, rows)
     with pytest.raises(IntegrityError) as refused, transaction.atomic():
         run(forbidden, rows)
-    assert violates(refused.value, constraint)
+    assert violated_constraint(refused.value) == constraint
 
 
 def test_no_named_constraint_is_left_untested() -> None:

@@ -20,6 +20,7 @@ from rest_framework.response import Response
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from booking_site.errors import violated_constraint
 from bookings import idempotency, seat_choice, services, transactions
 from bookings.models import Booking, Hold, IdempotencyRecord, Order
 from bookings.services import cancelling, claims, holds, sales
@@ -406,7 +407,7 @@ def test_without_the_users_row_only_the_constraint_refuses(
     )
     errors = [result for result in results if isinstance(result, IntegrityError)]
     assert len(errors) == 1
-    assert transactions.violates(errors[0], "hold_one_live_per_user_and_show")
+    assert violated_constraint(errors[0]) == "hold_one_live_per_user_and_show"
 
 
 # Two buyers, one rule
