@@ -5,6 +5,7 @@ from rest_framework import status
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
 from accounts import recovery, services
@@ -43,10 +44,15 @@ from booking_site.parsing import EmptySerializer, checked
 from booking_site.schema import operation
 
 
-class RegisterView(APIView):
+# No docstrings on views: the description of the API would take them over.
+class OpenView(APIView):
+    # A token that comes along is not even read.
     authentication_classes = ()
     permission_classes = (AllowAny,)
-    throttle_classes = (ScopedThrottle,)
+    throttle_classes: tuple[type[BaseThrottle], ...] = (ScopedThrottle,)
+
+
+class RegisterView(OpenView):
     throttle_scope = "register"
 
     @operation(
@@ -61,10 +67,7 @@ class RegisterView(APIView):
         return Response(AccountSerializer(signed_in).data, status=status.HTTP_201_CREATED)
 
 
-class LoginView(APIView):
-    authentication_classes = ()
-    permission_classes = (AllowAny,)
-    throttle_classes = (ScopedThrottle,)
+class LoginView(OpenView):
     throttle_scope = "login"
 
     @operation(
@@ -189,9 +192,7 @@ class ExportView(APIView):
         return Response(export_caller(caller=caller_of(request)))
 
 
-class ResetPasswordView(APIView):
-    authentication_classes = ()
-    permission_classes = (AllowAny,)
+class ResetPasswordView(OpenView):
     throttle_classes = (ScopedThrottle, MailThrottle)
     throttle_scope = "mail_link"
     mail_throttle_scope = "mail"
@@ -208,10 +209,7 @@ class ResetPasswordView(APIView):
         return Response({"message": message}, status=status.HTTP_202_ACCEPTED)
 
 
-class ConfirmResetView(APIView):
-    authentication_classes = ()
-    permission_classes = (AllowAny,)
-    throttle_classes = (ScopedThrottle,)
+class ConfirmResetView(OpenView):
     throttle_scope = "mail_link"
 
     @operation(
@@ -226,10 +224,7 @@ class ConfirmResetView(APIView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-class ConfirmEmailView(APIView):
-    authentication_classes = ()
-    permission_classes = (AllowAny,)
-    throttle_classes = (ScopedThrottle,)
+class ConfirmEmailView(OpenView):
     throttle_scope = "mail_link"
 
     @operation(

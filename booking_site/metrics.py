@@ -7,7 +7,6 @@ numbers together; without it (tests, commands) a process has its own.
 import os
 from collections.abc import Iterator
 
-from django.apps import apps
 from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
@@ -89,8 +88,6 @@ class _QueueAge(Collector):
 
 
 def _queue_age() -> float:
-    if not apps.is_installed("django_tasks_db"):
-        return 0.0
     with connection.cursor() as cursor:
         cursor.execute(
             """

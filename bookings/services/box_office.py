@@ -84,14 +84,7 @@ def sell_at_counter(*, clerk: User, token: str, purchase: Purchase) -> Order:
         )
         with_mail = bool(purchase.customer_email)
         sell(order=order, terms=terms, seats=seats.values(), with_mail=with_mail)
-        IdempotencyRecord.objects.create(
-            user=clerk,
-            operation=OPERATION,
-            key=token,
-            fingerprint=_fingerprint(purchase),
-            status=HTTPStatus.CREATED,
-            body=json.dumps({"reference": order.reference}),
-        )
+        _remember_sale(clerk, token, purchase, order)
         audit.record(
             actor=clerk,
             action="seats_sold",
@@ -155,12 +148,7 @@ def move_at_counter(*, clerk: User, booking: Booking, seat_id: int, reason: str)
         terms.require_open_at_counter()
         old, new = seats[current.seat_id], seats[seat_id]
         require_free([new], now=terms.now, hold_id=None)
-        with last_line_of_defence([new]):
-            Booking.objects.filter(pk=current.pk).update(seat=new)
-        Seat.objects.filter(pk=old.pk).update(status=SeatStatus.AVAILABLE)
-        Seat.objects.filter(pk=new.pk).update(
-            status=SeatStatus.BOOKED, hold_id=None, held_until=None
-        )
+        _change_seat(current, old, new)
         mails.tell_of_order(order)
         audit.record(
             actor=clerk,
@@ -174,6 +162,24 @@ def move_at_counter(*, clerk: User, booking: Booking, seat_id: int, reason: str)
         )
 
     in_transaction(work)
+
+
+def _change_seat(booking: Booking, old: Seat, new: Seat) -> None:
+    with last_line_of_defence([new]):
+        Booking.objects.filter(pk=booking.pk).update(seat=new)
+    Seat.objects.filter(pk=old.pk).update(status=SeatStatus.AVAILABLE)
+    Seat.objects.filter(pk=new.pk).update(status=SeatStatus.BOOKED, hold_id=None, held_until=None)
+
+
+def _remember_sale(clerk: User, token: str, purchase: Purchase, order: Order) -> None:
+    IdempotencyRecord.objects.create(
+        user=clerk,
+        operation=OPERATION,
+        key=token,
+        fingerprint=_fingerprint(purchase),
+        status=HTTPStatus.CREATED,
+        body=json.dumps({"reference": order.reference}),
+    )
 
 
 def _sold_before(clerk: User, token: str, purchase: Purchase) -> Order | None:

@@ -55,18 +55,7 @@ def cancel_show(*, show_id: int, orders: int, reason: str, actor: User) -> None:
     """
 
     def work() -> None:
-        # Whoever buys locks seats, and reads the show after that: all seats
-        # locked, nobody is between the two. Seats before shows, as always.
-        seats = Seat.objects.filter(show=show_id).order_by("pk")
-        list(seats.select_for_update(of=("self",), no_key=True).values_list("pk"))
-        show = (
-            Show.objects.filter(pk=show_id)
-            .select_related("movie", "theatre", "screen__theatre")
-            .select_for_update(of=("self",), no_key=True)
-            .first()
-        )
-        if show is None:
-            raise ShowNotFound
+        show = _lock_show_and_seats(show_id)
         if show.status == ShowStatus.CANCELLED:
             return
         if Show.objects.filter(pk=show_id, start_time__lte=ClockTimestamp()).exists():
@@ -90,6 +79,22 @@ def cancel_show(*, show_id: int, orders: int, reason: str, actor: User) -> None:
         cancel_orders.enqueue(show_id=show_id)
 
     in_transaction(work)
+
+
+def _lock_show_and_seats(show_id: int) -> Show:
+    # Whoever buys locks seats, and reads the show after that: all seats
+    # locked, nobody is between the two. Seats before shows, as always.
+    seats = Seat.objects.filter(show=show_id).order_by("pk")
+    list(seats.select_for_update(of=("self",), no_key=True).values_list("pk"))
+    show = (
+        Show.objects.filter(pk=show_id)
+        .select_related("movie", "theatre", "screen__theatre")
+        .select_for_update(of=("self",), no_key=True)
+        .first()
+    )
+    if show is None:
+        raise ShowNotFound
+    return show
 
 
 def live_purchases(show_id: int) -> int:

@@ -59,9 +59,8 @@ def hold_seats(*, caller: Caller, show_id: int, seat_ids: Collection[int]) -> He
 
     Raise `TooManySeats`, `TooManySeatsHeld`, `ShowNotFound`, `SeatNotFound`,
     `ShowClosed`, `SeatUnavailable`, `SingleSeatGap`, `CompanionRequired`,
-    `EmailUnconfirmed`, or
-    `HoldExpired` when the caller has used up the longest time for this visit;
-    then an older hold stays as it was.
+    `EmailUnconfirmed`, or `HoldExpired` when the caller has used up the longest
+    time for this visit; then an older hold stays as it was.
     """
     require_few(seat_ids)
     first_look(caller=caller, wish={"show_id": show_id, "seat_ids": list(seat_ids)}).require_free()
