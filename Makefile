@@ -6,7 +6,8 @@ PROCESSES ?= 2
 ARGS ?=
 
 BIN := .venv/bin
-EMBEDDED := $(BIN)/python -m booking_site.embedded
+# A killed make must leave nothing running either.
+EMBEDDED := $(BIN)/python -m booking_site.embedded --ends-with-parent
 INSTALLED := .venv/.installed
 CHROMIUM ?= chromium
 # What makemigrations says when there is no database to compare with; it needs none.
@@ -25,9 +26,10 @@ help: ## Show this list
 # Recipes of servers end in one simple command, which make runs without a shell:
 # then a signal to make reaches it.
 run: $(INSTALLED) ## Serve with demo data on http://127.0.0.1:8000 (or PORT=8123)
-	@$(EMBEDDED) --data .data --needs-port $(PORT) -- $(BIN)/python manage.py run_site --port $(PORT)
+	@$(EMBEDDED) --data .data '--needs-port=$(PORT)' -- $(BIN)/python manage.py run_site '--port=$(PORT)'
 
 test: $(INSTALLED) ## Run every test that needs no browser, by 2 PROCESSES (ARGS go to pytest)
+	@case '$(PROCESSES)' in auto) ;; ''|*[!0-9]*|0*|???*) echo "PROCESSES must be a number from 1 to 99, or auto: make test PROCESSES=2" >&2; exit 1 ;; esac
 	@$(EMBEDDED) -- $(BIN)/python -m pytest --ignore=tests/browser --numprocesses $(PROCESSES) --dist loadfile $(ARGS)
 
 test-browser: $(INSTALLED) ## Run the browser tests (needs chromium)
@@ -79,7 +81,7 @@ $(INSTALLED): requirements/dev.txt
 	@test -w . || { echo "The folder $(CURDIR) is not writable: clone into one that is." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "This needs Python 3.11 or newer: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) has no venv module: apt-get install python3-venv" >&2; exit 1; }
-	@echo "Installing into .venv ..."
+	@echo "Installing the packages of requirements/dev.txt into .venv; this takes a minute or two, once."
 	@$(PYTHON) -m venv --clear .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
+	@$(BIN)/python requirements/install.py requirements/dev.txt
 	@touch $@
