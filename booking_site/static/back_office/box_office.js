@@ -101,10 +101,12 @@ if (form) {
   document.getElementById("best-form")?.addEventListener("submit", async (event) => {
     event.preventDefault();
     const wish = new URLSearchParams(new FormData(event.target, event.submitter));
-    const answer = await fetch(`${form.dataset.seats}?${wish}`);
-    const { best, message } = await answer.json();
-    say(...(message ? [message] : []));
-    choose(best ?? []);
+    // Without a network, or logged out by now, the choice so far is left as it is.
+    const answer = await fetch(`${form.dataset.seats}?${wish}`).catch(() => null);
+    const found = await answer?.json().catch(() => null);
+    if (!found) return say("The site did not answer. Look whether you are online and logged in.");
+    say(...(found.message ? [found.message] : []));
+    choose(found.best ?? []);
   });
 
   form.addEventListener("change", (event) => {
