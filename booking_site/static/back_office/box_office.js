@@ -2,6 +2,7 @@
 // form. Without this script every page works as plain forms.
 
 const POLL_SECONDS = 3;
+const PAUSE_SECONDS = 1.5;
 
 const form = document.getElementById("counter-form");
 
@@ -81,8 +82,13 @@ if (form) {
       become(seat, state);
     }
     if (freeSeats) freeSeats.textContent = seats.length - Object.keys(taken).length;
-    if (lost.length) say(`Just taken: ${lost.join(", ")}. The rest of the choice is kept.`);
     tell();
+    if (lost.length) {
+      say(`Just taken: ${lost.join(", ")}. The rest of the choice is kept.`);
+      // A click that is under way was meant for the whole party, not for what is left of it.
+      act.disabled = true;
+      setTimeout(tell, PAUSE_SECONDS * 1000);
+    }
   };
 
   const look = async () => {
