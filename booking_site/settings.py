@@ -44,6 +44,8 @@ ROOT_URLCONF = "booking_site.urls"
 WSGI_APPLICATION = "booking_site.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "accounts.User"
+# Where who opened the login page itself goes; Django would send them to a page we have not.
+LOGIN_REDIRECT_URL = "admin:index"
 LANGUAGE_CODE = "en"
 FORMAT_MODULE_PATH = ["booking_site.formats"]
 TIME_ZONE = "UTC"

@@ -18,6 +18,7 @@ from catalog.admin.base import BackOffice, badge, local, local_lines, two_lines
 from catalog.admin.pages import BROUGHT_ALONG
 from catalog.admin.programme import open_week_page, week_page
 from catalog.admin.programme_plans import bulk_page, copy_page
+from catalog.admin.repricing import MAY_REPRICE, repricing_page
 from catalog.admin.rooms import room_page
 from catalog.admin.seat_maps import relay_page, seat_map_page
 from catalog.admin.show_form import ShowForm
@@ -99,6 +100,7 @@ class ShowAdmin(BackOffice[Show]):
             "<int:show_id>/room": room_page,
             "<int:show_id>/seat-map": seat_map_page,
             "<int:show_id>/relay": relay_page,
+            "<int:show_id>/reprice": repricing_page,
             "week": week_page,
             "open-week": open_week_page,
             "plan": bulk_page,
@@ -122,7 +124,11 @@ class ShowAdmin(BackOffice[Show]):
         extra_context: dict[str, Any] | None = None,
     ) -> Any:
         pages = [page for page in BROUGHT_ALONG if request.user.has_perm(page.permission)]
-        context = {"pages_brought_along": pages, **(extra_context or {})}
+        context = {
+            "pages_brought_along": pages,
+            "may_reprice": request.user.has_perms(MAY_REPRICE),
+            **(extra_context or {}),
+        }
         return super().changeform_view(request, object_id, form_url, context)
 
     def get_fieldsets(self, request: HttpRequest, obj: Show | None = None) -> Any:
