@@ -149,6 +149,8 @@ def run(
     look.require_free()
     try:
         return _work_once(caller=caller, name=name, asked=asked, work=work)
+    except (KeyInProgress, OutcomeUnknown):
+        raise  # each is about the key, and says all that can be known now
     except DomainError:
         # Perhaps for its own effect: the same was sent twice at once, and the other was first.
         record = first_look(caller=caller, name=name, wish={}).record
