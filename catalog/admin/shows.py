@@ -14,6 +14,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from accounts.audited_admin import who
 from catalog.admin.base import BackOffice, badge, local, local_lines, two_lines
 from catalog.admin.pages import BROUGHT_ALONG
 from catalog.admin.programme import open_week_page, week_page
@@ -23,6 +24,7 @@ from catalog.admin.rooms import room_page
 from catalog.admin.seat_maps import relay_page, seat_map_page
 from catalog.admin.show_form import ShowForm
 from catalog.models import Seat, Show, ShowStatus
+from catalog.refused_overlaps import note_refused
 
 
 def _local_date(moment: Any) -> Cast:
@@ -130,6 +132,14 @@ class ShowAdmin(BackOffice[Show]):
             **(extra_context or {}),
         }
         return super().changeform_view(request, object_id, form_url, context)
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        form = context["adminform"].form
+        if isinstance(form, ShowForm) and form.rivals:
+            note_refused(actor=who(request), refused=[(form.instance, form.rivals)])
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def get_fieldsets(self, request: HttpRequest, obj: Show | None = None) -> Any:
         if obj is None or self.has_change_permission(request, obj):
