@@ -12,6 +12,7 @@ from uuid import uuid4
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
@@ -32,6 +33,7 @@ from bookings.services.box_office import (
     move_at_counter,
     sell_at_counter,
 )
+from catalog import programme
 from catalog.admin.base import local
 from catalog.models import STATE_NOW, Seat, SeatStatus, Show, Theatre
 from catalog.staff import theatres_of
@@ -58,7 +60,10 @@ class Search(forms.Form):
     """Which day of which theatre; or what to find an order by."""
 
     theatre = forms.ModelChoiceField(Theatre.objects.none(), required=False)
-    day = forms.DateField(required=False)
+    day = forms.DateField(
+        required=False,
+        validators=[MinValueValidator(date(2000, 1, 1)), MaxValueValidator(date(2099, 12, 31))],
+    )
     q = forms.CharField(required=False, max_length=200)
 
     def __init__(self, data: Any, *, user: User) -> None:
@@ -129,7 +134,7 @@ def entry(request: HttpRequest) -> HttpResponse:
             return redirect("box-office-order", reference=orders[0].reference)
         context |= {"q": text, "orders": orders}
     elif theatre:
-        today = box_office.business_day(timezone.now(), theatre)
+        today = programme.business_day(timezone.now(), theatre.zone)
         day: date = asked.get("day") or today
         shows = box_office.shows_of(theatre, day)
         context |= {

@@ -1,6 +1,7 @@
 """A room at the counter: every seat with its price, free ones to be chosen."""
 
 from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -19,7 +20,7 @@ def state_of(seat: Seat) -> str:
 
 def draw_room(
     seats: Sequence[Seat], *, one_only: bool, chosen: Collection[str]
-) -> list[DrawnRow[Seat]]:
+) -> list[DrawnRow[Any]]:
     """Arrange the room, to choose one seat from or many; `chosen` are ids as text."""
     return draw(seats, _to_choose("radio" if one_only else "checkbox", chosen))
 

@@ -35,7 +35,7 @@ class DrawnRow(Generic[P]):
     label: str
     cells: tuple[P | None, ...]
     after_aisle: bool  # nothing stands on the line before it
-    picture: Callable[[P], SafeString]
+    picture: Callable[[Any], SafeString]
 
     @property
     def html(self) -> SafeString:
@@ -58,7 +58,9 @@ def to_look_at(place: Any) -> SafeString:
     )
 
 
-def draw(places: Iterable[P], picture: Callable[[P], SafeString] = to_look_at) -> list[DrawnRow[P]]:
+def draw(
+    places: Iterable[P], picture: Callable[[Any], SafeString] = to_look_at
+) -> list[DrawnRow[P]]:
     """Arrange the places of one room, front row first, every row equally wide."""
     rows: dict[str, list[P]] = {}
     for place in places:

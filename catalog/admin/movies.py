@@ -104,7 +104,9 @@ class MovieAdmin(Exchanged[Movie]):
 
 def _keep_their_end(movie: Movie, count: int) -> str:
     return format_html(
-        '{} as planned before. <a class="text-link" href="{}">Look at the ends of shows</a>',
-        "1 show ahead ends" if count == 1 else f"{count} shows ahead end",
+        '{} planned with. <a class="text-link" href="{}">Look at the ends of shows</a>',
+        "1 show ahead keeps the end it was"
+        if count == 1
+        else f"{count} shows ahead keep the end they were",
         reverse("admin:catalog_movie_durations", args=[movie.pk]),
     )

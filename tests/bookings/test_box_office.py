@@ -468,6 +468,12 @@ def test_the_first_page_has_the_shows_of_the_business_day(
     assert [row for row, _ in page.context["shows"]] == [tomorrow]
 
 
+@pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01", "yesterday"])
+def test_a_day_that_no_cinema_plans_for_is_today(counter: Client, day: str) -> None:
+    page = counter.get(reverse("box-office"), {"day": day})
+    assert page.context["is_today"]
+
+
 def test_the_ticket_names_seats_and_reference(counter: Client, show: Show) -> None:
     sell(counter, show, "A1", "A2")
     order = Order.objects.get()

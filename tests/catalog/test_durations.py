@@ -160,7 +160,7 @@ def test_saving_a_movie_leads_to_its_shows_and_they_to_their_new_ends(
         data | {"genres": "Drama", "duration_minutes": 120, "_save": "Save"},
         follow=True,
     )
-    assert "1 show ahead ends as planned before." in saved.text
+    assert "1 show ahead keeps the end it was planned with." in saved.text
     assert at(movie) in saved.text
     page = client.get(at(movie))
     assert "15:40 → <strong>16:00</strong>" in page.text

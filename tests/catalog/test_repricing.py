@@ -1,5 +1,6 @@
 """New prices for unsold seats: on request, previewed, recorded, and never for what is sold."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from decimal import Decimal
 from http import HTTPStatus
@@ -7,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -16,6 +17,7 @@ from django.utils import timezone
 from accounts.models import AuditEntry
 from catalog.models import PriceCardLine, Seat, SeatStatus, Show, ShowStatus
 from catalog.repricing import plan_repricing, reprice_unsold
+from tests.catalog.test_seat_maps import somebody_waits_for_a_lock
 from tests.factories import PriceCardFactory, ShowFactory, make_seats
 
 pytestmark = pytest.mark.django_db
@@ -61,6 +63,27 @@ def reprice(show: Show, **prices: str) -> int:
 def test_what_is_sold_or_held_keeps_its_price(show: Show) -> None:
     assert reprice(show, standard="10.00") == 3
     assert prices_of(show) == ["12.00", "12.00", "10.00", "10.00", "10.00", "12.00"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_repricing_waits_for_a_sale_that_has_begun_and_leaves_its_price() -> None:
+    show = ShowFactory()
+    sold, _ = make_seats(show, "SS")
+
+    def reprice_elsewhere() -> int:
+        try:
+            return reprice(show, standard="10.00")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor() as pool:
+        with transaction.atomic():
+            Seat.objects.filter(pk=sold.pk).update(status=SeatStatus.BOOKED)
+            staff = pool.submit(reprice_elsewhere)
+            while not somebody_waits_for_a_lock():
+                assert not staff.done()
+        assert staff.result() == 1
+    assert prices_of(show) == ["12.00", "10.00"]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -133,12 +133,17 @@ if (form) {
     act.disabled = true;
   });
   form.addEventListener("reset", () => setTimeout(() => choose([])));
-  // Whoever comes back to a page that has sold gets a new form.
-  window.addEventListener("pageshow", (event) => event.persisted && location.reload());
-
   tell();
   keepLooking();
 }
+
+// Whoever comes back to a page that has sold or cancelled gets a new form.
+window.addEventListener("pageshow", (event) => event.persisted && location.reload());
+
+// The second of two clicks would tell only that nothing is left to cancel.
+document.getElementById("cancel-form")?.addEventListener("submit", (event) => {
+  event.submitter.disabled = true;
+});
 
 const everything = document.querySelector("[data-check-all]");
 
