@@ -24,6 +24,7 @@ from benchmarks.servers import (
 )
 from benchmarks.workloads import NOT_FOR_PEERS, WORKLOADS, Target, Terms, Workload
 from benchmarks.wrk import Load, Request
+from booking_site.serve import SERVERS
 
 SITE, PEER = "site", "peer"
 FLOOR_SECONDS = 5
@@ -44,9 +45,14 @@ def main() -> int:
         _say("Filling the tables ...")
         house.fill()
         targets = list(_peer(size))
-        empty = _empty_answers(environment, terms, logs)
+        empty = _empty_answers(environment, terms, logs, options.server)
         app = stack.enter_context(
-            serving("booking_site.wsgi", environment=environment, log=logs / "site.log")
+            serving(
+                "booking_site.wsgi",
+                environment=environment,
+                log=logs / "site.log",
+                server=options.server,
+            )
         )
         targets.append(Target(SITE, app.url, house, house.tokens(), app.pid))
         for number in range(options.runs):
@@ -71,9 +77,10 @@ def main() -> int:
     return 1 if flaws else 0
 
 
-def _empty_answers(environment: Mapping[str, str], terms: Terms, logs: Path) -> float:
+def _empty_answers(environment: Mapping[str, str], terms: Terms, logs: Path, server: str) -> float:
     """Return how many requests a second the server answers when there is nothing to do."""
-    with serving("benchmarks.empty", environment=environment, log=logs / "empty.log") as app:
+    log = logs / "empty.log"
+    with serving("benchmarks.empty", environment=environment, log=log, server=server) as app:
         load = Load([Request("GET", "/readyz")])
         return wrk.run(load, url=app.url, seconds=3, connections=terms.connections).rate
 
@@ -136,6 +143,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--only", type=_workloads, default=list(WORKLOADS), help="some of them, e.g. W3,W5"
     )
+    parser.add_argument("--server", choices=SERVERS, default=SERVERS[0])
     parser.add_argument("--seats", type=int, default=192_000, help="how large the house is")
     parser.add_argument("--sold", type=float, default=0.0, help="the share sold before, e.g. 0.3")
     parser.add_argument("--no-floors", dest="floors", action="store_false")
