@@ -1,4 +1,4 @@
-"""What only pages need, and the API goes past: there it took a tenth of a list's call.
+"""What only pages need, and the API goes past: they were a twentieth of a seat map.
 
 Who calls the API is told by its token, so it knows no session, no user of a session
 and no messages. CsrfViewMiddleware stays for both: it lets API views pass by itself.
