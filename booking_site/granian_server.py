@@ -46,6 +46,8 @@ class WholeRequests:
         if environ["SERVER_PROTOCOL"] == "HTTP/1.1" and not _has_one_host(environ):
             start_response("400 Bad Request", [("Connection", "close"), ("Content-Length", "0")])
             return [b""]
+        if environ.get("HTTP_HOST") == "":
+            del environ["HTTP_HOST"]  # as with HTTP/1.0 there may be none
         if environ.get("HTTP_AUTHORIZATION") == "":
             # What is not ASCII comes as nothing, and nothing would count as not logged in.
             environ["HTTP_AUTHORIZATION"] = "unreadable"
@@ -54,8 +56,7 @@ class WholeRequests:
             start_response = _closing(start_response)
         answer = self._application(environ, start_response)
         if length or "HTTP_TRANSFER_ENCODING" in environ:
-            # Twice as much of one that is too large, or the client might lose the answer.
-            _drain(environ["wsgi.input"], 2 * MAX_DRAINED if length > MAX_DRAINED else MAX_DRAINED)
+            _drain(environ["wsgi.input"])
         return answer
 
 
@@ -71,7 +72,8 @@ def _closing(start_response: Callable[..., Any]) -> Callable[..., Any]:
     return start
 
 
-def _drain(body: Any, left: int) -> None:
+def _drain(body: Any) -> None:
+    left = MAX_DRAINED
     while left > 0 and (piece := body.read(DRAINED_AT_ONCE)):
         left -= len(piece)
 
