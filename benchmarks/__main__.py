@@ -24,6 +24,7 @@ from benchmarks.servers import (
 )
 from benchmarks.workloads import NOT_FOR_PEERS, WORKLOADS, Target, Terms, Workload
 from benchmarks.wrk import Load, Request
+from booking_site.serve import SERVERS
 
 SITE, PEER = "site", "peer"
 FLOOR_SECONDS = 5
@@ -44,9 +45,14 @@ def main() -> int:
         _say("Filling the tables ...")
         house.fill()
         targets = list(_peer(size))
-        empty = _empty_answers(environment, terms, logs)
+        empty, empty_cpu = _empty_answers(environment, terms, logs, options.server)
         app = stack.enter_context(
-            serving("booking_site.wsgi", environment=environment, log=logs / "site.log")
+            serving(
+                "booking_site.wsgi",
+                environment=environment,
+                log=logs / "site.log",
+                server=options.server,
+            )
         )
         targets.append(Target(SITE, app.url, house, house.tokens(), app.pid))
         for number in range(options.runs):
@@ -61,7 +67,7 @@ def main() -> int:
                     connections=terms.connections,
                 )
     _say(report.table(lines, peer=PEER if "PEER" in os.environ else None))
-    _say(f"An empty answer of the same server: {empty:,.0f} /s")
+    _say(f"An empty answer of the same server: {empty:,.0f} /s, CPU {empty_cpu:.3f} ms")
     if options.json:
         facts = report.as_json(lines, seats=size.seats, sold=size.sold, empty=empty)
         options.json.write_text(json.dumps(facts, indent=1))
@@ -71,11 +77,17 @@ def main() -> int:
     return 1 if flaws else 0
 
 
-def _empty_answers(environment: Mapping[str, str], terms: Terms, logs: Path) -> float:
-    """Return how many requests a second the server answers when there is nothing to do."""
-    with serving("benchmarks.empty", environment=environment, log=logs / "empty.log") as app:
+def _empty_answers(
+    environment: Mapping[str, str], terms: Terms, logs: Path, server: str
+) -> tuple[float, float]:
+    """Return how many empty answers the server gives in a second, and the CPU time of one in ms."""
+    log = logs / "empty.log"
+    with serving("benchmarks.empty", environment=environment, log=log, server=server) as app:
         load = Load([Request("GET", "/readyz")])
-        return wrk.run(load, url=app.url, seconds=3, connections=terms.connections).rate
+        before = cpu.of_tree(app.pid)
+        result = wrk.run(load, url=app.url, seconds=3, connections=terms.connections)
+        used = cpu.of_tree(app.pid) - before
+        return result.rate, 1000 * used / max(1, result.requests)
 
 
 def _run(line: Line, targets: list[Target], terms: Terms, *, is_first: bool) -> None:
@@ -136,6 +148,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--only", type=_workloads, default=list(WORKLOADS), help="some of them, e.g. W3,W5"
     )
+    parser.add_argument("--server", choices=SERVERS, default=SERVERS[0])
     parser.add_argument("--seats", type=int, default=192_000, help="how large the house is")
     parser.add_argument("--sold", type=float, default=0.0, help="the share sold before, e.g. 0.3")
     parser.add_argument("--no-floors", dest="floors", action="store_false")

@@ -147,9 +147,9 @@ class Connection(TConn):  # type: ignore[misc] # gunicorn is untyped
     setting `state`; else it belongs to the poll loop.
     """
 
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self.sock = PatientSocket(self.sock)
+    def __init__(self, cfg: Any, client: socket.socket, address: Any, server: Any) -> None:
+        super().__init__(cfg, client, address, server)
+        self.sock = PatientSocket(client)
         self.init()
         self.data_ready = True
         self.state = State.ARRIVING
