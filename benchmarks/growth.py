@@ -1,8 +1,4 @@
-"""Whether the site stays as fast as its house grows.
-
-Run it with a server of its own:
-python -m booking_site.embedded --durable -- python -m benchmarks.growth
-"""
+"""Whether the site stays as fast as its house grows. `make growth`."""
 
 import argparse
 import os
@@ -78,7 +74,7 @@ def _table(lines: list[Line], names: list[str]) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="make growth ARGS=…", description=__doc__)
     parser.add_argument("--seconds", type=float, default=10, help="of each run")
     parser.add_argument("--runs", type=int, default=3, help="of each workload at each size")
     parser.add_argument("--connections", type=int, default=32)

@@ -1,8 +1,4 @@
-"""What a worker has in memory, and whether it grows: 100,000 requests of every kind.
-
-Run it with a server of its own:
-python -m booking_site.embedded -- python -m benchmarks.memory
-"""
+"""What a worker has in memory, and whether it grows, by 100,000 requests. `make memory`."""
 
 import argparse
 import json
@@ -70,7 +66,7 @@ def _watch(url: str, pid: int, load: Load, requests: int) -> int:
     sent, rate, flaws = 0, 0.0, list[str]()
     _say_step(sent, pid)
     while sent < requests:
-        seconds = (requests / STEPS / rate) if rate else 2
+        seconds = min(60, requests / STEPS / rate) if rate else 2
         result = wrk.run(load, url=url, seconds=max(1, round(seconds)), connections=32)
         sent, rate = sent + result.requests, result.rate
         flaws += result.flaws
@@ -110,7 +106,7 @@ def _mixed(house: House) -> Iterator[Request]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="make memory ARGS=…", description=__doc__)
     parser.add_argument("--requests", type=int, default=100_000)
     return parser
 

@@ -23,7 +23,9 @@ def database_url() -> str:
 
 
 @contextmanager
-def gunicorn(log: Path, *, send_buffer: int = 0, **environment: str) -> Iterator[int]:
+def gunicorn(
+    log: Path, *, wsgi: str = "booking_site.wsgi", send_buffer: int = 0, **environment: str
+) -> Iterator[int]:
     """Serve the site until the block ends; yield the port. `environment` adds variables.
 
     `send_buffer` is how many bytes of an answer the kernel keeps, of those not read yet.
@@ -33,7 +35,7 @@ def gunicorn(log: Path, *, send_buffer: int = 0, **environment: str) -> Iterator
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         number = listener.fileno()
         server = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "--workers=1", f"--bind=fd://{number}"],
+            [sys.executable, "-m", "gunicorn", "--workers=1", f"--bind=fd://{number}", wsgi],
             cwd=ROOT,
             env={**os.environ, "PROCESS_ROLE": "web", **environment},
             pass_fds=[number],
