@@ -18,7 +18,7 @@ export DEVELOPMENT := 1
 export CHROMIUM
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-browser stampede fuzz timing bench lint fix shell migrations pins audit sbom
+.PHONY: help run test test-browser stampede fuzz timing bench growth memory lint fix shell migrations pins audit sbom
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do printf '%-22s%s\n' "$$name" "$$text"; done
@@ -44,6 +44,15 @@ fuzz: $(INSTALLED) ## Send 100,000 hostile requests to a server of its own (ARGS
 
 timing: $(INSTALLED) ## Measure whether logins and resets tell who has an account
 	@$(EMBEDDED) -- $(BIN)/python -m benchmarks.login_timing
+
+bench: $(INSTALLED) ## Measure speed with wrk: ARGS="--only W2a,W3 --seconds 5"
+	@$(EMBEDDED) --durable -- $(BIN)/python -m benchmarks $(ARGS)
+
+growth: $(INSTALLED) ## Measure speed at 10 thousand, 1 and 10 million seats, with wrk
+	@$(EMBEDDED) --durable -- $(BIN)/python -m benchmarks.growth $(ARGS)
+
+memory: $(INSTALLED) ## Measure what workers have in memory after 100,000 requests, with wrk
+	@$(EMBEDDED) -- $(BIN)/python -m benchmarks.memory $(ARGS)
 
 lint: $(INSTALLED) ## Check style, types, import directions, migrations and the API's schema
 	@$(BIN)/ruff check

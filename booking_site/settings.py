@@ -127,10 +127,14 @@ DATABASES = {
         "ATOMIC_REQUESTS": False,
     }
 }
+# The planner's cost of a random read, next to that of one in sequence: its default is that
+# of turning disks, for which it rather reads a whole table than its index.
+PLANNER = "-c random_page_cost=1.1"
 # Statements are planned once per connection and then only executed, which saved a third
 # of PostgreSQL's work for a booking.
 DATABASES["default"]["OPTIONS"] = {
     **DATABASES["default"].get("OPTIONS", {}),
+    "options": PLANNER,
     "server_side_binding": True,
     "prepare_threshold": 2 if env.bool("DATABASE_PREPARE", default=True) else None,
 }
@@ -142,7 +146,7 @@ if WEB:
     DATABASES["default"]["OPTIONS"] |= {
         "connect_timeout": 3,
         "options": (
-            f"-c lock_timeout={LOCK_TIMEOUT_MS}"
+            f"{PLANNER} -c lock_timeout={LOCK_TIMEOUT_MS}"
             f" -c statement_timeout={STATEMENT_TIMEOUT_MS}"
             f" -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_TIMEOUT_MS}"
         ),

@@ -25,7 +25,9 @@ def database_url() -> str:
 
 
 @contextmanager
-def gunicorn(log: Path, *, send_buffer: int = 0, **environment: str) -> Iterator[int]:
+def gunicorn(
+    log: Path, *, wsgi: str = "booking_site.wsgi", send_buffer: int = 0, **environment: str
+) -> Iterator[int]:
     """Serve the site until the block ends; yield the port. `environment` adds variables.
 
     `send_buffer` is how many bytes of an answer the kernel keeps, of those not read yet.
@@ -35,7 +37,7 @@ def gunicorn(log: Path, *, send_buffer: int = 0, **environment: str) -> Iterator
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         number = listener.fileno()
         server = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", f"--bind=fd://{number}"],
+            [sys.executable, "-m", "gunicorn", f"--bind=fd://{number}", wsgi],
             cwd=ROOT,
             env={**os.environ, "PROCESS_ROLE": "web", "WEB_CONCURRENCY": "1", **environment},
             pass_fds=[number],
