@@ -31,6 +31,8 @@ DEPARTURE_SECONDS = 30.0
 LINGER_SECONDS = 2.0
 # What a thread that reads a body itself waits for the next bytes of it.
 STALL_SECONDS = 10.0
+# What it waits, when the request has been answered, for the rest of a body nobody wanted.
+DRAIN_SECONDS = 10.0
 # Past this a connection is cut off although a thread is busy with it.
 WORK_SECONDS = 120.0
 
@@ -226,7 +228,7 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn is untyped
         return carries_on
 
     def _keepalive_after(self, conn: TConn, keepalive: bool) -> bool:
-        deadline = time.monotonic() + WORK_SECONDS
+        deadline = time.monotonic() + DRAIN_SECONDS
         # One more, as gunicorn gives up at the limit and not past it.
         return keepalive and bool(conn.parser.finish_body(deadline, MAX_DRAINED + 1))
 
