@@ -35,6 +35,8 @@ from booking_site.patient_connection import Arrival, Connection, State
 ARRIVAL_SECONDS = 10.0
 DEPARTURE_SECONDS = 30.0
 LINGER_SECONDS = 2.0
+# What a thread waits, when the request has been answered, for the rest of a body nobody wanted.
+DRAIN_SECONDS = 10.0
 # Past this a connection is cut off although a thread is busy with it.
 WORK_SECONDS = 120.0
 
@@ -229,7 +231,7 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn is untyped
         if not keepalive:
             return False
         if _has_body(conn.parser.mesg):
-            deadline = time.monotonic() + WORK_SECONDS
+            deadline = time.monotonic() + DRAIN_SECONDS
             # One more, as gunicorn gives up at the limit and not past it.
             if not conn.parser.finish_body(deadline, MAX_DRAINED + 1):
                 return False

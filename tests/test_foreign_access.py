@@ -306,6 +306,30 @@ def test_no_call_of_a_stranger_changes_or_tells_anything(
     assert list(everything_of(owner)) == before
 
 
+@pytest.mark.parametrize(
+    "change", [{"token_version": 2}, {"is_active": False}], ids=["revoked", "inactive"]
+)
+def test_a_dead_token_opens_no_call(
+    owner: User,
+    belongings: dict[str, dict[str, object]],
+    attacks: dict[str, tuple[dict[str, object], int]],
+    login: Callable[[User], APIClient],
+    change: dict[str, object],
+) -> None:
+    client = login(owner)
+    seat_map = f"/api/shows/{belongings['public']['show_id']}/seats"
+    assert b'"mine":true' in client.get(seat_map).content
+    User.objects.filter(pk=owner.pk).update(**change)
+    before = list(everything_of(owner))
+    for call in CALLS:
+        if call.kind in OWNED or call.kind == "own":
+            body, _ = attacks.get(str(call), ({}, 0))
+            answer = call.by(client, body, **belongings.get(call.kind, {}))
+            assert refusal(answer) == (401, "token_revoked"), call
+    assert b'"mine":true' not in client.get(seat_map).content
+    assert list(everything_of(owner)) == before
+
+
 def test_public_answers_have_no_e_mail_address_and_nobodys_id(
     belongings: dict[str, dict[str, object]], owner: User
 ) -> None:

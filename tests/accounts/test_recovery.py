@@ -17,6 +17,7 @@ from accounts.authentication import Caller
 from accounts.models import SignIn, User
 from accounts.tokens import issue_tokens
 from tests.accounts.conftest import PASSWORD
+from tests.bookings.calls import refusal
 from tests.factories import ShowFactory, UserFactory, make_seats
 
 NEW_PASSWORD = "seven seals in the bay"
@@ -144,23 +145,26 @@ def test_a_link_ends_with(event, person, call, login, reset_link, settings):
         {"uid": "x"},
         {"uid": "²"},
         {"uid": "9" * 19},
-        {"reset_token": "a-b"},
-        {"reset_token": "0"},
-        {"reset_token": "d4j0wz-" + "0" * 32},
-        {"reset_token": "zzzzzzzzzzzzzzzz-" + "0" * 32},
+        {"token": "a-b"},
+        {"token": "0"},
+        {"token": "d4j0wz-" + "0" * 32},
+        {"token": "zzzzzzzzzzzzzzzz-" + "0" * 32},
     ],
 )
 def test_a_forged_link_is_refused(person, call, reset_link, forged):
-    link = reset_link()
-    body = {"uid": link["uid"], "reset_token": link["token"], "new_password": NEW_PASSWORD}
-    answer = call("password/reset/confirm", body | forged)
-    assert (answer.status_code, answer.json()["code"]) == (400, "link_invalid")
+    refused = (400, "link_invalid")
+    assert refusal(confirm(call, reset_link() | forged)) == refused
+    confirmation = {"uid": str(person.pk), "token": links.confirmation_tokens.make_token(person)}
+    assert refusal(call("email/confirm", confirmation | forged)) == refused
 
 
 def test_a_link_is_only_for_its_owner(person, call, reset_link):
     other = UserFactory(password=PASSWORD)
     link = reset_link() | {"uid": str(other.pk)}
     assert confirm(call, link).json()["code"] == "link_invalid"
+    # Made at the same moment: only whom it is for tells these two links apart.
+    confirmation = {"uid": str(other.pk), "token": links.confirmation_tokens.make_token(person)}
+    assert call("email/confirm", confirmation).json()["code"] == "link_invalid"
 
 
 def test_an_unfit_new_password_leaves_the_link_good(person, call, reset_link):
@@ -271,6 +275,22 @@ def test_the_link_of_an_address_that_was_left_confirms_nothing(person, call):
     answer = call("email/confirm", {"uid": str(person.pk), "token": token})
     assert (answer.status_code, answer.json()["code"]) == (400, "link_invalid")
     assert User.objects.get().email_confirmed_at is None
+
+
+@pytest.mark.parametrize(
+    ("tokens", "follow"),
+    [
+        (links.reset_tokens, confirm),
+        (links.confirmation_tokens, lambda call, link: call("email/confirm", link)),
+    ],
+    ids=["reset", "confirmation"],
+)
+def test_a_link_of_yesterday_is_too_old(person, call, monkeypatch, tokens, follow):
+    made_at = tokens._now() - timedelta(hours=24, seconds=2)
+    with monkeypatch.context() as clock:
+        clock.setattr(type(tokens), "_now", lambda _: made_at)
+        link = {"uid": str(person.pk), "token": tokens.make_token(person)}
+    assert refusal(follow(call, link)) == (400, "link_invalid")
 
 
 def test_links_of_one_kind_are_no_links_of_the_other(person, call):

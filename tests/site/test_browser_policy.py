@@ -21,6 +21,7 @@ def policy(client: Client, path: str, **headers: str) -> dict[str, str]:
 def test_an_answer_for_programs_may_do_nothing_in_a_browser(api: APIClient, path: str) -> None:
     answer = api.get(path, HTTP_ACCEPT="application/json")
     assert answer["Content-Security-Policy"] == NOTHING
+    assert answer["Cross-Origin-Resource-Policy"] == "same-origin"
 
 
 @pytest.mark.parametrize("path", ["/", "/nothing", "/api/docs/errors"])

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from http.client import HTTPResponse
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
@@ -165,12 +166,26 @@ def test_a_thread_waits_for_the_next_bytes_but_not_for_ever(
 ) -> None:
     monkeypatch.setattr(patient_connection, "STALL_SECONDS", 0.05)
     ours, theirs = socket.socketpair()
+    hanging_up = Timer(10, theirs.shutdown, [socket.SHUT_RDWR])  # else a failure would hang
     with ours, theirs:
         patient = PatientSocket(ours)
         theirs.sendall(b"ab")
         assert patient.recv(10) == b"ab"
+        hanging_up.start()
         with pytest.raises(ConnectionResetError):
             patient.recv(10)
+        hanging_up.cancel()
+
+
+def test_who_never_sends_what_a_thread_asked_for_is_cut_off(hasty_port: int) -> None:
+    expecting = LOGIN + b"Expect: 100-continue\r\nContent-Length: 9\r\n\r\n"
+    with connect(hasty_port, expecting) as client:
+        assert everything_from(client) == b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+def test_who_was_answered_does_not_keep_a_thread_with_the_rest_of_a_body(port: int) -> None:
+    with connect(port, LOGIN + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n") as client:
+        assert everything_from(client).startswith(b"HTTP/1.1 411 ")
 
 
 @pytest.mark.django_db  # else there would be no tables

@@ -105,7 +105,11 @@ def test_a_client_on_the_developers_machine_is_no_flaw() -> None:
 
 
 def test_production_names_everything_that_is_wrong_and_does_not_start() -> None:
-    done = run("manage.py", "check", SECRET_KEY="x", ALLOWED_HOSTS="*", DEBUG="true")
+    flawed = {
+        **{"SECRET_KEY": "x", "ALLOWED_HOSTS": "*", "DEBUG": "true"},
+        **{"ADMIN_SECOND_FACTOR": "yes", "THROTTLE_LOGIN": "often"},
+    }
+    done = run("manage.py", "check", **flawed)
     assert done.returncode != 0
     for part in (
         "JWT_SIGNING_KEY is missing.",
@@ -114,6 +118,8 @@ def test_production_names_everything_that_is_wrong_and_does_not_start() -> None:
         "SECRET_KEY is shorter",
         "ALLOWED_HOSTS allows every host.",
         "DEBUG is on",
+        "ADMIN_SECOND_FACTOR is none of",
+        "THROTTLE_LOGIN has 'often'",
     ):
         assert f"\n- {part}" in done.stderr
 

@@ -1,0 +1,47 @@
+"""A web process does not keep what its threads needed for a moment."""
+
+import subprocess
+import sys
+
+from tests.web import ROOT
+
+# Prints by how many MiB a process has grown once eight of its threads have hashed.
+GROWTH = """
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "booking_site.settings")
+import {module}
+from django.contrib.auth.hashers import make_password
+
+def pages():
+    return int(Path("/proc/self/statm").read_text().split()[1])
+
+def hash_some(_):
+    line.wait()
+    for _ in range(4):
+        make_password("seven seals in the bay")
+
+make_password("imports what hashing needs")
+line, before = Barrier(8), pages()
+with ThreadPoolExecutor(8) as pool:
+    list(pool.map(hash_some, range(8)))
+print((pages() - before) * os.sysconf("SC_PAGE_SIZE") // 2**20)
+"""
+
+
+def growth(module: str) -> int:
+    done = subprocess.run(
+        [sys.executable, "-c", GROWTH.format(module=module)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return int(done.stdout)
+
+
+def test_the_memory_of_hashed_passwords_is_given_back() -> None:
+    assert growth("booking_site.wsgi") < 38
