@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks import floors, report, wrk
+from benchmarks import cpu, floors, report, wrk
 from benchmarks.house import House, Size
 from benchmarks.measuring import run, say
 from benchmarks.own_house import OwnHouse

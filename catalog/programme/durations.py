@@ -92,7 +92,7 @@ def apply_durations(
     except IntegrityError as error:
         # Somebody used a form meanwhile, past the screens' locks.
         if violated_constraint(error) == "show_screen_not_taken":
-            raise ScreenTaken("Another show is on the screen at that time.", show_ids=[]) from error
+            raise ScreenTaken("Another show is on the screen at that time.", show=None) from error
         raise
 
 
