@@ -96,7 +96,8 @@ class Sale:
         readers = [Customer(port) for port in self.ports]
         buyers = [Customer(port, token) for port, token in zip(self.ports, tokens, strict=True)]
         for customer in (*readers, *buyers):
-            customer.call("GET", f"/api/shows/{self.show.pk}/seats")  # it serves now
+            status, _, body = customer.call("GET", f"/api/shows/{self.show.pk}/seats")
+            assert status == 200, body  # it serves now
         half = len(self.seats) // 2
         with ThreadPoolExecutor(4) as pool:
             reading = [pool.submit(self.read, reader) for reader in readers]
