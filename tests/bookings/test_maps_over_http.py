@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
-from threading import Barrier
+from threading import Event
 from uuid import uuid4
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from accounts.tokens import issue_tokens
 from catalog.models import Seat, Show
 from tests.factories import ShowFactory, UserFactory, make_seats
-from tests.web import Answer, Line, database_url, gunicorn
+from tests.web import database_url, gunicorn
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -36,6 +37,23 @@ def two_servers(folder: Path, wsgi: str) -> Iterator[list[int]]:
         ]
 
 
+class Customer:
+    """One kept-alive connection to one of the servers."""
+
+    def __init__(self, port: int, token: str | None = None) -> None:
+        # Long, as a server may still be starting.
+        self.line = HTTPConnection("127.0.0.1", port, timeout=120)
+        self.headers = {"Authorization": f"Bearer {token}"} if token else {}
+
+    def call(
+        self, method: str, path: str, body: str | None = None, **headers: str
+    ) -> tuple[int, str | None, bytes]:
+        """Return status, ETag and body of the answer."""
+        self.line.request(method, path, body, self.headers | headers)
+        response = self.line.getresponse()
+        return response.status, response.headers["ETag"], response.read()
+
+
 class Sale:
     """Buyers and readers at the same time. `sold` are the seats whose 201 has arrived."""
 
@@ -44,62 +62,55 @@ class Sale:
         self.sold: set[int] = set()
         self.late: list[str] = []
         self.unchanged = 0
+        self.over = Event()
 
-    def buy(self, port: int, seats: list[Seat], token: str) -> None:
-        headers = {
-            "Authorization": f"Bearer {token}",
-            "Content-Type": "application/json",
-        }
-        with closing(Line(port)) as line:
-            for seat in seats:
-                wish = {"show_id": self.show.pk, "seat_ids": [seat.pk]}
-                key = {"Idempotency-Key": uuid4().hex}
-                answer = line.call(
-                    "POST", "/api/bookings", headers=headers | key, body=json.dumps(wish).encode()
-                )
-                assert answer.status == 201, answer.body
-                self.sold.add(seat.pk)
+    def buy(self, customer: Customer, seats: list[Seat]) -> None:
+        for seat in seats:
+            headers = {"Content-Type": "application/json", "Idempotency-Key": uuid4().hex}
+            wish = json.dumps({"show_id": self.show.pk, "seat_ids": [seat.pk]})
+            status, _, body = customer.call("POST", "/api/bookings", wish, **headers)
+            assert status == 201, body
+            self.sold.add(seat.pk)
 
-    def read(self, port: int) -> None:
-        """Read maps and totals until all is sold; a 304 means what was read before."""
-        known: Answer | None = None
-        with closing(Line(port)) as line:
-            while len(self.sold) < len(self.seats):
-                before = set(self.sold)
-                if_changed = {"If-None-Match": known.headers["ETag"]} if known else {}
-                answer = line.call("GET", f"/api/shows/{self.show.pk}/seats", headers=if_changed)
-                if answer.status == 304:
-                    self.unchanged += 1
-                else:
-                    known = answer
-                assert known is not None
-                free = {s["id"] for s in json.loads(known.body) if s["state"] == "available"}
-                if before & free:
-                    self.late.append(f"{answer.status}: {sorted(before & free)}")
-                before = set(self.sold)
-                show = json.loads(line.call("GET", f"/api/shows/{self.show.pk}").body)
-                if show["seats_available"] > len(self.seats) - len(before):
-                    self.late.append(f"{show['seats_available']} free after {len(before)} sold")
+    def read(self, customer: Customer) -> None:
+        """Read maps and totals until the sale is over; a 304 means what was read before."""
+        etag, known = "", b"[]"
+        while not self.over.is_set():
+            before = set(self.sold)
+            status, new, body = customer.call(
+                "GET", f"/api/shows/{self.show.pk}/seats", **{"If-None-Match": etag}
+            )
+            self.unchanged += status == 304
+            etag, known = (etag, known) if status == 304 else (new or "", body)
+            free = {seat["id"] for seat in json.loads(known) if seat["state"] == "available"}
+            if before & free:
+                self.late.append(f"{status}: {sorted(before & free)}")
+            before = set(self.sold)
+            show = json.loads(customer.call("GET", f"/api/shows/{self.show.pk}")[2])
+            if show["seats_available"] > len(self.seats) - len(before):
+                self.late.append(f"{show['seats_available']} free after {len(before)} sold")
 
     def run(self) -> None:
         """Sell everything through both servers, and read each of them meanwhile."""
-        half = len(self.seats) // 2
         tokens = [issue_tokens(user).access for user in UserFactory.create_batch(2)]
-        start_line = Barrier(4, timeout=60)
+        readers = [Customer(port) for port in self.ports]
+        buyers = [Customer(port, token) for port, token in zip(self.ports, tokens, strict=True)]
+        for customer in (*readers, *buyers):
+            status, _, body = customer.call("GET", f"/api/shows/{self.show.pk}/seats")
+            assert status == 200, body  # it serves now
+        half = len(self.seats) // 2
         with ThreadPoolExecutor(4) as pool:
-            done = [
-                pool.submit(self._enter, start_line, self.buy, port, seats, token)
-                for port, seats, token in zip(
-                    self.ports, (self.seats[:half], self.seats[half:]), tokens, strict=True
-                )
-            ] + [pool.submit(self._enter, start_line, self.read, port) for port in self.ports]
-            for each in done:
-                each.result()
-
-    @staticmethod
-    def _enter(start_line: Barrier, action, *arguments) -> None:  # type: ignore[no-untyped-def]
-        start_line.wait()
-        action(*arguments)
+            reading = [pool.submit(self.read, reader) for reader in readers]
+            buying = [
+                pool.submit(self.buy, buyer, seats)
+                for buyer, seats in zip(buyers, (self.seats[:half], self.seats[half:]), strict=True)
+            ]
+            wait(buying)
+            self.over.set()
+        for customer in (*readers, *buyers):
+            customer.line.close()
+        for each in (*buying, *reading):
+            each.result()
 
 
 @pytest.fixture
