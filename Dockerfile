@@ -23,4 +23,4 @@ USER site
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
     CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ['PORT'] + '/livez', timeout=2)"]
-CMD ["gunicorn", "booking_site.wsgi"]
+CMD ["python", "-m", "booking_site.serve"]

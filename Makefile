@@ -6,7 +6,8 @@ PROCESSES ?= 2
 ARGS ?=
 
 BIN := .venv/bin
-EMBEDDED := $(BIN)/python -m booking_site.embedded
+# A killed make must leave nothing running either.
+EMBEDDED := $(BIN)/python -m booking_site.embedded --ends-with-parent
 INSTALLED := .venv/.installed
 CHROMIUM ?= chromium
 # What makemigrations says when there is no database to compare with; it needs none.
@@ -17,7 +18,7 @@ export DEVELOPMENT := 1
 export CHROMIUM
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-browser stampede fuzz timing bench lint fix shell migrations pins audit sbom
+.PHONY: help run test test-browser stampede fuzz timing bench growth memory lint fix shell migrations pins audit sbom
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do printf '%-22s%s\n' "$$name" "$$text"; done
@@ -25,9 +26,10 @@ help: ## Show this list
 # Recipes of servers end in one simple command, which make runs without a shell:
 # then a signal to make reaches it.
 run: $(INSTALLED) ## Serve with demo data on http://127.0.0.1:8000 (or PORT=8123)
-	@$(EMBEDDED) --data .data --needs-port $(PORT) -- $(BIN)/python manage.py run_site --port $(PORT)
+	@$(EMBEDDED) --data .data '--needs-port=$(PORT)' -- $(BIN)/python manage.py run_site '--port=$(PORT)'
 
 test: $(INSTALLED) ## Run every test that needs no browser, by 2 PROCESSES (ARGS go to pytest)
+	@case '$(PROCESSES)' in auto) ;; ''|*[!0-9]*|0*|???*) echo "PROCESSES must be a number from 1 to 99, or auto: make test PROCESSES=2" >&2; exit 1 ;; esac
 	@$(EMBEDDED) -- $(BIN)/python -m pytest --ignore=tests/browser --numprocesses $(PROCESSES) --dist loadfile $(ARGS)
 
 test-browser: $(INSTALLED) ## Run the browser tests (needs chromium)
@@ -42,6 +44,15 @@ fuzz: $(INSTALLED) ## Send 100,000 hostile requests to a server of its own (ARGS
 
 timing: $(INSTALLED) ## Measure whether logins and resets tell who has an account
 	@$(EMBEDDED) -- $(BIN)/python -m benchmarks.login_timing
+
+bench: $(INSTALLED) ## Measure speed with wrk: ARGS="--only W2a,W3 --seconds 5"
+	@$(EMBEDDED) --durable -- $(BIN)/python -m benchmarks $(ARGS)
+
+growth: $(INSTALLED) ## Measure speed at 10 thousand, 1 and 10 million seats, with wrk
+	@$(EMBEDDED) --durable -- $(BIN)/python -m benchmarks.growth $(ARGS)
+
+memory: $(INSTALLED) ## Measure what workers have in memory after 100,000 requests, with wrk
+	@$(EMBEDDED) -- $(BIN)/python -m benchmarks.memory $(ARGS)
 
 lint: $(INSTALLED) ## Check style, types, import directions, migrations and the API's schema
 	@$(BIN)/ruff check
@@ -79,7 +90,7 @@ $(INSTALLED): requirements/dev.txt
 	@test -w . || { echo "The folder $(CURDIR) is not writable: clone into one that is." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "This needs Python 3.11 or newer: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) has no venv module: apt-get install python3-venv" >&2; exit 1; }
-	@echo "Installing into .venv ..."
+	@echo "Installing the packages of requirements/dev.txt into .venv; this takes a minute or two, once."
 	@$(PYTHON) -m venv --clear .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
+	@$(BIN)/python requirements/install.py requirements/dev.txt
 	@touch $@

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from booking_site.logs import logging_config
-from booking_site.patient_worker import Worker
+from booking_site.patient_worker import Log, Worker
 
 wsgi_app = "booking_site.wsgi"
 
@@ -20,6 +20,7 @@ if os.environ.get("BIND"):
 
 workers = int(os.environ.get("WEB_CONCURRENCY") or 2)
 worker_class = Worker
+logger_class = Log
 sendfile = False  # it would write past what the worker keeps for slow readers
 # A thread holds at most one database connection: not more threads than DATABASE_POOL_MAX.
 threads = int(os.environ.get("GUNICORN_THREADS") or 8)

@@ -19,6 +19,7 @@ from accounts.brute_force import authenticate_or_stop
 from accounts.mails import mails_about, send_confirmation
 from accounts.models import REMOVED_DOMAIN, SignIn, User
 from accounts.tokens import TokenRevoked, Tokens, issue_tokens
+from booking_site.compiled import Compiled, Given
 from booking_site.errors import DomainError, violated_constraint
 
 CALLER_COLUMNS = (
@@ -135,6 +136,17 @@ def log_in(*, request: HttpRequest, email: str, password: str) -> SignedIn:
     return SignedIn(user, issue_tokens(user))
 
 
+_CALLER_LOCKED = Compiled(
+    lambda: (
+        User.objects.filter(pk=Given("user_id"))
+        .order_by()
+        .only(*CALLER_COLUMNS)
+        # no_key: foreign-key checks of other inserts need not wait for us.
+        .select_for_update(of=("self",), no_key=True)
+    )
+)
+
+
 def lock_caller(*, caller: Caller) -> User:
     """Return the caller's row, locked until the transaction ends.
 
@@ -143,13 +155,7 @@ def lock_caller(*, caller: Caller) -> User:
     when the user is gone, inactive or has revoked the token. Every column but
     the password is loaded that the site's own calls look at.
     """
-    user = (
-        User.objects.filter(pk=caller.id)
-        .only(*CALLER_COLUMNS)
-        # no_key: foreign-key checks of other inserts need not wait for us.
-        .select_for_update(of=("self",), no_key=True)
-        .first()
-    )
+    user = _CALLER_LOCKED.first(user_id=caller.id)
     if user is None or not user.is_active or user.token_version != caller.token_version:
         raise TokenRevoked
     return user

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks import cpu, floors, report, wrk
 from benchmarks.house import House, Size
+from benchmarks.measuring import run, say
 from benchmarks.own_house import OwnHouse
 from benchmarks.peer_house import PeerHouse
 from benchmarks.report import Line
@@ -22,8 +23,9 @@ from benchmarks.servers import (
     production,
     serving,
 )
-from benchmarks.workloads import NOT_FOR_PEERS, WORKLOADS, Target, Terms, Workload
+from benchmarks.workloads import NOT_FOR_PEERS, WORKLOADS, Target, Terms
 from benchmarks.wrk import Load, Request
+from booking_site.serve import SERVERS
 
 SITE, PEER = "site", "peer"
 FLOOR_SECONDS = 5
@@ -41,17 +43,24 @@ def main() -> int:
         environment = production(database=database, jwt_key=secrets.token_urlsafe(48))
         migrate(environment)
         house = OwnHouse(url=database, size=size, jwt_key=environment["JWT_SIGNING_KEY"])
-        _say("Filling the tables ...")
+        say("Filling the tables ...")
         house.fill()
         targets = list(_peer(size))
-        empty = _empty_answers(environment, terms, logs)
+        empty, empty_cpu = _empty_answers(environment, terms, logs, options.server)
         app = stack.enter_context(
-            serving("booking_site.wsgi", environment=environment, log=logs / "site.log")
+            serving(
+                "booking_site.wsgi",
+                environment=environment,
+                log=logs / "site.log",
+                server=options.server,
+            )
         )
         targets.append(Target(SITE, app.url, house, house.tokens(), app.pid))
         for number in range(options.runs):
             for line in lines:
-                _run(line, targets, terms, is_first=number == 0)
+                for target in targets:
+                    if target.name == SITE or line.name not in NOT_FOR_PEERS:
+                        run(line, target, terms, is_first=number == 0)
         for line in lines:
             if options.floors and line.name in floors.FLOORS:
                 line.floor = floors.measure(
@@ -60,56 +69,28 @@ def main() -> int:
                     seconds=FLOOR_SECONDS,
                     connections=terms.connections,
                 )
-    _say(report.table(lines, peer=PEER if "PEER" in os.environ else None))
-    _say(f"An empty answer of the same server: {empty:,.0f} /s")
+    say(report.table(lines, peer=PEER if "PEER" in os.environ else None))
+    say(f"An empty answer of the same server: {empty:,.0f} /s, CPU {empty_cpu:.3f} ms")
     if options.json:
         facts = report.as_json(lines, seats=size.seats, sold=size.sold, empty=empty)
         options.json.write_text(json.dumps(facts, indent=1))
     flaws = [flaw for line in lines for flaw in line.flaws]
     for flaw in flaws:
-        _say(f"FLAW: {flaw}")
+        say(f"FLAW: {flaw}")
     return 1 if flaws else 0
 
 
-def _empty_answers(environment: Mapping[str, str], terms: Terms, logs: Path) -> float:
-    """Return how many requests a second the server answers when there is nothing to do."""
-    with serving("benchmarks.empty", environment=environment, log=logs / "empty.log") as app:
+def _empty_answers(
+    environment: Mapping[str, str], terms: Terms, logs: Path, server: str
+) -> tuple[float, float]:
+    """Return how many empty answers the server gives in a second, and the CPU time of one in ms."""
+    log = logs / "empty.log"
+    with serving("benchmarks.empty", environment=environment, log=log, server=server) as app:
         load = Load([Request("GET", "/readyz")])
-        return wrk.run(load, url=app.url, seconds=3, connections=terms.connections).rate
-
-
-def _run(line: Line, targets: list[Target], terms: Terms, *, is_first: bool) -> None:
-    for target in targets:
-        if target.name == PEER and line.name in NOT_FOR_PEERS:
-            continue
-        measure = WORKLOADS[line.name][1]
-        if is_first:
-            measure(target, Terms(seconds=2, connections=terms.connections))  # warm
-            target.house.put_back()
-        result, cost = _costed(measure, target, terms)
-        target.house.put_back()
-        line.runs.setdefault(target.name, []).append(result)
-        if cost is not None:
-            line.costs.setdefault(target.name, []).append(cost)
-        statuses = f", {result.statuses}" if result.statuses else ""
-        _say(
-            f"{line.name} on {target.name}: {result.rate:,.0f}/s,"
-            f" p50 {result.p50:.1f} ms, p99 {result.p99:.1f} ms{statuses}"
-            + (f", CPU {cost.app:.2f} + {cost.postgres:.2f} ms" if cost else "")
-        )
-
-
-def _costed(
-    measure: Workload, target: Target, terms: Terms
-) -> tuple[wrk.Result, report.Cost | None]:
-    postmaster = cpu.postmaster(target.house.url)
-    if target.pid is None or postmaster is None:
-        return measure(target, terms), None
-    app, postgres = cpu.of_tree(target.pid), cpu.of_tree(postmaster)
-    result = measure(target, terms)
-    each = 1000 / max(1, result.requests)
-    app, postgres = cpu.of_tree(target.pid) - app, cpu.of_tree(postmaster) - postgres
-    return result, report.Cost(app * each, postgres * each)
+        before = cpu.of_tree(app.pid)
+        result = wrk.run(load, url=app.url, seconds=3, connections=terms.connections)
+        used = cpu.of_tree(app.pid) - before
+        return result.rate, 1000 * used / max(1, result.requests)
 
 
 def _peer(size: Size) -> Iterator[Target]:
@@ -136,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--only", type=_workloads, default=list(WORKLOADS), help="some of them, e.g. W3,W5"
     )
+    parser.add_argument("--server", choices=SERVERS, default=SERVERS[0])
     parser.add_argument("--seats", type=int, default=192_000, help="how large the house is")
     parser.add_argument("--sold", type=float, default=0.0, help="the share sold before, e.g. 0.3")
     parser.add_argument("--no-floors", dest="floors", action="store_false")
@@ -148,11 +130,6 @@ def _workloads(text: str) -> list[str]:
     if unknown := set(text.split(",")) - WORKLOADS.keys():
         raise argparse.ArgumentTypeError(f"unknown: {', '.join(sorted(unknown))}")
     return text.split(",")
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -25,14 +25,26 @@ Spot = tuple[int, int]  # show, seat
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How many seats, beside those of premieres; and which share of them is sold already."""
+    """How many seats, and which share of them is sold already.
+
+    Beside them, there are shows under the gap rule and premieres, unless it is `bare`.
+    """
 
     seats: int
     sold: float
+    bare: bool = False
 
     @property
     def shows(self) -> int:
         return self.seats // SHOW_SEATS
+
+    @property
+    def ruled(self) -> int:
+        return 0 if self.bare else RULED_SHOWS
+
+    @property
+    def premieres(self) -> int:
+        return 0 if self.bare else PREMIERES
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -43,8 +55,8 @@ class Size:
             "users": CALLERS + int(self.seats * self.sold) // 30,
             "movies": MOVIES,
             "shows": self.shows,
-            "ruled": RULED_SHOWS,
-            "premieres": PREMIERES,
+            "ruled": self.ruled,
+            "premieres": self.premieres,
             "sold": self.sold,
         }
 
@@ -89,7 +101,7 @@ class House(ABC):
     def rooms(self) -> Rooms:
         every = max(1, self.size.shows // USED_SHOWS)
         first_ruled = self.size.shows + 1
-        first_premiere = first_ruled + RULED_SHOWS
+        first_premiere = first_ruled + self.size.ruled
         found = self._all(
             "SELECT show_id, id FROM seats"
             " WHERE status = 'available' AND show_id > %s"
@@ -97,7 +109,7 @@ class House(ABC):
             " ORDER BY number, show_id, row",
             [BUSY_SHOW, first_ruled, every],
         )
-        rooms = Rooms([], [], [[] for _ in range(PREMIERES)])
+        rooms = Rooms([], [], [[] for _ in range(self.size.premieres)])
         for show_id, seat_id in found:
             if show_id < first_ruled:
                 rooms.plain.append((show_id, seat_id))

@@ -1,5 +1,6 @@
 """The site's own tables, filled for a benchmark."""
 
+import secrets
 from datetime import UTC, datetime, timedelta
 
 import jwt
@@ -10,6 +11,8 @@ from benchmarks.house import CALLERS, PASSWORD, House, Size
 
 class OwnHouse(House):
     fill_statements = (
+        # Triggers and foreign keys rest: what is written here agrees, and takes half the time.
+        "SET session_replication_role = replica",
         """
         INSERT INTO users (id, name, email, password_hash)
         SELECT n, 'Customer ' || n, 'customer' || n || '@example.com', %(password_hash)s
@@ -100,9 +103,9 @@ class OwnHouse(House):
         self._jwt_key = jwt_key
 
     def password_hash(self) -> str:
-        return "argon2" + PasswordHasher(memory_cost=19456, time_cost=2, parallelism=1).hash(
-            PASSWORD
-        )
+        # A salt as long as Django's own: else each login would hash again, to replace it.
+        hasher = PasswordHasher(memory_cost=19456, time_cost=2, parallelism=1)
+        return "argon2" + hasher.hash(PASSWORD, salt=secrets.token_hex(11).encode())
 
     def tokens(self) -> list[str]:
         now = datetime.now(UTC)

@@ -73,14 +73,21 @@ def migrate(environment: Mapping[str, str]) -> None:
 
 
 @contextmanager
-def serving(wsgi: str, *, environment: Mapping[str, str], log: Path) -> Iterator[App]:
-    """Serve a WSGI module by gunicorn with two worker processes."""
+def serving(
+    wsgi: str, *, environment: Mapping[str, str], log: Path, server: str = "gunicorn"
+) -> Iterator[App]:
+    """Serve a WSGI module with two worker processes, by gunicorn or granian."""
     port = free_port()
     with log.open("ab") as output:
         process = spawn(
-            [sys.executable, "-m", "gunicorn", f"--bind=127.0.0.1:{port}", wsgi],
+            [sys.executable, "-m", "booking_site.serve", wsgi],
             death_signal=signal.SIGTERM,
-            environment={**environment, "WEB_CONCURRENCY": "2"},
+            environment={
+                **environment,
+                "SERVER": server,
+                "BIND": f"127.0.0.1:{port}",
+                "WEB_CONCURRENCY": "2",
+            },
             output=output,
         )
         try:

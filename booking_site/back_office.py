@@ -61,6 +61,7 @@ UNFOLD = {
         lambda _: static("back_office/figures.css"),
     ],
     "DASHBOARD_CALLBACK": "bookings.admin.dashboard.context",
+    "SCRIPTS": [lambda _: static("back_office/access.js")],
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,
     "COLORS": {
@@ -70,7 +71,7 @@ UNFOLD = {
             "200": "oklch(88% .062 20)",
             "300": "oklch(81% .105 20)",
             "400": "oklch(71% .165 20)",
-            "500": "oklch(66% .19 20)",
+            "500": "oklch(69% .175 20)",
             "600": "oklch(53% .2 20)",
             "700": "oklch(47% .175 20)",
             "800": "oklch(41% .145 20)",

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import IntegerField, QuerySet, Subquery
 from rest_framework.exceptions import ValidationError
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
@@ -23,9 +23,12 @@ class PageNumbers(BasePagination):
         self.request = request
         self.page = _read(request, "page", default=1, maximum=10**9)
         self.page_size = _read(request, "page_size", default=MAX_PAGE_SIZE, maximum=MAX_PAGE_SIZE)
-        self.total = queryset.count() if isinstance(queryset, QuerySet) else len(queryset)
         start = (self.page - 1) * self.page_size
-        return list(queryset[start : start + self.page_size]) if start < self.total else []
+        if isinstance(queryset, QuerySet):
+            page, self.total = _counted(queryset, start, start + self.page_size)
+            return page
+        self.total = len(queryset)
+        return list(queryset[start : start + self.page_size])
 
     def get_paginated_response(self, data: Any) -> Response:
         return Response(data, headers={"Link": self._links(), "X-Total-Count": str(self.total)})
@@ -68,6 +71,22 @@ class PageNumbers(BasePagination):
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         return schema
+
+
+class _Total(Subquery):
+    """How many rows a queryset has, counted once, in the statement that reads a page of it."""
+
+    template = "(SELECT COUNT(*) FROM (%(subquery)s) AS counted)"
+    output_field = IntegerField()
+
+
+def _counted(queryset: QuerySet[Any], start: int, end: int) -> tuple[list[Any], int]:
+    """Return the rows of the page and the total of all; one statement unless the page is empty."""
+    total = _Total(queryset.order_by().values("pk"))
+    page = list(queryset.annotate(total_of_list=total)[start:end])
+    if page:
+        return page, page[0].total_of_list
+    return page, queryset.count() if start else 0
 
 
 def _read(request: Request, name: str, *, default: int, maximum: int) -> int:

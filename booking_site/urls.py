@@ -5,7 +5,7 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from accounts import second_factor
-from booking_site import views
+from booking_site import menu_search, views
 from bookings.admin import reports
 
 urlpatterns = [
@@ -17,6 +17,7 @@ urlpatterns = [
     path("admin/second-factor/", admin.site.admin_view(second_factor.page), name="second-factor"),
     path("admin/box-office/", include("bookings.admin.box_office")),
     path("admin/reports/", admin.site.admin_view(reports.page), name="reports"),
+    path("admin/search/", admin.site.admin_view(menu_search.page)),
     path("admin/", admin.site.urls),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),

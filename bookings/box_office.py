@@ -1,7 +1,7 @@
 """What the box office looks at: the shows of a day, a room as it is now, and orders to be found."""
 
 import re
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
 
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
@@ -10,28 +10,19 @@ from accounts.models import User
 from bookings import seat_choice
 from bookings.models import Order, OrderQuerySet
 from bookings.services.claims import draw, read_terms
+from catalog import programme
 from catalog.models import Seat, Show, ShowStatus, Theatre
 from catalog.staff import within_theatres_of
 
-DAY_STARTS = time(6)  # what runs after midnight belongs to the evening before
 FOUND_AT_MOST = 50
 REFERENCE_LENGTH = 8  # without its dash
 # Names and addresses of box office orders are looked for among shows no older than this.
 REMEMBERED = timedelta(days=30)
 
 
-def business_day(moment: datetime, theatre: Theatre) -> date:
-    """Return the day that the house counts the moment to: from 06:00 to 05:59."""
-    local = moment.astimezone(theatre.zone)
-    return local.date() if local.time() >= DAY_STARTS else local.date() - timedelta(days=1)
-
-
 def shows_of(theatre: Theatre, day: date) -> QuerySet[Show]:
     """Return what the theatre shows on that business day, planned ones left out."""
-    begin, end = (
-        datetime.combine(morning, DAY_STARTS, theatre.zone)
-        for morning in (day, day + timedelta(days=1))
-    )
+    begin, end = programme.span_of(day, theatre.zone)
     return (
         Show.objects.published()
         .filter(theatre=theatre, start_time__gte=begin, start_time__lt=end)

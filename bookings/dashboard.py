@@ -45,7 +45,7 @@ def shows_today(theatre: Theatre) -> QuerySet[Show]:
             start_time__gte=datetime.combine(today, opening, theatre.zone),
             start_time__lt=datetime.combine(today + timedelta(days=1), opening, theatre.zone),
         )
-        .select_related("movie", "theatre", "screen")
+        .select_related("movie", "theatre", "screen__theatre")
         .annotate(
             seats_sold=_counted(Booking.objects.filter(cancelled_at=None)),
             seats_for_sale=_counted(Seat.objects.exclude(status=SeatStatus.BLOCKED)),
@@ -86,7 +86,7 @@ def shows_in_need(theatres: QuerySet[Theatre]) -> QuerySet[Show]:
             ),
         )
         .filter(Q(*((need, True) for need in NEEDS), _connector=Q.OR))
-        .select_related("movie", "theatre", "screen")
+        .select_related("movie", "theatre", "screen__theatre")
         .order_by("start_time", "pk")
     )
 

@@ -2,7 +2,8 @@
 
 The key's record commits in the same transaction as its effect, so a crash
 leaves both or neither, and nothing "in progress" is ever stored. Two requests
-with one key queue at the user's row; the second finds the record. After
+with one key queue at the user's row; the second is refused, by what the first
+has done or by the record's constraint, and then finds the record. After
 draft-ietf-httpapi-idempotency-key-header; that refusals are not kept is how
 Stripe's API v2 does it.
 """
@@ -146,23 +147,28 @@ def run(
     if record := copy or look.record:
         return _replay(record, asked)
     look.require_free()
-    return _work_once(caller=caller, name=name, asked=asked, work=work)
+    try:
+        return _work_once(caller=caller, name=name, asked=asked, work=work)
+    except (KeyInProgress, OutcomeUnknown):
+        raise  # each is about the key, and says all that can be known now
+    except DomainError:
+        # Perhaps for its own effect: the same was sent twice at once, and the other was first.
+        record = first_look(caller=caller, name=name, wish={}).record
+        if record is None:
+            raise
+        return _replay(record, asked)
 
 
 def _work_once(
     *, caller: Caller, name: replays.Name, asked: str, work: Callable[[User], Any]
 ) -> Answer:
-    """Do the work and record the answer in one transaction, unless somebody just has."""
+    """Do the work and record the answer in one transaction. Raise `KeyReused` if one was."""
     committing: replays.Record | None = None
 
     def attempt() -> Answer:
         nonlocal committing
         committing = None
-        user = _lock(caller)
-        # A statement of its own: what committed while we waited is visible now.
-        if record := _stored(name):
-            return _replay(record, asked)
-        body = JSONRenderer().render(work(user)).decode()
+        body = JSONRenderer().render(work(_lock(caller))).decode()
         record = replays.Record(asked, HTTPStatus.CREATED, body)
         _store(name, record)
         committing = record
@@ -196,6 +202,7 @@ _FIND = """
 _STORE = """
     INSERT INTO idempotency_records (user_id, operation, key, fingerprint, status, body)
     VALUES (%s, %s, %s, %s, %s, %s)
+    ON CONFLICT (user_id, operation, key) DO NOTHING
 """
 
 
@@ -209,6 +216,8 @@ def _stored(name: replays.Name) -> replays.Record | None:
 def _store(name: replays.Name, record: replays.Record) -> None:
     with connection.cursor() as cursor:
         cursor.execute(_STORE, [*name, *record])
+        if not cursor.rowcount:
+            raise KeyReused
 
 
 def _replay(record: replays.Record, asked: str) -> Answer:

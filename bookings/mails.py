@@ -59,6 +59,20 @@ def order_made(order_id: int) -> None:
         _send(live, f"Your tickets for {live[0].show.movie.title}", "order_made")
 
 
+# What `order_made.enqueue(order_id=…)` writes, for the statement that makes the order: the
+# task's own way took a tenth of a booking's time. A test holds the two together.
+ORDER_MADE = """
+    INSERT INTO django_tasks_database_dbtaskresult (
+           id, status, enqueued_at, args_kwargs, priority, task_path, worker_ids, queue_name,
+           backend_name, run_after, exception_class_path, traceback)
+    SELECT gen_random_uuid(), 'READY', clock_timestamp(),
+           jsonb_build_object('args', '[]'::jsonb,
+                              'kwargs', jsonb_build_object('order_id', purchase.id)),
+           0, %(task)s, '[]', 'default', 'default', '9999-01-01 00:00+00', '', ''
+      FROM purchase
+"""
+
+
 @task
 def bookings_cancelled(booking_ids: list[int]) -> None:
     gone = _bookings(pk__in=booking_ids)

@@ -1,5 +1,6 @@
 """When a show runs: local times of a theatre, ends copied at planning, collisions."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import NamedTuple
@@ -40,9 +41,17 @@ class ScreenInOtherTheatre(DomainError):
 
 
 class ScreenTaken(DomainError):
-    """Another show occupies the screen at that time; `show_ids` names it."""
+    """Other shows (`rivals`, and by id `show_ids`) occupy the screen at the time of `show`.
+
+    Neither is known when somebody was faster while several shows were being saved.
+    """
 
     code = "screen_taken"
+
+    def __init__(self, message: str, *, show: Show | None, rivals: Sequence[Show] = ()) -> None:
+        super().__init__(message, show_ids=[rival.pk for rival in rivals])
+        self.show = show
+        self.rivals = rivals
 
 
 class Ends(NamedTuple):
@@ -162,7 +171,8 @@ def _screen_taken(show: Show) -> ScreenTaken:
     named = "; ".join(occupation_of(rival) for rival in rivals) or "another show"
     return ScreenTaken(
         f"{show.screen} is taken at that time by {named}.",
-        show_ids=[rival.pk for rival in rivals],
+        show=show,
+        rivals=rivals,
     )
 
 

@@ -9,6 +9,7 @@ from drf_spectacular.utils import extend_schema_view
 from rest_framework.mixins import ListModelMixin
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet, ReadOnlyModelViewSet
 
 from accounts.authentication import OptionalBearerAuthentication
@@ -135,10 +136,14 @@ class MovieShowsViewSet(ShowsOf):
     filterset_class = MovieShowFilter
 
     def filter_queryset(self, queryset: QuerySet[Show, Row]) -> QuerySet[Show, Row]:
-        movie_id = self.kwargs["movie_id"]
-        if not Movie.objects.filter(pk=movie_id).exists():
+        return super().filter_queryset(queryset.filter(movie=self.kwargs["movie_id"]))
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        response = super().list(request, *args, **kwargs)
+        # Asked last: where there are shows, there is a movie.
+        if not response.data and not Movie.objects.filter(pk=self.kwargs["movie_id"]).exists():
             raise MovieNotFound
-        return super().filter_queryset(queryset.filter(movie=movie_id))
+        return response
 
 
 @extend_schema_view(
@@ -152,7 +157,11 @@ class TheatreShowsViewSet(ShowsOf):
     filterset_class = TheatreShowFilter
 
     def filter_queryset(self, queryset: QuerySet[Show, Row]) -> QuerySet[Show, Row]:
-        theatre_id = self.kwargs["theatre_id"]
-        if not Theatre.objects.filter(pk=theatre_id).exists():
+        return super().filter_queryset(queryset.filter(theatre=self.kwargs["theatre_id"]))
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        response = super().list(request, *args, **kwargs)
+        # Asked last: where there are shows, there is a theatre.
+        if not response.data and not Theatre.objects.filter(pk=self.kwargs["theatre_id"]).exists():
             raise TheatreNotFound
-        return super().filter_queryset(queryset.filter(theatre=theatre_id))
+        return response

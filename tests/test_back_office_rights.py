@@ -15,6 +15,7 @@ import pytest
 from axes.models import AccessAttempt
 from django.contrib.auth.models import Group
 from django.contrib.contenttypes.models import ContentType
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import transaction
 from django.db.models import Model
 from django.test import Client
@@ -121,6 +122,32 @@ FORMS: dict[str, Callable[[House], dict[str, Any]]] = {
     "move": lambda house: {"seat": free_seat(house), "reason": "Broken seat"},
     "cancel-show": lambda house: {"reason": "No power", "orders": 1},
     "open-week": lambda house: {},
+    "free": lambda house: {"action": "free", "seat": free_seat(house)},
+    "reprice": lambda house: {"price_standard": "9.00", "reason": "Slow", "confirm": "yes"},
+    "plan": lambda house: {
+        "movie": house.show.movie_id,
+        "screens": house.objects["screen"].pk,
+        "days": "2031-05-05",
+        "times": "20:00",
+        "status": "planned",
+        "confirm": "yes",
+    },
+    "copy": lambda house: {
+        "to_week": "2031-05-14",
+        "weekdays": list(range(7)),
+        "screens": house.objects["screen"].pk,
+        "status": "planned",
+        "confirm": "yes",
+    },
+    "move-show": lambda house: {
+        "screen": house.objects["screen"].pk,
+        "start_0": "2031-05-07",
+        "start_1": "20:00",
+        "reason": "Broken",
+    },
+    "swap-shows": lambda house: {"other": house.bare_show.pk, "reason": "Broken"},
+    "import": lambda house: {"file": SimpleUploadedFile("rows.csv", b"id\n")},
+    "apply-duration": lambda house: {"seen": ""},
 }
 
 
@@ -165,6 +192,7 @@ def address(row: Row, house: House) -> str:
         "object_id": own.pk if own else "",
         "id": own.pk if own else "",
         "show_id": show.pk,
+        "movie_id": house.show.movie_id,
         "reference": house.order.reference,
         "booking_id": house.booking.pk,
         "app_label": "catalog/",
@@ -175,7 +203,7 @@ def address(row: Row, house: House) -> str:
         parts["object_id"] = house.show.pk
     filled = re.sub(r"<(?:\w+:)?(\w+)>", lambda found: str(parts[found[1]]), row.route)
     # Else the page would choose a theatre of one's own.
-    query = f"?theatre={house.theatre.pk}" if row.route in OF_A_THEATRE else ""
+    query = f"?theatre={house.theatre.pk}&week=2031-05-05" if row.route in OF_A_THEATRE else ""
     return f"/{filled}{query}"
 
 

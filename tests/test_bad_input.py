@@ -11,7 +11,7 @@ from accounts.models import User
 from accounts.tokens import issue_tokens
 from catalog.models import Movie, Theatre
 from tests.factories import MovieFactory, ShowFactory, UserFactory, make_seats
-from tests.web import Answer, Line, database_url, gunicorn
+from tests.web import SERVERS, Answer, Line, database_url
 
 TOO_BIG_ID = 2**63
 
@@ -262,8 +262,9 @@ HEADERS = [
 CASES = [*BODIES, *BROKEN, *PATHS, *QUERIES, *HEADERS]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=SERVERS)
 def target(
+    request: pytest.FixtureRequest,
     django_db_setup: None,
     django_db_blocker: DjangoDbBlocker,
     tmp_path_factory: pytest.TempPathFactory,
@@ -275,8 +276,8 @@ def target(
         token = issue_tokens(user).access
         environment = {f"THROTTLE_{name}": "" for name in ("REGISTER", "LOGIN", "HOLD", "BOOKING")}
         environment["DATABASE_URL"] = database_url()
-    log = tmp_path_factory.mktemp("gunicorn") / "log"
-    with gunicorn(log, **environment) as port:
+    log = tmp_path_factory.mktemp("server") / "log"
+    with SERVERS[request.param](log, **environment) as port:
         ids = {"movie": show.movie_id, "theatre": show.theatre_id, "show": show.pk}
         yield Target(port, token, ids)
     with django_db_blocker.unblock():

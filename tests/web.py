@@ -1,17 +1,19 @@
-"""A real gunicorn on the test database, and a raw connection to talk to it byte by byte."""
+"""A real server on the test database, and a raw connection to talk to it byte by byte."""
 
 import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPMessage, HTTPResponse
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from django.db import connection
+
+from bookings.stampede.servers import free_port, wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -23,7 +25,9 @@ def database_url() -> str:
 
 
 @contextmanager
-def gunicorn(log: Path, *, send_buffer: int = 0, **environment: str) -> Iterator[int]:
+def gunicorn(
+    log: Path, *, wsgi: str = "booking_site.wsgi", send_buffer: int = 0, **environment: str
+) -> Iterator[int]:
     """Serve the site until the block ends; yield the port. `environment` adds variables.
 
     `send_buffer` is how many bytes of an answer the kernel keeps, of those not read yet.
@@ -33,9 +37,9 @@ def gunicorn(log: Path, *, send_buffer: int = 0, **environment: str) -> Iterator
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         number = listener.fileno()
         server = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "--workers=1", f"--bind=fd://{number}"],
+            [sys.executable, "-m", "gunicorn", f"--bind=fd://{number}", wsgi],
             cwd=ROOT,
-            env={**os.environ, "PROCESS_ROLE": "web", **environment},
+            env={**os.environ, "PROCESS_ROLE": "web", "WEB_CONCURRENCY": "1", **environment},
             pass_fds=[number],
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -45,6 +49,58 @@ def gunicorn(log: Path, *, send_buffer: int = 0, **environment: str) -> Iterator
         finally:
             server.terminate()
             server.wait(timeout=30)
+
+
+@dataclass(frozen=True)
+class Granian:
+    port: int
+    process: "subprocess.Popen[bytes]"
+
+    def listens(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=5).close()
+        except ConnectionRefusedError:
+            return False
+        return True
+
+
+@contextmanager
+def granian_process(log: Path, **environment: str) -> Iterator[Granian]:
+    """Serve the site by granian until the block ends. `environment` adds variables."""
+    port = free_port()
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "booking_site.serve"],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "SERVER": "granian",
+                "BIND": f"127.0.0.1:{port}",
+                "WEB_CONCURRENCY": "1",
+                **environment,
+            },
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        server = Granian(port, process)
+        try:
+            wait_until(server.listens, what="granian")
+            yield server
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+@contextmanager
+def granian(log: Path, **environment: str) -> Iterator[int]:
+    with granian_process(log, **environment) as server:
+        yield server.port
+
+
+SERVERS: dict[str, Callable[..., AbstractContextManager[int]]] = {
+    "gunicorn": gunicorn,
+    "granian": granian,
+}
 
 
 @dataclass(frozen=True)

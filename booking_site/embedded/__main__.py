@@ -17,6 +17,7 @@ from booking_site.embedded.processes import (
     Interrupted,
     Refusal,
     Server,
+    end_with_parent,
     follow,
     hold_signals,
     spawn,
@@ -33,6 +34,8 @@ def main() -> int:
     options = _parser().parse_args()
     if options.needs_port is not None:
         _refuse_taken_port(options.needs_port)
+    if options.ends_with_parent:
+        end_with_parent()
     os.environ.setdefault("DEVELOPMENT", "1")
     missing = [name for name in _STARTERS if not os.environ.get(name)]
     if not missing:
@@ -74,13 +77,18 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PORT",
         help="start nothing when this port of 127.0.0.1 is taken",
     )
+    parser.add_argument(
+        "--ends-with-parent",
+        action="store_true",
+        help="stop when the process that started this one is gone, however it ended",
+    )
     parser.add_argument("command", nargs="+", metavar="COMMAND")
     return parser
 
 
 def _port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 0 < int(text) < 1 << 16:
-        raise Refusal(f"{text!r} is not a port number from 1 to 65535: make run PORT=8123")
+        raise Refusal(f"PORT {text!r} is not a number from 1 to 65535: make run PORT=8123")
     return int(text)
 
 

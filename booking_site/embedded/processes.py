@@ -79,6 +79,15 @@ def pause(seconds: float) -> None:
         raise Interrupted(event.si_signo)
 
 
+def end_with_parent() -> None:
+    """From now on the end of this process's parent is a SIGTERM; not where Linux is not.
+
+    It holds for a program that takes this process's place, too.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))
+
+
 def spawn(
     command: Sequence[str | Path],
     *,

@@ -12,6 +12,7 @@ from uuid import uuid4
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
@@ -24,6 +25,7 @@ from accounts.audited_admin import who
 from accounts.models import User
 from booking_site.errors import DomainError
 from bookings import box_office
+from bookings.admin.counter_room import categories, draw_room, is_free
 from bookings.models import Booking, Order
 from bookings.services.box_office import (
     Purchase,
@@ -31,9 +33,9 @@ from bookings.services.box_office import (
     move_at_counter,
     sell_at_counter,
 )
+from catalog import programme
 from catalog.admin.base import local
-from catalog.admin.drawing import draw
-from catalog.models import STATE_NOW, Seat, SeatCategory, SeatStatus, Show, Theatre
+from catalog.models import STATE_NOW, Seat, SeatStatus, Show, Theatre
 from catalog.staff import theatres_of
 
 MAY_SELL = "bookings.sell_order"
@@ -58,7 +60,10 @@ class Search(forms.Form):
     """Which day of which theatre; or what to find an order by."""
 
     theatre = forms.ModelChoiceField(Theatre.objects.none(), required=False)
-    day = forms.DateField(required=False)
+    day = forms.DateField(
+        required=False,
+        validators=[MinValueValidator(date(2000, 1, 1)), MaxValueValidator(date(2099, 12, 31))],
+    )
     q = forms.CharField(required=False, max_length=200)
 
     def __init__(self, data: Any, *, user: User) -> None:
@@ -129,7 +134,7 @@ def entry(request: HttpRequest) -> HttpResponse:
             return redirect("box-office-order", reference=orders[0].reference)
         context |= {"q": text, "orders": orders}
     elif theatre:
-        today = box_office.business_day(timezone.now(), theatre)
+        today = programme.business_day(timezone.now(), theatre.zone)
         day: date = asked.get("day") or today
         shows = box_office.shows_of(theatre, day)
         context |= {
@@ -207,8 +212,10 @@ def order_page(request: HttpRequest, reference: str) -> HttpResponse:
     """Show an order; a POST cancels the chosen seats of it."""
     clerk = who(request)
     order = _order(clerk, reference)
-    live = [booking for booking in order.bookings.all() if booking.cancelled_at is None]
-    form = Cancellation(request.POST if request.method == "POST" else None, bookings=live)
+    bookings = order.bookings.all()
+    live = [booking for booking in bookings if booking.cancelled_at is None]
+    # Of all, not only of the live ones: the second of two clicks finds nothing left to do.
+    form = Cancellation(request.POST if request.method == "POST" else None, bookings=bookings)
     if form.is_valid():
         cancelled = cancel_at_counter(
             clerk=clerk,
@@ -216,10 +223,11 @@ def order_page(request: HttpRequest, reference: str) -> HttpResponse:
             booking_ids=form.cleaned_data["booking"],
             reason=form.cleaned_data["reason"],
         )
-        messages.success(request, f"Cancelled: {len(cancelled)}. The seats are free again.")
+        messages.success(request, _was_cancelled(order, cancelled))
         return redirect("box-office-order", reference=reference)
+    ticked = form.data.getlist("booking") if form.is_bound else []  # type: ignore[attr-defined]
     context = _context(request, f"Order {order.reference}")
-    context |= _facts(order) | {"live": live, "form": form}
+    context |= _facts(order) | {"live": live, "form": form, "ticked": ticked}
     status = HTTPStatus.UNPROCESSABLE_ENTITY if form.is_bound else HTTPStatus.OK
     return TemplateResponse(request, "bookings/box_office/order.html", context, status=status)
 
@@ -248,13 +256,11 @@ def move(request: HttpRequest, reference: str, booking_id: int) -> HttpResponse:
     context = _context(request, f"Move {booking.seat}") | _facts(order)
     context |= {
         "booking": booking,
-        "rows": draw(seats),
+        "rows": draw_room(seats, one_only=True, chosen={form.data.get("seat", "")}),
         "size": len(seats),
         "flaws": flaws,
         "reason": form.data.get("reason", ""),
-        "kind": "radio",
-        "categories": _categories(seats),
-        "chosen": {form.data.get("seat")},
+        "categories": categories(seats),
     }
     status = HTTPStatus.UNPROCESSABLE_ENTITY if flaws else HTTPStatus.OK
     return TemplateResponse(request, "bookings/box_office/move.html", context, status=status)
@@ -270,6 +276,15 @@ def ticket(request: HttpRequest, reference: str) -> HttpResponse:
         "total": sum(booking.amount for booking in live),
     }
     return TemplateResponse(request, "bookings/box_office/ticket.html", context)
+
+
+def _was_cancelled(order: Order, cancelled: Collection[Booking]) -> str:
+    if not cancelled:
+        return "These seats were cancelled before."
+    amount = sum(booking.amount for booking in cancelled)
+    return (
+        f"Cancelled: {len(cancelled)}, worth {amount} {order.currency}. The seats are free again."
+    )
 
 
 def _order(clerk: User, reference: str) -> Order:
@@ -306,20 +321,18 @@ def _room(
     if refusal:
         flaws = [_in_words(refusal, seats)]
     wanted = form.data.getlist("seat") if form else map(str, chosen)  # type: ignore[attr-defined]
-    free = {str(seat.pk) for seat in seats if _is_free(seat)}
+    free = {str(seat.pk) for seat in seats if is_free(seat)}
     context = _context(request, "Sell") | {
         "show": show,
         "starts": local(show.start_time, show.theatre.zone),
-        "rows": draw(seats),
+        "rows": draw_room(seats, one_only=False, chosen=free.intersection(wanted)),
         "size": len(seats),
         "free": len(free),
-        "chosen": free.intersection(wanted),
-        "kind": "checkbox",
         "flaws": flaws,
         "form": form,
         "token": token if token and not refusal else uuid4().hex,
         "parties": PARTIES,
-        "categories": _categories(seats),
+        "categories": categories(seats),
     }
     if flaws and form:
         status = HTTPStatus(refusal.status) if refusal else HTTPStatus.UNPROCESSABLE_ENTITY
@@ -330,15 +343,6 @@ def _room(
 
 def _flaws(form: forms.Form) -> list[str]:
     return [str(flaw) for flaws in form.errors.values() for flaw in flaws]
-
-
-def _categories(seats: Sequence[Seat]) -> list[SeatCategory]:
-    there = {seat.category for seat in seats}
-    return [kind for kind in SeatCategory if kind in there]
-
-
-def _is_free(seat: Seat) -> bool:
-    return bool(getattr(seat, "state_now", seat.status) == SeatStatus.AVAILABLE)
 
 
 def _in_words(refusal: DomainError, seats: Sequence[Seat]) -> str:

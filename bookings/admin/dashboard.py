@@ -12,7 +12,10 @@ from bookings import charts, dashboard
 from bookings.admin.reports import VIEW_REPORTS
 from bookings.figures import DEFINITIONS, Figures
 from bookings.reports import Dimension, report
-from catalog.models import Show, Theatre
+from catalog.admin.base import local
+from catalog.admin.programme import week_address
+from catalog.models import RefusedOverlap, Show, Theatre
+from catalog.refused_overlaps import unresolved
 from catalog.staff import theatres_of
 
 MOST_IN_NEED = 20
@@ -38,6 +41,7 @@ def context(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "business_day": dashboard.business_day_of(theatre),
         "shows_today": [_with_fill(show) for show in dashboard.shows_today(theatre)],
         **_needs(dashboard.shows_in_need(theatres_of(user))),
+        **_refused(unresolved(theatres_of(user))),
     }
     if user.has_perm(VIEW_REPORTS):
         context |= _figures(theatre, theatres)
@@ -78,6 +82,22 @@ def _needs(shows: "QuerySet[Show]") -> dict[str, Any]:
             for show in found[:MOST_IN_NEED]
         ],
         "more_in_need": len(found) > MOST_IN_NEED,
+    }
+
+
+def _refused(wishes: "QuerySet[RefusedOverlap]") -> dict[str, Any]:
+    found = list(wishes[: MOST_IN_NEED + 1])
+    return {
+        "refused": [
+            {
+                "wish": wish,
+                "wanted": local(wish.start_time, wish.screen.theatre.zone),
+                "asked": local(wish.refused_at, wish.screen.theatre.zone),
+                "address": week_address(wish.screen.theatre, wish.start_time),
+            }
+            for wish in found[:MOST_IN_NEED]
+        ],
+        "more_refused": len(found) > MOST_IN_NEED,
     }
 
 

@@ -13,6 +13,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
+from accounts.audited_admin import who
 from booking_site.errors import DomainError
 from bookings.admin.shows import MAY_MOVE
 from bookings.services.moving import Move, fingerprint, move_shows, plan_moves, swap_of
@@ -21,7 +22,8 @@ from catalog.admin.local_time import LocalTimeField, LocalTimeWidget
 from catalog.admin.pages import BROUGHT_ALONG, ShowPage, show_context, show_for
 from catalog.admin.shows import ShowAdmin
 from catalog.models import Screen, Show, ShowStatus
-from catalog.scheduling import LocalTimeAmbiguous, local_moment
+from catalog.refused_overlaps import note_refused
+from catalog.scheduling import LocalTimeAmbiguous, ScreenTaken, local_moment
 
 
 class Reasoned(forms.Form):
@@ -134,6 +136,10 @@ def _page(
     if form.is_valid():
         try:
             return _judge(request, form, context)
+        except ScreenTaken as refusal:
+            if refusal.show:
+                note_refused(actor=who(request), refused=[(refusal.show, refusal.rivals)])
+            form.add_error(None, refusal.message)
         except DomainError as refusal:
             form.add_error(None, refusal.message)
     status = HTTPStatus.UNPROCESSABLE_ENTITY if form.is_bound else HTTPStatus.OK
@@ -147,7 +153,7 @@ def _judge(request: HttpRequest, form: Reasoned, context: dict[str, Any]) -> Htt
         move_shows(
             moves=form.moves,
             seen=request.POST["seen"],
-            actor=request.user,  # type: ignore[arg-type] # the site admits no anonymous user
+            actor=who(request),
             reason=form.cleaned_data["reason"],
         )
         messages.success(request, "Moved. Who has bought is told by mail.")

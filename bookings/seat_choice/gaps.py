@@ -8,7 +8,7 @@ from http import HTTPStatus
 from itertools import accumulate
 from math import inf
 from operator import add, itemgetter
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 from booking_site.errors import DomainError
 from bookings.seat_choice.room import ORDINARY, PREMIUM, STANDARD, Place, Run, listed, runs_of
@@ -108,24 +108,11 @@ _OPEN_TO_CHOICE: _Choices = (
 )
 
 
-class _State(NamedTuple):
-    """All that the places of a run up to here mean for those to come."""
-
-    here: int  # how the last place looks to the next; a wall looks like an open place
-    parts: int
-    standard: int  # seats moved so far
-    premium: int
-
-
-class _Partial(NamedTuple):
-    """A rearrangement of the places before `-ahead`, in the order in which to go on."""
-
-    least: float  # the distance so far, and the least that must be added
-    parts: int
-    ahead: int
-    picks: tuple[int, ...]
-    distance: int
-    state: _State
+# A rearrangement of the places before `-ahead`, in the order in which to go on: plain tuples,
+# as there are thousands. The least distance it can come to; its parts; `ahead`; the indices
+# chosen; the distance so far; how the last place looks to the next, where a wall looks like an
+# open place; and how many standard and how many premium seats are chosen.
+_Partial = tuple[float, int, int, tuple[int, ...], int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,18 +147,6 @@ class _Wish:
         if not place.free:
             return _SOLD
         return _OPEN_TO_CHOICE if place.category in ORDINARY else _LEFT_OPEN
-
-    def after(self, state: _State, index: int, look: int) -> _State | None:
-        """Return the state once the place at `index` looks so, None if it is too much."""
-        before, parts, standard, premium = state
-        if look == _CHOSEN:
-            category = self.run[index].category
-            parts += before != _CHOSEN
-            standard += category == STANDARD
-            premium += category == PREMIUM
-            if parts > self.parts or standard > self.standard or premium > self.premium:
-                return None
-        return _State(look, parts, standard, premium)
 
 
 def _least_to_come(
@@ -225,20 +200,28 @@ class _Guide:
 
     def onward(self, partial: _Partial) -> Iterator[_Partial]:
         """Yield what `partial` may become with one more place."""
-        _, _, ahead, picks, distance, state = partial
+        _, parts, ahead, picks, distance, before, standard, premium = partial
         index = -ahead
-        for look in self.choices[index][state.here]:
-            after = self.wish.after(state, index, look)
-            if after is None:
-                continue
-            moved = after.standard + after.premium
+        for look in self.choices[index][before]:
+            if look == _CHOSEN:
+                category = self.wish.run[index].category
+                parts += before != _CHOSEN
+                standard += category == STANDARD
+                premium += category == PREMIUM
+                picks = (*picks, index)
+                if (
+                    parts > self.wish.parts
+                    or standard > self.wish.standard
+                    or premium > self.wish.premium
+                ):
+                    return
+            moved = standard + premium
             passing = abs(moved - self.wished[index])
-            exchanged = not passing and after.standard != self.standard[index]
+            exchanged = not passing and standard != self.standard[index]
             further = distance + passing
             least = further + max(self.to_come[index + 1][look][moved], exchanged)
             if least < inf:
-                chain = (*picks, index) if look == _CHOSEN else picks
-                yield _Partial(least, after.parts, ahead - 1, chain, further, after)
+                yield least, parts, ahead - 1, picks, further, look, standard, premium
 
 
 def _rearrangements(run: Run, chosen: set[int], limit: int) -> list[tuple[int, list[int]]]:
@@ -254,17 +237,17 @@ def _rearrangements(run: Run, chosen: set[int], limit: int) -> list[tuple[int, l
     guide = _Guide.of(_Wish.of(run, chosen))
     found: list[tuple[int, list[int]]] = []
     followed: defaultdict[tuple[int, ...], list[int]] = defaultdict(list)  # numbers of parts
-    start = _State(_OPEN, parts=0, standard=0, premium=0)
-    waiting = [_Partial(guide.to_come[0][_OPEN][0], 0, 0, (), 0, start)]
+    start = (guide.to_come[0][_OPEN][0], 0, 0, (), 0, _OPEN, 0, 0)
+    waiting: list[_Partial] = [start]
     while waiting and len(found) < limit:
         partial = heappop(waiting)
-        here, parts, standard, premium = partial.state
-        alike = followed[partial.ahead, here, standard, premium]
-        if sum(fewer <= parts for fewer in alike) >= limit:
+        _, parts, ahead, picks, distance, look, standard, premium = partial
+        alike = followed[ahead, look, standard, premium]
+        if len(alike) >= limit and sum(fewer <= parts for fewer in alike) >= limit:
             continue
         alike.append(parts)
-        if partial.ahead == -len(run):
-            found.append((partial.distance, [run[pick].id for pick in partial.picks]))
+        if ahead == -len(run):
+            found.append((distance, [run[pick].id for pick in picks]))
             continue
         for longer in guide.onward(partial):
             heappush(waiting, longer)

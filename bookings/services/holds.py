@@ -13,6 +13,7 @@ from django.db.models import F
 from accounts.authentication import Caller
 from accounts.models import User
 from accounts.services import lock_caller, require_confirmed_email
+from booking_site.compiled import Compiled, Given
 from booking_site.errors import DomainError
 from booking_site.metrics import HOLDS
 from bookings import seat_choice
@@ -31,7 +32,12 @@ from bookings.services.claims import (
     require_known,
 )
 from bookings.services.first_look import first_look
-from bookings.services.sales import HoldAlreadyBooked, HoldExpired, HoldNotFound
+from bookings.services.sales import (
+    HoldAlreadyBooked,
+    HoldExpired,
+    HoldNotFound,
+    lock_own_hold,
+)
 from bookings.transactions import in_transaction
 from catalog.models import ClockTimestamp, Seat, SeatStatus
 
@@ -156,11 +162,7 @@ def end_holds(holds: Collection[Hold], reason: HoldEnd) -> None:
 
 def _lock_own(caller: Caller, hold_id: UUID) -> Hold:
     user = lock_caller(caller=caller)
-    hold = (
-        Hold.objects.filter(pk=hold_id, user_id=user.pk)
-        .select_for_update(of=("self",), no_key=True)
-        .first()
-    )
+    hold = lock_own_hold(user_id=user.pk, hold_id=hold_id)
     if hold is None:
         raise HoldNotFound
     return hold
@@ -213,15 +215,19 @@ def _require_not_hoarding(*, user_id: int, show_id: int, wanted: int) -> None:
         raise TooManySeatsHeld(limit=settings.MAX_HELD_SEATS_PER_USER)
 
 
-def _lock_last_hold(user_id: int, show_id: int) -> Hold | None:
-    """Return the user's live hold for the show, else the last to end, locked."""
-    return (
-        Hold.objects.filter(user_id=user_id, show_id=show_id)
+_LAST_HOLD_LOCKED = Compiled(
+    lambda: (
+        Hold.objects.filter(user_id=Given("user_id"), show_id=Given("show_id"))
         # Not by created_at: that is when its transaction began to wait for the user's row.
         .order_by(F("ended_at").desc(nulls_first=True))
-        .select_for_update(of=("self",), no_key=True)
-        .first()
+        .select_for_update(of=("self",), no_key=True)[:1]
     )
+)
+
+
+def _lock_last_hold(user_id: int, show_id: int) -> Hold | None:
+    """Return the user's live hold for the show, else the last to end, locked."""
+    return _LAST_HOLD_LOCKED.first(user_id=user_id, show_id=show_id)
 
 
 def _new_hold(*, user_id: int, show_id: int, last: Hold | None, now: datetime) -> Hold:

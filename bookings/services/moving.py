@@ -113,7 +113,7 @@ def move_shows(
         return in_transaction(work)
     except IntegrityError as error:
         if violated_constraint(error) == "show_screen_not_taken":
-            raise ScreenTaken("Another show is on the screen at that time.", show_ids=[]) from error
+            raise ScreenTaken("Another show is on the screen at that time.", show=None) from error
         raise
 
 
@@ -136,7 +136,8 @@ def _plan(move: Move, together: Sequence[int]) -> MovedShow:
     if rivals := list(collisions_of(show).exclude(pk__in=together)):
         raise ScreenTaken(
             f"{show.screen} is taken then (turnaround included): {'; '.join(map(str, rivals))}.",
-            show_ids=[rival.pk for rival in rivals],
+            show=show,
+            rivals=rivals,
         )
     return MovedShow(before=before, show=show, seats=resettle(before=before, show=show))
 

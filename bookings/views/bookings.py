@@ -23,7 +23,13 @@ from bookings import idempotency, services
 from bookings.filters import BookingFilter
 from bookings.models import Booking
 from bookings.seat_choice import CompanionRequired, SingleSeatGap
-from bookings.serializers import BookingAnswer, BookingDetailSerializer, BookingRequest
+from bookings.serializers import (
+    BookingAnswer,
+    BookingDetailSerializer,
+    BookingRequest,
+    BookingSerializer,
+    OrderAnswer,
+)
 from bookings.services.cancelling import BookingNotFound, CancellationClosed
 from bookings.services.claims import SeatUnavailable, ShowClosed, TooManySeats
 from bookings.services.sales import HoldAlreadyBooked, HoldExpired, HoldNotFound
@@ -119,23 +125,24 @@ class BookingViewSet(ListModelMixin, GenericViewSet[Booking]):
         return Response(self.get_serializer(self.get_queryset().get(pk=pk)).data)
 
 
-# Made once: making a serializer copies all its fields, and this one's are many.
-_ANSWER = BookingAnswer()
+# Made once: making a serializer copies all its fields, and these are many.
+_BOOKING = BookingSerializer()
+_ORDER = OrderAnswer()
 
 
 def _purchase(wish: dict[str, Any]) -> Callable[[User], Any]:
-    """Return the work that a normalised `BookingRequest` asks for."""
+    """Return the work that a normalised `BookingRequest` asks for; it ends in a `BookingAnswer`."""
     sell = services.book_hold if "hold_id" in wish else services.book_seats
 
     def work(user: User) -> Any:
-        bookings = sell(user=user, **wish)
-        return _ANSWER.to_representation(
-            {
-                "message": "Booking confirmed. Enjoy the show!",
-                "booking": bookings[0],
-                "bookings": bookings,
-                "order": bookings[0].order,
-            }
-        )
+        sold = sell(user=user, **wish)
+        # Put together here, as the serializer would write out the first booking twice.
+        bookings = [_BOOKING.to_representation(booking) for booking in sold]
+        return {
+            "message": "Booking confirmed. Enjoy the show!",
+            "booking": bookings[0],
+            "bookings": bookings,
+            "order": _ORDER.to_representation(sold[0].order),
+        }
 
     return work

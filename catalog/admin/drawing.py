@@ -1,8 +1,15 @@
 """A room as rows of cells, ready for the template catalog/room.html."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
+
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from catalog.models import SeatCategory
+
+GAP = SafeString('<i class="room-gap"></i>')
 
 
 class Placed(Protocol):
@@ -28,9 +35,32 @@ class DrawnRow(Generic[P]):
     label: str
     cells: tuple[P | None, ...]
     after_aisle: bool  # nothing stands on the line before it
+    picture: Callable[[Any], SafeString]
+
+    @property
+    def html(self) -> SafeString:
+        """The cells as the page has them. As a template, 1,000 seats took half a second."""
+        return format_html_join(
+            "", "{}", ((GAP if place is None else self.picture(place),) for place in self.cells)
+        )
 
 
-def draw(places: Iterable[P]) -> list[DrawnRow[P]]:
+def to_look_at(place: Any) -> SafeString:
+    """Draw a seat, or the place of one, that nobody can choose."""
+    return format_html(
+        '<span class="seat {} {}" title="{}{}, {}"><b>{}</b></span>',
+        place.category,
+        getattr(place, "state_now", ""),
+        place.row,
+        place.number,
+        SeatCategory(place.category).label,
+        place.number,
+    )
+
+
+def draw(
+    places: Iterable[P], picture: Callable[[Any], SafeString] = to_look_at
+) -> list[DrawnRow[P]]:
     """Arrange the places of one room, front row first, every row equally wide."""
     rows: dict[str, list[P]] = {}
     for place in places:
@@ -43,7 +73,8 @@ def draw(places: Iterable[P]) -> list[DrawnRow[P]]:
     for (label, members), cells in zip(ordered, lines, strict=True):
         line = members[0].y
         aisle = before is not None and line is not None and line > before + 1
-        drawn.append(DrawnRow(label, (*cells, *[None] * (width - len(cells))), aisle))
+        cells += [None] * (width - len(cells))
+        drawn.append(DrawnRow(label, tuple(cells), aisle, picture))
         before = line
     return drawn
 

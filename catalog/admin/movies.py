@@ -1,14 +1,20 @@
 """Movies in the back office."""
 
+from functools import partial
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Count, Exists, Field, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 
+from catalog.admin.durations import MAY_APPLY, durations_page
 from catalog.admin.exchange import Exchanged
 from catalog.models import Movie, Show
+from catalog.programme import plan_durations
+from catalog.staff import theatres_of
 
 
 class Showing(admin.SimpleListFilter):
@@ -58,6 +64,21 @@ class MovieAdmin(Exchanged[Movie]):
         ahead = Count("shows", filter=Q(shows__start_time__gt=Now()))
         return super().get_queryset(request).annotate(shows_ahead=ahead)
 
+    def get_urls(self) -> list[URLPattern]:
+        durations = self.admin_site.admin_view(partial(durations_page, movie_admin=self))
+        return [
+            path("<int:movie_id>/durations/", durations, name="catalog_movie_durations"),
+            *super().get_urls(),
+        ]
+
+    def response_change(self, request: HttpRequest, obj: Movie) -> HttpResponse:
+        """Say which shows keep their old end, now that they don't get the new one by themselves."""
+        if obj.duration_minutes and request.user.has_perm(MAY_APPLY):
+            stale = len(plan_durations(movie=obj, theatres=theatres_of(request.user)))
+            if stale:
+                messages.warning(request, _keep_their_end(obj, stale))
+        return super().response_change(request, obj)
+
     def formfield_for_dbfield(
         self, db_field: "Field[Any, Any]", request: HttpRequest, **kwargs: Any
     ) -> Any:
@@ -79,3 +100,13 @@ class MovieAdmin(Exchanged[Movie]):
     @admin.display(description="shows ahead", ordering="shows_ahead")
     def ahead(self, movie: Movie) -> int:
         return int(getattr(movie, "shows_ahead", 0))
+
+
+def _keep_their_end(movie: Movie, count: int) -> str:
+    return format_html(
+        '{} planned with. <a class="text-link" href="{}">Look at the ends of shows</a>',
+        "1 show ahead keeps the end it was"
+        if count == 1
+        else f"{count} shows ahead keep the end they were",
+        reverse("admin:catalog_movie_durations", args=[movie.pk]),
+    )

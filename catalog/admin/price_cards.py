@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Field, QuerySet
 from django.http import HttpRequest
 
 from catalog.admin.base import TabularInline
@@ -18,6 +18,14 @@ class PriceCardLineInline(TabularInline[PriceCardLine, PriceCard]):
 
     def get_extra(self, request: HttpRequest, obj: PriceCard | None = None, **kwargs: Any) -> int:
         return 0 if obj else len(SeatCategory)
+
+    def formfield_for_dbfield(
+        self, db_field: Field[Any, Any], request: HttpRequest, **kwargs: Any
+    ) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None:  # its name stands over the column, which is no label
+            field.widget.attrs["aria-label"] = str(db_field.verbose_name).capitalize()
+        return field
 
 
 @admin.register(PriceCard)

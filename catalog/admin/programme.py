@@ -1,6 +1,6 @@
 """The week of a theatre: every screen and show on one page, and the ways to plan more."""
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.contrib import messages
@@ -40,6 +40,12 @@ class Place(NamedTuple):
     @property
     def this_monday(self) -> date:
         return programme.monday_of(programme.business_day(timezone.now(), self.theatre.zone))
+
+
+def week_address(theatre: Theatre, moment: datetime) -> str:
+    """Return where the week is drawn that this moment belongs to."""
+    monday = programme.monday_of(programme.business_day(moment, theatre.zone))
+    return Place(theatre, monday, [theatre]).address("week")
 
 
 def week_page(request: HttpRequest, *, show_admin: "ShowAdmin") -> HttpResponse:

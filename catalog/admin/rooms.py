@@ -1,7 +1,7 @@
 """The room of a show: every seat drawn with its state, to be blocked and freed by staff."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +11,13 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from accounts.audited_admin import who
 from accounts.models import User
 from booking_site.errors import DomainError
-from catalog.admin.drawing import draw
+from catalog.admin.drawing import draw, to_look_at
 from catalog.admin.pages import show_context, show_for
 from catalog.models import STATE_NOW, Seat, SeatCategory, SeatStatus, Show
 from catalog.seat_maps import block_seats, free_seats
@@ -97,11 +99,11 @@ def _room(
     states = Counter(getattr(seat, "state_now", seat.status) for seat in seats)
     categories = Counter(seat.category for seat in seats)
     context = show_context(request, show_admin, show, title="Room")
+    chosen = set(form.data.getlist("seat")) if form else set()  # type: ignore[attr-defined]
     context |= {
-        "rows": draw(seats),
+        "rows": draw(seats, _to_tick(chosen) if may_change else to_look_at),
         "size": len(seats),
         "form": form,
-        "chosen": set(form.data.getlist("seat")) if form else set(),  # type: ignore[attr-defined]
         "selectable": may_change,
         "reasons": REASONS,
         "may_lay": request.user.has_perm("catalog.add_seat"),
@@ -110,3 +112,30 @@ def _room(
     }
     status = HTTPStatus.UNPROCESSABLE_ENTITY if form else HTTPStatus.OK
     return TemplateResponse(request, "catalog/admin/room.html", context, status=status)
+
+
+def _to_tick(chosen: Collection[str]) -> Callable[[Seat], SafeString]:
+    """Return what draws a seat with a checkbox; `chosen` are the ids that are ticked."""
+
+    def picture(seat: Seat) -> SafeString:
+        state = getattr(seat, "state_now", seat.status)
+        kind = SeatCategory(seat.category).label
+        reason = f": {seat.block_reason}" if seat.block_reason else ""
+        ticked = "checked" if str(seat.pk) in chosen else ""
+        return format_html(
+            '<label class="seat {category} {state}"'
+            ' title="{name}, {kind}, {price}, {state}{reason}">'
+            '<input type="checkbox" name="seat" value="{id}" data-seat="{name}" {ticked}'
+            ' aria-label="{name}, {kind}, {state}{reason}"><b>{number}</b></label>',
+            category=seat.category,
+            state=state,
+            name=seat,
+            kind=kind,
+            price=seat.price,
+            reason=reason,
+            id=seat.pk,
+            ticked="disabled" if state in (SeatStatus.BOOKED, SeatStatus.HELD) else ticked,
+            number=seat.number,
+        )
+
+    return picture

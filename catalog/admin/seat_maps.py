@@ -13,24 +13,22 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from unfold.widgets import (
-    UnfoldAdminDecimalFieldWidget,
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminRadioSelectWidget,
-    UnfoldAdminSelectWidget,
 )
 
 from accounts.audited_admin import who
 from booking_site.errors import DomainError
 from catalog.admin.drawing import draw
 from catalog.admin.pages import show_context, show_for
+from catalog.admin.prices_form import PricesForm
 from catalog.admin.screens import screen_layout
 from catalog.layouts import MAX_ROWS, MAX_SEATS_PER_ROW, Layout, rows_by_seats
-from catalog.models import PriceCard, SeatCategory, Show
+from catalog.models import SeatCategory, Show
 from catalog.seat_maps import (
     PriceMissing,
     check_prices,
     make_seat_map,
-    prices_of,
     relay_seat_map,
 )
 
@@ -40,11 +38,8 @@ if TYPE_CHECKING:
 MAY_MAKE_SEATS = "catalog.add_seat"
 
 
-class SeatMapPlan(forms.Form):
-    """Where the seats come from, and what they cost. `layout` and `prices` once it is valid.
-
-    A price typed here goes before the card's, so that one show can differ.
-    """
+class SeatMapPlan(PricesForm):
+    """Where the seats come from, and what they cost. `layout` and `prices` once it is valid."""
 
     source = forms.ChoiceField(
         choices=[("screen", "The screen's layout"), ("block", "So many rows of so many seats")],
@@ -66,12 +61,6 @@ class SeatMapPlan(forms.Form):
         required=False,
         widget=UnfoldAdminIntegerFieldWidget,
     )
-    price_card = forms.ModelChoiceField(
-        PriceCard.objects.all(),
-        required=False,
-        empty_label="No card: the prices below",
-        widget=UnfoldAdminSelectWidget,
-    )
 
     def __init__(self, data: Any = None, *, show: Show) -> None:
         self.screen_layout = screen_layout(show.screen)
@@ -82,29 +71,11 @@ class SeatMapPlan(forms.Form):
                 "price_card": show.price_card,
             },
         )
-        for category in SeatCategory:
-            self.fields[f"price_{category}"] = forms.DecimalField(
-                label=f"{category.label} price",
-                min_value=Decimal(0),
-                max_digits=8,
-                decimal_places=2,
-                required=False,
-                widget=UnfoldAdminDecimalFieldWidget,
-            )
-
-    @property
-    def price_fields(self) -> list[forms.BoundField]:
-        return [self[f"price_{category}"] for category in SeatCategory]
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}
         if self.errors:
             return data
-        card = data["price_card"]
-        typed = {category.value: data[f"price_{category}"] for category in SeatCategory}
-        self.prices = (prices_of(card) if card else {}) | {
-            category: price for category, price in typed.items() if price is not None
-        }
         if layout := self._layout(data):
             self.layout = layout
             try:

@@ -1,5 +1,6 @@
 """The form of a show: local times in, ends computed, and no change under a customer's feet."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +24,7 @@ TERMS = {*PROMISED, "sales_close"}
 
 
 class ShowForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run time
+    rivals: Sequence[Show] = ()  # what is on the screen then, when the form was refused for it
     start = LocalTimeField(label="Start")
     sales_close = LocalTimeField(label="Online sales end", required=False)
 
@@ -109,6 +111,7 @@ class ShowForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run 
                 self.add_error("movie", refusal.message)
                 return
         show.screen = screen
-        if data["status"] != "cancelled" and (rivals := collisions_of(show)):
+        if data["status"] != "cancelled" and (rivals := list(collisions_of(show))):
+            self.rivals = rivals
             named = "; ".join(map(str, rivals))
             self.add_error("start", f"The screen is taken then (turnaround included): {named}.")

@@ -14,14 +14,17 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from accounts.audited_admin import who
 from catalog.admin.base import BackOffice, badge, local, local_lines, two_lines
 from catalog.admin.pages import BROUGHT_ALONG
 from catalog.admin.programme import open_week_page, week_page
 from catalog.admin.programme_plans import bulk_page, copy_page
+from catalog.admin.repricing import MAY_REPRICE, repricing_page
 from catalog.admin.rooms import room_page
 from catalog.admin.seat_maps import relay_page, seat_map_page
 from catalog.admin.show_form import ShowForm
 from catalog.models import Seat, Show, ShowStatus
+from catalog.refused_overlaps import note_refused
 
 
 def _local_date(moment: Any) -> Cast:
@@ -99,6 +102,7 @@ class ShowAdmin(BackOffice[Show]):
             "<int:show_id>/room": room_page,
             "<int:show_id>/seat-map": seat_map_page,
             "<int:show_id>/relay": relay_page,
+            "<int:show_id>/reprice": repricing_page,
             "week": week_page,
             "open-week": open_week_page,
             "plan": bulk_page,
@@ -122,8 +126,20 @@ class ShowAdmin(BackOffice[Show]):
         extra_context: dict[str, Any] | None = None,
     ) -> Any:
         pages = [page for page in BROUGHT_ALONG if request.user.has_perm(page.permission)]
-        context = {"pages_brought_along": pages, **(extra_context or {})}
+        context = {
+            "pages_brought_along": pages,
+            "may_reprice": request.user.has_perms(MAY_REPRICE),
+            **(extra_context or {}),
+        }
         return super().changeform_view(request, object_id, form_url, context)
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        form = context["adminform"].form
+        if isinstance(form, ShowForm) and form.rivals:
+            note_refused(actor=who(request), refused=[(form.instance, form.rivals)])
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def get_fieldsets(self, request: HttpRequest, obj: Show | None = None) -> Any:
         if obj is None or self.has_change_permission(request, obj):

@@ -132,6 +132,7 @@ class MovieTable(Table):
     genres = fields.Field("genres", "genres", widget=widgets.SimpleArrayWidget())
     poster_url = fields.Field("poster_url", "poster_url", widget=PlainText())
     release_date = fields.Field("release_date", "release_date", widget=Day())
+    run_ends_on = fields.Field("run_ends_on", "run_ends_on", widget=Day())
 
     class Meta(Rules):
         model = Movie
@@ -145,6 +146,7 @@ class MovieTable(Table):
             "genres",
             "poster_url",
             "release_date",
+            "run_ends_on",
         )
 
     def in_reach(self) -> QuerySet[Movie]:

@@ -3,6 +3,7 @@
 from catalog.models.houses import GapRule, Screen, Theatre, validate_timezone
 from catalog.models.movies import Movie
 from catalog.models.prices import PriceCard, PriceCardLine, SeatCategory
+from catalog.models.refusals import RefusedOverlap
 from catalog.models.seats import (
     FREE_SEAT,
     STATE_NOW,
@@ -24,6 +25,7 @@ __all__ = [
     "Movie",
     "PriceCard",
     "PriceCardLine",
+    "RefusedOverlap",
     "Screen",
     "Seat",
     "SeatCategory",

@@ -15,6 +15,7 @@ from booking_site.errors import violated_constraint
 from catalog.layouts import Layout
 from catalog.models import Movie, PriceCard, PriceCardLine, Screen, Show, ShowStatus, Theatre
 from catalog.programme.days import on_business_day
+from catalog.refused_overlaps import note_refused
 from catalog.scheduling import (
     LocalTimeAmbiguous,
     LocalTimeMissing,
@@ -73,6 +74,7 @@ class Line:
     verdict: Verdict
     reason: str = ""
     show: Show | None = None
+    collision: tuple[Show, Sequence[Show]] | None = None  # what it would be, what is in its way
     size: int = 0  # seats of its map; 0: none is laid yet, see the warnings
     warnings: tuple[str, ...] = ()
 
@@ -94,8 +96,8 @@ def preview(*, draft: Draft) -> list[Line]:
 def apply(*, draft: Draft, actor: User | None) -> list[Line]:
     """Judge again, under locks, and create what can be: shows and their seat maps.
 
-    All lines in one durable transaction; their verdicts say what happened. A
-    second time everything exists already.
+    All lines in one durable transaction; their verdicts say what happened, and
+    what collides is remembered. A second time everything exists already.
     """
     for _ in range(TRIES - 1):
         try:
@@ -125,6 +127,8 @@ def _create(draft: Draft, actor: User | None) -> list[Line]:
                 theatre_id=draft.theatre.pk,
                 show_ids=[show.pk for show in shows],
             )
+        # After the shows: one that is made now is not what came of a refused one.
+        note_refused(actor=actor, refused=[line.collision for line in lines if line.collision])
     return lines
 
 
@@ -144,6 +148,9 @@ class _Judge:
         verdict, reason, show = self._judge(wish)
         if show is None:
             return Line(wish=wish, verdict=verdict, reason=reason)
+        if verdict == Verdict.COLLIDES:
+            collision = (show, self._rivals(show))
+            return Line(wish=wish, verdict=verdict, reason=reason, collision=collision)
         self._taken[wish.screen.pk].append(show)
         room = self._room_to_lay(show)
         return Line(
@@ -173,15 +180,18 @@ class _Judge:
         if wish.movie.duration_minutes is None:
             return Verdict.NO_DURATION, f"Give “{wish.movie}” a duration first.", None
         show = self._show(wish, start)
-        rivals = [other for other in self._taken[wish.screen.pk] if _overlap(show, other)]
+        rivals = self._rivals(show)
         same = [r for r in rivals if (r.movie_id, r.start_time) == (wish.movie.pk, start)]
         if same:
             return Verdict.EXISTS, "It is in the programme already.", None
         if not draft.outside_run and not wish.movie.is_in_run(wish.day):
             return Verdict.OUTSIDE_RUN, _run_of(wish.movie), None
         if rivals:
-            return Verdict.COLLIDES, f"With {'; '.join(map(occupation_of, rivals))}.", None
+            return Verdict.COLLIDES, f"With {'; '.join(map(occupation_of, rivals))}.", show
         return Verdict.CREATED, "", show
+
+    def _rivals(self, show: Show) -> list[Show]:
+        return [other for other in self._taken[show.screen_id] if _overlap(show, other)]
 
     def _show(self, wish: Wish, start: datetime) -> Show:
         ends = ends_of(movie=wish.movie, screen=wish.screen, start_time=start)

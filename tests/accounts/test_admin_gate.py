@@ -55,6 +55,13 @@ def test_an_address_is_not_believed_from_a_header(client: Client, settings: Any)
     assert claimed.status_code == 404
 
 
+def test_who_opens_the_login_page_itself_comes_to_the_first_page(client: Client) -> None:
+    UserFactory(email="boss@example.com", password="long-and-secret-1", is_staff=True)
+    form = {"username": "boss@example.com", "password": "long-and-secret-1"}
+    answer = client.post("/admin/login/", form)
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/admin/")
+
+
 def test_optional_asks_nothing_of_who_has_none(office: Client) -> None:
     assert office.get("/admin/").status_code == 200
 

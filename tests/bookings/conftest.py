@@ -7,6 +7,8 @@ from django.db.models import QuerySet
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from booking_site.compiled import Compiled
+from bookings.services import sales
 from catalog.models import Seat, Show
 from tests.factories import ShowFactory, UserFactory, make_seats
 
@@ -32,3 +34,7 @@ def rival(login: Callable[[User], APIClient]) -> APIClient:
 @pytest.fixture
 def without_locks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(QuerySet, "select_for_update", lambda self, **options: self)
+    # Also what was compiled before, with its lock, is compiled anew while this holds.
+    monkeypatch.setattr(Compiled, "_written", property(Compiled._write))
+    unlocked = sales._TERMS_AND_HOLD.replace("FOR NO KEY UPDATE", "")
+    monkeypatch.setattr(sales, "_TERMS_AND_HOLD", unlocked)

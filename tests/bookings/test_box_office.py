@@ -1,5 +1,6 @@
 """The box office: a clerk sells, finds, moves and cancels, in their own theatre, once."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
@@ -74,6 +75,11 @@ def move(counter: Client, order: Order, to: int, reason: str = "Broken seat") ->
 def cancel(counter: Client, order: Order, **form: Any) -> Any:
     form = {"booking": [row.pk for row in order.bookings.all()], "reason": "Ill"} | form
     return counter.post(at("order", order.reference), form, follow=True)
+
+
+def ticked(page: Any) -> set[str]:
+    """Return the ids of the seats whose checkbox the page has ticked."""
+    return set(re.findall(r'name="seat" value="(\d+)"[^>]* checked>', page.text))
 
 
 def test_a_sale_is_an_order_of_the_box_office_with_its_entry(
@@ -164,7 +170,7 @@ def test_a_seat_just_taken_is_named_and_the_rest_stays_chosen(counter: Client, s
     page = sell(counter, show, "A1", "A2", customer_name="Lena")
     assert page.status_code == HTTPStatus.CONFLICT
     assert "Just taken: A2." in page.text
-    assert page.context["chosen"] == {str(pk) for pk in ids(show, "A1")}
+    assert ticked(page) == {str(pk) for pk in ids(show, "A1")}
     assert 'value="Lena"' in page.text
     assert Order.objects.count() == 1
 
@@ -240,7 +246,7 @@ def test_more_seats_than_an_order_may_have_are_refused(counter: Client) -> None:
     make_seats(show, "S" * 12)
     page = sell(counter, show, *[f"A{n}" for n in range(1, 12)])
     assert "at most 10 seats" in page.text
-    assert len(page.context["chosen"]) == 11
+    assert len(ticked(page)) == 11
 
 
 def test_nothing_chosen_is_said_and_the_form_stays_usable(counter: Client, show: Show) -> None:
@@ -252,9 +258,9 @@ def test_nothing_chosen_is_said_and_the_form_stays_usable(counter: Client, show:
 
 def test_best_seats_are_chosen_but_not_sold(counter: Client, show: Show) -> None:
     page = counter.get(at("sell", show.pk), {"best": 3})
-    assert len(page.context["chosen"]) == 3
+    assert len(ticked(page)) == 3
     answer = counter.get(at("seats", show.pk), {"best": 3}).json()
-    assert {str(pk) for pk in answer["best"]} == page.context["chosen"]
+    assert {str(pk) for pk in answer["best"]} == ticked(page)
     assert not Order.objects.exists()
     refusal = "There are no 9 seats together any more."
     assert refusal in counter.get(at("sell", show.pk), {"best": 9}).text
@@ -402,6 +408,26 @@ def test_a_cancellation_needs_seats_and_a_reason(
     assert show.seats.filter(status=SeatStatus.BOOKED).exists()
 
 
+def test_a_cancellation_without_a_reason_keeps_what_was_ticked(counter: Client, show: Show) -> None:
+    sell(counter, show, "A1", "A2", "A3")
+    order = Order.objects.get()
+    wanted = [row.pk for row in order.bookings.all()[:2]]
+    page = cancel(counter, order, booking=wanted, reason=" ")
+    kept = re.findall(r'name="booking" value="(\d+)" checked>', page.text)
+    assert set(map(int, kept)) == set(wanted)
+
+
+def test_a_cancellation_says_what_it_was_worth_and_the_second_click_that_it_is_done(
+    counter: Client, show: Show
+) -> None:
+    sell(counter, show, "A1", "B1")
+    order = Order.objects.get()
+    assert "Cancelled: 2, worth 27.00 USD." in cancel(counter, order).text
+    page = cancel(counter, order)
+    assert page.status_code == HTTPStatus.OK
+    assert "These seats were cancelled before." in page.text
+
+
 def test_an_order_is_found_by_reference_mail_and_name(counter: Client, show: Show) -> None:
     sell(counter, show, "A1", customer_name="Lena Lion", customer_email="lena@example.com")
     sell(counter, show, "A2")
@@ -440,6 +466,12 @@ def test_the_first_page_has_the_shows_of_the_business_day(
     day = noon.date() + timedelta(days=1)
     page = counter.get(reverse("box-office"), {"day": day.isoformat()})
     assert [row for row, _ in page.context["shows"]] == [tomorrow]
+
+
+@pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01", "yesterday"])
+def test_a_day_that_no_cinema_plans_for_is_today(counter: Client, day: str) -> None:
+    page = counter.get(reverse("box-office"), {"day": day})
+    assert page.context["is_today"]
 
 
 def test_the_ticket_names_seats_and_reference(counter: Client, show: Show) -> None:

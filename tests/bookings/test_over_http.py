@@ -23,6 +23,7 @@ from accounts.tokens import issue_tokens
 from bookings.models import Booking, IdempotencyRecord, Order
 from catalog.models import Seat
 from tests.factories import ShowFactory, UserFactory, make_seats
+from tests.web import database_url, granian
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -67,13 +68,15 @@ def server(log: Path, redis_url: str) -> Iterator[int]:
             process.wait()  # the test database is dropped next
 
 
-@pytest.fixture(params=REDIS)
+@pytest.fixture(params=[*REDIS, "granian"])
 def ports(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[int]]:
+    logs = [tmp_path / f"{name}.log" for name in ("one", "two")]
     with ExitStack() as stack:
-        yield [
-            stack.enter_context(server(tmp_path / f"{name}.log", REDIS[request.param]))
-            for name in ("one", "two")
-        ]
+        if request.param == "granian":
+            own = {"DATABASE_URL": database_url(), "THROTTLE_BOOKING": ""}
+            yield [stack.enter_context(granian(log, **own)) for log in logs]
+        else:
+            yield [stack.enter_context(server(log, REDIS[request.param])) for log in logs]
 
 
 @pytest.fixture

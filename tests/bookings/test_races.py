@@ -6,6 +6,7 @@ kept them apart. If a control fails, the test above it proves nothing.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from threading import Barrier, Event
 from time import monotonic
@@ -20,10 +21,12 @@ from rest_framework.response import Response
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from accounts.services import lock_caller
 from booking_site.errors import violated_constraint
 from bookings import idempotency, seat_choice, services, transactions
 from bookings.models import Booking, Hold, IdempotencyRecord, Order
 from bookings.services import cancelling, claims, holds, sales
+from bookings.services.first_look import FirstLook
 from catalog.models import ClockTimestamp, Seat, SeatStatus, Show, ShowStatus
 from tests.bookings.calls import (
     book,
@@ -207,13 +210,60 @@ def test_one_key_sixteen_times_at_once_has_one_effect_and_one_answer(
     assert (Order.objects.count(), Booking.objects.count()) == (1, 2)
 
 
-@pytest.mark.usefixtures("without_locks")
-def test_without_the_users_row_one_key_is_worked_on_twice(
+def look_once_together(
+    monkeypatch: pytest.MonkeyPatch, contenders: int = 2, *, again: bool = True
+) -> None:
+    """Let all look before any of them works; without `again`, a second look finds nothing."""
+    meeting = Barrier(contenders, timeout=15)
+    first_look = idempotency.first_look
+
+    def look(**arguments: Any) -> FirstLook:
+        found = first_look(**arguments)
+        if arguments["wish"]:
+            meeting.wait()
+        return found if arguments["wish"] or again else replace(found, record=None)
+
+    monkeypatch.setattr(idempotency, "first_look", look)
+
+
+def test_one_key_worked_on_twice_at_once_has_one_answer(
     race: Race, customer: APIClient, seats: list[Seat], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    meet_after(monkeypatch, idempotency, "_stored")
+    look_once_together(monkeypatch)
     results = race([lambda: book_seats(customer, seats[0], key="k")] * 2)
-    assert outcomes(results) != {BOOKED: 2}
+    assert outcomes(results) == {BOOKED: 2}
+    assert sum("Idempotency-Replayed" in response for response in results) == 1
+
+
+def test_without_a_look_after_the_refusal_the_second_is_told_that_its_own_seat_is_taken(
+    race: Race, customer: APIClient, seats: list[Seat], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look_once_together(monkeypatch, again=False)
+    results = race([lambda: book_seats(customer, seats[0], key="k")] * 2)
+    assert outcomes(results) == {BOOKED: 1, TAKEN: 1}
+
+
+def test_one_key_for_two_wishes_at_once_buys_one(
+    race: Race, customer: APIClient, seats: list[Seat], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look_once_together(monkeypatch)
+    results = race([lambda seat=seat: book_seats(customer, seat, key="k") for seat in seats[:2]])
+    assert outcomes(results) == {BOOKED: 1, (422, "idempotency_key_reused"): 1}
+    assert (Order.objects.count(), Booking.objects.count()) == (1, 1)
+    assert seats_agree_with_bookings_and_holds()
+
+
+def test_whose_token_is_revoked_meanwhile_is_not_told_what_the_key_was_answered(
+    customer: APIClient, user: User, seats: list[Seat], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer_and_revoke(**arguments: Any) -> User:
+        monkeypatch.undo()
+        assert elsewhere(lambda: book_seats(customer, seats[0], key="k")).status_code == 201
+        elsewhere(lambda: User.objects.filter(pk=user.pk).update(token_version=2))
+        return lock_caller(**arguments)
+
+    monkeypatch.setattr(idempotency, "lock_caller", answer_and_revoke)
+    assert refusal(book_seats(customer, seats[0], key="k")) == (401, "token_revoked")
 
 
 # Several seats

@@ -94,6 +94,11 @@ def test_the_middle_is_that_of_each_line_with_its_taken_seats():
         """)
 
 
+def test_of_seats_equally_near_the_one_further_back_is_taken_then_the_one_further_left():
+    assert offered("SSS\nSSS\nsss\nSSS", 1) == "SSS\nSSS\nsss\nS#S"
+    assert offered("SSSS", 1) == "S#SS"
+
+
 def test_a_block_without_a_gap_is_preferred_to_a_nearer_one():
     assert offered("SSSSSSSsSSSsSSSSSSS", 2) == "SSSSS##sSSSsSSSSSSS"
     assert offered("sSSSSSs", 2, gap_rule=False) == "s##SSSs"

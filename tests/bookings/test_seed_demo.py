@@ -1,18 +1,32 @@
 """The demonstration: people, a programme and half-sold rooms, never in production."""
 
+from datetime import timedelta
 from io import StringIO
 from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db.models import Exists, F, OuterRef
+from django.db.models.functions import Now
+from django.utils.timezone import now
 
 from accounts.demo import DEMO_ACCOUNTS
 from accounts.models import User
-from bookings.models import Booking, Order
-from catalog.models import Seat, SeatStatus, Show
+from bookings.dashboard import weeks
+from bookings.invariants import examine
+from bookings.management.commands import seed_demo as command
+from bookings.models import Booking, Channel, Order
+from catalog.models import Seat, SeatStatus, Show, Theatre
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    amounts = {"theatres": 2, "screens": 1, "movies": 4}
+    monkeypatch.setattr(command, "AMOUNTS", amounts)
+    monkeypatch.setattr(command, "PRESENT", command.PAST)
 
 
 def seed_demo() -> str:
@@ -21,16 +35,33 @@ def seed_demo() -> str:
     return out.getvalue()
 
 
-def test_rooms_are_half_sold_and_a_second_run_changes_nothing() -> None:
+def test_past_weeks_and_the_coming_days_are_sold_and_a_second_run_changes_nothing() -> None:
     first = seed_demo()
     booked = Booking.objects.count()
     assert f"Booked {booked} seats" in first
-    assert booked == Seat.objects.filter(status=SeatStatus.BOOKED).count() > 100
-    assert Booking.objects.values("show").distinct().count() == 6
-    assert Order.objects.filter(user__email=DEMO_ACCOUNTS[0].email).exists()
+    assert booked == Seat.objects.filter(status=SeatStatus.BOOKED).count() > 500
+    assert [finding for finding in examine() if finding.count] == []
+    theatres = Theatre.objects.all()
+    for moment in (now() - timedelta(days=13), now(), now() + timedelta(days=1)):
+        for theatre in theatres:
+            day = Show.objects.filter(theatre=theatre).on_local_day(moment.date())
+            assert Booking.objects.filter(show__in=day).exists()
+    assert {*Order.objects.values_list("channel", flat=True)} == {*Channel.values}
+    assert not Order.objects.filter(created_at__gt=Now()).exists()
+    assert not Order.objects.filter(created_at__gt=F("show__start_time")).exists()
+    for week in weeks([theatre.pk for theatre in theatres]):
+        assert week.last_week.gross
+    mine = Booking.objects.filter(user__email=DEMO_ACCOUNTS[0].email)
+    assert mine.filter(show__start_time__lt=Now()).exists()
+    assert mine.filter(show__start_time__gt=Now()).exists()
+    full = ~Exists(Seat.objects.free().filter(show=OuterRef("pk")))
+    assert not Show.objects.filter(full).exists()
+    counter = Order.objects.filter(channel=Channel.BOX_OFFICE)
+    assert not counter.exclude(sold_by__theatres=F("show__theatre")).exists()
+    assert counter.values("sold_by").distinct().order_by().count() == 2
     everything = [model.objects.count() for model in (User, Show, Seat, Booking)]
     assert seed_demo() == (
-        "Everything was there already.\nBooked 0 seats for the demonstration's people.\n"
+        "Everything was there already.\n" * 2 + "Booked 0 seats for the demonstration's people.\n"
     )
     assert [model.objects.count() for model in (User, Show, Seat, Booking)] == everything
 

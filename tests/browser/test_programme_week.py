@@ -119,3 +119,7 @@ def test_a_week_fits_the_page(width: int, office: Page, live_server: LiveServer)
     office.goto(f"{live_server.url}/admin/catalog/show/week/")
     expect(office.get_by_text("0 shows on 3 screens.")).to_be_visible()
     assert office.evaluate("document.documentElement.scrollWidth") <= width
+    # Today is framed and otherwise a day like the others.
+    expect(office.locator(".week-day.is-today")).to_have_count(1)
+    days = office.locator(".week-day > h2")
+    assert len(set(days.evaluate_all("days => days.map(day => day.offsetWidth)"))) == 1

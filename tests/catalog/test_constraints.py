@@ -65,6 +65,9 @@ BREAKING = [
     ("seat_held_has_hold_and_end", "UPDATE seats SET held_until = now()"),
     ("seat_held_has_hold_and_end",
      "UPDATE seats SET status = 'booked', held_until = now(), hold_id = gen_random_uuid()"),
+    ("refused_overlap_noted_once", "INSERT INTO refused_overlaps (screen_id, movie_id, start_time, "
+     "in_the_way, refused_to_id, refused_at) SELECT 1, 1, '2031-01-01 20:30Z', '', 1, now() "
+     "FROM generate_series(1, 2)"),
 ]  # fmt: skip
 
 # A copy of the whole row breaks the primary key before it comes to this one.

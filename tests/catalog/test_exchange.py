@@ -38,6 +38,7 @@ MOVIE_COLUMNS = [
     "genres",
     "poster_url",
     "release_date",
+    "run_ends_on",
 ]
 SCREEN_COLUMNS = ["id", "theatre", "name", "turnaround_minutes", "layout"]
 CARD_COLUMNS = ["id", "name", "standard", "premium", "wheelchair", "companion"]
@@ -75,7 +76,12 @@ def movie_row(**cells: Any) -> list[Any]:
 
 def make_everything() -> None:
     MovieFactory(title="=1+1", description="Two\r\nlines, “quotes” and 'apostrophes'")
-    MovieFactory(title="'=already", genres=["Drama", "War"], release_date="2026-02-03")
+    MovieFactory(
+        title="'=already",
+        genres=["Drama", "War"],
+        release_date="2026-02-03",
+        run_ends_on="2026-03-04",
+    )
     MovieFactory(title="Dune", duration_minutes=None)
     MovieFactory(title="Dune", duration_minutes=None)
     ScreenFactory(layout="A  SSSS..SSSS\r\nB  SSSS..SSSS\r\n")
@@ -153,6 +159,7 @@ def test_one_flawed_row_keeps_all_out_and_every_flaw_is_named(office: Client) ->
             movie_row(title="Psycho"),
             movie_row(title="", duration_minutes="two hours", release_date="16.6.1960"),
             [],
+            movie_row(title="Vertigo", release_date="2026-02-03", run_ends_on="2026-02-02"),
             movie_row(id="77", title="Rope"),
             movie_row(id="x", title="Rope"),
             movie_row(title="Psycho"),
@@ -164,9 +171,10 @@ def test_one_flawed_row_keeps_all_out_and_every_flaw_is_named(office: Client) ->
         (3, "title"): "This field cannot be blank.",
         (3, "duration_minutes"): "“two hours” is no whole number. Write digits only, e.g. 120.",
         (3, "release_date"): "“16.6.1960” is no day. Write it like 2026-12-31.",
-        (5, "id"): "There is no 77. Leave the id empty for a new one.",
-        (6, "id"): "“x” is no whole number. Write digits only, e.g. 120.",
-        (7, ""): "An earlier row of this file is about the same. Keep one.",
+        (5, ""): "The run can't end before the release.",
+        (6, "id"): "There is no 77. Leave the id empty for a new one.",
+        (7, "id"): "“x” is no whole number. Write digits only, e.g. 120.",
+        (8, ""): "An earlier row of this file is about the same. Keep one.",
     }
     confirm(office, "movie", looked)
     assert not Movie.objects.exists()

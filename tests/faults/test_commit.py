@@ -13,6 +13,10 @@ from tests.faults.stage import Database, until
 
 NOTHING = (0, 0)
 ONCE = (1, 1)
+TERMINATE_IDLE = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+     WHERE datname = 'booking_site' AND state = 'idle'
+"""
 
 
 @contextmanager
@@ -46,6 +50,28 @@ def test_a_connection_cut_before_commit_is_an_unknown_outcome(stage, database, p
     wish = purchase()
     stage.cut_next_commit("before")
     assert refusal(wish.send(stage.first)) == (503, "outcome_unknown")
+    assert effects(database, wish) == NOTHING
+    assert not is_replay(wish.send(stage.first))
+    assert effects(database, wish) == ONCE
+
+
+def test_a_connection_cut_when_no_other_is_to_be_had_is_an_unknown_outcome(
+    stage, database, purchase, aside
+):
+    wish = purchase()
+    with (
+        database.connect(dbname="postgres") as next_door,
+        database.locked("seats", *wish.seat_ids),
+    ):
+        answer = aside(wish, stage.first)
+        until(database.waiting, what="the booking waits for its seat")
+        next_door.execute("ALTER DATABASE booking_site ALLOW_CONNECTIONS false")
+        next_door.execute(TERMINATE_IDLE)
+        stage.cut_next_commit("before")
+    given = answer.result()
+    with database.connect(dbname="postgres") as next_door:
+        next_door.execute("ALTER DATABASE booking_site ALLOW_CONNECTIONS true")
+    assert refusal(given) == (503, "outcome_unknown")
     assert effects(database, wish) == NOTHING
     assert not is_replay(wish.send(stage.first))
     assert effects(database, wish) == ONCE

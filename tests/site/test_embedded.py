@@ -228,6 +228,39 @@ def test_kill_9_of_the_wrapper_leaves_no_process_and_the_data_usable(start, wrap
     assert wrap("print('again')", "--data", data).stdout == "again\n"
 
 
+def test_who_does_not_ask_for_it_outlives_the_shell_that_started_it(bare_environment):
+    """As `nohup … &` promises. The command tells each signal that the wrapper passes on."""
+    listen = (
+        "import signal\n"
+        "heard = {signal.SIGINT, signal.SIGTERM}\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, heard)\n"
+        "print('ready', flush=True)\n"
+        "while (number := signal.sigwait(heard)) != signal.SIGTERM:\n"
+        "    print(number.name, flush=True)\n"
+        "print('end')\n"
+    )
+    begin = "import subprocess, sys; print(subprocess.Popen(sys.argv[1:]).pid, flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", begin, *WRAPPER, "--", sys.executable, "-c", listen],
+        cwd=REPOSITORY,
+        env=bare_environment | REDIS_ONLY,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_signals,
+    ) as shell:
+        assert shell.stdout is not None
+        wrapper = int(shell.stdout.readline())
+        assert shell.stdout.readline() == "ready\n"
+        shell.kill()
+        shell.wait()
+        for _ in range(3):  # a signal from the shell's end would be among these
+            os.kill(wrapper, signal.SIGINT)
+            assert shell.stdout.readline() == "SIGINT\n"
+        os.kill(wrapper, signal.SIGTERM)
+        assert shell.stdout.read() == "end\n"
+
+
 def test_what_a_killed_run_left_in_the_temporary_folder_is_removed_by_the_next(start, wrap):
     wrapper, folder = start(**REDIS_ONLY)
     watch = Watch(family(wrapper.pid))
@@ -330,7 +363,7 @@ def test_a_taken_port_is_one_line_before_anything_starts(wrap, data):
 def test_what_is_no_port_is_refused(wrap, port):
     done = wrap("print('ran')", f"--needs-port={port}")
     assert done.returncode == 1
-    assert done.stderr == f"{port!r} is not a port number from 1 to 65535: make run PORT=8123\n"
+    assert done.stderr == f"PORT {port!r} is not a number from 1 to 65535: make run PORT=8123\n"
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(wrap, tmp_path):

@@ -8,7 +8,12 @@ READ = re.compile(
     r"""env(?:\.\w+)?\(\s*"([A-Z_]+)"|environ(?:ment)?\.get\("([A-Z_]+)"|environ\["([A-Z_]+)"\]"""
     r"""|_secret\("([A-Z_]+)"\)"""
 )
-SOURCES = ("booking_site/settings.py", "booking_site/safety.py", "gunicorn.conf.py")
+SOURCES = (
+    "booking_site/settings.py",
+    "booking_site/safety.py",
+    "booking_site/serve.py",
+    "gunicorn.conf.py",
+)
 # gunicorn reads these itself; the last is its own, between its processes; DEBUG is refused.
 BY_GUNICORN = {"PORT", "FORWARDED_ALLOW_IPS"}
 NOT_SET_BY_PEOPLE = {"PROMETHEUS_MULTIPROC_DIR", "DEBUG"}

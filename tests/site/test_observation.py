@@ -25,7 +25,7 @@ from bookings.models import Hold
 from catalog.models import Seat
 from tests.bookings.calls import book, book_seats, bought, held, let_expire
 from tests.factories import ShowFactory, UserFactory, make_seats
-from tests.web import Answer, Line, database_url, gunicorn
+from tests.web import SERVERS, Answer, Line, database_url
 
 TOKEN = "a-token-of-more-than-thirty-two-bytes"
 
@@ -214,13 +214,14 @@ def scrape(port: int) -> dict[tuple[str, str], float]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_server_answers_for_all_its_workers(tmp_path: Path) -> None:
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_server_answers_for_all_its_workers(tmp_path: Path, server: str) -> None:
     UserFactory()
-    with gunicorn(
+    with SERVERS[server](
         tmp_path / "log",
         DATABASE_URL=database_url(),
         METRICS_TOKEN=TOKEN,
-        GUNICORN_CMD_ARGS="--workers=2",
+        WEB_CONCURRENCY="2",
     ) as port:
         for _ in range(20):  # each on a connection of its own, so that both workers get some
             line = Line(port)

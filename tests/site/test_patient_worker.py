@@ -9,8 +9,8 @@ from threading import Timer
 
 import pytest
 
-from booking_site import patient_worker
-from booking_site.patient_worker import PatientSocket
+from booking_site import patient_connection
+from booking_site.patient_connection import PatientSocket
 from tests.web import Line, database_url, gunicorn
 
 CROWD = 60  # thirty times as many as there are threads
@@ -164,7 +164,7 @@ def test_who_stalls_within_a_large_body_is_cut_off_and_who_waits_behind_is_told(
 def test_a_thread_waits_for_the_next_bytes_but_not_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(patient_worker, "STALL_SECONDS", 0.05)
+    monkeypatch.setattr(patient_connection, "STALL_SECONDS", 0.05)
     ours, theirs = socket.socketpair()
     hanging_up = Timer(10, theirs.shutdown, [socket.SHUT_RDWR])  # else a failure would hang
     with ours, theirs:

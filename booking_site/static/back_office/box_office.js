@@ -2,6 +2,7 @@
 // form. Without this script every page works as plain forms.
 
 const POLL_SECONDS = 3;
+const PAUSE_SECONDS = 1.5;
 
 const form = document.getElementById("counter-form");
 
@@ -81,8 +82,13 @@ if (form) {
       become(seat, state);
     }
     if (freeSeats) freeSeats.textContent = seats.length - Object.keys(taken).length;
-    if (lost.length) say(`Just taken: ${lost.join(", ")}. The rest of the choice is kept.`);
     tell();
+    if (lost.length) {
+      say(`Just taken: ${lost.join(", ")}. The rest of the choice is kept.`);
+      // A click that is under way was meant for the whole party, not for what is left of it.
+      act.disabled = true;
+      setTimeout(tell, PAUSE_SECONDS * 1000);
+    }
   };
 
   const look = async () => {
@@ -101,10 +107,12 @@ if (form) {
   document.getElementById("best-form")?.addEventListener("submit", async (event) => {
     event.preventDefault();
     const wish = new URLSearchParams(new FormData(event.target, event.submitter));
-    const answer = await fetch(`${form.dataset.seats}?${wish}`);
-    const { best, message } = await answer.json();
-    say(...(message ? [message] : []));
-    choose(best ?? []);
+    // Without a network, or logged out by now, the choice so far is left as it is.
+    const answer = await fetch(`${form.dataset.seats}?${wish}`).catch(() => null);
+    const found = await answer?.json().catch(() => null);
+    if (!found) return say("The site did not answer. Look whether you are online and logged in.");
+    say(...(found.message ? [found.message] : []));
+    choose(found.best ?? []);
   });
 
   form.addEventListener("change", (event) => {
@@ -125,12 +133,17 @@ if (form) {
     act.disabled = true;
   });
   form.addEventListener("reset", () => setTimeout(() => choose([])));
-  // Whoever comes back to a page that has sold gets a new form.
-  window.addEventListener("pageshow", (event) => event.persisted && location.reload());
-
   tell();
   keepLooking();
 }
+
+// Whoever comes back to a page that has sold or cancelled gets a new form.
+window.addEventListener("pageshow", (event) => event.persisted && location.reload());
+
+// The second of two clicks would tell only that nothing is left to cancel.
+document.getElementById("cancel-form")?.addEventListener("submit", (event) => {
+  event.submitter.disabled = true;
+});
 
 const everything = document.querySelector("[data-check-all]");
 

@@ -1,7 +1,7 @@
-"""Fill an empty database with a demonstration: a programme, people, and rooms half sold."""
+"""Fill a database with a demonstration: a programme, people, and three weeks of sales."""
 
 from argparse import SUPPRESS, ArgumentParser
-from datetime import timedelta
+from datetime import date, timedelta
 from itertools import pairwise
 from random import Random
 from typing import Any
@@ -9,26 +9,36 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from accounts.demo import DEMO_ACCOUNTS, make_demo_accounts
+from accounts.demo import CUSTOMER, DEMO_ACCOUNTS, make_demo_accounts
 from accounts.models import User
 from bookings.models import Booking
 from bookings.seat_choice import SingleSeatGap
+from bookings.seeding import Crowd, sell_demo_seats
 from bookings.services import book_seats
 from bookings.transactions import in_transaction
 from catalog.models import Seat, SeatCategory, Show, Theatre
 
-AMOUNTS = {"theatres": 3, "screens": 3, "movies": 8, "days": 7, "shows_per_day": 3}
-AUDIENCE = ("Amal Haddad", "Bruno Costa", "Chiara Conti", "Dewi Lestari", "Ewa Nowak")
+AMOUNTS = {"theatres": 3, "screens": 3, "movies": 8}
+PAST, PRESENT = {"shows_per_day": 2}, {"shows_per_day": 3}
+# The first page compares with the week before the last Monday.
+DAYS_BEFORE, DAYS_AHEAD = 14, 7
+AUDIENCE = (
+    *("Amal Haddad", "Bruno Costa", "Chiara Conti", "Dewi Lestari", "Ewa Nowak", "Femi Adeyemi"),
+    *("Grete Huber", "Hana Sato", "Ines Duarte", "Jonas Berg", "Katya Orlova", "Liam Byrne"),
+    *("Mei Chen", "Nils Aalto", "Oona Murphy", "Priya Nair", "Quentin Roux", "Rosa Delgado"),
+)
+VISITS_OF_THE_CUSTOMER = 30  # every so many shows one, or the list of bookings is endless
 SHOWS_PER_THEATRE = 2
 PARTIES = (2, 4, 2, 3, 5, 2, 2, 6, 3, 4)  # the demo customer comes first
 
 
 class Command(BaseCommand):
     help = (
-        "Create an invented programme, accounts with known passwords for every role, and some "
-        "bookings for tomorrow. Refuses to run in production."
+        "Create an invented programme, accounts with known passwords for every role, and sales "
+        "of the past two weeks and the coming days. Refuses to run in production."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -40,14 +50,29 @@ class Command(BaseCommand):
                 "seed_demo makes accounts whose passwords everybody knows, so it runs only with "
                 "DEVELOPMENT=1. For a programme without people, use seed_showtimes."
             )
-        call_command(
-            "seed_showtimes", **AMOUNTS, verbosity=options["verbosity"], stdout=self.stdout
-        )
+        # Of UTC: clocks ahead of it have begun the next day, hence one more.
+        today = timezone.now().date()
+        self._programme(today - timedelta(days=DAYS_BEFORE), DAYS_BEFORE, PAST, options)
+        self._programme(today, DAYS_AHEAD + 1, PRESENT, options)
         make_demo_accounts()
         _hire()
-        people = [User.objects.get(email=DEMO_ACCOUNTS[0].email), *_audience()]
-        sold = sum(_fill(show, people) for show in _first_shows_of_tomorrow())
+        customer, audience = _demo_person(CUSTOMER), _audience()
+        sold = sum(_fill(show, [customer, *audience]) for show in _first_shows_of_tomorrow())
+        sold += _sell_the_rest(customer, audience)
         self.stdout.write(f"Booked {sold} seats for the demonstration's people.")
+
+    def _programme(
+        self, first: date, days: int, shows: dict[str, int], options: dict[str, Any]
+    ) -> None:
+        call_command(
+            "seed_showtimes",
+            **AMOUNTS,
+            **shows,
+            start_date=first.isoformat(),
+            days=days,
+            verbosity=options["verbosity"],
+            stdout=self.stdout,
+        )
 
 
 def _hire() -> None:
@@ -59,8 +84,12 @@ def _hire() -> None:
         "Programmer": theatres,
         "Manager": theatres,
     }.items():
-        email = next(account.email for account in DEMO_ACCOUNTS if account.role == role)
-        User.objects.get(email=email).theatres.add(*places)
+        _demo_person(role).theatres.add(*places)
+
+
+def _demo_person(role: str) -> User:
+    email = next(account.email for account in DEMO_ACCOUNTS if account.role == role)
+    return User.objects.get(email=email)
 
 
 def _audience() -> list[User]:
@@ -83,6 +112,31 @@ def _first_shows_of_tomorrow() -> list[Show]:
         listed = Show.objects.listed().filter(theatre=theatre).on_local_day(tomorrow)
         shows += listed.order_by("start_time", "pk")[:SHOWS_PER_THEATRE]
     return shows
+
+
+def _sell_the_rest(customer: User, audience: list[User]) -> int:
+    """Sell seats of all shows that nobody has bought any of; return how many.
+
+    The customer goes to some of those that are over: for those to come, as many seats as
+    one person may have are left to try it out.
+    """
+    theatres = list(Theatre.objects.order_by("pk")[: AMOUNTS["theatres"]])
+    clerks = {theatre.pk: _demo_person("Manager") for theatre in theatres}
+    clerks[theatres[0].pk] = _demo_person("Box office")
+    crowd = Crowd(customers=audience, clerks=clerks)
+    now = timezone.now()
+    days = (now - timedelta(days=DAYS_BEFORE + 1), now + timedelta(days=DAYS_AHEAD))
+    unsold = (
+        Show.objects.listed()
+        .filter(~Exists(Booking.objects.filter(show=OuterRef("pk"))))
+        .filter(theatre__in=theatres, start_time__range=days)
+        .select_related("movie", "theatre", "screen")
+    )
+    sold = 0
+    for index, show in enumerate(unsold):
+        is_visit = index % VISITS_OF_THE_CUSTOMER == 0 and show.start_time < now
+        sold += sell_demo_seats(show, crowd, first=customer if is_visit else None)
+    return sold
 
 
 def _fill(show: Show, people: list[User]) -> int:

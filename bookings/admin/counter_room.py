@@ -1,0 +1,55 @@
+"""A room at the counter: every seat with its price, free ones to be chosen."""
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from catalog.admin.drawing import DrawnRow, draw
+from catalog.models import Seat, SeatCategory, SeatStatus
+
+
+def is_free(seat: Seat) -> bool:
+    return bool(state_of(seat) == SeatStatus.AVAILABLE)
+
+
+def state_of(seat: Seat) -> str:
+    return str(getattr(seat, "state_now", seat.status))
+
+
+def draw_room(
+    seats: Sequence[Seat], *, one_only: bool, chosen: Collection[str]
+) -> list[DrawnRow[Any]]:
+    """Arrange the room, to choose one seat from or many; `chosen` are ids as text."""
+    return draw(seats, _to_choose("radio" if one_only else "checkbox", chosen))
+
+
+def categories(seats: Sequence[Seat]) -> list[SeatCategory]:
+    there = {seat.category for seat in seats}
+    return [kind for kind in SeatCategory if kind in there]
+
+
+def _to_choose(input_type: str, chosen: Collection[str]) -> Callable[[Seat], SafeString]:
+    def picture(seat: Seat) -> SafeString:
+        ticked = "checked" if str(seat.pk) in chosen else ""
+        reason = f", blocked: {seat.block_reason}" if seat.block_reason else ""
+        # The state stands last in the label: the script of the page exchanges the last word.
+        return format_html(
+            '<label class="seat {category} {state}" title="{name}, {kind}, {price}{reason}">'
+            '<input type="{input_type}" name="seat" value="{id}" data-seat="{name}"'
+            ' data-price="{price}" aria-label="{name}, {kind}, {price}, {state}" {ticked}>'
+            "<b>{number}</b></label>",
+            category=seat.category,
+            state=state_of(seat),
+            name=seat,
+            kind=SeatCategory(seat.category).label,
+            price=seat.price,
+            reason=reason,
+            input_type=input_type,
+            id=seat.pk,
+            ticked=ticked if is_free(seat) else "disabled",
+            number=seat.number,
+        )
+
+    return picture

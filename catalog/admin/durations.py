@@ -1,0 +1,82 @@
+"""A movie's new duration for its shows ahead: a look at their new ends, then done."""
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import reverse
+
+from accounts.audited_admin import who
+from booking_site.errors import DomainError
+from catalog.admin.base import local
+from catalog.models import Movie
+from catalog.programme import apply_durations, duration_fingerprint, plan_durations
+from catalog.scheduling import occupation_of
+from catalog.staff import theatres_of
+
+if TYPE_CHECKING:
+    from catalog.admin.movies import MovieAdmin
+
+MAY_APPLY = "catalog.change_show"
+
+
+def durations_page(
+    request: HttpRequest, movie_id: int, *, movie_admin: "MovieAdmin"
+) -> HttpResponse:
+    """Show what the duration would change in the theatres of the user; a POST changes it."""
+    if not (movie_admin.has_view_permission(request) and request.user.has_perm(MAY_APPLY)):
+        raise PermissionDenied
+    movie = get_object_or_404(Movie, pk=movie_id)
+    context: dict[str, Any] = {
+        **movie_admin.admin_site.each_context(request),
+        "opts": movie_admin.opts,
+        "title": "Ends of shows ahead",
+        "movie": movie,
+    }
+    try:
+        if request.method == "POST":
+            return _write(request, movie)
+        context |= _preview(request, movie)
+    except DomainError as refusal:
+        context["refusal"] = refusal.message
+    status = HTTPStatus.CONFLICT if "refusal" in context else HTTPStatus.OK
+    return TemplateResponse(request, "catalog/admin/durations.html", context, status=status)
+
+
+def _write(request: HttpRequest, movie: Movie) -> HttpResponse:
+    plan = apply_durations(
+        movie_id=movie.pk,
+        theatres=theatres_of(request.user),
+        seen=request.POST.get("seen", ""),
+        actor=who(request),
+    )
+    done = sum(new.fits for new in plan)
+    messages.success(request, f"New ends: {done}. Left as they were: {len(plan) - done}.")
+    return HttpResponseRedirect(reverse("admin:catalog_movie_durations", args=[movie.pk]))
+
+
+def _preview(request: HttpRequest, movie: Movie) -> dict[str, Any]:
+    plan = plan_durations(movie=movie, theatres=theatres_of(request.user))
+    return {
+        "lines": [
+            {
+                "show": new.show,
+                "starts": local(new.show.start_time, new.show.theatre.zone),
+                "was": _clock(new.show.end_time, new.show),
+                "becomes": _clock(new.end_time, new.show),
+                "fits": new.fits,
+                "in_the_way": "; ".join(map(occupation_of, new.in_the_way)),
+            }
+            for new in plan
+        ],
+        "fitting": sum(new.fits for new in plan),
+        "seen": duration_fingerprint(plan),
+    }
+
+
+def _clock(moment: Any, show: Any) -> str:
+    return f"{moment.astimezone(show.theatre.zone):%H:%M}" if moment else "no end"

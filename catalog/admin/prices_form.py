@@ -1,0 +1,50 @@
+"""What seats cost, as staff say it: a card, and prices that go before the card's."""
+
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminSelectWidget
+
+from catalog.models import PriceCard, SeatCategory
+from catalog.seat_maps import prices_of
+
+
+class PricesForm(forms.Form):
+    """A card, and a price for each category, so that one show can differ from its card.
+
+    `prices`, by category, once it is valid.
+    """
+
+    price_card = forms.ModelChoiceField(
+        PriceCard.objects.all(),
+        required=False,
+        empty_label="No card: the prices below",
+        widget=UnfoldAdminSelectWidget,
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for category in SeatCategory:
+            self.fields[f"price_{category}"] = forms.DecimalField(
+                label=f"{category.label} price",
+                min_value=Decimal(0),
+                max_digits=8,
+                decimal_places=2,
+                required=False,
+                widget=UnfoldAdminDecimalFieldWidget,
+            )
+
+    @property
+    def price_fields(self) -> list[forms.BoundField]:
+        return [self[f"price_{category}"] for category in SeatCategory]
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or {}
+        if self.errors:
+            return data
+        typed = {category.value: data[f"price_{category}"] for category in SeatCategory}
+        self.prices = (prices_of(data["price_card"]) if data["price_card"] else {}) | {
+            category: price for category, price in typed.items() if price is not None
+        }
+        return data

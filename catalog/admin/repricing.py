@@ -1,0 +1,91 @@
+"""Repricing a show: new prices, a look at which seats get them, then done."""
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from accounts.audited_admin import who
+from booking_site.errors import DomainError
+from catalog.admin.pages import show_context, show_for
+from catalog.admin.prices_form import PricesForm
+from catalog.models import SeatCategory, Show
+from catalog.repricing import plan_repricing, reprice_unsold
+
+if TYPE_CHECKING:
+    from catalog.admin.shows import ShowAdmin
+
+MAY_REPRICE = ("catalog.change_seat", "catalog.change_pricecard")
+
+
+class RepricingForm(PricesForm):
+    """What the unsold seats of a show are to cost, and why. `prices` once it is valid."""
+
+    reason = forms.CharField(
+        max_length=300,
+        widget=UnfoldAdminTextInputWidget({"placeholder": "e.g. premiere week is over"}),
+        help_text="Kept in the history of the show.",
+    )
+
+    def __init__(self, data: Any, *, show: Show) -> None:
+        super().__init__(data, initial={"price_card": show.price_card})
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean()
+        if not self.errors and not self.prices:
+            self.add_error("price_card", "Choose a card, or type a price below.")
+        return data
+
+
+def repricing_page(request: HttpRequest, show_id: int, *, show_admin: "ShowAdmin") -> HttpResponse:
+    """Ask for prices; show what each seat kind costs now and then; write it when confirmed."""
+    show = show_for(request, show_admin, show_id)
+    if not request.user.has_perms(MAY_REPRICE):
+        raise PermissionDenied
+    form = RepricingForm(request.POST if request.method == "POST" else None, show=show)
+    context = show_context(request, show_admin, show, title="Reprice unsold seats") | {"form": form}
+    if form.is_valid():
+        try:
+            if "confirm" in request.POST:
+                return _write(request, form, show)
+            context |= _preview(form, show)
+        except DomainError as refusal:
+            form.add_error(None, refusal.message)
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if form.errors else HTTPStatus.OK
+    return TemplateResponse(request, "catalog/admin/repricing.html", context, status=status)
+
+
+def _write(request: HttpRequest, form: RepricingForm, show: Show) -> HttpResponse:
+    count = reprice_unsold(
+        show_id=show.pk,
+        prices=form.prices,
+        price_card=form.cleaned_data["price_card"],
+        reason=form.cleaned_data["reason"],
+        actor=who(request),
+    )
+    messages.success(request, f"Seats with a new price: {count}. What was sold keeps its price.")
+    return HttpResponseRedirect(reverse("admin:catalog_show_change", args=[show.pk]))
+
+
+def _preview(form: RepricingForm, show: Show) -> dict[str, Any]:
+    """Return what would change, and the prices as fields: a card edited meanwhile changes nothing.
+
+    Raise DomainError.
+    """
+    plan = plan_repricing(show_id=show.pk, prices=form.prices)
+    return {
+        "plan": plan,
+        "changing": sum(line.unsold for line in plan if line.changes),
+        "fixed_prices": [
+            (f"price_{category}", form.prices[category])
+            for category in SeatCategory
+            if category in form.prices
+        ],
+        "fixed": [form["price_card"], form["reason"]],
+    }

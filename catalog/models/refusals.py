@@ -1,0 +1,34 @@
+"""What staff wanted to show and could not, because the screen was taken."""
+
+from django.conf import settings
+from django.db import models
+
+from catalog.models.houses import Screen
+from catalog.models.movies import Movie
+
+
+class RefusedOverlap(models.Model):
+    """A show that was refused for one that is on its screen at that time. One row for each wish.
+
+    Asked for again, the row tells of the last time.
+    """
+
+    screen = models.ForeignKey(Screen, on_delete=models.CASCADE, related_name="+", db_index=False)
+    movie = models.ForeignKey(Movie, on_delete=models.CASCADE, related_name="+")
+    start_time = models.DateTimeField()
+    in_the_way = models.CharField(max_length=300, help_text="The shows it met, as they were then.")
+    refused_to = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
+    )
+    refused_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "refused_overlaps"
+        constraints = (
+            models.UniqueConstraint(
+                fields=["screen", "movie", "start_time"], name="refused_overlap_noted_once"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.movie} on {self.screen}, {self.start_time:%Y-%m-%d %H:%M}"

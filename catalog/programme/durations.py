@@ -1,0 +1,154 @@
+"""A movie's changed duration, applied to its shows ahead when somebody asks for it."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import IntegrityError, transaction
+
+from accounts import audit
+from accounts.models import User
+from booking_site.errors import DomainError, violated_constraint
+from catalog.models import Movie, Screen, Show, ShowStatus, Theatre
+from catalog.scheduling import DurationMissing, ScreenTaken
+
+
+class DurationsChanged(DomainError):
+    """The programme or the movie was changed since the preview of new ends."""
+
+    code = "durations_changed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewEnd:
+    """A show as it is, its end as it would be, and which shows are in the way of that."""
+
+    show: Show
+    end_time: datetime
+    occupied_until: datetime | None  # the turnaround it was planned with is kept
+    in_the_way: tuple[Show, ...]
+
+    @property
+    def fits(self) -> bool:
+        return not self.in_the_way
+
+
+def plan_durations(*, movie: Movie, theatres: Iterable[Theatre]) -> list[NewEnd]:
+    """Return what `apply_durations` would do to the shows ahead that end at another time.
+
+    Two queries, however many shows there are; nothing is written. Raise DurationMissing.
+    """
+    if movie.duration_minutes is None:
+        raise DurationMissing(f"Give “{movie}” a duration first: its shows need an end.")
+    length = timedelta(minutes=movie.duration_minutes)
+    ahead = (
+        Show.objects.upcoming()
+        .filter(movie=movie, theatre__in=theatres)
+        .exclude(status=ShowStatus.CANCELLED)
+        .select_related("movie", "theatre", "screen__theatre")
+        .order_by("start_time", "pk")
+    )
+    ends = [
+        (show, show.start_time + length, _free_again(show, show.start_time + length))
+        for show in ahead
+        if show.end_time != show.start_time + length
+    ]
+    rivals = _rivals([(show, until) for show, _, until in ends])
+    return [
+        NewEnd(
+            show=show,
+            end_time=end,
+            occupied_until=until,
+            # Nothing else starts later or earlier than before, so each show is judged alone:
+            # in its way is what begins while it would run.
+            in_the_way=tuple(
+                other
+                for other in rivals.get(show.screen_id, ())
+                if other.pk != show.pk and until and show.start_time <= other.start_time < until
+            ),
+        )
+        for show, end, until in ends
+    ]
+
+
+def fingerprint(plan: Sequence[NewEnd]) -> str:
+    """Return what is equal for plans that do the same to the same shows."""
+    facts = [(new.show.pk, new.end_time.isoformat(), new.fits) for new in plan]
+    return hashlib.sha256(repr(facts).encode()).hexdigest()
+
+
+def apply_durations(
+    *, movie_id: int, theatres: Iterable[Theatre], seen: str, actor: User | None
+) -> list[NewEnd]:
+    """Give the shows ahead their new ends; those with another show in the way stay as they are.
+
+    `seen` is the fingerprint of the preview. All in one durable transaction. Raise
+    DurationsChanged, DurationMissing or ScreenTaken.
+    """
+    try:
+        with transaction.atomic(durable=True):
+            return _apply(movie_id, list(theatres), seen, actor)
+    except IntegrityError as error:
+        # Somebody used a form meanwhile, past the screens' locks.
+        if violated_constraint(error) == "show_screen_not_taken":
+            raise ScreenTaken("Another show is on the screen at that time.", show=None) from error
+        raise
+
+
+def _apply(movie_id: int, theatres: list[Theatre], seen: str, actor: User | None) -> list[NewEnd]:
+    movie = Movie.objects.get(pk=movie_id)
+    shows = Show.objects.upcoming().filter(movie=movie, theatre__in=theatres)
+    screens = Screen.objects.filter(pk__in=shows.values("screen"))
+    for rows in (screens, shows):  # screens first, as whoever plans many shows
+        list(rows.order_by("pk").select_for_update(of=("self",), no_key=True).values_list("pk"))
+    plan = plan_durations(movie=movie, theatres=theatres)
+    if fingerprint(plan) != seen:
+        raise DurationsChanged("Something was changed since the preview. Look at it again.")
+    for new in plan:
+        if not new.fits:
+            continue
+        Show.objects.filter(pk=new.show.pk).update(
+            end_time=new.end_time, occupied_until=new.occupied_until
+        )
+        audit.record(
+            actor=actor,
+            action="duration_applied",
+            subject=new.show,
+            theatre_id=new.show.theatre_id,
+            changes={"ends": [_clock(new.show.end_time, new.show), _clock(new.end_time, new.show)]},
+        )
+    return plan
+
+
+def _free_again(show: Show, end: datetime) -> datetime | None:
+    if show.occupied_until is None or show.screen is None:
+        return None
+    if show.end_time is None:  # written past the services, so it never was planned
+        return end + timedelta(minutes=show.screen.turnaround_minutes)
+    return end + (show.occupied_until - show.end_time)
+
+
+def _rivals(wanted: Sequence[tuple[Show, datetime | None]]) -> dict[int | None, list[Show]]:
+    """Return, by screen, the shows that begin somewhere in the time that is asked for."""
+    spans = [(show, until) for show, until in wanted if until]
+    rivals: dict[int | None, list[Show]] = {}
+    if not spans:
+        return rivals
+    shows = (
+        Show.objects.filter(
+            screen__in={show.screen_id for show, _ in spans},
+            start_time__gte=min(show.start_time for show, _ in spans),
+            start_time__lt=max(until for _, until in spans),
+        )
+        .exclude(status=ShowStatus.CANCELLED)
+        .select_related("movie", "theatre")
+        .order_by("start_time", "pk")
+    )
+    for show in shows:
+        rivals.setdefault(show.screen_id, []).append(show)
+    return rivals
+
+
+def _clock(moment: datetime | None, show: Show) -> str:
+    return f"{moment.astimezone(show.theatre.zone):%Y-%m-%d %H:%M}" if moment else ""

@@ -1,0 +1,178 @@
+"""New prices for unsold seats: on request, previewed, recorded, and never for what is sold."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from decimal import Decimal
+from http import HTTPStatus
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.db import connection, transaction
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.models import AuditEntry
+from catalog.models import PriceCardLine, Seat, SeatStatus, Show, ShowStatus
+from catalog.repricing import plan_repricing, reprice_unsold
+from tests.catalog.test_seat_maps import somebody_waits_for_a_lock
+from tests.factories import PriceCardFactory, ShowFactory, make_seats
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def show() -> Show:
+    """A1 is sold, A2 held, A3 blocked, A4 held until an hour ago, A5 free; A6 is premium."""
+    show = ShowFactory(price_card=PriceCardFactory())
+    seats = make_seats(show, "SSSSSP")
+    now = timezone.now()
+    for seat, change in zip(
+        seats,
+        (
+            {"status": SeatStatus.BOOKED},
+            {"status": SeatStatus.HELD, "hold_id": uuid4(), "held_until": now + timedelta(hours=1)},
+            {"status": SeatStatus.BLOCKED, "block_reason": "Broken"},
+            {"status": SeatStatus.HELD, "hold_id": uuid4(), "held_until": now - timedelta(hours=1)},
+        ),
+        strict=False,
+    ):
+        Seat.objects.filter(pk=seat.pk).update(**change)
+    return show
+
+
+def prices_of(show: Show) -> list[str]:
+    return [str(price) for price in show.seats.order_by("pk").values_list("price", flat=True)]
+
+
+def at(show: Show) -> str:
+    return reverse("admin:catalog_show_reprice", args=[show.pk])
+
+
+def reprice(show: Show, **prices: str) -> int:
+    return reprice_unsold(
+        show_id=show.pk,
+        prices={category: Decimal(price) for category, price in prices.items()},
+        reason="Premiere week is over",
+    )
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_sold_or_held_keeps_its_price(show: Show) -> None:
+    assert reprice(show, standard="10.00") == 3
+    assert prices_of(show) == ["12.00", "12.00", "10.00", "10.00", "10.00", "12.00"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_repricing_waits_for_a_sale_that_has_begun_and_leaves_its_price() -> None:
+    show = ShowFactory()
+    sold, _ = make_seats(show, "SS")
+
+    def reprice_elsewhere() -> int:
+        try:
+            return reprice(show, standard="10.00")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor() as pool:
+        with transaction.atomic():
+            Seat.objects.filter(pk=sold.pk).update(status=SeatStatus.BOOKED)
+            staff = pool.submit(reprice_elsewhere)
+            while not somebody_waits_for_a_lock():
+                assert not staff.done()
+        assert staff.result() == 1
+    assert prices_of(show) == ["12.00", "10.00"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_repricing_is_told_in_the_history_of_the_show_once(show: Show, office: Client) -> None:
+    reprice(show, standard="10.00", premium="12.00")
+    assert reprice(show, standard="10.00", premium="12.00") == 0
+    [entry] = AuditEntry.objects.filter(action="unsold_seats_repriced")
+    assert entry.reason == "Premiere week is over"
+    assert entry.facts == {"seats": 3, "changes": {"standard price": ["12.00", "10.00"]}}
+    page = office.get(reverse("admin:catalog_show_history", args=[show.pk])).text
+    assert "standard price: 12.00 → 10.00" in page
+    assert "Premiere week is over" in page
+
+
+@pytest.mark.django_db(transaction=True)
+def test_seats_of_one_kind_that_cost_differently_get_one_price(show: Show) -> None:
+    show.seats.filter(number=5).update(price="14.00")
+    assert reprice(show, standard="14.00") == 2
+    assert prices_of(show)[2:5] == ["14.00"] * 3
+    entry = AuditEntry.objects.get(action="unsold_seats_repriced")
+    assert entry.facts["changes"] == {"standard price": ["12.00", "14.00"]}
+
+
+def test_a_changed_card_alone_changes_no_seat(show: Show) -> None:
+    PriceCardLine.objects.update(price="1.00")
+    assert set(prices_of(show)) == {"12.00"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_page_previews_then_writes_what_it_has_shown(show: Show, office: Client) -> None:
+    wish: dict[str, Any] = {
+        "price_card": PriceCardFactory(name="Matinee").pk,
+        "price_standard": "7.50",
+        "reason": "Slow week",
+    }
+    page = office.post(at(show), wish)
+    assert "4 seats get a new price" in page.text
+    assert "12.00 → <strong>7.50</strong> USD</td><td>3</td><td>2</td>" in page.text
+    assert set(prices_of(show)) == {"12.00"}
+    # What the confirming form sends; the card was edited after it was looked at.
+    confirmed = dict(page.context["fixed_prices"]) | {"reason": "Slow week", "confirm": "yes"}
+    PriceCardLine.objects.update(price="99.00")
+    done = office.post(at(show), wish | confirmed, follow=True)
+    assert "Seats with a new price: 4." in done.text
+    assert prices_of(show) == ["12.00", "12.00", "7.50", "7.50", "7.50", "15.00"]
+    show.refresh_from_db()
+    assert str(show.price_card) == "Matinee"
+
+
+@pytest.mark.parametrize(
+    ("wish", "field"),
+    [
+        ({"price_standard": "7.50"}, "reason"),
+        ({"reason": "Slow"}, "price_card"),
+        ({"reason": "Slow", "price_standard": "-1"}, "price_standard"),
+    ],
+)
+def test_a_wish_that_is_not_whole_is_refused_at_its_field(
+    wish: dict[str, str], field: str, show: Show, office: Client
+) -> None:
+    answer = office.post(at(show), wish | {"confirm": "yes"})
+    assert answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert list(answer.context["form"].errors) == [field]
+    assert set(prices_of(show)) == {"12.00"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_cancelled_show_keeps_its_prices(show: Show, office: Client) -> None:
+    Show.objects.update(status=ShowStatus.CANCELLED)
+    wish = {"price_standard": "7.50", "reason": "Slow"}
+    for answer in (office.post(at(show), wish), office.post(at(show), wish | {"confirm": "yes"})):
+        assert answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+        assert "so its prices stay as they were" in answer.text
+    assert set(prices_of(show)) == {"12.00"}
+
+
+def test_a_plan_costs_as_much_for_a_large_room_as_for_a_small_one(show: Show) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            plan_repricing(show_id=show.pk, prices={"standard": Decimal(5)})
+        return len(captured)
+
+    small = queries()
+    Seat.objects.bulk_create(
+        Seat(show=show, row="B", number=n, price=Decimal(n)) for n in range(1, 200)
+    )
+    assert queries() == small <= 3
+
+
+def test_the_button_is_there_for_who_may_use_it(show: Show, office: Client) -> None:
+    page = office.get(reverse("admin:catalog_show_change", args=[show.pk])).text
+    assert at(show) in page

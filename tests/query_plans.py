@@ -1,0 +1,112 @@
+"""Which plans PostgreSQL makes for statements, and which of them read a table from end to end."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection
+from psycopg import ClientCursor
+
+_PLACEHOLDER = re.compile(r"%(?:\((\w+)\))?s|%%")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What Django gave to psycopg: text with placeholders, and their values."""
+
+    text: str
+    values: Any
+
+    def numbered(self) -> tuple[str, list[Any]]:
+        """Return the text as PostgreSQL is given it, with $1, and the values in that order."""
+        values: list[Any] = []
+        names: dict[str, int] = {}
+
+        def number(found: re.Match[str]) -> str:
+            if found[0] == "%%":
+                return "%"
+            name = found[1]
+            if name is None:
+                values.append(self.values[len(values)])
+                return f"${len(values)}"
+            if name not in names:
+                values.append(self.values[name])
+                names[name] = len(values)
+            return f"${names[name]}"
+
+        return (_PLACEHOLDER.sub(number, self.text) if self.values else self.text), values
+
+
+@contextmanager
+def statements_of(tables: frozenset[str]) -> Iterator[list[Statement]]:
+    """Collect the statements sent within the block that name one of the tables."""
+    seen: list[Statement] = []
+
+    def look(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+        if tables & set(re.findall(r"\w+", sql)):
+            seen.append(Statement(sql, params))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(look):
+        yield seen
+
+
+def whole_reads(statement: Statement, tables: frozenset[str]) -> set[str]:
+    """Return what of these tables is read from end to end, by the generic or the custom plan.
+
+    PostgreSQL takes the generic plan, made without a look at the values, for a prepared
+    statement that is not worse off with it.
+    """
+    text, values = statement.numbered()
+    partial = _partial_indexes()
+    found: set[str] = set()
+    with connection.cursor() as cursor:
+        cursor.execute(f"PREPARE planned AS {text}")
+        try:
+            for mode in ("force_generic_plan", "force_custom_plan"):
+                cursor.execute(f"SET plan_cache_mode = {mode}")
+                found |= {
+                    f"{node['Node Type']} on {node['Relation Name']}, {mode}"
+                    for node in _nodes(_plan(values))
+                    if node.get("Relation Name") in tables and _is_whole(node, partial)
+                }
+        finally:
+            cursor.execute("RESET plan_cache_mode")
+            cursor.execute("DEALLOCATE planned")
+    return found
+
+
+def _plan(values: list[Any]) -> dict[str, Any]:
+    # EXPLAIN EXECUTE takes no parameters, so psycopg writes them into the text.
+    with ClientCursor(connection.connection) as cursor:
+        given = f"({', '.join(['%s'] * len(values))})" if values else ""
+        cursor.execute(f"EXPLAIN (FORMAT JSON) EXECUTE planned{given}", values or None)  # type: ignore[arg-type]
+        row = cursor.fetchone()
+    assert row is not None
+    found = row[0] if isinstance(row[0], list) else json.loads(row[0])
+    plan: dict[str, Any] = found[0]["Plan"]
+    return plan
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from _nodes(part)
+
+
+def _is_whole(node: dict[str, Any], partial: set[str]) -> bool:
+    """An index that is walked for its order alone is no better than the table."""
+    if node["Node Type"] == "Seq Scan":
+        return True
+    index = node.get("Index Name")
+    return index is not None and "Index Cond" not in node and index not in partial
+
+
+def _partial_indexes() -> set[str]:
+    """Return the indexes that have a condition of their own."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT indexrelid::regclass::text FROM pg_index WHERE indpred IS NOT NULL")
+        return {name for (name,) in cursor.fetchall()}

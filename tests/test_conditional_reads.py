@@ -1,0 +1,99 @@
+"""An unchanged answer is cheap to ask for: what a 304 costs, for every read that has an ETag."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from bookings.models import Booking
+from catalog.models import Show
+from tests.bookings.calls import bought
+from tests.factories import ShowFactory, make_seats
+
+pytestmark = pytest.mark.django_db
+
+# Statements beside the check of the user. An order is read with its bookings: two tables,
+# of which either may have changed.
+STATEMENTS = {
+    "/api/movies": 1,
+    "/api/movies/{id}": 1,
+    "/api/movies/{movie_id}/shows": 1,
+    "/api/theatres": 1,
+    "/api/theatres/{id}": 1,
+    "/api/theatres/{theatre_id}/shows": 1,
+    "/api/shows": 1,
+    "/api/shows/{id}": 1,
+    "/api/shows/{show_id}/seats": 1,
+    "/api/bookings": 1,
+    "/api/bookings/{id}": 1,
+    "/api/orders": 2,
+    "/api/orders/{reference}": 2,
+}
+OF_ONES_OWN = ("/api/bookings", "/api/orders")
+
+
+@pytest.fixture
+def ids(customer: APIClient) -> dict[str, dict[str, Any]]:
+    """What stands for the parameters of each address; something was bought of each."""
+    show: Show = ShowFactory()
+    answer = bought(customer, *make_seats(show, "SSS")[:2])
+    return {
+        "/api/movies/{id}": {"id": show.movie_id},
+        "/api/theatres/{id}": {"id": show.theatre_id},
+        "/api/shows/{id}": {"id": show.pk},
+        "/api/bookings/{id}": {"id": answer["booking"]["id"]},
+        "/api/orders/{reference}": {"reference": answer["order"]["reference"]},
+        "": {"movie_id": show.movie_id, "theatre_id": show.theatre_id, "show_id": show.pk},
+    }
+
+
+def answered_304(client: APIClient, address: str) -> list[str]:
+    """Read the address, read it again unchanged, and return the statements of the second time."""
+    client.get(address)  # what is kept in the process is made now
+    first = client.get(address)
+    with CaptureQueriesContext(connection) as captured:
+        again = client.get(address, HTTP_IF_NONE_MATCH=first["ETag"])
+    assert (again.status_code, again.content) == (304, b"")
+    return [query["sql"] for query in captured.captured_queries]
+
+
+@pytest.mark.parametrize("path", STATEMENTS)
+@pytest.mark.parametrize("known", [True, False], ids=["with a token", "without one"])
+def test_what_a_304_costs(
+    api: APIClient, customer: APIClient, ids: dict[str, dict[str, Any]], path: str, known: bool
+) -> None:
+    private = path.startswith(OF_ONES_OWN)
+    if private and not known:
+        assert api.get("/api/bookings").status_code == 401
+        return
+    texts = answered_304(customer if known else api, path.format(**ids.get(path, ids[""])))
+    checks = [text for text in texts if 'FROM "users"' in text and "LIMIT 1" in text]
+    assert len(checks) == private, texts
+    assert len(texts) - len(checks) == STATEMENTS[path], texts
+
+
+def test_every_read_with_an_etag_is_in_the_table(api: APIClient) -> None:
+    paths = api.get("/api/schema", HTTP_ACCEPT="application/json").json()["paths"]
+    with_etag = {
+        path
+        for path, operations in paths.items()
+        if any(
+            p["name"] == "If-None-Match" for p in operations.get("get", {}).get("parameters", ())
+        )
+    }
+    assert with_etag == STATEMENTS.keys()
+
+
+def test_who_is_locked_out_gets_no_304(
+    login: Callable[[User], APIClient], user: User, customer: APIClient
+) -> None:
+    bought(customer, *make_seats(ShowFactory(), "S"))
+    booking = Booking.objects.get(user=user)
+    address = f"/api/bookings/{booking.pk}"
+    etag = customer.get(address)["ETag"]
+    User.objects.filter(pk=user.pk).update(is_active=False)
+    assert customer.get(address, HTTP_IF_NONE_MATCH=etag).status_code == 401
