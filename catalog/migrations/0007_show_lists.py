@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('catalog', '0005_list_versions'),
+        ('catalog', '0006_refused_overlaps'),
     ]
 
     operations = [
