@@ -125,10 +125,13 @@ def test_spaces_around_a_password_belong_to_it(db, call):
     assert User.objects.get().check_password(f" {PASSWORD} ")
 
 
-def test_names_and_passwords_may_be_of_any_script(db, call):
-    answer = call("register", {**NEW, "name": "李雷 🦁", "password": "γάτα και σκύλος"})
+@pytest.mark.parametrize("password", ["γάτα και σκύλος", "🦁 λιοντάρι " * 85])
+def test_names_and_passwords_may_be_of_any_script(db, call, password):
+    answer = call("register", {**NEW, "name": "李雷 🦁", "password": password})
     assert answer.status_code == 201
-    assert User.objects.get(name="李雷 🦁").check_password("γάτα και σκύλος")
+    person = User.objects.get(name="李雷 🦁")
+    assert person.check_password(password)
+    assert not person.check_password(password[:-1])
 
 
 def test_a_bad_token_does_not_matter(db, call):

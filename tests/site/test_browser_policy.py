@@ -4,6 +4,8 @@ import pytest
 from django.test import Client
 from rest_framework.test import APIClient
 
+from tests.factories import UserFactory
+
 NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 pytestmark = pytest.mark.django_db
@@ -69,6 +71,10 @@ def test_what_django_adds_is_there(client: Client, path: str) -> None:
 
 
 def test_cookies_of_the_back_office_are_not_for_scripts_or_strangers(client: Client) -> None:
+    person = UserFactory(is_staff=True, password="seven seals in the bay")
+    form = {"username": person.email, "password": "seven seals in the bay"}
     client.get("/admin/login/")
-    cookie = client.cookies["csrftoken"]
-    assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "Lax", "/")
+    assert client.post("/admin/login/", form).status_code == 302
+    for name in ("csrftoken", "sessionid"):
+        cookie = client.cookies[name]
+        assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "Lax", "/")

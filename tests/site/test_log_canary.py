@@ -7,6 +7,7 @@ from io import StringIO
 from logging.config import DictConfigurator
 
 import pytest
+import structlog
 from rest_framework.test import APIClient
 
 from accounts.models import User
@@ -41,7 +42,10 @@ SHAPES = {
 def log() -> Iterator[StringIO]:
     """What production would write."""
     written = StringIO()
+    before = structlog.get_config()
     configuration = logging_config(as_json=True)
+    # The site's loggers go on with what they first had; so does who listens to them.
+    structlog.configure(**before)
     lines = DictConfigurator(configuration).configure_formatter(
         configuration["formatters"]["lines"]
     )
