@@ -45,7 +45,8 @@ API_DOCS = (
 )
 
 COLUMNS = (
-    "id,title,description,duration_minutes,certificate,language,genres,poster_url,release_date\n"
+    "id,title,description,duration_minutes,certificate,language,genres,poster_url,release_date,"
+    "run_ends_on\n"
 )
 
 Open = Callable[..., Page]
@@ -137,12 +138,12 @@ def preview_seats(page: Page) -> None:
 
 
 def preview_import(page: Page) -> None:
-    upload(page, ",Vertigo,A fall,128,PG,en,Drama,,2026-01-30\n")
+    upload(page, ",Vertigo,A fall,128,PG,en,Drama,,2026-01-30,\n")
     expect(page.get_by_text("What this file does")).to_be_visible()
 
 
 def refuse_import(page: Page) -> None:
-    upload(page, ",,A fall,long,PG,en,Drama,,2026-01-30\n")
+    upload(page, ",,A fall,long,PG,en,Drama,,2026-01-30,\n")
     expect(page.get_by_text("Nothing can be imported")).to_be_visible()
 
 
