@@ -184,8 +184,8 @@ def routes() -> Iterator[str]:
             yield re.sub(r"\^?\(\?P<(\w+)>.*", r"<\1>", route)
 
 
-def address(row: Row, house: House) -> str:
-    """Fill in the route what the house has."""
+def address(row: Row, house: House, *, week: str = "2031-05-05") -> str:
+    """Fill in the route what the house has; `week` is the Monday of the week to look at."""
     own = house.objects.get(model_of(row))
     show = house.bare_show if row.deed == "lay" and "seat-map" in row.route else house.show
     parts = {
@@ -203,7 +203,7 @@ def address(row: Row, house: House) -> str:
         parts["object_id"] = house.show.pk
     filled = re.sub(r"<(?:\w+:)?(\w+)>", lambda found: str(parts[found[1]]), row.route)
     # Else the page would choose a theatre of one's own.
-    query = f"?theatre={house.theatre.pk}&week=2031-05-05" if row.route in OF_A_THEATRE else ""
+    query = f"?theatre={house.theatre.pk}&week={week}" if row.route in OF_A_THEATRE else ""
     return f"/{filled}{query}"
 
 

@@ -15,6 +15,7 @@ from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from catalog.models import Show
+from catalog.programme import business_day, monday_of
 from tests.bookings.sold import played, sell
 from tests.browser.barriers import PHONE, Accepted, Inspector
 from tests.browser.test_admin_flow import ada, log_in  # noqa: F401 - a fixture
@@ -83,12 +84,18 @@ def inspector(open_page: Open, live_server: LiveServer, house: House) -> Iterato
     assert not inspector.complaints, "\n".join(inspector.complaints)
 
 
+def week_of(house: House) -> str:
+    """Return the Monday of the week in which the house's shows are."""
+    begins = Show.objects.get(pk=house.show.pk).start_time
+    return f"{monday_of(business_day(begins, house.theatre.zone))}"
+
+
 def pages(house: House) -> Iterator[str]:
     """Yield the address of each page of the back office."""
     for row in rows():
         shown = row.own[-1] == "200" or row.route == SEAT_MAP
         if row.deed == "get" and shown and row.route not in NO_PAGES:
-            yield address(row, house)
+            yield address(row, house, week=week_of(house))
 
 
 def test_every_page_of_the_back_office_is_open_to_everybody(
@@ -260,7 +267,9 @@ def test_what_opens_on_a_page_is_open_to_everybody(
 ) -> None:
     looked_at = {row.route: row for row in rows() if row.deed == "get"}
     for route, step in STEPS:
-        inspector.page.goto(f"{live_server.url}{address(looked_at[route], house)}")
+        inspector.page.goto(
+            f"{live_server.url}{address(looked_at[route], house, week=week_of(house))}"
+        )
         step(inspector.page)
         inspector.look()
     inspector.page.goto(f"{live_server.url}/admin/catalog/show/{house.bare_show.pk}/seat-map/")
