@@ -98,11 +98,13 @@ def test_a_row_that_the_token_does_not_speak_for_is_not_locked(person, change):
 
 def test_a_person_is_removed_and_the_row_stays_empty(person, me, call, removed):
     refresh = issue_tokens(person).refresh
+    User.objects.update(email_confirmed_at=person.created_at, last_login=person.created_at)
     call("login", {"email": "lena@example.com", "password": "wrong"}, REMOTE_ADDR="10.0.0.9")
     answer = me.delete("/api/auth/me", {"password": PASSWORD}, format="json")
     assert (answer.status_code, answer.content) == (204, b"")
     gone = User.objects.get()
     assert (gone.pk, gone.name, gone.email) == (person.pk, "", f"deleted-{person.pk}@invalid")
+    assert (gone.email_confirmed_at, gone.last_login) == (None, None)
     assert not gone.is_active
     assert not gone.has_usable_password()
     assert gone.token_version == 2

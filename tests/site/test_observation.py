@@ -279,6 +279,7 @@ def test_a_crash_report_says_where_and_nothing_personal(
     assert statuses == ["500 Internal Server Error"]
     (event,) = [event for event in collected.events if event and "exception" in event]
     assert event["request"] == {"method": "POST"}
+    assert not event.get("breadcrumbs", {}).get("values")
     text = json.dumps(event)
     assert "crash" in text
     assert secret not in text
