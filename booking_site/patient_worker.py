@@ -24,6 +24,7 @@ from threading import Thread
 from typing import Any
 
 from gunicorn.glogging import Logger
+from gunicorn.http.body import Body
 from gunicorn.http.errors import InvalidHeader
 from gunicorn.http.message import Request
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
@@ -42,6 +43,8 @@ WORK_SECONDS = 120.0
 
 # Of a body that the app did not want, so that the connection can carry the next request.
 MAX_DRAINED = 8 * 1024 * 1024
+# gunicorn's own step of 1 KiB copies up to 1 MiB each time: 0.8 s of processor for 1 MiB of body.
+DRAINED_AT_ONCE = 256 * 1024
 MAX_LEFT_BEHIND_OF_ALL = 64 * 1024 * 1024
 
 # A connection that sends more, or hangs up, is not listened to before its answer has left.
@@ -230,11 +233,8 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn is untyped
     def _keepalive_after(self, conn: Connection, keepalive: bool) -> bool:
         if not keepalive:
             return False
-        if _has_body(conn.parser.mesg):
-            deadline = time.monotonic() + DRAIN_SECONDS
-            # One more, as gunicorn gives up at the limit and not past it.
-            if not conn.parser.finish_body(deadline, MAX_DRAINED + 1):
-                return False
+        if _has_body(conn.parser.mesg) and not _drain(conn.parser.mesg.body):
+            return False
         conn.parser.mesg = None  # else its body would be looked for again
         return True
 
@@ -389,3 +389,15 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn is untyped
 
 def _has_body(req: Request) -> bool:
     return any(name in ("CONTENT-LENGTH", "TRANSFER-ENCODING") for name, _ in req.headers)
+
+
+def _drain(body: Body) -> bool:
+    """Read what the app left of a body; tell whether the next request starts here."""
+    deadline = time.monotonic() + DRAIN_SECONDS
+    drained = 0
+    while not body.failed and drained <= MAX_DRAINED and time.monotonic() < deadline:
+        data = body.read(DRAINED_AT_ONCE)
+        if not data:
+            return True
+        drained += len(data)
+    return False

@@ -82,7 +82,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "booking_site.middleware.request_id",
     "booking_site.observation.observe",
-    "booking_site.middleware.head",
+    "booking_site.middleware.whole",
     "booking_site.browser_policy.browser_policy",
     "booking_site.middleware.health",
     "django.middleware.security.SecurityMiddleware",

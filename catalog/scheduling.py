@@ -139,11 +139,23 @@ def plan_show(
 def _put_on_screen(show: Show) -> None:
     try:
         with transaction.atomic(durable=True):
+            if show.screen:
+                lock_screen(show.screen)
             show.save()
     except IntegrityError as error:
         if violated_constraint(error) != "show_screen_not_taken":
             raise
         raise _screen_taken(show) from error
+
+
+def lock_screen(screen: Screen) -> None:
+    """Wait for whoever plans a show on this screen. Needs a transaction.
+
+    Two who wrote at once would wait for each other in the exclusion constraint,
+    and PostgreSQL would end one of them as a deadlock.
+    """
+    screens = Screen.objects.filter(pk=screen.pk)
+    list(screens.select_for_update(of=("self",), no_key=True).values_list("pk"))
 
 
 def collisions_of(show: Show) -> ShowQuerySet:

@@ -15,6 +15,7 @@ from catalog.scheduling import (
     collisions_of,
     ends_of,
     local_moment,
+    lock_screen,
 )
 
 # What a customer with a seat relies on; the rest may change at any time.
@@ -110,6 +111,8 @@ class ShowForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run 
             except DurationMissing as refusal:
                 self.add_error("movie", refusal.message)
                 return
+            if screen:
+                lock_screen(screen)
         show.screen = screen
         if data["status"] != "cancelled" and (rivals := list(collisions_of(show))):
             self.rivals = rivals

@@ -90,7 +90,7 @@ def apply_durations(
         with transaction.atomic(durable=True):
             return _apply(movie_id, list(theatres), seen, actor)
     except IntegrityError as error:
-        # Somebody used a form meanwhile, past the screens' locks.
+        # Somebody moved a show here meanwhile, past the screens' locks.
         if violated_constraint(error) == "show_screen_not_taken":
             raise ScreenTaken("Another show is on the screen at that time.", show=None) from error
         raise

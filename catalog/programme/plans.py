@@ -103,7 +103,7 @@ def apply(*, draft: Draft, actor: User | None) -> list[Line]:
         try:
             return _create(draft, actor)
         except IntegrityError as error:
-            # Somebody used a form meanwhile, past the screens' locks: now it is seen.
+            # Somebody moved a show here meanwhile, past the screens' locks: now it is seen.
             if violated_constraint(error) != "show_screen_not_taken":
                 raise
     return _create(draft, actor)

@@ -190,6 +190,15 @@ def locks(queries: CaptureQueriesContext) -> list[str]:
     return [sql.rpartition(" OF ")[2].strip('"') for sql in statements]
 
 
+def test_a_new_show_waits_for_whoever_plans_on_its_screen(
+    office: Client, movie: Movie, screen: Screen
+) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        office.post(reverse("admin:catalog_show_add"), typed(movie, screen, "2027-06-01 20:15"))
+    assert Show.objects.exists()
+    assert locks(queries) == ["screens"]
+
+
 @pytest.mark.parametrize(
     ("change", "locked"),
     [

@@ -15,7 +15,7 @@ from accounts.models import User
 from catalog import programme
 from catalog.models import Movie, PriceCard, Screen, Seat, Show, ShowStatus
 from catalog.programme import Draft, Line, Verdict, Wish, plans
-from catalog.scheduling import plan_show
+from catalog.scheduling import ends_of
 from tests.factories import (
     MovieFactory,
     PriceCardFactory,
@@ -324,7 +324,7 @@ def test_two_people_who_apply_the_same_plan_create_it_once(
 
 
 @on_real_connections
-def test_who_uses_the_form_meanwhile_is_seen_at_the_second_look(
+def test_what_comes_past_the_lock_is_seen_at_the_second_look(
     movie: Movie, screens: list[Screen], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The constraint refuses, and the plan is judged anew."""
@@ -333,7 +333,12 @@ def test_who_uses_the_form_meanwhile_is_seen_at_the_second_look(
     def plan_elsewhere() -> None:
         start = datetime(2031, 5, 5, 15, 30, tzinfo=UTC)
         try:
-            plan_show(movie=movie, theatre=screens[0].theatre, screen=screens[0], start_time=start)
+            show = Show(movie=movie, theatre=screens[0].theatre, screen=screens[0])
+            show.start_time = start
+            show.end_time, show.occupied_until = ends_of(
+                movie=movie, screen=screens[0], start_time=start
+            )
+            show.save()  # as a show is that somebody moves here
         finally:
             connection.close()
 
