@@ -119,7 +119,8 @@ def test_the_screen_is_locked_before_a_show_is_put_on_it(screen: Screen) -> None
     with CaptureQueriesContext(connection) as queries:
         plan(screen, movie=movie)
     lock, insert = (query["sql"] for query in queries if "SAVEPOINT" not in query["sql"])
-    assert 'FROM "screens"' in lock and "FOR NO KEY UPDATE" in lock
+    assert 'FROM "screens"' in lock
+    assert "FOR NO KEY UPDATE" in lock
     assert 'INSERT INTO "shows"' in insert
 
 
