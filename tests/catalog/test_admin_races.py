@@ -22,6 +22,7 @@ from tests.factories import (
     ShowFactory,
     TheatreFactory,
 )
+from tests.waiting import somebody_waits_for_me
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -79,15 +80,9 @@ def while_it_is_deleted(row: Any, act: Callable[[], Any]) -> Any:
         with transaction.atomic():
             type(row).objects.filter(pk=row.pk).delete()
             staff = pool.submit(act_elsewhere)
-            while not somebody_waits_for_a_lock():
+            while not somebody_waits_for_me():
                 assert not staff.done()
         return staff.result()
-
-
-def somebody_waits_for_a_lock() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
-        return bool(cursor.fetchone()[0])
 
 
 @pytest.mark.parametrize("page", ["change", "delete"])

@@ -17,8 +17,8 @@ from django.utils import timezone
 from accounts.models import AuditEntry
 from catalog.models import PriceCardLine, Seat, SeatStatus, Show, ShowStatus
 from catalog.repricing import plan_repricing, reprice_unsold
-from tests.catalog.test_seat_maps import somebody_waits_for_a_lock
 from tests.factories import PriceCardFactory, ShowFactory, make_seats
+from tests.waiting import somebody_waits_for_me
 
 pytestmark = pytest.mark.django_db
 
@@ -80,7 +80,7 @@ def test_repricing_waits_for_a_sale_that_has_begun_and_leaves_its_price() -> Non
         with transaction.atomic():
             Seat.objects.filter(pk=sold.pk).update(status=SeatStatus.BOOKED)
             staff = pool.submit(reprice_elsewhere)
-            while not somebody_waits_for_a_lock():
+            while not somebody_waits_for_me():
                 assert not staff.done()
         assert staff.result() == 1
     assert prices_of(show) == ["12.00", "10.00"]

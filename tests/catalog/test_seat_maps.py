@@ -16,6 +16,7 @@ from catalog import seat_maps
 from catalog.layouts import parse_layout, rows_by_seats
 from catalog.models import Seat, SeatStatus, Show
 from tests.factories import PriceCardFactory, ShowFactory, UserFactory, make_seats
+from tests.waiting import somebody_waits_for_me
 
 Race = Callable[[Sequence[Callable[[], Any]]], list[Any]]
 
@@ -201,12 +202,6 @@ def test_taken_seats_are_neither_blocked_nor_freed(
     assert free.status == SeatStatus.AVAILABLE
 
 
-def somebody_waits_for_a_lock() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
-        return bool(cursor.fetchone()[0])
-
-
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
     ("act", "refusal"),
@@ -241,7 +236,7 @@ def test_staff_wait_for_a_sale_that_has_begun_and_then_see_it(
         with transaction.atomic():
             sell(seat)
             staff = pool.submit(act_elsewhere)
-            while not somebody_waits_for_a_lock():
+            while not somebody_waits_for_me():
                 assert not staff.done()
         with pytest.raises(refusal):
             staff.result()
