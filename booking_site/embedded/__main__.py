@@ -3,6 +3,7 @@
 import argparse
 import os
 import platform
+import shutil
 import signal
 import socket
 import sys
@@ -32,6 +33,8 @@ _STARTERS: dict[str, Callable[[Home], Server]] = {
 
 def main() -> int:
     options = _parser().parse_args()
+    if shutil.which(options.command[0]) is None:
+        raise Refusal(f"There is no command {options.command[0]!r} that can be run.")
     if options.needs_port is not None:
         _refuse_taken_port(options.needs_port)
     if options.ends_with_parent:

@@ -384,7 +384,7 @@ def test_a_command_that_does_not_exist_is_one_line(bare_environment):
         check=False,
     )
     assert done.returncode == 1
-    assert done.stderr == "No such file or directory: no-such-command\n"
+    assert done.stderr == "There is no command 'no-such-command' that can be run.\n"
 
 
 def test_another_kind_of_machine_is_told_what_to_set(monkeypatch):
