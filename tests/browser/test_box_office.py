@@ -172,5 +172,6 @@ def test_a_sale_by_keyboard_while_a_colleague_takes_a_seat(
     page.get_by_role("checkbox", name="B2, Standard").focus()
     page.keyboard.press("Enter")
     expect(page.locator(".counter-seats")).to_have_text("B2")
-    page.keyboard.press("Enter")  # next customer
+    expect(page.get_by_role("link", name="Next customer")).to_be_focused()
+    page.keyboard.press("Enter")
     expect(page.locator("#free-seats")).to_have_text("198")
