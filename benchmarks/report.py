@@ -62,7 +62,9 @@ def table(lines: Iterable[Line], *, peer: str | None) -> str:
         row += [_cost(line, name) for name in targets]
         if peer:
             row += [
-                f"{line.rate(name) / line.rate(peer):.2f}" if peer in line.runs else ""
+                f"{line.rate(name) / line.rate(peer):.2f}"
+                if peer in line.runs and line.rate(peer)
+                else ""
                 for name in own
             ]
         row.append(f"{line.floor:,.0f}" if line.floor else "")

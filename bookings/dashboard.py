@@ -2,16 +2,17 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
 
 from django.db import connection
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
-from bookings.figures import DAY_STARTS_AT_HOUR, NONE, SHOW_FIGURES, Figures
+from bookings.figures import NONE, SHOW_FIGURES, Figures
 from bookings.models import Booking
 from catalog.models import Seat, SeatStatus, Show, ShowStatus, Theatre
+from catalog.programme import business_day, span_of
 
 LOOK_AHEAD = timedelta(days=7)
 PREMIERE_WITHIN = timedelta(hours=48)
@@ -28,8 +29,7 @@ NEEDS = {
 
 def business_day_of(theatre: Theatre) -> date:
     """Return the business day that the clock of the theatre is in."""
-    now = timezone.now().astimezone(theatre.zone)
-    return (now - timedelta(hours=DAY_STARTS_AT_HOUR)).date()
+    return business_day(timezone.now(), theatre.zone)
 
 
 def shows_today(theatre: Theatre) -> QuerySet[Show]:
@@ -37,13 +37,12 @@ def shows_today(theatre: Theatre) -> QuerySet[Show]:
 
     Each has `seats_sold` and `seats_for_sale`.
     """
-    opening = time(DAY_STARTS_AT_HOUR)
-    today = business_day_of(theatre)
+    begin, end = span_of(business_day_of(theatre), theatre.zone)
     return (
         Show.objects.filter(
             theatre=theatre,
-            start_time__gte=datetime.combine(today, opening, theatre.zone),
-            start_time__lt=datetime.combine(today + timedelta(days=1), opening, theatre.zone),
+            start_time__gte=begin,
+            start_time__lt=end,
         )
         .select_related("movie", "theatre", "screen__theatre")
         .annotate(

@@ -6,6 +6,8 @@ from decimal import ROUND_HALF_UP, Decimal
 from functools import reduce
 from operator import add
 
+from catalog.programme.days import DAY_BREAK
+
 BUSINESS_DAY = (
     "A business day lasts from 06:00 to 05:59 on the clock of the theatre: a show at 00:30 belongs"
     " to the evening before."
@@ -22,7 +24,6 @@ DEFINITIONS = {
     "Average ticket": "Gross divided by the admissions whose price is known. Seats moved in from an"
     " earlier system without a price count as admissions only.",
 }
-DAY_STARTS_AT_HOUR = 6
 
 # Two common table expressions, to be completed with a condition on `shows` and `theatres`:
 # `houses`, one row for each show, and `sales`, its live bookings by channel and currency.
@@ -35,9 +36,9 @@ WITH chosen AS MATERIALIZED (
            shows.start_time AT TIME ZONE theatres.timezone AS local_start,
            now() AT TIME ZONE theatres.timezone AS local_now,
            (shows.start_time AT TIME ZONE theatres.timezone
-            - interval '{DAY_STARTS_AT_HOUR} hours')::date AS day,
+            - interval '{DAY_BREAK}')::date AS day,
            (now() AT TIME ZONE theatres.timezone
-            - interval '{DAY_STARTS_AT_HOUR} hours')::date AS today,
+            - interval '{DAY_BREAK}')::date AS today,
            counted.show_id IS NOT NULL AS counted,
            coalesce(counted.seats_for_sale,
                     (SELECT count(*) FROM seats

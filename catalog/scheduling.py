@@ -6,10 +6,8 @@ from http import HTTPStatus
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from django.db import IntegrityError, transaction
-
-from booking_site.errors import DomainError, violated_constraint
-from catalog.models import Movie, PriceCard, Screen, Show, ShowQuerySet, ShowStatus, Theatre
+from booking_site.errors import DomainError
+from catalog.models import Movie, Screen, Show, ShowQuerySet, ShowStatus
 
 
 class LocalTimeMissing(DomainError):
@@ -101,53 +99,6 @@ def ends_of(*, movie: Movie, screen: Screen | None, start_time: datetime) -> End
     return Ends(end_time, end_time + timedelta(minutes=screen.turnaround_minutes))
 
 
-def plan_show(
-    *,
-    movie: Movie,
-    theatre: Theatre,
-    start_time: datetime,
-    screen: Screen | None = None,
-    price_card: PriceCard | None = None,
-    format: str = "2D",
-    language: str = "",
-    status: ShowStatus = ShowStatus.PLANNED,
-    sales_close_at: datetime | None = None,
-) -> Show:
-    """Put a movie into the programme, without seats yet, its ends copied from today's facts.
-
-    Raise DurationMissing, ScreenInOtherTheatre or ScreenTaken. Opens its own
-    durable transaction.
-    """
-    if screen and screen.theatre_id != theatre.pk:
-        raise ScreenInOtherTheatre(f"{screen.name} does not stand in {theatre}.")
-    show = Show(
-        movie=movie,
-        theatre=theatre,
-        screen=screen,
-        price_card=price_card,
-        start_time=start_time,
-        format=format,
-        language=language,
-        status=status,
-        sales_close_at=sales_close_at,
-        **ends_of(movie=movie, screen=screen, start_time=start_time)._asdict(),
-    )
-    _put_on_screen(show)
-    return show
-
-
-def _put_on_screen(show: Show) -> None:
-    try:
-        with transaction.atomic(durable=True):
-            if show.screen:
-                lock_screen(show.screen)
-            show.save()
-    except IntegrityError as error:
-        if violated_constraint(error) != "show_screen_not_taken":
-            raise
-        raise _screen_taken(show) from error
-
-
 def lock_screen(screen: Screen) -> None:
     """Wait for whoever plans a show on this screen. Needs a transaction.
 
@@ -175,16 +126,6 @@ def collisions_of(show: Show) -> ShowQuerySet:
         .exclude(pk=show.pk)
         .select_related("movie", "theatre")
         .order_by("start_time", "pk")
-    )
-
-
-def _screen_taken(show: Show) -> ScreenTaken:
-    rivals = list(collisions_of(show))
-    named = "; ".join(occupation_of(rival) for rival in rivals) or "another show"
-    return ScreenTaken(
-        f"{show.screen} is taken at that time by {named}.",
-        show=show,
-        rivals=rivals,
     )
 
 

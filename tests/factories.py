@@ -19,6 +19,7 @@ from catalog.models import (
     Show,
     Theatre,
 )
+from catalog.scheduling import ends_of
 
 
 class UserFactory(DjangoModelFactory[User]):
@@ -95,6 +96,18 @@ class ShowFactory(DjangoModelFactory[Show]):
     theatre = factory.SubFactory(TheatreFactory)
     start_time = factory.LazyFunction(lambda: timezone.now() + timedelta(days=1))
     end_time = factory.LazyAttribute(lambda show: show.start_time + timedelta(minutes=100))
+
+
+def planned_show(*, screen: Screen | None = None, **facts: Any) -> Show:
+    """Put a movie into the programme of its screen's theatre, ends copied from today's facts."""
+    if screen:
+        facts.setdefault("theatre", screen.theatre)
+    show: Show = ShowFactory.build(screen=screen, **facts)
+    show.end_time, show.occupied_until = ends_of(
+        movie=show.movie, screen=screen, start_time=show.start_time
+    )
+    show.save()
+    return show
 
 
 class SeatFactory(DjangoModelFactory[Seat]):

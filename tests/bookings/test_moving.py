@@ -20,7 +20,7 @@ from bookings.services.claims import ShowClosed
 from bookings.services.moving import Move, MoveChanged, StartInPast, swap_of
 from bookings.services.resettling import LayoutMissing
 from catalog.models import Screen, Seat, Show, ShowStatus
-from catalog.scheduling import ScreenInOtherTheatre, ScreenTaken, plan_show
+from catalog.scheduling import ScreenInOtherTheatre, ScreenTaken
 from catalog.seat_maps import block_seats, make_seat_map, prices_of
 from tests.bookings.calls import book, book_seats, bought, held, let_expire, refusal
 from tests.bookings.test_races import elsewhere
@@ -30,6 +30,7 @@ from tests.factories import (
     ScreenFactory,
     TheatreFactory,
     UserFactory,
+    planned_show,
 )
 
 pytestmark = pytest.mark.django_db
@@ -57,7 +58,7 @@ def small(theatre: Any) -> Screen:
 
 def make_show(screen: Screen, *, hours: int = 48) -> Show:
     card = PriceCardFactory()
-    show = plan_show(
+    show = planned_show(
         movie=MovieFactory(title="Vertigo", duration_minutes=100),
         theatre=screen.theatre,
         screen=screen,

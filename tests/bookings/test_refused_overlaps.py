@@ -15,8 +15,13 @@ from accounts.models import User
 from accounts.roles import ensure_roles
 from catalog.models import Movie, RefusedOverlap, Screen, Show, Theatre
 from catalog.refused_overlaps import note_refused, unresolved
-from catalog.scheduling import plan_show
-from tests.factories import MovieFactory, ScreenFactory, TheatreFactory, UserFactory
+from tests.factories import (
+    MovieFactory,
+    ScreenFactory,
+    TheatreFactory,
+    UserFactory,
+    planned_show,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -40,7 +45,7 @@ def psycho() -> Movie:
 def rival(screen: Screen) -> Show:
     """A show that is in the way of every wish of these tests."""
     movie = MovieFactory(title="Vertigo", duration_minutes=100)
-    return plan_show(movie=movie, theatre=screen.theatre, screen=screen, start_time=EVENING)
+    return planned_show(movie=movie, theatre=screen.theatre, screen=screen, start_time=EVENING)
 
 
 @pytest.fixture
@@ -72,7 +77,7 @@ def bulk(browser: Client, movie: Movie, screen: Screen, **other: str) -> Any:
 
 def copy(browser: Client, movie: Movie, screen: Screen, **other: str) -> Any:
     week_before = EVENING - timedelta(days=7) + AN_HOUR / 2
-    plan_show(movie=movie, theatre=screen.theatre, screen=screen, start_time=week_before)
+    planned_show(movie=movie, theatre=screen.theatre, screen=screen, start_time=week_before)
     week = f"theatre={screen.theatre_id}&week={week_before:%Y-%m-%d}"
     wish = {"to_week": str(IN_A_WEEK), "weekdays": IN_A_WEEK.weekday(), "screens": screen.pk}
     return browser.post(f"{SHOWS}copy-week/?{week}", wish | {"status": "open"} | other)
@@ -95,7 +100,7 @@ def form(browser: Client, movie: Movie, screen: Screen, **other: str) -> Any:
 
 def move(browser: Client, movie: Movie, screen: Screen, **other: str) -> Any:
     theatre, later = screen.theatre, EVENING + 5 * AN_HOUR
-    show = plan_show(movie=movie, theatre=theatre, screen=screen, start_time=later)
+    show = planned_show(movie=movie, theatre=theatre, screen=screen, start_time=later)
     to = {"screen": screen.pk, "start_0": str(IN_A_WEEK), "start_1": "20:30"}
     to |= {"start_date": str(IN_A_WEEK), "start_time": "20:30"}
     return browser.post(f"{SHOWS}{show.pk}/move/", to | {"reason": "a wish"})
@@ -153,7 +158,7 @@ def test_a_show_near_to_the_wish_settles_it_also_on_another_screen(
     wanted(psycho, screen, rival, by=UserFactory())
     theatres = Theatre.objects.all()
     assert unresolved(theatres).count() == 1
-    show = plan_show(
+    show = planned_show(
         movie=psycho, theatre=screen.theatre, screen=other, start_time=EVENING + offset
     )
     assert unresolved(theatres).exists() != is_settled
@@ -165,10 +170,10 @@ def test_a_show_from_before_or_of_another_movie_or_house_settles_nothing(
     screen: Screen, psycho: Movie, rival: Show
 ) -> None:
     other = ScreenFactory(theatre=screen.theatre)
-    plan_show(movie=psycho, theatre=screen.theatre, screen=other, start_time=EVENING)
+    planned_show(movie=psycho, theatre=screen.theatre, screen=other, start_time=EVENING)
     wanted(psycho, screen, rival, by=UserFactory())
-    plan_show(movie=psycho, theatre=TheatreFactory(), start_time=EVENING)
-    plan_show(movie=MovieFactory(), theatre=screen.theatre, start_time=EVENING)
+    planned_show(movie=psycho, theatre=TheatreFactory(), start_time=EVENING)
+    planned_show(movie=MovieFactory(), theatre=screen.theatre, start_time=EVENING)
     assert unresolved(Theatre.objects.all()).count() == 1
 
 

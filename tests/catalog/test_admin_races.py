@@ -109,3 +109,20 @@ def test_a_show_that_is_deleted_meanwhile_gets_no_seats() -> None:
             show,
             lambda: seat_maps.make_seat_map(show_id=show.pk, layout=layout, prices=prices),
         )
+
+
+def test_of_eight_who_put_a_show_on_one_screen_at_once_one_wins(office: Client) -> None:
+    movie, screen = MovieFactory(duration_minutes=100), ScreenFactory()
+    wish = show_form(ShowFactory.build(movie=movie, theatre=screen.theatre))
+
+    def plan(_: int) -> Any:
+        try:
+            return office.post(reverse("admin:catalog_show_add"), wish | {"screen": screen.pk})
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(plan, range(8)))
+    statuses = sorted(answer.status_code for answer in answers)
+    assert statuses == [HTTPStatus.OK] * 7 + [HTTPStatus.FOUND]
+    assert Show.objects.count() == 1

@@ -19,8 +19,14 @@ from catalog.programme import (
     duration_fingerprint,
     plan_durations,
 )
-from catalog.scheduling import DurationMissing, plan_show
-from tests.factories import MovieFactory, ScreenFactory, TheatreFactory, UserFactory
+from catalog.scheduling import DurationMissing
+from tests.factories import (
+    MovieFactory,
+    ScreenFactory,
+    TheatreFactory,
+    UserFactory,
+    planned_show,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -38,7 +44,7 @@ def movie() -> Movie:
 
 
 def plan(movie: Movie, screen: Screen, start: datetime) -> Show:
-    return plan_show(movie=movie, theatre=screen.theatre, screen=screen, start_time=start)
+    return planned_show(movie=movie, screen=screen, start_time=start)
 
 
 def lengthen(movie: Movie, minutes: int | None) -> None:
