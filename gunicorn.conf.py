@@ -12,6 +12,9 @@ from typing import Any
 
 from booking_site.logs import logging_config
 from booking_site.patient_worker import Log, Worker
+from booking_site.safety import exit_if_unfit
+
+exit_if_unfit(os.environ)
 
 wsgi_app = "booking_site.wsgi"
 

@@ -6,6 +6,9 @@ import sys
 
 from django.core.management import execute_from_command_line
 
+from booking_site.safety import exit_if_unfit
+
 if __name__ == "__main__":
+    exit_if_unfit(os.environ)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "booking_site.settings")
     execute_from_command_line(sys.argv)

@@ -38,7 +38,16 @@ OUTCOMES = Counter(
     "booking_outcomes", "What POST /api/bookings ended in: created, or a problem code.", ["code"]
 )
 REPLAYS = Counter("booking_replays", "Purchases answered from an earlier answer to their key.")
-HOLDS = Counter("booking_holds", "Holds by what became of them.", ["event"])
+HOLDS = Counter(
+    "booking_holds",
+    "Holds made, and those that were booked or released; the others ran out.",
+    ["event"],
+)
+# There from the start: of a series that is born with its first event, alerts see no increase.
+for _event in ("made", "booked", "released"):
+    HOLDS.labels(_event)
+for _code in ("created", "outcome_unknown"):
+    OUTCOMES.labels(_code)
 POOL_CONNECTIONS = Gauge(
     "booking_pool_connections", "Open database connections.", multiprocess_mode="livesum"
 )

@@ -12,13 +12,15 @@ from django.utils.cache import patch_vary_headers
 from django.utils.http import parse_etags
 
 from booking_site.metrics import metrics
-from booking_site.problems import GENERAL, in_api, problem_response
+from booking_site.problems import GENERAL, error_response, in_api, problem_response
 from booking_site.views import livez, readyz
 
 Handler = Callable[[HttpRequest], HttpResponse]
 
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 MAX_BODY = 64 * 1024
+# Of a page's form: a file to import has up to 1 MiB, a room's form a name for each seat.
+MAX_FORM = 2 * 1024 * 1024
 BODYLESS = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
 # Answers that hold tokens, or that are only true for a moment.
 NEVER_STORED = re.compile(r"/api/(auth|holds)(/|$)")
@@ -84,20 +86,20 @@ def api_slash(get_response: Handler) -> Handler:
 
 
 def body_gate(get_response: Handler) -> Handler:
-    """Let only bodies of a declared length up to 64 KiB reach the API.
+    """Let only bodies of a declared length reach the API, up to 64 KiB, and pages, up to 2 MiB.
 
     What is left of a refused body is read by the worker (patient_worker.py).
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
+        declared = request.META.get("CONTENT_LENGTH", "")
+        length = int(declared) if declared.isdecimal() else 0
+        if length > (MAX_BODY if in_api(request) else MAX_FORM):
+            return error_response(request, "body_too_large")
         if not in_api(request):
             return get_response(request)
         if "Transfer-Encoding" in request.headers:
             return problem_response(request, GENERAL["length_required"])
-        declared = request.META.get("CONTENT_LENGTH", "")
-        length = int(declared) if declared.isdecimal() else 0
-        if length > MAX_BODY:
-            return problem_response(request, GENERAL["body_too_large"])
         try:
             request.body  # noqa: B018 - read now, as a view that refuses early will not
         except UnreadablePostError:

@@ -39,30 +39,36 @@ def observe(get_response: Handler) -> Handler:
     def middleware(request: HttpRequest) -> HttpResponse:
         if request.path_info in PROBES:
             return get_response(request)
-        began = time.perf_counter()
-        statements = _Statements()
-        structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request.request_id)  # type: ignore[attr-defined]
-        with connection.execute_wrapper(statements):
-            response = get_response(request)
-        seconds = time.perf_counter() - began
-        route = _route(request)
-        method = request.method if request.method in _METHODS else "other"
-        metrics.count_request(method=method, route=route, response=response, seconds=seconds)
-        busy = response.status_code == HTTPStatus.SERVICE_UNAVAILABLE
-        log.log(
-            logging.WARNING if busy else logging.INFO,
-            "request",
-            method=method,
-            route=route,
-            status=response.status_code,
-            user_id=_user_id(request),
-            duration_ms=round(seconds * 1000, 1),
-            sql=statements.count,
-        )
-        return response
+        try:
+            return _observed(get_response, request)
+        finally:
+            structlog.contextvars.clear_contextvars()  # what the server says next is not of it
 
     return middleware
+
+
+def _observed(get_response: Handler, request: HttpRequest) -> HttpResponse:
+    began = time.perf_counter()
+    statements = _Statements()
+    with connection.execute_wrapper(statements):
+        response = get_response(request)
+    seconds = time.perf_counter() - began
+    route = _route(request)
+    method = request.method if request.method in _METHODS else "other"
+    metrics.count_request(method=method, route=route, response=response, seconds=seconds)
+    busy = response.status_code == HTTPStatus.SERVICE_UNAVAILABLE
+    log.log(
+        logging.WARNING if busy else logging.INFO,
+        "request",
+        method=method,
+        route=route,
+        status=response.status_code,
+        user_id=_user_id(request),
+        duration_ms=round(seconds * 1000, 1),
+        sql=statements.count,
+    )
+    return response
 
 
 def _route(request: HttpRequest) -> str:

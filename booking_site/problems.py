@@ -62,7 +62,7 @@ _GENERAL = (
     ProblemType(
         "body_too_large",
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        "The body of a request is at most 64 KiB.",
+        "The body of a request is at most 64 KiB, that of a form of the back office 2 MiB.",
     ),
     ProblemType(
         "unsupported_media_type",

@@ -15,17 +15,15 @@ from django.core.exceptions import ImproperlyConfigured
 from booking_site.api_description import DESCRIPTION
 from booking_site.back_office import UNFOLD
 from booking_site.logs import logging_config
-from booking_site.safety import SECOND_FACTORS, flaws, networks
+from booking_site.safety import networks, refusal
 
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
 DEVELOPMENT = env.bool("DEVELOPMENT", default=False)
 WEB = env("PROCESS_ROLE", default="command") == "web"
 
-if not DEVELOPMENT and (found := flaws(os.environ)):
-    raise ImproperlyConfigured(
-        "Not fit for production (see .env.example):" + "".join(f"\n- {flaw}" for flaw in found)
-    )
+if unfit := refusal(os.environ):
+    raise ImproperlyConfigured(unfit)
 
 
 def _secret(name: str) -> str:
@@ -373,8 +371,6 @@ CANCELLATION_CUTOFF_MINUTES = env.int("CANCELLATION_CUTOFF_MINUTES", default=60)
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 8000
 # Whether staff prove a one-time code besides their password.
 ADMIN_SECOND_FACTOR = env("ADMIN_SECOND_FACTOR", default="optional")
-if ADMIN_SECOND_FACTOR not in SECOND_FACTORS:
-    raise ImproperlyConfigured(f"ADMIN_SECOND_FACTOR is none of {', '.join(SECOND_FACTORS)}.")
 OTP_TOTP_ISSUER = UNFOLD["SITE_HEADER"]
 # Networks that may reach it; none means all.
 ADMIN_ALLOWED_ADDRESSES = networks(env("ADMIN_ALLOWED_ADDRESSES", default=""))

@@ -9,7 +9,9 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from django.conf import settings
+from django.db.models import Q, QuerySet
 from django_tasks import task
+from django_tasks_db.models import DBTaskResult
 
 from booking_site.mail import Mail, send
 from bookings.models import Booking, Order
@@ -43,6 +45,17 @@ def tell_of_moved_show(before: Show, bookings: Iterable[Booking]) -> None:
             show_moved.enqueue(
                 booking_ids=booking_ids, was_starts=was["starts"], was_screen=was["screen"]
             )
+
+
+def mails_about(
+    orders: Iterable[Order], bookings: Iterable[Booking]
+) -> "QuerySet[DBTaskResult[..., Any]]":
+    """Return what the queue still has about purchases, sent or not."""
+    return DBTaskResult.objects.filter(
+        Q(args_kwargs__kwargs__order_id__in=[order.pk for order in orders])
+        # A mail is about one purchase, so its first booking tells whose it is.
+        | Q(args_kwargs__kwargs__booking_ids__0__in=[booking.pk for booking in bookings])
+    ).order_by("enqueued_at")
 
 
 def _by_purchase(bookings: Iterable[Booking]) -> Iterable[list[int]]:

@@ -50,6 +50,8 @@ _STATEMENTS = (
            now() - (1001000 - id) * interval '8 seconds'
       FROM seats WHERE status = 'booked' AND number IN (1, 4)
     """,
+    # Without numbers of the tables, what follows may be planned as a loop in a loop.
+    "ANALYZE seats, orders",
     """
     INSERT INTO bookings (id, user_id, show_id, seat_id, order_id, price, booked_at, cancelled_at)
     SELECT seats.id, orders.user_id, seats.show_id, seats.id, orders.id, 12, orders.created_at,
@@ -57,6 +59,7 @@ _STATEMENTS = (
       FROM seats JOIN orders ON orders.id = seats.id - (seats.number - 1) % 3
      WHERE seats.status = 'booked'
     """,
+    "ANALYZE bookings",
     # What was cancelled is for sale again.
     """
     UPDATE seats SET status = 'available'

@@ -45,7 +45,7 @@ def take_shows(batch: Sequence[Row], ledger: Ledger) -> Outcome:
         elif row["theatre_id"] not in theatres:
             outcome.refused.append((number, "its theatre is missing"))
         elif row["start_time"] is None:
-            outcome.refused.append((number, "it has no start"))
+            outcome.refused.append((number, "it has no start that can be read"))
         else:
             values = {
                 "movie_id": movies[row["movie_id"]],

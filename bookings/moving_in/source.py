@@ -19,6 +19,11 @@ TABLES: dict[str, tuple[str, ...]] = {
     "bookings": ("id", "user_id", "show_id", "seat_id", "booked_at"),
 }
 TIMES = {"start_time", "booked_at", "created_at", "updated_at"}
+# In a session whose zone is UTC the cast gives a time without zone that one. What no clock
+# of ours can show (infinity, the year 20026) is read as no time.
+_TIME = sql.SQL(
+    "CASE WHEN {0} BETWEEN '0001-01-02' AND '9999-12-30' THEN {0}::timestamptz END AS {0}"
+)
 # Made by this system, not by the original one.
 OURS = "django_migrations"
 
@@ -90,11 +95,8 @@ class Source:
         return {row["id"]: row for row in found}
 
     def _select(self, table: str, clauses: LiteralString) -> sql.Composed:
-        # In a session whose zone is UTC the cast gives a time without zone that one.
         names = sql.SQL(", ").join(
-            sql.SQL("{0}::timestamptz AS {0}" if name in TIMES else "{}").format(
-                sql.Identifier(name)
-            )
+            (_TIME if name in TIMES else sql.SQL("{}")).format(sql.Identifier(name))
             for name in TABLES[table]
         )
         return sql.SQL("SELECT {} FROM public.{} {}").format(

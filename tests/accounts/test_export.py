@@ -25,6 +25,7 @@ SECTIONS = {
     "orders",
     "bookings",
     "idempotency_keys",
+    "mails_about_purchases",
 }
 
 
@@ -38,7 +39,8 @@ def exported(client: APIClient):
 def test_a_person_gets_everything_that_is_kept(person, login, call, office):
     seats = make_seats(ShowFactory(), "SSSS")
     client = login(person)
-    bought(client, *seats[:2])
+    reference = bought(client, *seats[:2])["order"]["reference"]
+    client.post(f"/api/orders/{reference}/cancel")
     held(client, seats[2])
     call("login", {"email": "lena@example.com", "password": "wrong"})
     call("password/reset", {"email": "lena@example.com"})
@@ -56,11 +58,14 @@ def test_a_person_gets_everything_that_is_kept(person, login, call, office):
         "orders": 1,
         "bookings": 2,
         "idempotency_keys": 1,
+        "mails_about_purchases": 2,
     }
     assert document["profile"]["name"] == "Lena L."
     assert document["mails"][0]["mail"] == "send_password_reset"
     assert document["changes_by_staff"][0]["change"] == "Changed; name"
-    assert document["orders"][0]["status"] == "confirmed"
+    about_purchases = [row["mail"] for row in document["mails_about_purchases"]]
+    assert about_purchases == ["order_made", "bookings_cancelled"]
+    assert document["orders"][0]["status"] == "cancelled"
 
 
 def test_no_secret_is_in_it(person, login):

@@ -314,7 +314,10 @@ UNTAKEN = {
     "shows, not taken: its theatre is missing (1: 13)": [
         "INSERT INTO shows VALUES (13, 3, 99, now())"
     ],
-    "shows, not taken: it has no start (1: 13)": ["INSERT INTO shows VALUES (13, 3, 2, NULL)"],
+    "shows, not taken: it has no start that can be read (4: 13, 14, 15, 16)": [
+        "INSERT INTO shows VALUES (13, 3, 2, NULL), (14, 3, 2, 'infinity'),"
+        " (15, 3, 2, '20026-05-01'), (16, 3, 2, '0044-03-15 BC')"
+    ],
     "seats, not taken: its show is missing or was not taken (1: 107)": [
         "INSERT INTO seats VALUES (107, 99, 'A', 1, 5)"
     ],

@@ -160,7 +160,7 @@ def test_one_flawed_row_keeps_all_out_and_every_flaw_is_named(office: Client) ->
             movie_row(title="", duration_minutes="two hours", release_date="16.6.1960"),
             [],
             movie_row(title="Vertigo", release_date="2026-02-03", run_ends_on="2026-02-02"),
-            movie_row(id="77", title="Rope"),
+            movie_row(id="77000000", title="Rope"),
             movie_row(id="x", title="Rope"),
             movie_row(title="Psycho"),
         ),
@@ -172,7 +172,7 @@ def test_one_flawed_row_keeps_all_out_and_every_flaw_is_named(office: Client) ->
         (3, "duration_minutes"): "“two hours” is no whole number. Write digits only, e.g. 120.",
         (3, "release_date"): "“16.6.1960” is no day. Write it like 2026-12-31.",
         (5, ""): "The run can't end before the release.",
-        (6, "id"): "There is no 77. Leave the id empty for a new one.",
+        (6, "id"): "There is no 77000000. Leave the id empty for a new one.",
         (7, "id"): "“x” is no whole number. Write digits only, e.g. 120.",
         (8, ""): "An earlier row of this file is about the same. Keep one.",
     }

@@ -2,6 +2,7 @@
 
 import re
 
+from booking_site.safety import NUMBERS, SWITCHES
 from tests.web import ROOT
 
 READ = re.compile(
@@ -17,6 +18,13 @@ SOURCES = (
 # gunicorn reads these itself; the last is its own, between its processes; DEBUG is refused.
 BY_GUNICORN = {"PORT", "FORWARDED_ALLOW_IPS"}
 NOT_SET_BY_PEOPLE = {"PROMETHEUS_MULTIPROC_DIR", "DEBUG"}
+
+
+def test_every_number_and_switch_is_judged_before_it_is_read() -> None:
+    text = "".join((ROOT / source).read_text() for source in SOURCES)
+    assert set(re.findall(r'env\.bool\(\s*"([A-Z_]+)"', text)) == set(SWITCHES)
+    numbers = set(re.findall(r'(?:env\.int\(\s*|int\(os\.environ\.get\()"([A-Z_]+)"', text))
+    assert numbers | BY_GUNICORN - {"FORWARDED_ALLOW_IPS"} == set(NUMBERS)
 
 
 def test_every_variable_is_explained() -> None:

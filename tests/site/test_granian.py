@@ -42,7 +42,11 @@ def get_movies(server: Granian) -> int:
 
 @pytest.mark.django_db(transaction=True)
 def test_told_to_stop_it_finishes_its_requests(tmp_path: Path) -> None:
-    own = {"DATABASE_URL": database_url(), "LOCK_TIMEOUT_MS": "0", "STATEMENT_TIMEOUT_MS": "0"}
+    own = {
+        "DATABASE_URL": database_url(),
+        "LOCK_TIMEOUT_MS": "60000",
+        "STATEMENT_TIMEOUT_MS": "60000",
+    }
     with (
         granian_process(tmp_path / "log", **own) as server,
         psycopg.connect(database_url()) as locker,

@@ -1,6 +1,9 @@
-"""What surrounds every answer: tracing, slashes, caching, CORS, HEAD."""
+"""What surrounds every answer: tracing, slashes, caching, CORS, HEAD, sizes."""
+
+from http import HTTPStatus
 
 import pytest
+from django.test import Client
 from rest_framework.test import APIClient
 
 pytestmark = pytest.mark.urls("tests.site.urls")
@@ -114,6 +117,19 @@ def test_the_client_may_ask_before_it_calls(api: APIClient) -> None:
             "if-none-match",
             "x-request-id",
         } <= set(allowed)
+
+
+@pytest.mark.parametrize("path", ["/admin/login/", "/admin/catalog/movie/import/", "/", "/none"])
+def test_a_form_over_2_mib_is_refused_unread(client: Client, path: str) -> None:
+    largest = b"x" * (2 * 1024 * 1024)
+    form = "application/octet-stream"
+    headers = {"Accept": "text/html"}
+    answer = client.post(path, largest + b"x", content_type=form, headers=headers)
+    assert answer.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    assert "that of a form of the back office 2 MiB" in answer.text
+    assert answer.wsgi_request._read_started is False
+    answer = client.post(path, largest, content_type=form, headers=headers)
+    assert answer.status_code != HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
 @pytest.mark.django_db

@@ -1,6 +1,9 @@
 """What a request leaves behind: one line, its numbers; and who may read the numbers."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,7 @@ from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 from rest_framework.test import APIClient
 from sentry_sdk.transport import Transport
-from structlog.contextvars import merge_contextvars
+from structlog.contextvars import get_contextvars, merge_contextvars
 from structlog.testing import capture_logs
 
 from accounts.models import User
@@ -154,7 +157,7 @@ def test_purchases_are_counted_by_what_they_ended_in(
 def test_holds_are_counted_by_what_became_of_them(
     customer: APIClient, grown: Callable[..., float]
 ) -> None:
-    events = ("made", "booked", "released", "expired")
+    events = ("made", "booked", "released")
 
     def counts() -> list[float]:
         return [grown("booking_holds_total", event=event) for event in events]
@@ -169,7 +172,30 @@ def test_holds_are_counted_by_what_became_of_them(
     let_expire(held(customer, *fourth)["id"])
     call_command("release_expired_holds", verbosity=0)
     assert Hold.objects.filter(ended_at=None).count() == 0
-    assert counts() == [4, 2, 1, 1]
+    assert counts() == [4, 2, 1]
+
+
+def test_what_alerts_ask_for_is_there_before_it_happens() -> None:
+    script = (
+        "from prometheus_client import generate_latest; from booking_site import metrics;"
+        " print(generate_latest().decode())"
+    )
+    environment = os.environ | {"DJANGO_SETTINGS_MODULE": "booking_site.settings"}
+    environment.pop("PROMETHEUS_MULTIPROC_DIR", None)
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
+    )
+    for series in (
+        'booking_holds_total{event="made"} 0.0',
+        'booking_holds_total{event="booked"} 0.0',
+        'booking_outcomes_total{code="outcome_unknown"} 0.0',
+    ):
+        assert series in done.stdout
+
+
+def test_the_server_says_nothing_in_the_name_of_an_earlier_request(api: APIClient) -> None:
+    api.get("/api/nothing")
+    assert get_contextvars() == {}
 
 
 def test_a_breaker_that_is_open_is_seen(

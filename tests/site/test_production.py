@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 
-from booking_site.safety import flaws
+from booking_site.safety import NUMBERS, SWITCHES, flaws, refusal
 from tests.web import ROOT
 
 SAFE = {
@@ -85,6 +85,30 @@ def test_safe_settings_have_no_flaw() -> None:
             {"THROTTLE_LOGIN": "often"},
             "THROTTLE_LOGIN has 'often', which is no rate such as 60/min.",
         ),
+        *(
+            ({name: text}, f"{name} has {text!r}, which is no whole number from {least} on.")
+            for name, least in NUMBERS.items()
+            for text in ("", "many", "1.5", str(least - 1))
+        ),
+        *(
+            ({name: text}, f"{name} has {text!r}, which is no number of seconds.")
+            for name in ["DATABASE_POOL_TIMEOUT_SECONDS"]
+            for text in ("0", "", "soon", "-1")
+        ),
+        *(({name: "ja"}, f"{name} has 'ja', which is neither 1 nor 0.") for name in SWITCHES),
+        (
+            {"ALLOWED_HOSTS": ".example"},
+            "ALLOWED_HOSTS has '.example', which allows every host under a top level.",
+        ),
+        ({"CLIENT_URL": "cinema.example"}, "CLIENT_URL is not the address of a website."),
+        ({"CLIENT_URL": "http://cinema.example"}, "CLIENT_URL is not reached by HTTPS."),
+        *(
+            (
+                {"EMAIL_URL": address},
+                "EMAIL_URL begins with none of smtp://, smtp+tls://, smtp+ssl://, smtps://.",
+            )
+            for address in ("consolemail://", "mail.example", "dummymail://")
+        ),
         (
             {"GUNICORN_THREADS": "20"},
             "GUNICORN_THREADS is more than DATABASE_POOL_MAX: threads would wait for each other.",
@@ -104,13 +128,25 @@ def test_a_client_on_the_developers_machine_is_no_flaw() -> None:
     assert flaws(SAFE | {"CORS_ALLOWED_ORIGINS": "http://localhost:5173"}) == []
 
 
-def test_production_names_everything_that_is_wrong_and_does_not_start() -> None:
+@pytest.mark.parametrize(
+    "program",
+    [
+        ("manage.py", "check"),
+        ("-m", "gunicorn", "booking_site.wsgi"),
+        ("-m", "booking_site.serve"),
+    ],
+)
+def test_production_names_everything_that_is_wrong_and_does_not_start(
+    program: tuple[str, ...],
+) -> None:
     flawed = {
         **{"SECRET_KEY": "x", "ALLOWED_HOSTS": "*", "DEBUG": "true"},
         **{"ADMIN_SECOND_FACTOR": "yes", "THROTTLE_LOGIN": "often"},
+        **{"GUNICORN_THREADS": "abc", "NUM_PROXIES": "-1", "EMAIL_URL": "garbage"},
     }
-    done = run("manage.py", "check", **flawed)
+    done = run(*program, **flawed)
     assert done.returncode != 0
+    assert "Traceback" not in done.stderr
     for part in (
         "JWT_SIGNING_KEY is missing.",
         "DATABASE_URL is missing.",
@@ -120,8 +156,21 @@ def test_production_names_everything_that_is_wrong_and_does_not_start() -> None:
         "DEBUG is on",
         "ADMIN_SECOND_FACTOR is none of",
         "THROTTLE_LOGIN has 'often'",
+        "GUNICORN_THREADS has 'abc'",
+        "NUM_PROXIES has '-1'",
+        "EMAIL_URL begins with none of",
     ):
         assert f"\n- {part}" in done.stderr
+
+
+def test_what_cannot_be_read_is_refused_in_development_too() -> None:
+    flawed = {"DEVELOPMENT": "1", "HOLD_MINUTES": "ten", "THROTTLE_LOGIN": "often"}
+    assert refusal(flawed).splitlines() == [
+        "The environment cannot be read (see .env.example):",
+        "- HOLD_MINUTES has 'ten', which is no whole number from 1 on.",
+        "- THROTTLE_LOGIN has 'often', which is no rate such as 60/min.",
+    ]
+    assert refusal({"DEVELOPMENT": "1"}) == refusal(SAFE) == ""
 
 
 def test_safe_settings_pass_check_deploy_without_a_warning() -> None:
