@@ -138,7 +138,7 @@ def run(
     not kept.
 
     Raise `KeyReused`, `KeyInProgress`, `OutcomeUnknown`, `TokenRevoked`,
-    `SeatUnavailable`, `HoldExpired`, and whatever `work` raises.
+    `SeatUnavailable`, `HoldAlreadyBooked`, `HoldExpired`, and whatever `work` raises.
     """
     name = replays.Name(caller.id, operation, key)
     asked = fingerprint(operation, wish)

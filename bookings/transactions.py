@@ -11,7 +11,7 @@ from booking_site.errors import violated_constraint
 
 T = TypeVar("T")
 
-ATTEMPTS = 3
+RETRIES = 3
 SERIALIZATION_FAILURE = "40001"
 DEADLOCK = "40P01"
 LOCK_TIMEOUT = "55P03"
@@ -38,14 +38,14 @@ def in_transaction(work: Callable[[], T]) -> T:
     times with jitter, so `work` must have no effect outside the database. After
     that, or at any other error, the error is the caller's.
     """
-    attempt = 0
+    retries = 0
     while True:
-        attempt += 1
         try:
             with transaction.atomic(durable=True):
                 return work()
         except (OperationalError, IntegrityError) as error:
-            if attempt == ATTEMPTS or not _is_bad_luck(error):
+            if retries == RETRIES or not _is_bad_luck(error):
                 raise
+        retries += 1
         # Jitter, so that the transactions that met do not meet again.
-        time.sleep(random.uniform(0.005, 0.05) * attempt)  # noqa: S311 - no secret
+        time.sleep(random.uniform(0.005, 0.05) * retries)  # noqa: S311 - no secret

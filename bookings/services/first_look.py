@@ -15,10 +15,11 @@ from accounts.authentication import Caller
 from accounts.tokens import TokenRevoked
 from bookings import replays
 from bookings.services.claims import SeatUnavailable
-from bookings.services.sales import HoldExpired
+from bookings.services.sales import HoldAlreadyBooked, HoldExpired
 
 _LOOK = """
     SELECT record.fingerprint, record.status, record.body,
+           coalesce(own.end_reason = 'booked', false),
            ARRAY(SELECT seats.id
                    FROM seats
                    JOIN shows ON shows.id = seats.show_id
@@ -36,8 +37,7 @@ _LOOK = """
                                        AND bookings.cancelled_at IS NULL)))
       FROM users
       LEFT JOIN holds AS own
-        ON own.id = %(hold)s AND own.user_id = users.id
-           AND own.end_reason IN ('', 'expired')
+        ON own.id = %(hold)s AND own.user_id = users.id AND own.end_reason <> 'released'
       LEFT JOIN idempotency_records AS record
         ON (record.user_id, record.operation, record.key)
            = (users.id, %(operation)s, %(key)s)
@@ -51,11 +51,14 @@ class FirstLook:
     """The record of the caller's key, if there is one, and which of the wanted seats are taken."""
 
     record: replays.Record | None
+    is_bought: bool  # the hold by which seats were wanted
     taken: list[int]
     by_hold: bool  # whether the seats were wanted as those of a hold
 
     def require_free(self) -> None:
-        """Raise `SeatUnavailable` naming the taken seats; of a hold's seats, `HoldExpired`."""
+        """Raise `SeatUnavailable` naming the taken seats; for a hold, why it can't be booked."""
+        if self.is_bought:
+            raise HoldAlreadyBooked
         if self.taken:
             raise HoldExpired if self.by_hold else SeatUnavailable(self.taken)
 
@@ -88,9 +91,10 @@ def first_look(
         row = cursor.fetchone()
     if row is None:
         raise TokenRevoked
-    *record, taken = row
+    *record, is_bought, taken = row
     return FirstLook(
         record=replays.Record(*record) if record[0] else None,
+        is_bought=is_bought,
         taken=taken,
         by_hold="hold_id" in wish,
     )

@@ -131,7 +131,7 @@ def extend_hold(*, caller: Caller, hold_id: UUID) -> HeldSeats:
 
 
 def release_hold(*, caller: Caller, hold_id: UUID) -> None:
-    """Free the seats of the caller's hold at once. A hold that is over stays so.
+    """Free the seats of the caller's hold at once; who released it can't book it any more.
 
     Raise `HoldNotFound`, or `HoldAlreadyBooked` as its seats are then sold.
     """
@@ -142,6 +142,9 @@ def release_hold(*, caller: Caller, hold_id: UUID) -> None:
             raise HoldAlreadyBooked
         if hold.ended_at is None:
             end_holds([hold], HoldEnd.RELEASED)
+        elif hold.end_reason == HoldEnd.EXPIRED:  # and swept; it could still be booked
+            hold.end_reason = HoldEnd.RELEASED
+            hold.save(update_fields=["end_reason"])
 
     in_transaction(release)
 

@@ -33,7 +33,7 @@ from bookings.services.claims import (
 from catalog.errors import ShowNotFound
 from catalog.models import ClockTimestamp, Seat
 
-# No 0/O, 1/I/L, 2/Z, 5/S, 8/B, U/V: a reference is read out over the counter.
+# Of look-alikes (0 O, 1 I L, 2 Z, 5 S, 8 B, U V) at most one: it is read out over the counter.
 REFERENCE_LETTERS = "ACDEFGHJKMNPQRTVWXY34679"
 
 

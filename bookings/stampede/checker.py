@@ -55,6 +55,15 @@ class Case:
     def claims_on(self, seat_id: int) -> SeatClaims:
         return self.claims.get(seat_id) or SeatClaims([])
 
+    @property
+    def gap(self) -> str:
+        """Say for want of what the absence of violations would mean nothing; "" if it does."""
+        if not self.won:
+            return "no purchase was answered 201. Play for longer, or with more users."
+        if self.story.plan["reads_tables"] and not self.story.has_tables:
+            return "the journal lacks the tables, as when a run was cut short."
+        return ""
+
     @cached_property
     def won(self) -> list[Purchase]:
         return [purchase for purchase in self.purchases if purchase.wins]

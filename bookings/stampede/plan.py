@@ -34,7 +34,8 @@ class Plan:
     """`servers` are addresses such as `http://127.0.0.1:8000`; `seconds` is how long to play.
 
     The `hot_seats` are few, and everybody wants them. `hold_seconds` is the
-    longest that a hold can live unasked.
+    longest that a hold can live unasked. `reads_tables` says that the journal ends
+    with the tables.
     """
 
     servers: list[str]
@@ -45,6 +46,7 @@ class Plan:
     seed: int
     seconds: float
     hold_seconds: float
+    reads_tables: bool
 
     def dump(self) -> str:
         return json.dumps(asdict(self))

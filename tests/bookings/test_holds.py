@@ -294,6 +294,21 @@ def test_releasing_late_takes_nothing_from_the_next_owner(
 
 
 @pytest.mark.parametrize("swept", [False, True])
+def test_an_expired_hold_that_was_released_is_not_booked(
+    customer: APIClient, seats: list[Seat], swept: bool
+) -> None:
+    made = held(customer, *seats[:2])
+    let_expire(made["id"])
+    if swept:
+        release_expired_holds(batch=10)
+    ended_at = Hold.objects.get().ended_at
+    for _ in range(2):
+        assert customer.delete(f"/api/holds/{made['id']}").status_code == 204
+    assert refusal(book(customer, hold_id=made["id"])) == (404, "hold_not_found")
+    assert not swept or Hold.objects.get().ended_at == ended_at
+
+
+@pytest.mark.parametrize("swept", [False, True])
 def test_an_expired_hold_is_booked_all_the_same_while_its_seats_are_free(
     customer: APIClient, seats: list[Seat], swept: bool
 ) -> None:

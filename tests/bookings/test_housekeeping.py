@@ -5,7 +5,7 @@ from datetime import timedelta
 from io import StringIO
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import transaction
 from django.utils import timezone
 
@@ -87,3 +87,12 @@ def test_answers_older_than_seven_days_are_deleted_in_batches() -> None:
     young = record(days=6)
     assert tidy("purge_idempotency_records", batch=2) == "Deleted 3 records."
     assert IdempotencyRecord.objects.get() == young
+
+
+@pytest.mark.parametrize("size", ["0", "-1", "many", "²"])
+@pytest.mark.parametrize(
+    "command", ["release_expired_holds", "purge_idempotency_records", "count_shows"]
+)
+def test_a_batch_of_no_size_is_refused(command: str, size: str) -> None:
+    with pytest.raises(CommandError, match=f"--batch: '{size}': give a whole number from 1 on"):
+        call_command(command, f"--batch={size}")

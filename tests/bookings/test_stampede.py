@@ -128,9 +128,24 @@ def test_without_lock_and_index_seats_are_sold_twice_and_it_is_seen(
 ) -> None:
     """Guards the test above: if this one fails, that one proves nothing."""
     journal = f"--journal={tmp_path / 'run.jsonl'}"
-    run = stampede("--wsgi=tests.sabotage.no_lock", "--users=15", "--seconds=4", journal)
+    run = stampede("--wsgi=tests.sabotage.no_lock_no_index", "--users=15", "--seconds=4", journal)
     assert run.returncode == 1
     assert violations(run.stdout)["No seat is sold twice"] > 0
+
+
+def test_without_the_index_alone_it_is_seen(stampede: Stampede, tmp_path: Path) -> None:
+    journal = f"--journal={tmp_path / 'run.jsonl'}"
+    run = stampede("--wsgi=tests.sabotage.no_index", "--users=5", "--seconds=2", journal)
+    assert run.returncode == 1
+    assert violations(run.stdout)["The tables agree (doctor)"] == 1
+
+
+def test_without_the_lock_alone_it_is_seen(stampede: Stampede, tmp_path: Path) -> None:
+    """The index still stands before a second sale, but holds get into each other's way."""
+    journal = f"--journal={tmp_path / 'run.jsonl'}"
+    run = stampede("--wsgi=tests.sabotage.no_lock", "--users=15", "--seconds=4", journal)
+    assert run.returncode == 1
+    assert violations(run.stdout)["No seat is sold twice"] == 0
 
 
 def test_a_record_written_before_its_effect_is_seen(stampede: Stampede, tmp_path: Path) -> None:

@@ -83,6 +83,7 @@ def clean() -> Lines:
             "at": 0,
             "rooms": [{"show_id": 7, "spots": spots, "taken": []}],
             "hold_seconds": 60,
+            "reads_tables": True,
         },
         call(10, "a1", "book", key="K", show_id=7, wish=wish),
         {"kind": "answer", "at": 11, "id": "a1", "error": "ConnectionResetError()"},

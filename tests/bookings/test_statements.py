@@ -109,6 +109,17 @@ def test_a_refusal_of_an_expired_hold_is_one_plain_read(
     assert transaction_id_is_unused(lambda: book(customer, hold_id=hold_id))
 
 
+def test_a_refusal_of_a_hold_that_was_booked_is_one_plain_read(
+    customer: APIClient, seats: list[Seat]
+) -> None:
+    hold_id = held(customer, *seats[:2])["id"]
+    book(customer, hold_id=hold_id)
+    with statements(1) as texts:
+        assert refusal(book(customer, hold_id=hold_id)) == (409, "hold_already_booked")
+    assert is_plain_read(texts[0])
+    assert transaction_id_is_unused(lambda: book(customer, hold_id=hold_id))
+
+
 def transaction_id_is_unused(action: Callable[[], Any]) -> bool:
     """Tell whether PostgreSQL gave out no transaction number, as it does for locks and writes.
 

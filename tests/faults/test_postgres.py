@@ -129,19 +129,19 @@ def test_a_deadlock_starts_the_whole_booking_anew(stage, database, purchase, asi
 
 
 @pytest.mark.parametrize("sqlstate", [DEADLOCK, SERIALIZATION_FAILURE])
-def test_bad_luck_is_retried_twice(sqlstate, stage, database, purchase):
+def test_bad_luck_is_retried_three_times(sqlstate, stage, database, purchase):
     wish = purchase(seats=2)
-    with trigger_on_bookings(database, fails_first(2, sqlstate)):
+    with trigger_on_bookings(database, fails_first(3, sqlstate)):
         assert not is_replay(wish.send(stage.second))
     assert effects(database, wish) == (2, 1)
 
 
 @pytest.mark.parametrize("sqlstate", [DEADLOCK, SERIALIZATION_FAILURE])
-def test_bad_luck_at_the_third_attempt_is_busy(sqlstate, stage, database, purchase):
+def test_bad_luck_after_three_retries_is_busy(sqlstate, stage, database, purchase):
     wish = purchase()
     with trigger_on_bookings(database, fails_first(1000, sqlstate)):
         assert refusal(wish.send(stage.second)) == (503, "busy")
-        assert database.ask("SELECT last_value FROM attempts") == 3
+        assert database.ask("SELECT last_value FROM attempts") == 4
     assert effects(database, wish) == NOTHING
     assert not is_replay(wish.send(stage.second))
 

@@ -89,6 +89,22 @@ def test_a_replay_comes_from_postgresql_when_redis_was_flushed(stage, redis, pur
     assert effects(stage.database, wish) == (1, 1)
 
 
+def test_bookings_go_on_while_redis_fails_over(stage, redis, purchase):
+    early = purchase()
+    given = early.send(stage.first)
+    # A server that was told to follow another one, which it cannot reach yet.
+    redis.config_set("replica-serve-stale-data", "no")
+    redis.replicaof("127.0.0.1", "1")
+    try:
+        assert not is_replay(purchase().send(stage.first))
+        again = early.send(stage.first)
+    finally:
+        redis.replicaof("NO", "ONE")
+        redis.config_set("replica-serve-stale-data", "yes")
+    assert is_replay(again)
+    assert again.body == given.body
+
+
 def test_guessing_is_stopped_while_redis_is_away(stage, redis):
     stage.kill_redis()
     email = f"{uuid4().hex}@example.com"

@@ -1,4 +1,4 @@
-"""The site without its two guards against selling twice: the lock and the unique index.
+"""The site without its first guard against selling twice: the lock of the seats.
 
 A control for the stampede, which must notice. Served instead of
 `booking_site.wsgi`; the site itself has no switch for this.
@@ -26,9 +26,3 @@ def look_without_lock(
 
 for module in (cancelling, claims, holds, sales):
     module.lock_seats = look_without_lock
-
-with connection.cursor() as cursor:
-    cursor.execute("SELECT pg_advisory_lock(1)")  # several workers start at once
-    cursor.execute("DROP INDEX IF EXISTS booking_one_live_per_seat")
-    cursor.execute("SELECT pg_advisory_unlock(1)")
-connection.close()

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from booking_site.arguments import at_least_one
 from bookings.counting import count_shows
 
 
@@ -15,7 +16,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--batch", type=int, default=500, help="shows per transaction")
+        parser.add_argument("--batch", type=at_least_one, default=500, help="shows per transaction")
         parser.add_argument(
             "--patience", type=float, default=10, help="seconds to wait for older transactions"
         )

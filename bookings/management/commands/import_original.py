@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
+from booking_site.arguments import at_least_one
 from bookings.moving_in import AlreadyMoving, House, Report, Source, Unreadable, take_over
 from bookings.moving_in.source import TABLES
 from catalog.models import Theatre
@@ -32,7 +33,7 @@ class Command(BaseCommand):
             "--house", default="original", help="a name, when several houses move in"
         )
         parser.add_argument("--report", type=Path, metavar="FILE", help="write every case as CSV")
-        parser.add_argument("--batch", type=int, default=1000, help="rows per transaction")
+        parser.add_argument("--batch", type=at_least_one, default=1000, help="rows per transaction")
 
     def handle(self, *, database_url: str, dry_run: bool, **options: Any) -> None:
         house = _house(options)

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from booking_site.arguments import at_least_one
 from bookings.services.housekeeping import RECORDS_KEPT, purge_idempotency_records
 
 
@@ -12,7 +13,9 @@ class Command(BaseCommand):
     help = f"Delete answers kept for keys for more than {RECORDS_KEPT.days} days, in batches."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--batch", type=int, default=1000, help="records per transaction")
+        parser.add_argument(
+            "--batch", type=at_least_one, default=1000, help="records per transaction"
+        )
 
     def handle(self, *, batch: int, **options: Any) -> None:
         total = 0
