@@ -8,6 +8,7 @@ from django.db import connection, models
 
 from bookings.figures import SHOW_FIGURES, Figures, summed
 from bookings.models import Channel
+from catalog.programme.days import DAY_BREAK
 
 
 class Dimension(models.TextChoices):
@@ -36,11 +37,11 @@ _GROUPS = {
 
 # No zone is farther from UTC than 14 hours, and a business day ends 6 hours late;
 # indexes know only moments.
-_IN_SPAN = """
+_IN_SPAN = f"""
     shows.theatre_id = ANY(%(theatres)s)
     AND shows.start_time >= %(first)s::date::timestamp AT TIME ZONE 'UTC' - interval '14 hours'
     AND shows.start_time < %(last)s::date::timestamp AT TIME ZONE 'UTC' + interval '44 hours'
-    AND (shows.start_time AT TIME ZONE theatres.timezone - interval '6 hours')::date
+    AND (shows.start_time AT TIME ZONE theatres.timezone - interval '{DAY_BREAK}')::date
         BETWEEN %(first)s AND %(last)s
 """
 
@@ -56,6 +57,7 @@ SELECT min(label), currency,
           FROM sales JOIN chosen USING (id)) AS parts
  GROUP BY key, currency
 """
+_EACH_CHANNEL = "CROSS JOIN (SELECT DISTINCT channel FROM sales) AS channels"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ def report(
         figures=SHOW_FIGURES % _IN_SPAN,
         key=key,
         label=label,
-        each_channel="CROSS JOIN (SELECT DISTINCT channel FROM sales)" if by_channel else "",
+        each_channel=_EACH_CHANNEL if by_channel else "",
     )
     with connection.cursor() as cursor:
         cursor.execute(sql, {"theatres": list(theatre_ids), "first": first, "last": last})
