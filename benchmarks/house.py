@@ -4,6 +4,7 @@ The site and a peer have the tables of one document in common: users, movies,
 theatres, shows, seats, bookings. What is measured on both uses only those.
 """
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -14,6 +15,10 @@ import psycopg
 PASSWORD = "benchmark password"  # noqa: S105 - of people who do not exist
 CALLERS = 500
 MOVIES = 100
+_BUSY = """
+    SELECT count(*) FROM pg_stat_activity
+     WHERE datname = current_database() AND state <> 'idle' AND pid <> pg_backend_pid()
+"""
 SHOW_SEATS = 240  # 12 rows of 20
 PREMIERES = 40  # of 2,000 seats
 RULED_SHOWS = 200  # with the single-gap rule on
@@ -149,6 +154,7 @@ class House(ABC):
     def put_back(self) -> None:
         """Undo what was sold and held, so that every run meets the same tables."""
         with psycopg.connect(self.url, autocommit=True) as connection:
+            _await_quiet(connection)
             connection.execute(
                 """
                 WITH gone AS (DELETE FROM bookings WHERE id > %s RETURNING seat_id)
@@ -167,3 +173,10 @@ class House(ABC):
 
     def _number(self, statement: LiteralString, values: Collection[Any] = ()) -> int:
         return int(self._all(statement, values)[0][0])
+
+
+def _await_quiet(connection: psycopg.Connection[Any]) -> None:
+    """Wait for the requests that were under way when the load ended."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and connection.execute(_BUSY).fetchone() != (0,):
+        time.sleep(0.05)
