@@ -97,6 +97,7 @@ def test_the_middle_is_that_of_each_line_with_its_taken_seats():
 def test_of_seats_equally_near_the_one_further_back_is_taken_then_the_one_further_left():
     assert offered("SSS\nSSS\nsss\nSSS", 1) == "SSS\nSSS\nsss\nS#S"
     assert offered("SSSS", 1) == "S#SS"
+    assert offered("SS.SS", 2) == "##.SS"
 
 
 def test_a_block_without_a_gap_is_preferred_to_a_nearer_one():
@@ -138,8 +139,20 @@ def test_a_party_is_divided_between_neighbouring_lines_that_overlap():
         """)
 
 
-def test_the_nearest_two_parts_are_taken_though_nearer_blocks_share_no_column():
-    assert offered("sSSsSS\nsSsSSS\nssSsSS", 5) == "sSSsSS\nsSs###\nssSs##"
+@pytest.mark.parametrize(
+    ("reason", "drawing", "quantity", "nearest"),
+    [
+        ("nearer blocks, no common column", "sSSsSS\nsSsSSS\nssSsSS", 5, "sSSsSS\nsSs###\nssSs##"),
+        ("a nearer part, the other farther", "SSSS\nSSS.", 5, "S##S\n###."),
+        ("the larger part in front", "sSSSSs\nSSSS..", 6, "s####s\nS##S.."),
+        ("equal: further left", "SS.\nSSS", 4, "##.\n##S"),
+        ("equal: another run further left", "SS.SS\nSS.SS", 4, "##.SS\n##.SS"),
+        ("equal: more in the back", "s\nsSSS..s\nSSS\ns", 5, "s......\ns##S..s\n###....\ns......"),
+        ("equal: further back", "s.\ns.\ns.\nSS\nSS\nSS\ns.", 4, "s.\ns.\ns.\nSS\n##\n##\ns."),
+    ],
+)
+def test_the_nearest_two_parts_are_taken(reason, drawing, quantity, nearest):
+    assert offered(drawing, quantity, gap_rule=False) == nearest, reason
 
 
 @pytest.mark.parametrize(
@@ -161,35 +174,57 @@ def test_no_seats_together_names_the_largest_block(reason, drawing, quantity, la
     assert refusal.value.facts == {"largest_block": largest}, reason
 
 
+@pytest.mark.parametrize(
+    ("reason", "drawing", "quantity", "largest"),
+    [
+        ("no bay", "SS\nSS", 4, 0),
+        ("a companion seat without its bay", "WSCSS", 3, 2),
+        ("two gaps are no bay", "sSSSSSsWW", 3, 2),
+    ],
+)
+def test_no_seats_together_for_an_accessible_party(reason, drawing, quantity, largest):
+    with pytest.raises(NoSeatsTogether) as refusal:
+        best_available(room(drawing), quantity=quantity, accessible=True, gap_rule=True)
+    assert refusal.value.facts == {"largest_block": largest}, reason
+
+
 def test_an_empty_room_has_no_seats_together():
-    with pytest.raises(NoSeatsTogether):
+    with pytest.raises(NoSeatsTogether, match="no 2 seats together"):
+        best_available([], quantity=2, gap_rule=True)
+    with pytest.raises(NoSeatsTogether, match="no such seat"):
         best_available([], quantity=1, gap_rule=True)
 
 
-def test_a_divided_party_is_no_way_round_the_gap_rule():
-    drawing = """
-        sSSSsSSs
-        sSSsssss
-    """
-    assert offered(drawing, 4, gap_rule=False) == canonical("""
-        sS##sSSs
-        s##sssss
-    """)
+@pytest.mark.parametrize(
+    ("gap_in", "drawing", "quantity", "accessible", "without_the_rule"),
+    [
+        ("the front part", "sSSSsSSs\nsSSsssss", 4, False, "sS##sSSs\ns##sssss"),
+        ("the back part", "sSSsssss\nsSSSsSSs", 4, False, "s##sssss\nsS##sSSs"),
+        ("a part of four", "sSSSSSsSSSS\nsSSssssssss", 6, False, "sS####sSSSS\ns##ssssssss"),
+        ("a part with a bay", ".SSWSs\nSSs...", 5, True, ".###Ss\n##s..."),
+    ],
+)
+def test_a_divided_party_is_no_way_round_the_gap_rule(
+    gap_in, drawing, quantity, accessible, without_the_rule
+):
+    sold = offered(drawing, quantity, accessible=accessible, gap_rule=False)
+    assert sold == without_the_rule, gap_in
     with pytest.raises(NoSeatsTogether):
-        best_available(room(drawing), quantity=4, gap_rule=True)
+        offered(drawing, quantity, accessible=accessible)
 
 
-def test_a_part_that_is_exempt_from_the_gap_rule_is_offered():
-    assert offered(
-        """
-            sSSSs
-            sSSss
-            """,
-        4,
-    ) == canonical("""
-            s##Ss
-            s##ss
-        """)
+@pytest.mark.parametrize(
+    ("the_other_has", "drawing", "accessible", "after"),
+    [
+        ("a gap, too", "sSSSs\nsSSss", False, "s##Ss\ns##ss"),
+        ("premium seats", "sSSSsPPs\nsSSsssss", False, "sS##sPPs\ns##sssss"),
+        ("another bay", "sSSWsSWs\nssSSssss", True, "sS##sSWs\nss##ssss"),
+    ],
+)
+def test_a_part_is_exempt_from_the_gap_rule_when_no_other_is_like_it(
+    the_other_has, drawing, accessible, after
+):
+    assert offered(drawing, 4, accessible=accessible) == after, the_other_has
 
 
 @pytest.mark.parametrize(
@@ -204,6 +239,7 @@ def test_a_part_that_is_exempt_from_the_gap_rule_is_offered():
         (4, "WWCC", "####"),
         (2, "WCSSSSCW", "##SSSSCW"),
         (2, "WCCWW", "WC##W"),
+        (2, "WC" + "." * 40 + "SWS", "##" + "." * 40 + "SWS"),
     ],
 )
 def test_an_accessible_party_gets_a_bay_and_seats_beside_it(quantity, before, after):
@@ -219,15 +255,7 @@ def test_an_accessible_party_may_want_bays_only_or_premium_company():
 
 def test_a_divided_accessible_party_has_a_bay_too():
     assert offered("SS\nSS\nWC\nss", 4, accessible=True) == "SS\n##\n##\nss"
-    with pytest.raises(NoSeatsTogether) as refusal:
-        best_available(room("SS\nSS"), quantity=4, accessible=True, gap_rule=True)
-    assert refusal.value.facts == {"largest_block": 0}
-
-
-def test_a_companion_seat_is_not_offered_to_a_party_without_its_bay():
-    with pytest.raises(NoSeatsTogether) as refusal:
-        best_available(room("WSCSS"), quantity=3, accessible=True, gap_rule=True)
-    assert refusal.value.facts == {"largest_block": 2}
+    assert offered("WWS\nSSW", 5, accessible=True) == "W##\n###"
 
 
 # No single gap
@@ -267,11 +295,25 @@ def test_a_gap_is_a_free_seat_newly_alone_between_two_taken_ones(gap, drawing):
         ("sS#PPs", ["s#SPPs"]),
         ("sS#SSS.sS#SSS", ["sSS#SS.sSS#SS", "sSS#SS.s#SSSS", "s#SSSS.sSS#SS"]),
         ("sS#SSS\ns#Ssss", ["sSS#SS\ns#Ssss", "s#SSSS\ns#Ssss", "sSSS#S\ns#Ssss"]),
+        ("#S###sS", ["S####sS", "###SSs#", "SS###s#"]),
         ("sS#SSS\nS#SSSS", ["sSS#SS\nS#SSSS", "s#SSSS\nS#SSSS", "sSSS#S\nS#SSSS"]),
     ],
 )
 def test_alternatives_are_the_nearest_choices_without_a_gap(wish, instead):
     assert instead_of(wish) == instead
+
+
+@pytest.mark.parametrize(
+    ("drawing", "wish", "instead"),
+    [
+        ("SSSSPS", "A3 A5", ["A4 A5", "A2 A5", "A1 A5"]),
+        ("PSPSPS", "A3 A5 A6", ["A3 A4 A5", "A1 A5 A6", "A1 A4 A5"]),
+        ("SSSsPS", "A2 A3 A6", ["A1 A2 A3"]),
+    ],
+)
+def test_alternatives_have_as_many_seats_of_each_category(drawing, wish, instead):
+    places = room(drawing)
+    assert [names(places, ids) for ids in alternatives(places, seats(places, wish))] == instead
 
 
 @pytest.mark.parametrize(
@@ -363,13 +405,14 @@ def test_places_keep_the_cells_of_their_layout():
     assert str(place) == "A1"
 
 
-def test_seats_without_cells_stand_by_row_and_number():
+@pytest.mark.parametrize("cell", [(None, None), (None, 3), (9, None)])
+def test_if_one_seat_lacks_its_cell_all_stand_by_row_and_number(cell):
     places = places_from(
         [
-            (1, "AA", 1, None, None, "standard", True),
-            (2, "B", 2, None, None, "standard", True),
+            (1, "AA", 1, *cell, "standard", True),
+            (2, "B", 2, 7, 5, "standard", True),
             (3, "B", 1, 9, 0, "standard", True),
-            (4, "A", 1, None, 3, "standard", False),
+            (4, "A", 1, 8, 3, "standard", False),
         ]
     )
     assert [(place.id, place.x, place.y) for place in places] == [
