@@ -7,9 +7,9 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
 from django.db import transaction
-from django.db.models import ManyToManyField, QuerySet
+from django.db.models import ManyToManyField, Q, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
@@ -27,6 +27,9 @@ from accounts import audit, services
 from accounts.audited_admin import Audited, who
 from accounts.mails import send_confirmation
 from accounts.models import SignIn, User
+
+# Of the app that has the theatres, which may not be imported from here.
+WORK_EVERYWHERE = "catalog.work_everywhere"
 
 admin.site.unregister(Group)
 admin.site.unregister(TOTPDevice)  # its own page would show the keys
@@ -111,7 +114,11 @@ class UserAdmin(Audited, DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, typ
         return (*self.readonly_fields, "is_superuser")
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        if obj is not None and (obj.is_removed or obj.is_superuser > request.user.is_superuser):
+        if obj is not None and (
+            obj.is_removed
+            or obj.is_superuser > request.user.is_superuser
+            or (obj.is_staff and not _is_colleague(obj, of=who(request)))
+        ):
             return False
         allowed: bool = super().has_change_permission(request, obj)
         return allowed
@@ -167,6 +174,20 @@ class UserAdmin(Audited, DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, typ
             return redirect(back)
         messages.success(request, "The person was removed. What they bought stays in the books.")
         return redirect("admin:accounts_user_changelist")
+
+
+def _is_colleague(person: User, *, of: User) -> bool:
+    """Say whether staff works in no theatre but those of the other.
+
+    Who could set such a person's password could work in all of theirs.
+    """
+    if of.has_perm(WORK_EVERYWHERE):
+        return True
+    # Asked by name: whoever is inactive has no permissions, and could be made active.
+    everywhere = Permission.objects.filter(codename=WORK_EVERYWHERE.rpartition(".")[2])
+    if everywhere.filter(Q(group__user=person) | Q(user=person)).exists():
+        return False
+    return not person.theatres.exclude(pk__in=of.theatres.values("pk")).exists()
 
 
 @admin.register(SignIn)

@@ -3,9 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 
 from accounts.models import AuditEntry, User
+
+# Facts that are a pair of old and new.
+_PAIRS = {"seat", "screen", "start"}
 
 
 def record(
@@ -43,6 +46,12 @@ def history_of(subject: Model) -> QuerySet[AuditEntry]:
     ).select_related("actor")
 
 
+def mentions(subject: Model, seat: str) -> QuerySet[AuditEntry]:
+    """Return what was done to this show or order that names the seat, such as `B3`."""
+    named = Q(facts__seats__regex=rf"\y{seat}\y") | Q(facts__seat__contains=[seat])
+    return history_of(subject).filter(named)
+
+
 def sentences(entry: AuditEntry) -> list[str]:
     """Return the entry's facts for people to read, such as `price: 12.00 → 13.00`."""
     return list(_sentences(entry.facts))
@@ -50,17 +59,23 @@ def sentences(entry: AuditEntry) -> list[str]:
 
 def _sentences(facts: dict[str, Any]) -> Iterator[str]:
     for name, value in facts.items():
+        if value in ([], {}, ""):
+            continue
         label = name.replace("_", " ")
         match value:
             case dict():
                 yield from (_changed(field, change) for field, change in value.items())
+            case [before, after] if name in _PAIRS:
+                yield f"{label}: {before or 'nothing'} → {after or 'nothing'}"
             case list():
                 yield f"{label}: {', '.join(map(str, value))}"
             case _:
                 yield f"{label}: {value}"
 
 
-def _changed(field: str, change: list[str]) -> str:
+def _changed(field: str, change: list[str] | str) -> str:
     """`change` is old and new value, the new one alone, or nothing where it is private."""
     label = field.replace("_", " ")
+    if isinstance(change, str):
+        return f"{label}: {change}"
     return f"{label}: {' → '.join(value or 'nothing' for value in change)}" if change else label

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from datetime import datetime, tzinfo
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
@@ -26,6 +26,15 @@ ENTRIES_PER_PAGE = 50
 LONGEST_VALUE = 300
 
 
+class Deed(NamedTuple):
+    """What a customer did, as told in a history."""
+
+    deed: str
+    at: datetime
+    actor: User | None
+    seats: str
+
+
 def who(request: HttpRequest) -> User:
     """Return the member of staff, without whom no page of the back office is opened."""
     assert isinstance(request.user, User)  # noqa: S101 - for the type checker
@@ -45,6 +54,14 @@ class Audited(Base):
     def zone_of(self, obj: Any) -> tzinfo:
         """Return in whose time the object's history is told."""
         return get_default_timezone()
+
+    def entries_about(self, obj: Any) -> QuerySet[AuditEntry]:
+        """Return what the object's history shows, newest first."""
+        return audit.history_of(obj)
+
+    def told_by_rows(self, obj: Any) -> list[Deed]:
+        """Return the deeds that its own rows tell, so that they have no entry; oldest last."""
+        return []
 
     def line_name(self, line: Any) -> str:
         """Return what a line of the object, edited on its page, is called among the changes."""
@@ -88,7 +105,9 @@ class Audited(Base):
             raise Http404
         if not self.has_view_or_change_permission(request, obj):
             raise PermissionDenied
-        page = Paginator(audit.history_of(obj), ENTRIES_PER_PAGE).get_page(request.GET.get("page"))
+        page = Paginator(self.entries_about(obj), ENTRIES_PER_PAGE).get_page(
+            request.GET.get("page")
+        )
         context = {
             **self.admin_site.each_context(request),
             "title": f"History of {obj}",
@@ -97,6 +116,7 @@ class Audited(Base):
             "original": obj,
             "page": page,
             "entries": [(entry, audit.sentences(entry)) for entry in page],
+            "told_by_rows": [] if page.has_next() else self.told_by_rows(obj),
             "zone": self.zone_of(obj),
             **(extra_context or {}),
         }

@@ -16,7 +16,7 @@ from catalog.programme import business_day, span_of
 
 LOOK_AHEAD = timedelta(days=7)
 PREMIERE_WITHIN = timedelta(hours=48)
-CLOSING_WITHIN = timedelta(hours=3)
+CLOSING_WITHIN = timedelta(hours=1)
 
 # What a show may need, and how a list says so.
 NEEDS = {
@@ -78,10 +78,11 @@ def shows_in_need(theatres: QuerySet[Theatre]) -> QuerySet[Show]:
             unsold_premiere=Q(start_time__lt=Now() + PREMIERE_WITHIN)
             & ~Exists(earlier)
             & ~Exists(sold),
+            sales_end=Coalesce("sales_close_at", "start_time"),
             closing_soon=Q(
                 status=ShowStatus.OPEN,
-                sales_close_at__gt=Now(),
-                sales_close_at__lt=Now() + CLOSING_WITHIN,
+                sales_end__gt=Now(),
+                sales_end__lt=Now() + CLOSING_WITHIN,
             ),
         )
         .filter(Q(*((need, True) for need in NEEDS), _connector=Q.OR))

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Collection, Sequence
 from datetime import date
+from decimal import Decimal
 from functools import wraps
 from hashlib import sha256
 from http import HTTPStatus
@@ -10,6 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -39,7 +41,6 @@ from catalog.models import STATE_NOW, Seat, SeatStatus, Show, Theatre
 from catalog.staff import theatres_of
 
 MAY_SELL = "bookings.sell_order"
-PARTIES = range(1, 7)
 
 View = Callable[..., HttpResponse]
 
@@ -228,6 +229,7 @@ def order_page(request: HttpRequest, reference: str) -> HttpResponse:
     ticked = form.data.getlist("booking") if form.is_bound else []  # type: ignore[attr-defined]
     context = _context(request, f"Order {order.reference}")
     context |= _facts(order) | {"live": live, "form": form, "ticked": ticked}
+    context |= {"total": _sum(live)}
     status = HTTPStatus.UNPROCESSABLE_ENTITY if form.is_bound else HTTPStatus.OK
     return TemplateResponse(request, "bookings/box_office/order.html", context, status=status)
 
@@ -273,7 +275,7 @@ def ticket(request: HttpRequest, reference: str) -> HttpResponse:
     live = [booking for booking in order.bookings.all() if booking.cancelled_at is None]
     context = _facts(order) | {
         "live": live,
-        "total": sum(booking.amount for booking in live),
+        "total": _sum(live),
     }
     return TemplateResponse(request, "bookings/box_office/ticket.html", context)
 
@@ -281,10 +283,14 @@ def ticket(request: HttpRequest, reference: str) -> HttpResponse:
 def _was_cancelled(order: Order, cancelled: Collection[Booking]) -> str:
     if not cancelled:
         return "These seats were cancelled before."
-    amount = sum(booking.amount for booking in cancelled)
     return (
-        f"Cancelled: {len(cancelled)}, worth {amount} {order.currency}. The seats are free again."
+        f"Cancelled: {len(cancelled)}, worth {_sum(cancelled)} {order.currency}."
+        " The seats are free again."
     )
+
+
+def _sum(bookings: Collection[Booking]) -> Decimal:
+    return sum((booking.amount for booking in bookings), Decimal("0.00"))
 
 
 def _order(clerk: User, reference: str) -> Order:
@@ -331,7 +337,7 @@ def _room(
         "flaws": flaws,
         "form": form,
         "token": token if token and not refusal else uuid4().hex,
-        "parties": PARTIES,
+        "parties": range(1, settings.MAX_SEATS_PER_ORDER + 1),
         "categories": categories(seats),
     }
     if flaws and form:

@@ -29,6 +29,7 @@ def context(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """
     user = request.user
     assert isinstance(user, User)  # noqa: S101 - the site lets nobody else in
+    context |= {"doors": _doors(context["sidebar_navigation"])}
     if not user.has_perm("catalog.view_show"):
         return context
     theatres = list(theatres_of(user))
@@ -46,6 +47,15 @@ def context(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     if user.has_perm(VIEW_REPORTS):
         context |= _figures(theatre, theatres)
     return context
+
+
+def _doors(groups: list[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Return the groups of the sidebar that have a page for this user, with these pages."""
+    open_to_user = (
+        (group["title"], [page for page in group["items"] if page["has_permission"]])
+        for group in groups
+    )
+    return [(title, pages) for title, pages in open_to_user if pages]
 
 
 def _chosen(request: HttpRequest, theatres: list[Theatre]) -> Theatre | None:

@@ -137,7 +137,7 @@ def _page(
         try:
             return _judge(request, form, context)
         except ScreenTaken as refusal:
-            if refusal.show:
+            if refusal.show and "seen" in request.POST:  # a preview refuses nothing yet
                 note_refused(actor=who(request), refused=[(refusal.show, refusal.rivals)])
             form.add_error(None, refusal.message)
         except DomainError as refusal:

@@ -1,5 +1,7 @@
 """What was held and sold, to look at: sales change through the services, never through a form."""
 
+from collections import defaultdict
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -8,7 +10,10 @@ from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from bookings.models import Booking, Hold, HoldEnd, Order
+from accounts import audit
+from accounts.audited_admin import Deed
+from accounts.models import AuditEntry
+from bookings.models import Booking, Channel, Hold, HoldEnd, Order
 from catalog.admin.base import ReadOnly, badge, local, local_lines, show_lines, two_lines
 from catalog.models import Seat
 
@@ -80,6 +85,9 @@ class OrderAdmin(ReadOnly[Order]):
         counted = live.values("order").annotate(n=Count("pk")).values("n")
         return super().get_queryset(request).annotate(live_bookings=Coalesce(Subquery(counted), 0))
 
+    def told_by_rows(self, order: Order) -> list[Deed]:
+        return _customers_deeds(order, order.bookings.all())
+
     @admin.display(description="customer")
     def customer(self, order: Order) -> str:
         return str(order.user) if order.user else order.customer_name or "at the box office"
@@ -115,6 +123,23 @@ class OrderAdmin(ReadOnly[Order]):
     @admin.display(description="bought", ordering="created_at")
     def sold(self, order: Order) -> SafeString | str:
         return local_lines(order.created_at, order.show.theatre.zone)
+
+
+def _customers_deeds(order: Order, bookings: QuerySet[Booking]) -> list[Deed]:
+    """Tell what the customer did online. What staff did is in the audit trail."""
+    if order.channel != Channel.WEB:
+        return []
+    rows = bookings.select_related("seat").order_by("seat__row", "seat__number")
+    given_back: dict[datetime, list[str]] = defaultdict(list)
+    for booking in rows:
+        if booking.cancelled_at and booking.cancelled_by_id == order.user_id:
+            given_back[booking.cancelled_at].append(str(booking.seat))
+    deeds = [
+        Deed("Given back online", at, order.user, ", ".join(given_back[at]))
+        for at in sorted(given_back, reverse=True)
+    ]
+    bought = ", ".join(str(booking.seat) for booking in rows)
+    return [*deeds, Deed("Bought online", order.created_at, order.user, bought)]
 
 
 def _buyer(order: Order) -> SafeString:
@@ -160,6 +185,15 @@ class BookingAdmin(ReadOnly[Booking]):
         "cancelled_by",
         "cancel_reason",
     )
+
+    def entries_about(self, booking: Booking) -> QuerySet[AuditEntry]:
+        """A booking is sold, moved and cancelled with its order, where that is written."""
+        own = super().entries_about(booking)
+        return own | audit.history_of(booking.order) if booking.order else own
+
+    def told_by_rows(self, booking: Booking) -> list[Deed]:
+        itself = Booking.objects.filter(pk=booking.pk)
+        return _customers_deeds(booking.order, itself) if booking.order else []
 
     @admin.display(description="order", ordering="pk")
     def bought_with(self, booking: Booking) -> str:

@@ -101,7 +101,8 @@ def move_shows(
         moved = plan_moves(moves)
         if fingerprint(moved) != seen:
             raise MoveChanged(
-                "Since the preview seats were sold, held or given back. Look at it again."
+                "Since the preview something changed: this was done already, or seats were sold,"
+                " held or given back. Look at it again."
             )
         _write_times(moved)
         for each in moved:
@@ -197,10 +198,14 @@ def _tell(moved: MovedShow, *, actor: User | None, reason: str, strays: Sequence
         subject=show,
         theatre_id=show.theatre_id,
         reason=reason,
-        start_time=[before.start_time, show.start_time],
+        start=[_clock(before), _clock(show)],
         screen=[before.screen and before.screen.name, show.screen and show.screen.name],
-        seats={change.was: str(change.becomes) for change in moved.seats.changes},
+        seats=[f"{change.was} → {change.becomes}" for change in moved.seats.changes],
         cancelled_seats_gone=strays,
     )
     live = Booking.objects.filter(show=show, cancelled_at__isnull=True).order_by("pk")
     mails.tell_of_moved_show(before, live)
+
+
+def _clock(show: Show) -> str:
+    return f"{show.start_time.astimezone(show.theatre.zone):%a %d %b %Y, %H:%M}"

@@ -143,7 +143,10 @@ def _confirm(request: HttpRequest, model_admin: Exchanged[Any]) -> HttpResponse:
     except Unreadable as refusal:
         return _page(request, model_admin, form=UploadForm(), refusal=str(refusal))
     if not done:
-        messages.error(request, "Nothing was imported: something changed since. Look again.")
+        messages.error(
+            request,
+            "Nothing was imported: it was done already, or something changed since. Look again.",
+        )
         return _look(request, model_admin, kind, content)
     new = sum(change.is_new for change in outcome.changes)
     messages.success(

@@ -8,6 +8,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.paginator import InfinitePaginator
 
+from accounts import audit
+from accounts.models import AuditEntry
 from catalog.admin.base import ReadOnly, badge, show_lines
 from catalog.models import STATE_NOW, Seat, SeatStatus
 
@@ -40,6 +42,10 @@ class SeatAdmin(ReadOnly[Seat]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Seat]:
         return super().get_queryset(request).annotate(state_now=STATE_NOW)
+
+    def entries_about(self, seat: Seat) -> QuerySet[AuditEntry]:
+        """A seat is blocked, freed and moved with others of its show, where that is written."""
+        return super().entries_about(seat) | audit.mentions(seat.show, str(seat))
 
     @admin.display(description="seat")
     def place(self, seat: Seat) -> str:

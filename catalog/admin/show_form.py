@@ -8,7 +8,7 @@ from django import forms
 
 from booking_site.errors import DomainError
 from catalog.admin.local_time import LocalTimeField, LocalTimeWidget, WallClock
-from catalog.models import Seat, Show, Theatre
+from catalog.models import Seat, Show, ShowStatus, Theatre
 from catalog.scheduling import (
     DurationMissing,
     LocalTimeAmbiguous,
@@ -46,6 +46,18 @@ class ShowForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run 
         if "start" in self.fields:  # absent for those who may only look
             self.fields["start"].help_text = f"{clock}."
             self.fields["sales_close"].help_text = f"{clock}; empty: at the start."
+        if "status" in self.fields:
+            self._leave_cancelling_to_its_page()
+
+    def _leave_cancelling_to_its_page(self) -> None:
+        """A show is cancelled with a reason and its orders, and never put on sale again."""
+        status = self.fields["status"]
+        if self.instance.status == ShowStatus.CANCELLED:
+            status.disabled = True
+            status.help_text = "A cancelled show stays so. Plan a new one."
+        else:
+            cancelled = (ShowStatus.CANCELLED.value, ShowStatus.CANCELLED.label)
+            status.choices = [choice for choice in status.choices if choice != cancelled]
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}

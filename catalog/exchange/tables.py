@@ -115,7 +115,10 @@ class Table(resources.ModelResource):  # type: ignore[misc] # untyped
             action="imported",
             subject=instance,
             theatre_id=getattr(instance, "theatre_id", None),
-            changed={column: after for column, _, after in cells},
+            changed={
+                column: [after] if original is None else [before, after]
+                for column, before, after in cells
+            },
         )
 
     def _shown(self, field: Any, instance: Any) -> str:

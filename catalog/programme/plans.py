@@ -149,7 +149,9 @@ class _Judge:
         if show is None:
             return Line(wish=wish, verdict=verdict, reason=reason)
         if verdict == Verdict.COLLIDES:
-            collision = (show, self._rivals(show))
+            # What the plan itself puts there is no refusal by what was there.
+            rivals = [rival for rival in self._rivals(show) if rival.pk]
+            collision = (show, rivals) if rivals else None
             return Line(wish=wish, verdict=verdict, reason=reason, collision=collision)
         self._taken[wish.screen.pk].append(show)
         room = self._room_to_lay(show)

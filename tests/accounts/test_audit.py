@@ -50,3 +50,23 @@ def test_a_removed_person_is_not_named_in_the_entries():
     audit.record(actor=None, action="renamed", subject=person)
     services.remove_person(user_id=person.pk)
     assert set(AuditEntry.objects.values_list("subject_name", flat=True)) == {"Removed person"}
+
+
+def test_facts_are_told_as_people_say_them(person):
+    entry = audit.record(
+        actor=None,
+        action="show_moved",
+        subject=person,
+        screen=[None, "Big"],
+        seats=["A1 → B2", "A2 → B3"],
+        gone=[],
+        changes={"price": ["9.00", "9.50"], "new": ["x"], "password": [], "before 2027": "text"},
+    )
+    assert audit.sentences(entry) == [
+        "screen: nothing → Big",
+        "seats: A1 → B2, A2 → B3",
+        "price: 9.00 → 9.50",
+        "new: x",
+        "password",
+        "before 2027: text",
+    ]

@@ -15,7 +15,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.models import User
 from bookings.models import Booking, Hold, IdempotencyRecord, Order
+from catalog.seat_maps import block_seats
 from tests.factories import ShowFactory, UserFactory, make_seats
 
 references = (f"K7Q4-{n:04}" for n in count())
@@ -140,3 +142,29 @@ def test_a_show_with_sales_is_kept_with_a_reason_a_person_understands(office: Cl
     assert "still needed by" in page
     assert "1 booking" in page
     assert "1 order" in page
+
+
+def history(office: Client, row: Any) -> str:
+    address = reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_history", args=[row.pk])
+    return office.get(address).text
+
+
+def test_what_customers_did_is_in_the_history_of_order_and_booking(office: Client) -> None:
+    booking = make_booking()
+    Booking.objects.filter(pk=booking.pk).update(
+        cancelled_at=timezone.now(), cancelled_by=booking.user
+    )
+    for row in (booking.order, booking):
+        page = history(office, row)
+        assert page.index("Given back online") < page.index("Bought online")
+        assert page.count("<li>seats: A1</li>") == 2
+
+
+def test_what_staff_did_to_a_seat_is_in_its_history_and_not_in_its_neighbours(
+    office: Client, staff: User
+) -> None:
+    first, second = make_seats(ShowFactory(), "SS")
+    block_seats(show_id=first.show_id, seat_ids=[first.pk], reason="broken", actor=staff)
+    assert "Seats blocked" in history(office, first)
+    assert "broken" in history(office, first)
+    assert "Nothing is recorded" in history(office, second)

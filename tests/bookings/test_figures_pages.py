@@ -224,18 +224,23 @@ def test_shows_that_need_a_look_say_why() -> None:
         movie=premiere.movie,
         start_time=soon + timedelta(hours=3),
         end_time=None,
-        sales_close_at=soon,
+        sales_close_at=timezone.now() + timedelta(minutes=50),
     )
+    at_once = timezone.now() + timedelta(minutes=55)
+    first = ShowFactory(theatre=theatre, start_time=at_once, end_time=None, price_card=card)
+    make_seats(first, "SS")
+    sell(first, 1)
     ShowFactory(theatre=theatre, status="cancelled", start_time=soon, end_time=None)
     ShowFactory(start_time=soon, end_time=None)  # elsewhere
     found = dashboard.shows_in_need(Theatre.objects.filter(pk=theatre.pk))
     assert [
         (show, {need for need in dashboard.NEEDS if getattr(show, need)}) for show in found
     ] == [
+        (first, {"closing_soon"}),
         (premiere, {"unsold_premiere"}),
         (second, {"no_seat_map", "no_price_card", "closing_soon"}),
     ]
-    assert Show.objects.count() == 5
+    assert Show.objects.count() == 6
 
 
 def test_the_first_page_names_what_needs_a_look_and_leads_there(office: Client) -> None:

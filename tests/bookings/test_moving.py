@@ -9,7 +9,7 @@ from django.core.mail import EmailMultiAlternatives
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from accounts.audit import history_of
+from accounts.audit import history_of, sentences
 from accounts.models import User
 from booking_site.errors import DomainError
 from bookings.invariants import examine
@@ -247,8 +247,12 @@ def test_a_move_is_kept_in_the_history_of_the_show(
     move(to(small, show), actor=staff)
     entry = history_of(show).get(action="show_moved")
     assert (entry.actor, entry.reason) == (staff, "Projector broken")
-    assert entry.facts["screen"] == ["Big", "Small"]
-    assert entry.facts["seats"] == {"A1": "A1"}
+    at = show.start_time.astimezone(show.theatre.zone)
+    assert set(sentences(entry)) == {
+        f"start: {at:%a %d %b %Y, %H:%M} → {at:%a %d %b %Y, %H:%M}",
+        "screen: Big → Small",
+        "seats: A1 → A1",
+    }
 
 
 def test_customers_are_told_once_for_each_purchase(

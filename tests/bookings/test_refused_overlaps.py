@@ -103,6 +103,7 @@ def move(browser: Client, movie: Movie, screen: Screen, **other: str) -> Any:
     show = planned_show(movie=movie, theatre=theatre, screen=screen, start_time=later)
     to = {"screen": screen.pk, "start_0": str(IN_A_WEEK), "start_1": "20:30"}
     to |= {"start_date": str(IN_A_WEEK), "start_time": "20:30"}
+    to |= {"seen": "of the preview"} if other else {}
     return browser.post(f"{SHOWS}{show.pk}/move/", to | {"reason": "a wish"})
 
 
@@ -130,6 +131,15 @@ def test_a_preview_refuses_nothing_yet(
     way: Callable[..., Any], programmer: Client, screen: Screen, psycho: Movie, rival: Show
 ) -> None:
     assert "Collides" in way(programmer, psycho, screen).text
+    assert "is taken then" in move(programmer, psycho, screen).text
+    assert refused() == []
+
+
+def test_a_plan_that_is_in_its_own_way_is_no_refusal(
+    programmer: Client, screen: Screen, psycho: Movie
+) -> None:
+    page = bulk(programmer, psycho, screen, times="14:00, 15:00", confirm="yes")
+    assert "Collides" in page.text
     assert refused() == []
 
 

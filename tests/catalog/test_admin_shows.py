@@ -227,8 +227,26 @@ def test_a_hold_that_ran_out_binds_nobody(
     over = timezone.now() - timedelta(minutes=1)
     Seat.objects.update(status=SeatStatus.HELD, hold_id=uuid4(), held_until=over)
     address = reverse("admin:catalog_show_change", args=[sold.pk])
-    office.post(address, typed(movie, screen, "2027-06-01 20:15", status="cancelled"))
-    assert Show.objects.get().status == ShowStatus.CANCELLED
+    office.post(address, typed(movie, screen, "2027-06-01 20:15", status="planned"))
+    assert Show.objects.get().status == ShowStatus.PLANNED
+
+
+def test_a_show_is_cancelled_on_the_page_that_asks_why_and_never_put_on_sale_again(
+    office: Client, movie: Movie, screen: Screen
+) -> None:
+    wish = typed(movie, screen, "2027-06-01 20:15")
+    assert "not one of the available choices" in errors(
+        office.post(ADD, wish | {"status": "cancelled"})
+    )
+    office.post(ADD, wish)
+    show = Show.objects.get()
+    address = reverse("admin:catalog_show_change", args=[show.pk])
+    answer = office.post(address, wish | {"status": "cancelled"})
+    assert "not one of the available choices" in errors(answer)
+    Show.objects.update(status=ShowStatus.CANCELLED)
+    office.post(address, wish | {"format": "IMAX"})
+    show.refresh_from_db()
+    assert (show.status, show.format) == (ShowStatus.CANCELLED, "IMAX")
 
 
 def test_a_longer_movie_moves_no_planned_show_by_itself(

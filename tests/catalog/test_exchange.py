@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openpyxl import load_workbook
 
+from accounts.audit import sentences
 from accounts.models import AuditEntry, User
 from booking_site.spreadsheets import MAX_ROWS, as_file, defused, fused, read_table
 from catalog.admin.exchange import MAX_BYTES
@@ -141,6 +142,9 @@ def test_a_table_is_looked_at_first_and_then_taken_whole(office: Client, staff: 
     assert (psycho.genres, str(psycho.release_date)) == (["Horror", "Drama"], "1960-06-16")
     noted = AuditEntry.objects.order_by("pk").values_list("actor", "action", "subject_id")
     assert list(noted) == [(staff.pk, "imported", str(m.pk)) for m in (known, psycho)]
+    old, new = map(sentences, AuditEntry.objects.order_by("pk"))
+    assert "genres: Horror,Drama" in new
+    assert all(" → " in sentence for sentence in old)
 
 
 def test_the_same_file_twice_changes_nothing_twice(office: Client) -> None:

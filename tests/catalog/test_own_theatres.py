@@ -4,7 +4,7 @@ from http import HTTPStatus
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
 from django.test import Client
 from django.urls import reverse
 
@@ -190,3 +190,22 @@ def test_the_audit_trail_is_that_of_the_own_theatres_and_of_none(
     ):
         listed = desk.get(address, query).context["cl"].result_list
         assert [entry.action for entry in listed] == found
+
+
+@pytest.mark.parametrize("where", ["here", "there", "everywhere", "nowhere"])
+def test_a_manager_changes_nobody_who_works_in_another_house(
+    desk: Client, here: Theatre, there: Theatre, where: str
+) -> None:
+    """Else they could set a colleague's password and work in that house in their name."""
+    colleague = UserFactory(is_staff=True, is_active=False)
+    if where in ("here", "there"):
+        colleague.theatres.add(here if where == "here" else there)
+    if where == "everywhere":
+        colleague.user_permissions.add(Permission.objects.get(codename="work_everywhere"))
+    answer = desk.get(f"/admin/accounts/user/{colleague.pk}/password/")
+    assert answer.status_code == (200 if where in ("here", "nowhere") else 403)
+    change = desk.post(
+        f"/admin/accounts/user/{colleague.pk}/change/",
+        {"name": "New", "email": colleague.email, "is_staff": "on"},
+    )
+    assert change.status_code == (302 if where in ("here", "nowhere") else 403)
