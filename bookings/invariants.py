@@ -10,9 +10,10 @@ from enum import Enum
 
 from django.apps import apps
 from django.conf import settings
-from django.contrib.postgres.constraints import ExclusionConstraint
 from django.db import connection
-from django.db.models import BaseConstraint, CheckConstraint, Index, Model, UniqueConstraint
+from django.db.models import ForeignKey
+
+from bookings import guards
 
 EXAMPLES = 5
 
@@ -55,7 +56,8 @@ class Finding:
 
 def examine() -> Iterator[Finding]:
     """Yield a finding for every invariant, in order, those that hold with a count of 0."""
-    yield _missing_constraints()
+    missing = guards.missing()
+    yield Finding(CONSTRAINTS_IN_PLACE, len(missing), missing[:EXAMPLES])
     for invariant in invariants():
         with connection.cursor() as cursor:
             # clock_timestamp() is later than the snapshot, so a hold that lives by
@@ -81,7 +83,31 @@ def invariants() -> tuple[Invariant, ...]:
            AND cardinality(seat_ids) > {settings.MAX_SEATS_PER_ORDER:d}
         """,  # noqa: S608 - a number
     )
-    return (*_INVARIANTS, few_seats)
+    return (*_INVARIANTS, few_seats, _user_and_show_exist())
+
+
+def _user_and_show_exist() -> Invariant:
+    lost = []
+    for model in apps.get_models(include_auto_created=True):
+        table, key = model._meta.db_table, model._meta.pk
+        for field in model._meta.concrete_fields:
+            if isinstance(field, ForeignKey):
+                column, (target,) = field.column, field.foreign_related_fields
+                lost.append(
+                    f"""
+                    SELECT '{model._meta.verbose_name} ' || {key.column}
+                           || ': no {field.verbose_name} ' || {column}
+                      FROM {table} AS own
+                     WHERE {column} IS NOT NULL
+                       AND NOT EXISTS (SELECT FROM {target.model._meta.db_table} AS other
+                                        WHERE other.{target.column} = own.{column})
+                    """  # noqa: S608 - names of models
+                )
+    return Invariant(
+        "user_and_show_exist",
+        "The user and show of every booking, order and hold exist, and all else that rows name.",
+        " UNION ALL ".join(lost),
+    )
 
 
 _INVARIANTS = (
@@ -182,6 +208,15 @@ _INVARIANTS = (
                 SELECT FROM unnest(holds.seat_ids) AS wanted(id)
                   LEFT JOIN seats ON seats.id = wanted.id
                  WHERE seats.hold_id IS DISTINCT FROM holds.id))
+        """,
+    ),
+    Invariant(
+        "hold_lists_seats_once",
+        "A hold whose time is not over lists each of its seats once.",
+        """
+        SELECT 'hold ' || id FROM holds
+         WHERE ended_at IS NULL AND expires_at > clock_timestamp()
+           AND cardinality(seat_ids) > (SELECT count(DISTINCT seat) FROM unnest(seat_ids) AS seat)
         """,
     ),
     Invariant(
@@ -312,86 +347,6 @@ _INVARIANTS = (
 
 CONSTRAINTS_IN_PLACE = Invariant(
     "constraints_in_place",
-    "Every constraint and index that the code names is in the database, valid and enforced.",
+    "Every constraint, index and trigger of the migrations is there, unaltered and enforced.",
     "",
 )
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class _Guard:
-    """A constraint or index as both the code and the database describe it.
-
-    `columns` of checks, exclusions and indexes over expressions are left out.
-    """
-
-    name: str
-    table: str
-    kind: str  # check, exclusion, foreign key, index, unique index
-    columns: tuple[str, ...] = ()
-    is_partial: bool = False
-
-
-# Written as SQL in migrations, as models cannot say them.
-_FOREIGN_KEYS = {
-    _Guard("booking_seat_in_show", "bookings", "foreign key", ("seat_id", "show_id")),
-    _Guard("booking_order_in_show", "bookings", "foreign key", ("order_id", "show_id")),
-    _Guard("show_screen_in_theatre", "shows", "foreign key", ("screen_id", "theatre_id")),
-}
-
-# What the database enforces: a guard that is not yet, or not any more, is left out.
-_ENFORCED = """
-    SELECT conname, conrelid::regclass::text,
-           CASE contype WHEN 'c' THEN 'check' WHEN 'x' THEN 'exclusion' ELSE 'foreign key' END,
-           CASE contype WHEN 'f' THEN
-               ARRAY(SELECT attname::text FROM unnest(conkey) WITH ORDINALITY AS key(number, place)
-                       JOIN pg_attribute ON attrelid = conrelid AND attnum = key.number
-                      ORDER BY place)
-           END,
-           FALSE
-      FROM pg_constraint
-     WHERE contype IN ('c', 'x', 'f') AND convalidated
-       AND NOT EXISTS (SELECT FROM pg_trigger
-                        WHERE tgconstraint = pg_constraint.oid AND tgenabled IN ('D', 'R'))
-     UNION ALL
-    SELECT relname, indrelid::regclass::text,
-           CASE WHEN indisunique THEN 'unique index' ELSE 'index' END,
-           CASE WHEN indexprs IS NULL THEN
-               ARRAY(SELECT attname::text FROM unnest(indkey) WITH ORDINALITY AS key(number, place)
-                       JOIN pg_attribute ON attrelid = indrelid AND attnum = key.number
-                      ORDER BY place)
-           END,
-           indpred IS NOT NULL
-      FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
-     WHERE indisvalid AND indisready
-"""
-
-
-def _missing_constraints() -> Finding:
-    wanted = set(_FOREIGN_KEYS)
-    for app in ("accounts", "catalog", "bookings"):
-        for model in apps.get_app_config(app).get_models():
-            for each in (*model._meta.constraints, *model._meta.indexes):
-                wanted.add(_guard(model, each))
-    with connection.cursor() as cursor:
-        cursor.execute(_ENFORCED)
-        enforced = {
-            _Guard(name, table, kind, tuple(columns or ()), is_partial)
-            for name, table, kind, columns, is_partial in cursor
-        }
-    missing = sorted(guard.name for guard in wanted - enforced)
-    return Finding(CONSTRAINTS_IN_PLACE, len(missing), missing[:EXAMPLES])
-
-
-def _guard(model: type[Model], each: BaseConstraint | Index) -> _Guard:
-    table = model._meta.db_table
-    match each:
-        case CheckConstraint():
-            return _Guard(each.name, table, "check")
-        case ExclusionConstraint():
-            return _Guard(each.name, table, "exclusion")
-        case UniqueConstraint() | Index():
-            kind = "unique index" if isinstance(each, UniqueConstraint) else "index"
-            known = {field.name: str(field.column) for field in model._meta.concrete_fields}
-            columns = tuple(known[name.removeprefix("-")] for name in each.fields)
-            return _Guard(each.name, table, kind, columns, each.condition is not None)
-    raise TypeError(f"{each.name} is of a kind that nobody has thought of.")

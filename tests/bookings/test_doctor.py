@@ -122,6 +122,8 @@ BREAKS = {
     "old_answers": "UPDATE idempotency_records SET created_at = now() - interval '8 days'",
     "cancelled_shows_with_bookings": "UPDATE shows SET status = 'cancelled'",
     "few_seats_in_hold": "UPDATE holds SET seat_ids = array_fill(seat_ids[1], ARRAY[11])",
+    "hold_lists_seats_once": "UPDATE holds SET seat_ids = seat_ids || seat_ids",
+    "user_and_show_exist": "SET LOCAL session_replication_role = replica; DELETE FROM users",
     "no_task_given_up": "INSERT INTO django_tasks_database_dbtaskresult (id, status, priority,"
     " task_path, queue_name, backend_name, args_kwargs, enqueued_at, run_after,"
     " exception_class_path, traceback, worker_ids, return_value)"
@@ -138,80 +140,195 @@ def test_each_broken_invariant_is_named(show: Show, invariant: Invariant) -> Non
 
 
 ONE_LIVE = "booking_one_live_per_seat"
+OF_BOOKINGS = f"bookings.{ONE_LIVE}"
+ORDER_USER = "orders_user_id_7e2523fb_fk_users_id"
+BOOKING_USER = "bookings_user_id_6e734b08_fk_users_id"
 
 
 @pytest.mark.parametrize(
     ("sql", "offender"),
     [
-        pytest.param(f"DROP INDEX {ONE_LIVE}", ONE_LIVE, id="unique index missing"),
-        pytest.param("DROP INDEX booking_by_user", "booking_by_user", id="index missing"),
+        pytest.param(f"DROP INDEX {ONE_LIVE}", OF_BOOKINGS, id="unique index missing"),
+        pytest.param("DROP INDEX booking_by_user", "bookings.booking_by_user", id="index missing"),
         pytest.param(
             "ALTER TABLE bookings DROP CONSTRAINT booking_seat_in_show",
-            "booking_seat_in_show",
+            "bookings.booking_seat_in_show",
             id="foreign key missing",
         ),
         pytest.param(
             "ALTER TABLE shows DROP CONSTRAINT show_screen_not_taken",
-            "show_screen_not_taken",
+            "shows.show_screen_not_taken",
             id="exclusion missing",
         ),
         pytest.param(
             f"DROP INDEX {ONE_LIVE};"
             f" CREATE INDEX {ONE_LIVE} ON bookings (seat_id) WHERE cancelled_at IS NULL",
-            ONE_LIVE,
+            OF_BOOKINGS,
             id="not unique",
         ),
         pytest.param(
             f"DROP INDEX {ONE_LIVE}; CREATE UNIQUE INDEX {ONE_LIVE} ON bookings (seat_id)",
-            ONE_LIVE,
+            OF_BOOKINGS,
             id="for all rows",
         ),
         pytest.param(
             f"DROP INDEX {ONE_LIVE};"
             f" CREATE UNIQUE INDEX {ONE_LIVE} ON bookings (id) WHERE cancelled_at IS NULL",
-            ONE_LIVE,
+            OF_BOOKINGS,
             id="of another column",
         ),
         pytest.param(
             "DROP INDEX order_by_user; CREATE INDEX order_by_user ON holds (user_id, created_at)",
-            "order_by_user",
+            "orders.order_by_user",
             id="on another table",
         ),
         pytest.param(
             f"UPDATE pg_index SET indisvalid = FALSE WHERE indexrelid = '{ONE_LIVE}'::regclass",
-            ONE_LIVE,
+            OF_BOOKINGS,
             id="invalid, as a failed CREATE INDEX CONCURRENTLY leaves it",
         ),
         pytest.param(
             f"UPDATE pg_index SET indisready = FALSE WHERE indexrelid = '{ONE_LIVE}'::regclass",
-            ONE_LIVE,
+            OF_BOOKINGS,
             id="not maintained by writes",
         ),
         pytest.param(
             "ALTER TABLE bookings DROP CONSTRAINT booking_price_not_negative;"
             " ALTER TABLE bookings ADD CONSTRAINT booking_price_not_negative"
             " CHECK (price >= 0) NOT VALID",
-            "booking_price_not_negative",
+            "bookings.booking_price_not_negative",
             id="not validated",
         ),
         pytest.param(
             "ALTER TABLE bookings DROP CONSTRAINT booking_seat_in_show;"
             " ALTER TABLE bookings ADD CONSTRAINT booking_seat_in_show CHECK (seat_id > 0)",
-            "booking_seat_in_show",
+            "bookings.booking_seat_in_show",
             id="check in place of a foreign key",
         ),
         pytest.param(
             "ALTER TABLE bookings DROP CONSTRAINT booking_seat_in_show;"
             " ALTER TABLE bookings ADD CONSTRAINT booking_seat_in_show"
             " FOREIGN KEY (show_id) REFERENCES shows (id)",
-            "booking_seat_in_show",
+            "bookings.booking_seat_in_show",
             id="foreign key of other columns",
+        ),
+        pytest.param(
+            f"DROP INDEX {ONE_LIVE}; CREATE UNIQUE INDEX {ONE_LIVE} ON bookings (seat_id)"
+            " WHERE cancelled_at IS NULL AND booked_at < '2000-01-01'",
+            OF_BOOKINGS,
+            id="for other rows",
+        ),
+        pytest.param(
+            "DROP INDEX hold_one_live_per_user_and_show;"
+            " CREATE UNIQUE INDEX hold_one_live_per_user_and_show ON holds (user_id, show_id)"
+            " WHERE ended_at IS NULL AND created_at < '2000-01-01'",
+            "holds.hold_one_live_per_user_and_show",
+            id="for other holds",
+        ),
+        pytest.param(
+            "ALTER TABLE holds DROP CONSTRAINT hold_ends_within_its_limit;"
+            " ALTER TABLE holds ADD CONSTRAINT hold_ends_within_its_limit CHECK (TRUE)",
+            "holds.hold_ends_within_its_limit",
+            id="check of nothing",
+        ),
+        pytest.param(
+            "ALTER TABLE seats DROP CONSTRAINT seat_held_has_hold_and_end;"
+            " ALTER TABLE seats ADD CONSTRAINT seat_held_has_hold_and_end CHECK (id > 0)",
+            "seats.seat_held_has_hold_and_end",
+            id="check of something else",
+        ),
+        pytest.param(
+            "ALTER TABLE orders DROP CONSTRAINT order_channel_known;"
+            " ALTER TABLE orders ADD CONSTRAINT order_channel_known"
+            " CHECK (channel IN ('web', 'box_office', 'nowhere'))",
+            "orders.order_channel_known",
+            id="check of more values",
+        ),
+        pytest.param(
+            "ALTER TABLE shows DROP CONSTRAINT show_screen_not_taken;"
+            " ALTER TABLE shows ADD CONSTRAINT show_screen_not_taken"
+            " EXCLUDE USING gist (int8range(id, id, '[]') WITH &&)",
+            "shows.show_screen_not_taken",
+            id="exclusion of something else",
+        ),
+        pytest.param(
+            "ALTER TABLE idempotency_records DROP CONSTRAINT idempotency_one_per_key;"
+            " ALTER TABLE idempotency_records ADD CONSTRAINT idempotency_one_per_key"
+            " UNIQUE (user_id, operation, key, fingerprint)",
+            "idempotency_records.idempotency_one_per_key",
+            id="unique with one column more",
+        ),
+        pytest.param(
+            f"ALTER TABLE orders DROP CONSTRAINT {ORDER_USER}",
+            f"orders.{ORDER_USER}",
+            id="foreign key of an order's user missing",
+        ),
+        pytest.param(
+            f"ALTER TABLE bookings DROP CONSTRAINT {BOOKING_USER}",
+            f"bookings.{BOOKING_USER}",
+            id="foreign key of a booking's user missing",
+        ),
+        pytest.param(
+            f"ALTER TABLE bookings DROP CONSTRAINT {BOOKING_USER};"
+            f" ALTER TABLE bookings ADD CONSTRAINT {BOOKING_USER} FOREIGN KEY (user_id)"
+            " REFERENCES users (id) DEFERRABLE INITIALLY DEFERRED NOT VALID",
+            f"bookings.{BOOKING_USER}",
+            id="foreign key not validated",
+        ),
+        pytest.param(
+            "DROP TRIGGER uncount_after_update ON seats",
+            "seats.uncount_after_update",
+            id="trigger missing",
+        ),
+        pytest.param(
+            "ALTER TABLE orders DISABLE TRIGGER USER",
+            "orders.uncount_after_update",
+            id="trigger disabled",
+        ),
+        pytest.param(
+            "ALTER TABLE movies ENABLE REPLICA TRIGGER movies_renew_list_version",
+            "movies.movies_renew_list_version",
+            id="trigger asleep",
+        ),
+        pytest.param(
+            "CREATE OR REPLACE FUNCTION uncount_show() RETURNS trigger LANGUAGE plpgsql"
+            " AS 'BEGIN RETURN NULL; END'",
+            "uncount_show()",
+            id="trigger that does nothing",
         ),
     ],
 )
 def test_a_missing_or_wrong_guard_is_named(show: Show, sql: str, offender: str) -> None:
     run(sql)
     assert findings() == {CONSTRAINTS_IN_PLACE.name: [offender]}
+
+
+def test_all_triggers_of_a_table_asleep_are_named(show: Show) -> None:
+    run("ALTER TABLE bookings DISABLE TRIGGER USER")
+    assert findings() == {
+        CONSTRAINTS_IN_PLACE.name: [
+            f"bookings.uncount_after_{deed}" for deed in ("delete", "insert", "update")
+        ]
+    }
+
+
+@pytest.mark.parametrize(
+    ("lost", "count", "kinds"),
+    [
+        ("user", 5, {"booking", "hold", "idempotency", "order"}),
+        ("show", 8, {"booking", "hold", "order", "seat"}),
+        ("movie", 1, {"show"}),
+    ],
+)
+def test_what_belongs_to_nothing_is_named(
+    show: Show, lost: str, count: int, kinds: set[str]
+) -> None:
+    """A replica checks no foreign key, and neither does a hurried import."""
+    run(f"SET LOCAL session_replication_role = replica; DELETE FROM {lost}s")
+    (finding,) = [each for each in examine() if each.invariant.name == "user_and_show_exist"]
+    assert finding.count == count
+    assert {example.split()[0] for example in finding.examples} == kinds
+    assert all(f": no {lost} " in example for example in finding.examples)
 
 
 @pytest.mark.parametrize("state", ["DISABLE", "ENABLE REPLICA"])
@@ -225,7 +342,7 @@ def test_a_foreign_key_whose_triggers_sleep_is_named(show: Show, state: str) -> 
         triggers = [name for (name,) in cursor]
     for trigger in triggers:
         run(f'ALTER TABLE bookings {state} TRIGGER "{trigger}"')
-    assert findings() == {CONSTRAINTS_IN_PLACE.name: ["booking_order_in_show"]}
+    assert findings() == {CONSTRAINTS_IN_PLACE.name: ["bookings.booking_order_in_show"]}
 
 
 def test_a_hold_that_is_over_may_have_lost_its_seats(show: Show) -> None:

@@ -1,0 +1,53 @@
+"""The constraints, indexes and triggers that the database itself enforces.
+
+`guards.txt` lists what the migrations make, one a line, in PostgreSQL's own
+words; a test compares the two.
+"""
+
+import re
+from pathlib import Path
+
+from django.db import connection
+
+EXPECTED = Path(__file__).with_name("guards.txt")
+
+# A guard that is not enforced yet, or not any more, is left out.
+_ENFORCED = """
+    SELECT conrelid::regclass || '.' || conname, pg_get_constraintdef(pg_constraint.oid, TRUE)
+      FROM pg_constraint LEFT JOIN pg_index ON indexrelid = conindid
+     WHERE connamespace = current_schema()::regnamespace AND contype IN ('c', 'f', 'p', 'u', 'x')
+       AND (indisvalid AND indisready) IS NOT FALSE
+       AND NOT EXISTS (SELECT FROM pg_trigger
+                        WHERE tgconstraint = pg_constraint.oid AND tgenabled IN ('D', 'R'))
+     UNION ALL
+    SELECT indrelid::regclass || '.' || relname, pg_get_indexdef(indexrelid, 0, TRUE)
+      FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+     WHERE relnamespace = current_schema()::regnamespace AND indisvalid AND indisready
+       AND NOT EXISTS (SELECT FROM pg_constraint
+                        WHERE conindid = indexrelid AND contype IN ('p', 'u', 'x'))
+     UNION ALL
+    SELECT tgrelid::regclass || '.' || tgname, pg_get_triggerdef(oid, TRUE)
+      FROM pg_trigger
+     WHERE NOT tgisinternal AND tgenabled NOT IN ('D', 'R')
+     UNION ALL
+    SELECT oid::regprocedure::text, prosrc
+      FROM pg_proc
+     WHERE pronamespace = current_schema()::regnamespace AND prorettype = 'trigger'::regtype
+"""
+
+# After a dump is restored, casts of texts stand elsewhere.
+_CASTS = re.compile(r"::(?:text|character varying)(?:\[\])?")
+
+
+def enforced() -> set[str]:
+    """Return `name: definition` of each, alike on PostgreSQL 15 to 18 and after a restore."""
+    with connection.cursor() as cursor:
+        cursor.execute(_ENFORCED)
+        return {f"{name}: {' '.join(_CASTS.sub('', text).split())}" for name, text in cursor}
+
+
+def missing() -> list[str]:
+    """Return the names of those that are not as the migrations make them."""
+    return sorted(
+        line.partition(":")[0] for line in set(EXPECTED.read_text().splitlines()) - enforced()
+    )
