@@ -1,6 +1,7 @@
 """What the same work costs without an application: pgbench with the fewest statements."""
 
 import importlib.util
+import os
 import re
 import shutil
 import subprocess
@@ -59,7 +60,7 @@ FLOORS = {
 
 
 class NoPgbench(Exception):
-    """The program is not here; the message says how to get it."""
+    """The program is not here, or failed; the message says what to do, or what it said."""
 
 
 def find_pgbench() -> str:
@@ -94,10 +95,12 @@ def measure(workload: str, *, database: str, seconds: float, connections: int) -
         command += [f"--file={script.name}", where.path.lstrip("/")]
         done = subprocess.run(  # noqa: S603 - our own statements
             command,
-            env={"PGPASSWORD": where.password or ""},
+            env={**os.environ, "PGPASSWORD": where.password or ""},
             capture_output=True,
             text=True,
-            check=True,
+            check=False,
         )
+    if done.returncode:
+        raise NoPgbench(f"pgbench did not measure {workload}: {done.stderr.strip()[-300:]}")
     [rate] = re.findall(r"tps = ([0-9.]+)", done.stdout)
     return float(rate)
