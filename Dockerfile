@@ -2,8 +2,11 @@ FROM python:3.13-slim AS build
 WORKDIR /app
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /venv
-COPY requirements/base.txt requirements/
-RUN /venv/bin/pip install --require-hashes --requirement requirements/base.txt
+# Where SENTRY_DSN is to be set: docker build --build-arg EXTRA=sentry
+ARG EXTRA=
+COPY requirements/base.txt requirements/sentry.txt requirements/
+RUN /venv/bin/pip install --require-hashes --requirement requirements/base.txt \
+    ${EXTRA:+--requirement requirements/$EXTRA.txt}
 COPY . .
 # DEVELOPMENT=1 would choose other static file names; these values reach no image.
 RUN SECRET_KEY=only-for-collecting-the-static-files-0 \

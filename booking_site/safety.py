@@ -6,6 +6,7 @@ No Django here: the servers ask before there are settings.
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from urllib.parse import urlsplit
 
@@ -149,6 +150,8 @@ def _flaws_of_names(environment: Mapping[str, str]) -> Iterator[str]:
                 yield f"{name} has {origin!r}, which is not one origin."
             elif parts.scheme == "http" and parts.hostname not in _HERE:
                 yield f"{name} has {origin!r}, which is not reached by HTTPS."
+    if environment.get("SENTRY_DSN") and find_spec("sentry_sdk") is None:
+        yield "SENTRY_DSN needs the packages of requirements/sentry.txt."
     client = urlsplit(environment.get("CLIENT_URL", "https://client"))
     if not client.hostname or client.scheme not in {"http", "https"}:
         yield "CLIENT_URL is not the address of a website."

@@ -47,7 +47,7 @@ class SeatChange(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}
-        if data.get("action") == "block" and not data.get("reason"):
+        if data.get("action") == "block" and data.get("reason") == "":
             self.add_error("reason", "Say why, for the colleague who finds the seat blocked.")
         return data
 

@@ -52,12 +52,13 @@ class ShowForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run 
     def _leave_cancelling_to_its_page(self) -> None:
         """A show is cancelled with a reason and its orders, and never put on sale again."""
         status = self.fields["status"]
+        assert isinstance(status, forms.ChoiceField)  # noqa: S101 - for the type checker
         if self.instance.status == ShowStatus.CANCELLED:
             status.disabled = True
             status.help_text = "A cancelled show stays so. Plan a new one."
         else:
             cancelled = (ShowStatus.CANCELLED.value, ShowStatus.CANCELLED.label)
-            status.choices = [choice for choice in status.choices if choice != cancelled]
+            status.choices = [each for each in ShowStatus.choices if each != cancelled]
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}

@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from accounts.models import AuditEntry, User
 from accounts.roles import ensure_roles
-from catalog.models import Movie, PriceCard, SeatCategory, Show, Theatre
+from catalog.models import Movie, PriceCard, Screen, SeatCategory, Show, Theatre
 from tests.factories import (
     MovieFactory,
     PriceCardFactory,
@@ -292,6 +292,15 @@ def test_a_flawed_layout_is_refused_with_line_and_column_and_marked(office: Clie
     data = {"theatre": theatre.pk, "name": "1", "turnaround_minutes": 20, "layout": "A SS\nB SXS"}
     answer = office.post(reverse("admin:catalog_screen_add"), data)
     assert answer.text.count("Line 2, column 4") == 2  # beside the text and under the field
+
+
+def test_flaws_are_counted_in_the_text_as_it_was_typed(office: Client) -> None:
+    data = {"theatre": TheatreFactory().pk, "name": "2", "turnaround_minutes": 20}
+    answer = office.post(reverse("admin:catalog_screen_add"), data | {"layout": "\n\n   A SXS"})
+    assert "Line 3, column 7" in answer.context["adminform"].form.errors.as_text()
+    assert answer.text.count("Line 3, column 7") == 2  # the field's error and the drawing's
+    office.post(reverse("admin:catalog_screen_add"), data | {"layout": "\n\nA SS"})
+    assert Screen.objects.get().layout.endswith("\n\nA SS")
 
 
 def test_a_stored_layout_is_drawn_by_the_server(office: Client) -> None:

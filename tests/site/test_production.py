@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import pytest
 
+from booking_site import safety
 from booking_site.safety import NUMBERS, SWITCHES, flaws, refusal
 from tests.web import ROOT
 
@@ -117,6 +118,13 @@ def test_safe_settings_have_no_flaw() -> None:
 )
 def test_each_flaw_is_found(change: dict[str, str], sentence: str) -> None:
     assert sentence in flaws(SAFE | change)
+
+
+def test_reports_of_errors_need_their_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    dsn = SAFE | {"SENTRY_DSN": "https://key@sentry.example/1"}
+    assert flaws(dsn) == []
+    monkeypatch.setattr(safety, "find_spec", lambda name: None)
+    assert flaws(dsn) == ["SENTRY_DSN needs the packages of requirements/sentry.txt."]
 
 
 def test_keys_that_a_platform_generates_are_long_enough() -> None:
