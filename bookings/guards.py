@@ -26,6 +26,11 @@ _ENFORCED = """
        AND NOT EXISTS (SELECT FROM pg_constraint
                         WHERE conindid = indexrelid AND contype IN ('p', 'u', 'x'))
      UNION ALL
+    SELECT attrelid::regclass || '.' || attname, 'NOT NULL'
+      FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+     WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'
+       AND attnum > 0 AND attnotnull
+     UNION ALL
     SELECT tgrelid::regclass || '.' || tgname, pg_get_triggerdef(oid, TRUE)
       FROM pg_trigger
      WHERE NOT tgisinternal AND tgenabled NOT IN ('D', 'R')

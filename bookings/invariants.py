@@ -105,7 +105,7 @@ def _user_and_show_exist() -> Invariant:
                 )
     return Invariant(
         "user_and_show_exist",
-        "The user and show of every booking, order and hold exist, and all else that rows name.",
+        "The user and show of each booking, order and hold exist, as does all that rows refer to.",
         " UNION ALL ".join(lost),
     )
 

@@ -276,6 +276,9 @@ BOOKING_USER = "bookings_user_id_6e734b08_fk_users_id"
             id="foreign key not validated",
         ),
         pytest.param(
+            "ALTER TABLE bookings ALTER seat_id DROP NOT NULL", "bookings.seat_id", id="nullable"
+        ),
+        pytest.param(
             "DROP TRIGGER uncount_after_update ON seats",
             "seats.uncount_after_update",
             id="trigger missing",
