@@ -140,7 +140,7 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn is untyped
         self._judge(conn)
 
     def _read(self, conn: Connection, _: Any = None) -> None:
-        if conn.state is State.CLOSED:  # since the poller looked
+        if conn.state in (State.CLOSED, State.LINGERING):  # since the poller looked
             return
         if conn.state in _DEAF:
             self._unwatch(conn)

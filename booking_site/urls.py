@@ -2,10 +2,11 @@
 
 from django.contrib import admin
 from django.urls import include, path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from drf_spectacular.views import SpectacularSwaggerSplitView
 
 from accounts import second_factor
 from booking_site import menu_search, views
+from booking_site.schema_view import SchemaView
 from bookings.admin import reports
 
 urlpatterns = [
@@ -19,7 +20,7 @@ urlpatterns = [
     path("admin/reports/", admin.site.admin_view(reports.page), name="reports"),
     path("admin/search/", admin.site.admin_view(menu_search.page)),
     path("admin/", admin.site.urls),
-    path("api/schema", SpectacularAPIView.as_view(), name="schema"),
+    path("api/schema", SchemaView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("api/docs/errors", views.error_catalogue, name="error-catalogue"),
 ]

@@ -4,12 +4,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from drf_spectacular.views import SpectacularAPIView
 from rest_framework.test import APIClient
 
 from accounts.models import User
 from accounts.tokens import issue_tokens
+from booking_site import schema_view
 from bookings.models import Booking, Hold
 from tests.factories import ShowFactory, UserFactory, make_seats
 from tests.web import ROOT, database_url, gunicorn
@@ -82,3 +85,18 @@ def test_every_operation_has_an_id_of_its_own(api: APIClient) -> None:
         documented = set(operation["responses"])
         assert {"406", "500", "503"} <= documented
         assert operation["x-problem-codes"]
+
+
+def test_the_schema_is_made_for_one_request_at_a_time(
+    api: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    make = SpectacularAPIView.get
+
+    def watched(*args: Any, **kwargs: Any) -> Any:
+        seen.append(schema_view._ALONE.locked())
+        return make(*args, **kwargs)
+
+    monkeypatch.setattr(SpectacularAPIView, "get", watched)
+    assert api.get("/api/schema").status_code == 200
+    assert seen == [True]

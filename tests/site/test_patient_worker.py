@@ -6,11 +6,13 @@ from contextlib import ExitStack, closing
 from http.client import HTTPResponse
 from pathlib import Path
 from threading import Timer
+from types import SimpleNamespace
 
 import pytest
 
 from booking_site import patient_connection
-from booking_site.patient_connection import PatientSocket
+from booking_site.patient_connection import PatientSocket, State
+from booking_site.patient_worker import Worker
 from tests.web import Line, database_url, gunicorn
 
 CROWD = 60  # thirty times as many as there are threads
@@ -198,6 +200,14 @@ def test_a_request_may_arrive_byte_by_byte(port: int) -> None:
             line.socket.sendall(bytes([byte]))
         answer = line.send("POST", request[-1:])
     assert (answer.status, b'"password"' in answer.body) == (400, True)
+
+
+def test_what_comes_after_goodbye_is_not_read_as_a_request() -> None:
+    """Said in the very moment between the poller's look and the reading; it ended the worker."""
+    for state in (State.LINGERING, State.CLOSED):
+        conn = SimpleNamespace(state=state)  # with nothing that could be read
+        Worker._read(SimpleNamespace(), conn)
+        assert conn.state is state
 
 
 def test_requests_may_come_in_one_piece(port: int) -> None:

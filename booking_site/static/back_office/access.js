@@ -50,6 +50,8 @@ function mend() {
 
 document.addEventListener("DOMContentLoaded", () => {
   mend();
+  // A browser leaves this out when something else was focused for a moment while the page came.
+  document.querySelector("[autofocus]")?.focus();
   new MutationObserver(mend).observe(document.body, { childList: true, subtree: true });
 });
 
