@@ -1,7 +1,6 @@
 """The description of the API, for machines."""
 
 from threading import Lock
-from typing import Any
 
 from drf_spectacular.views import SpectacularAPIView
 from rest_framework.request import Request
@@ -13,7 +12,7 @@ _ALONE = Lock()
 class SchemaView(SpectacularAPIView):
     """drf-spectacular loads its extensions when first asked, and two threads at once stumble."""
 
-    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+    def _get_schema_response(self, request: Request) -> Response:
         with _ALONE:
-            answer: Response = super().get(request, *args, **kwargs)  # type: ignore[no-untyped-call]
+            answer: Response = super()._get_schema_response(request)  # type: ignore[no-untyped-call]
         return answer
