@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from booking_site.logs import logging_config
-from booking_site.patient_worker import Log, Worker
+from booking_site.patient_worker import Worker
+from booking_site.quiet_log import Log
 from booking_site.safety import exit_if_unfit
 
 exit_if_unfit(os.environ)

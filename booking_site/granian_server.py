@@ -20,6 +20,8 @@ from granian.http import HTTP1Settings
 from granian.server import Server
 
 from booking_site.logs import logging_config
+from booking_site.safety import exit_if_unfit
+from booking_site.unwanted_bodies import DRAINED_AT_ONCE, MAX_DRAINED
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -28,10 +30,6 @@ Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 HEAD_MILLISECONDS = 60_000
 MAX_HEAD = 64 * 1024
 CONNECTIONS = 1000  # of a worker, as with gunicorn
-# What the site may leave unread of a body: granian would end the connection. It reads
-# away so much, as the patient worker does.
-MAX_DRAINED = 8 * 1024 * 1024
-DRAINED_AT_ONCE = 64 * 1024
 
 
 class WholeRequests:
@@ -73,6 +71,7 @@ def _closing(start_response: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _drain(body: Any) -> None:
+    """Read what the site left of a body: granian would end the connection."""
     left = MAX_DRAINED
     while left > 0 and (piece := body.read(DRAINED_AT_ONCE)):
         left -= len(piece)
@@ -93,6 +92,7 @@ def _forget_the_dead(folder: Path) -> None:
 
 
 def serve(module: str) -> None:
+    exit_if_unfit(os.environ)
     host, port = _address()
     log = logging_config(as_json=os.environ.get("DEVELOPMENT") != "1")
     logging.config.dictConfig(log)

@@ -88,7 +88,7 @@ def api_slash(get_response: Handler) -> Handler:
 def body_gate(get_response: Handler) -> Handler:
     """Let only bodies of a declared length reach the API, up to 64 KiB, and pages, up to 2 MiB.
 
-    What is left of a refused body is read by the worker (patient_worker.py).
+    What is left of a refused body is read by the worker (unwanted_bodies.py).
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:

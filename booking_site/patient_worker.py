@@ -18,70 +18,31 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from queue import SimpleQueue
 from selectors import EVENT_READ, EVENT_WRITE
-from threading import Thread
 from typing import Any
 
-from gunicorn.glogging import Logger
-from gunicorn.http.body import Body
 from gunicorn.http.errors import InvalidHeader
 from gunicorn.http.message import Request
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 
 from booking_site.patient_connection import Arrival, Connection, State
+from booking_site.request_threads import Threads
+from booking_site.unwanted_bodies import MAX_DRAINED, drain, has_body
 
 # From the first byte to the last, of a request and of an answer. Long enough for
 # honest clients far away; whoever takes longer is cut off.
 ARRIVAL_SECONDS = 10.0
 DEPARTURE_SECONDS = 30.0
 LINGER_SECONDS = 2.0
-# What a thread waits, when the request has been answered, for the rest of a body nobody wanted.
-DRAIN_SECONDS = 10.0
 # Past this a connection is cut off although a thread is busy with it.
 WORK_SECONDS = 120.0
 
-# Of a body that the app did not want, so that the connection can carry the next request.
-MAX_DRAINED = 8 * 1024 * 1024
-# gunicorn's own step of 1 KiB copies up to 1 MiB each time: 0.8 s of processor for 1 MiB of body.
-DRAINED_AT_ONCE = 256 * 1024
 MAX_LEFT_BEHIND_OF_ALL = 64 * 1024 * 1024
 
 # A connection that sends more, or hangs up, is not listened to before its answer has left.
 _DEAF = {State.QUEUED, State.WORKING, State.LEAVING}
 
 Callback = Callable[[Connection, Any], None]  # the last is a socket
-
-
-class Log(Logger):  # type: ignore[misc] # gunicorn is untyped
-    """gunicorn's, which prepares a line for each request even where no access log is wanted."""
-
-    def access(self, *facts: Any) -> None:
-        if self.cfg.accesslog:
-            super().access(*facts)
-
-
-class Threads:
-    """A ThreadPoolExecutor for one kind of work, without a future for each piece of it."""
-
-    def __init__(self, count: int, work: Callable[[Connection], None]) -> None:
-        self._work = work
-        self._waiting: SimpleQueue[Connection | None] = SimpleQueue()
-        self._count = count
-        for number in range(count):
-            # A daemon: whoever still works when the patience with a stop is over is given up.
-            Thread(target=self._run, name=f"request-{number}", daemon=True).start()
-
-    def submit(self, conn: Connection) -> None:
-        self._waiting.put(conn)
-
-    def shutdown(self, wait: bool) -> None:
-        for _ in range(self._count):
-            self._waiting.put(None)
-
-    def _run(self) -> None:
-        while (conn := self._waiting.get()) is not None:
-            self._work(conn)
 
 
 class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn is untyped
@@ -233,7 +194,7 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn is untyped
     def _keepalive_after(self, conn: Connection, keepalive: bool) -> bool:
         if not keepalive:
             return False
-        if _has_body(conn.parser.mesg) and not _drain(conn.parser.mesg.body):
+        if has_body(conn.parser.mesg) and not drain(conn.parser.mesg.body):
             return False
         conn.parser.mesg = None  # else its body would be looked for again
         return True
@@ -385,19 +346,3 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn is untyped
                 conn.sock.shutdown(socket.SHUT_RDWR)
         else:
             self._drop(conn)
-
-
-def _has_body(req: Request) -> bool:
-    return any(name in ("CONTENT-LENGTH", "TRANSFER-ENCODING") for name, _ in req.headers)
-
-
-def _drain(body: Body) -> bool:
-    """Read what the app left of a body; tell whether the next request starts here."""
-    deadline = time.monotonic() + DRAIN_SECONDS
-    drained = 0
-    while not body.failed and drained <= MAX_DRAINED and time.monotonic() < deadline:
-        data = body.read(DRAINED_AT_ONCE)
-        if not data:
-            return True
-        drained += len(data)
-    return False
