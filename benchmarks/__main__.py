@@ -39,6 +39,7 @@ def main() -> int:
     lines = [Line(name, WORKLOADS[name][0]) for name in options.only]
     with ExitStack() as stack:
         logs = Path(options.logs or stack.enter_context(TemporaryDirectory()))
+        logs.mkdir(parents=True, exist_ok=True)
         database = stack.enter_context(database_of_its_own(os.environ["DATABASE_URL"]))
         environment = production(database=database, jwt_key=secrets.token_urlsafe(48))
         migrate(environment)

@@ -3,7 +3,8 @@
 -- wrk … -- FILE once|cycle plain|counted|holds
 --
 -- A line of FILE: method, path, token, Idempotency-Key, body, between tabs.
--- once: each line a single time, then stop; cycle: from the start again.
+-- once: each line a single time, and "finished" when the last is answered; cycle: from the
+-- start again.
 -- counted: count the statuses, which costs wrk some time. holds: release what
 -- a line has held, in a request of its own.
 
@@ -15,6 +16,8 @@ end
 
 local lines, tokens, last, next_line, repeats = {}, {}, 0, 1, false
 local releases = {}
+local answered, reserved, is_tried = 0, 0, false
+local FOR_EVER = 60 * 60 * 1000 -- ms
 
 local function parse(line)
    local method, path, token, key, body = line:match("^(.-)\t(.-)\t(.-)\t(.-)\t(.*)$")
@@ -46,17 +49,34 @@ function init(arguments)
       end
       lines[last] = wrk.format(method, path, headers, body)
    end
+   if not repeats then
+      -- Asked before each request: who comes when all are given out waits, so that the
+      -- answers to the others are still read.
+      delay = function()
+         reserved = reserved + 1
+         return reserved > last and FOR_EVER or 0
+      end
+   end
    statuses = {}
    if mode ~= "plain" then
       response = function(status, headers, body)
          local name = tostring(status)
          statuses[name] = (statuses[name] or 0) + 1
          if mode == "holds" then release_what_was_held(status, headers, body) end
+         answered = answered + 1
+         if not repeats and answered == last then
+            io.write("finished\n")
+            io.flush()
+         end
       end
    end
 end
 
 function request()
+   if not is_tried then -- by wrk itself, which does not send it
+      is_tried = true
+      return lines[1]
+   end
    local held = table.remove(releases)
    if held then
       local headers = {
@@ -66,10 +86,7 @@ function request()
       }
       return wrk.format("DELETE", "/api/holds/" .. held[1], headers)
    end
-   if next_line > last then
-      if not repeats then wrk.thread:stop() end
-      next_line = repeats and 1 or last
-   end
+   if next_line > last then next_line = 1 end
    next_line = next_line + 1
    return lines[next_line - 1]
 end

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -87,8 +88,13 @@ def started(
 
 
 def read_result(process: subprocess.Popen[str], load: Load) -> Result:
-    output = process.communicate()[0]
-    found = json.loads(output.strip().splitlines()[-1])
+    assert process.stdout is not None  # noqa: S101 - for the type checker
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if line == "finished\n":
+            process.send_signal(signal.SIGINT)  # wrk would sleep until its time is over
+    found = json.loads(lines[-1])
     return Result(
         requests=found["requests"],
         rate=found["requests"] / found["seconds"],
