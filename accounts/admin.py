@@ -27,9 +27,7 @@ from accounts import audit, services
 from accounts.audited_admin import Audited, who
 from accounts.mails import send_confirmation
 from accounts.models import SignIn, User
-
-# Of the app that has the theatres, which may not be imported from here.
-WORK_EVERYWHERE = "catalog.work_everywhere"
+from accounts.roles import WORK_EVERYWHERE
 
 admin.site.unregister(Group)
 admin.site.unregister(TOTPDevice)  # its own page would show the keys

@@ -1,9 +1,10 @@
 """Who did what, when and why: entries written in the transaction of the deed itself."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Model, QuerySet
 
 from accounts.models import AuditEntry, User
 
@@ -46,10 +47,9 @@ def history_of(subject: Model) -> QuerySet[AuditEntry]:
     ).select_related("actor")
 
 
-def mentions(subject: Model, seat: str) -> QuerySet[AuditEntry]:
-    """Return what was done to this show or order that names the seat, such as `B3`."""
-    named = Q(facts__seats__regex=rf"\y{seat}\y") | Q(facts__seat__contains=[seat])
-    return history_of(subject).filter(named)
+def mentions(show: Model, seat: str) -> QuerySet[AuditEntry]:
+    """Return what was done to the show and names the seat, such as `B3`; any sign may be in it."""
+    return history_of(show).filter(facts__seats__regex=rf"(?<!\w){re.escape(seat)}(?!\w)")
 
 
 def sentences(entry: AuditEntry) -> list[str]:

@@ -46,6 +46,7 @@ class Audited(Base):
 
     # Of these only is said that they changed: entries outlive the person they are about.
     personal_fields: Collection[str] = ()
+    nothing_told = "Nothing is recorded about it yet."
 
     def theatre_id_of(self, obj: Any) -> int | None:
         """Return the theatre the object belongs to; None when it belongs to no one house."""
@@ -117,6 +118,7 @@ class Audited(Base):
             "page": page,
             "entries": [(entry, audit.sentences(entry)) for entry in page],
             "told_by_rows": [] if page.has_next() else self.told_by_rows(obj),
+            "nothing_told": self.nothing_told,
             "zone": self.zone_of(obj),
             **(extra_context or {}),
         }

@@ -8,7 +8,7 @@ from django.utils.module_loading import import_string
 
 from accounts import audit
 from accounts.authentication import Caller
-from accounts.mails import mails_about
+from accounts.mails import as_told, mails_about
 from accounts.models import User
 from accounts.services import current_user
 
@@ -32,14 +32,7 @@ def export_caller(*, caller: Caller) -> dict[str, Any]:
             {"changed_at": entry.at, "change": "; ".join([entry.deed, *audit.sentences(entry)])}
             for entry in audit.history_of(user)
         ],
-        "mails": [
-            {
-                "mail": row.task_path.rpartition(".")[2],
-                "asked_for_at": row.enqueued_at,
-                "sent_at": row.finished_at,
-            }
-            for row in mails_about(user)
-        ],
+        "mails": as_told(mails_about(user)),
     }
     for exporter in settings.PERSON_EXPORTERS:
         sections |= import_string(exporter)(user_id=user.pk)

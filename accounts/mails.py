@@ -3,6 +3,7 @@
 Links are made when the mail is, so that none waits in the queue for others to read.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -47,6 +48,18 @@ def mails_about(user: User) -> "QuerySet[DBTaskResult[..., Any]]":
     return DBTaskResult.objects.filter(
         Q(args_kwargs__kwargs__user_id=user.pk) | Q(args_kwargs__kwargs__email=user.email)
     ).order_by("enqueued_at")
+
+
+def as_told(mails: "Iterable[DBTaskResult[..., Any]]") -> list[dict[str, Any]]:
+    """Return what an export says of mails in the queue: which, when asked for, when sent."""
+    return [
+        {
+            "mail": row.task_path.rpartition(".")[2],
+            "asked_for_at": row.enqueued_at,
+            "sent_at": row.finished_at,
+        }
+        for row in mails
+    ]
 
 
 def mails_asked_for(recipient: dict[str, object], *, since: datetime) -> "QuerySet[Any, datetime]":

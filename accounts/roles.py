@@ -6,6 +6,8 @@ from django.contrib.auth.models import Group, Permission
 from django.db import transaction
 from django.db.models import Q
 
+# Of the app that has the theatres, which may not be imported from here.
+WORK_EVERYWHERE = "catalog.work_everywhere"
 # The models by app; app and model labels, as other apps may not be imported from here.
 CATALOGUE = {
     "catalog": ("movie", "theatre", "screen", "pricecard", "pricecardline", "show", "seat"),

@@ -52,7 +52,7 @@ _OFF = {"", "0", "false", "no", "off", "n"}
 
 def refusal(environment: Mapping[str, str]) -> str:
     """Return why nothing must be started like this, a line for each flaw; "" if it may be."""
-    if is_on(environment.get("DEVELOPMENT", "")):
+    if _is_on(environment.get("DEVELOPMENT", "")):
         title, found = "The environment cannot be read", list(_unreadable(environment))
     else:
         title, found = "Not fit for production", flaws(environment)
@@ -76,10 +76,6 @@ def flaws(environment: Mapping[str, str]) -> list[str]:
         *_flaws_of_mail(environment),
         *_flaws_of_the_pool(environment),
     ]
-
-
-def is_on(text: str) -> bool:
-    return text.strip().lower() in _ON
 
 
 def networks(text: str) -> list[IPv4Network | IPv6Network]:
@@ -136,7 +132,7 @@ def _flaws_of_keys(environment: Mapping[str, str]) -> Iterator[str]:
 
 
 def _flaws_of_names(environment: Mapping[str, str]) -> Iterator[str]:
-    if is_on(environment.get("DEBUG", "")):
+    if _is_on(environment.get("DEBUG", "")):
         yield "DEBUG is on: it would show settings and data to strangers."
     for host in _list(environment, "ALLOWED_HOSTS"):
         if host in {"*", "."}:
@@ -180,3 +176,7 @@ def _flaws_of_the_pool(environment: Mapping[str, str]) -> Iterator[str]:
 
 def _list(environment: Mapping[str, str], name: str) -> list[str]:
     return [part.strip() for part in environment.get(name, "").split(",") if part.strip()]
+
+
+def _is_on(text: str) -> bool:
+    return text.strip().lower() in _ON

@@ -8,13 +8,11 @@ import os
 import sys
 
 from booking_site import granian_server
-from booking_site.safety import exit_if_unfit
 
 SERVERS = ("gunicorn", "granian")
 
 
 def main(arguments: list[str]) -> None:
-    exit_if_unfit(os.environ)
     module = arguments[0] if arguments else "booking_site.wsgi"
     server = os.environ.get("SERVER") or SERVERS[0]
     if server not in SERVERS:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from accounts.mails import as_told
 from bookings.mails import mails_about
 from bookings.models import Booking, Hold, IdempotencyRecord, Order
 from bookings.serializers import BookingDetailSerializer, OrderDetailSerializer
@@ -24,12 +25,5 @@ def export_person(*, user_id: int) -> dict[str, Any]:
             .order_by("created_at")
             .values("operation", "key", "created_at")
         ),
-        "mails_about_purchases": [
-            {
-                "mail": row.task_path.rpartition(".")[2],
-                "asked_for_at": row.enqueued_at,
-                "sent_at": row.finished_at,
-            }
-            for row in mails_about(orders, bookings)
-        ],
+        "mails_about_purchases": as_told(mails_about(orders, bookings)),
     }

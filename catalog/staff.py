@@ -6,11 +6,10 @@ from django.contrib.auth.models import AnonymousUser
 from django.db.models import QuerySet
 
 from accounts.models import User
+from accounts.roles import WORK_EVERYWHERE
 from catalog.models import Theatre
 
 Rows = TypeVar("Rows", bound="QuerySet[Any]")
-
-WORK_EVERYWHERE = "catalog.work_everywhere"
 
 
 def theatres_of(user: User | AnonymousUser) -> QuerySet[Theatre]:

@@ -60,7 +60,7 @@ class Case:
         """Say for want of what the absence of violations would mean nothing; "" if it does."""
         if not self.won:
             return "no purchase was answered 201. Play for longer, or with more users."
-        if self.story.plan["reads_tables"] and not self.story.has_tables:
+        if self.story.plan.get("reads_tables") and not self.story.has_tables:
             return "the journal lacks the tables, as when a run was cut short."
         return ""
 

@@ -10,9 +10,10 @@ from unfold.paginator import InfinitePaginator
 
 from accounts import audit
 from accounts.models import AuditEntry
+from accounts.roles import WORK_EVERYWHERE
 from catalog.admin.base import ReadOnly, local
 from catalog.models import Theatre
-from catalog.staff import WORK_EVERYWHERE, theatres_of
+from catalog.staff import theatres_of
 
 
 class InTheatre(admin.SimpleListFilter):

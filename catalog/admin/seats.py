@@ -17,6 +17,9 @@ from catalog.models import STATE_NOW, Seat, SeatStatus
 @admin.register(Seat)
 class SeatAdmin(ReadOnly[Seat]):
     theatre_path = "show__theatre"
+    nothing_told = (
+        "Nobody has blocked, freed or moved it. Who bought it is told in the history of the order."
+    )
     list_display = ("place", "on_show", "category", "amount", "state", "block_reason", "room")
     list_display_links = ("place",)
     list_filter = ("status", "category")

@@ -57,8 +57,7 @@ class ShowForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run 
             status.disabled = True
             status.help_text = "A cancelled show stays so. Plan a new one."
         else:
-            cancelled = (ShowStatus.CANCELLED.value, ShowStatus.CANCELLED.label)
-            status.choices = [each for each in ShowStatus.choices if each != cancelled]
+            status.choices = [each for each in ShowStatus.choices if each[0] != "cancelled"]
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}

@@ -12,9 +12,9 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminSelect2Widget
 
+from accounts.roles import WORK_EVERYWHERE
 from catalog.admin.base import BackOffice, local, two_lines
 from catalog.models import GapRule, Theatre
-from catalog.staff import WORK_EVERYWHERE
 
 
 def _zones() -> list[tuple[str, list[tuple[str, str]]]]:

@@ -167,4 +167,13 @@ def test_what_staff_did_to_a_seat_is_in_its_history_and_not_in_its_neighbours(
     block_seats(show_id=first.show_id, seat_ids=[first.pk], reason="broken", actor=staff)
     assert "Seats blocked" in history(office, first)
     assert "broken" in history(office, first)
-    assert "Nothing is recorded" in history(office, second)
+    assert "Nobody has blocked" in history(office, second)
+
+
+def test_a_row_may_have_any_name(office: Client, staff: User) -> None:
+    """As rows of a house that was moved in do."""
+    show = ShowFactory()
+    for row in ("(", "A.", "\\"):
+        seat = show.seats.create(row=row, number=1, price=1)
+        block_seats(show_id=show.pk, seat_ids=[seat.pk], reason=f"under {row}", actor=staff)
+        assert "Seats blocked" in history(office, seat)

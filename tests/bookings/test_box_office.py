@@ -219,6 +219,23 @@ def test_a_cancelled_show_is_not_sold(counter: Client, show: Show) -> None:
     assert not Order.objects.exists()
 
 
+def test_the_total_is_what_is_left_of_an_order(counter: Client, show: Show) -> None:
+    page = sell(counter, show, "A1", "B1")
+    assert "Total 27.00 USD</p>" in page.text
+    order = Order.objects.get()
+    first = order.bookings.get(seat__row="A")
+    page = cancel(counter, order, booking=first.pk)
+    assert "Total 15.00 USD<br><small>27.00 sold, the rest cancelled</small>" in page.text
+
+
+def test_best_seats_are_offered_up_to_the_size_of_an_order(
+    counter: Client, show: Show, settings: Any
+) -> None:
+    settings.MAX_SEATS_PER_ORDER = 4
+    page = counter.get(at("sell", show.pk))
+    assert list(page.context["parties"]) == [1, 2, 3, 4]
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_show_closed_while_the_sale_waits_for_the_seat_is_not_sold(
     show: Show, clerk: User, monkeypatch: pytest.MonkeyPatch

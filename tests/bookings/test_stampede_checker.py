@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from bookings.stampede.checker import Case, check
 from bookings.stampede.claims import Claim, SeatClaims
@@ -307,6 +309,23 @@ def test_a_journal_without_tables_leaves_some_invariants_unchecked(tmp_path: Pat
     assert found(tmp_path / "journal", lines) == set()
     case = Case(read_journal(tmp_path / "journal"))
     assert "not checked (needs DATABASE_URL)" in render(case, check(case))
+
+
+@pytest.mark.parametrize("kinds", [{"plan", "end"}, {"plan", "call", "answer", "fault", "end"}])
+def test_a_journal_that_proves_nothing_is_not_judged(tmp_path: Path, kinds: set[str]) -> None:
+    found(tmp_path / "journal", [each for each in clean() if each["kind"] in kinds])
+    with pytest.raises(CommandError, match=r"^This proves nothing: ") as refused:
+        call_command("stampede", check=tmp_path / "journal", stdout=StringIO())
+    assert refused.value.returncode == 2
+
+
+def test_a_journal_from_before_tables_were_promised_is_judged(tmp_path: Path) -> None:
+    lines = [each for each in clean() if each["kind"] != "row"]
+    del lines[0]["reads_tables"]
+    found(tmp_path / "journal", lines)
+    output = StringIO()
+    call_command("stampede", check=tmp_path / "journal", stdout=output)
+    assert "No seat is sold twice" in output.getvalue()
 
 
 def test_a_cut_journal_is_not_taken_for_a_whole_one(tmp_path: Path) -> None:

@@ -203,6 +203,7 @@ def test_every_change_of_a_room_is_in_the_history_of_its_show(
     ("change", "sentence"),
     [
         ({"action": "block"}, "Say why"),
+        ({"action": "block", "reason": "x" * 201}, "at most 200 characters"),
         ({"action": "free", "seat": []}, "Select at least one seat."),
         ({"action": "sell"}, "Select a valid choice"),
         ({"action": "free", "seat": [999_999_999]}, "Select a valid choice"),

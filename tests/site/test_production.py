@@ -142,6 +142,7 @@ def test_a_client_on_the_developers_machine_is_no_flaw() -> None:
         ("manage.py", "check"),
         ("-m", "gunicorn", "booking_site.wsgi"),
         ("-m", "booking_site.serve"),
+        ("-c", "from booking_site import granian_server; granian_server.serve('none')"),
     ],
 )
 def test_production_names_everything_that_is_wrong_and_does_not_start(
