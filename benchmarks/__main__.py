@@ -46,6 +46,15 @@ def main() -> int:
         house = OwnHouse(url=database, size=size, jwt_key=environment["JWT_SIGNING_KEY"])
         say("Filling the tables ...")
         house.fill()
+        # First: what fails here would else fail when all else is measured.
+        for line in lines:
+            if options.floors and line.name in floors.FLOORS:
+                line.floor = floors.measure(
+                    line.name,
+                    database=database,
+                    seconds=FLOOR_SECONDS,
+                    connections=terms.connections,
+                )
         targets = list(_peer(size))
         empty, empty_cpu = _empty_answers(environment, terms, logs, options.server)
         app = stack.enter_context(
@@ -62,14 +71,6 @@ def main() -> int:
                 for target in targets:
                     if target.name == SITE or line.name not in NOT_FOR_PEERS:
                         run(line, target, terms, is_first=number == 0)
-        for line in lines:
-            if options.floors and line.name in floors.FLOORS:
-                line.floor = floors.measure(
-                    line.name,
-                    database=database,
-                    seconds=FLOOR_SECONDS,
-                    connections=terms.connections,
-                )
     say(report.table(lines, peer=PEER if "PEER" in os.environ else None))
     say(f"An empty answer of the same server: {empty:,.0f} /s, CPU {empty_cpu:.3f} ms")
     if options.json:

@@ -32,7 +32,8 @@ SELECT id FROM users WHERE id = 1 + mod(:seat, 500) AND is_active FOR NO KEY UPD
 UPDATE floor.seats SET status = 'booked' WHERE id = :seat;
 INSERT INTO floor.orders (reference, user_id, show_id, channel, customer_name, customer_email,
                           total, currency)
-VALUES (upper(lpad(to_hex(:seat), 9, '0')), 1, 1, 'web', '', '', 15, 'USD') ON CONFLICT DO NOTHING;
+VALUES (upper(lpad(to_hex((:seat)::bigint), 9, '0')), 1, 1, 'web', '', '', 15, 'USD')
+    ON CONFLICT DO NOTHING;
 INSERT INTO floor.bookings (user_id, show_id, seat_id, price)
 VALUES (1, 1, :seat, 15) ON CONFLICT DO NOTHING;
 INSERT INTO floor.idempotency_records (user_id, operation, key, fingerprint, status, body)
