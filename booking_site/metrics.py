@@ -6,6 +6,8 @@ numbers together; without it (tests, commands) a process has its own.
 
 import os
 from collections.abc import Iterator
+from threading import Lock
+from typing import Any
 
 from django.conf import settings
 from django.db import connection
@@ -52,6 +54,7 @@ POOL_CONNECTIONS = Gauge(
     "booking_pool_connections", "Open database connections.", multiprocess_mode="livesum"
 )
 POOL_BUSY = Gauge("booking_pool_busy", "Database connections in use.", multiprocess_mode="livesum")
+_LOOKING = Lock()
 POOL_WAITING = Gauge(
     "booking_pool_waiting", "Requests that wait for a connection.", multiprocess_mode="livesum"
 )
@@ -68,14 +71,17 @@ def count_request(*, method: str, route: str, response: HttpResponse, seconds: f
     if (method, route) == ("POST", "api/bookings"):
         _count_purchase(response)
     REDIS_AVOIDED.set(breaker.is_open)
+
+
+def count_pool(**signal: Any) -> None:
+    """Look at the pool when a request's connection is back in it: the last to end finds it idle."""
     pool = getattr(connection, "pool", None)
     if pool is not None:
-        state = pool.get_stats()
-        # This request's own connection goes back to the pool when it has been answered.
-        own = connection.connection is not None
-        POOL_CONNECTIONS.set(state["pool_size"])
-        POOL_BUSY.set(state["pool_size"] - state["pool_available"] - own)
-        POOL_WAITING.set(state["requests_waiting"])
+        with _LOOKING:  # else an earlier look could be written after a later one
+            state = pool.get_stats()
+            POOL_CONNECTIONS.set(state["pool_size"])
+            POOL_BUSY.set(state["pool_size"] - state["pool_available"])
+            POOL_WAITING.set(state["requests_waiting"])
 
 
 def _count_purchase(response: HttpResponse) -> None:
