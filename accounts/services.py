@@ -136,7 +136,7 @@ def log_in(*, request: HttpRequest, email: str, password: str) -> SignedIn:
     return SignedIn(user, issue_tokens(user))
 
 
-_CALLER_LOCKED = Compiled(
+CALLER_LOCKED = Compiled(
     lambda: (
         User.objects.filter(pk=Given("user_id"))
         .order_by()
@@ -155,7 +155,7 @@ def lock_caller(*, caller: Caller) -> User:
     when the user is gone, inactive or has revoked the token. Every column but
     the password is loaded that the site's own calls look at.
     """
-    user = _CALLER_LOCKED.first(user_id=caller.id)
+    user = CALLER_LOCKED.first(user_id=caller.id)
     if user is None or not user.is_active or user.token_version != caller.token_version:
         raise TokenRevoked
     return user

@@ -12,6 +12,8 @@ from django.db import connection, models
 from django.db.models import Expression, Field, Lookup, Model, QuerySet
 from django.db.transaction import TransactionManagementError
 
+from booking_site.postgres.statements import Call, Statement, ask
+
 M = TypeVar("M", bound=Model)
 
 
@@ -41,7 +43,7 @@ class AmongGiven(Lookup[Any]):
 
 class _Written(NamedTuple):
     model: Any
-    sql: str
+    statement: Statement
     values: tuple[Any, ...]
     names: list[str]
     locks: bool
@@ -59,18 +61,22 @@ class Compiled(Generic[M]):
 
     def rows(self, **given: Any) -> list[M]:
         """Return the instances, in the order of the queryset."""
-        model, sql, values, names, locks = self._written
+        model, _, _, names, locks = self._written
         if locks and not connection.in_atomic_block:
             raise TransactionManagementError("A lock outside of a transaction keeps nothing.")
-        with connection.cursor() as cursor:
-            cursor.execute(
-                sql, [given[value.name] if isinstance(value, Given) else value for value in values]
-            )
-            return [model.from_db("default", names, row) for row in cursor.fetchall()]
+        return [model.from_db("default", names, row) for row in ask(self.call(**given))]
 
     def first(self, **given: Any) -> M | None:
         """Return the one instance that there may be."""
         return next(iter(self.rows(**given)), None)
+
+    def call(self, **given: Any) -> Call:
+        """Return what `rows` asks, to be sent ahead."""
+        _, statement, values, _, _ = self._written
+        return Call(
+            statement,
+            [given[value.name] if isinstance(value, Given) else value for value in values],
+        )
 
     @cached_property
     def _written(self) -> _Written:
@@ -81,4 +87,4 @@ class Compiled(Generic[M]):
         compiler = query.get_compiler("default")
         sql, values = compiler.as_sql()
         names = [column.target.attname for column, _, _ in compiler.select]
-        return _Written(query.model, sql, values, names, query.select_for_update)
+        return _Written(query.model, Statement(sql), values, names, query.select_for_update)

@@ -128,13 +128,15 @@ DATABASES = {
 # The planner's cost of a random read, next to that of one in sequence: its default is that
 # of turning disks, for which it rather reads a whole table than its index.
 PLANNER = "-c random_page_cost=1.1"
-# Statements are planned once per connection and then only executed, which saved a third
-# of PostgreSQL's work for a booking.
+# The statements of booking_site.postgres.statements are planned once per connection and then
+# only executed, which saved a third of PostgreSQL's work for a booking. psycopg must prepare
+# none besides: after every rollback it makes PostgreSQL forget them all, those too.
+DATABASE_PREPARE = env.bool("DATABASE_PREPARE", default=True)
 DATABASES["default"]["OPTIONS"] = {
     **DATABASES["default"].get("OPTIONS", {}),
     "options": PLANNER,
     "server_side_binding": True,
-    "prepare_threshold": 2 if env.bool("DATABASE_PREPARE", default=True) else None,
+    "prepare_threshold": None,
 }
 # Milliseconds. A request that waits longer is answered 503 and rolled back.
 LOCK_TIMEOUT_MS = env.int("LOCK_TIMEOUT_MS", default=3000)

@@ -9,23 +9,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connection
-
 from accounts.authentication import Caller
+from accounts.services import CALLER_LOCKED
 from accounts.tokens import TokenRevoked
+from booking_site.postgres.statements import Call, Statement
 from bookings import replays
-from bookings.services.claims import SeatUnavailable
-from bookings.services.sales import HoldAlreadyBooked, HoldExpired
+from bookings.services.claims import TERMS, SeatUnavailable, locking_of_seats
+from bookings.services.sales import (
+    OWN_HOLD_LOCKED,
+    TERMS_AND_HOLD,
+    HoldAlreadyBooked,
+    HoldExpired,
+)
 
-_LOOK = """
+_LOOK = Statement("""
     SELECT record.fingerprint, record.status, record.body,
            coalesce(own.end_reason = 'booked', false),
            ARRAY(SELECT seats.id
                    FROM seats
-                   JOIN shows ON shows.id = seats.show_id
                    LEFT JOIN holds ON holds.id = seats.hold_id
                   WHERE seats.id = ANY(coalesce(own.seat_ids, %(seats)s::bigint[]))
-                    AND seats.show_id = coalesce(own.show_id, %(show)s)
+                    AND seats.show_id = shows.id
                     AND shows.status = 'open'
                     AND LEAST(shows.start_time, shows.sales_close_at) > now()
                     AND (seats.status IN ('booked', 'blocked')
@@ -34,16 +38,23 @@ _LOOK = """
                          -- Written past the seat's row, as by plain SQL.
                          OR EXISTS (SELECT FROM bookings
                                      WHERE bookings.seat_id = seats.id
-                                       AND bookings.cancelled_at IS NULL)))
+                                       AND bookings.cancelled_at IS NULL))),
+           shows.id,
+           coalesce(own.seat_ids, %(seats)s::bigint[] || kept.seat_ids),
+           own.id IS NULL AND theatres.gap_rule = 'middle_only' AND shows.screen_id IS NOT NULL
       FROM users
       LEFT JOIN holds AS own
         ON own.id = %(hold)s AND own.user_id = users.id AND own.end_reason <> 'released'
       LEFT JOIN idempotency_records AS record
         ON (record.user_id, record.operation, record.key)
            = (users.id, %(operation)s, %(key)s)
+      LEFT JOIN shows ON shows.id = coalesce(own.show_id, %(show)s)
+      LEFT JOIN theatres ON theatres.id = shows.theatre_id
+      LEFT JOIN holds AS kept
+        ON kept.user_id = users.id AND kept.show_id = %(show)s AND kept.ended_at IS NULL
      WHERE users.id = %(user)s AND users.is_active
        AND users.token_version = %(token_version)s
-"""
+""")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +65,11 @@ class FirstLook:
     is_bought: bool  # the hold by which seats were wanted
     taken: list[int]
     by_hold: bool  # whether the seats were wanted as those of a hold
+    # What a purchase will lock, if nothing changes meanwhile: the wanted seats, those that the
+    # caller holds in the show, and under the gap rule the rows they stand in.
+    show_id: int | None
+    to_lock: list[int]
+    whole_rows: bool
 
     def require_free(self) -> None:
         """Raise `SeatUnavailable` naming the taken seats; for a hold, why it can't be booked."""
@@ -61,6 +77,20 @@ class FirstLook:
             raise HoldAlreadyBooked
         if self.taken:
             raise HoldExpired if self.by_hold else SeatUnavailable(self.taken)
+
+    def calls_of_purchase(self, *, user_id: int, wish: Mapping[str, Any]) -> list[Call]:
+        """Return the lock of the user, and what `book_seats` or `book_hold` will ask after it."""
+        caller = CALLER_LOCKED.call(user_id=user_id)
+        if self.show_id is None:
+            return [caller]
+        if self.by_hold:
+            first = OWN_HOLD_LOCKED.call(user_id=user_id, hold_id=wish["hold_id"])
+        else:
+            first = Call(TERMS_AND_HOLD, {"show": self.show_id, "user": user_id})
+        seats = locking_of_seats(
+            show_id=self.show_id, seat_ids=set(self.to_lock), whole_rows=self.whole_rows
+        )
+        return [caller, first, seats, Call(TERMS, {"show": self.show_id})]
 
 
 def first_look(
@@ -75,26 +105,24 @@ def first_look(
     seat that the key's own booking sold is never seen without the key's
     record. Raise `TokenRevoked` when the caller may not act any more.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _LOOK,
-            {
-                "seats": wish.get("seat_ids", []),
-                "show": wish.get("show_id"),
-                "hold": wish.get("hold_id"),
-                "operation": name.operation if name else None,
-                "key": name.key if name else None,
-                "user": caller.id,
-                "token_version": caller.token_version,
-            },
-        )
-        row = cursor.fetchone()
+    row = _LOOK.row(
+        seats=wish.get("seat_ids", []),
+        show=wish.get("show_id"),
+        hold=wish.get("hold_id"),
+        operation=name.operation if name else None,
+        key=name.key if name else None,
+        user=caller.id,
+        token_version=caller.token_version,
+    )
     if row is None:
         raise TokenRevoked
-    *record, is_bought, taken = row
+    *record, is_bought, taken, show_id, to_lock, whole_rows = row
     return FirstLook(
         record=replays.Record(*record) if record[0] else None,
         is_bought=is_bought,
         taken=taken,
         by_hold="hold_id" in wish,
+        show_id=show_id,
+        to_lock=to_lock,
+        whole_rows=bool(whole_rows),
     )

@@ -9,13 +9,14 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 
 from accounts.models import User
 from accounts.services import require_confirmed_email
 from booking_site.compiled import Compiled, Given
 from booking_site.errors import DomainError, violated_constraint
 from booking_site.metrics import HOLDS
+from booking_site.postgres.statements import Statement
 from bookings import mails
 from bookings.models import Booking, Channel, Hold, HoldEnd, Order
 from bookings.services.claims import (
@@ -139,7 +140,7 @@ def book_hold(*, user: User, hold_id: UUID) -> list[Booking]:
     return bookings
 
 
-_OWN_HOLD_LOCKED = Compiled(
+OWN_HOLD_LOCKED = Compiled(
     lambda: (
         Hold.objects.filter(pk=Given("hold_id"), user_id=Given("user_id"))
         .order_by()
@@ -150,11 +151,11 @@ _OWN_HOLD_LOCKED = Compiled(
 
 def lock_own_hold(*, user_id: int, hold_id: UUID) -> Hold | None:
     """Return the user's hold, locked until the transaction ends, whatever became of it."""
-    return _OWN_HOLD_LOCKED.first(user_id=user_id, hold_id=hold_id)
+    return OWN_HOLD_LOCKED.first(user_id=user_id, hold_id=hold_id)
 
 
 # Both are asked for in every booking: as two statements they took a twentieth of its time.
-_TERMS_AND_HOLD = f"""
+TERMS_AND_HOLD = Statement(f"""
     WITH hold AS (
         SELECT id, seat_ids, expires_at FROM holds
          WHERE user_id = %(user)s AND show_id = %(show)s AND ended_at IS NULL
@@ -163,7 +164,7 @@ _TERMS_AND_HOLD = f"""
     SELECT {TERMS_COLUMNS}, hold.id, hold.seat_ids, hold.expires_at
       FROM shows JOIN theatres ON theatres.id = theatre_id LEFT JOIN hold ON true
      WHERE shows.id = %(show)s AND status <> 'planned'
-"""  # noqa: S608 - a constant of ours
+""")  # noqa: S608 - a constant of ours
 
 
 def read_terms_and_lock_hold(*, show_id: int, user_id: int) -> tuple[Terms, Hold | None]:
@@ -171,9 +172,7 @@ def read_terms_and_lock_hold(*, show_id: int, user_id: int) -> tuple[Terms, Hold
 
     The hold's time may be over, unnoticed so far. Raise `ShowNotFound`.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(_TERMS_AND_HOLD, {"show": show_id, "user": user_id})
-        found = cursor.fetchone()
+    found = TERMS_AND_HOLD.row(show=show_id, user=user_id)
     if found is None:
         raise ShowNotFound
     *terms, hold_id, seat_ids, expires_at = found
@@ -256,8 +255,8 @@ _SALE = """
       FROM purchase, wanted ORDER BY wanted.place
     RETURNING order_id, seat_id, id
 """
-_SALE_WITHOUT_MAIL = _SALE.replace("{mail}", "")
-_SALE_WITH_MAIL = _SALE.replace("{mail}", f", mail AS ({mails.ORDER_MADE})")
+_SALE_WITHOUT_MAIL = Statement(_SALE.replace("{mail}", ""))
+_SALE_WITH_MAIL = Statement(_SALE.replace("{mail}", f", mail AS ({mails.ORDER_MADE})"))
 
 
 def _write_sale(order: Order, seats: list[Seat], *, with_mail: bool) -> list[Booking]:
@@ -280,9 +279,7 @@ def _write_sale(order: Order, seats: list[Seat], *, with_mail: bool) -> list[Boo
         "now": order.created_at,
         "task": mails.order_made.module_path,
     }
-    with connection.cursor() as cursor:
-        cursor.execute(_SALE_WITH_MAIL if with_mail else _SALE_WITHOUT_MAIL, facts)
-        written = cursor.fetchall()
+    written = (_SALE_WITH_MAIL if with_mail else _SALE_WITHOUT_MAIL).rows(**facts)
     order.pk = written[0][0]
     order._state.adding = False
     numbers = {seat_id: number for _, seat_id, number in written}

@@ -253,6 +253,7 @@ def test_one_key_for_two_wishes_at_once_buys_one(
     assert seats_agree_with_bookings_and_holds()
 
 
+@pytest.mark.usefixtures("nothing_ahead")
 def test_whose_token_is_revoked_meanwhile_is_not_told_what_the_key_was_answered(
     customer: APIClient, user: User, seats: list[Seat], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -289,6 +290,7 @@ def test_overlapping_orders_in_opposite_order_meet_no_deadlock(
     assert seats_agree_with_bookings_and_holds()
 
 
+@pytest.mark.usefixtures("nothing_ahead")
 def test_locked_in_opposite_order_the_seats_meet_in_a_deadlock_that_is_retried(
     race: Race,
     rivals: Callable[[int], list[APIClient]],

@@ -17,7 +17,7 @@ __all__ = ["application"]
 
 def store_apart(name: replays.Name, record: replays.Record) -> None:
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as apart:
-        apart.execute(idempotency._STORE, [*name, *record])
+        apart.execute(idempotency._STORE.sql, [*name, *record])
 
 
 idempotency._store = store_apart

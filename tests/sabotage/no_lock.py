@@ -5,10 +5,12 @@ A control for the stampede, which must notice. Served instead of
 """
 
 from collections.abc import Collection
+from contextlib import nullcontext
 
 from django.db import connection
 
 from booking_site.wsgi import application
+from bookings import idempotency
 from bookings.services import cancelling, claims, holds, sales
 from catalog.models import Seat
 
@@ -26,3 +28,5 @@ def look_without_lock(
 
 for module in (cancelling, claims, holds, sales):
     module.lock_seats = look_without_lock
+# Else the seats would be locked ahead.
+idempotency.sent_ahead = lambda *calls: nullcontext()
