@@ -16,8 +16,10 @@ from typing import Any, NamedTuple
 
 import psycopg
 from django.conf import settings
-from django.db import connection
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.transaction import TransactionManagementError
+from django.db.utils import DEFAULT_DB_ALIAS
 from psycopg import abc, errors, pq
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.pq.abc import PGresult
@@ -68,11 +70,12 @@ class Call(NamedTuple):
 
 def ask(call: Call) -> Rows:
     """Return the rows of the statement. Raise what a cursor would raise."""
-    link = _link()
+    connection = connections[DEFAULT_DB_ALIAS]
+    link = _link(connection)
     with connection.wrap_database_errors:
         answer = _answered_ahead(link, call)
         if answer is None:
-            (answer,) = _send(link, call)
+            (answer,) = _send(connection, link, call)
         if isinstance(answer, psycopg.Error):
             raise answer
         return answer
@@ -96,18 +99,19 @@ def sent_ahead(*calls: Call) -> Iterator[None]:
     early is ever used; what they locked stays locked until the transaction ends. An error is
     raised where its call is asked; those behind it were not done.
     """
+    connection = connections[DEFAULT_DB_ALIAS]
     if not connection.in_atomic_block:
         raise TransactionManagementError("What is locked ahead must be kept by a transaction.")
-    link = _link()
+    link = _link(connection)
     with connection.wrap_database_errors:
-        link.ahead = deque(zip(calls, _send(link, *calls), strict=True))
+        link.ahead = deque(zip(calls, _send(connection, link, *calls), strict=True))
     try:
         yield
     finally:
         link.ahead.clear()
 
 
-def _link() -> "_Link":
+def _link(connection: BaseDatabaseWrapper) -> "_Link":
     connection.ensure_connection()
     connection.validate_no_broken_transaction()
     facts = vars(connection.connection)
@@ -117,13 +121,13 @@ def _link() -> "_Link":
     return link
 
 
-def _send(link: "_Link", *calls: Call) -> list[Answer]:
+def _send(connection: BaseDatabaseWrapper, link: "_Link", *calls: Call) -> list[Answer]:
     for call in calls:
-        _tell(call)
+        _tell(connection, call)
     return link.send(calls)
 
 
-def _tell(call: Call) -> None:
+def _tell(connection: BaseDatabaseWrapper, call: Call) -> None:
     """Show the call to whom Django's cursors would show it: the log's count, and tests."""
     sql, values = call.statement.sql, call.values
     for look in connection.execute_wrappers:
