@@ -24,6 +24,7 @@ MAX_FORM = 2 * 1024 * 1024
 BODYLESS = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
 # Answers that hold tokens, or that are only true for a moment.
 NEVER_STORED = re.compile(r"/api/(auth|holds)(/|$)")
+VARIES = ("Authorization", "Origin")
 # The last two may change while the bytes of a page stay the same.
 SENT_WITH_304 = ("ETag", "Cache-Control", "Vary", "Link", "X-Total-Count")
 
@@ -32,11 +33,11 @@ def request_id(get_response: Handler) -> Handler:
     """Take over the caller's X-Request-ID when it is sane, make one else; always return it."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        given = request.headers.get("X-Request-ID", "")
-        sane = SANE_REQUEST_ID.fullmatch(given)
-        request.request_id = given if sane else uuid4().hex  # type: ignore[attr-defined]
+        given = request.META.get("HTTP_X_REQUEST_ID", "")
+        name = given if SANE_REQUEST_ID.fullmatch(given) else uuid4().hex
+        request.request_id = name  # type: ignore[attr-defined]
         response = get_response(request)
-        response["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]
+        response.headers["X-Request-ID"] = name
         return response
 
     return middleware
@@ -132,7 +133,7 @@ def query_gate(get_response: Handler) -> Handler:
 
     def middleware(request: HttpRequest) -> HttpResponse:
         query = request.META.get("QUERY_STRING", "").encode("latin-1")
-        if _is_utf8(query):
+        if not query or _is_utf8(query):
             return get_response(request)
         names = [pair.partition(b"=")[0] for pair in query.split(b"&") if not _is_utf8(pair)]
         flaw = "This is not valid UTF-8."
@@ -157,18 +158,21 @@ def conditional(get_response: Handler) -> Handler:
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
-        patch_vary_headers(response, ["Authorization", "Origin"])
+        headers = response.headers
+        if "Vary" in headers:
+            patch_vary_headers(response, VARIES)
+        else:
+            headers["Vary"] = ", ".join(VARIES)
         reading = request.method in ("GET", "HEAD") and response.status_code == 200
         if not reading or NEVER_STORED.match(request.path_info):
-            response["Cache-Control"] = "no-store"
+            headers["Cache-Control"] = "no-store"
             return response
-        etag = response.get("ETag") or etag_of(response.content)
-        whose = "private" if "Authorization" in request.headers else "public"
-        headers = {"ETag": etag, "Cache-Control": f"{whose}, no-cache", "Vary": response["Vary"]}
-        for name, value in headers.items():
-            response[name] = value
-        if _matches(request.headers.get("If-None-Match", ""), etag):
-            kept = {name: response[name] for name in SENT_WITH_304 if name in response}
+        if "ETag" not in headers:
+            headers["ETag"] = etag_of(response.content)
+        whose = "private" if "HTTP_AUTHORIZATION" in request.META else "public"
+        headers["Cache-Control"] = f"{whose}, no-cache"
+        if _matches(request.META.get("HTTP_IF_NONE_MATCH", ""), headers["ETag"]):
+            kept = {name: headers[name] for name in SENT_WITH_304 if name in headers}
             return HttpResponseNotModified(headers=kept)
         return response
 

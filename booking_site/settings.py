@@ -103,7 +103,7 @@ MIDDLEWARE = [
 API_MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "booking_site.middleware.api_slash",
-    "corsheaders.middleware.CorsMiddleware",
+    "booking_site.cors.Cors",
     "booking_site.middleware.query_gate",
     "booking_site.middleware.body_gate",
     "booking_site.middleware.conditional",
