@@ -26,12 +26,13 @@ def api(get_response: Handler) -> Handler:
     Only their way in and out counts: Django looks for hooks such as `process_view` in
     MIDDLEWARE, and calls those of pages for the API too (CSRF lets its views pass).
     """
-    answer: Handler = _made.views
+    answer = _made.views
     for path in reversed(settings.API_MIDDLEWARE):
         answer = convert_exception_to_response(import_string(path)(answer))
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        return answer(request) if in_api(request) else get_response(request)
+        way: Handler = answer if in_api(request) else get_response
+        return way(request)
 
     return middleware
 

@@ -44,7 +44,7 @@ class Lines(structlog.stdlib.ProcessorFormatter):
     def format(self, record: logging.LogRecord) -> str:
         if not hasattr(record, "_logger"):  # not of structlog: its chain has still to be run
             return super().format(record)
-        event: EventDict = record.msg  # type: ignore[assignment] # left there by structlog
+        event: dict[str, Any] = record.msg  # type: ignore[assignment] # left there by structlog
         return str(self._renderer(None, "", event.copy()))  # renderers may take it apart
 
 
@@ -62,7 +62,7 @@ _COMMON: list[Processor] = [
 def logging_config(*, as_json: bool) -> dict[str, Any]:
     """Return the configuration for `logging.config.dictConfig`, and set up structlog itself."""
     # Named by no line of ours, and looked up for each: logging's own advice to spare them.
-    logging._srcfile = None  # type: ignore[attr-defined]
+    logging._srcfile = None
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     structlog.configure(
         processors=[*_COMMON, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
