@@ -48,7 +48,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self._is_clean = self.autocommit and not went_wrong
         if self.pool and self.connection is not None:
             self.connection.is_set_up = self._is_clean
-        super()._close()
+        super()._close()  # type: ignore[misc] # unknown to the stubs
 
 
 def _is_quiet(socket: int) -> bool:
