@@ -2,6 +2,9 @@ from importlib import import_module
 
 from django.apps import AppConfig
 from django.conf import settings
+from django.core.cache import close_caches
+from django.core.signals import request_finished, request_started
+from django.db import reset_queries
 from django.urls import register_converter
 
 from booking_site.converters import BigIntConverter
@@ -13,5 +16,9 @@ class BookingSiteConfig(AppConfig):
 
     def ready(self) -> None:
         register_converter(BigIntConverter, "bigint")
+        # Called with every request for nothing: Redis' connections are kept, and statements
+        # are not without DEBUG. That took as long as to write the request's line.
+        request_started.disconnect(reset_queries)
+        request_finished.disconnect(close_caches)
         if settings.SENTRY_DSN:  # only then has its library to be installed
             import_module("booking_site.crash_reports").start(dsn=settings.SENTRY_DSN)

@@ -50,43 +50,50 @@ def browser_policy(get_response: Handler) -> Handler:
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
+        headers = response.headers
         # What is said with a 304 would replace what was said with the page.
         if response.status_code != HTTPStatus.NOT_MODIFIED:
-            policy = _policy_of(request, response)
-            response["Content-Security-Policy"] = "; ".join(
-                f"{directive} {sources}" for directive, sources in policy.items()
-            )
-        response["Permissions-Policy"] = PERMISSIONS
+            is_page = headers.get("Content-Type", "").startswith("text/html")
+            policy = _policy_of(request) if is_page else NO_PAGE
+            headers["Content-Security-Policy"] = policy
+        headers["Permissions-Policy"] = PERMISSIONS
         # Other sites' pages cannot embed an answer; those of CORS_ALLOWED_ORIGINS fetch it.
-        response["Cross-Origin-Resource-Policy"] = "same-origin"
+        headers["Cross-Origin-Resource-Policy"] = "same-origin"
         return response
 
     return middleware
 
 
-def _policy_of(request: HttpRequest, response: HttpResponse) -> Policy:
-    if not response.get("Content-Type", "").startswith("text/html"):
-        return NOTHING
+def _policy_of(request: HttpRequest) -> str:
     if request.path_info.startswith("/admin/"):
-        return ADMIN
-    if request.path_info == "/api/docs":
-        return _docs()
-    return _pages()
+        return ADMIN_PAGES
+    return _docs() if request.path_info == "/api/docs" else _pages()
+
+
+def _written(policy: Policy) -> str:
+    return "; ".join(f"{directive} {sources}" for directive, sources in policy.items())
+
+
+NO_PAGE = _written(NOTHING)
+ADMIN_PAGES = _written(ADMIN)
 
 
 @lru_cache
-def _pages() -> Policy:
-    return NOTHING | {"style-src": _style_hashes(*_OUR_PAGES)}
+def _pages() -> str:
+    return _written(NOTHING | {"style-src": _style_hashes(*_OUR_PAGES)})
 
 
 @lru_cache
-def _docs() -> Policy:
-    return NOTHING | {
-        "script-src": "'self'",
-        "style-src": f"'self' {_style_hashes(_DOCS_PAGE)}",
-        "img-src": "'self' data:",
-        "connect-src": "'self'",
-    }
+def _docs() -> str:
+    return _written(
+        NOTHING
+        | {
+            "script-src": "'self'",
+            "style-src": f"'self' {_style_hashes(_DOCS_PAGE)}",
+            "img-src": "'self' data:",
+            "connect-src": "'self'",
+        }
+    )
 
 
 def _style_hashes(*templates: str) -> str:

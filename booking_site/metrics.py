@@ -6,6 +6,7 @@ numbers together; without it (tests, commands) a process has its own.
 
 import os
 from collections.abc import Iterator
+from functools import cache
 from threading import Lock
 from typing import Any
 
@@ -63,14 +64,21 @@ REDIS_AVOIDED = Gauge(
     "Worker processes that go on without Redis, as it does not answer.",
     multiprocess_mode="livesum",
 )
+# What each gauge of the pool says.
+_told: dict[Gauge, float] = {}
 
 
 def count_request(*, method: str, route: str, response: HttpResponse, seconds: float) -> None:
-    REQUESTS.labels(method, route, response.status_code).inc()
-    SECONDS.labels(route).observe(seconds)
+    _requests(method, route, response.status_code).inc()
+    _seconds(route).observe(seconds)
     if (method, route) == ("POST", "api/bookings"):
         _count_purchase(response)
     REDIS_AVOIDED.set(breaker.is_open)
+
+
+# Looking one up takes as long as counting. There are as many as routes, methods and statuses.
+_requests = cache(REQUESTS.labels)
+_seconds = cache(SECONDS.labels)
 
 
 def count_pool(**signal: Any) -> None:
@@ -79,9 +87,17 @@ def count_pool(**signal: Any) -> None:
     if pool is not None:
         with _LOOKING:  # else an earlier look could be written after a later one
             state = pool.get_stats()
-            POOL_CONNECTIONS.set(state["pool_size"])
-            POOL_BUSY.set(state["pool_size"] - state["pool_available"])
-            POOL_WAITING.set(state["requests_waiting"])
+            busy = state["pool_size"] - state["pool_available"]
+            _tell(POOL_CONNECTIONS, state["pool_size"])
+            _tell(POOL_BUSY, busy)
+            _tell(POOL_WAITING, state["requests_waiting"])
+
+
+def _tell(gauge: Gauge, value: float) -> None:
+    """Set it, unless that is what it says: after most requests nothing has changed."""
+    if _told.get(gauge) != value:
+        gauge.set(value)
+        _told[gauge] = value
 
 
 def _count_purchase(response: HttpResponse) -> None:

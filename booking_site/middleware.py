@@ -1,4 +1,4 @@
-"""What holds for every request, whatever its address. The order is in settings.MIDDLEWARE."""
+"""What holds for every request, or for every call of the API. The order is in the settings."""
 
 import re
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from django.utils.cache import patch_vary_headers
 from django.utils.http import parse_etags
 
 from booking_site.metrics import metrics
-from booking_site.problems import GENERAL, error_response, in_api, problem_response
+from booking_site.problems import GENERAL, error_response, problem_response
 from booking_site.views import livez, readyz
 
 Handler = Callable[[HttpRequest], HttpResponse]
@@ -24,6 +24,7 @@ MAX_FORM = 2 * 1024 * 1024
 BODYLESS = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
 # Answers that hold tokens, or that are only true for a moment.
 NEVER_STORED = re.compile(r"/api/(auth|holds)(/|$)")
+VARIES = ("Authorization", "Origin")
 # The last two may change while the bytes of a page stay the same.
 SENT_WITH_304 = ("ETag", "Cache-Control", "Vary", "Link", "X-Total-Count")
 
@@ -32,11 +33,11 @@ def request_id(get_response: Handler) -> Handler:
     """Take over the caller's X-Request-ID when it is sane, make one else; always return it."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        given = request.headers.get("X-Request-ID", "")
-        sane = SANE_REQUEST_ID.fullmatch(given)
-        request.request_id = given if sane else uuid4().hex  # type: ignore[attr-defined]
+        given = request.META.get("HTTP_X_REQUEST_ID", "")
+        name = given if SANE_REQUEST_ID.fullmatch(given) else uuid4().hex
+        request.request_id = name  # type: ignore[attr-defined]
         response = get_response(request)
-        response["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]
+        response.headers["X-Request-ID"] = name
         return response
 
     return middleware
@@ -77,7 +78,7 @@ def api_slash(get_response: Handler) -> Handler:
     """Route `/api/movies/` as `/api/movies`: no redirect, as that would lose a POST."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        if request.path_info.startswith("/api/") and request.path_info.endswith("/"):
+        if request.path_info.endswith("/"):
             request.path_info = request.path_info[:-1]
             request.path = request.path[:-1]
         return get_response(request)
@@ -85,40 +86,54 @@ def api_slash(get_response: Handler) -> Handler:
     return middleware
 
 
+def form_gate(get_response: Handler) -> Handler:
+    """Refuse a form of more than 2 MiB unread."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if _declared_length(request) > MAX_FORM:
+            return error_response(request, "body_too_large")
+        return get_response(request)
+
+    return middleware
+
+
 def body_gate(get_response: Handler) -> Handler:
-    """Let only bodies of a declared length reach the API, up to 64 KiB, and pages, up to 2 MiB.
+    """Let only bodies of a declared length reach the API, up to 64 KiB.
 
     What is left of a refused body is read by the worker (unwanted_bodies.py).
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        declared = request.META.get("CONTENT_LENGTH", "")
-        length = int(declared) if declared.isdecimal() else 0
-        if length > (MAX_BODY if in_api(request) else MAX_FORM):
+        if _declared_length(request) > MAX_BODY:
             return error_response(request, "body_too_large")
-        if not in_api(request):
-            return get_response(request)
-        if "Transfer-Encoding" in request.headers:
+        if "HTTP_TRANSFER_ENCODING" in request.META:
             return problem_response(request, GENERAL["length_required"])
         try:
             request.body  # noqa: B018 - read now, as a view that refuses early will not
         except UnreadablePostError:
             return problem_response(request, GENERAL["bad_request"])
         response = get_response(request)
-        if response.status_code == 400 and not declared and request.method not in ("GET", "HEAD"):
-            # The call needed a body, or it would have been content without one.
-            return problem_response(request, GENERAL["length_required"])
-        return response
+        if response.status_code != 400 or request.META.get("CONTENT_LENGTH"):
+            return response
+        if request.method in ("GET", "HEAD"):
+            return response
+        # The call needed a body, or it would have been content without one.
+        return problem_response(request, GENERAL["length_required"])
 
     return middleware
 
 
+def _declared_length(request: HttpRequest) -> int:
+    declared = request.META.get("CONTENT_LENGTH", "")
+    return int(declared) if declared.isdecimal() else 0
+
+
 def query_gate(get_response: Handler) -> Handler:
-    """Refuse a query of the API that is not UTF-8, which Django reads as something else."""
+    """Refuse a query that is not UTF-8, which Django reads as something else."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         query = request.META.get("QUERY_STRING", "").encode("latin-1")
-        if not in_api(request) or _is_utf8(query):
+        if not query or _is_utf8(query):
             return get_response(request)
         names = [pair.partition(b"=")[0] for pair in query.split(b"&") if not _is_utf8(pair)]
         flaw = "This is not valid UTF-8."
@@ -143,22 +158,33 @@ def conditional(get_response: Handler) -> Handler:
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
-        if not in_api(request):
-            return response
-        patch_vary_headers(response, ["Authorization", "Origin"])
+        headers = response.headers
+        if "Vary" in headers:
+            patch_vary_headers(response, VARIES)
+        else:
+            headers["Vary"] = ", ".join(VARIES)
         reading = request.method in ("GET", "HEAD") and response.status_code == 200
         if not reading or NEVER_STORED.match(request.path_info):
-            response["Cache-Control"] = "no-store"
+            headers["Cache-Control"] = "no-store"
             return response
-        etag = response.get("ETag") or etag_of(response.content)
-        whose = "private" if "Authorization" in request.headers else "public"
-        headers = {"ETag": etag, "Cache-Control": f"{whose}, no-cache", "Vary": response["Vary"]}
-        for name, value in headers.items():
-            response[name] = value
-        if _matches(request.headers.get("If-None-Match", ""), etag):
-            kept = {name: response[name] for name in SENT_WITH_304 if name in response}
+        if "ETag" not in headers:
+            headers["ETag"] = etag_of(response.content)
+        whose = "private" if "HTTP_AUTHORIZATION" in request.META else "public"
+        headers["Cache-Control"] = f"{whose}, no-cache"
+        if _matches(request.META.get("HTTP_IF_NONE_MATCH", ""), headers["ETag"]):
+            kept = {name: headers[name] for name in SENT_WITH_304 if name in headers}
             return HttpResponseNotModified(headers=kept)
         return response
+
+    return middleware
+
+
+def known_host(get_response: Handler) -> Handler:
+    """Refuse a Host that is not of ALLOWED_HOSTS, as CommonMiddleware does for pages."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        request.get_host()
+        return get_response(request)
 
     return middleware
 

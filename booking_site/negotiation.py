@@ -18,7 +18,7 @@ class Negotiation(DefaultContentNegotiation):
         format_suffix: str | None = None,
     ) -> tuple[BaseRenderer, str]:
         offered = {str(renderer.media_type): renderer for renderer in renderers}
-        anything = not request.headers.get("Accept", "").strip()
+        anything = request.META.get("HTTP_ACCEPT", "").strip() in ("", "*/*")
         preferred = next(iter(offered)) if anything else request.get_preferred_type([*offered])
         if preferred is None:
             raise NotAcceptable

@@ -182,8 +182,7 @@ def error_response(
 ) -> HttpResponse:
     """Render a general error: a page of ours for a browser outside the API, else a problem."""
     problem = GENERAL[code]
-    preferred = request.get_preferred_type(["application/problem+json", "text/html"])
-    if in_api(request) or preferred != "text/html":
+    if in_api(request) or not _prefers_a_page(request):
         return problem_response(request, problem, retry_after=retry_after)
     # Without the request: its context processors would ask a database that may be down.
     page = render_to_string(
@@ -198,6 +197,11 @@ def error_response(
     if retry_after is not None:
         response["Retry-After"] = str(retry_after)
     return response
+
+
+def _prefers_a_page(request: HttpRequest | Request) -> bool:
+    offered = ["application/problem+json", "text/html"]
+    return bool(request.get_preferred_type(offered) == "text/html")
 
 
 def busy_response(request: HttpRequest | Request, error: BaseException) -> HttpResponse:

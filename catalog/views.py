@@ -65,14 +65,17 @@ class Catalogue(Public[M], ReadOnlyModelViewSet[M]):
 class KeptCatalogue(Catalogue[M]):
     """A list that everybody reads and hardly anybody changes: kept as it goes out."""
 
+    table: ClassVar[str]
+
     def list(  # type: ignore[override] # what is kept is past rendering
         self, request: Request, *args: Any, **kwargs: Any
     ) -> HttpResponse:
         if request.META["QUERY_STRING"]:
             return super().list(request, *args, **kwargs)
         return kept_list(
-            table=self.get_queryset().model._meta.db_table,
-            address=request.build_absolute_uri(),  # the answer's links repeat it
+            table=self.table,
+            # The answer's links repeat it.
+            address=f"{request.scheme}://{request.get_host()}{request.path}",
             make=lambda: super(KeptCatalogue, self).list(request, *args, **kwargs),
         )
 
@@ -83,6 +86,7 @@ class KeptCatalogue(Catalogue[M]):
 )
 class MovieViewSet(KeptCatalogue[Movie]):
     queryset = Movie.objects.all()
+    table = Movie._meta.db_table
     serializer_class = MovieSerializer
     filterset_class = MovieFilter
     absent = MovieNotFound
@@ -94,6 +98,7 @@ class MovieViewSet(KeptCatalogue[Movie]):
 )
 class TheatreViewSet(KeptCatalogue[Theatre]):
     queryset = Theatre.objects.all()
+    table = Theatre._meta.db_table
     serializer_class = TheatreSerializer
     absent = TheatreNotFound
 

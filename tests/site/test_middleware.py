@@ -1,8 +1,11 @@
 """What surrounds every answer: tracing, slashes, caching, CORS, HEAD, sizes."""
 
 from http import HTTPStatus
+from typing import Any
 
 import pytest
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.http import HttpRequest, HttpResponse
 from django.test import Client
 from rest_framework.test import APIClient
 
@@ -166,3 +169,38 @@ def test_the_client_can_read_every_answer(
     }
     other = api.get(path, HTTP_ORIGIN="https://evil.example", **headers)
     assert "Access-Control-Allow-Origin" not in other
+
+
+def test_the_api_goes_past_what_only_pages_need(
+    api: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: Any) -> HttpResponse:
+        return HttpResponse(status=HTTPStatus.IM_A_TEAPOT)
+
+    monkeypatch.setattr(SessionMiddleware, "process_request", refuse)
+    assert api.get("/nothing").status_code == HTTPStatus.IM_A_TEAPOT
+    assert api.get("/api/items/1").status_code == HTTPStatus.OK
+    assert api.get("/api").status_code == HTTPStatus.NOT_FOUND
+    assert api.get("/apiary").status_code == HTTPStatus.IM_A_TEAPOT
+
+
+def test_a_login_that_is_locked_out_is_told_so_in_the_api_whatever_its_view_says(
+    api: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[HttpRequest] = []
+
+    def locked(request: HttpRequest, *rest: Any) -> HttpResponse:
+        seen.append(request)
+        return HttpResponse(status=HTTPStatus.TOO_MANY_REQUESTS)
+
+    monkeypatch.setattr("axes.middleware.get_lockout_response", locked)
+    monkeypatch.setattr(HttpRequest, "axes_locked_out", True, raising=False)
+    assert api.get("/api/items/1").status_code == HTTPStatus.TOO_MANY_REQUESTS
+    assert [request.path for request in seen] == ["/api/items/1"]
+
+
+def test_an_address_of_the_api_is_redirected_to_https_too(api: APIClient, settings: Any) -> None:
+    settings.SECURE_SSL_REDIRECT = True
+    answer = api.get("/api/items/1?a=b")
+    assert (answer.status_code, answer["Location"]) == (301, "https://testserver/api/items/1?a=b")
+    assert api.get("/api/items/1", secure=True).status_code == HTTPStatus.OK

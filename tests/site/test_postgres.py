@@ -9,17 +9,20 @@ import pytest
 
 from booking_site.postgres.base import _is_quiet
 
-# In a process of its own, as only web processes have a pool.
-ENDED = """
+# In processes of their own, as only web processes have a pool.
+START = """
 import django
 django.setup()
-from django.db import close_old_connections, connection
+from django.db import connection
 
 def number(statement):
     with connection.cursor() as cursor:
         cursor.execute(statement)
         return cursor.fetchone()[0]
 
+"""
+
+ENDED = """
 own = number("SELECT pg_backend_pid()")
 connection.close()
 assert number("SELECT pg_backend_pid()") == own, "the connection was not kept"
@@ -36,6 +39,31 @@ assert number("SELECT pg_backend_pid()") != own
 print("a new one")
 """
 
+LEFT_OPEN = """
+from concurrent.futures import ThreadPoolExecutor
+from django.db.backends.signals import connection_created
+
+set_up = []
+connection_created.connect(lambda **signal: set_up.append(connection.connection), weak=False)
+other = ThreadPoolExecutor(1)
+
+def use():
+    number("SELECT 1")
+    assert connection.get_autocommit() is connection.connection.autocommit is True
+    connection.close()
+
+connection.ensure_connection()
+other.submit(use).result()
+use(), use(), other.submit(use).result()
+assert len(set(set_up)) == len(set_up) == 2, "what is clean was set up again"
+connection.set_autocommit(False)
+number("SELECT 2")
+connection.close()
+use()  # the other connection
+other.submit(use).result()  # the one that was left in a transaction
+print(len(set_up))
+"""
+
 
 def test_a_socket_is_quiet_until_the_other_side_speaks_or_ends() -> None:
     for speak in (lambda end: end.send(b"!"), lambda end: end.close()):
@@ -46,16 +74,23 @@ def test_a_socket_is_quiet_until_the_other_side_speaks_or_ends() -> None:
             assert not _is_quiet(ours.fileno())
 
 
-@pytest.mark.parametrize("prepare", ["0", "1"])
-def test_a_connection_that_the_server_ended_is_replaced_before_use(prepare: str) -> None:
+def run(script: str, **settings: str) -> subprocess.CompletedProcess[str]:
     environment = {
         **os.environ,
         "PROCESS_ROLE": "web",
         "DJANGO_SETTINGS_MODULE": "booking_site.settings",
-        "DATABASE_POOL_MAX": "1",
-        "DATABASE_PREPARE": prepare,
+        **settings,
     }
-    done = subprocess.run(
-        [sys.executable, "-c", ENDED], env=environment, capture_output=True, text=True
-    )
+    command = [sys.executable, "-c", START + script]
+    return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("prepare", ["0", "1"])
+def test_a_connection_that_the_server_ended_is_replaced_before_use(prepare: str) -> None:
+    done = run(ENDED, DATABASE_PREPARE=prepare, DATABASE_POOL_MAX="1")
     assert done.stdout == "a new one\n", done.stderr
+
+
+def test_a_connection_is_set_up_once_and_again_only_after_something_went_wrong() -> None:
+    done = run(LEFT_OPEN, DATABASE_POOL_MIN="2", DATABASE_POOL_MAX="2")
+    assert done.stdout == "4\n", done.stderr
