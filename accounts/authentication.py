@@ -8,9 +8,9 @@ from rest_framework.authentication import BaseAuthentication, get_authorization_
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from accounts.models import User
 from accounts.tokens import AccessToken, TokenExpired, TokenInvalid, TokenRevoked
 from booking_site.errors import DomainError
+from booking_site.postgres.statements import Statement
 
 if TYPE_CHECKING:  # while it is imported, views load the default classes, which are here
     from rest_framework.views import APIView
@@ -86,12 +86,18 @@ class HasToken(BasePermission):
         return True
 
 
+# What `User.objects.current` asks. With nearly every read, where as a queryset it took longest.
+_CURRENT = Statement("""
+    SELECT FROM users WHERE id = %(id)s AND is_active AND token_version = %(token_version)s
+""")
+
+
 class LiveCaller(BasePermission):
     """A good token of somebody who exists, is active and has not revoked it; one query."""
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
         caller = caller_of(request)
-        if not User.objects.current(user_id=caller.id, token_version=caller.token_version).exists():
+        if _CURRENT.row(id=caller.id, token_version=caller.token_version) is None:
             raise TokenRevoked
         return True
 
