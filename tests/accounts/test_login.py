@@ -86,13 +86,13 @@ def test_every_refusal_hashes_once_and_asks_as_much(
     ways = refusals(log_in)
     for refuse in ways.values():
         hashed.clear()
-        with django_assert_num_queries(12):
+        with django_assert_num_queries(10):
             assert refuse().status_code == 401
         assert len(hashed) == 1
 
 
-def test_a_login_takes_five_statements(person, log_in, django_assert_num_queries):
-    with django_assert_num_queries(5):  # two counts of failures, user, reset, sign-in
+def test_a_login_takes_three_statements(person, log_in, django_assert_num_queries):
+    with django_assert_num_queries(3):  # failures, user, sign-in
         log_in()
 
 
