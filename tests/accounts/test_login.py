@@ -138,6 +138,14 @@ def test_another_spelling_or_browser_is_the_same_guess(person, log_in):
     assert log_in(password="wrong", HTTP_USER_AGENT="E").status_code == 429
 
 
+def test_who_is_locked_out_locks_out_nobody_else_at_their_address(person, log_in):
+    User.objects.create_user(name="R", email="rita@example.com", password=PASSWORD)
+    for _ in range(5):
+        log_in(password="wrong")
+    assert log_in().status_code == 429
+    assert log_in(email="rita@example.com").status_code == 200
+
+
 def test_success_forgets_the_failures_before_it(person, log_in):
     for _ in range(3):
         assert [log_in(password="wrong").status_code for _ in range(4)] == [401] * 4
