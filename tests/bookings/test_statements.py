@@ -179,7 +179,7 @@ def test_cancelling(customer: APIClient, seats: list[Seat]) -> None:
     answer = bought(customer, *seats[:2])
     with statements(12):
         customer.post(f"/api/bookings/{answer['booking']['id']}/cancel", {}, format="json")
-    with statements(14):
+    with statements(13):
         customer.post(f"/api/orders/{answer['order']['reference']}/cancel", {}, format="json")
 
 
