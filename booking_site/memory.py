@@ -10,8 +10,8 @@ def return_large_blocks() -> None:
     """Have glibc give blocks of 128 KiB and more back to the system when they are freed.
 
     It begins with that limit, but raises it to the largest block freed so far, and each
-    thread keeps what is below. A hash of a password takes 19 MiB, so eight threads that
-    had each seen a login kept 150 MiB for ever. Other C libraries have nothing to set.
+    thread keeps what is below. A hash of a password takes 7 MiB, so eight threads that
+    had each seen a login would keep 56 MiB for ever. Other C libraries have nothing to set.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:

@@ -10,7 +10,7 @@ from bookings.serializers import BookingDetailSerializer, OrderDetailSerializer
 
 def export_person(*, user_id: int) -> dict[str, Any]:
     """Return sections by name, JSON-ready. The answers kept for keys repeat the bookings."""
-    orders = Order.objects.filter(user_id=user_id).with_details()
+    orders = Order.objects.filter(user_id=user_id).with_parts()
     bookings = Booking.objects.filter(user_id=user_id).with_details()
     return {
         "holds": list(

@@ -1,4 +1,4 @@
-"""The constraints, indexes and triggers that the database itself enforces.
+"""The constraints, indexes, triggers and generated columns that the database itself keeps.
 
 `guards.txt` lists what the migrations make, one a line, in PostgreSQL's own
 words; a test compares the two.
@@ -30,6 +30,11 @@ _ENFORCED = """
       FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
      WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'
        AND attnum > 0 AND attnotnull
+     UNION ALL
+    SELECT adrelid::regclass || '.' || attname || '=', pg_get_expr(adbin, adrelid, TRUE)
+      FROM pg_attrdef JOIN pg_attribute ON (attrelid, attnum) = (adrelid, adnum)
+      JOIN pg_class ON pg_class.oid = attrelid
+     WHERE relnamespace = current_schema()::regnamespace AND attgenerated <> ''
      UNION ALL
     SELECT tgrelid::regclass || '.' || tgname, pg_get_triggerdef(oid, TRUE)
       FROM pg_trigger

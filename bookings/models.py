@@ -1,13 +1,16 @@
 """Who holds, ordered and booked which seat, and what was answered to whom."""
 
 import uuid
+from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from django.conf import settings
+from django.contrib.postgres.expressions import ArraySubquery
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Length, Now
+from django.db.models.functions import Cast, Coalesce, JSONObject, Length, Now
 
 from catalog.models import Seat, Show
 
@@ -75,15 +78,28 @@ class Channel(models.TextChoices):
     BOX_OFFICE = "box_office", "Box office"
 
 
+_BY_PLACE = (Length("seat__row"), "seat__row", "seat__number", "pk")
+
+
 class OrderQuerySet(models.QuerySet["Order"]):
+    def with_parts(self) -> "OrderQuerySet":
+        """Load what an order tells its customer, its `parts` among it, in one query."""
+        parts = Booking.objects.filter(order=models.OuterRef("pk")).order_by(*_BY_PLACE)
+        facts = {"row": "seat__row", "number": "seat__number"}
+        facts |= {name: name for name in ("id", "user_id", "show_id", "seat_id")}
+        facts |= {name: name for name in ("booked_at", "cancelled_at")}
+        # As text: a number of JSON is read as a float.
+        price = Cast(Coalesce("price", "seat__price"), models.TextField())
+        return self.select_related("show__movie", "show__theatre", "show__screen").annotate(
+            facts_of_parts=ArraySubquery(parts.values(json=JSONObject(price=price, **facts)))
+        )
+
     def with_details(self) -> "OrderQuerySet":
         """Load what an order shows of itself, in two queries."""
         return self.select_related("show__movie", "show__theatre", "show__screen").prefetch_related(
             models.Prefetch(
                 "bookings",
-                Booking.objects.select_related("seat", "order").order_by(
-                    Length("seat__row"), "seat__row", "seat__number", "pk"
-                ),
+                Booking.objects.select_related("seat", "order").order_by(*_BY_PLACE),
             )
         )
 
@@ -143,12 +159,33 @@ class Order(models.Model):
         return self.reference
 
     @property
+    def parts(self) -> "list[Booking]":
+        """Its bookings by row and number, loaded before by one of the methods above."""
+        facts = getattr(self, "facts_of_parts", None)
+        return list(self.bookings.all()) if facts is None else [_part(self, each) for each in facts]
+
+    @property
     def status(self) -> str:
         """Derived from its bookings: `confirmed`, `partially_cancelled` or `cancelled`."""
-        cancelled = [booking.cancelled_at is not None for booking in self.bookings.all()]
+        cancelled = [booking.cancelled_at is not None for booking in self.parts]
         if all(cancelled):
             return "cancelled"
         return "partially_cancelled" if any(cancelled) else "confirmed"
+
+
+def _part(order: Order, facts: dict[str, Any]) -> "Booking":
+    """Return a booking of the order as `with_parts` has read it."""
+    cancelled_at = facts["cancelled_at"]
+    return Booking(
+        pk=facts["id"],
+        user_id=facts["user_id"],
+        show_id=facts["show_id"],
+        seat=Seat(pk=facts["seat_id"], row=facts["row"], number=facts["number"]),
+        order=order,
+        price=Decimal(facts["price"]),
+        booked_at=datetime.fromisoformat(facts["booked_at"]),
+        cancelled_at=datetime.fromisoformat(cancelled_at) if cancelled_at else None,
+    )
 
 
 class BookingQuerySet(models.QuerySet["Booking"]):

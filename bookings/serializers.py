@@ -168,7 +168,7 @@ class OrderSerializer(serializers.Serializer[Any]):
 
 class OrderDetailSerializer(BookedShowSerializer, OrderSerializer):
     status = serializers.ChoiceField(["confirmed", "partially_cancelled", "cancelled"])
-    bookings = BookingSerializer(many=True)
+    bookings = BookingSerializer(many=True, source="parts")
 
 
 class OrderAnswer(OrderSerializer):

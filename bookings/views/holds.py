@@ -25,6 +25,9 @@ from bookings.services.sales import HoldAlreadyBooked, HoldExpired, HoldNotFound
 from catalog.errors import ShowNotFound
 from catalog.seat_maps import SeatNotFound
 
+# Made once: making a serializer copies all its fields, and these are many.
+_HOLD = HoldSerializer()
+
 
 class HoldViewSet(GenericViewSet[Hold]):
     queryset = Hold.objects.none()  # for the schema; whose they are depends on the caller
@@ -62,7 +65,7 @@ class HoldViewSet(GenericViewSet[Hold]):
         held = hold(caller=caller_of(request), **wish)
         address = reverse("hold-detail", args=[held.hold.pk])
         return Response(
-            HoldSerializer(held).data,
+            _HOLD.to_representation(held),
             status=201 if held.is_new else 200,
             headers={"Location": request.build_absolute_uri(address)},
         )
@@ -81,7 +84,7 @@ class HoldViewSet(GenericViewSet[Hold]):
     def retrieve(self, request: Request, pk: UUID) -> Response:
         for held in live_holds(user_id=caller_of(request).id):
             if held.hold.pk == pk:
-                return Response(HoldSerializer(held).data)
+                return Response(_HOLD.to_representation(held))
         raise HoldNotFound
 
     @operation(

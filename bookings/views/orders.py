@@ -28,7 +28,7 @@ class OrderViewSet(ListModelMixin, GenericViewSet[Order]):
     lookup_value_converter = "reference"
 
     def get_queryset(self) -> QuerySet[Order]:
-        return Order.objects.filter(user_id=caller_of(self.request).id).with_details()
+        return Order.objects.filter(user_id=caller_of(self.request).id).with_parts()
 
     @operation("orders_list", summary="One's own orders, newest first")
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:

@@ -25,4 +25,5 @@ class SeatMapViewSet(ViewSet):
     )
     def list(self, request: Request, show_id: int) -> HttpResponse:
         caller = request.user if isinstance(request.user, Caller) else None
-        return HttpResponse(seat_map(show_id=show_id, caller=caller), "application/json")
+        answer = seat_map(show_id=show_id, caller=caller)
+        return HttpResponse(answer.body, "application/json", headers={"ETag": answer.etag})

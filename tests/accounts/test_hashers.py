@@ -14,8 +14,15 @@ ORIGINAL = {
 }
 
 
-def test_new_hashes_are_argon2id_of_19_mib_two_rounds_one_lane():
-    assert make_password(PASSWORD).startswith("argon2$argon2id$v=19$m=19456,t=2,p=1$")
+# The same, as the site made them when they took 19 MiB.
+EARLIER = (
+    "argon2$argon2id$v=19$m=19456,t=2,p=1$"
+    "YVNhbHRBc0xvbmdBc0RqYW5nb3MyMg$XhhVLpLZQ9httYd36Blk+ClP5JBLs6+Fmc+XGdFWXlU"
+)
+
+
+def test_new_hashes_are_argon2id_of_7_mib_five_rounds_one_lane():
+    assert make_password(PASSWORD).startswith("argon2$argon2id$v=19$m=7168,t=5,p=1$")
 
 
 @pytest.mark.parametrize("kind", ORIGINAL)
@@ -35,6 +42,16 @@ def test_a_login_replaces_an_original_hash(db, call, kind):
     assert call("login", body).status_code == 200
     user.refresh_from_db()
     assert user.password.startswith("argon2$")
+    assert call("login", body).status_code == 200
+
+
+def test_a_login_replaces_a_hash_of_other_costs(db, call):
+    user = UserFactory(email="lena@example.com")
+    User.objects.filter(pk=user.pk).update(password=EARLIER)
+    body = {"email": "lena@example.com", "password": PASSWORD}
+    assert call("login", body).status_code == 200
+    user.refresh_from_db()
+    assert user.password.startswith("argon2$argon2id$v=19$m=7168,t=5,p=1$")
     assert call("login", body).status_code == 200
 
 

@@ -115,6 +115,19 @@ def test_one_cancelled_booking_cancels_a_part_of_its_order(
     assert states(*seats[:2]) == ["available", "booked"]
 
 
+def test_an_order_tells_of_its_bookings_what_each_tells_of_itself(customer: APIClient) -> None:
+    rows = make_seats(ShowFactory(), "S", "SS")
+    answer = bought(customer, *reversed(rows))
+    ids = [each["id"] for each in answer["bookings"]]
+    cancel(customer, ids[1])
+    Booking.objects.filter(pk=ids[2]).update(price=None)  # as plain SQL leaves it
+    order = customer.get(f"/api/orders/{answer['order']['reference']}").json()
+    assert [each["id"] for each in order["bookings"]] == ids
+    for told in order["bookings"]:
+        booking = customer.get(f"/api/bookings/{told['id']}").json()
+        assert told == {name: booking[name] for name in told}
+
+
 def test_a_booking_of_the_original_tables_is_cancelled_too(
     customer: APIClient, user: User, seats: list[Seat]
 ) -> None:

@@ -559,3 +559,15 @@ def test_before_the_start_companion_seats_are_for_everybody(
     start_in(show, minutes=59)
     assert hold_seats(customer, companion).status_code == 201
     assert not Booking.objects.exists()
+
+
+def test_a_seat_that_was_taken_from_a_hold_is_not_freed_by_dropping_it(
+    customer: APIClient, show: Show
+) -> None:
+    kept, blocked = make_seats(show, "SS")
+    held(customer, kept, blocked)
+    Seat.objects.filter(pk=blocked.pk).update(
+        status=SeatStatus.BLOCKED, hold_id=None, held_until=None
+    )
+    held(customer, kept)
+    assert states(kept, blocked) == ["held", "blocked"]

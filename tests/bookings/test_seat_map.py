@@ -114,6 +114,40 @@ def test_rows_come_in_their_order_and_b_before_aa(api: APIClient, show: Show) ->
     assert places == [("A", 1), ("B", 9), ("B", 10), ("AA", 1)]
 
 
+def test_each_seat_has_its_own_state_in_whatever_order_the_rows_stand(
+    api: APIClient, show: Show
+) -> None:
+    states = {
+        ("AA", 1): SeatStatus.BLOCKED,
+        ("B", 10): SeatStatus.BOOKED,
+        ("a", 2): SeatStatus.AVAILABLE,
+        ("Ä", 3): SeatStatus.BLOCKED,
+        ("B", 9): SeatStatus.AVAILABLE,
+    }
+    for (row, number), status in states.items():
+        SeatFactory(show=show, row=row, number=number, status=status)
+    assert {(seat["row"], seat["number"]): seat["state"] for seat in seat_map(api, show)} == states
+
+
+def test_a_map_that_is_the_same_for_two_is_made_once(user: User, show: Show) -> None:
+    make_seats(show, "SS")
+    caller = Caller(id=user.pk, token_version=user.token_version)
+    first = read_seat_map(show_id=show.pk, caller=None)
+    assert read_seat_map(show_id=show.pk, caller=caller) is first
+
+
+def test_who_buys_what_another_has_given_back_sees_their_own_id(
+    customer: APIClient, user: User, rival: APIClient, show: Show
+) -> None:
+    seat = make_seats(show, "S")[0]
+    number = bought(customer, seat)["booking"]["id"]
+    assert seen(customer, show) == [("booked", "booked", True, user.pk)]
+    customer.post(f"/api/bookings/{number}/cancel", {}, format="json")
+    buyer = bought(rival, seat)["booking"]["user_id"]
+    assert buyer != user.pk
+    assert seen(rival, show) == [("booked", "booked", True, buyer)]
+
+
 def test_a_map_is_never_cut_into_pages(api: APIClient, show: Show) -> None:
     make_seats(show, *["S" * 30] * 20)
     response = api.get(f"/api/shows/{show.pk}/seats?page_size=1")
@@ -173,7 +207,7 @@ def may_have(show: Show, user: User, hold_id: str | None) -> dict[str, set[int]]
     caller = Caller(id=user.pk, token_version=user.token_version)
     look = first_look(caller=caller, wish=wish)
     own = UUID(hold_id) if hold_id else None
-    seen = json.loads(read_seat_map(show_id=show.pk, caller=caller))
+    seen = json.loads(read_seat_map(show_id=show.pk, caller=caller).body)
     return {
         "is_free": {seat.pk for seat in seats if is_free(seat, now=seat.now, hold_id=own)},
         "first_look": {seat.pk for seat in seats if seat.pk not in look.taken},

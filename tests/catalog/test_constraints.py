@@ -54,7 +54,8 @@ BREAKING = [
      "'open')"),
     ("show_screen_not_taken", "UPDATE shows SET start_time = '2031-01-01 22:19Z' WHERE id = 2"),
     ("seat_one_per_place", f"{SEAT} (1, 'A', 1, 12)"),
-    ("seat_with_show", "INSERT INTO seats SELECT * FROM seats"),
+    ("seat_with_show", "INSERT INTO seats (id, show_id, row, number, price)"
+                       " SELECT id, show_id, row, number, price FROM seats"),
     ("seat_number_positive", f"{SEAT} (1, 'A', 0, 12)"),
     ("seat_row_named", f"{SEAT} (1, '', 2, 12)"),
     ("seat_price_not_negative", f"{SEAT} (1, 'A', 2, -1)"),

@@ -8,15 +8,15 @@ from time import monotonic
 from typing import Any
 
 from booking_site.wsgi import application
-from bookings.seat_map import seat_map
+from bookings.seat_map import SeatMap, seat_map
 from bookings.views import seats
 
 __all__ = ["application"]
 
-kept: dict[int, tuple[float, bytes]] = {}
+kept: dict[int, tuple[float, SeatMap]] = {}
 
 
-def map_of_a_moment_ago(*, show_id: int, caller: Any) -> bytes:
+def map_of_a_moment_ago(*, show_id: int, caller: Any) -> SeatMap:
     if show_id not in kept or kept[show_id][0] < monotonic() - 0.1:
         kept[show_id] = monotonic(), seat_map(show_id=show_id, caller=caller)
     return kept[show_id][1]
