@@ -11,10 +11,9 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from django.db import connection
-
 from accounts.authentication import Caller
 from booking_site.middleware import etag_of
+from booking_site.postgres.statements import Statement
 from catalog.errors import ShowNotFound
 from catalog.models import ShowStatus
 
@@ -27,7 +26,7 @@ KEPT_ROOMS = 100
 # when they are written. To make it in every read took a third of the statement. The letters
 # come in the order of an index; to sort them as the answer has them took another.
 # `own` is empty for whose token is not good any more.
-_LOOK = """
+_LOOK = Statement("""
     WITH caller AS (
         SELECT id FROM users WHERE id = %(user)s AND is_active AND token_version = %(version)s
     )
@@ -53,14 +52,14 @@ _LOOK = """
      -- SELECT hides the show from the planner, which else plans anew for each, a third of
      -- the work: it guesses that an unknown room is larger than a known one.
      WHERE show_id = (SELECT %(show)s::bigint)
-"""
-_DRAW = """
+""")
+_DRAW = Statement("""
     SELECT id, row, number, price::text, category, x, y,
            facts, row_number() OVER (ORDER BY row, number) - 1
       FROM seats
-     WHERE show_id = %s
+     WHERE show_id = %(show)s
      ORDER BY length(row), row COLLATE "C", number
-"""
+""")
 
 
 def _middle(status: str, user_id: int | None, state: str, *, mine: bool) -> bytes:
@@ -123,19 +122,16 @@ def seat_map(*, show_id: int, caller: Caller | None) -> SeatMap:
     was changed since it was last drawn here. Raise `ShowNotFound`.
     """
     user_id, version = (caller.id, caller.token_version) if caller else (None, None)
-    with connection.cursor() as cursor:
-        while True:
-            cursor.execute(_LOOK, {"show": show_id, "user": user_id, "version": version})
-            status, fingerprint, letters = cursor.fetchone()
-            if status is None or status == ShowStatus.PLANNED:
-                raise ShowNotFound
-            if letters is None:
-                return _EMPTY
-            drawing = _drawings.get(show_id)
-            if drawing is not None and drawing.fingerprint == fingerprint:
-                break
-            cursor.execute(_DRAW, [show_id])
-            _keep(show_id, _draw(cursor.fetchall()))
+    while True:
+        ((status, fingerprint, letters),) = _LOOK.rows(show=show_id, user=user_id, version=version)
+        if status is None or status == ShowStatus.PLANNED:
+            raise ShowNotFound
+        if letters is None:
+            return _EMPTY
+        drawing = _drawings.get(show_id)
+        if drawing is not None and drawing.fingerprint == fingerprint:
+            break
+        _keep(show_id, _draw(_DRAW.rows(show=show_id)))
     if "B" in letters or "H" in letters:
         return _fill(drawing, letters, user_id)
     # The same letters in the same drawing are the same bytes. To put them together and to
