@@ -92,13 +92,17 @@ _CURRENT = Statement("""
 """)
 
 
+def require_live(caller: Caller) -> None:
+    """Raise `TokenRevoked` unless the caller exists, is active and has not revoked the token."""
+    if _CURRENT.row(id=caller.id, token_version=caller.token_version) is None:
+        raise TokenRevoked
+
+
 class LiveCaller(BasePermission):
     """A good token of somebody who exists, is active and has not revoked it; one query."""
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
-        caller = caller_of(request)
-        if _CURRENT.row(id=caller.id, token_version=caller.token_version) is None:
-            raise TokenRevoked
+        require_live(caller_of(request))
         return True
 
 
