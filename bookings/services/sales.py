@@ -299,5 +299,10 @@ def _write_sale(order: Order, seats: list[Seat], *, with_mail: bool) -> list[Boo
 
 def new_reference() -> str:
     """Return a random reference such as `K7Q4-9XWD`; a constraint keeps it unique."""
-    letters = [secrets.choice(REFERENCE_LETTERS) for _ in range(8)]
-    return f"{''.join(letters[:4])}-{''.join(letters[4:])}"
+    # One number, as each drawing asks the system, and every other thread goes first meanwhile.
+    number = secrets.randbelow(len(REFERENCE_LETTERS) ** 8)
+    letters = ""
+    for _ in range(8):
+        number, place = divmod(number, len(REFERENCE_LETTERS))
+        letters += REFERENCE_LETTERS[place]
+    return f"{letters[:4]}-{letters[4:]}"
