@@ -63,7 +63,8 @@ def authenticate_or_stop(*, request: HttpRequest, email: str, password: str) -> 
     """Return the active user with this e-mail and password, or None.
 
     Takes the same time whether the e-mail is unknown, the password wrong or the
-    user inactive. Raise `TooManyAttempts` under brute force.
+    user inactive, but for hashes of other costs, which the next login replaces.
+    Raise `TooManyAttempts` under brute force.
     """
     user = authenticate(request, username=email, password=password)
     if request.axes_locked_out:  # type: ignore[attr-defined]

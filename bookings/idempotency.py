@@ -177,11 +177,15 @@ def _work_once(
     `ahead` says what will be asked first, the caller's lock included.
     """
     committing: replays.Record | None = None
+    is_first = True
 
     def attempt() -> Answer:
-        nonlocal committing
+        nonlocal committing, is_first
         committing = None
-        with sent_ahead(*ahead()):
+        # What makes it start anew may be that what was looked at has changed.
+        calls = ahead() if is_first else []
+        is_first = False
+        with sent_ahead(*calls):
             body = JSONRenderer().render(work(_lock(caller))).decode()
         record = replays.Record(asked, HTTPStatus.CREATED, body)
         _store(name, record)

@@ -25,7 +25,7 @@ KEPT_ROOMS = 100
 # what the letters are put into: `facts` is a number that the database makes of each seat's
 # when they are written. To make it in every read took a third of the statement. The letters
 # come in the order of an index; to sort them as the answer has them took another.
-# `own` is empty for whose token is not good any more.
+# `caller` is empty for whose token is not good any more.
 _LOOK = Statement("""
     WITH caller AS (
         SELECT id FROM users WHERE id = %(user)s AND is_active AND token_version = %(version)s
@@ -108,7 +108,7 @@ def _answer(body: bytes) -> SeatMap:
 
 _EMPTY = _answer(b"[]")
 
-# By show, the longest unused first. Nothing ever makes an entry wrong: what was read with
+# By show, the longest undrawn first. Nothing ever makes an entry wrong: what was read with
 # the letters says whether it is right.
 _drawings: OrderedDict[int, _Drawing] = OrderedDict()
 
@@ -118,7 +118,7 @@ def seat_map(*, show_id: int, caller: Caller | None) -> SeatMap:
 
     `state` tells all; `status` only whether the caller may book the seat.
     `user_id` is the caller's own on seats that the caller has booked and null
-    on all others: nobody learns who sits where. One statement, two if the room
+    on all others: nobody learns who sits where. One statement, three if the room
     was changed since it was last drawn here. Raise `ShowNotFound`.
     """
     user_id, version = (caller.id, caller.token_version) if caller else (None, None)

@@ -27,7 +27,7 @@ class _Answer(NamedTuple):
     headers: dict[str, str]
 
 
-# By address, the longest unused first.
+# By address, the first made first.
 _answers: OrderedDict[str, _Answer] = OrderedDict()
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 from django.db.backends.postgresql import base
 
+from booking_site.postgres.statements import forget_ahead
+
 
 class DatabaseWrapper(base.DatabaseWrapper):
     # Whether the last connection was given back with nothing to be cleared away.
@@ -42,6 +44,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
                 return connection
             connection.close()
             self.pool.putconn(connection)  # which replaces closed ones
+
+    def create_cursor(self, name: str | None = None) -> Any:
+        forget_ahead(self.connection)
+        return super().create_cursor(name)
 
     def _close(self) -> None:
         went_wrong = self.in_atomic_block or self.needs_rollback or self.errors_occurred

@@ -82,22 +82,28 @@ def ask(call: Call) -> Rows:
 
 
 def _answered_ahead(link: "_Link", call: Call) -> Answer | None:
-    if link.ahead:
-        expected, answer = link.ahead.popleft()
-        if call == expected:
-            return answer
-        link.ahead.clear()
+    if link.ahead and link.ahead[0][0] == call:
+        return link.ahead.popleft()[1]
+    link.forget_ahead()
     return None
+
+
+def forget_ahead(psycopg_connection: Any) -> None:
+    """Before a cursor asks something: forget what was sent ahead. Raise an error among it."""
+    link: _Link | None = vars(psycopg_connection).get("_link")
+    if link is not None:
+        link.forget_ahead()
 
 
 @contextmanager
 def sent_ahead(*calls: Call) -> Iterator[None]:
     """Send the calls at once, each to be answered when it is asked within the block.
 
-    They are done in this order, as if each had been asked in its turn. As soon as another
-    one is asked than expected, the answers that are left are forgotten, so nothing read too
-    early is ever used; what they locked stays locked until the transaction ends. An error is
-    raised where its call is asked; those behind it were not done.
+    They are done in this order, as if each had been asked in its turn. As soon as something
+    else is asked than expected, here or by a cursor, the answers that are left are forgotten,
+    so nothing read too early is ever used; what they locked stays locked until the transaction
+    ends. An error is raised where its call is asked, or where they are forgotten: it has ended
+    the transaction. Those behind it were not done.
     """
     connection = connections[DEFAULT_DB_ALIAS]
     if not connection.in_atomic_block:
@@ -107,6 +113,8 @@ def sent_ahead(*calls: Call) -> Iterator[None]:
         link.ahead = deque(zip(calls, _send(connection, link, *calls), strict=True))
     try:
         yield
+        with connection.wrap_database_errors:
+            link.forget_ahead()
     finally:
         link.ahead.clear()
 
@@ -128,7 +136,10 @@ def _send(connection: BaseDatabaseWrapper, link: "_Link", *calls: Call) -> list[
 
 
 def _tell(connection: BaseDatabaseWrapper, call: Call) -> None:
-    """Show the call to whom Django's cursors would show it: the log's count, and tests."""
+    """Show the call to whom Django's cursors would show it: the log's count, and tests.
+
+    They are told before it is sent: what they would change, time or catch has no effect.
+    """
     sql, values = call.statement.sql, call.values
     for look in connection.execute_wrappers:
         look(_go_on, sql, values, False, {"connection": connection, "cursor": None})
@@ -159,6 +170,18 @@ class _Link:
         self._prepared: set[Statement] = set()
         # Each keeps how the columns of its statement are read.
         self._transformers: dict[Statement, abc.Transformer] = {}
+
+    def forget_ahead(self) -> None:
+        """Forget the answers that nobody asked for. Raise the error among them.
+
+        It has ended the transaction: else the next statement would be told only that, and
+        COMMIT would roll back in silence.
+        """
+        answers = [answer for _, answer in self.ahead]
+        self.ahead.clear()
+        for answer in answers:
+            if isinstance(answer, psycopg.Error):
+                raise answer
 
     def send(self, calls: Sequence[Call]) -> list[Answer]:
         """Return the rows of each call; or the error, which stands for those behind it too.
@@ -237,4 +260,6 @@ class _Link:
     def _rows(self, statement: Statement, result: PGresult) -> Rows:
         transformer = self._transformers[statement]
         transformer.set_pgresult(result)
-        return transformer.load_rows(0, result.ntuples, tuple)
+        rows = transformer.load_rows(0, result.ntuples, tuple)
+        transformer.set_pgresult(None)  # else it is kept for as long as the connection
+        return rows

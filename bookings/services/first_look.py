@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
+
 from accounts.authentication import Caller
 from accounts.services import CALLER_LOCKED
 from accounts.tokens import TokenRevoked
 from booking_site.postgres.statements import Call, Statement
 from bookings import replays
-from bookings.services.claims import TERMS, SeatUnavailable, locking_of_seats
+from bookings.services.claims import GAP_RULE_ENDS, TERMS, SeatUnavailable, locking_of_seats
 from bookings.services.sales import (
     OWN_HOLD_LOCKED,
     TERMS_AND_HOLD,
@@ -42,13 +44,16 @@ _LOOK = Statement("""
            shows.id,
            coalesce(own.seat_ids, %(seats)s::bigint[] || kept.seat_ids),
            own.id IS NULL AND theatres.gap_rule = 'middle_only' AND shows.screen_id IS NOT NULL
+               AND shows.start_time > now() + %(gap_rule_ends)s::interval,
+           users.email_confirmed_at IS NOT NULL
       FROM users
       LEFT JOIN holds AS own
         ON own.id = %(hold)s AND own.user_id = users.id AND own.end_reason <> 'released'
       LEFT JOIN idempotency_records AS record
         ON (record.user_id, record.operation, record.key)
            = (users.id, %(operation)s, %(key)s)
-      LEFT JOIN shows ON shows.id = coalesce(own.show_id, %(show)s)
+      LEFT JOIN shows
+        ON shows.id = coalesce(own.show_id, %(show)s) AND shows.status <> 'planned'
       LEFT JOIN theatres ON theatres.id = shows.theatre_id
       LEFT JOIN holds AS kept
         ON kept.user_id = users.id AND kept.show_id = %(show)s AND kept.ended_at IS NULL
@@ -70,6 +75,7 @@ class FirstLook:
     show_id: int | None
     to_lock: list[int]
     whole_rows: bool
+    is_confirmed: bool  # the caller's e-mail address
 
     def require_free(self) -> None:
         """Raise `SeatUnavailable` naming the taken seats; for a hold, why it can't be booked."""
@@ -81,8 +87,10 @@ class FirstLook:
     def calls_of_purchase(self, *, user_id: int, wish: Mapping[str, Any]) -> list[Call]:
         """Return the lock of the user, and what `book_seats` or `book_hold` will ask after it."""
         caller = CALLER_LOCKED.call(user_id=user_id)
-        if self.show_id is None:
-            return [caller]
+        too_many = len(wish.get("seat_ids", ())) > settings.MAX_SEATS_PER_ORDER
+        unconfirmed = settings.EMAIL_CONFIRMATION_REQUIRED and not self.is_confirmed
+        if self.show_id is None or too_many or unconfirmed:
+            return [caller]  # nobody shall wait for the seats of whom is refused anyway
         if self.by_hold:
             first = OWN_HOLD_LOCKED.call(user_id=user_id, hold_id=wish["hold_id"])
         else:
@@ -113,10 +121,11 @@ def first_look(
         key=name.key if name else None,
         user=caller.id,
         token_version=caller.token_version,
+        gap_rule_ends=GAP_RULE_ENDS,
     )
     if row is None:
         raise TokenRevoked
-    *record, is_bought, taken, show_id, to_lock, whole_rows = row
+    *record, is_bought, taken, show_id, to_lock, whole_rows, is_confirmed = row
     return FirstLook(
         record=replays.Record(*record) if record[0] else None,
         is_bought=is_bought,
@@ -125,4 +134,5 @@ def first_look(
         show_id=show_id,
         to_lock=to_lock,
         whole_rows=bool(whole_rows),
+        is_confirmed=is_confirmed,
     )

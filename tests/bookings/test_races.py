@@ -6,6 +6,7 @@ kept them apart. If a control fails, the test above it proves nothing.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from threading import Barrier, Event
@@ -14,9 +15,10 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from psycopg.errors import DeadlockDetected
 from rest_framework.response import Response
 from rest_framework.test import APIClient
 
@@ -472,6 +474,66 @@ def row() -> list[Seat]:
     end = timezone.now() + timedelta(days=2)
     show = ShowFactory(theatre=screen.theatre, screen=screen, occupied_until=end)
     return make_seats(show, "SSSSSS")
+
+
+@contextmanager
+def locked_by_a_rival(seat: Seat) -> Iterator[None]:
+    """Lock the seat for as long as the block takes; who waits for it waits 50 ms."""
+    rival = connection.copy()
+    try:
+        with rival.cursor() as cursor:
+            cursor.execute("BEGIN")
+            cursor.execute("SELECT id FROM seats WHERE id = %s FOR UPDATE", [seat.pk])
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '50ms'")
+        yield
+    finally:
+        rival.close()
+        connection.close()
+
+
+def test_whoever_is_refused_anyway_locks_no_seat(
+    customer: APIClient, seats: list[Seat], settings: Any
+) -> None:
+    def locks(*wanted: Seat) -> tuple[int, bool]:
+        with CaptureQueriesContext(connection) as queries:
+            status = book_seats(customer, *wanted).status_code
+        return status, any('UPDATE OF "seats"' in query["sql"] for query in queries)
+
+    assert locks(*seats) == (422, False)
+    settings.EMAIL_CONFIRMATION_REQUIRED = True
+    assert locks(seats[0]) == (403, False)
+    settings.EMAIL_CONFIRMATION_REQUIRED = False
+    Show.objects.update(status="planned")
+    assert locks(seats[0]) == (404, False)
+    Show.objects.update(status="open")
+    assert locks(seats[0]) == (201, True)  # the control
+
+
+def test_shortly_before_a_show_a_row_is_not_waited_for(
+    customer: APIClient, row: list[Seat]
+) -> None:
+    """The gap rule is over then, so only the wanted seats are locked."""
+    Show.objects.update(start_time=timezone.now() + timedelta(minutes=20))
+    with locked_by_a_rival(row[5]):
+        assert book_seats(customer, *row[:2]).status_code == 201
+
+
+def test_a_purchase_that_starts_anew_does_not_trust_its_first_look(
+    customer: APIClient, seats: list[Seat], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[int] = []
+    send = idempotency.sent_ahead
+
+    def fail_once(*calls: Any) -> Any:
+        sent.append(len(calls))
+        if len(sent) == 1:
+            raise OperationalError from DeadlockDetected()
+        return send(*calls)
+
+    monkeypatch.setattr(idempotency, "sent_ahead", fail_once)
+    assert book_seats(customer, seats[0]).status_code == 201
+    assert sent == [4, 0]
 
 
 @pytest.mark.parametrize("claim", [hold_seats, book_seats])

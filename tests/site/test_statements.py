@@ -248,6 +248,34 @@ def test_an_error_is_raised_where_its_call_is_asked() -> None:
     assert COUNT.row() == (1,)
 
 
+def test_a_cursor_in_between_makes_the_rest_be_read_anew() -> None:
+    movie = MovieFactory(title="Before")
+    with transaction.atomic(), sent_ahead(Call(TITLE, [movie.pk])):
+        Movie.objects.filter(pk=movie.pk).update(title="After")
+        assert ask(Call(TITLE, [movie.pk])) == [("After",)]
+
+
+@pytest.mark.parametrize(
+    "go_on",
+    [lambda: None, lambda: COUNT.row(), lambda: Movie.objects.count()],
+    ids=["nothing", "a statement", "a cursor"],
+)
+def test_an_error_that_nobody_asked_for_is_raised_all_the_same(go_on: Callable[[], Any]) -> None:
+    """Else COMMIT would roll back and say nothing, or the next be told of a broken transaction."""
+    movie = MovieFactory(title="Before")
+    rename = Call(RENAME, {"title": "After", "id": movie.pk})
+
+    @transaction.atomic
+    def work() -> None:
+        with sent_ahead(rename, Call(TITLE, ["no number"])):
+            ask(rename)
+            go_on()
+
+    with pytest.raises(DataError):
+        work()
+    assert ask(Call(TITLE, [movie.pk])) == [("Before",)]
+
+
 def test_ahead_of_no_transaction_nothing_is_sent() -> None:
     with pytest.raises(TransactionManagementError), sent_ahead(Call(COUNT, {})):
         pass
