@@ -19,7 +19,8 @@ _TWINS = """
     CREATE TABLE floor.orders (LIKE orders INCLUDING ALL);
     CREATE TABLE floor.bookings (LIKE bookings INCLUDING ALL);
     CREATE TABLE floor.idempotency_records (LIKE idempotency_records INCLUDING ALL);
-    INSERT INTO floor.seats SELECT * FROM seats WHERE id <= 200000;
+    INSERT INTO floor.seats (id, show_id, row, number, price, x, y)
+    SELECT id, show_id, row, number, price, x, y FROM seats WHERE id <= 200000;
 """
 _READ_MOVIES = "SELECT * FROM movies ORDER BY title;"
 _READ_SEATS = "SELECT id, row, number, price, status, category, x, y FROM seats WHERE show_id = 1;"
