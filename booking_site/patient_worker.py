@@ -37,6 +37,10 @@ LINGER_SECONDS = 2.0
 # Past this a connection is cut off although a thread is busy with it.
 WORK_SECONDS = 120.0
 
+# After a new connection the others of a server have so long to take the next. Connections are
+# kept, so a worker that is quick once would do all the work of a proxy, and the others none.
+ACCEPT_PAUSE_SECONDS = 0.001
+
 MAX_LEFT_BEHIND_OF_ALL = 64 * 1024 * 1024
 
 # A connection that sends more, or hangs up, is not listened to before its answer has left.
@@ -62,11 +66,14 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn is untyped
         self._streaming: set[Connection] = set()
         self._queued: deque[Connection] = deque()
         self._next_look = 0.0
+        self._next_accept = 0.0
 
     def get_thread_pool(self) -> Threads:
         return Threads(self.cfg.threads, self._work)
 
     def set_accept_enabled(self, enabled: bool) -> None:
+        if enabled and time.monotonic() < self._next_accept:
+            return  # asked again before each wait
         super().set_accept_enabled(enabled)
         if not self.alive:
             for listener in self.sockets:
@@ -82,7 +89,13 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn is untyped
             return
         self.nr_conns += 1
         self._conns.add(conn)
+        self._next_accept = time.monotonic() + ACCEPT_PAUSE_SECONDS
+        self.set_accept_enabled(False)
         self._arrive(conn)
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        pause = self._next_accept - time.monotonic()
+        super().wait_for_and_dispatch_events(min(timeout, pause) if pause > 0 else timeout)
 
     # A request arrives.
 

@@ -5,14 +5,15 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from http.client import HTTPResponse
 from pathlib import Path
+from selectors import DefaultSelector
 from threading import Timer
 from types import SimpleNamespace
 
 import pytest
 
-from booking_site import patient_connection
+from booking_site import patient_connection, patient_worker
 from booking_site.patient_connection import PatientSocket, State
-from booking_site.patient_worker import Worker
+from booking_site.patient_worker import ACCEPT_PAUSE_SECONDS, Worker
 from tests.web import Line, database_url, gunicorn
 
 CROWD = 60  # thirty times as many as there are threads
@@ -233,3 +234,39 @@ def test_a_head_without_end_is_refused(port: int) -> None:
         with closing(HTTPResponse(line.socket)) as response:
             response.begin()
             assert response.status == 431
+
+
+def test_after_a_connection_others_have_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the quickest worker would take all connections of a proxy, and keep them."""
+    now = [100.0]
+    monkeypatch.setattr(patient_worker, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    worker = Worker.__new__(Worker)
+    vars(worker).update(alive=True, cfg=None, nr_conns=0, _conns=set(), _next_accept=0.0)
+    monkeypatch.setattr(patient_worker, "Connection", lambda *facts: facts)
+    monkeypatch.setattr(worker, "_arrive", lambda conn: conn[1].close())
+    waited: list[float] = []
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        poller = stack.enter_context(DefaultSelector())
+        vars(worker).update(sockets=[listener], poller=poller, _accepting=False)
+        monkeypatch.setattr(
+            worker,
+            "poller",
+            SimpleNamespace(
+                register=poller.register,
+                unregister=poller.unregister,
+                select=lambda timeout: waited.append(timeout) or poller.select(0),
+            ),
+        )
+        for _ in range(2):
+            stack.enter_context(socket.create_connection(listener.getsockname()))
+
+        def turn() -> int:
+            worker.set_accept_enabled(True)
+            worker.wait_for_and_dispatch_events(timeout=1.0)
+            return worker.nr_conns
+
+        assert (turn(), turn()) == (1, 1)
+        now[0] += ACCEPT_PAUSE_SECONDS
+        assert turn() == 2
+    assert waited == [1.0, pytest.approx(ACCEPT_PAUSE_SECONDS), 1.0]
