@@ -6,6 +6,7 @@ python -m booking_site.embedded --durable -- python -m benchmarks.flames …
 
 import argparse
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -41,6 +42,7 @@ def main() -> int:
         house.put_back()
         with subprocess.Popen(_record(app.pid, options)):  # noqa: S603 - a path of our own
             measure(target, Terms(seconds=options.seconds + 3, connections=32))
+    _name(options.file, options.workload)
     return 0
 
 
@@ -52,6 +54,12 @@ def _record(pid: int, options: argparse.Namespace) -> list[str]:
     command = [program, "record", "--subprocesses", "--function", "--format=flamegraph"]
     command += [f"--duration={options.seconds}", f"--output={options.file}", f"--pid={pid}"]
     return command
+
+
+def _name(file: Path, workload: str) -> None:
+    """Put the workload for a title: py-spy writes its command there, and where Python lies."""
+    drawing = file.read_text().replace(sys.executable, "python")
+    file.write_text(re.sub(r'(<text id="title"[^>]*>)[^<]*', rf"\g<1>{workload}", drawing))
 
 
 def _parser() -> argparse.ArgumentParser:
