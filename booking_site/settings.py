@@ -107,6 +107,7 @@ API_MIDDLEWARE = [
     "booking_site.middleware.query_gate",
     "booking_site.middleware.body_gate",
     "booking_site.middleware.conditional",
+    "booking_site.kept_calls.kept_calls",
     "booking_site.middleware.known_host",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",

@@ -9,9 +9,10 @@ for as long as the same letters come.
 import json
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from accounts.authentication import Caller
+from booking_site.kept_calls import Content
 from booking_site.middleware import etag_of
 from booking_site.postgres.statements import Statement
 from catalog.errors import ShowNotFound
@@ -81,13 +82,6 @@ _MIDDLES = {
 }
 
 
-class SeatMap(NamedTuple):
-    """The answer, and the `ETag` that names it."""
-
-    body: bytes
-    etag: str
-
-
 @dataclass(slots=True)
 class _Drawing:
     """A room without its states: what stands before, between and after them.
@@ -99,11 +93,11 @@ class _Drawing:
     fingerprint: int
     around: list[bytes]
     places: list[int]
-    last: tuple[str, SeatMap] | None = None
+    last: tuple[str, Content] | None = None
 
 
-def _answer(body: bytes) -> SeatMap:
-    return SeatMap(body, etag_of(body))
+def _answer(body: bytes) -> Content:
+    return Content(body, {"ETag": etag_of(body)})
 
 
 _EMPTY = _answer(b"[]")
@@ -113,7 +107,7 @@ _EMPTY = _answer(b"[]")
 _drawings: OrderedDict[int, _Drawing] = OrderedDict()
 
 
-def seat_map(*, show_id: int, caller: Caller | None) -> SeatMap:
+def seat_map(*, show_id: int, caller: Caller | None) -> Content:
     """Return the seats of the show as a JSON array, row A first, then by number.
 
     `state` tells all; `status` only whether the caller may book the seat.
@@ -142,7 +136,7 @@ def seat_map(*, show_id: int, caller: Caller | None) -> SeatMap:
     return last[1]
 
 
-def _fill(drawing: _Drawing, letters: str, user_id: int | None) -> SeatMap:
+def _fill(drawing: _Drawing, letters: str, user_id: int | None) -> Content:
     middles = _MIDDLES | {"B": _middle("booked", user_id, "booked", mine=True)}
     text = [b""] * (2 * len(letters) + 1)
     text[::2] = drawing.around

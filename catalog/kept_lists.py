@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 from uuid import UUID
 
-from django.http import HttpResponse
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 
+from booking_site.kept_calls import Content
 from booking_site.middleware import etag_of
 from booking_site.postgres.statements import Statement
 
@@ -21,32 +21,40 @@ KEPT_ANSWERS = 64
 _VERSION = Statement('SELECT version FROM list_versions WHERE "table" = %(table)s')
 
 
-class _Answer(NamedTuple):
+class _List(NamedTuple):
     version: UUID
-    body: bytes
-    headers: dict[str, str]
+    content: Content
 
 
 # By address, the first made first.
-_answers: OrderedDict[str, _Answer] = OrderedDict()
+_lists: OrderedDict[str, _List] = OrderedDict()
 
 
-def kept_list(*, table: str, address: str, make: Callable[[], Response]) -> HttpResponse:
-    """Answer what `make` does, made anew only when the table has changed; one statement."""
+def kept_list(*, table: str, address: str, make: Callable[[], Response]) -> Content:
+    """Return what `make` does, made anew only when the table has changed; one statement."""
     # Before the list is made: what is read after the version may be newer, never older.
     version = _version(table)
-    answer = _answers.get(address)
-    if answer is None or answer.version != version:
-        made = make()
-        body = JSONRenderer().render(made.data)
-        headers = {name: made[name] for name in ("Link", "X-Total-Count")}
-        headers["ETag"] = etag_of(body)
-        if version is None:  # the table has never been written
-            return HttpResponse(body, "application/json", headers=headers)
-        answer = _answers[address] = _Answer(version, body, headers)
-        while len(_answers) > KEPT_ANSWERS:
-            _answers.popitem(last=False)
-    return HttpResponse(answer.body, "application/json", headers=answer.headers)
+    if (content := _kept(address, version)) is not None:
+        return content
+    made = make()
+    body = JSONRenderer().render(made.data)
+    headers = {name: made[name] for name in ("Link", "X-Total-Count")}
+    content = Content(body, {**headers, "ETag": etag_of(body)})
+    if version is not None:  # else the table has never been written
+        _lists[address] = _List(version, content)
+        while len(_lists) > KEPT_ANSWERS:
+            _lists.popitem(last=False)
+    return content
+
+
+def unchanged_list(*, table: str, address: str) -> Content | None:
+    """Return the list that is kept, unless the table has changed; one statement."""
+    return _kept(address, _version(table))
+
+
+def _kept(address: str, version: UUID | None) -> Content | None:
+    kept = _lists.get(address)
+    return kept.content if kept is not None and kept.version == version else None
 
 
 def _version(table: str) -> UUID | None:

@@ -1,10 +1,11 @@
 """The public catalogue: what is shown where and when, for everybody to read."""
 
+from functools import partial
 from http import HTTPStatus
 from typing import Any, ClassVar, TypeVar
 
 from django.db.models import Model, QuerySet
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from drf_spectacular.utils import extend_schema_view
 from rest_framework.mixins import ListModelMixin
 from rest_framework.permissions import AllowAny
@@ -12,12 +13,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet, ReadOnlyModelViewSet
 
-from accounts.authentication import OptionalBearerAuthentication
+from accounts.authentication import OptionalBearerAuthentication, reader_of
 from booking_site.errors import DomainError
+from booking_site.kept_calls import Content, RenewableResponse
 from booking_site.schema import operation
 from catalog.errors import ShowNotFound
 from catalog.filters import MovieFilter, MovieShowFilter, ShowFilter, TheatreShowFilter
-from catalog.kept_lists import kept_list
+from catalog.kept_lists import kept_list, unchanged_list
 from catalog.models import Movie, Show, Theatre
 from catalog.serializers import MovieSerializer, ShowSerializer, TheatreSerializer
 
@@ -72,12 +74,19 @@ class KeptCatalogue(Catalogue[M]):
     ) -> HttpResponse:
         if request.META["QUERY_STRING"]:
             return super().list(request, *args, **kwargs)
-        return kept_list(
+        # The answer's links repeat it.
+        address = f"{request.scheme}://{request.get_host()}{request.path}"
+        content = kept_list(
             table=self.table,
-            # The answer's links repeat it.
-            address=f"{request.scheme}://{request.get_host()}{request.path}",
+            address=address,
             make=lambda: super(KeptCatalogue, self).list(request, *args, **kwargs),
         )
+        return RenewableResponse(content, renew=partial(_unchanged, self.table, address))
+
+
+def _unchanged(table: str, address: str, request: HttpRequest) -> Content | None:
+    reader_of(request)
+    return unchanged_list(table=table, address=address)
 
 
 @extend_schema_view(

@@ -86,7 +86,7 @@ class BookingViewSet(ListModelMixin, GenericViewSet[Booking]):
         ],
     )
     def create(self, request: Request) -> HttpResponse:
-        key = idempotency.read_key(request.headers.get("Idempotency-Key"))
+        key = idempotency.read_key(request.META.get("HTTP_IDEMPOTENCY_KEY"))
         wish = checked(BookingRequest, request)
         answer = idempotency.run(
             caller=caller_of(request),

@@ -1,11 +1,14 @@
 """The seat map of a show, for everybody to read."""
 
-from django.http import HttpResponse
+from functools import partial
+
+from django.http import HttpRequest, HttpResponse
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.viewsets import ViewSet
 
-from accounts.authentication import Caller, OptionalBearerAuthentication
+from accounts.authentication import Caller, OptionalBearerAuthentication, reader_of
+from booking_site.kept_calls import Content, RenewableResponse
 from booking_site.schema import operation
 from bookings.seat_map import seat_map
 from bookings.serializers import SeatSerializer
@@ -25,5 +28,9 @@ class SeatMapViewSet(ViewSet):
     )
     def list(self, request: Request, show_id: int) -> HttpResponse:
         caller = request.user if isinstance(request.user, Caller) else None
-        answer = seat_map(show_id=show_id, caller=caller)
-        return HttpResponse(answer.body, "application/json", headers={"ETag": answer.etag})
+        content = seat_map(show_id=show_id, caller=caller)
+        return RenewableResponse(content, renew=partial(_seat_map, show_id))
+
+
+def _seat_map(show_id: int, request: HttpRequest) -> Content:
+    return seat_map(show_id=show_id, caller=reader_of(request))

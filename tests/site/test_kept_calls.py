@@ -1,0 +1,176 @@
+"""A call that was answered before is answered without its view, and still by what it says."""
+
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection
+from django.http import HttpResponse
+from rest_framework.test import APIClient
+from rest_framework.views import APIView
+from structlog.testing import capture_logs
+
+from accounts.models import User
+from booking_site import kept_calls
+from catalog.models import Show, ShowStatus
+from tests.bookings.calls import bought
+from tests.factories import MovieFactory, ShowFactory, make_seats
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def viewed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The addresses that views have answered."""
+    addresses = []
+    dispatch = APIView.dispatch
+
+    def told(self: APIView, request: Any, *args: Any, **kwargs: Any) -> Any:
+        addresses.append(request.path)
+        return dispatch(self, request, *args, **kwargs)
+
+    monkeypatch.setattr(APIView, "dispatch", told)
+    return addresses
+
+
+@pytest.fixture
+def show(db: None) -> Show:
+    show: Show = ShowFactory()
+    make_seats(show, "SSS")
+    return show
+
+
+def addresses_of(show: Show) -> list[str]:
+    return ["/api/movies", "/api/theatres", f"/api/shows/{show.pk}/seats"]
+
+
+def headers_of(response: HttpResponse) -> dict[str, str]:
+    return {name: value for name, value in response.items() if name != "X-Request-ID"}
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["with a token", "without one"])
+def test_the_second_answer_is_the_first_without_its_view(
+    api: APIClient, customer: APIClient, show: Show, viewed: list[str], known: bool
+) -> None:
+    client = customer if known else api
+    for address in addresses_of(show):
+        first = client.get(address)
+        viewed.clear()
+        second = client.get(address, HTTP_ORIGIN="http://localhost:5173")
+        assert viewed == []
+        assert second.content == first.content
+        assert second["Access-Control-Allow-Origin"] == "http://localhost:5173"
+        assert headers_of(client.get(address)) == headers_of(first)
+        head = client.head(address)
+        assert (head.content, headers_of(head)) == (b"", headers_of(first))
+        unchanged = client.get(address, HTTP_IF_NONE_MATCH=first["ETag"])
+        assert (unchanged.status_code, unchanged["ETag"]) == (304, first["ETag"])
+        assert viewed == []
+
+
+def test_callers_see_their_own_seats_in_a_call_that_others_made(
+    api: APIClient, customer: APIClient, user: User, show: Show, viewed: list[str]
+) -> None:
+    address = f"/api/shows/{show.pk}/seats"
+    assert [seat["mine"] for seat in api.get(address).json()] == [False] * 3
+    bought(customer, show.seats.first())
+    viewed.clear()
+    mine, theirs = customer.get(address).json()[0], api.get(address).json()[0]
+    assert (mine["user_id"], mine["mine"]) == (user.pk, True)
+    assert (theirs["status"], theirs["user_id"], theirs["mine"]) == ("booked", None, False)
+    assert viewed == []
+
+
+def test_a_bad_token_is_refused_as_by_the_view(api: APIClient, show: Show) -> None:
+    for address in addresses_of(show):
+        assert api.get(address).status_code == 200
+        refused = api.get(address, HTTP_AUTHORIZATION="Bearer nonsense")
+        assert (refused.status_code, refused.json()["code"]) == (401, "token_invalid")
+        assert refused["WWW-Authenticate"] == "Bearer"
+
+
+def test_a_show_that_is_withdrawn_is_not_found_any_more(api: APIClient, show: Show) -> None:
+    address = f"/api/shows/{show.pk}/seats"
+    assert api.get(address).status_code == 200
+    Show.objects.update(status=ShowStatus.PLANNED)
+    assert api.get(address).status_code == 404
+    Show.objects.update(status=ShowStatus.OPEN)
+    assert api.get(address).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("other", "status"),
+    [
+        ({"HTTP_HOST": "elsewhere.example"}, 400),
+        ({"HTTP_ACCEPT": "text/html"}, 406),
+        ({"QUERY_STRING": "page=0"}, 400),
+    ],
+    ids=["a host that is not ours", "a media type that is not JSON", "a bad query"],
+)
+def test_another_call_goes_to_the_view(api: APIClient, other: dict[str, Any], status: int) -> None:
+    MovieFactory()
+    for _ in range(2):
+        assert api.get("/api/movies").status_code == 200
+        assert api.get("/api/movies", **other).status_code == status
+
+
+def test_a_list_has_the_links_of_its_own_scheme(api: APIClient) -> None:
+    MovieFactory()
+    for _ in range(2):
+        for scheme in ("http", "https"):
+            response = api.get("/api/movies", secure=scheme == "https", HTTP_HOST="testserver")
+            assert f"<{scheme}://testserver/" in response["Link"]
+
+
+def test_who_writes_to_the_address_of_a_kept_call_is_refused(api: APIClient, show: Show) -> None:
+    for address in addresses_of(show):
+        api.get(address)
+        assert api.delete(address).status_code in (401, 405)
+
+
+def test_the_log_names_the_route_and_the_caller(
+    customer: APIClient, user: User, show: Show, viewed: list[str]
+) -> None:
+    address = f"/api/shows/{show.pk}/seats"
+    customer.get(address)
+    viewed.clear()
+    with capture_logs() as lines:
+        customer.get(address)
+    [line] = lines
+    assert (line["route"], line["user_id"], line["sql"]) == (
+        "api/shows/<bigint:show_id>/seats",
+        user.pk,
+        1,
+    )
+    assert viewed == []
+
+
+def test_a_database_that_is_too_busy_is_told_to_other_sites_pages_too(
+    api: APIClient, show: Show
+) -> None:
+    def refuse(*call: Any) -> None:
+        raise OperationalError("canceling statement due to statement timeout")
+
+    api.raise_request_exception = False
+    for address in addresses_of(show):
+        api.get(address)
+        with connection.execute_wrapper(refuse):
+            busy = api.get(address, HTTP_ORIGIN="http://localhost:5173")
+        assert (busy.status_code, busy.json()["code"]) == (503, "busy")
+        assert (busy["Retry-After"], "Access-Control-Allow-Origin" in busy) == ("2", True)
+
+
+def test_no_more_than_so_many_calls_are_kept(
+    api: APIClient, show: Show, viewed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_calls, "KEPT_CALLS", 2)
+    first, *others = addresses_of(show)
+    for address in (first, *others, first):
+        api.get(address)
+    assert viewed == [first, *others, first]
+    assert len(kept_calls._kept) == 2
+
+
+def test_what_a_client_writes_at_length_is_not_kept(api: APIClient, viewed: list[str]) -> None:
+    for _ in range(2):
+        api.get("/api/theatres", HTTP_ACCEPT="application/json;q=" + "0" * 500 + "1")
+    assert viewed == ["/api/theatres"] * 2
