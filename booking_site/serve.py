@@ -17,6 +17,9 @@ def main(arguments: list[str]) -> None:
     server = os.environ.get("SERVER") or SERVERS[0]
     if server not in SERVERS:
         sys.exit(f"SERVER is none of {', '.join(SERVERS)}.")
+    # Read when a process starts, so by gunicorn and by granian's workers. Where Linux leaves large
+    # pages to who asks for them, hashing a password costs a tenth less in them.
+    os.environ.setdefault("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
     if server == "granian":
         granian_server.serve(module)
     else:
