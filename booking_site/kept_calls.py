@@ -18,7 +18,8 @@ from booking_site.errors import DomainError
 
 Handler = Callable[[HttpRequest], HttpResponse]
 
-KEPT_CALLS = 1000
+# Twice as many as the rooms that are kept drawn.
+KEPT_CALLS = 200
 # Of what a client may write as it likes: longer ones are rare, and would fill the memory.
 MAX_LENGTH = 500
 
