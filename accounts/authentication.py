@@ -56,7 +56,7 @@ class BearerAuthentication(BaseAuthentication):
         scheme, _, encoded = header.partition(" ")
         if scheme.lower() != "bearer":
             raise TokenInvalid
-        token = AccessToken.read(encoded.strip())
+        token = AccessToken.read(encoded.strip(" \t"))
         return Caller(id=token.user_id, token_version=token.token_version), token
 
     def authenticate_header(self, request: Request) -> str:

@@ -74,7 +74,6 @@ def kept_calls(get_response: Handler) -> Handler:
         call = _call(request)
         kept = _kept.get(call)
         if kept is not None and (content := _renewed(kept, request)):
-            request.resolver_match = kept.resolver_match
             return HttpResponse(content.body, headers={**kept.headers, **content.headers})
         response = get_response(request)
         if isinstance(response, RenewableResponse) and len(call.host + call.accept) <= MAX_LENGTH:
@@ -87,12 +86,13 @@ def kept_calls(get_response: Handler) -> Handler:
 
 
 def _call(request: HttpRequest) -> _Call:
-    meta = request.META
-    host = meta.get("HTTP_HOST") or f"{meta['SERVER_NAME']}:{meta['SERVER_PORT']}"
-    return _Call(request.path, host, meta.get("HTTP_ACCEPT", ""), request.scheme)
+    # `get_host` raises DisallowedHost for one that is not ours, as it does on the way to the view.
+    accept = request.META.get("HTTP_ACCEPT", "")
+    return _Call(request.path, request.get_host(), accept, request.scheme)
 
 
 def _renewed(kept: _Kept, request: HttpRequest) -> Content | None:
+    request.resolver_match = kept.resolver_match  # also for the log of what fails now
     try:
         return kept.renew(request)
     except DomainError:

@@ -17,14 +17,20 @@ def main(arguments: list[str]) -> None:
     server = os.environ.get("SERVER") or SERVERS[0]
     if server not in SERVERS:
         sys.exit(f"SERVER is none of {', '.join(SERVERS)}.")
-    # Read when a process starts, so by gunicorn and by granian's workers. Where Linux leaves large
-    # pages to who asks for them, hashing a password costs a tenth less in them.
-    os.environ.setdefault("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
+    if "GLIBC_TUNABLES" not in os.environ:
+        # Where Linux leaves large pages to who asks for them, hashing a password costs a tenth less
+        # in them. glibc reads this when a program starts, and granian's workers start none.
+        os.environ["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=1"
+        _become("booking_site.serve", *arguments)
     if server == "granian":
         granian_server.serve(module)
     else:
-        command = [sys.executable, "-m", "gunicorn", module]
-        os.execv(sys.executable, command)  # noqa: S606 (whoever starts it names the module)
+        _become("gunicorn", module)
+
+
+def _become(*module: str) -> None:
+    command = [sys.executable, "-m", *module]
+    os.execv(sys.executable, command)  # noqa: S606 (whoever starts it names the module)
 
 
 if __name__ == "__main__":

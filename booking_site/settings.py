@@ -107,9 +107,9 @@ API_MIDDLEWARE = [
     "booking_site.middleware.query_gate",
     "booking_site.middleware.body_gate",
     "booking_site.middleware.conditional",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "booking_site.kept_calls.kept_calls",
     "booking_site.middleware.known_host",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
 

@@ -189,6 +189,14 @@ def test_a_token_that_is_none_of_ours_is_refused(api: APIClient, show: Show, hea
     assert response["WWW-Authenticate"] == "Bearer"
 
 
+def test_no_odd_blank_may_stand_before_a_token(api: APIClient, user: User, show: Show) -> None:
+    make_seats(show, "S")
+    token = issue_tokens(user).access
+    for written, status in ((f" \t{token} ", 200), (f"\xa0{token}", 401)):
+        api.credentials(HTTP_AUTHORIZATION=f"Bearer {written}")
+        assert api.get(f"/api/shows/{show.pk}/seats").status_code == status
+
+
 def test_only_shows_that_customers_may_know_have_a_map(api: APIClient, show: Show) -> None:
     assert seat_map(api, show) == []
     make_seats(show, "S")

@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from booking_site.serve import SERVERS
 from bookings.stampede.servers import wait_until
 from tests.web import ROOT, Granian, Line, database_url, granian_process
 
@@ -61,6 +62,22 @@ def test_told_to_stop_it_finishes_its_requests(tmp_path: Path) -> None:
         locker.rollback()
         assert answer.result() == 200
         assert server.process.wait(30) == 0
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_its_workers_hash_passwords_in_large_pages(
+    django_db_setup: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    with granian_process(tmp_path / "log", SERVER=name, DATABASE_URL=database_url()) as server:
+        with closing(Line(server.port)) as line:  # answered by a worker, so there is one
+            assert line.call("GET", "/livez").status == 200
+        pid = server.process.pid
+        workers = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        # What a process was started with; glibc looks at nothing else.
+        started = [Path(f"/proc/{worker}/environ").read_bytes() for worker in workers]
+    assert started
+    assert all(b"GLIBC_TUNABLES=glibc.malloc.hugetlb=1" in each for each in started)
 
 
 def test_an_unknown_server_is_refused() -> None:

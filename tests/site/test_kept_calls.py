@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from django.db import OperationalError, connection
 from django.http import HttpResponse
+from django.urls import resolve
 from rest_framework.test import APIClient
 from rest_framework.views import APIView
 from structlog.testing import capture_logs
@@ -74,7 +75,9 @@ def test_callers_see_their_own_seats_in_a_call_that_others_made(
     assert [seat["mine"] for seat in api.get(address).json()] == [False] * 3
     bought(customer, show.seats.first())
     viewed.clear()
-    mine, theirs = customer.get(address).json()[0], api.get(address).json()[0]
+    answers = customer.get(address), api.get(address)
+    assert answers[0]["ETag"] != answers[1]["ETag"]
+    mine, theirs = (answer.json()[0] for answer in answers)
     assert (mine["user_id"], mine["mine"]) == (user.pk, True)
     assert (theirs["status"], theirs["user_id"], theirs["mine"]) == ("booked", None, False)
     assert viewed == []
@@ -101,10 +104,16 @@ def test_a_show_that_is_withdrawn_is_not_found_any_more(api: APIClient, show: Sh
     ("other", "status"),
     [
         ({"HTTP_HOST": "elsewhere.example"}, 400),
+        ({"HTTP_HOST": ""}, 400),
         ({"HTTP_ACCEPT": "text/html"}, 406),
         ({"QUERY_STRING": "page=0"}, 400),
     ],
-    ids=["a host that is not ours", "a media type that is not JSON", "a bad query"],
+    ids=[
+        "a host that is not ours",
+        "an empty host",
+        "a media type that is not JSON",
+        "a bad query",
+    ],
 )
 def test_another_call_goes_to_the_view(api: APIClient, other: dict[str, Any], status: int) -> None:
     MovieFactory()
@@ -119,6 +128,25 @@ def test_a_list_has_the_links_of_its_own_scheme(api: APIClient) -> None:
         for scheme in ("http", "https"):
             response = api.get("/api/movies", secure=scheme == "https", HTTP_HOST="testserver")
             assert f"<{scheme}://testserver/" in response["Link"]
+
+
+def test_a_list_that_has_changed_has_its_own_headers(api: APIClient, viewed: list[str]) -> None:
+    MovieFactory()
+    before = [api.get("/api/movies") for _ in range(2)][-1]
+    MovieFactory()
+    after = [api.get("/api/movies") for _ in range(2)][-1]
+    assert (before["X-Total-Count"], after["X-Total-Count"]) == ("1", "2")
+    assert before["ETag"] != after["ETag"]
+    again = api.get("/api/movies", HTTP_IF_NONE_MATCH=after["ETag"])
+    assert (again.status_code, again["X-Total-Count"]) == (304, "2")
+
+
+def test_ports_that_go_without_saying_are_not_those_that_were_said(api: APIClient) -> None:
+    MovieFactory()
+    for _ in range(2):
+        for said, written in (("testserver:80", "testserver:80"), (None, "testserver")):
+            named = {"HTTP_HOST": said} if said else {}
+            assert f"<http://{written}/" in api.get("/api/movies", **named)["Link"]
 
 
 def test_who_writes_to_the_address_of_a_kept_call_is_refused(api: APIClient, show: Show) -> None:
@@ -153,10 +181,12 @@ def test_a_database_that_is_too_busy_is_told_to_other_sites_pages_too(
     api.raise_request_exception = False
     for address in addresses_of(show):
         api.get(address)
-        with connection.execute_wrapper(refuse):
+        with connection.execute_wrapper(refuse), capture_logs() as lines:
             busy = api.get(address, HTTP_ORIGIN="http://localhost:5173")
         assert (busy.status_code, busy.json()["code"]) == (503, "busy")
-        assert (busy["Retry-After"], "Access-Control-Allow-Origin" in busy) == ("2", True)
+        assert (busy["Retry-After"], busy["X-Frame-Options"]) == ("2", "DENY")
+        assert "Access-Control-Allow-Origin" in busy
+        assert lines[-1]["route"] == resolve(address).route
 
 
 def test_no_more_than_so_many_calls_are_kept(
@@ -171,6 +201,8 @@ def test_no_more_than_so_many_calls_are_kept(
 
 
 def test_what_a_client_writes_at_length_is_not_kept(api: APIClient, viewed: list[str]) -> None:
-    for _ in range(2):
-        api.get("/api/theatres", HTTP_ACCEPT="application/json;q=" + "0" * 500 + "1")
-    assert viewed == ["/api/theatres"] * 2
+    host = {"HTTP_HOST": "testserver:" + "0" * 500 + "1"}
+    accept = {"HTTP_ACCEPT": "application/json;q=" + "0" * 500 + "1"}
+    for written in (host, host, accept, accept):
+        api.get("/api/theatres", **written)
+    assert viewed == ["/api/theatres"] * 4
