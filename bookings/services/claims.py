@@ -145,10 +145,9 @@ def _locked(seats: Q) -> QuerySet[Seat]:
 
 
 _SEATS_LOCKED = Compiled(lambda: _locked(_CHOSEN))
+# By label, which stands in an index, unlike `y`: no two lines of a layout share one.
 _ROWS_LOCKED = Compiled(
-    lambda: _locked(
-        _CHOSEN | Q(y__in=Seat.objects.filter(_CHOSEN, show_id=Given("show_id")).values("y"))
-    )
+    lambda: _locked(Q(row__in=Seat.objects.filter(_CHOSEN, show_id=Given("show_id")).values("row")))
 )
 
 
