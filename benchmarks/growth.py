@@ -4,7 +4,8 @@ import argparse
 import os
 import secrets
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -26,10 +27,15 @@ def main() -> int:
     wrk.require_wrk()
     terms = Terms(seconds=options.seconds, connections=options.connections)
     lines = [Line(name, WORKLOADS[name][0]) for name in MEASURED]
-    with TemporaryDirectory() as logs:
-        for seats in options.sizes:
-            _measure(seats, lines, terms, runs=options.runs, logs=Path(logs))
-    names = [_name(seats) for seats in options.sizes]
+    with ExitStack() as stack:
+        logs = Path(stack.enter_context(TemporaryDirectory()))
+        targets = [stack.enter_context(_filled(seats, logs)) for seats in options.sizes]
+        # In turns: how fast the machine is changes by more than what is looked for.
+        for number in range(options.runs):
+            for line in lines:
+                for target in targets:
+                    run(line, target, terms, is_first=number == 0)
+    names = [target.name for target in targets]
     say(_table(lines, names))
     flaws = [flaw for line in lines for flaw in line.flaws]
     for flaw in flaws:
@@ -37,26 +43,23 @@ def main() -> int:
     return 1 if flaws else 0
 
 
-def _measure(seats: int, lines: list[Line], terms: Terms, *, runs: int, logs: Path) -> None:
+@contextmanager
+def _filled(seats: int, logs: Path) -> Iterator[Target]:
+    """Serve a house with so many seats, in a database of its own."""
+    name = f"{seats:,} seats"
     with ExitStack() as stack:
-        database = stack.enter_context(database_of_its_own(os.environ["DATABASE_URL"]))
+        server = os.environ["DATABASE_URL"]
+        database = stack.enter_context(database_of_its_own(server, name=f"booking_growth_{seats}"))
         environment = production(database=database, jwt_key=secrets.token_urlsafe(48))
         migrate(environment)
         size = Size(seats=seats, sold=SOLD, bare=True)
         house = OwnHouse(url=database, size=size, jwt_key=environment["JWT_SIGNING_KEY"])
-        say(f"Filling the tables with {_name(seats)} ...")
+        say(f"Filling the tables with {name} ...")
         house.fill()
         app = stack.enter_context(
             serving("booking_site.wsgi", environment=environment, log=logs / f"{seats}.log")
         )
-        target = Target(_name(seats), app.url, house, house.tokens(), app.pid)
-        for number in range(runs):
-            for line in lines:
-                run(line, target, terms, is_first=number == 0)
-
-
-def _name(seats: int) -> str:
-    return f"{seats:,} seats"
+        yield Target(name, app.url, house, house.tokens(), app.pid)
 
 
 def _table(lines: list[Line], names: list[str]) -> str:

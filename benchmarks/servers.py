@@ -19,7 +19,6 @@ from psycopg import sql
 from booking_site.embedded.processes import spawn
 from bookings.stampede.servers import UNLIMITED, free_port
 
-DATABASE = "booking_benchmark"
 START_SECONDS = 60.0
 
 
@@ -36,18 +35,18 @@ class App:
 
 
 @contextmanager
-def database_of_its_own(server_url: str) -> Iterator[str]:
+def database_of_its_own(server_url: str, *, name: str = "booking_benchmark") -> Iterator[str]:
     """Make a database beside the one that the address names, dropped at the end."""
-    url = urlunsplit(urlsplit(server_url)._replace(path=f"/{DATABASE}"))
-    name = sql.Identifier(DATABASE)
+    url = urlunsplit(urlsplit(server_url)._replace(path=f"/{name}"))
+    identifier = sql.Identifier(name)
     with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(identifier))
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(identifier))
     try:
         yield url
     finally:
         with psycopg.connect(server_url, autocommit=True) as connection:
-            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))
 
 
 def production(*, database: str, jwt_key: str) -> dict[str, str]:
