@@ -7,13 +7,13 @@ calls in the same way afterwards gets what that function then says, under the he
 view's answer.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import ResolverMatch
 
+from booking_site.bounded import Bounded
 from booking_site.errors import DomainError
 
 Handler = Callable[[HttpRequest], HttpResponse]
@@ -61,8 +61,7 @@ class _Call(NamedTuple):
     scheme: str | None
 
 
-# The first called first.
-_kept: OrderedDict[_Call, _Kept] = OrderedDict()
+_kept: Bounded[_Call, _Kept] = Bounded(KEPT_CALLS)
 
 
 def kept_calls(get_response: Handler) -> Handler:
@@ -78,8 +77,6 @@ def kept_calls(get_response: Handler) -> Handler:
         response = get_response(request)
         if isinstance(response, RenewableResponse) and len(call.host + call.accept) <= MAX_LENGTH:
             _kept[call] = _Kept(response.renew, dict(response.items()), request.resolver_match)
-            while len(_kept) > KEPT_CALLS:
-                _kept.popitem(last=False)
         return response
 
     return middleware

@@ -7,11 +7,11 @@ for as long as the same letters come.
 """
 
 import json
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
 from accounts.authentication import Caller
+from booking_site.bounded import Bounded
 from booking_site.kept_calls import Content
 from booking_site.middleware import etag_of
 from booking_site.postgres.statements import Statement
@@ -104,7 +104,7 @@ _EMPTY = _answer(b"[]")
 
 # By show, the longest undrawn first. Nothing ever makes an entry wrong: what was read with
 # the letters says whether it is right.
-_drawings: OrderedDict[int, _Drawing] = OrderedDict()
+_drawings: Bounded[int, _Drawing] = Bounded(KEPT_ROOMS)
 
 
 def seat_map(*, show_id: int, caller: Caller | None) -> Content:
@@ -125,7 +125,7 @@ def seat_map(*, show_id: int, caller: Caller | None) -> Content:
         drawing = _drawings.get(show_id)
         if drawing is not None and drawing.fingerprint == fingerprint:
             break
-        _keep(show_id, _draw(_DRAW.rows(show=show_id)))
+        _drawings[show_id] = _draw(_DRAW.rows(show=show_id))
     if "B" in letters or "H" in letters:
         return _fill(drawing, letters, user_id)
     # The same letters in the same drawing are the same bytes. To put them together and to
@@ -157,10 +157,3 @@ def _draw(seats: list[Any]) -> _Drawing:
         after = _json({"category": category, "x": x, "y": y})
         behind = b"," + after[1:] + b","
     return _Drawing(fingerprint, [*around, behind[:-1] + b"]"], places)
-
-
-def _keep(show_id: int, drawing: _Drawing) -> None:
-    _drawings.pop(show_id, None)  # so that it stands last
-    _drawings[show_id] = drawing
-    while len(_drawings) > KEPT_ROOMS:
-        _drawings.popitem(last=False)

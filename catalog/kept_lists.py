@@ -3,7 +3,6 @@
 Building the list of 100 movies took ten times as long as all the rest of its call.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple
 from uuid import UUID
@@ -11,12 +10,12 @@ from uuid import UUID
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 
+from booking_site.bounded import Bounded
 from booking_site.kept_calls import Content
 from booking_site.middleware import etag_of
 from booking_site.postgres.statements import Statement
 
-KEPT_ANSWERS = 64
-
+KEPT_LISTS = 64
 
 _VERSION = Statement('SELECT version FROM list_versions WHERE "table" = %(table)s')
 
@@ -26,8 +25,8 @@ class _List(NamedTuple):
     content: Content
 
 
-# By address, the first made first.
-_lists: OrderedDict[str, _List] = OrderedDict()
+# By address.
+_lists: Bounded[str, _List] = Bounded(KEPT_LISTS)
 
 
 def kept_list(*, table: str, address: str, make: Callable[[], Response]) -> Content:
@@ -42,8 +41,6 @@ def kept_list(*, table: str, address: str, make: Callable[[], Response]) -> Cont
     content = Content(body, {**headers, "ETag": etag_of(body)})
     if version is not None:  # else the table has never been written
         _lists[address] = _List(version, content)
-        while len(_lists) > KEPT_ANSWERS:
-            _lists.popitem(last=False)
     return content
 
 

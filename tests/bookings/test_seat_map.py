@@ -276,7 +276,7 @@ def test_a_room_that_plain_sql_changes_is_drawn_anew(
 
 
 def test_only_so_many_rooms_are_kept(api: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "KEPT_ROOMS", 2)
+    monkeypatch.setattr(room._drawings, "limit", 2)
     shows = [ShowFactory() for _ in range(3)]
     for each in shows:
         make_seats(each, "S")

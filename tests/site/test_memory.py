@@ -32,6 +32,16 @@ print((pages() - before) * os.sysconf("SC_PAGE_SIZE") // 2**20)
 """
 
 
+# Loads all that a request may reach, and prints whether openpyxl, 6 MiB, is among it.
+LOADED = """
+import sys
+from booking_site.wsgi import application
+from django.urls import get_resolver
+get_resolver().url_patterns
+print("openpyxl" in sys.modules)
+"""
+
+
 def growth(module: str) -> int:
     done = subprocess.run(
         [sys.executable, "-c", GROWTH.format(module=module)],
@@ -45,3 +55,10 @@ def growth(module: str) -> int:
 
 def test_the_memory_of_hashed_passwords_is_given_back() -> None:
     assert growth("booking_site.wsgi") < 38
+
+
+def test_what_writes_workbooks_waits_until_one_is_wanted() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "False"
