@@ -1,7 +1,7 @@
 """Counting shows that are over, once and for all, so that reports over a year are fast.
 
 How a counted show stays right, without a lock that a sale could meet
-(docs/decisions/0013-counted-shows.md):
+(docs/decisions/0013-precomputed-sales-reports.md):
 
 1. A show that is over is *marked*: it gets a row in `counted_shows`, committed, without figures.
 2. Whatever writes its bookings or seats from then on finds the mark and deletes it (triggers).
