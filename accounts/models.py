@@ -9,10 +9,12 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models.functions import Lower, Now
 
+from booking_site.postgres.timestamped import Timestamped, TimestampedQuerySet
+
 REMOVED_DOMAIN = "@invalid"  # RFC 2606: nobody has it, and no form accepts it
 
 
-class UserQuerySet(models.QuerySet["User"]):
+class UserQuerySet(TimestampedQuerySet["User"]):
     def current(self, *, user_id: int, token_version: int) -> "UserQuerySet":
         """The user a token of this version speaks for, unless it is revoked."""
         return self.filter(pk=user_id, is_active=True, token_version=token_version)
@@ -46,7 +48,7 @@ class UserManager(BaseUserManager["User"]):
         return email.strip().lower()
 
 
-class User(AbstractBaseUser, PermissionsMixin):
+class User(AbstractBaseUser, PermissionsMixin, Timestamped):
     """A customer or a member of staff, known by e-mail address.
 
     `token_version` is a claim in every token; raising it revokes all of them.
@@ -78,8 +80,6 @@ class User(AbstractBaseUser, PermissionsMixin):
         help_text="May do everything, without any role.",
     )
     token_version = models.PositiveIntegerField(default=1, db_default=1, editable=False)
-    created_at = models.DateTimeField(auto_now_add=True, db_default=Now())
-    updated_at = models.DateTimeField(auto_now=True, db_default=Now())
 
     objects: ClassVar[UserManager] = UserManager()
 

@@ -13,7 +13,6 @@ from catalog.models.seats import (
     SeatStatus,
 )
 from catalog.models.shows import Show, ShowQuerySet, ShowStatus
-from catalog.models.timestamped import Timestamped
 from catalog.models.versions import ListVersion
 
 __all__ = [
@@ -35,6 +34,5 @@ __all__ = [
     "ShowQuerySet",
     "ShowStatus",
     "Theatre",
-    "Timestamped",
     "validate_timezone",
 ]

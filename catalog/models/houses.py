@@ -8,8 +8,8 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 
+from booking_site.postgres.timestamped import Timestamped, TimestampedQuerySet
 from catalog import layouts
-from catalog.models.timestamped import Timestamped
 
 
 def validate_timezone(name: str) -> None:
@@ -58,6 +58,8 @@ class Theatre(Timestamped):
         limit_choices_to={"is_staff": True},
         help_text="Who works here. Staff see and sell the shows of their own theatres only.",
     )
+
+    objects = TimestampedQuerySet["Theatre"].as_manager()
 
     class Meta:
         db_table = "theatres"

@@ -7,7 +7,7 @@ from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import F, Q, Value
 
-from catalog.models.timestamped import Timestamped
+from booking_site.postgres.timestamped import Timestamped, TimestampedQuerySet
 
 
 class Movie(Timestamped):
@@ -40,6 +40,8 @@ class Movie(Timestamped):
         blank=True,
         help_text="Last business day on which it may be shown; empty: as long as you like.",
     )
+
+    objects = TimestampedQuerySet["Movie"].as_manager()
 
     class Meta:
         db_table = "movies"

@@ -8,11 +8,11 @@ from django.db import models
 from django.db.models import Count, Deferrable, F, Func, Min, OuterRef, Q, Subquery, Value
 from django.db.models.functions import Cast, Coalesce, JSONObject, Now
 
+from booking_site.postgres.timestamped import Timestamped, TimestampedQuerySet
 from catalog.models.houses import Screen, Theatre
 from catalog.models.movies import Movie
 from catalog.models.prices import PriceCard
 from catalog.models.seats import FREE_SEAT, Seat
-from catalog.models.timestamped import Timestamped
 
 
 class ShowStatus(models.TextChoices):
@@ -26,7 +26,7 @@ class ShowStatus(models.TextChoices):
 _OPEN = Func(template=f"'{ShowStatus.OPEN.value}'", output_field=models.CharField())
 
 
-class ShowQuerySet(models.QuerySet["Show"]):
+class ShowQuerySet(TimestampedQuerySet["Show"]):
     def published(self) -> "ShowQuerySet":
         """Shows a customer may know of; planned ones do not exist for them."""
         return self.exclude(status=ShowStatus.PLANNED)
