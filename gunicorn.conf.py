@@ -10,10 +10,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from booking_site.logs import logging_config
+from booking_site.environment import exit_if_unfit
+from booking_site.observability.logging import logging_config
 from booking_site.patient_worker import Worker
 from booking_site.quiet_log import Log
-from booking_site.safety import exit_if_unfit
 
 exit_if_unfit(os.environ)
 

@@ -6,7 +6,7 @@ import sys
 
 from django.core.management import execute_from_command_line
 
-from booking_site.safety import exit_if_unfit
+from booking_site.environment import exit_if_unfit
 
 if __name__ == "__main__":
     exit_if_unfit(os.environ)

@@ -12,7 +12,7 @@ from django.urls import reverse
 from accounts import second_factor
 from accounts.client_address import client_address
 from accounts.models import User
-from booking_site.problems import error_response
+from booking_site.api.problems import error_response
 
 Handler = Callable[[HttpRequest], HttpResponse]
 

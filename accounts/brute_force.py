@@ -20,8 +20,8 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from accounts.models import User
-from booking_site.errors import DomainError
-from booking_site.problems import error_response
+from booking_site.api.errors import DomainError
+from booking_site.api.problems import error_response
 
 
 class TooManyAttempts(DomainError):

@@ -8,7 +8,7 @@ from django.contrib.auth.tokens import PasswordResetTokenGenerator
 
 from accounts.models import User
 from accounts.tokens import BIGGEST_ID
-from booking_site.errors import DomainError
+from booking_site.api.errors import DomainError
 
 
 class LinkInvalid(DomainError):

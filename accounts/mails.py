@@ -14,7 +14,7 @@ from django_tasks_db.models import DBTaskResult
 
 from accounts.links import confirmation_link, reset_link
 from accounts.models import User
-from booking_site.mail import Mail, send
+from booking_site.tasks.email import Mail, send
 
 
 @task

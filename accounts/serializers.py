@@ -6,8 +6,8 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from booking_site.fields import UtcDateTimeField
-from booking_site.parsing import StrictCharField, StrictEmailField, StrictSerializer
+from booking_site.api.fields import UtcDateTimeField
+from booking_site.api.parsing import StrictCharField, StrictEmailField, StrictSerializer
 
 LONGEST_NAME = 200
 LONGEST_PASSWORD = 1024

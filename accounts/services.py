@@ -19,8 +19,8 @@ from accounts.brute_force import authenticate_or_stop
 from accounts.mails import mails_about, send_confirmation
 from accounts.models import REMOVED_DOMAIN, SignIn, User
 from accounts.tokens import TokenRevoked, Tokens, issue_tokens
-from booking_site.compiled import Compiled, Given
-from booking_site.errors import DomainError, violated_constraint
+from booking_site.api.errors import DomainError, violated_constraint
+from booking_site.postgres.compiled import Compiled, Given
 
 CALLER_COLUMNS = (
     "name",

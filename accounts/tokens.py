@@ -26,7 +26,7 @@ from rest_framework_simplejwt.tokens import Token
 from rest_framework_simplejwt.utils import datetime_to_epoch
 
 from accounts.models import SignIn, User
-from booking_site.errors import DomainError
+from booking_site.api.errors import DomainError
 
 BIGGEST_ID = 2**63 - 1
 

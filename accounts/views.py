@@ -40,8 +40,8 @@ from accounts.tokens import (
     end_sign_in,
     rotate_tokens,
 )
-from booking_site.parsing import EmptySerializer, checked
-from booking_site.schema import operation
+from booking_site.api.openapi.schema import operation
+from booking_site.api.parsing import EmptySerializer, checked
 
 
 # No docstrings on views: the description of the API would take them over.

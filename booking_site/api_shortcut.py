@@ -12,7 +12,7 @@ from django.core.handlers.exception import convert_exception_to_response
 from django.http import HttpRequest, HttpResponse
 from django.utils.module_loading import import_string
 
-from booking_site.problems import in_api
+from booking_site.api.problems import in_api
 
 Handler = Callable[[HttpRequest], HttpResponse]
 

@@ -7,7 +7,7 @@ from django.core.signals import request_finished, request_started
 from django.db import reset_queries
 from django.urls import register_converter
 
-from booking_site.converters import BigIntConverter
+from booking_site.api.converters import BigIntConverter
 
 
 class BookingSiteConfig(AppConfig):
@@ -21,4 +21,4 @@ class BookingSiteConfig(AppConfig):
         request_started.disconnect(reset_queries)
         request_finished.disconnect(close_caches)
         if settings.SENTRY_DSN:  # only then has its library to be installed
-            import_module("booking_site.crash_reports").start(dsn=settings.SENTRY_DSN)
+            import_module("booking_site.observability.sentry").start(dsn=settings.SENTRY_DSN)

@@ -19,8 +19,8 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server import Server
 
-from booking_site.logs import logging_config
-from booking_site.safety import exit_if_unfit
+from booking_site.environment import exit_if_unfit
+from booking_site.observability.logging import logging_config
 from booking_site.unwanted_bodies import DRAINED_AT_ONCE, MAX_DRAINED
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]

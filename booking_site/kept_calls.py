@@ -13,8 +13,8 @@ from typing import NamedTuple
 from django.http import HttpRequest, HttpResponse
 from django.urls import ResolverMatch
 
+from booking_site.api.errors import DomainError
 from booking_site.bounded import Bounded
-from booking_site.errors import DomainError
 
 Handler = Callable[[HttpRequest], HttpResponse]
 

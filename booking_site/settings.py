@@ -12,18 +12,18 @@ from pathlib import Path
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from booking_site.api_description import DESCRIPTION
-from booking_site.back_office import UNFOLD
-from booking_site.logs import logging_config
-from booking_site.safety import networks, refusal
+from booking_site.api.openapi.description import DESCRIPTION
+from booking_site.back_office.theme import UNFOLD
+from booking_site.environment import networks, validation_errors
+from booking_site.observability.logging import logging_config
 
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
 DEVELOPMENT = env.bool("DEVELOPMENT", default=False)
 WEB = env("PROCESS_ROLE", default="command") == "web"
 
-if unfit := refusal(os.environ):
-    raise ImproperlyConfigured(unfit)
+if errors := validation_errors(os.environ):
+    raise ImproperlyConfigured(errors)
 
 
 def _secret(name: str) -> str:
@@ -72,24 +72,25 @@ INSTALLED_APPS = [
     "django_otp",
     "django_otp.plugins.otp_totp",
     "booking_site",
+    "booking_site.tasks",
     "accounts",
     "catalog",
     "bookings",
 ]
 
 MIDDLEWARE = [
-    "booking_site.middleware.request_id",
-    "booking_site.observation.observe",
-    "booking_site.middleware.whole",
-    "booking_site.browser_policy.browser_policy",
-    "booking_site.middleware.health",
+    "booking_site.http.middleware.request_id",
+    "booking_site.observability.request_log.observe",
+    "booking_site.http.middleware.whole",
+    "booking_site.http.security_headers.security_headers",
+    "booking_site.http.middleware.health",
     # From here to the views there are two ways. Calls of the API go through API_MIDDLEWARE,
     "booking_site.api_shortcut.api",
     # and pages through these.
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "accounts.admin_gate.only_known_addresses",
-    "booking_site.middleware.form_gate",
+    "booking_site.http.middleware.form_gate",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -102,14 +103,14 @@ MIDDLEWARE = [
 ]
 API_MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "booking_site.middleware.api_slash",
-    "booking_site.cors.Cors",
-    "booking_site.middleware.query_gate",
-    "booking_site.middleware.body_gate",
-    "booking_site.middleware.conditional",
+    "booking_site.http.middleware.api_slash",
+    "booking_site.http.cors.Cors",
+    "booking_site.http.middleware.query_gate",
+    "booking_site.http.middleware.body_gate",
+    "booking_site.http.middleware.conditional",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "booking_site.kept_calls.kept_calls",
-    "booking_site.middleware.known_host",
+    "booking_site.http.middleware.known_host",
     "axes.middleware.AxesMiddleware",
 ]
 
@@ -188,7 +189,7 @@ def _redis_cache(prefix: str) -> dict[str, object]:
         "OPTIONS": {
             # JSON, never pickle: whoever can write to Redis must not run code here.
             "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
-            "REDIS_CLIENT_CLASS": "booking_site.redis_breaker.BreakerRedis",
+            "REDIS_CLIENT_CLASS": "booking_site.redis_client.BreakerRedis",
             "SOCKET_CONNECT_TIMEOUT": 0.2,
             "SOCKET_TIMEOUT": 0.2,
             "IGNORE_EXCEPTIONS": True,
@@ -243,15 +244,15 @@ if not DEVELOPMENT:
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.BearerAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["accounts.authentication.LiveCaller"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "booking_site.negotiation.Negotiation",
-    "DEFAULT_PARSER_CLASSES": ["booking_site.parsing.StrictJSONParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "booking_site.api.negotiation.Negotiation",
+    "DEFAULT_PARSER_CLASSES": ["booking_site.api.parsing.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PAGINATION_CLASS": "booking_site.pagination.PageNumbers",
+    "DEFAULT_PAGINATION_CLASS": "booking_site.api.pagination.PageNumbers",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
-    "DEFAULT_SCHEMA_CLASS": "booking_site.schema.ContractSchema",
-    "DEFAULT_METADATA_CLASS": "booking_site.metadata.AllowedMethods",
+    "DEFAULT_SCHEMA_CLASS": "booking_site.api.openapi.schema.ContractSchema",
+    "DEFAULT_METADATA_CLASS": "booking_site.api.metadata.AllowedMethods",
     "URL_FORMAT_OVERRIDE": None,
-    "EXCEPTION_HANDLER": "booking_site.problems.exception_handler",
+    "EXCEPTION_HANDLER": "booking_site.api.problems.exception_handler",
     "COERCE_DECIMAL_TO_STRING": True,
     "NUM_PROXIES": env.int("NUM_PROXIES", default=0),
     "UNAUTHENTICATED_USER": None,
@@ -367,7 +368,7 @@ SESSION_COOKIE_AGE = 12 * 60 * 60  # a long day of work
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
-CSRF_FAILURE_VIEW = "booking_site.views.csrf_failed"
+CSRF_FAILURE_VIEW = "booking_site.http.views.csrf_failed"
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
 # Selling

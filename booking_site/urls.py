@@ -5,8 +5,9 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularSwaggerSplitView
 
 from accounts import second_factor
-from booking_site import menu_search, views
-from booking_site.schema_view import SchemaView
+from booking_site.api.openapi.views import SchemaView
+from booking_site.back_office import menu_search
+from booking_site.http import views
 from bookings.admin import reports
 
 urlpatterns = [

@@ -5,7 +5,7 @@ from typing import Any
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
-from booking_site.filters import BooleanFilter, ChoiceFilter, StrictFilterSet
+from booking_site.api.filters import BooleanFilter, ChoiceFilter, StrictFilterSet
 from bookings.models import Booking
 
 

@@ -23,7 +23,7 @@ from rest_framework.renderers import JSONRenderer
 from accounts.authentication import Caller, require_live
 from accounts.models import User
 from accounts.services import lock_caller
-from booking_site.errors import DomainError
+from booking_site.api.errors import DomainError
 from booking_site.postgres.statements import Call, Statement, ask, sent_ahead
 from bookings import replays
 from bookings.services.first_look import first_look

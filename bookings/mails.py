@@ -13,7 +13,7 @@ from django.db.models import Q, QuerySet
 from django_tasks import task
 from django_tasks_db.models import DBTaskResult
 
-from booking_site.mail import Mail, send
+from booking_site.tasks.email import Mail, send
 from bookings.models import Booking, Order
 from catalog.models import Seat, Show
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from accounts.authentication import Caller
 from booking_site.bounded import Bounded
+from booking_site.http.middleware import etag_of
 from booking_site.kept_calls import Content
-from booking_site.middleware import etag_of
 from booking_site.postgres.statements import Statement
 from catalog.errors import ShowNotFound
 from catalog.models import ShowStatus

@@ -5,9 +5,9 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from booking_site.converters import MAX_BIGINT
-from booking_site.fields import MoneyField, UtcDateTimeField
-from booking_site.parsing import (
+from booking_site.api.converters import MAX_BIGINT
+from booking_site.api.fields import MoneyField, UtcDateTimeField
+from booking_site.api.parsing import (
     IdField,
     Shape,
     StrictBooleanField,

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from django.db import Error, IntegrityError, OperationalError, transaction
 
-from booking_site.errors import violated_constraint
+from booking_site.api.errors import violated_constraint
 
 T = TypeVar("T")
 

@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-from booking_site.errors import DomainError
+from booking_site.api.errors import DomainError
 
 
 class ShowNotFound(DomainError):

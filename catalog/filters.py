@@ -5,7 +5,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, TextField
 from django.db.models.functions import Cast, Lower
 from django_filters import Filter
 
-from booking_site.filters import (
+from booking_site.api.filters import (
     BooleanFilter,
     DateFilter,
     IdFilter,

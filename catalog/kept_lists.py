@@ -11,8 +11,8 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 
 from booking_site.bounded import Bounded
+from booking_site.http.middleware import etag_of
 from booking_site.kept_calls import Content
-from booking_site.middleware import etag_of
 from booking_site.postgres.statements import Statement
 
 KEPT_LISTS = 64

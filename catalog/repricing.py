@@ -9,7 +9,7 @@ from django.db import transaction
 
 from accounts import audit
 from accounts.models import User
-from booking_site.errors import DomainError
+from booking_site.api.errors import DomainError
 from catalog.errors import ShowNotFound
 from catalog.models import PriceCard, Seat, SeatCategory, SeatQuerySet, Show, ShowStatus
 from catalog.seat_maps import Prices

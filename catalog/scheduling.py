@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from booking_site.errors import DomainError
+from booking_site.api.errors import DomainError
 from catalog.models import Movie, Screen, Show, ShowQuerySet, ShowStatus
 
 

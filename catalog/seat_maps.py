@@ -15,7 +15,7 @@ from django.db.models import ProtectedError
 
 from accounts import audit
 from accounts.models import User
-from booking_site.errors import DomainError
+from booking_site.api.errors import DomainError
 from catalog.errors import ShowNotFound
 from catalog.layouts import Layout
 from catalog.models import PriceCard, Seat, SeatQuerySet, SeatStatus, Show

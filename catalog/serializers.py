@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from booking_site.fields import MoneyField, UtcDateTimeField
+from booking_site.api.fields import MoneyField, UtcDateTimeField
 from catalog.models import Show, ShowStatus
 
 Out = serializers.Serializer[Any]

@@ -14,9 +14,9 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet, ReadOnlyModelViewSet
 
 from accounts.authentication import OptionalBearerAuthentication, reader_of
-from booking_site.errors import DomainError
+from booking_site.api.errors import DomainError
+from booking_site.api.openapi.schema import operation
 from booking_site.kept_calls import Content, RenewableResponse
-from booking_site.schema import operation
 from catalog.errors import ShowNotFound
 from catalog.filters import MovieFilter, MovieShowFilter, ShowFilter, TheatreShowFilter
 from catalog.kept_lists import kept_list, unchanged_list

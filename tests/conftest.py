@@ -15,7 +15,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from accounts.tokens import issue_tokens
-from booking_site.worker import Worker
+from booking_site.tasks.worker import Worker
 from tests.factories import UserFactory
 
 

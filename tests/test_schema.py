@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from accounts.tokens import issue_tokens
-from booking_site import schema_view
+from booking_site.api.openapi import views
 from bookings.models import Booking, Hold
 from tests.factories import ShowFactory, UserFactory, make_seats
 from tests.web import ROOT, database_url, gunicorn
@@ -94,7 +94,7 @@ def test_the_schema_is_made_for_one_request_at_a_time(
     make = SpectacularAPIView._get_schema_response
 
     def watched(*args: Any, **kwargs: Any) -> Any:
-        seen.append(schema_view._ALONE.locked())
+        seen.append(views._ALONE.locked())
         return make(*args, **kwargs)
 
     monkeypatch.setattr(SpectacularAPIView, "_get_schema_response", watched)

@@ -25,7 +25,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from accounts.audited_admin import who
 from accounts.models import User
-from booking_site.errors import DomainError
+from booking_site.api.errors import DomainError
 from bookings import box_office
 from bookings.admin.counter_room import categories, draw_room, is_free
 from bookings.models import Booking, Order

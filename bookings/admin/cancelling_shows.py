@@ -12,7 +12,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextInputWidget
 
-from booking_site.errors import DomainError
+from booking_site.api.errors import DomainError
 from bookings.admin.shows import MAY_CANCEL
 from bookings.services.cancelling_shows import (
     cancel_orders,

@@ -14,7 +14,7 @@ from django.urls import reverse
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from accounts.audited_admin import who
-from booking_site.errors import DomainError
+from booking_site.api.errors import DomainError
 from bookings.admin.shows import MAY_MOVE
 from bookings.services.moving import Move, fingerprint, move_shows, plan_moves, swap_of
 from catalog.admin.base import local

@@ -13,7 +13,8 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 
 from accounts.models import User
-from booking_site.spreadsheets import CSV, XLSX, Cell, as_file
+from booking_site.spreadsheets.cells import Cell
+from booking_site.spreadsheets.files import CSV, XLSX, as_file
 from bookings import charts
 from bookings.figures import DEFINITIONS
 from bookings.reports import Dimension, Line, Report, report

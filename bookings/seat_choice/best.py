@@ -6,7 +6,7 @@ from itertools import accumulate, groupby
 from operator import itemgetter
 from typing import ClassVar, NamedTuple
 
-from booking_site.errors import DomainError
+from booking_site.api.errors import DomainError
 from bookings.seat_choice.companions import bays_beside
 from bookings.seat_choice.room import (
     COMPANION,

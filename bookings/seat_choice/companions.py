@@ -6,7 +6,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import ClassVar
 
-from booking_site.errors import DomainError
+from booking_site.api.errors import DomainError
 from bookings.seat_choice.room import COMPANION, WHEELCHAIR, Place, Run, listed, runs_of
 
 

@@ -10,7 +10,7 @@ from math import inf
 from operator import add, itemgetter
 from typing import ClassVar
 
-from booking_site.errors import DomainError
+from booking_site.api.errors import DomainError
 from bookings.seat_choice.room import ORDINARY, PREMIUM, STANDARD, Place, Run, listed, runs_of
 
 

@@ -6,7 +6,7 @@ from itertools import product
 from operator import attrgetter
 from typing import ClassVar, NamedTuple
 
-from booking_site.errors import DomainError
+from booking_site.api.errors import DomainError
 from bookings.seat_choice.room import COMPANION, PREMIUM, STANDARD, WHEELCHAIR, Place, Run, runs_of
 
 # What each seat may become, the equal one first. A bay has no chair, so it is for bays only.

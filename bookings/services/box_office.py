@@ -11,7 +11,7 @@ from http import HTTPStatus
 
 from accounts import audit
 from accounts.models import User
-from booking_site.errors import DomainError
+from booking_site.api.errors import DomainError
 from bookings import mails
 from bookings.idempotency import fingerprint
 from bookings.models import Booking, Channel, IdempotencyRecord, Order

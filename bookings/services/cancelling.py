@@ -9,7 +9,7 @@ from django.conf import settings
 from accounts.authentication import Caller
 from accounts.models import User
 from accounts.services import lock_caller
-from booking_site.errors import DomainError
+from booking_site.api.errors import DomainError
 from bookings import mails
 from bookings.models import Booking, Order
 from bookings.services.claims import lock_seats

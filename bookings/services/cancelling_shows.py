@@ -13,7 +13,7 @@ from django_tasks import task
 
 from accounts import audit
 from accounts.models import AuditEntry, User
-from booking_site.errors import DomainError
+from booking_site.api.errors import DomainError
 from bookings import mails
 from bookings.models import Booking, BookingQuerySet, Hold, HoldEnd, Order
 from bookings.services.claims import ShowClosed

@@ -10,8 +10,8 @@ from django.conf import settings
 from django.db.models import Q, QuerySet
 
 from accounts.models import User
-from booking_site.compiled import Compiled, Given
-from booking_site.errors import DomainError
+from booking_site.api.errors import DomainError
+from booking_site.postgres.compiled import Compiled, Given
 from booking_site.postgres.statements import Call, Statement
 from bookings import seat_choice
 from bookings.models import Booking

@@ -13,8 +13,8 @@ from django.db import connection, transaction
 from accounts.authentication import Caller
 from accounts.models import User
 from accounts.services import lock_caller, require_confirmed_email
-from booking_site.errors import DomainError
-from booking_site.metrics import HOLDS
+from booking_site.api.errors import DomainError
+from booking_site.observability.metrics import HOLDS
 from bookings import seat_choice
 from bookings.held_seats import HeldSeats
 from bookings.models import Hold, HoldEnd

@@ -11,7 +11,7 @@ from django.db import IntegrityError, connection
 
 from accounts import audit
 from accounts.models import User
-from booking_site.errors import DomainError, violated_constraint
+from booking_site.api.errors import DomainError, violated_constraint
 from bookings import mails
 from bookings.models import Booking
 from bookings.services.claims import ShowClosed

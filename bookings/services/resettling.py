@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from django.db.models import F
 
-from booking_site.errors import DomainError
+from booking_site.api.errors import DomainError
 from bookings import seat_choice
 from bookings.models import Booking
 from catalog.layouts import Layout, Place, Row

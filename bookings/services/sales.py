@@ -13,9 +13,9 @@ from django.db import IntegrityError, transaction
 
 from accounts.models import User
 from accounts.services import require_confirmed_email
-from booking_site.compiled import Compiled, Given
-from booking_site.errors import DomainError, violated_constraint
-from booking_site.metrics import HOLDS
+from booking_site.api.errors import DomainError, violated_constraint
+from booking_site.observability.metrics import HOLDS
+from booking_site.postgres.compiled import Compiled, Given
 from booking_site.postgres.statements import Statement
 from bookings import mails
 from bookings.models import Booking, Channel, Hold, HoldEnd, Order

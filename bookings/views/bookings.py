@@ -17,8 +17,8 @@ from accounts.authentication import LiveReader, caller_of
 from accounts.models import User
 from accounts.services import EmailUnconfirmed
 from accounts.throttling import AddressThrottle, ScopedThrottle
-from booking_site.parsing import EmptySerializer, checked
-from booking_site.schema import operation
+from booking_site.api.openapi.schema import operation
+from booking_site.api.parsing import EmptySerializer, checked
 from bookings import idempotency, services
 from bookings.filters import BookingFilter
 from bookings.models import Booking

@@ -12,8 +12,8 @@ from rest_framework.viewsets import GenericViewSet
 from accounts.authentication import LiveReader, caller_of
 from accounts.services import EmailUnconfirmed
 from accounts.throttling import AddressThrottle, ScopedThrottle
-from booking_site.parsing import EmptySerializer, checked
-from booking_site.schema import operation
+from booking_site.api.openapi.schema import operation
+from booking_site.api.parsing import EmptySerializer, checked
 from bookings import services
 from bookings.held_seats import live_holds
 from bookings.models import Hold

@@ -10,8 +10,8 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from accounts.authentication import LiveReader, caller_of
-from booking_site.parsing import EmptySerializer, checked
-from booking_site.schema import operation
+from booking_site.api.openapi.schema import operation
+from booking_site.api.parsing import EmptySerializer, checked
 from bookings import services
 from bookings.filters import OrderFilter
 from bookings.models import Order

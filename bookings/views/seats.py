@@ -8,8 +8,8 @@ from rest_framework.request import Request
 from rest_framework.viewsets import ViewSet
 
 from accounts.authentication import Caller, OptionalBearerAuthentication, reader_of
+from booking_site.api.openapi.schema import operation
 from booking_site.kept_calls import Content, RenewableResponse
-from booking_site.schema import operation
 from bookings.seat_map import seat_map
 from bookings.serializers import SeatSerializer
 from catalog.errors import ShowNotFound

@@ -19,7 +19,7 @@ from unfold.admin import ModelAdmin as ThemedModelAdmin
 from unfold.admin import TabularInline as ThemedTabularInline
 
 from accounts.audited_admin import Audited
-from booking_site.errors import violated_constraint
+from booking_site.api.errors import violated_constraint
 from catalog.models import Show, Theatre
 from catalog.staff import within_theatres_of
 

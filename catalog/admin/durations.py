@@ -11,7 +11,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from accounts.audited_admin import who
-from booking_site.errors import DomainError
+from booking_site.api.errors import DomainError
 from catalog.admin.base import local
 from catalog.models import Movie
 from catalog.programme import apply_durations, duration_fingerprint, plan_durations

@@ -14,7 +14,8 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
 from accounts.models import User
-from booking_site.spreadsheets import CSV, KINDS, XLSX, Unreadable, as_file, read_table
+from booking_site.spreadsheets.cells import Unreadable
+from booking_site.spreadsheets.files import CSV, KINDS, XLSX, as_file, read_table
 from catalog.admin.base import BackOffice, M
 from catalog.exchange import TABLES, Outcome, Table, preview, take
 

@@ -12,7 +12,7 @@ from django.urls import reverse
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from accounts.audited_admin import who
-from booking_site.errors import DomainError
+from booking_site.api.errors import DomainError
 from catalog.admin.pages import show_context, show_for
 from catalog.admin.prices_form import PricesForm
 from catalog.models import SeatCategory, Show

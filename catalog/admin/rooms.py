@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 
 from accounts.audited_admin import who
 from accounts.models import User
-from booking_site.errors import DomainError
+from booking_site.api.errors import DomainError
 from catalog.admin.drawing import draw, to_look_at
 from catalog.admin.pages import show_context, show_for
 from catalog.models import STATE_NOW, Seat, SeatCategory, SeatStatus, Show

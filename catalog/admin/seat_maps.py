@@ -18,7 +18,7 @@ from unfold.widgets import (
 )
 
 from accounts.audited_admin import who
-from booking_site.errors import DomainError
+from booking_site.api.errors import DomainError
 from catalog.admin.drawing import draw
 from catalog.admin.pages import show_context, show_for
 from catalog.admin.prices_form import PricesForm

@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 
-from booking_site.errors import DomainError
+from booking_site.api.errors import DomainError
 from catalog.admin.local_time import LocalTimeField, LocalTimeWidget, WallClock
 from catalog.models import Seat, Show, ShowStatus, Theatre
 from catalog.scheduling import (

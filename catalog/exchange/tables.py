@@ -11,7 +11,7 @@ from import_export import fields, resources, widgets
 
 from accounts import audit
 from accounts.models import User
-from booking_site.spreadsheets import Cell
+from booking_site.spreadsheets.cells import Cell
 from catalog.exchange.cells import Day, Money, PlainText, TheatreName, WholeNumber
 from catalog.models import Movie, PriceCard, PriceCardLine, Screen, SeatCategory
 from catalog.staff import theatres_of

@@ -9,7 +9,7 @@ from django.db import transaction
 from tablib import Dataset
 
 from accounts.models import User
-from booking_site.spreadsheets import Unreadable
+from booking_site.spreadsheets.cells import Unreadable
 from catalog.exchange.tables import Change, Table
 
 

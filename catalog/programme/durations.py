@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 
 from accounts import audit
 from accounts.models import User
-from booking_site.errors import DomainError, violated_constraint
+from booking_site.api.errors import DomainError, violated_constraint
 from catalog.models import Movie, Screen, Show, ShowStatus, Theatre
 from catalog.scheduling import DurationMissing, ScreenTaken
 

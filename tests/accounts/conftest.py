@@ -8,7 +8,7 @@ from rest_framework.response import Response
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from booking_site import redis_breaker
+from booking_site import redis_client
 from tests.factories import UserFactory
 
 PASSWORD = "four lions at the gate"
@@ -34,7 +34,7 @@ def call() -> Callable[..., Response]:
 def without_redis(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing listens where Redis should be."""
     # A breaker of its own, as this one opens.
-    monkeypatch.setattr(redis_breaker, "breaker", redis_breaker.Breaker())
+    monkeypatch.setattr(redis_client, "breaker", redis_client.Breaker())
     settings.CACHES = {
         name: {**config, "LOCATION": "redis://127.0.0.1:1/0"}
         for name, config in settings.CACHES.items()

@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from booking_site.compiled import Compiled
+from booking_site.postgres.compiled import Compiled
 from booking_site.postgres.statements import Statement
 from bookings import idempotency
 from bookings.services import first_look, sales

@@ -13,7 +13,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from accounts.roles import ensure_roles
-from booking_site.worker import Worker
+from booking_site.tasks.worker import Worker
 from bookings.models import Booking
 from catalog.models import Screen, Show, ShowStatus
 from tests.bookings.calls import bought

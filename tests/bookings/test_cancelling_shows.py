@@ -18,7 +18,7 @@ from rest_framework.test import APIClient
 
 from accounts.audit import history_of
 from accounts.models import User
-from booking_site.worker import Worker, rescue_tasks
+from booking_site.tasks.worker import Worker, rescue_tasks
 from bookings.invariants import examine
 from bookings.models import Booking, Hold, Order
 from bookings.services import cancelling_shows

@@ -9,7 +9,7 @@ from django.db import IntegrityError, connection, transaction
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from booking_site.errors import violated_constraint
+from booking_site.api.errors import violated_constraint
 from bookings.models import Booking
 from catalog.models import Seat, Show
 from tests.bookings.calls import bought

@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 
 from accounts.audit import history_of, sentences
 from accounts.models import User
-from booking_site.errors import DomainError
+from booking_site.api.errors import DomainError
 from bookings.invariants import examine
 from bookings.models import Booking, Hold
 from bookings.seat_choice import NoEqualSeats

@@ -24,7 +24,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from accounts.services import lock_caller
-from booking_site.errors import violated_constraint
+from booking_site.api.errors import violated_constraint
 from bookings import idempotency, seat_choice, services, transactions
 from bookings.models import Booking, Hold, IdempotencyRecord, Order
 from bookings.services import cancelling, claims, holds, sales

@@ -18,7 +18,8 @@ from openpyxl import load_workbook
 
 from accounts.audit import sentences
 from accounts.models import AuditEntry, User
-from booking_site.spreadsheets import MAX_ROWS, as_file, defused, fused, read_table
+from booking_site.spreadsheets.cells import MAX_ROWS, defused, fused
+from booking_site.spreadsheets.files import as_file, read_table
 from catalog.admin.exchange import MAX_BYTES
 from catalog.models import Movie, PriceCard, Screen
 from tests.factories import (

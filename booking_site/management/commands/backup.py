@@ -3,7 +3,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from booking_site.dumps import DumpFailed, write_dump
+from booking_site.postgres.backups import DumpFailed, write_dump
 
 
 class Command(BaseCommand):

@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django_redis import get_redis_connection
 from redis.exceptions import RedisError
 
-from booking_site.dumps import DumpFailed, read_dump
+from booking_site.postgres.backups import DumpFailed, read_dump
 
 
 class Command(BaseCommand):

@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from booking_site.worker import Worker, has_lost
+from booking_site.tasks.worker import Worker, has_lost
 
 
 class Command(BaseCommand):

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from booking_site.errors import DomainError
+from booking_site.api.errors import DomainError
 from catalog.layouts import LayoutError
 from catalog.seeding import Programme, clear_programme, most_shows_per_day, seed_programme
 

@@ -1,0 +1,259 @@
+"""Every error as a problem document (RFC 9457), or as a page for people outside the API."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from django.core.exceptions import PermissionDenied
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from rest_framework import exceptions
+from rest_framework.request import Request
+
+from booking_site.api.errors import DomainError
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemType:
+    """One kind of error: the stable code, the status it comes with, and what it means."""
+
+    code: str
+    status: HTTPStatus
+    meaning: str  # also the message of an error that has no better one
+
+    @property
+    def title(self) -> str:
+        return self.code.replace("_", " ").capitalize()
+
+    @property
+    def uri(self) -> str:
+        return f"/api/docs/errors#{self.code}"
+
+
+_GENERAL = (
+    ProblemType("bad_request", HTTPStatus.BAD_REQUEST, "The request cannot be understood."),
+    ProblemType("validation_failed", HTTPStatus.BAD_REQUEST, "Some of the input is not valid."),
+    ProblemType("not_authenticated", HTTPStatus.UNAUTHORIZED, "Please log in first."),
+    ProblemType("permission_denied", HTTPStatus.FORBIDDEN, "You are not allowed to do this."),
+    ProblemType(
+        "csrf_failed", HTTPStatus.FORBIDDEN, "This form has expired. Reload the page, try again."
+    ),
+    ProblemType("not_found", HTTPStatus.NOT_FOUND, "There is nothing at this address."),
+    ProblemType(
+        "method_not_allowed",
+        HTTPStatus.METHOD_NOT_ALLOWED,
+        "This address does not support the method of the request.",
+    ),
+    ProblemType(
+        "not_acceptable",
+        HTTPStatus.NOT_ACCEPTABLE,
+        "This address answers in none of the accepted media types.",
+    ),
+    ProblemType(
+        "length_required",
+        HTTPStatus.LENGTH_REQUIRED,
+        "A body is needed, and its length in a Content-Length header.",
+    ),
+    ProblemType(
+        "body_too_large",
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        "The body of a request is at most 64 KiB, that of a form of the back office 2 MiB.",
+    ),
+    ProblemType(
+        "unsupported_media_type",
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        "The body must be application/json in UTF-8.",
+    ),
+    ProblemType("throttled", HTTPStatus.TOO_MANY_REQUESTS, "Too many requests. Try again later."),
+    ProblemType(
+        "internal_error",
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "Something went wrong on our side. It has been recorded.",
+    ),
+    ProblemType(
+        "busy",
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "We are very busy right now. Please try again in a moment.",
+    ),
+    ProblemType("not_ready", HTTPStatus.SERVICE_UNAVAILABLE, "The service is not ready yet."),
+)
+GENERAL = {problem.code: problem for problem in _GENERAL}
+
+_CODES: dict[type[Exception], str] = {
+    Http404: "not_found",
+    PermissionDenied: "permission_denied",
+    exceptions.NotFound: "not_found",
+    exceptions.PermissionDenied: "permission_denied",
+    exceptions.NotAuthenticated: "not_authenticated",
+    exceptions.AuthenticationFailed: "not_authenticated",
+    exceptions.MethodNotAllowed: "method_not_allowed",
+    exceptions.NotAcceptable: "not_acceptable",
+    exceptions.UnsupportedMediaType: "unsupported_media_type",
+    exceptions.ParseError: "bad_request",
+}
+
+BUSY_RETRY_SECONDS = 2
+# Of psycopg's InternalError, which else means a bug: idle-in-transaction and
+# transaction timeouts, and a primary that became a standby under us.
+_BUSY_SQLSTATES = {"25P03", "25P04", "25006"}
+
+
+def catalogue() -> dict[str, ProblemType]:
+    """Return every kind of error that the service can answer with, by code."""
+    domain = {
+        error.code: ProblemType(error.code, HTTPStatus(error.status), _first_line(error))
+        for error in _subclasses(DomainError)
+    }
+    return dict(sorted({**GENERAL, **domain}.items()))
+
+
+def _subclasses(error: type[DomainError]) -> Iterator[type[DomainError]]:
+    for subclass in error.__subclasses__():
+        if "code" in vars(subclass):
+            yield subclass
+        yield from _subclasses(subclass)
+
+
+def _first_line(error: type[DomainError]) -> str:
+    return (error.__doc__ or "").strip().partition("\n")[0]
+
+
+def is_busy(error: BaseException) -> bool:
+    """Tell whether the database could not serve in time, rather than was asked nonsense."""
+    sqlstate = getattr(error.__cause__, "sqlstate", None)
+    return isinstance(error, (OperationalError, InterfaceError)) or sqlstate in _BUSY_SQLSTATES
+
+
+def in_api(request: HttpRequest | Request) -> bool:
+    return request.path_info == "/api" or request.path_info.startswith("/api/")
+
+
+class ProblemResponse(HttpResponse):
+    """A problem document; `code` is its code."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self.code: str = document["code"]
+        super().__init__(
+            json.dumps(document, ensure_ascii=False),
+            status=document["status"],
+            content_type="application/problem+json",
+        )
+
+
+def problem_response(
+    request: HttpRequest | Request,
+    problem: ProblemType,
+    *,
+    message: str | None = None,
+    retry_after: int | None = None,
+    errors: Mapping[str, list[str]] | None = None,
+    **facts: Any,
+) -> HttpResponse:
+    """Render one error. `message` is for the customer, `facts` become extra members."""
+    detail = message or problem.meaning
+    document = {
+        **facts,
+        "type": problem.uri,
+        "title": problem.title,
+        "status": problem.status.value,
+        "detail": detail,
+        "code": problem.code,
+        "message": detail,
+        "request_id": getattr(request, "request_id", None),
+    }
+    if problem.status is HTTPStatus.BAD_REQUEST:
+        document["errors"] = errors or {}
+    response = ProblemResponse(document)
+    response["Cache-Control"] = "no-store"
+    if retry_after is not None:
+        response["Retry-After"] = str(retry_after)
+    if problem.status is HTTPStatus.UNAUTHORIZED:
+        response["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def error_response(
+    request: HttpRequest | Request, code: str, *, retry_after: int | None = None
+) -> HttpResponse:
+    """Render a general error: a page of ours for a browser outside the API, else a problem."""
+    problem = GENERAL[code]
+    if in_api(request) or not _prefers_a_page(request):
+        return problem_response(request, problem, retry_after=retry_after)
+    # Without the request: its context processors would ask a database that may be down.
+    page = render_to_string(
+        "site/error.html",
+        {
+            "problem": problem,
+            "request_id": getattr(request, "request_id", ""),
+            "in_back_office": request.path_info.startswith("/admin/"),
+        },
+    )
+    response = HttpResponse(page, status=problem.status, headers={"Cache-Control": "no-store"})
+    if retry_after is not None:
+        response["Retry-After"] = str(retry_after)
+    return response
+
+
+def _prefers_a_page(request: HttpRequest | Request) -> bool:
+    offered = ["application/problem+json", "text/html"]
+    return bool(request.get_preferred_type(offered) == "text/html")
+
+
+def busy_response(request: HttpRequest | Request, error: BaseException) -> HttpResponse:
+    # Said in the one line that each request leaves in the log.
+    structlog.contextvars.bind_contextvars(database=str(error).strip())
+    return error_response(request, "busy", retry_after=BUSY_RETRY_SECONDS)
+
+
+def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpResponse | None:
+    """Answer an exception of an API view; None leaves it to Django, logged, as a 500."""
+    request: Request = context["request"]
+    if isinstance(error, DomainError):
+        return _domain_response(request, error)
+    if is_busy(error):
+        return busy_response(request, error)
+    if isinstance(error, exceptions.ValidationError):
+        errors = dict(_flatten(error.detail))
+        return problem_response(
+            request, GENERAL["validation_failed"], message=_sentence(errors), errors=errors
+        )
+    if isinstance(error, exceptions.Throttled):
+        wait = max(1, math.ceil(getattr(error, "wait", None) or 1))
+        message = f"Too many requests. Try again in {wait} seconds."
+        return problem_response(request, GENERAL["throttled"], message=message, retry_after=wait)
+    code = next((code for kind, code in _CODES.items() if isinstance(error, kind)), None)
+    if code is None:
+        return None
+    return problem_response(request, GENERAL[code])
+
+
+def _domain_response(request: Request, error: DomainError) -> HttpResponse:
+    kind = ProblemType(error.code, HTTPStatus(error.status), error.message)
+    return problem_response(request, kind, retry_after=error.retry_after, **error.facts)
+
+
+def _flatten(detail: Any, path: str = "") -> Iterator[tuple[str, list[str]]]:
+    """Yield (dotted path, sentences) for each flaw in DRF's nested error detail."""
+    if isinstance(detail, dict):
+        for name, inner in detail.items():
+            yield from _flatten(inner, f"{path}.{name}" if path else str(name))
+    elif isinstance(detail, list) and any(isinstance(inner, dict) for inner in detail):
+        for index, inner in enumerate(detail):
+            yield from _flatten(inner, f"{path}.{index}")
+    elif detail:
+        sentences = detail if isinstance(detail, list) else [detail]
+        yield path or "non_field_errors", [str(sentence) for sentence in sentences]
+
+
+def _sentence(errors: Mapping[str, list[str]]) -> str:
+    """Say what is wrong in one message for people, however many flaws there are."""
+    flaws = [
+        sentences[0] if name == "non_field_errors" else f"{name[:60]}: {sentences[0]}"
+        for name, sentences in errors.items()
+    ]
+    return " ".join(flaws[:3])

@@ -1,0 +1,201 @@
+"""What holds for every request, or for every call of the API. The order is in the settings."""
+
+import re
+from collections.abc import Callable
+from hashlib import blake2b
+from http import HTTPStatus
+from urllib.parse import unquote_to_bytes
+from uuid import uuid4
+
+from django.http import HttpRequest, HttpResponse, HttpResponseNotModified, UnreadablePostError
+from django.utils.cache import patch_vary_headers
+from django.utils.http import parse_etags
+
+from booking_site.api.problems import GENERAL, error_response, problem_response
+from booking_site.http.views import livez, readyz
+from booking_site.observability.metrics import metrics
+
+Handler = Callable[[HttpRequest], HttpResponse]
+
+SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+MAX_BODY = 64 * 1024
+# Of a page's form: a file to import has up to 1 MiB, a room's form a name for each seat.
+MAX_FORM = 2 * 1024 * 1024
+BODYLESS = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
+# Answers that hold tokens, or that are only true for a moment.
+NEVER_STORED = re.compile(r"/api/(auth|holds)(/|$)")
+VARIES = ("Authorization", "Origin")
+# The last two may change while the bytes of a page stay the same.
+SENT_WITH_304 = ("ETag", "Cache-Control", "Vary", "Link", "X-Total-Count")
+
+
+def request_id(get_response: Handler) -> Handler:
+    """Take over the caller's X-Request-ID when it is sane, make one else; always return it."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        given = request.META.get("HTTP_X_REQUEST_ID", "")
+        name = given if SANE_REQUEST_ID.fullmatch(given) else uuid4().hex
+        request.request_id = name  # type: ignore[attr-defined]
+        response = get_response(request)
+        response.headers["X-Request-ID"] = name
+        return response
+
+    return middleware
+
+
+def whole(get_response: Handler) -> Handler:
+    """Give every body its length, and answer HEAD like GET, without the body.
+
+    A body without a length leaves in chunks; the last, tiny one then waits until
+    the client has acknowledged the others, which takes it up to 40 ms.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if response.streaming:
+            return response
+        if response.status_code not in BODYLESS:
+            response.setdefault("Content-Length", str(len(response.content)))
+        if request.method == "HEAD":
+            response.content = b""
+        return response
+
+    return middleware
+
+
+def health(get_response: Handler) -> Handler:
+    """Answer probes before anything that looks at the Host or demands HTTPS."""
+    probes = {"/livez": livez, "/readyz": readyz, "/metrics": metrics}
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        probe = probes.get(request.path_info, get_response)
+        return probe(request)
+
+    return middleware
+
+
+def api_slash(get_response: Handler) -> Handler:
+    """Route `/api/movies/` as `/api/movies`: no redirect, as that would lose a POST."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if request.path_info.endswith("/"):
+            request.path_info = request.path_info[:-1]
+            request.path = request.path[:-1]
+        return get_response(request)
+
+    return middleware
+
+
+def form_gate(get_response: Handler) -> Handler:
+    """Refuse a form of more than 2 MiB unread."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if _declared_length(request) > MAX_FORM:
+            return error_response(request, "body_too_large")
+        return get_response(request)
+
+    return middleware
+
+
+def body_gate(get_response: Handler) -> Handler:
+    """Let only bodies of a declared length reach the API, up to 64 KiB.
+
+    What is left of a refused body is read by the worker (unwanted_bodies.py).
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if _declared_length(request) > MAX_BODY:
+            return error_response(request, "body_too_large")
+        if "HTTP_TRANSFER_ENCODING" in request.META:
+            return problem_response(request, GENERAL["length_required"])
+        try:
+            request.body  # noqa: B018 - read now, as a view that refuses early will not
+        except UnreadablePostError:
+            return problem_response(request, GENERAL["bad_request"])
+        response = get_response(request)
+        if response.status_code != 400 or request.META.get("CONTENT_LENGTH"):
+            return response
+        if request.method in ("GET", "HEAD"):
+            return response
+        # The call needed a body, or it would have been content without one.
+        return problem_response(request, GENERAL["length_required"])
+
+    return middleware
+
+
+def _declared_length(request: HttpRequest) -> int:
+    declared = request.META.get("CONTENT_LENGTH", "")
+    return int(declared) if declared.isdecimal() else 0
+
+
+def query_gate(get_response: Handler) -> Handler:
+    """Refuse a query that is not UTF-8, which Django reads as something else."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        query = request.META.get("QUERY_STRING", "").encode("latin-1")
+        if not query or _is_utf8(query):
+            return get_response(request)
+        names = [pair.partition(b"=")[0] for pair in query.split(b"&") if not _is_utf8(pair)]
+        flaw = "This is not valid UTF-8."
+        errors = {unquote_to_bytes(name).decode(errors="replace"): [flaw] for name in names}
+        message = " ".join(f"{name[:60]}: {flaw}" for name in list(errors)[:3])
+        problem = GENERAL["validation_failed"]
+        return problem_response(request, problem, message=message, errors=errors)
+
+    return middleware
+
+
+def _is_utf8(quoted: bytes) -> bool:
+    try:
+        unquote_to_bytes(quoted).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def conditional(get_response: Handler) -> Handler:
+    """Say how long an answer of the API may be kept, and answer 304 to who has it already."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        headers = response.headers
+        if "Vary" in headers:
+            patch_vary_headers(response, VARIES)
+        else:
+            headers["Vary"] = ", ".join(VARIES)
+        reading = request.method in ("GET", "HEAD") and response.status_code == 200
+        if not reading or NEVER_STORED.match(request.path_info):
+            headers["Cache-Control"] = "no-store"
+            return response
+        if "ETag" not in headers:
+            headers["ETag"] = etag_of(response.content)
+        whose = "private" if "HTTP_AUTHORIZATION" in request.META else "public"
+        headers["Cache-Control"] = f"{whose}, no-cache"
+        if _matches(request.META.get("HTTP_IF_NONE_MATCH", ""), headers["ETag"]):
+            kept = {name: headers[name] for name in SENT_WITH_304 if name in headers}
+            return HttpResponseNotModified(headers=kept)
+        return response
+
+    return middleware
+
+
+def known_host(get_response: Handler) -> Handler:
+    """Refuse a Host that is not of ALLOWED_HOSTS, as CommonMiddleware does for pages."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        request.get_host()
+        return get_response(request)
+
+    return middleware
+
+
+def etag_of(content: bytes) -> str:
+    return f'W/"{blake2b(content, digest_size=16).hexdigest()}"'
+
+
+def _matches(if_none_match: str, etag: str) -> bool:
+    """Compare weakly, as RFC 9110 has it for If-None-Match."""
+    if not if_none_match:
+        return False
+    known = parse_etags(if_none_match)
+    return "*" in known or etag.removeprefix("W/") in {each.removeprefix("W/") for each in known}

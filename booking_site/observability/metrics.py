@@ -1,0 +1,149 @@
+"""What Prometheus may ask about this server, summed over its worker processes.
+
+gunicorn.conf.py names the folder in which the workers of a server keep their
+numbers together; without it (tests, commands) a process has its own.
+"""
+
+import os
+from collections.abc import Iterator
+from functools import cache
+from threading import Lock
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+from django.http import HttpRequest, HttpResponse
+from django.utils.crypto import constant_time_compare
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from booking_site.api.problems import ProblemResponse, error_response
+from booking_site.redis_client import breaker
+
+REQUESTS = Counter("booking_requests", "Requests answered.", ["method", "route", "status"])
+SECONDS = Histogram(
+    "booking_request_seconds",
+    "Time from a request to its answer.",
+    ["route"],
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
+)
+OUTCOMES = Counter(
+    "booking_outcomes", "What POST /api/bookings ended in: created, or a problem code.", ["code"]
+)
+REPLAYS = Counter("booking_replays", "Purchases answered from an earlier answer to their key.")
+HOLDS = Counter(
+    "booking_holds",
+    "Holds made, and those that were booked or released; the others ran out.",
+    ["event"],
+)
+# There from the start: of a series that is born with its first event, alerts see no increase.
+for _event in ("made", "booked", "released"):
+    HOLDS.labels(_event)
+for _code in ("created", "outcome_unknown"):
+    OUTCOMES.labels(_code)
+POOL_CONNECTIONS = Gauge(
+    "booking_pool_connections", "Open database connections.", multiprocess_mode="livesum"
+)
+POOL_BUSY = Gauge("booking_pool_busy", "Database connections in use.", multiprocess_mode="livesum")
+_LOOKING = Lock()
+POOL_WAITING = Gauge(
+    "booking_pool_waiting", "Requests that wait for a connection.", multiprocess_mode="livesum"
+)
+REDIS_AVOIDED = Gauge(
+    "booking_redis_avoided",
+    "Worker processes that go on without Redis, as it does not answer.",
+    multiprocess_mode="livesum",
+)
+# What each gauge of the pool says.
+_told: dict[Gauge, float] = {}
+
+
+def count_request(*, method: str, route: str, response: HttpResponse, seconds: float) -> None:
+    _requests(method, route, response.status_code).inc()
+    _seconds(route).observe(seconds)
+    if (method, route) == ("POST", "api/bookings"):
+        _count_purchase(response)
+    REDIS_AVOIDED.set(breaker.is_open)
+
+
+# Looking one up takes as long as counting. There are as many as routes, methods and statuses.
+_requests = cache(REQUESTS.labels)
+_seconds = cache(SECONDS.labels)
+
+
+def count_pool(**signal: Any) -> None:
+    """Look at the pool when a request's connection is back in it: the last to end finds it idle."""
+    pool = getattr(connection, "pool", None)
+    if pool is not None:
+        with _LOOKING:  # else an earlier look could be written after a later one
+            state = pool.get_stats()
+            busy = state["pool_size"] - state["pool_available"]
+            _tell(POOL_CONNECTIONS, state["pool_size"])
+            _tell(POOL_BUSY, busy)
+            _tell(POOL_WAITING, state["requests_waiting"])
+
+
+def _tell(gauge: Gauge, value: float) -> None:
+    """Set it, unless that is what it says: after most requests nothing has changed."""
+    if _told.get(gauge) != value:
+        gauge.set(value)
+        _told[gauge] = value
+
+
+def _count_purchase(response: HttpResponse) -> None:
+    if "Idempotency-Replayed" in response:
+        REPLAYS.inc()
+    else:
+        OUTCOMES.labels(response.code if isinstance(response, ProblemResponse) else "created").inc()
+
+
+class _QueueAge(Collector):
+    """How long the oldest due task has waited for a worker, asked when Prometheus asks."""
+
+    def collect(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily(
+            "booking_queue_age_seconds",
+            "How long the oldest task that is due has waited for a worker.",
+            value=_queue_age(),
+        )
+
+
+def _queue_age() -> float:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT extract(epoch FROM coalesce(max(now() - greatest(enqueued_at, due)), '0'))
+              FROM (SELECT status, enqueued_at,
+                           -- The library's way to say: at once.
+                           NULLIF(run_after, '9999-01-01 00:00+00') AS due
+                      FROM django_tasks_database_dbtaskresult) AS task
+             WHERE status = 'READY' AND coalesce(due, enqueued_at) <= now()
+            """
+        )
+        return float(cursor.fetchone()[0])
+
+
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Answer Prometheus, which knows METRICS_TOKEN; for others there is nothing here."""
+    token = settings.METRICS_TOKEN
+    given = request.headers.get("Authorization", "")
+    if not token or not constant_time_compare(given, f"Bearer {token}"):
+        return error_response(request, "not_found")
+    numbers = generate_latest(REGISTRY)
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        shared = CollectorRegistry()
+        MultiProcessCollector(shared)  # type: ignore[no-untyped-call]
+        numbers = generate_latest(shared)
+    queue = CollectorRegistry()
+    queue.register(_QueueAge())
+    return HttpResponse(numbers + generate_latest(queue), content_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,92 @@
+"""What probes and visitors find: the front door, liveness, readiness."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
+from rest_framework.test import APIClient
+
+from booking_site.http import views
+from tests.web import Line, database_url, gunicorn
+
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+
+def test_the_front_door_names_the_service_and_its_doors(api: APIClient) -> None:
+    answer = api.get("/").json()
+    assert answer["name"] == "Movie Booking API"
+    page = api.get("/", HTTP_ACCEPT=BROWSER).content.decode()
+    for address in answer["links"].values():
+        if address not in ("/livez", "/api/movies"):
+            assert f'href="{address}"' in page
+    assert "://" not in page.replace("http://www.w3.org", "")
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz"])
+@pytest.mark.django_db
+def test_probes_answer_for_any_host_over_plain_http(
+    api: APIClient, path: str, settings: Any
+) -> None:
+    settings.SECURE_SSL_REDIRECT = True
+    response = api.get(path, HTTP_HOST="10.0.0.7:8000")
+    assert response.status_code == 200
+    assert response["Cache-Control"] == "no-store"
+
+
+def test_liveness_asks_nobody(api: APIClient) -> None:
+    # Without the django_db mark any query is an error here.
+    assert api.get("/livez").json() == {"status": "alive"}
+
+
+@pytest.mark.django_db
+def test_readiness_reports_both_servers(api: APIClient) -> None:
+    assert api.get("/readyz").json() == {"status": "ready", "postgresql": "ok", "redis": "ok"}
+
+
+@pytest.mark.django_db
+def test_a_missing_migration_is_not_ready_and_an_applied_one_is_remembered(
+    api: APIClient,
+) -> None:
+    views.MIGRATED.clear()
+    applied = MigrationRecorder(connection).migration_qs.filter(app="bookings")
+    kept = list(applied)
+    applied.delete()
+    response = api.get("/readyz")
+    assert response.status_code == 503
+    assert (response.json()["code"], response.json()["postgresql"]) == ("not_ready", "unmigrated")
+    MigrationRecorder(connection).migration_qs.bulk_create(kept)
+    assert api.get("/readyz").status_code == 200
+    applied.delete()
+    assert api.get("/readyz").status_code == 200
+
+
+@pytest.mark.django_db
+def test_without_redis_the_service_is_ready_and_without_postgresql_it_lives(
+    tmp_path: Path,
+) -> None:
+    nobody = "127.0.0.1:1"
+    with gunicorn(
+        tmp_path / "redis", DATABASE_URL=database_url(), REDIS_URL=f"redis://{nobody}/0"
+    ) as port:
+        line = Line(port)
+        ready = line.call("GET", "/readyz")
+        line.close()
+    assert (ready.status, b'"unreachable"' in ready.body) == (200, True)
+    with gunicorn(
+        tmp_path / "postgresql",
+        DATABASE_URL=f"postgres://x:x@{nobody}/x",
+        DATABASE_POOL_TIMEOUT_SECONDS="0.2",
+    ) as port:
+        line = Line(port)
+        assert line.call("GET", "/livez").status == 200
+        unready = line.call("GET", "/readyz")
+        assert (unready.status, b'"not_ready"' in unready.body) == (503, True)
+        origin = {"Origin": settings.CORS_ALLOWED_ORIGINS[0]}
+        busy = line.call("GET", "/api/movies", headers=origin)
+        assert (busy.status, b'"busy"' in busy.body) == (503, True)
+        assert busy.headers["Retry-After"]
+        assert busy.headers["Access-Control-Allow-Origin"] == origin["Origin"]
+        line.close()

@@ -1,0 +1,280 @@
+"""The settings of production: what they refuse, and what they answer over HTTPS."""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from itertools import pairwise
+
+import pytest
+
+from booking_site import environment
+from booking_site.environment import NUMBERS, SWITCHES, flaws, validation_errors
+from tests.web import ROOT
+
+SAFE = {
+    "SECRET_KEY": "0123456789abcdefghijklmnopqrstuvwxyz-0123456789-secret",
+    "JWT_SIGNING_KEY": "0123456789abcdefghijklmnopqrstuvwxyz-0123456789-signing",
+    "ALLOWED_HOSTS": "cinema.example",
+    "DATABASE_URL": "postgres://u:p@db.example/cinema",
+    "REDIS_URL": "redis://cache.example/0",
+}
+
+
+def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run Python with nothing in its environment but what is given."""
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_safe_settings_have_no_flaw() -> None:
+    assert flaws(SAFE) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        *(({name: ""}, f"{name} is missing.") for name in SAFE),
+        ({"SECRET_KEY": "short"}, "SECRET_KEY is shorter than 32 bytes."),
+        ({"JWT_SIGNING_KEY": "a1b2c3d4e5f6"}, "JWT_SIGNING_KEY is shorter than 32 bytes."),
+        (
+            {"JWT_SIGNING_KEY": "ab" * 30},
+            "JWT_SIGNING_KEY is made of too few different characters.",
+        ),
+        ({"JWT_PREVIOUS_KEY": "a1b2c3d4e5f6"}, "JWT_PREVIOUS_KEY is shorter than 32 bytes."),
+        (
+            {"JWT_SIGNING_KEY": SAFE["SECRET_KEY"]},
+            "SECRET_KEY and JWT_SIGNING_KEY are the same.",
+        ),
+        (
+            {"JWT_PREVIOUS_KEY": SAFE["JWT_SIGNING_KEY"]},
+            "JWT_SIGNING_KEY and JWT_PREVIOUS_KEY are the same.",
+        ),
+        ({"METRICS_TOKEN": "a1b2c3d4e5f6"}, "METRICS_TOKEN is shorter than 32 bytes."),
+        ({"DEBUG": "1"}, "DEBUG is on: it would show settings and data to strangers."),
+        ({"ALLOWED_HOSTS": "cinema.example,*"}, "ALLOWED_HOSTS allows every host."),
+        (
+            {"CORS_ALLOWED_ORIGINS": "https://*.example"},
+            "CORS_ALLOWED_ORIGINS has 'https://*.example', which is not one origin.",
+        ),
+        (
+            {"CORS_ALLOWED_ORIGINS": "null"},
+            "CORS_ALLOWED_ORIGINS has 'null', which is not one origin.",
+        ),
+        (
+            {"CSRF_TRUSTED_ORIGINS": "http://cinema.example"},
+            "CSRF_TRUSTED_ORIGINS has 'http://cinema.example', which is not reached by HTTPS.",
+        ),
+        (
+            {"DATABASE_URL": "sqlite:///x"},
+            "DATABASE_URL is not the address of a PostgreSQL server.",
+        ),
+        ({"REDIS_URL": "locmem://"}, "REDIS_URL is not the address of a Redis server."),
+        ({"ADMIN_SECOND_FACTOR": "yes"}, "ADMIN_SECOND_FACTOR is none of off, optional, required."),
+        (
+            {"ADMIN_ALLOWED_ADDRESSES": "2001:db8::1"},
+            "ADMIN_ALLOWED_ADDRESSES cannot be read: 2001:db8::1/128 is narrower than /64.",
+        ),
+        (
+            {"THROTTLE_LOGIN": "often"},
+            "THROTTLE_LOGIN has 'often', which is no rate such as 60/min.",
+        ),
+        *(
+            ({name: text}, f"{name} has {text!r}, which is no whole number from {least} on.")
+            for name, least in NUMBERS.items()
+            for text in ("", "many", "1.5", str(least - 1))
+        ),
+        *(
+            ({name: text}, f"{name} has {text!r}, which is no number of seconds.")
+            for name in ["DATABASE_POOL_TIMEOUT_SECONDS"]
+            for text in ("0", "", "soon", "-1")
+        ),
+        *(({name: "ja"}, f"{name} has 'ja', which is neither 1 nor 0.") for name in SWITCHES),
+        (
+            {"ALLOWED_HOSTS": ".example"},
+            "ALLOWED_HOSTS has '.example', which allows every host under a top level.",
+        ),
+        ({"CLIENT_URL": "cinema.example"}, "CLIENT_URL is not the address of a website."),
+        ({"CLIENT_URL": "http://cinema.example"}, "CLIENT_URL is not reached by HTTPS."),
+        *(
+            (
+                {"EMAIL_URL": address},
+                "EMAIL_URL begins with none of smtp://, smtp+tls://, smtp+ssl://, smtps://.",
+            )
+            for address in ("consolemail://", "mail.example", "dummymail://")
+        ),
+        (
+            {"GUNICORN_THREADS": "20"},
+            "GUNICORN_THREADS is more than DATABASE_POOL_MAX: threads would wait for each other.",
+        ),
+    ],
+)
+def test_each_flaw_is_found(change: dict[str, str], sentence: str) -> None:
+    assert sentence in flaws(SAFE | change)
+
+
+def test_reports_of_errors_need_their_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    dsn = SAFE | {"SENTRY_DSN": "https://key@sentry.example/1"}
+    assert flaws(dsn) == []
+    monkeypatch.setattr(environment, "find_spec", lambda name: None)
+    assert flaws(dsn) == ["SENTRY_DSN needs the packages of requirements/sentry.txt."]
+
+
+def test_keys_that_a_platform_generates_are_long_enough() -> None:
+    generated = base64.b64encode(bytes(range(32))).decode()
+    assert flaws(SAFE | {"SECRET_KEY": generated}) == []
+
+
+def test_a_client_on_the_developers_machine_is_no_flaw() -> None:
+    assert flaws(SAFE | {"CORS_ALLOWED_ORIGINS": "http://localhost:5173"}) == []
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        ("manage.py", "check"),
+        ("-m", "gunicorn", "booking_site.wsgi"),
+        ("-m", "booking_site.serve"),
+        ("-c", "from booking_site import granian_server; granian_server.serve('none')"),
+    ],
+)
+def test_production_names_everything_that_is_wrong_and_does_not_start(
+    program: tuple[str, ...],
+) -> None:
+    flawed = {
+        **{"SECRET_KEY": "x", "ALLOWED_HOSTS": "*", "DEBUG": "true"},
+        **{"ADMIN_SECOND_FACTOR": "yes", "THROTTLE_LOGIN": "often"},
+        **{"GUNICORN_THREADS": "abc", "NUM_PROXIES": "-1", "EMAIL_URL": "garbage"},
+    }
+    done = run(*program, **flawed)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    for part in (
+        "JWT_SIGNING_KEY is missing.",
+        "DATABASE_URL is missing.",
+        "REDIS_URL is missing.",
+        "SECRET_KEY is shorter",
+        "ALLOWED_HOSTS allows every host.",
+        "DEBUG is on",
+        "ADMIN_SECOND_FACTOR is none of",
+        "THROTTLE_LOGIN has 'often'",
+        "GUNICORN_THREADS has 'abc'",
+        "NUM_PROXIES has '-1'",
+        "EMAIL_URL begins with none of",
+    ):
+        assert f"\n- {part}" in done.stderr
+
+
+def test_what_cannot_be_read_is_refused_in_development_too() -> None:
+    flawed = {"DEVELOPMENT": "1", "HOLD_MINUTES": "ten", "THROTTLE_LOGIN": "often"}
+    assert validation_errors(flawed).splitlines() == [
+        "The environment cannot be read (see .env.example):",
+        "- HOLD_MINUTES has 'ten', which is no whole number from 1 on.",
+        "- THROTTLE_LOGIN has 'often', which is no rate such as 60/min.",
+    ]
+    assert validation_errors({"DEVELOPMENT": "1"}) == validation_errors(SAFE) == ""
+
+
+def test_safe_settings_pass_check_deploy_without_a_warning() -> None:
+    done = run("manage.py", "check", "--deploy", "--fail-level", "WARNING", **SAFE)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "no issues" in done.stdout
+
+
+HTTPS = """
+import json, django
+django.setup()
+from django.conf import settings
+from django.test import Client
+settings.STORAGES["staticfiles"]["BACKEND"] = (
+    "django.contrib.staticfiles.storage.StaticFilesStorage"
+)
+client = Client(headers={"host": "cinema.example"})
+plain, safe = client.get("/admin/login/"), client.get("/admin/login/", secure=True)
+cookies = {name: dict(cookie) for name, cookie in safe.cookies.items()}
+session = [settings.SESSION_COOKIE_NAME, settings.SESSION_COOKIE_SECURE]
+print(json.dumps([plain.status_code, plain["Location"], dict(safe.headers), cookies, session]))
+"""
+
+
+def test_production_answers_over_https_only_with_cookies_of_this_host_only() -> None:
+    done = run("-c", HTTPS, DJANGO_SETTINGS_MODULE="booking_site.settings", **SAFE)
+    assert done.returncode == 0, done.stderr
+    status, location, headers, cookies, session = json.loads(done.stdout.splitlines()[-1])
+    assert (status, location) == (301, "https://cinema.example/admin/login/")
+    assert headers["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains; preload"
+    assert session == ["__Host-session", True]
+    cookie = cookies["__Host-csrf"]
+    assert (cookie["secure"], cookie["httponly"], cookie["path"]) == (True, True, "/")
+    assert (cookie["domain"], cookie["samesite"]) == ("", "Lax")
+
+
+def test_production_logs_json_and_never_a_secret_or_a_body() -> None:
+    secret = "planted-secret-5f2e"
+    done = run(
+        "-c",
+        PLANTED.replace("SECRET", secret),
+        DJANGO_SETTINGS_MODULE="booking_site.settings",
+        PYTHONWARNINGS="ignore",  # no static files are collected here
+        **SAFE
+        | {"DATABASE_URL": "postgres://u:p@127.0.0.1:1/x", "REDIS_URL": "redis://127.0.0.1:1"},
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    requests = [line for line in lines if line["event"] == "request"]
+    assert [(line["route"], line["status"]) for line in requests] == [
+        ("api/auth/login", 503),
+        ("api/auth/me", 401),
+        ("none", 404),
+        ("api/movies", 500),
+    ]
+    assert all(first["timestamp"] <= second["timestamp"] for first, second in pairwise(requests))
+    assert {"request_id", "user_id", "duration_ms", "sql", "method"} <= requests[0].keys()
+    crash = next(line for line in lines if "Boom" in line.get("exception", ""))
+    assert crash["request_id"] == requests[-1]["request_id"]
+    assert "Traceback" in crash["exception"]
+    assert secret not in done.stderr + done.stdout
+
+
+LOADED = """
+import sys, django
+django.setup()
+print("sentry_sdk" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize(("dsn", "loaded"), [("", "False"), ("https://k@sentry.example/1", "True")])
+def test_sentry_is_loaded_only_with_a_dsn(dsn: str, loaded: str) -> None:
+    done = run("-c", LOADED, DJANGO_SETTINGS_MODULE="booking_site.settings", SENTRY_DSN=dsn, **SAFE)
+    assert done.stdout.strip() == loaded
+
+
+PLANTED = """
+import django
+django.setup()
+from django.test import Client
+from django.test.utils import override_settings
+from catalog.views import MovieViewSet
+client = Client(headers={"host": "cinema.example"}, raise_request_exception=False)
+body = '{"email": "SECRET@example.com", "password": "SECRET"}'
+client.post("/api/auth/login", body, "application/json", secure=True)
+client.get("/api/auth/me?token=SECRET", headers={"authorization": "Bearer SECRET"}, secure=True)
+client.get("/nothing/SECRET", secure=True)
+
+class Boom(Exception):
+    pass
+
+def crash(self, request, *args, **kwargs):
+    password = "SECRET"
+    raise Boom(f"duplicate key\\nDETAIL:  Key (email)=({password}@example.com) already exists.")
+
+MovieViewSet.list = crash
+client.get("/api/movies?search=SECRET", secure=True)
+"""
