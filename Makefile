@@ -37,7 +37,7 @@ test-browser: $(INSTALLED) ## Run the browser tests (needs chromium)
 	@$(EMBEDDED) -- $(BIN)/python -m pytest tests/browser $(ARGS)
 
 stampede: $(INSTALLED) ## Break servers under load, and judge: ARGS="--users 200 --faults all"
-	@$(BIN)/python manage.py stampede $(ARGS)
+	@$(BIN)/python -m benchmarks.stampede $(ARGS)
 
 fuzz: $(INSTALLED) ## Send 100,000 hostile requests to a server of its own (ARGS="--seed 2")
 	@$(EMBEDDED) -- $(BIN)/python -m benchmarks.fuzz_http $(ARGS)

@@ -32,9 +32,11 @@ def send(connection: http.client.HTTPConnection, path: str, **body: str) -> tupl
     return response.status, (time.perf_counter() - began) * 1000
 
 
-def compare(known: Callable[[], float], unknown: Callable[[], float]) -> tuple[float, float]:
+def compare(
+    call: Callable[[str], float], *, known: str, unknown: Iterator[str]
+) -> tuple[float, float]:
     """Return both medians. They take turns, so that a busy machine slows both down."""
-    times = [(known(), unknown()) for _ in range(TRIES)]
+    times = [(call(known), call(next(unknown))) for _ in range(TRIES)]
     return median(pair[0] for pair in times), median(pair[1] for pair in times)
 
 
@@ -67,9 +69,7 @@ def measure(port: int) -> bool:
         }
         even = True
         for name, call in calls.items():
-            known, unknown = compare(
-                lambda call=call: call(email), lambda call=call: call(next(nobody))
-            )
+            known, unknown = compare(call, known=email, unknown=nobody)
             ratio = known / unknown
             even = even and abs(ratio - 1) <= TOLERANCE
             say(f"{name}: known {known:.1f} ms, unknown {unknown:.1f} ms, ratio {ratio:.3f}")

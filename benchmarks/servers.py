@@ -16,8 +16,8 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 from psycopg import sql
 
+from benchmarks.stampede.servers import UNLIMITED, free_port
 from booking_site.embedded.processes import spawn
-from bookings.stampede.servers import UNLIMITED, free_port
 
 START_SECONDS = 60.0
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from benchmarks.stampede.servers import wait_until
 from booking_site.serve import SERVERS
-from bookings.stampede.servers import wait_until
 from tests.web import ROOT, Granian, Line, database_url, granian_process
 
 HALVES = [

@@ -5,7 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from bookings.stampede.servers import AppServer
+from benchmarks.stampede.servers import AppServer
 from tests.faults.customers import Purchase, new_customer, new_show
 from tests.faults.stage import Database, Stage, open_stage
 from tests.web import Answer

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 from accounts.tokens import AccessToken
-from bookings.stampede.servers import AppServer
+from benchmarks.stampede.servers import AppServer
 from tests.faults.stage import Database
 from tests.web import Answer, Line
 

@@ -18,12 +18,12 @@ import psycopg
 from redis import Redis
 from redis.exceptions import RedisError
 
+from benchmarks.stampede.servers import UNLIMITED, AppServer, free_port
 from booking_site.embedded.homes import throwaway_home
 from booking_site.embedded.postgres import start_postgres
 from booking_site.embedded.processes import Server
 from booking_site.embedded.redis import start_redis
 from bookings.invariants import Gravity, invariants
-from bookings.stampede.servers import UNLIMITED, AppServer, free_port
 from tests.web import ROOT
 
 PATIENCE_SECONDS = 30.0
@@ -206,7 +206,13 @@ def _end(stage: Stage) -> None:
 
 
 def _start_cutter(url: str, port: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "bookings.stampede.proxy", str(port), str(urlsplit(url).port)]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.stampede.proxy",
+        str(port),
+        str(urlsplit(url).port),
+    ]
     return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE)
 
 

@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 from django.db import connection
 
-from bookings.stampede.servers import AppServer
+from benchmarks.stampede.servers import AppServer
 from bookings.transactions import DEADLOCK, SERIALIZATION_FAILURE
 from tests.faults.customers import Purchase, effects, is_replay, new_customer, new_show, refusal
 from tests.faults.stage import PATIENT, Database, Stage, lock_rows, until

@@ -8,8 +8,8 @@ from uuid import uuid4
 import pytest
 from redis import Redis
 
+from benchmarks.stampede.servers import AppServer
 from booking_site.redis_client import PERIOD_SECONDS
-from bookings.stampede.servers import AppServer
 from tests.faults.customers import call, effects, is_replay
 from tests.faults.stage import Stage, until
 from tests.web import Answer

@@ -9,8 +9,8 @@ from datetime import timedelta
 import pytest
 from django.conf import settings
 
-from bookings.stampede.faults import HOUR
-from bookings.stampede.servers import AppServer
+from benchmarks.stampede.faults import HOUR
+from benchmarks.stampede.servers import AppServer
 from tests.faults.customers import call, is_replay, new_customer, refusal
 from tests.faults.stage import PATIENT, Stage, until
 

@@ -4,8 +4,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from statistics import median
 
-from bookings.stampede.checker import Case, recovery
-from bookings.stampede.claims import Purchase
+from benchmarks.stampede.checker import Case, recovery
+from benchmarks.stampede.claims import Purchase
 
 WIDTH = 34
 EXAMPLES = 5

@@ -5,9 +5,9 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from benchmarks.stampede.journal import Journal
+from benchmarks.stampede.plan import Plan
 from bookings.invariants import examine
-from bookings.stampede.journal import Journal
-from bookings.stampede.plan import Plan
 
 # Times in microseconds of the epoch: whole numbers compare exactly.
 TABLES = {

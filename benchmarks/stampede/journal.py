@@ -39,7 +39,7 @@ class Call:
 
     `wish` is the body that was sent, `target` the id in the address, `show_id`
     the show it is about. `reply` is what the journal keeps of the answer: the
-    text of a purchase, and of others what `bookings.stampede.client` names.
+    text of a purchase, and of others what `benchmarks.stampede.client` names.
     """
 
     id: str

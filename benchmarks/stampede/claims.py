@@ -17,7 +17,7 @@ from itertools import accumulate
 from math import inf
 from typing import Any
 
-from bookings.stampede.journal import Call, Story
+from benchmarks.stampede.journal import Call, Story
 
 # A call whose answer was lost may still wait on the server for locks, so long at most.
 LATE_SECONDS = 15.0

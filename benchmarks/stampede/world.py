@@ -13,8 +13,8 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.tokens import AccessToken
-from bookings.stampede.client import connect_to
-from bookings.stampede.plan import Person, Room, Spot
+from benchmarks.stampede.client import connect_to
+from benchmarks.stampede.plan import Person, Room, Spot
 from catalog.layouts import parse_layout
 from catalog.models import GapRule, Movie, Screen, Seat, Show, Theatre
 from catalog.seat_maps import make_seat_map

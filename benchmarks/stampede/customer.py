@@ -10,9 +10,9 @@ from itertools import islice
 from threading import Lock
 from typing import Any
 
-from bookings.stampede.client import Answer, Client, Request
-from bookings.stampede.journal import Journal
-from bookings.stampede.plan import Plan, Room, Spot
+from benchmarks.stampede.client import Answer, Client, Request
+from benchmarks.stampede.journal import Journal
+from benchmarks.stampede.plan import Plan, Room, Spot
 
 # With so many bookings a customer rather cancels, so that seats come free again.
 PLENTY = 6

@@ -9,7 +9,7 @@ from itertools import islice, pairwise
 from math import inf
 from typing import Any
 
-from bookings.stampede.claims import (
+from benchmarks.stampede.claims import (
     BOOKED,
     HELD,
     Claim,
@@ -18,7 +18,7 @@ from bookings.stampede.claims import (
     claims_of,
     purchases_of,
 )
-from bookings.stampede.journal import Call, FaultLine, Story
+from benchmarks.stampede.journal import Call, FaultLine, Story
 
 RULES_OF_THE_HOUSE = {"single_seat_gap", "companion_required"}
 EXPECTED_REFUSALS = {

@@ -13,8 +13,8 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
 from urllib.parse import urlsplit
 
-from bookings.stampede.journal import Journal, is_settled
-from bookings.stampede.plan import Person
+from benchmarks.stampede.journal import Journal, is_settled
+from benchmarks.stampede.plan import Person
 
 # Longer than a server may wait for locks, so that a silence is really one.
 PATIENCE_SECONDS = 20

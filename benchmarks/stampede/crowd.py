@@ -1,4 +1,4 @@
-"""The crowd, over HTTP only: `python -m bookings.stampede.crowd JOURNAL < PLAN`.
+"""The crowd, over HTTP only: `python -m benchmarks.stampede.crowd JOURNAL < PLAN`.
 
 Says every few seconds on standard error how far it is.
 """
@@ -8,10 +8,10 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
-from bookings.stampede.client import Client, Request
-from bookings.stampede.customer import Customer, Tally
-from bookings.stampede.journal import Journal
-from bookings.stampede.plan import Plan
+from benchmarks.stampede.client import Client, Request
+from benchmarks.stampede.customer import Customer, Tally
+from benchmarks.stampede.journal import Journal
+from benchmarks.stampede.plan import Plan
 
 PROGRESS_SECONDS = 5.0
 # How long a wish whose outcome is unknown is repeated after the end.

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from django.db import connection
 from redis import Redis
 
-from bookings.stampede.journal import Journal
-from bookings.stampede.servers import AppServer, Site
+from benchmarks.stampede.journal import Journal
+from benchmarks.stampede.servers import AppServer, Site
 
 HOUR = 3600
 

@@ -198,7 +198,7 @@ def _start_cutter(postgres: Server) -> tuple[subprocess.Popen[bytes], str]:
     to_port = str(connection.settings_dict["PORT"])
     port = str(free_port())
     process = subprocess.Popen(  # noqa: S603 - our own module
-        [sys.executable, "-m", "bookings.stampede.proxy", port, to_port], stdin=subprocess.PIPE
+        [sys.executable, "-m", "benchmarks.stampede.proxy", port, to_port], stdin=subprocess.PIPE
     )
     return process, postgres.url.replace(f":{to_port}/", f":{port}/")
 
