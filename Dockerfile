@@ -2,13 +2,13 @@ FROM python:3.13-slim AS build
 WORKDIR /app
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /venv
-# Where SENTRY_DSN is to be set: docker build --build-arg EXTRA=sentry
+# To use SENTRY_DSN: docker build --build-arg EXTRA=sentry
 ARG EXTRA=
 COPY requirements/base.txt requirements/sentry.txt requirements/
 RUN /venv/bin/pip install --require-hashes --requirement requirements/base.txt \
     ${EXTRA:+--requirement requirements/$EXTRA.txt}
 COPY . .
-# DEVELOPMENT=1 would choose other static file names; these values reach no image.
+# DEVELOPMENT=1 would produce different static file names. These values do not reach the image.
 RUN SECRET_KEY=only-for-collecting-the-static-files-0 \
     JWT_SIGNING_KEY=only-for-collecting-the-static-files-1 \
     ALLOWED_HOSTS=build DATABASE_URL=postgres://build/build REDIS_URL=redis://build \

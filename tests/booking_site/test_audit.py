@@ -1,4 +1,4 @@
-"""`.ci/audit` never calls clean what was not looked up; a module stands in for pip-audit."""
+"""`.ci/audit` never reports an incomplete audit as clean. A stub stands in for pip-audit."""
 
 import json
 import os
@@ -30,9 +30,9 @@ def audit(tmp_path: Path) -> Any:
     pins.write_text(PINS)
 
     def run(*packages: Any, code: int = 0, text: str | None = None, error: str = "") -> Any:
-        said = json.dumps({"dependencies": packages}) if text is None else text
+        output = json.dumps({"dependencies": packages}) if text is None else text
         (tmp_path / "pip_audit.py").write_text(
-            f"import sys\nprint({said!r})\nprint({error!r}, file=sys.stderr)\nsys.exit({code})\n"
+            f"import sys\nprint({output!r})\nprint({error!r}, file=sys.stderr)\nsys.exit({code})\n"
         )
         return subprocess.run(
             [sys.executable, ".ci/audit", str(pins)],
@@ -46,10 +46,10 @@ def audit(tmp_path: Path) -> Any:
     return run
 
 
-def test_everything_looked_up_and_nothing_known_is_clean(audit: Any) -> None:
+def test_packages_without_known_vulnerabilities_are_clean(audit: Any) -> None:
     done = audit(ALPHA, BETA)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("No known vulnerability in the 2 packages")
+    assert done.stdout.startswith("No known vulnerabilities in the 2 packages")
 
 
 def test_a_known_vulnerability_fails_and_is_named(audit: Any) -> None:
@@ -57,17 +57,18 @@ def test_a_known_vulnerability_fails_and_is_named(audit: Any) -> None:
     assert (done.returncode, done.stdout) == (1, "alpha 1.0: PYSEC-1\n")
 
 
-def test_a_package_that_could_not_be_looked_up_is_not_clean(audit: Any) -> None:
+def test_a_package_that_could_not_be_checked_is_not_clean(audit: Any) -> None:
     done = audit(ALPHA, {"name": "beta-two", "skip_reason": "not found"})
     assert done.returncode == 2
-    assert done.stderr == "NOT AUDITED: these could not be looked up: beta-two\n"
+    assert done.stderr.startswith("NOT AUDITED: ")
+    assert "beta-two" in done.stderr
 
 
-def test_a_package_that_was_forgotten_is_not_clean(audit: Any) -> None:
+def test_a_package_missing_from_the_audit_is_not_clean(audit: Any) -> None:
     assert audit(BETA).returncode == 2
 
 
-def test_a_service_out_of_reach_is_not_clean(audit: Any) -> None:
+def test_an_unreachable_service_is_not_clean(audit: Any) -> None:
     done = audit(text="", code=1, error="ERROR: Could not connect to the service")
     assert done.returncode == 2
     assert done.stderr == "NOT AUDITED: ERROR: Could not connect to the service\n"

@@ -100,7 +100,7 @@ def test_a_clone_that_is_not_writable_is_one_line(clone):
     done = make(clone, "run", **nobody)
     clone.chmod(0o755)
     complaint, _ = done.stderr.splitlines()
-    assert complaint == f"The folder {clone} is not writable: clone into one that is."
+    assert f"{clone} is not writable" in complaint
 
 
 @pytest.mark.parametrize("text", ["", "abc", "0", "65536", "80 81", "-1", "8123;"])
