@@ -24,7 +24,7 @@ from unfold.forms import AdminPasswordChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from accounts import audit, services
-from accounts.audited_admin import Audited, who
+from accounts.audited_admin import Audited, staff_user
 from accounts.mails import send_confirmation
 from accounts.models import SignIn, User
 from accounts.roles import WORK_EVERYWHERE
@@ -115,7 +115,7 @@ class UserAdmin(Audited, DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, typ
         if obj is not None and (
             obj.is_removed
             or obj.is_superuser > request.user.is_superuser
-            or (obj.is_staff and not _is_colleague(obj, of=who(request)))
+            or (obj.is_staff and not _is_colleague(obj, of=staff_user(request)))
         ):
             return False
         allowed: bool = super().has_change_permission(request, obj)
@@ -166,7 +166,7 @@ class UserAdmin(Audited, DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, typ
             }
             return TemplateResponse(request, "admin/accounts/remove_person.html", context)
         try:
-            services.remove_person(user_id=person.pk, actor=who(request))
+            services.remove_person(user_id=person.pk, actor=staff_user(request))
         except services.StaffAccount as refusal:
             messages.error(request, refusal.message)
             return redirect(back)
@@ -251,7 +251,7 @@ class SecondFactorAdmin(Audited, ModelAdmin):  # type: ignore[misc]
         for device in queryset:
             # Told of the person: the device is gone, and its name tells whose it was.
             audit.record(
-                actor=who(request),
+                actor=staff_user(request),
                 action="second_factor_removed",
                 subject=device.user,
             )

@@ -1,4 +1,4 @@
-"""Who did what, when and why: entries written in the transaction of the deed itself."""
+"""The audit trail: who did what, when and why, written in the same transaction."""
 
 import re
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from django.db.models import Model, QuerySet
 
 from accounts.models import AuditEntry, User
 
-# Facts that are a pair of old and new.
+# Facts that are a pair of old and new value.
 _PAIRS = {"seat", "screen", "start"}
 
 
@@ -21,12 +21,12 @@ def record(
     reason: str = "",
     **facts: Any,
 ) -> AuditEntry:
-    """Note that `actor` (None: the site itself) did `action` to `subject`.
+    """Record that `actor` (None: the site itself) did `action` to `subject`.
 
-    `action` is a short past tense such as `seats_blocked`; `facts` are JSON-ready
-    or dates, decimals and uuids, and never personal, as they outlive the person.
-    Runs inside the caller's transaction, so that there is no deed without its
-    entry and no entry without its deed.
+    `action` is a short past tense such as `seats_blocked`. `facts` are JSON-ready
+    or dates, decimals and UUIDs. They hold no personal data, because an entry
+    outlives the person. Call it in the transaction of the change, so that change
+    and entry are committed together.
     """
     return AuditEntry.objects.create(
         actor=actor,
@@ -41,19 +41,19 @@ def record(
 
 
 def history_of(subject: Model) -> QuerySet[AuditEntry]:
-    """Return what was done to this object, newest first, the actors loaded."""
+    """Return the entries about this object, newest first, with their actors."""
     return AuditEntry.objects.filter(
         subject_type=subject._meta.label_lower, subject_id=str(subject.pk)
     ).select_related("actor")
 
 
-def mentions(show: Model, seat: str) -> QuerySet[AuditEntry]:
-    """Return what was done to the show and names the seat, such as `B3`; any sign may be in it."""
+def history_of_seat(show: Model, seat: str) -> QuerySet[AuditEntry]:
+    """Return the entries about the show that name this seat, such as `B3`."""
     return history_of(show).filter(facts__seats__regex=rf"(?<!\w){re.escape(seat)}(?!\w)")
 
 
 def sentences(entry: AuditEntry) -> list[str]:
-    """Return the entry's facts for people to read, such as `price: 12.00 → 13.00`."""
+    """Return the entry's facts as text, such as `price: 12.00 → 13.00`."""
     return list(_sentences(entry.facts))
 
 
@@ -74,7 +74,7 @@ def _sentences(facts: dict[str, Any]) -> Iterator[str]:
 
 
 def _changed(field: str, change: list[str] | str) -> str:
-    """`change` is old and new value, the new one alone, or nothing where it is private."""
+    """`change` is the old and new value, only the new one, or empty for a personal field."""
     label = field.replace("_", " ")
     if isinstance(change, str):
         return f"{label}: {change}"

@@ -1,4 +1,4 @@
-"""Pages of the back office whose every save is in the audit trail, the object's history."""
+"""Admin pages that write every change to the audit trail and show it as the object's history."""
 
 from collections.abc import Collection, Iterator
 from datetime import datetime, tzinfo
@@ -26,52 +26,52 @@ ENTRIES_PER_PAGE = 50
 LONGEST_VALUE = 300
 
 
-class Deed(NamedTuple):
-    """What a customer did, as told in a history."""
+class HistoryEvent(NamedTuple):
+    """What a customer did to an order, for the history page."""
 
-    deed: str
+    label: str
     at: datetime
     actor: User | None
     seats: str
 
 
-def who(request: HttpRequest) -> User:
-    """Return the member of staff, without whom no page of the back office is opened."""
+def staff_user(request: HttpRequest) -> User:
+    """Return the logged-in member of staff; the admin lets nobody else through."""
     assert isinstance(request.user, User)  # noqa: S101 - for the type checker
     return request.user
 
 
 class Audited(Base):
-    """Writes to the audit trail what Django writes to its own log, in the same transaction."""
+    """Write to the audit trail, in the same transaction, what Django would write to its log."""
 
-    # Of these only is said that they changed: entries outlive the person they are about.
+    # Recorded without their values, because an entry outlives the person it is about.
     personal_fields: Collection[str] = ()
-    nothing_told = "Nothing is recorded about it yet."
+    empty_history_text = "Nothing has been recorded yet."
 
     def theatre_id_of(self, obj: Any) -> int | None:
-        """Return the theatre the object belongs to; None when it belongs to no one house."""
+        """Return the id of the object's theatre, or None if it belongs to no single theatre."""
         return None
 
     def zone_of(self, obj: Any) -> tzinfo:
-        """Return in whose time the object's history is told."""
+        """Return the time zone of the history page."""
         return get_default_timezone()
 
     def entries_about(self, obj: Any) -> QuerySet[AuditEntry]:
-        """Return what the object's history shows, newest first."""
+        """Return the entries of the history page, newest first."""
         return audit.history_of(obj)
 
-    def told_by_rows(self, obj: Any) -> list[Deed]:
-        """Return the deeds that its own rows tell, so that they have no entry; oldest last."""
+    def derived_events(self, obj: Any) -> list[HistoryEvent]:
+        """Return events that follow from the object's rows and have no entry, newest first."""
         return []
 
     def line_name(self, line: Any) -> str:
-        """Return what a line of the object, edited on its page, is called among the changes."""
+        """Return the name of an inline row in the list of changes."""
         return str(line)
 
     def construct_change_message(
         self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
     ) -> Any:
-        """Return what `log_addition` and `log_change` get: by field, its old and new value."""
+        """Return old and new value by field, the message of `log_addition` and `log_change`."""
         changes = dict(_changes(form, self.personal_fields))
         for formset in formsets or ():
             for line in formset.forms:
@@ -80,7 +80,7 @@ class Audited(Base):
                         f"{self.line_name(line.instance)}, {field}": change
                         for field, change in _changes(line, self.personal_fields)
                     }
-            changes |= {self.line_name(gone): [str(gone), ""] for gone in formset.deleted_objects}
+            changes |= {self.line_name(row): [str(row), ""] for row in formset.deleted_objects}
         return changes
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
@@ -95,7 +95,7 @@ class Audited(Base):
     def _record(self, request: HttpRequest, action: str, obj: Any, **facts: Any) -> AuditEntry:
         theatre_id = self.theatre_id_of(obj)
         return audit.record(
-            actor=who(request), action=action, subject=obj, theatre_id=theatre_id, **facts
+            actor=staff_user(request), action=action, subject=obj, theatre_id=theatre_id, **facts
         )
 
     def history_view(
@@ -117,8 +117,8 @@ class Audited(Base):
             "original": obj,
             "page": page,
             "entries": [(entry, audit.sentences(entry)) for entry in page],
-            "told_by_rows": [] if page.has_next() else self.told_by_rows(obj),
-            "nothing_told": self.nothing_told,
+            "derived_events": [] if page.has_next() else self.derived_events(obj),
+            "empty_history_text": self.empty_history_text,
             "zone": self.zone_of(obj),
             **(extra_context or {}),
         }
@@ -131,12 +131,12 @@ def _changes(form: Any, personal: Collection[str]) -> Iterator[tuple[str, Any]]:
             yield name, []
             continue
         before, after = _plain(_before(form[name])), _plain(form.cleaned_data.get(name))
-        if before != after:  # a list that is typed as text always counts as changed
+        if before != after:  # Django reports a list typed as text as always changed
             yield name, [_shortened(before), _shortened(after)]
 
 
 def _before(field: BoundField) -> Any:
-    """Return what was chosen before; the form itself only knows the key."""
+    """Return the previous value; for a foreign key the form has only the id."""
     if isinstance(field.field, ModelChoiceField) and isinstance(field.initial, int):
         rows: QuerySet[Any] = field.field.queryset.model._base_manager.all()  # type: ignore[union-attr]
         return rows.filter(pk=field.initial).first()
@@ -148,7 +148,7 @@ def _new_values(changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> str:
-    """Write a value so that somebody can still read it in years; people as numbers."""
+    """Return a value as text; a user only as a number, as entries outlive the person."""
     match value:
         case None:
             return ""

@@ -31,7 +31,7 @@ class NotAuthenticated(DomainError):
 class Caller:
     """The `request.user` of API calls: what the token says, read without a query.
 
-    Whether it still holds is decided by `LiveCaller`, or by `lock_caller` in
+    Whether it still holds is decided by `ActiveUser`, or by `lock_caller` in
     the transaction of a write.
     """
 
@@ -73,7 +73,7 @@ class OptionalBearerAuthentication(BearerAuthentication):
             return None
 
 
-def reader_of(request: HttpRequest) -> Caller | None:
+def optional_caller(request: HttpRequest) -> Caller | None:
     """Return who calls, if a token says so, without any view; `request.user` is set as by one.
 
     Raise `TokenInvalid`.
@@ -106,22 +106,22 @@ _CURRENT = Statement("""
 """)
 
 
-def require_live(caller: Caller) -> None:
+def require_active(caller: Caller) -> None:
     """Raise `TokenRevoked` unless the caller exists, is active and has not revoked the token."""
     if _CURRENT.row(id=caller.id, token_version=caller.token_version) is None:
         raise TokenRevoked
 
 
-class LiveCaller(BasePermission):
+class ActiveUser(BasePermission):
     """A good token of somebody who exists, is active and has not revoked it; one query."""
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
-        require_live(caller_of(request))
+        require_active(caller_of(request))
         return True
 
 
-class LiveReader(LiveCaller):
-    """`LiveCaller` for reads, `HasToken` for writes, which lock the caller's row and look there."""
+class ActiveUserForReads(ActiveUser):
+    """`ActiveUser` for reads, `HasToken` for writes, which lock the caller's row and look there."""
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
         if request.method in ("GET", "HEAD"):

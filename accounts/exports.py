@@ -8,7 +8,7 @@ from django.utils.module_loading import import_string
 
 from accounts import audit
 from accounts.authentication import Caller
-from accounts.mails import as_told, mails_about
+from accounts.mails import mails_about, mails_as_json
 from accounts.models import User
 from accounts.services import current_user
 
@@ -29,10 +29,10 @@ def export_caller(*, caller: Caller) -> dict[str, Any]:
             )
         ),
         "changes_by_staff": [
-            {"changed_at": entry.at, "change": "; ".join([entry.deed, *audit.sentences(entry)])}
+            {"changed_at": entry.at, "change": "; ".join([entry.label, *audit.sentences(entry)])}
             for entry in audit.history_of(user)
         ],
-        "mails": as_told(mails_about(user)),
+        "mails": mails_as_json(mails_about(user)),
     }
     for exporter in settings.PERSON_EXPORTERS:
         sections |= import_string(exporter)(user_id=user.pk)

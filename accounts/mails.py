@@ -50,7 +50,7 @@ def mails_about(user: User) -> "QuerySet[DBTaskResult[..., Any]]":
     ).order_by("enqueued_at")
 
 
-def as_told(mails: "Iterable[DBTaskResult[..., Any]]") -> list[dict[str, Any]]:
+def mails_as_json(mails: "Iterable[DBTaskResult[..., Any]]") -> list[dict[str, Any]]:
     """Return what an export says of mails in the queue: which, when asked for, when sent."""
     return [
         {
@@ -62,7 +62,7 @@ def as_told(mails: "Iterable[DBTaskResult[..., Any]]") -> list[dict[str, Any]]:
     ]
 
 
-def mails_asked_for(recipient: dict[str, object], *, since: datetime) -> "QuerySet[Any, datetime]":
+def request_times(recipient: dict[str, object], *, since: datetime) -> "QuerySet[Any, datetime]":
     """Return when mails about the account of the recipient were asked for, as tasks name both."""
     asked = DBTaskResult.objects.filter(args_kwargs__kwargs=recipient, enqueued_at__gt=since)
     return asked.values_list("enqueued_at", flat=True)

@@ -3,6 +3,7 @@
 import uuid
 from typing import Any, ClassVar
 
+from django.contrib import admin
 from django.contrib.auth.hashers import check_password, make_password
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.core.serializers.json import DjangoJSONEncoder
@@ -178,8 +179,9 @@ class AuditEntry(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.deed}: {self.subject_name}"
+        return f"{self.label}: {self.subject_name}"
 
     @property
-    def deed(self) -> str:
+    @admin.display(description="action")
+    def label(self) -> str:
         return self.action.replace("_", " ").capitalize()

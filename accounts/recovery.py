@@ -8,7 +8,7 @@ from accounts.authentication import Caller
 from accounts.links import LinkInvalid, confirmation_tokens, owner_of, reset_tokens
 from accounts.mails import send_confirmation, send_password_reset
 from accounts.models import User
-from accounts.services import check_fitness, current_user, revoke_tokens
+from accounts.services import current_user, require_strong_password, revoke_tokens
 
 
 def request_password_reset(*, email: str) -> None:
@@ -23,12 +23,12 @@ def request_password_reset(*, email: str) -> None:
 def reset_password(*, uid: str, reset_token: str, new_password: str) -> None:
     """Set a new password by a mailed link; every token so far is dead, and so is the link.
 
-    The address is confirmed by it. Raise `LinkInvalid` or `PasswordUnfit`.
+    The address is confirmed by it. Raise `LinkInvalid` or `WeakPassword`.
     """
     user = owner_of(uid)
     if not reset_tokens.check_token(user, reset_token):
         raise LinkInvalid
-    check_fitness(password=new_password, user=user, field="new_password")
+    require_strong_password(password=new_password, user=user, field="new_password")
     user.set_password(new_password)  # slow, so before the transaction
     with transaction.atomic(durable=True):
         before = _lock(user)

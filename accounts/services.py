@@ -46,7 +46,7 @@ class EmailTaken(DomainError):
         super().__init__(message, errors={"email": [message]})
 
 
-class PasswordUnfit(DomainError):
+class WeakPassword(DomainError):
     """The new password is too easy to guess."""
 
     code = "password_unfit"
@@ -109,10 +109,10 @@ class SignedIn(NamedTuple):
 def register(*, name: str, email: str, password: str) -> SignedIn:
     """Open an account, sign in, and have the address confirmed by mail.
 
-    Raise `PasswordUnfit` or `EmailTaken`.
+    Raise `WeakPassword` or `EmailTaken`.
     """
     user = User(name=name, email=User.objects.clean_email(email))
-    check_fitness(password=password, user=user, field="password")
+    require_strong_password(password=password, user=user, field="password")
     user.set_password(password)  # slow, so before the transaction
     try:
         with transaction.atomic(durable=True):
@@ -190,10 +190,10 @@ def change_password(
 ) -> None:
     """Replace the caller's password; every token so far is dead.
 
-    Raise `PasswordWrong`, `PasswordUnfit`, `TooManyAttempts` or `TokenRevoked`.
+    Raise `PasswordWrong`, `WeakPassword`, `TooManyAttempts` or `TokenRevoked`.
     """
     user = _confirmed(request, caller, current_password, field="current_password")
-    check_fitness(password=new_password, user=user, field="new_password")
+    require_strong_password(password=new_password, user=user, field="new_password")
     user.set_password(new_password)
     with transaction.atomic(durable=True):
         # Again under the lock: every change of the password raises the version.
@@ -209,7 +209,7 @@ def close_account(*, request: HttpRequest, caller: Caller, password: str) -> Non
     """
     _confirmed(request, caller, password, field="password")
     with transaction.atomic(durable=True):
-        _empty(lock_caller(caller=caller))
+        _anonymize(lock_caller(caller=caller))
 
 
 def remove_person(*, user_id: int, actor: User | None = None) -> None:
@@ -219,7 +219,7 @@ def remove_person(*, user_id: int, actor: User | None = None) -> None:
     """
     with transaction.atomic(durable=True):
         user = User.objects.select_for_update(of=("self",), no_key=True).get(pk=user_id)
-        _empty(user)
+        _anonymize(user)
         audit.record(actor=actor, action="person_removed", subject=user)
 
 
@@ -229,12 +229,12 @@ def revoke_tokens(*, user_id: int) -> None:
     SignIn.objects.filter(user_id=user_id, ended_at__isnull=True).update(ended_at=Now())
 
 
-def check_fitness(*, password: str, user: User, field: str) -> None:
-    """Raise `PasswordUnfit`, naming the field, when the password is easy to guess."""
+def require_strong_password(*, password: str, user: User, field: str) -> None:
+    """Raise `WeakPassword`, naming the field, when the password is easy to guess."""
     try:
         password_validation.validate_password(password, user)
     except ValidationError as error:
-        raise PasswordUnfit(field, error.messages) from error
+        raise WeakPassword(field, error.messages) from error
 
 
 def _confirmed(request: HttpRequest, caller: Caller, password: str, *, field: str) -> User:
@@ -246,7 +246,7 @@ def _confirmed(request: HttpRequest, caller: Caller, password: str, *, field: st
     return user
 
 
-def _empty(user: User) -> None:
+def _anonymize(user: User) -> None:
     """Take the person out of the locked row; what was bought stays in the books."""
     if user.is_staff or user.is_superuser:
         raise StaffAccount

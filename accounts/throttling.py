@@ -10,7 +10,7 @@ from rest_framework.views import APIView
 
 from accounts.authentication import Caller
 from accounts.client_address import client_address
-from accounts.mails import mails_asked_for
+from accounts.mails import request_times
 from accounts.models import User
 
 
@@ -43,7 +43,7 @@ class MailThrottle(ScopedThrottle):
             return True
         self.window = timedelta(seconds=seconds)
         since = timezone.now() - self.window
-        self.asked_for = sorted(mails_asked_for(recipient, since=since))[-limit:]
+        self.asked_for = sorted(request_times(recipient, since=since))[-limit:]
         return len(self.asked_for) < limit
 
     def wait(self) -> float:

@@ -60,7 +60,7 @@ class RegisterView(OpenView):
         summary="Open an account",
         request=RegisterSerializer,
         responses={201: AccountSerializer},
-        problems=[services.EmailTaken, services.PasswordUnfit],
+        problems=[services.EmailTaken, services.WeakPassword],
     )
     def post(self, request: Request) -> Response:
         signed_in = services.register(**checked(RegisterSerializer, request))
@@ -167,7 +167,7 @@ class ChangePasswordView(APIView):
             TokenRevoked,
             TooManyAttempts,
             services.PasswordWrong,
-            services.PasswordUnfit,
+            services.WeakPassword,
         ],
     )
     def post(self, request: Request) -> Response:
@@ -217,7 +217,7 @@ class ConfirmResetView(OpenView):
         summary="Set a new password by a mailed link; every token so far is dead",
         request=ConfirmResetSerializer,
         responses={204: None},
-        problems=[LinkInvalid, services.PasswordUnfit],
+        problems=[LinkInvalid, services.WeakPassword],
     )
     def post(self, request: Request) -> Response:
         recovery.reset_password(**checked(ConfirmResetSerializer, request))

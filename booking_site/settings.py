@@ -243,7 +243,7 @@ if not DEVELOPMENT:
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.BearerAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["accounts.authentication.LiveCaller"],
+    "DEFAULT_PERMISSION_CLASSES": ["accounts.authentication.ActiveUser"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "booking_site.api.negotiation.Negotiation",
     "DEFAULT_PARSER_CLASSES": ["booking_site.api.parsing.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from accounts.mails import as_told
+from accounts.mails import mails_as_json
 from bookings.mails import mails_about
 from bookings.models import Booking, Hold, IdempotencyRecord, Order
 from bookings.serializers import BookingDetailSerializer, OrderDetailSerializer
@@ -25,5 +25,5 @@ def export_person(*, user_id: int) -> dict[str, Any]:
             .order_by("created_at")
             .values("operation", "key", "created_at")
         ),
-        "mails_about_purchases": as_told(mails_about(orders, bookings)),
+        "mails_about_purchases": mails_as_json(mails_about(orders, bookings)),
     }

@@ -20,7 +20,7 @@ from typing import Any
 from django.db import Error, InterfaceError, OperationalError, connection
 from rest_framework.renderers import JSONRenderer
 
-from accounts.authentication import Caller, require_live
+from accounts.authentication import Caller, require_active
 from accounts.models import User
 from accounts.services import lock_caller
 from booking_site.api.errors import DomainError
@@ -145,7 +145,7 @@ def run(
     name = replays.Name(caller.id, operation, key)
     asked = fingerprint(operation, wish)
     if copy := replays.find(name):
-        require_live(caller)
+        require_active(caller)
         return _replay(copy, asked)
     look = first_look(caller=caller, name=name, wish=wish)
     if look.record:

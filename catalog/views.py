@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet, ReadOnlyModelViewSet
 
-from accounts.authentication import OptionalBearerAuthentication, reader_of
+from accounts.authentication import OptionalBearerAuthentication, optional_caller
 from booking_site.api.errors import DomainError
 from booking_site.api.openapi.schema import operation
 from booking_site.kept_calls import Content, RenewableResponse
@@ -85,7 +85,7 @@ class KeptCatalogue(Catalogue[M]):
 
 
 def _unchanged(table: str, address: str, request: HttpRequest) -> Content | None:
-    reader_of(request)
+    optional_caller(request)
     return unchanged_list(table=table, address=address)
 
 

@@ -23,7 +23,7 @@ from django.utils import timezone
 from django.utils.cache import get_conditional_response
 from django.views.decorators.http import require_GET, require_http_methods
 
-from accounts.audited_admin import who
+from accounts.audited_admin import staff_user
 from accounts.models import User
 from booking_site.api.errors import DomainError
 from bookings import box_office
@@ -123,7 +123,7 @@ class Move(forms.Form):
 @require_GET
 def entry(request: HttpRequest) -> HttpResponse:
     """Show what runs today, or on another day, in one of the clerk's theatres; and find orders."""
-    clerk = who(request)
+    clerk = staff_user(request)
     form = Search(request.GET, user=clerk)
     asked = form.cleaned_data if form.is_valid() else {}
     theatres = list(theatres_of(clerk))
@@ -151,7 +151,7 @@ def entry(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def sell(request: HttpRequest, show_id: int) -> HttpResponse:
     """Show the room; a POST sells the chosen seats and leads to the order."""
-    clerk = who(request)
+    clerk = staff_user(request)
     show = get_object_or_404(box_office.sellable(clerk), pk=show_id)
     seats = _seats(show)
     if request.method != "POST":
@@ -193,7 +193,7 @@ def _offer(request: HttpRequest, show: Show, seats: Sequence[Seat]) -> HttpRespo
 @require_GET
 def seats_now(request: HttpRequest, show_id: int) -> HttpResponse:
     """Tell a page of the room what is taken by now, and with `best` which seats to offer."""
-    clerk = who(request)
+    clerk = staff_user(request)
     show = get_object_or_404(box_office.sellable(clerk), pk=show_id)
     form = BestSeats(request.GET or None)
     if not form.is_bound:
@@ -211,7 +211,7 @@ def seats_now(request: HttpRequest, show_id: int) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def order_page(request: HttpRequest, reference: str) -> HttpResponse:
     """Show an order; a POST cancels the chosen seats of it."""
-    clerk = who(request)
+    clerk = staff_user(request)
     order = _order(clerk, reference)
     bookings = order.bookings.all()
     live = [booking for booking in bookings if booking.cancelled_at is None]
@@ -237,7 +237,7 @@ def order_page(request: HttpRequest, reference: str) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def move(request: HttpRequest, reference: str, booking_id: int) -> HttpResponse:
     """Show the room to choose another seat from; a POST moves the customer there."""
-    clerk = who(request)
+    clerk = staff_user(request)
     order = _order(clerk, reference)
     live = order.bookings.filter(cancelled_at=None).select_related("seat", "show__theatre")
     booking = get_object_or_404(live, pk=booking_id)
@@ -271,7 +271,7 @@ def move(request: HttpRequest, reference: str, booking_id: int) -> HttpResponse:
 @require_GET
 def ticket(request: HttpRequest, reference: str) -> HttpResponse:
     """Show the order as it is printed: one ticket for the whole party."""
-    order = _order(who(request), reference)
+    order = _order(staff_user(request), reference)
     live = [booking for booking in order.bookings.all() if booking.cancelled_at is None]
     context = _facts(order) | {
         "live": live,

@@ -13,7 +13,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from accounts.audited_admin import who
+from accounts.audited_admin import staff_user
 from booking_site.api.errors import DomainError
 from bookings.admin.shows import MAY_MOVE
 from bookings.services.moving import Move, fingerprint, move_shows, plan_moves, swap_of
@@ -138,7 +138,7 @@ def _page(
             return _judge(request, form, context)
         except ScreenTaken as refusal:
             if refusal.show and "seen" in request.POST:  # a preview refuses nothing yet
-                note_refused(actor=who(request), refused=[(refusal.show, refusal.rivals)])
+                note_refused(actor=staff_user(request), refused=[(refusal.show, refusal.rivals)])
             form.add_error(None, refusal.message)
         except DomainError as refusal:
             form.add_error(None, refusal.message)
@@ -153,7 +153,7 @@ def _judge(request: HttpRequest, form: Reasoned, context: dict[str, Any]) -> Htt
         move_shows(
             moves=form.moves,
             seen=request.POST["seen"],
-            actor=who(request),
+            actor=staff_user(request),
             reason=form.cleaned_data["reason"],
         )
         messages.success(request, "Moved. Who has bought is told by mail.")

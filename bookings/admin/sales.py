@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from accounts import audit
-from accounts.audited_admin import Deed
+from accounts.audited_admin import HistoryEvent
 from accounts.models import AuditEntry
 from bookings.models import Booking, Channel, Hold, HoldEnd, Order
 from catalog.admin.base import ReadOnly, badge, local, local_lines, show_lines, two_lines
@@ -85,8 +85,8 @@ class OrderAdmin(ReadOnly[Order]):
         counted = live.values("order").annotate(n=Count("pk")).values("n")
         return super().get_queryset(request).annotate(live_bookings=Coalesce(Subquery(counted), 0))
 
-    def told_by_rows(self, order: Order) -> list[Deed]:
-        return _customers_deeds(order, order.bookings.all())
+    def derived_events(self, order: Order) -> list[HistoryEvent]:
+        return _customer_events(order, order.bookings.all())
 
     @admin.display(description="customer")
     def customer(self, order: Order) -> str:
@@ -125,8 +125,8 @@ class OrderAdmin(ReadOnly[Order]):
         return local_lines(order.created_at, order.show.theatre.zone)
 
 
-def _customers_deeds(order: Order, bookings: QuerySet[Booking]) -> list[Deed]:
-    """Tell what the customer did online. What staff did is in the audit trail."""
+def _customer_events(order: Order, bookings: QuerySet[Booking]) -> list[HistoryEvent]:
+    """Return what the customer did online. The audit trail has what staff did."""
     if order.channel != Channel.WEB:
         return []
     rows = bookings.select_related("seat").order_by("seat__row", "seat__number")
@@ -134,12 +134,12 @@ def _customers_deeds(order: Order, bookings: QuerySet[Booking]) -> list[Deed]:
     for booking in rows:
         if booking.cancelled_at and booking.cancelled_by_id == order.user_id:
             given_back[booking.cancelled_at].append(str(booking.seat))
-    deeds = [
-        Deed("Given back online", at, order.user, ", ".join(given_back[at]))
+    events = [
+        HistoryEvent("Given back online", at, order.user, ", ".join(given_back[at]))
         for at in sorted(given_back, reverse=True)
     ]
     bought = ", ".join(str(booking.seat) for booking in rows)
-    return [*deeds, Deed("Bought online", order.created_at, order.user, bought)]
+    return [*events, HistoryEvent("Bought online", order.created_at, order.user, bought)]
 
 
 def _buyer(order: Order) -> SafeString:
@@ -191,9 +191,9 @@ class BookingAdmin(ReadOnly[Booking]):
         own = super().entries_about(booking)
         return own | audit.history_of(booking.order) if booking.order else own
 
-    def told_by_rows(self, booking: Booking) -> list[Deed]:
+    def derived_events(self, booking: Booking) -> list[HistoryEvent]:
         itself = Booking.objects.filter(pk=booking.pk)
-        return _customers_deeds(booking.order, itself) if booking.order else []
+        return _customer_events(booking.order, itself) if booking.order else []
 
     @admin.display(description="order", ordering="pk")
     def bought_with(self, booking: Booking) -> str:

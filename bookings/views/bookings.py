@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 from rest_framework.viewsets import GenericViewSet
 
-from accounts.authentication import LiveReader, caller_of
+from accounts.authentication import ActiveUserForReads, caller_of
 from accounts.models import User
 from accounts.services import EmailUnconfirmed
 from accounts.throttling import AddressThrottle, ScopedThrottle
@@ -47,7 +47,7 @@ IDEMPOTENCY_KEY = OpenApiParameter(
 
 class BookingViewSet(ListModelMixin, GenericViewSet[Booking]):
     queryset = Booking.objects.none()  # for the schema; whose they are depends on the caller
-    permission_classes = (LiveReader,)
+    permission_classes = (ActiveUserForReads,)
     serializer_class = BookingDetailSerializer
     filterset_class = BookingFilter
     lookup_value_converter = "bigint"

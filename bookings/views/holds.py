@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 from rest_framework.viewsets import GenericViewSet
 
-from accounts.authentication import LiveReader, caller_of
+from accounts.authentication import ActiveUserForReads, caller_of
 from accounts.services import EmailUnconfirmed
 from accounts.throttling import AddressThrottle, ScopedThrottle
 from booking_site.api.openapi.schema import operation
@@ -31,7 +31,7 @@ _HOLD = HoldSerializer()
 
 class HoldViewSet(GenericViewSet[Hold]):
     queryset = Hold.objects.none()  # for the schema; whose they are depends on the caller
-    permission_classes = (LiveReader,)
+    permission_classes = (ActiveUserForReads,)
     serializer_class = HoldSerializer
     throttle_scope = "hold"
     address_throttle_scope = "hold_address"

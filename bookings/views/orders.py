@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from accounts.authentication import LiveReader, caller_of
+from accounts.authentication import ActiveUserForReads, caller_of
 from booking_site.api.openapi.schema import operation
 from booking_site.api.parsing import EmptySerializer, checked
 from bookings import services
@@ -21,7 +21,7 @@ from bookings.services.cancelling import CancellationClosed, OrderNotFound
 
 class OrderViewSet(ListModelMixin, GenericViewSet[Order]):
     queryset = Order.objects.none()  # for the schema; whose they are depends on the caller
-    permission_classes = (LiveReader,)
+    permission_classes = (ActiveUserForReads,)
     serializer_class = OrderDetailSerializer
     filterset_class = OrderFilter
     lookup_field = "reference"

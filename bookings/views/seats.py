@@ -7,7 +7,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.viewsets import ViewSet
 
-from accounts.authentication import Caller, OptionalBearerAuthentication, reader_of
+from accounts.authentication import Caller, OptionalBearerAuthentication, optional_caller
 from booking_site.api.openapi.schema import operation
 from booking_site.kept_calls import Content, RenewableResponse
 from bookings.seat_map import seat_map
@@ -33,4 +33,4 @@ class SeatMapViewSet(ViewSet):
 
 
 def _seat_map(show_id: int, request: HttpRequest) -> Content:
-    return seat_map(show_id=show_id, caller=reader_of(request))
+    return seat_map(show_id=show_id, caller=optional_caller(request))

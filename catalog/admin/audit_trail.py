@@ -34,7 +34,7 @@ class InTheatre(admin.SimpleListFilter):
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnly[AuditEntry]):
-    list_display = ("time", "who", "deed", "subject_name", "theatre", "reason", "details")
+    list_display = ("time", "who", "label", "subject_name", "theatre", "reason", "details")
     list_filter = (
         InTheatre,
         ("action", admin.AllValuesFieldListFilter),
@@ -48,7 +48,7 @@ class AuditEntryAdmin(ReadOnly[AuditEntry]):
     fields = (
         "time",
         "who",
-        "deed",
+        "label",
         "subject_type",
         "subject_name",
         "theatre",

@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
-from accounts.audited_admin import who
+from accounts.audited_admin import staff_user
 from booking_site.api.errors import DomainError
 from catalog.admin.base import local
 from catalog.models import Movie
@@ -52,7 +52,7 @@ def _write(request: HttpRequest, movie: Movie) -> HttpResponse:
         movie_id=movie.pk,
         theatres=theatres_of(request.user),
         seen=request.POST.get("seen", ""),
-        actor=who(request),
+        actor=staff_user(request),
     )
     done = sum(new.fits for new in plan)
     messages.success(request, f"New ends: {done}. Left as they were: {len(plan) - done}.")

@@ -11,7 +11,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from accounts.audited_admin import who
+from accounts.audited_admin import staff_user
 from booking_site.api.errors import DomainError
 from catalog.admin.pages import show_context, show_for
 from catalog.admin.prices_form import PricesForm
@@ -67,7 +67,7 @@ def _write(request: HttpRequest, form: RepricingForm, show: Show) -> HttpRespons
         prices=form.prices,
         price_card=form.cleaned_data["price_card"],
         reason=form.cleaned_data["reason"],
-        actor=who(request),
+        actor=staff_user(request),
     )
     messages.success(request, f"Seats with a new price: {count}. What was sold keeps its price.")
     return HttpResponseRedirect(reverse("admin:catalog_show_change", args=[show.pk]))

@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from accounts.audited_admin import who
+from accounts.audited_admin import staff_user
 from accounts.models import User
 from booking_site.api.errors import DomainError
 from catalog.admin.drawing import draw, to_look_at
@@ -66,7 +66,7 @@ def room_page(request: HttpRequest, show_id: int, *, show_admin: "ShowAdmin") ->
     if not form.is_valid():
         return _room(request, show_admin, show, seats, form=form)
     try:
-        said = _change(show, actor=who(request), **form.cleaned_data)
+        said = _change(show, actor=staff_user(request), **form.cleaned_data)
     except DomainError as refusal:
         messages.error(request, refusal.message)
     else:

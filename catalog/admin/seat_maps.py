@@ -17,7 +17,7 @@ from unfold.widgets import (
     UnfoldAdminRadioSelectWidget,
 )
 
-from accounts.audited_admin import who
+from accounts.audited_admin import staff_user
 from booking_site.api.errors import DomainError
 from catalog.admin.drawing import draw
 from catalog.admin.pages import show_context, show_for
@@ -147,7 +147,9 @@ def _plan(
         context |= _preview(form.layout, form.prices)
         return TemplateResponse(request, "catalog/admin/seat_map_plan.html", context)
     try:
-        size = lay(show_id=show.pk, layout=form.layout, prices=form.prices, actor=who(request))
+        size = lay(
+            show_id=show.pk, layout=form.layout, prices=form.prices, actor=staff_user(request)
+        )
     except DomainError as refusal:
         messages.error(request, refusal.message)
     else:

@@ -17,8 +17,8 @@ from catalog.models import STATE_NOW, Seat, SeatStatus
 @admin.register(Seat)
 class SeatAdmin(ReadOnly[Seat]):
     theatre_path = "show__theatre"
-    nothing_told = (
-        "Nobody has blocked, freed or moved it. Who bought it is told in the history of the order."
+    empty_history_text = (
+        "Nobody has blocked, freed or moved this seat. The order's history shows who bought it."
     )
     list_display = ("place", "on_show", "category", "amount", "state", "block_reason", "room")
     list_display_links = ("place",)
@@ -48,7 +48,7 @@ class SeatAdmin(ReadOnly[Seat]):
 
     def entries_about(self, seat: Seat) -> QuerySet[AuditEntry]:
         """A seat is blocked, freed and moved with others of its show, where that is written."""
-        return super().entries_about(seat) | audit.mentions(seat.show, str(seat))
+        return super().entries_about(seat) | audit.history_of_seat(seat.show, str(seat))
 
     @admin.display(description="seat")
     def place(self, seat: Seat) -> str:

@@ -14,7 +14,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from accounts.audited_admin import who
+from accounts.audited_admin import staff_user
 from catalog.admin.base import BackOffice, badge, local, local_lines, two_lines
 from catalog.admin.pages import BROUGHT_ALONG
 from catalog.admin.programme import open_week_page, week_page
@@ -138,7 +138,7 @@ class ShowAdmin(BackOffice[Show]):
     ) -> HttpResponse:
         form = context["adminform"].form
         if isinstance(form, ShowForm) and form.rivals:
-            note_refused(actor=who(request), refused=[(form.instance, form.rivals)])
+            note_refused(actor=staff_user(request), refused=[(form.instance, form.rivals)])
         return super().render_change_form(request, context, *args, **kwargs)
 
     def get_fieldsets(self, request: HttpRequest, obj: Show | None = None) -> Any:
