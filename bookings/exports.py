@@ -25,5 +25,14 @@ def export_person(*, user_id: int) -> dict[str, Any]:
             .order_by("created_at")
             .values("operation", "key", "created_at")
         ),
-        "mails_about_purchases": mails_as_json(mails_about(orders, bookings)),
+        "mails_about_purchases": [
+            {
+                "mail": "order_made",
+                "asked_for_at": order.created_at,
+                "sent_at": order.confirmation_sent_at,
+            }
+            for order in orders
+            if order.confirmation_due_at or order.confirmation_sent_at
+        ]
+        + mails_as_json(mails_about(orders, bookings)),
     }

@@ -1,12 +1,12 @@
-"""How one's own bookings and orders are narrowed down."""
+"""Filters of the lists of bookings and orders."""
 
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from booking_site.api.filters import BooleanFilter, ChoiceFilter, StrictFilterSet
-from bookings.models import Booking
+from bookings.models import BookingStatus, OrderStatus
 
 
 class UpcomingFilter(BooleanFilter):
@@ -21,41 +21,14 @@ class UpcomingFilter(BooleanFilter):
 
 class BookingStatusFilter(ChoiceFilter):
     def filter(self, qs: QuerySet[Any], value: str | None) -> QuerySet[Any]:
-        return qs.filter(cancelled_at__isnull=value == "confirmed") if value else qs
-
-
-class OrderStatusFilter(ChoiceFilter):
-    """By the status that `Order.status` derives from the bookings."""
-
-    def filter(self, qs: QuerySet[Any], value: str | None) -> QuerySet[Any]:
-        if not value:
-            return qs
-        live, cancelled = (
-            Exists(Booking.objects.filter(order=OuterRef("pk"), cancelled_at__isnull=live))
-            for live in (True, False)
-        )
-        return qs.filter(
-            {
-                "confirmed": Q(live) & ~Q(cancelled),
-                "partially_cancelled": Q(live) & Q(cancelled),
-                "cancelled": ~Q(live),
-            }[value]
-        )
+        return qs.filter(cancelled_at__isnull=value == BookingStatus.CONFIRMED) if value else qs
 
 
 class BookingFilter(StrictFilterSet):
-    status = BookingStatusFilter(
-        choices=[("confirmed", "Confirmed"), ("cancelled", "Cancelled")],
-    )
+    status = BookingStatusFilter(choices=BookingStatus.choices)
     upcoming = UpcomingFilter()
 
 
 class OrderFilter(StrictFilterSet):
-    status = OrderStatusFilter(
-        choices=[
-            ("confirmed", "Confirmed"),
-            ("partially_cancelled", "Partially cancelled"),
-            ("cancelled", "Cancelled"),
-        ],
-    )
+    status = ChoiceFilter(choices=OrderStatus.choices)
     upcoming = UpcomingFilter()

@@ -165,6 +165,19 @@ _INVARIANTS = (
         """,
     ),
     Invariant(
+        "order_status_agrees",
+        "An order's status is what its bookings' cancellations make it.",
+        """
+        SELECT 'order ' || orders.reference
+          FROM orders
+          JOIN (SELECT order_id, count(*) AS sold, count(cancelled_at) AS cancelled
+                  FROM bookings WHERE order_id IS NOT NULL GROUP BY order_id) AS counted
+            ON counted.order_id = orders.id
+         WHERE orders.status <> CASE cancelled WHEN 0 THEN 'confirmed' WHEN sold THEN 'cancelled'
+                                ELSE 'partially_cancelled' END
+        """,
+    ),
+    Invariant(
         "order_total_adds_up",
         "An order's total is the sum of its bookings' prices.",
         """
@@ -340,6 +353,16 @@ _INVARIANTS = (
         SELECT task_path || ' x ' || count(*)
           FROM django_tasks_database_dbtaskresult
          WHERE status = 'FAILED' GROUP BY task_path
+        """,
+        Gravity.FAILURE,
+    ),
+    Invariant(
+        "no_confirmation_given_up",
+        "The worker has given up on no confirmation of an order.",
+        """
+        SELECT 'order ' || reference FROM orders
+         WHERE confirmation_attempts > 0 AND confirmation_due_at IS NULL
+           AND confirmation_sent_at IS NULL AND status <> 'cancelled'
         """,
         Gravity.FAILURE,
     ),

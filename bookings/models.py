@@ -78,6 +78,17 @@ class Channel(models.TextChoices):
     BOX_OFFICE = "box_office", "Box office"
 
 
+class OrderStatus(models.TextChoices):
+    CONFIRMED = "confirmed", "Confirmed"
+    PARTIALLY_CANCELLED = "partially_cancelled", "Partially cancelled"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+class BookingStatus(models.TextChoices):
+    CONFIRMED = "confirmed", "Confirmed"
+    CANCELLED = "cancelled", "Cancelled"
+
+
 _BY_PLACE = (Length("seat__row"), "seat__row", "seat__number", "pk")
 
 
@@ -105,7 +116,14 @@ class OrderQuerySet(models.QuerySet["Order"]):
 
 
 class Order(models.Model):
-    """One purchase: the bookings made together, under one short reference."""
+    """One purchase: the bookings made together, under one short reference.
+
+    `status` follows from its bookings and is written by the transaction that cancels them.
+
+    The order is also the outbox of its confirmation mail (see bookings/confirmations.py).
+    `confirmation_due_at` is set while a mail has to be sent, `confirmation_sent_at` once it
+    was. Without either, nothing was wanted, or every attempt failed.
+    """
 
     reference = models.CharField(max_length=9, help_text="Eight characters without look-alikes.")
     user = models.ForeignKey(
@@ -130,6 +148,20 @@ class Order(models.Model):
     total = models.DecimalField(max_digits=10, decimal_places=2)
     currency = models.CharField(max_length=3)
     created_at = models.DateTimeField(db_default=Now())
+    status = models.CharField(
+        max_length=20,
+        choices=OrderStatus,
+        default=OrderStatus.CONFIRMED,
+        db_default=OrderStatus.CONFIRMED,
+    )
+    confirmation_due_at = models.DateTimeField(null=True, blank=True)
+    confirmation_sent_at = models.DateTimeField(null=True, blank=True)
+    confirmation_attempts = models.SmallIntegerField(default=0, db_default=0)
+    confirmation_number = models.SmallIntegerField(
+        default=1,
+        db_default=1,
+        help_text="Counts the confirmations of this order, part of each Message-ID.",
+    )
 
     objects = OrderQuerySet.as_manager()
 
@@ -140,7 +172,14 @@ class Order(models.Model):
             ("sell_order", "Can sell, move and cancel at the box office"),
             ("view_reports", "Can see admissions and takings"),
         )
-        indexes = (models.Index(fields=["user", "-created_at"], name="order_by_user"),)
+        indexes = (
+            models.Index(fields=["user", "-created_at"], name="order_by_user"),
+            models.Index(
+                fields=["confirmation_due_at"],
+                condition=Q(confirmation_due_at__isnull=False),
+                name="order_confirmation_due",
+            ),
+        )
         constraints = (
             models.UniqueConstraint(fields=["reference"], name="order_reference_unique"),
             # Lets a booking's foreign key say: my order is for my show.
@@ -153,6 +192,14 @@ class Order(models.Model):
                 name="order_without_user_only_at_box_office",
             ),
             models.CheckConstraint(condition=Q(total__gte=0), name="order_total_not_negative"),
+            models.CheckConstraint(
+                condition=Q(status__in=OrderStatus.values), name="order_status_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(confirmation_due_at__isnull=True)
+                | Q(confirmation_sent_at__isnull=True),
+                name="order_confirmation_due_or_sent",
+            ),
         )
 
     def __str__(self) -> str:
@@ -163,14 +210,6 @@ class Order(models.Model):
         """Its bookings by row and number, loaded before by one of the methods above."""
         facts = getattr(self, "facts_of_parts", None)
         return list(self.bookings.all()) if facts is None else [_part(self, each) for each in facts]
-
-    @property
-    def status(self) -> str:
-        """Derived from its bookings: `confirmed`, `partially_cancelled` or `cancelled`."""
-        cancelled = [booking.cancelled_at is not None for booking in self.parts]
-        if all(cancelled):
-            return "cancelled"
-        return "partially_cancelled" if any(cancelled) else "confirmed"
 
 
 def _part(order: Order, facts: dict[str, Any]) -> "Booking":
@@ -259,8 +298,8 @@ class Booking(models.Model):
         return f"Booking {self.pk}"
 
     @property
-    def status(self) -> str:
-        return "confirmed" if self.cancelled_at is None else "cancelled"
+    def status(self) -> BookingStatus:
+        return BookingStatus.CANCELLED if self.cancelled_at else BookingStatus.CONFIRMED
 
     # A booking written as plain SQL, before there were orders, has neither
     # price nor order: its seat and its theatre know.

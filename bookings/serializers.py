@@ -15,7 +15,7 @@ from booking_site.api.parsing import (
     StrictSerializer,
     StrictUUIDField,
 )
-from bookings.models import Booking, Order
+from bookings.models import Booking, BookingStatus, Channel, Order, OrderStatus
 from catalog.models import SeatCategory
 
 REQUIRED = "This field is required."
@@ -129,7 +129,7 @@ class BookingSerializer(serializers.Serializer[Booking]):
     currency = serializers.CharField()
     booked_at = UtcDateTimeField()
     order_reference = serializers.CharField(allow_null=True)
-    status = serializers.ChoiceField(["confirmed", "cancelled"])
+    status = serializers.ChoiceField(BookingStatus.choices)
 
 
 class BookedShowSerializer(serializers.Serializer[Any]):
@@ -160,25 +160,21 @@ class BookingDetailSerializer(BookedShowSerializer, BookingSerializer):
 class OrderSerializer(serializers.Serializer[Any]):
     reference = serializers.CharField()
     show_id = serializers.IntegerField()
-    channel = serializers.ChoiceField(["web", "box_office"])
+    channel = serializers.ChoiceField(Channel.choices)
     total = MoneyField()
     currency = serializers.CharField()
     created_at = UtcDateTimeField()
 
 
 class OrderDetailSerializer(BookedShowSerializer, OrderSerializer):
-    status = serializers.ChoiceField(["confirmed", "partially_cancelled", "cancelled"])
+    status = serializers.ChoiceField(OrderStatus.choices)
     bookings = BookingSerializer(many=True, source="parts")
 
 
 class OrderAnswer(OrderSerializer):
-    """An order just made, so its bookings need not be asked for its status."""
+    """An order that was just made."""
 
-    status = serializers.SerializerMethodField()
-
-    @extend_schema_field(serializers.ChoiceField(["confirmed"]))
-    def get_status(self, order: Order) -> str:
-        return "confirmed"
+    status = serializers.ChoiceField([OrderStatus.CONFIRMED.value])
 
 
 class BookingAnswer(serializers.Serializer[Any]):

@@ -103,7 +103,7 @@ def posted(db: None) -> Callable[[], list[EmailMultiAlternatives]]:
     def work() -> list[EmailMultiAlternatives]:
         mail.outbox.clear()
         worker = Worker()
-        while worker.do_next_task():
+        while worker.do_next():
             pass
         return list(mail.outbox)
 

@@ -29,6 +29,7 @@ from prometheus_client.registry import Collector
 
 from booking_site.api.problems import ProblemResponse, error_response
 from booking_site.redis_client import breaker
+from booking_site.tasks.worker import outboxes
 
 REQUESTS = Counter("booking_requests", "Requests answered.", ["method", "route", "status"])
 SECONDS = Histogram(
@@ -108,13 +109,13 @@ def _count_purchase(response: HttpResponse) -> None:
 
 
 class _QueueAge(Collector):
-    """How long the oldest due task has waited for a worker, asked when Prometheus asks."""
+    """How long the oldest due task or mail has waited, read when Prometheus asks."""
 
     def collect(self) -> Iterator[Metric]:
         yield GaugeMetricFamily(
             "booking_queue_age_seconds",
-            "How long the oldest task that is due has waited for a worker.",
-            value=_queue_age(),
+            "How long the oldest task or mail that is due has waited for a worker.",
+            value=max(_queue_age(), *(outbox.seconds_overdue() for outbox in outboxes())),
         )
 
 

@@ -15,8 +15,9 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from importlib import import_module
 from threading import Event
-from typing import Any
+from typing import Any, Protocol, cast
 from uuid import uuid4
 
 from django.conf import settings
@@ -35,6 +36,26 @@ IDLE_SECONDS = 1.0
 RESCUE_SECONDS = 30.0
 # The first key of the advisory locks of workers; the second is made of the worker's id.
 WORKERS = 7_240_118
+
+
+class Outbox(Protocol):
+    """Mails that are not tasks, as their own table says what is due (a module of OUTBOXES)."""
+
+    def send_next(self) -> bool:
+        """Send the mail that has been due for longest; return whether any was due."""
+
+    def seconds_overdue(self) -> float:
+        """Return for how long the oldest mail has been due; 0 without one."""
+
+
+def outboxes() -> list[Outbox]:
+    return [cast(Outbox, import_module(name)) for name in settings.OUTBOXES]
+
+
+def pause_after(attempts: int) -> timedelta:
+    """Return how long to wait after so many failed attempts."""
+    pause: timedelta = FIRST_PAUSE * 4 ** (attempts - 1)
+    return pause
 
 
 class Worker:
@@ -61,6 +82,10 @@ class Worker:
                 logger.warning("The worker lost the database: %s", str(error).strip())
                 connection.close()
                 self.stop.wait(IDLE_SECONDS)
+
+    def do_next(self) -> bool:
+        """Send one mail of each outbox and do one task that is due; return whether any was due."""
+        return any([*(outbox.send_next() for outbox in outboxes()), self.do_next_task()])
 
     def do_next_task(self) -> bool:
         """Do one task that is due, if there is any; tell whether there was."""
@@ -91,7 +116,7 @@ class Worker:
         while not self._is_over():
             if not until_empty:
                 self._do_chores()
-            if not self.do_next_task():
+            if not self.do_next():
                 if until_empty:
                     return
                 self.stop.wait(IDLE_SECONDS)
@@ -149,7 +174,7 @@ def _put_off(row: "DBTaskResult[..., Any]", error: Exception) -> None:
         "traceback": "".join(traceback.format_tb(error.__traceback__)),
     }
     if attempts < ATTEMPTS:
-        pause = FIRST_PAUSE * 4 ** (attempts - 1)
+        pause = pause_after(attempts)
         logger.warning("Task %s raised %s; again in %s", row.task_path, name, pause)
         outcome["run_after"] = timezone.now() + pause
         _close(row, status=TaskResultStatus.READY, **outcome)

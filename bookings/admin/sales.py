@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from accounts import audit
 from accounts.audited_admin import HistoryEvent
 from accounts.models import AuditEntry
-from bookings.models import Booking, Channel, Hold, HoldEnd, Order
+from bookings.models import Booking, BookingStatus, Channel, Hold, HoldEnd, Order
 from catalog.admin.base import ReadOnly, badge, local, local_lines, show_lines, two_lines
 from catalog.models import Seat
 
@@ -153,15 +153,11 @@ class Alive(admin.SimpleListFilter):
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("confirmed", "Confirmed"), ("cancelled", "Cancelled")]
+        return BookingStatus.choices
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Booking]) -> QuerySet[Booking]:
-        confirmed = Q(cancelled_at__isnull=True)
-        match self.value():
-            case "confirmed":
-                return queryset.filter(confirmed)
-            case "cancelled":
-                return queryset.exclude(confirmed)
+        if self.value() in BookingStatus.values:
+            return queryset.filter(cancelled_at__isnull=self.value() == BookingStatus.CONFIRMED)
         return queryset
 
 
@@ -231,8 +227,4 @@ class BookingAdmin(ReadOnly[Booking]):
 
     @admin.display(description="state", ordering="cancelled_at")
     def state(self, booking: Booking) -> SafeString:
-        return (
-            badge("cancelled", "Cancelled")
-            if booking.cancelled_at
-            else badge("confirmed", "Confirmed")
-        )
+        return badge(booking.status.value, booking.status.label)

@@ -12,10 +12,10 @@ from http import HTTPStatus
 from accounts import audit
 from accounts.models import User
 from booking_site.api.errors import DomainError
-from bookings import mails
+from bookings.confirmations import confirm_again
 from bookings.idempotency import fingerprint
 from bookings.models import Booking, Channel, IdempotencyRecord, Order
-from bookings.services.cancelling import cancel_live
+from bookings.services.cancelling import cancel_locked, lock_live
 from bookings.services.claims import (
     lock_seats,
     read_terms,
@@ -108,8 +108,9 @@ def cancel_at_counter(
     """
 
     def work() -> list[Booking]:
-        bookings = list(order.bookings.filter(pk__in=booking_ids))
-        cancelled = cancel_live(by=clerk, show_id=order.show_id, bookings=bookings, reason=reason)
+        bookings = order.bookings.filter(pk__in=booking_ids)
+        cancelled = lock_live(show_id=order.show_id, bookings=bookings)
+        cancel_locked(cancelled, by=clerk, reason=reason)
         if cancelled:
             audit.record(
                 actor=clerk,
@@ -149,7 +150,7 @@ def move_at_counter(*, clerk: User, booking: Booking, seat_id: int, reason: str)
         old, new = seats[current.seat_id], seats[seat_id]
         require_free([new], now=terms.now, hold_id=None)
         _change_seat(current, old, new)
-        mails.tell_of_order(order)
+        confirm_again(order)
         audit.record(
             actor=clerk,
             action="seat_moved",

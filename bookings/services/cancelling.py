@@ -1,17 +1,19 @@
-"""Giving seats back: one booking, or a whole order."""
+"""Cancelling bookings: by customers here, by staff and with a whole show elsewhere."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import timedelta
 from http import HTTPStatus
 
 from django.conf import settings
+from django.db.models import Case, Exists, F, OuterRef, Value, When
+from django_tasks.base import Task
 
 from accounts.authentication import Caller
 from accounts.models import User
 from accounts.services import lock_caller
 from booking_site.api.errors import DomainError
 from bookings import mails
-from bookings.models import Booking, Order
+from bookings.models import Booking, Order, OrderStatus
 from bookings.services.claims import lock_seats
 from bookings.transactions import in_transaction
 from catalog.models import ClockTimestamp, Seat, SeatStatus, Show
@@ -49,78 +51,89 @@ def cancel_booking(*, caller: Caller, booking_id: int) -> None:
     Raise `BookingNotFound`, or `CancellationClosed` when the show starts too soon.
     """
 
-    def cancel() -> None:
+    def work() -> None:
         user = lock_caller(caller=caller)
         booking = Booking.objects.filter(pk=booking_id, user=user).first()
         if booking is None:
             raise BookingNotFound
-        cutoff = timedelta(minutes=settings.CANCELLATION_CUTOFF_MINUTES)
-        cancel_live(by=user, show_id=booking.show_id, bookings=[booking], cutoff=cutoff)
+        _cancel_in_time(show_id=booking.show_id, bookings=[booking], user=user)
 
-    in_transaction(cancel)
+    in_transaction(work)
 
 
 def cancel_order(*, caller: Caller, reference: str) -> None:
-    """Cancel what is left of the caller's order; a cancelled one stays as it is.
+    """Cancel every live booking of the caller's order; a cancelled one stays as it is.
 
     Raise `OrderNotFound`, or `CancellationClosed` when the show starts too soon.
     """
 
-    def cancel() -> None:
+    def work() -> None:
         user = lock_caller(caller=caller)
         order = Order.objects.filter(reference=reference, user=user).first()
         if order is None:
             raise OrderNotFound
-        cutoff = timedelta(minutes=settings.CANCELLATION_CUTOFF_MINUTES)
-        bookings = list(order.bookings.all())
-        cancel_live(by=user, show_id=order.show_id, bookings=bookings, cutoff=cutoff)
+        _cancel_in_time(show_id=order.show_id, bookings=order.bookings.all(), user=user)
 
-    in_transaction(cancel)
+    in_transaction(work)
 
 
-def cancel_live(
-    *,
-    by: User,
-    show_id: int,
-    bookings: Collection[Booking],
-    reason: str = "",
-    cutoff: timedelta | None = None,
-) -> list[Booking]:
-    """Cancel those of the bookings, all of one order, that are still live, and return them.
+def lock_live(*, show_id: int, bookings: Iterable[Booking]) -> list[Booking]:
+    """Return those bookings of the show that are live, locked until the transaction ends.
 
-    Runs in the caller's transaction. Raise `CancellationClosed` when the show
-    starts sooner than `cutoff`; None cancels at any time.
+    Their seats and their orders are locked first.
     """
+    bookings = list(bookings)
     lock_seats(
         show_id=show_id, seat_ids=[booking.seat_id for booking in bookings], whole_rows=False
     )
-    orders = {booking.order_id for booking in bookings if booking.order_id}
-    list(
-        Order.objects.filter(pk__in=orders)
-        .order_by("pk")
-        .select_for_update(of=("self",), no_key=True)
-        .values_list("pk")
-    )
-    live = list(
+    orders = Order.objects.filter(pk__in={b.order_id for b in bookings if b.order_id})
+    list(orders.order_by("pk").select_for_update(of=("self",), no_key=True).values_list("pk"))
+    return list(
         Booking.objects.filter(pk__in=[b.pk for b in bookings], cancelled_at__isnull=True)
         .order_by("pk")
         .select_for_update(of=("self",), no_key=True)
     )
-    if not live:
-        return []
-    if cutoff is not None:
-        _require_time_left(show_id, cutoff)
-    Booking.objects.filter(pk__in=[booking.pk for booking in live]).update(
+
+
+def cancel_locked(
+    bookings: Collection[Booking],
+    *,
+    by: User | None,
+    reason: str = "",
+    mail: "Task[..., None]" = mails.bookings_cancelled,
+) -> None:
+    """Cancel what `lock_live` returned: free the seats, write the orders' status, tell the buyers.
+
+    An order that is cancelled as a whole is not confirmed any more.
+    """
+    if not bookings:
+        return
+    Booking.objects.filter(pk__in=[booking.pk for booking in bookings]).update(
         cancelled_at=ClockTimestamp(), cancelled_by=by, cancel_reason=reason
     )
     Seat.objects.filter(
-        pk__in=[booking.seat_id for booking in live], status=SeatStatus.BOOKED
+        pk__in=[booking.seat_id for booking in bookings], status=SeatStatus.BOOKED
     ).update(status=SeatStatus.AVAILABLE)
-    mails.tell_of_cancellation(live)
-    return live
+    live = Exists(Booking.objects.filter(order=OuterRef("pk"), cancelled_at__isnull=True))
+    Order.objects.filter(pk__in={booking.order_id for booking in bookings}).update(
+        status=Case(
+            When(live, then=Value(OrderStatus.PARTIALLY_CANCELLED)),
+            default=Value(OrderStatus.CANCELLED),
+        ),
+        confirmation_due_at=Case(When(live, then=F("confirmation_due_at")), default=None),
+    )
+    mails.tell_buyers(mail, bookings)
 
 
-def _require_time_left(show_id: int, cutoff: timedelta) -> None:
+def _cancel_in_time(*, show_id: int, bookings: Iterable[Booking], user: User) -> None:
+    live = lock_live(show_id=show_id, bookings=bookings)
+    if live:
+        _require_time_left(show_id)
+    cancel_locked(live, by=user)
+
+
+def _require_time_left(show_id: int) -> None:
+    cutoff = timedelta(minutes=settings.CANCELLATION_CUTOFF_MINUTES)
     if not Show.objects.filter(pk=show_id, start_time__gte=ClockTimestamp() + cutoff).exists():
         raise CancellationClosed(
             f"Bookings can be cancelled until {settings.CANCELLATION_CUTOFF_MINUTES} minutes "

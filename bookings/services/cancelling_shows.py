@@ -16,11 +16,12 @@ from accounts.models import AuditEntry, User
 from booking_site.api.errors import DomainError
 from bookings import mails
 from bookings.models import Booking, BookingQuerySet, Hold, HoldEnd, Order
+from bookings.services.cancelling import cancel_locked, lock_live
 from bookings.services.claims import ShowClosed
 from bookings.services.holds import end_holds
 from bookings.transactions import in_transaction
 from catalog.errors import ShowNotFound
-from catalog.models import ClockTimestamp, Seat, SeatStatus, Show, ShowStatus
+from catalog.models import ClockTimestamp, Seat, Show, ShowStatus
 
 ACTION = "show_cancelled"
 PURCHASES_PER_BATCH = 50
@@ -156,30 +157,13 @@ def _end_holds(show_id: int) -> None:
 def _cancel_batch(show_id: int, entry: AuditEntry) -> bool:
     """Cancel the next few purchases whole, their mails enqueued; say whether there were any."""
     wanted = _next_bookings(show_id)
-    seats = Seat.objects.filter(pk__in=[booking.seat_id for booking in wanted]).order_by("pk")
-    list(seats.select_for_update(of=("self",), no_key=True).values_list("pk"))
-    orders = list(
-        Order.objects.filter(pk__in={b.order_id for b in wanted if b.order_id})
-        .order_by("pk")
-        .select_for_update(of=("self",), no_key=True)
-    )
-    # What is open again is not ours to empty.
+    live = lock_live(show_id=show_id, bookings=wanted)
+    # Nothing is cancelled in a show that was opened again.
     if not Show.objects.filter(pk=show_id, status=ShowStatus.CANCELLED).exists():
         return False
-    live = list(
-        Booking.objects.filter(pk__in=[b.pk for b in wanted], cancelled_at__isnull=True)
-        .order_by("pk")
-        .select_for_update(of=("self",), no_key=True)
-    )
-    Booking.objects.filter(pk__in=[booking.pk for booking in live]).update(
-        cancelled_at=ClockTimestamp(),
-        cancelled_by=entry.actor,
-        cancel_reason=entry.reason[:REASON_LENGTH],
-    )
-    Seat.objects.filter(
-        pk__in=[booking.seat_id for booking in live], status=SeatStatus.BOOKED
-    ).update(status=SeatStatus.AVAILABLE)
-    for order in orders:
+    reason = entry.reason[:REASON_LENGTH]
+    cancel_locked(live, by=entry.actor, reason=reason, mail=mails.show_cancelled)
+    for order in Order.objects.filter(bookings__in=live).distinct().order_by("pk"):
         audit.record(
             actor=entry.actor,
             action="order_cancelled",
@@ -188,7 +172,6 @@ def _cancel_batch(show_id: int, entry: AuditEntry) -> bool:
             reason=entry.reason,
             show_id=show_id,
         )
-    mails.tell_of_cancelled_show(live)
     return bool(wanted)
 
 

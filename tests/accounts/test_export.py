@@ -36,10 +36,11 @@ def exported(client: APIClient):
     return answer.json()
 
 
-def test_a_person_gets_everything_that_is_kept(person, login, call, office):
+def test_a_person_gets_everything_that_is_kept(person, login, call, office, posted):
     seats = make_seats(ShowFactory(), "SSSS")
     client = login(person)
     reference = bought(client, *seats[:2])["order"]["reference"]
+    posted()
     client.post(f"/api/orders/{reference}/cancel")
     held(client, seats[2])
     call("login", {"email": "lena@example.com", "password": "wrong"})

@@ -19,6 +19,7 @@ from rest_framework.test import APIClient
 from accounts.audit import history_of
 from accounts.models import User
 from booking_site.tasks.worker import Worker, rescue_tasks
+from bookings import mails
 from bookings.invariants import examine
 from bookings.models import Booking, Hold, Order
 from bookings.services import cancelling_shows
@@ -98,11 +99,11 @@ def test_the_worker_cancels_every_order_and_tells_every_customer_once(
     sell(login, seats, orders=3)
     posted()
     cancel(show, staff)
-    mails = posted()
-    assert sorted(mail.to[0] for mail in mails) == sorted(
+    messages = posted()
+    assert sorted(message.to[0] for message in messages) == sorted(
         order.user.email for order in Order.objects.select_related("user") if order.user
     )
-    assert {mail.subject for mail in mails} == {"The show is cancelled: Vertigo"}
+    assert {message.subject for message in messages} == {"The show is cancelled: Vertigo"}
     for booking in Booking.objects.all():
         assert booking.cancelled_at is not None
         assert (booking.cancelled_by, booking.cancel_reason) == (staff, "Projector broken")
@@ -228,16 +229,16 @@ def test_an_error_in_the_middle_loses_and_repeats_nothing(
     monkeypatch.setattr(cancelling_shows, "PURCHASES_PER_BATCH", 2)
     sell(login, seats, orders=5)
     posted()
-    tell, told = cancelling_shows.mails.tell_of_cancelled_show, []
+    tell, told = mails.tell_buyers, []
 
-    def fail_at_the_second_batch(bookings: list[Booking]) -> None:
-        tell(bookings)
+    def fail_at_the_second_batch(mail: Any, bookings: list[Booking]) -> None:
+        tell(mail, bookings)
         told.append(bookings)
         if len(told) == 2:
             raise OSError
 
     cancel(show, staff)
-    monkeypatch.setattr(cancelling_shows.mails, "tell_of_cancelled_show", fail_at_the_second_batch)
+    monkeypatch.setattr(mails, "tell_buyers", fail_at_the_second_batch)
     with pytest.raises(OSError):  # noqa: PT011 - ours, without a text
         cancel_orders.call(show_id=show.pk)
     assert sorted(each.status for each in purchases(show.pk)) == ["cancelled"] * 2 + ["waiting"] * 3

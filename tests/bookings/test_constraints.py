@@ -40,6 +40,11 @@ BROKEN = {
     "order_reference_unique": [ORDER, ORDER],
     "order_channel_known": [ORDER, "UPDATE orders SET channel = 'phone'"],
     "order_without_user_only_at_box_office": [ORDER, "UPDATE orders SET user_id = NULL"],
+    "order_status_known": [ORDER, "UPDATE orders SET status = 'lost'"],
+    "order_confirmation_due_or_sent": [
+        ORDER,
+        "UPDATE orders SET confirmation_due_at = now(), confirmation_sent_at = now()",
+    ],
     "order_total_not_negative": [ORDER, "UPDATE orders SET total = -0.01"],
     "booking_one_live_per_seat": [BOOKING, BOOKING.replace("%(user)s", "%(other_user)s")],
     "booking_price_not_negative": [BOOKING, "UPDATE bookings SET price = -0.01"],

@@ -1,0 +1,104 @@
+"""Booking confirmations: each order is the outbox of its own mail.
+
+The sale sets `confirmation_due_at`, so the mail costs it no row, and a sale that is rolled back
+sends none. The worker claims an order by moving that time into the future, in a transaction of
+its own: if it is killed while it sends, another worker sends the mail when the time has come. So
+a confirmation is sent at least once. Both mails carry the same Message-ID then.
+"""
+
+import logging
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, QuerySet
+from django.db.models.functions import Now
+
+from booking_site.tasks.worker import ATTEMPTS, pause_after
+from bookings.mails import send_confirmation
+from bookings.models import Order
+
+logger = logging.getLogger(__name__)
+
+# Longer than a mail server takes to answer every step of one mail (EMAIL_TIMEOUT for each).
+CLAIM = timedelta(minutes=2)
+
+
+def send_next() -> bool:
+    """Send the confirmation that has been due for longest; return whether any was due."""
+    order = _claim()
+    if order is None:
+        return False
+    try:
+        sent = send_confirmation(order)
+    except Exception as error:
+        _put_off(order, error)
+    else:
+        _close(order, sent=sent)
+    return True
+
+
+def seconds_overdue() -> float:
+    """Return for how long the oldest confirmation has been due; 0 without one."""
+    oldest = (
+        Order.objects.filter(confirmation_due_at__lte=Now())
+        .order_by("confirmation_due_at")
+        .values_list(Now() - F("confirmation_due_at"), flat=True)
+        .first()
+    )
+    return oldest.total_seconds() if oldest else 0.0
+
+
+def confirm_again(order: Order) -> None:
+    """Have the worker confirm the order as it is after this transaction."""
+    if settings.BOOKING_MAILS:
+        Order.objects.filter(pk=order.pk).update(
+            confirmation_due_at=Now(),
+            confirmation_sent_at=None,
+            confirmation_attempts=0,
+            confirmation_number=F("confirmation_number") + 1,
+        )
+
+
+def _claim() -> Order | None:
+    with transaction.atomic(durable=True):
+        order = (
+            Order.objects.filter(confirmation_due_at__lte=Now())
+            .order_by("confirmation_due_at")
+            .select_for_update(of=("self",), no_key=True, skip_locked=True)
+            .first()
+        )
+        if order is not None:
+            order.confirmation_attempts += 1
+            is_last = order.confirmation_attempts >= ATTEMPTS
+            Order.objects.filter(pk=order.pk).update(
+                confirmation_attempts=order.confirmation_attempts,
+                confirmation_due_at=None if is_last else Now() + CLAIM,
+            )
+        return order
+
+
+def _put_off(order: Order, error: Exception) -> None:
+    attempts, name = order.confirmation_attempts, type(error).__qualname__
+    if attempts < ATTEMPTS:
+        pause = pause_after(attempts)
+        logger.warning("The confirmation of %s raised %s; again in %s", order, name, pause)
+        _claimed(order).update(confirmation_due_at=Now() + pause)
+    else:
+        logger.error("The confirmation of %s raised %s; given up", order, name)
+
+
+def _close(order: Order, *, sent: bool) -> None:
+    if sent:
+        _claimed(order).update(confirmation_due_at=None, confirmation_sent_at=Now())
+    else:
+        _claimed(order).update(confirmation_due_at=None, confirmation_attempts=0)
+
+
+def _claimed(order: Order) -> QuerySet[Order]:
+    """Return the order, unless another worker has claimed it or a new confirmation is wanted."""
+    return Order.objects.filter(
+        pk=order.pk,
+        confirmation_attempts=order.confirmation_attempts,
+        confirmation_number=order.confirmation_number,
+    )
