@@ -202,7 +202,7 @@ CACHES = {"default": _redis_cache("site"), "idempotency": _redis_cache("idempote
 # What requests leave for the worker, in PostgreSQL
 
 TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
-# Modules with mails that are not tasks (see `booking_site.tasks.worker.Outbox`).
+# Modules with mails that are not tasks (see `booking_site.tasks.outbox.Outbox`).
 OUTBOXES = ["bookings.confirmations"]
 # Management commands that the worker runs, every so many seconds, with these options.
 CHORES: list[tuple[str, float, dict[str, object]]] = [

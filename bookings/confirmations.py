@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
-from booking_site.tasks.worker import ATTEMPTS, pause_after
+from booking_site.tasks.outbox import ATTEMPTS, pause_after
 from bookings.mails import send_confirmation
 from bookings.models import Order
 

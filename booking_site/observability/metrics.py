@@ -29,7 +29,7 @@ from prometheus_client.registry import Collector
 
 from booking_site.api.problems import ProblemResponse, error_response
 from booking_site.redis_client import breaker
-from booking_site.tasks.worker import outboxes
+from booking_site.tasks.outbox import outboxes
 
 REQUESTS = Counter("booking_requests", "Requests answered.", ["method", "route", "status"])
 SECONDS = Histogram(

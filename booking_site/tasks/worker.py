@@ -14,10 +14,8 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
-from importlib import import_module
 from threading import Event
-from typing import Any, Protocol, cast
+from typing import Any
 from uuid import uuid4
 
 from django.conf import settings
@@ -27,35 +25,14 @@ from django.utils import timezone
 from django_tasks import TaskResultStatus
 from django_tasks_db.models import DBTaskResult
 
+from booking_site.tasks.outbox import ATTEMPTS, outboxes, pause_after
+
 logger = logging.getLogger(__name__)
 
-ATTEMPTS = 8
-# Grows fourfold with each attempt, so the last is most of a day after the first.
-FIRST_PAUSE = timedelta(seconds=10)
 IDLE_SECONDS = 1.0
 RESCUE_SECONDS = 30.0
 # The first key of the advisory locks of workers; the second is made of the worker's id.
 WORKERS = 7_240_118
-
-
-class Outbox(Protocol):
-    """Mails that are not tasks, as their own table says what is due (a module of OUTBOXES)."""
-
-    def send_next(self) -> bool:
-        """Send the mail that has been due for longest; return whether any was due."""
-
-    def seconds_overdue(self) -> float:
-        """Return for how long the oldest mail has been due; 0 without one."""
-
-
-def outboxes() -> list[Outbox]:
-    return [cast(Outbox, import_module(name)) for name in settings.OUTBOXES]
-
-
-def pause_after(attempts: int) -> timedelta:
-    """Return how long to wait after so many failed attempts."""
-    pause: timedelta = FIRST_PAUSE * 4 ** (attempts - 1)
-    return pause
 
 
 class Worker:

@@ -20,7 +20,8 @@ from django_tasks import TaskResultStatus
 from django_tasks_db.models import DBTaskResult
 
 from booking_site.tasks import worker
-from booking_site.tasks.worker import ATTEMPTS, Worker, rescue_tasks
+from booking_site.tasks.outbox import ATTEMPTS, FIRST_PAUSE
+from booking_site.tasks.worker import Worker, rescue_tasks
 from bookings.models import Booking
 from tests.factories import SeatFactory, UserFactory
 from tests.jobs import fail, hang_once, note
@@ -132,7 +133,7 @@ def test_a_task_that_raises_is_tried_again_later_and_given_up_in_the_end() -> No
         (row,) = rows()
         assert len(row.worker_ids) == attempt
         pauses.append(row.run_after - before)
-    assert pauses[0] >= worker.FIRST_PAUSE
+    assert pauses[0] >= FIRST_PAUSE
     assert all(later > 2 * pause for pause, later in pairwise(pauses[:-1]))
     assert row.status == TaskResultStatus.FAILED
     assert row.exception_class_path == "builtins.OSError"

@@ -167,20 +167,16 @@ def test_a_hold_of_the_best_seats(customer: APIClient, seats: list[Seat]) -> Non
         assert hold(customer, show_id=seats[0].show_id, quantity=2).status_code == 201
 
 
-def test_extending_and_releasing(customer: APIClient, seats: list[Seat]) -> None:
-    hold_id = held(customer, *seats[:2])["id"]
-    with statements(7):
-        customer.post(f"/api/holds/{hold_id}/extend", {}, format="json")
-    with statements(5):
-        customer.delete(f"/api/holds/{hold_id}")
-
-
-def test_cancelling(customer: APIClient, seats: list[Seat]) -> None:
-    answer = bought(customer, *seats[:2])
-    with statements(12):
-        customer.post(f"/api/bookings/{answer['booking']['id']}/cancel", {}, format="json")
-    with statements(13):
-        customer.post(f"/api/orders/{answer['order']['reference']}/cancel", {}, format="json")
+def test_cancelling_costs_no_more_statements_for_more_seats(
+    customer: APIClient, seats: list[Seat]
+) -> None:
+    counts = []
+    for count in (1, 10):
+        reference = bought(customer, *seats[:count])["order"]["reference"]
+        with CaptureQueriesContext(connection) as captured:
+            customer.post(f"/api/orders/{reference}/cancel", {}, format="json")
+        counts.append(len(captured))
+    assert counts[0] == counts[1]
 
 
 def test_a_seat_map_is_one_statement(
