@@ -1,4 +1,4 @@
-"""Who may come to the back office at all: from where, and with what besides a password."""
+"""Who reaches the back office: allowed addresses, and staff with their second factor."""
 
 from collections.abc import Callable
 from ipaddress import ip_address
@@ -18,21 +18,21 @@ Handler = Callable[[HttpRequest], HttpResponse]
 
 
 def only_known_addresses(get_response: Handler) -> Handler:
-    """Hide the back office from whoever does not come from ADMIN_ALLOWED_ADDRESSES."""
+    """Answer 404 to addresses outside ADMIN_ALLOWED_ADDRESSES."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        if _in_back_office(request) and not _is_known(client_address(request)):
+        if _in_back_office(request) and not _is_allowed(client_address(request)):
             return error_response(request, "not_found")
         return get_response(request)
 
     return middleware
 
 
-def ask_for_second_factor(get_response: Handler) -> Handler:
-    """Send staff to prove, or to set up, their second factor before they see a page."""
+def require_second_factor(get_response: Handler) -> Handler:
+    """Redirect staff to verify, or to set up, their second factor before any other page."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        if _in_back_office(request) and _is_owed(request):
+        if _in_back_office(request) and _must_verify(request):
             return redirect("second-factor")
         return get_response(request)
 
@@ -43,19 +43,19 @@ def _in_back_office(request: HttpRequest) -> bool:
     return request.path_info == "/admin" or request.path_info.startswith("/admin/")
 
 
-def _is_known(address: str | None) -> bool:
+def _is_allowed(address: str | None) -> bool:
     allowed = settings.ADMIN_ALLOWED_ADDRESSES
     if not allowed:
         return True
     return address is not None and any(ip_address(address) in network for network in allowed)
 
 
-def _is_owed(request: HttpRequest) -> bool:
+def _must_verify(request: HttpRequest) -> bool:
     if settings.ADMIN_SECOND_FACTOR == "off":
         return False
     if request.path_info in {reverse("second-factor"), reverse("admin:logout")}:
         return False
     user: User | AnonymousUser = request.user
-    if not isinstance(user, User) or second_factor.is_proved(request):
+    if not isinstance(user, User) or second_factor.is_verified(request):
         return False
-    return settings.ADMIN_SECOND_FACTOR == "required" or second_factor.has_one(user)
+    return settings.ADMIN_SECOND_FACTOR == "required" or second_factor.has_device(user)

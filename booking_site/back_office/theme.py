@@ -80,7 +80,9 @@ UNFOLD = {
         },
     },
     "ACCOUNT": {
-        "navigation": [{"title": "Second factor", "link": reverse_lazy("second-factor")}],
+        "navigation": [
+            {"title": "Two-factor authentication", "link": reverse_lazy("second-factor")}
+        ],
     },
     "SIDEBAR": {
         "show_search": True,

@@ -289,12 +289,16 @@ def test_the_second_factor_is_open_to_everybody(
 ) -> None:
     page = inspector.page
     page.goto(f"{live_server.url}/admin/second-factor/")
+    inspector.look()
+    page.get_by_role("button", name="Set it up").click()
+    expect(page.locator("#second-factor-key")).to_be_visible()
+    inspector.look()
     key = TOTPDevice.objects.get(user__email="ada@example.com")
     page.fill("[name=code]", f"{totp(key.bin_key):06}")
     page.get_by_role("button", name="Continue").click()
     page.wait_for_url("**/admin/")
     page.goto(f"{live_server.url}/admin/second-factor/")
-    expect(page.get_by_text("Your second factor is on")).to_be_visible()
+    expect(page.get_by_text("Two-factor authentication is on")).to_be_visible()
     inspector.look()
 
 

@@ -46,6 +46,7 @@ def test_the_back_office_works_and_asks_for_a_code(
     page = open_page()
     log_in(page, live_server)
     page.goto(f"{live_server.url}/admin/second-factor/")
+    page.get_by_role("button", name="Set it up").click()
     picture = page.locator("svg.segno")
     expect(picture).to_be_visible()
     key = TOTPDevice.objects.get()

@@ -1,0 +1,260 @@
+"""Two-factor authentication of staff: set up, verify, remove."""
+
+import re
+from base64 import b32decode
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from django_otp.oath import totp
+from django_otp.plugins.otp_totp.models import TOTPDevice
+
+from accounts import audit
+from accounts.models import User
+from tests.factories import UserFactory
+
+PAGE = "/admin/second-factor/"
+WRITES = ("INSERT", "UPDATE", "DELETE")
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def device(staff: User) -> TOTPDevice:
+    return TOTPDevice.objects.create(user=staff, confirmed=True, name="Phone")
+
+
+@pytest.fixture
+def verified(office: Client, device: TOTPDevice) -> Client:
+    """A session that has verified the device with the previous code."""
+    assert verify(office, code_of(device, steps=-1)).status_code == 302
+    return office
+
+
+def code_of(device: TOTPDevice, *, steps: int = 0) -> str:
+    return f"{totp(device.bin_key, drift=steps):06}"
+
+
+def verify(office: Client, code: str) -> Any:
+    return office.post(PAGE, {"action": "verify", "code": code})
+
+
+def remove(office: Client, code: str) -> Any:
+    return office.post(PAGE, {"action": "remove", "code": code})
+
+
+def start(office: Client) -> str:
+    """Start the set-up and return the key of the page as a hexadecimal string."""
+    office.post(PAGE, {"action": "start"})
+    found = re.search(r'id="second-factor-key">([A-Z2-7]+)<', office.get(PAGE).content.decode())
+    assert found is not None
+    return b32decode(found[1]).hex()
+
+
+def another_session(staff: User) -> Client:
+    client = Client()
+    client.force_login(staff, backend="django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+def audited(staff: User) -> list[str]:
+    return [entry.action for entry in audit.history_of(staff)]
+
+
+def test_optional_demands_nothing_of_staff_without_a_device(office: Client) -> None:
+    assert office.get("/admin/").status_code == 200
+
+
+@pytest.mark.parametrize("mode", ["optional", "required"])
+def test_staff_with_a_device_must_verify_it(
+    office: Client, settings: Any, mode: str, device: TOTPDevice
+) -> None:
+    settings.ADMIN_SECOND_FACTOR = mode
+    for path in ("/admin/", "/admin/accounts/user/", "/admin/catalog/movie/add/"):
+        assert office.get(path)["Location"] == PAGE
+        assert office.post(path)["Location"] == PAGE
+    session = office.cookies["sessionid"].value
+    assert b"second-factor-key" not in office.get(PAGE).content
+    assert verify(office, code_of(device))["Location"] == "/admin/"
+    assert office.cookies["sessionid"].value != session
+    assert office.get("/admin/").status_code == 200
+
+
+def test_required_makes_everybody_set_one_up(office: Client, settings: Any, staff: User) -> None:
+    settings.ADMIN_SECOND_FACTOR = "required"
+    assert office.get("/admin/")["Location"] == PAGE
+    key = start(office)
+    device = TOTPDevice.objects.get()
+    assert (device.key, device.confirmed) == (key, False)
+    assert "<svg" in office.get(PAGE).content.decode()
+    assert verify(office, code_of(device))["Location"] == "/admin/"
+    device.refresh_from_db()
+    assert device.confirmed
+    assert audited(staff) == ["second_factor_added"]
+    assert office.get("/admin/").status_code == 200
+    assert another_session(staff).get("/admin/")["Location"] == PAGE
+
+
+def test_opening_the_page_writes_nothing(office: Client, staff: User) -> None:
+    def writes() -> list[str]:
+        with CaptureQueriesContext(connection) as queries:
+            assert office.get(PAGE).status_code == 200
+        return [q["sql"] for q in queries.captured_queries if q["sql"].startswith(WRITES)]
+
+    assert writes() == []
+    assert not TOTPDevice.objects.exists()
+    start(office)
+    assert writes() == []
+    device = TOTPDevice.objects.get()
+    verify(office, code_of(device))
+    assert writes() == []
+    office.cookies.clear()
+    office.force_login(staff, backend="django.contrib.auth.backends.ModelBackend")
+    assert writes() == []
+
+
+def test_only_the_session_that_started_the_set_up_sees_the_key(office: Client, staff: User) -> None:
+    """Otherwise a thief of the password alone could know the key of a later set-up."""
+    thief = another_session(staff)
+    stolen = start(thief)
+    assert b"second-factor-key" not in office.get(PAGE).content
+    assert start(office) != stolen
+    assert b"second-factor-key" not in thief.get(PAGE).content
+    device = TOTPDevice.objects.get()
+    assert verify(thief, code_of(device)).status_code == 200
+    assert verify(office, code_of(device)).status_code == 302
+
+
+def test_a_started_set_up_does_not_replace_a_device(
+    office: Client, staff: User, device: TOTPDevice
+) -> None:
+    office.post(PAGE, {"action": "start"})
+    assert TOTPDevice.objects.get() == device
+    assert b"second-factor-key" not in office.get(PAGE).content
+    pending = TOTPDevice.objects.create(user=staff, confirmed=False, name="Other")
+    assert verify(office, code_of(pending)).status_code == 200
+    assert office.get("/admin/")["Location"] == PAGE
+
+
+def test_off_demands_nothing(office: Client, settings: Any, device: TOTPDevice) -> None:
+    settings.ADMIN_SECOND_FACTOR = "off"
+    assert office.get("/admin/").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "code", ["", "12345", "1234567", "abcdef", "\u0661\u0662\u0663\u0664\u0665\u0666", "-12345"]
+)
+def test_a_malformed_code_is_refused(office: Client, device: TOTPDevice, code: str) -> None:
+    assert verify(office, code).status_code == 200
+    assert office.get("/admin/")["Location"] == PAGE
+
+
+def test_a_code_is_good_once(office: Client, staff: User, device: TOTPDevice) -> None:
+    code = code_of(device)
+    assert verify(office, code).status_code == 302
+    second = another_session(staff)
+    assert verify(second, code).status_code == 200
+    assert second.get("/admin/")["Location"] == PAGE
+
+
+def test_guessing_codes_is_slowed_down(office: Client, device: TOTPDevice) -> None:
+    wrong = f"{(int(code_of(device)) + 7) % 1_000_000:06}"
+    assert verify(office, wrong).status_code == 200
+    # Now even the right one has to wait.
+    assert verify(office, code_of(device)).status_code == 200
+    TOTPDevice.objects.update(throttling_failure_timestamp=timezone.now().replace(year=2020))
+    assert verify(office, code_of(device)).status_code == 302
+
+
+def test_the_code_of_another_user_is_refused(office: Client, device: TOTPDevice) -> None:
+    other = TOTPDevice.objects.create(user=UserFactory(is_staff=True), confirmed=True, name="x")
+    assert verify(office, code_of(other)).status_code == 200
+    assert office.get("/admin/")["Location"] == PAGE
+
+
+def test_verifying_renews_the_csrf_token(office: Client, device: TOTPDevice) -> None:
+    office.get(PAGE)
+    before = office.cookies["csrftoken"].value
+    assert verify(office, code_of(device)).status_code == 302
+    assert office.cookies["csrftoken"].value != before
+
+
+def test_logging_in_renews_the_csrf_token(client: Client) -> None:
+    UserFactory(email="boss@example.com", password="long-and-secret-1", is_staff=True)
+    client.get("/admin/login/")
+    before = client.cookies["csrftoken"].value
+    form = {"username": "boss@example.com", "password": "long-and-secret-1"}
+    assert client.post("/admin/login/", form).status_code == 302
+    assert client.cookies["csrftoken"].value != before
+
+
+def test_removing_needs_a_fresh_code_and_is_audited(
+    verified: Client, staff: User, device: TOTPDevice
+) -> None:
+    assert verified.get("/admin/").status_code == 200
+    assert remove(verified, code_of(device)).status_code == 302
+    assert not TOTPDevice.objects.exists()
+    assert audited(staff) == ["second_factor_removed"]
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {},
+        {"action": "remove"},
+        {"action": "remove", "code": "12345"},
+        {"action": "verify"},
+        {"action": "start"},
+        {"action": "delete"},
+        {"code": "{code}"},
+        {"action": "remove", "code": "{used}"},
+    ],
+    ids=str,
+)
+def test_nothing_less_removes_it(
+    verified: Client, staff: User, device: TOTPDevice, form: dict[str, str]
+) -> None:
+    codes = {"code": code_of(device), "used": code_of(device, steps=-1)}
+    verified.post(PAGE, {name: value.format(**codes) for name, value in form.items()})
+    assert TOTPDevice.objects.get() == device
+    assert audited(staff) == []
+
+
+def test_only_a_verified_session_removes_it(
+    office: Client, staff: User, device: TOTPDevice
+) -> None:
+    remove(office, code_of(device))
+    assert TOTPDevice.objects.get() == device
+    assert audited(staff) == []
+
+
+def test_deleting_the_device_ends_the_verified_session(
+    verified: Client, settings: Any, device: TOTPDevice
+) -> None:
+    settings.ADMIN_SECOND_FACTOR = "required"
+    assert verified.get("/admin/").status_code == 200
+    device.delete()
+    assert verified.get("/admin/")["Location"] == PAGE
+
+
+def test_customers_do_not_see_the_page(client: Client, user: User) -> None:
+    assert "/admin/login/" in client.get(PAGE)["Location"]
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    assert "/admin/login/" in client.get(PAGE)["Location"]
+
+
+def test_the_list_of_second_factors_shows_no_key(office: Client, staff: User) -> None:
+    other = TOTPDevice.objects.create(user=UserFactory(is_staff=True), confirmed=True, name="x")
+    for path in ("/admin/otp_totp/totpdevice/", f"/admin/otp_totp/totpdevice/{other.pk}/change/"):
+        answer = office.get(path)
+        assert answer.status_code == 200
+        assert other.key not in answer.content.decode()
+        assert other.user.email in answer.content.decode()
+
+
+def test_logging_out_is_possible_before_the_code(office: Client, device: TOTPDevice) -> None:
+    office.post("/admin/logout/")
+    assert "/admin/login/" in office.get("/admin/")["Location"]
