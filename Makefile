@@ -92,5 +92,5 @@ $(INSTALLED): requirements/dev.txt
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) has no venv module: apt-get install python3-venv" >&2; exit 1; }
 	@echo "Installing the packages of requirements/dev.txt into .venv; this takes a minute or two, once."
 	@$(PYTHON) -m venv --clear .venv
-	@$(BIN)/python requirements/install.py requirements/dev.txt
+	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
 	@touch $@

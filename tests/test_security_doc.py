@@ -45,7 +45,6 @@ def test_nothing_here_fetches_an_address() -> None:
         for node in ast.walk(ast.parse(path.read_text()))
         for name in _imported(node)
     }
-    # The embedded servers of development fetch one wheel, by its hash.
     assert not imported & FETCHERS
 
 

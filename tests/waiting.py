@@ -1,10 +1,14 @@
-"""To act at the moment when somebody else waits for a lock."""
+"""Questions about locks that somebody else waits for or has."""
+
+import fcntl
+import os
+from pathlib import Path
 
 from django.db import connection
 
 
 def somebody_waits_for_me() -> bool:
-    """Tell whether another connection waits for a lock of this one's transaction.
+    """Return whether another connection waits for a lock of this one's transaction.
 
     Other tests may run beside this one, and wait for locks of their own.
     """
@@ -14,3 +18,15 @@ def somebody_waits_for_me() -> bool:
             " AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))"
         )
         return bool(cursor.fetchone()[0])
+
+
+def is_unlocked(folder: Path) -> bool:
+    """Return whether no embedded server of `folder` runs: each has its lock."""
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(lock)
+    return True

@@ -25,7 +25,7 @@ from benchmarks.stampede.journal import Journal, read_journal
 from benchmarks.stampede.last_state import write_last_state
 from benchmarks.stampede.plan import Plan, Room
 from benchmarks.stampede.table import render
-from booking_site.embedded.processes import Refusal, spawn
+from booking_site.embedded.processes import StartupError, spawn
 
 ROOT = Path(__file__).parents[2]
 # Nothing breaks at the very start and end, so that there is traffic around every fault.
@@ -89,7 +89,7 @@ def _record(options: Namespace, path: Path) -> None:
             _play_on_started_servers(options, journal, path)
     except world.NothingToPlayWith as error:
         raise Unusable(f"--urls: {error} Name servers of this site that run.") from error
-    except (Refusal, servers.NotStarted) as error:
+    except (StartupError, servers.NotStarted) as error:
         raise Unusable(str(error)) from error
     finally:
         journal.close()

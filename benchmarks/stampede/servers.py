@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import IO
@@ -17,7 +17,7 @@ import environ
 from django.conf import settings
 from django.db import OperationalError, connection
 
-from booking_site.embedded.homes import throwaway_home
+from booking_site.embedded.directories import temporary_directory
 from booking_site.embedded.postgres import start_postgres
 from booking_site.embedded.processes import Server, spawn
 from booking_site.embedded.redis import start_redis
@@ -142,12 +142,11 @@ def running_site(*, servers: int, wsgi: str, logs: Path, with_cutter: bool) -> I
     """Run a migrated site on PostgreSQL and Redis of its own; Django's connection leads there.
 
     `wsgi` names the module that the gunicorns serve. Raise NotStarted, or
-    `Refusal` where embedded servers cannot run.
+    `StartupError` where embedded servers cannot run.
     """
     with ExitStack() as stack:
-        home = stack.enter_context(throwaway_home())
-        # Kept, else what was committed would not survive a crash.
-        site = Site(postgres=start_postgres(replace(home, kept=True)), redis=start_redis(home))
+        directory = stack.enter_context(temporary_directory(durable=True))  # for crashes
+        site = Site(postgres=start_postgres(directory), redis=start_redis(directory))
         stack.callback(connection.close)
         stack.callback(lambda: site.postgres.stop())
         stack.callback(lambda: site.redis.stop())

