@@ -34,7 +34,7 @@ def durations_page(
     context: dict[str, Any] = {
         **movie_admin.admin_site.each_context(request),
         "opts": movie_admin.opts,
-        "title": "Ends of shows ahead",
+        "title": "Update end times",
         "movie": movie,
     }
     try:

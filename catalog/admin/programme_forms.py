@@ -50,7 +50,7 @@ class DraftForm(forms.Form):
         help_text="When the clocks go back at night.",
     )
     outside_run = forms.BooleanField(
-        label="Also outside the movie's run", required=False, widget=UnfoldBooleanWidget
+        label="Include shows outside the run", required=False, widget=UnfoldBooleanWidget
     )
 
     def __init__(self, data: Any, *, theatre: Theatre, monday: date) -> None:

@@ -98,7 +98,7 @@ def _room(
     may_change = request.user.has_perm(MAY_CHANGE_SEATS)
     states = Counter(getattr(seat, "state_now", seat.status) for seat in seats)
     categories = Counter(seat.category for seat in seats)
-    context = show_context(request, show_admin, show, title="Room")
+    context = show_context(request, show_admin, show, title="Seat map")
     chosen = set(form.data.getlist("seat")) if form else set()  # type: ignore[attr-defined]
     context |= {
         "rows": draw(seats, _to_tick(chosen) if may_change else to_look_at),

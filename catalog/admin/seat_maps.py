@@ -113,13 +113,13 @@ def seat_map_page(request: HttpRequest, show_id: int, *, show_admin: "ShowAdmin"
         return TemplateResponse(
             request, "catalog/admin/seat_map_exists.html", context, status=HTTPStatus.CONFLICT
         )
-    return _plan(request, show_admin, show, title="Make seat map", lay=make_seat_map)
+    return _plan(request, show_admin, show, title="Create seat map", lay=make_seat_map)
 
 
 def relay_page(request: HttpRequest, show_id: int, *, show_admin: "ShowAdmin") -> HttpResponse:
     """Plan, preview and write another seat map in place of the one that is there."""
     show = _show_to_lay(request, show_admin, show_id)
-    return _plan(request, show_admin, show, title="Lay seats anew", lay=relay_seat_map)
+    return _plan(request, show_admin, show, title="Replace seat map", lay=relay_seat_map)
 
 
 def _show_to_lay(request: HttpRequest, show_admin: "ShowAdmin", show_id: int) -> Show:

@@ -32,12 +32,12 @@ SHOWS_PER_COPY = 50
 
 class Verdict(models.TextChoices):
     CREATED = "created", "Created"
-    EXISTS = "exists", "Exists already"
-    COLLIDES = "collides", "Collides"
+    EXISTS = "exists", "Already exists"
+    COLLIDES = "collides", "Conflict"
     OUTSIDE_RUN = "outside_run", "Outside the run"
     NO_DURATION = "no_duration", "No duration"
-    TIME_MISSING = "time_missing", "No such time"
-    TIME_AMBIGUOUS = "time_ambiguous", "Time comes twice"
+    TIME_MISSING = "time_missing", "Time does not exist"
+    TIME_AMBIGUOUS = "time_ambiguous", "Ambiguous time"
     OVER = "over", "In the past"
 
 

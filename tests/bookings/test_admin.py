@@ -139,7 +139,7 @@ def test_bookings_are_filtered_by_state(state: str, office: Client) -> None:
 def test_a_show_with_sales_is_kept_with_a_reason_a_person_understands(office: Client) -> None:
     show = make_booking().show
     page = office.get(reverse("admin:catalog_show_delete", args=[show.pk])).text
-    assert "still needed by" in page
+    assert "still used by" in page
     assert "1 booking" in page
     assert "1 order" in page
 

@@ -117,7 +117,7 @@ def test_a_refusal_is_on_the_first_page_whichever_way_it_was_asked(
     assert (title, name, start) == ("Psycho", "Room 1", EVENING + AN_HOUR / 2)
     assert in_the_way.startswith("“Vertigo” on ")
     page = programmer.get("/admin/").text
-    assert "Refused, as the screen was taken" in page
+    assert "Scheduling conflicts" in page
     assert "Psycho" in page
     assert "Pia" in page
     monday = IN_A_WEEK - timedelta(days=IN_A_WEEK.weekday())
@@ -130,7 +130,7 @@ def test_a_refusal_is_on_the_first_page_whichever_way_it_was_asked(
 def test_a_preview_refuses_nothing_yet(
     way: Callable[..., Any], programmer: Client, screen: Screen, psycho: Movie, rival: Show
 ) -> None:
-    assert "Collides" in way(programmer, psycho, screen).text
+    assert "Conflict" in way(programmer, psycho, screen).text
     assert "is taken then" in move(programmer, psycho, screen).text
     assert refused() == []
 
@@ -139,7 +139,7 @@ def test_a_plan_that_is_in_its_own_way_is_no_refusal(
     programmer: Client, screen: Screen, psycho: Movie
 ) -> None:
     page = bulk(programmer, psycho, screen, times="14:00, 15:00", confirm="yes")
-    assert "Collides" in page.text
+    assert "Conflict" in page.text
     assert refused() == []
 
 
@@ -233,4 +233,4 @@ def test_many_refusals_cost_as_much_as_one_and_the_list_has_an_end(
     assert queries() == few
     page = programmer.get("/admin/")
     assert len(page.context["refused"]) == 20
-    assert "And more: this list ends after 20" in page.text
+    assert "Only the first 20 are listed" in page.text

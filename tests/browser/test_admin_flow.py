@@ -87,11 +87,11 @@ def test_from_an_empty_house_to_a_blocked_seat(office: Page, live_server: LiveSe
     choose(office, "price_card", "Evening")
     save(office)
 
-    office.get_by_role("link", name="Make seat map").click()
+    office.get_by_role("link", name="Create seat map").click()
     office.get_by_role("button", name="Preview").click()
-    expect(office.get_by_text("24 seats, a full house brings 300.00 EUR")).to_be_visible()
+    expect(office.get_by_text("24 seats, 300.00 EUR when sold out")).to_be_visible()
     assert not Seat.objects.exists()
-    office.get_by_role("button", name="Make these 24 seats").click()
+    office.get_by_role("button", name="Create 24 seats").click()
     expect(office.get_by_text("The room has 24 seats now.")).to_be_visible()
 
     office.get_by_role("checkbox", name="B3, Standard, available").check()

@@ -140,7 +140,7 @@ def test_a_clerks_evening(
     # Cancel it.
     hand.click(page.get_by_role("checkbox", name="G12"))
     page.get_by_label("Reason for cancelling").fill("Ill")
-    hand.click(page.get_by_role("button", name="Cancel the ticked seats"))
+    hand.click(page.get_by_role("button", name="Cancel selected seats"))
     expect(page.locator(".counter-seats")).to_have_text("G11")
     assert hand.clicks == 9
     assert list(AuditEntry.objects.order_by("pk").values_list("action", flat=True)) == [

@@ -112,7 +112,7 @@ def test_every_page_of_the_back_office_is_open_to_everybody(
 
 def preview(page: Page) -> None:
     page.get_by_role("button", name="Preview").click()
-    expect(page.get_by_text("Nothing is written yet.")).to_be_visible()
+    expect(page.get_by_text("No changes saved yet.")).to_be_visible()
 
 
 def preview_plan(page: Page) -> None:
@@ -146,18 +146,18 @@ def preview_seats(page: Page) -> None:
 
 def preview_import(page: Page) -> None:
     upload(page, ",Vertigo,A fall,128,PG,en,Drama,,2026-01-30,\n")
-    expect(page.get_by_text("What this file does")).to_be_visible()
+    expect(page.get_by_role("button", name="Import 1 row")).to_be_visible()
 
 
 def refuse_import(page: Page) -> None:
     upload(page, ",,A fall,long,PG,en,Drama,,2026-01-30,\n")
-    expect(page.get_by_text("Nothing can be imported")).to_be_visible()
+    expect(page.get_by_role("region", name="Errors")).to_be_visible()
 
 
 def upload(page: Page, line: str) -> None:
     file = {"name": "movies.csv", "mimeType": "text/csv", "buffer": (COLUMNS + line).encode()}
     page.set_input_files("[name=file]", [file])
-    page.get_by_role("button", name="Look at it").click()
+    page.get_by_role("button", name="Preview import").click()
 
 
 def refuse_movie(page: Page) -> None:
@@ -178,14 +178,14 @@ def refuse_sale(page: Page) -> None:
 def cancel_order(page: Page) -> None:
     page.get_by_role("checkbox").check()
     page.fill("[name=reason]", "Customer is ill")
-    page.get_by_role("button", name="Cancel the ticked seats").click()
+    page.get_by_role("button", name="Cancel selected seats").click()
     expect(page.locator(".badge-cancelled").first).to_be_visible()
 
 
 def cancel_show(page: Page) -> None:
     page.fill("[name=reason]", "Projector broken")
     page.fill("[name=orders]", "0")
-    page.get_by_role("button", name="Cancel the show").click()
+    page.get_by_role("button", name="Cancel show").click()
     expect(page.get_by_text("This show is cancelled")).to_be_visible()
 
 

@@ -130,7 +130,7 @@ def test_rows_and_columns_come_and_go_and_get_other_labels(page: Page, screen: S
     use(page, "Add above", "Add left")
     expect(text_of(page)).to_have_value("A  SSSSS\nD  SSSSS\nB  SSSSS\n\nC  PPPWC\n")
     place(page, "A1, standard").focus()
-    use(page, "Label on from here", "Remove column")
+    use(page, "Relabel from here", "Remove column")
     expect(text_of(page)).to_have_value("A  SSSS\nB  SSSS\nC  SSSS\n\nD  PPWC\n")
     place(page, "D3, wheelchair").focus()
     use(page, "Add below", "Add right", "Remove row")
@@ -148,7 +148,7 @@ def test_while_the_text_has_a_flaw_the_picture_stays_and_says_so(
     page: Page, screen: Screen
 ) -> None:
     before = picture(page)
-    stale = page.get_by_text("The picture shows the room before this.")
+    stale = page.get_by_text("The preview shows the last valid layout.")
     expect(stale).to_be_hidden()
     text_of(page).fill(LAYOUT.replace("WC", "WX"))
     expect(stale).to_be_visible()
@@ -256,7 +256,7 @@ def test_a_dragged_rectangle_is_blocked_and_freed(page: Page, show: Show) -> Non
     assert states(show) == dict.fromkeys(("A2", "A3", "A4", "B2"), "blocked")
 
     drag(page, seat(page, "A3"), seat(page, "B6"))
-    use(page, "Free")
+    use(page, "Unblock")
     expect(page.get_by_text("Freed A3")).to_be_visible()
     assert states(show) == dict.fromkeys(("A2", "B2"), "blocked")
 

@@ -68,7 +68,7 @@ def test_a_week_is_planned_copied_and_changed(office: Page) -> None:
     theatre_week = office.locator(".week-day .show-block")
 
     hand.click("link", "Week")
-    hand.click("link", "Week after")
+    hand.click("link", "Next week")
     expect(office.get_by_text("0 shows on 3 screens.")).to_be_visible()
     hand.click("link", "Plan shows")
     hand.choose("movie", "Vertigo")
@@ -78,15 +78,15 @@ def test_a_week_is_planned_copied_and_changed(office: Page) -> None:
     expect(office.get_by_text("63 shows with 1512 seats")).to_be_visible()
     assert not Show.objects.exists()
     hand.click("button", "Create 63 shows")
-    hand.click("link", "Show the week")
+    hand.click("link", "View week")
     expect(theatre_week).to_have_count(63)
-    hand.click("button", "Open 63 planned for sale")
+    hand.click("button", "Open 63 planned shows for sale")
     expect(office.get_by_text("Open for sale now: 63.")).to_be_visible()
 
     hand.click("link", "Copy week")
     hand.click("button", "Preview")
     hand.click("button", "Create 63 shows")
-    hand.click("link", "Show the week")
+    hand.click("link", "View week")
     expect(theatre_week).to_have_count(63)
     assert Show.objects.count() == 126
     assert Seat.objects.count() == 126 * 24
@@ -103,7 +103,7 @@ def test_a_week_is_planned_copied_and_changed(office: Page) -> None:
     hand.click("link", "Cancel show", exact=False)
     office.fill("[name=reason]", "Projector broken")
     office.fill("[name=orders]", "0")
-    hand.click("button", "Cancel the show")
+    hand.click("button", "Cancel show")
     expect(office.get_by_text("This show is cancelled")).to_be_visible()
 
     cancelled = Show.objects.get(status=ShowStatus.CANCELLED)

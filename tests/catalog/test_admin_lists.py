@@ -199,7 +199,7 @@ def test_two_prices_for_one_category_are_refused_in_the_form(office: Client) -> 
 
 
 @pytest.mark.parametrize("in_a_list", [False, True])
-def test_a_movie_with_shows_is_kept_with_a_reason_a_person_understands(
+def test_a_movie_with_shows_cannot_be_deleted_and_the_page_says_why(
     in_a_list: bool, office: Client
 ) -> None:
     movie = ShowFactory().movie
@@ -208,7 +208,7 @@ def test_a_movie_with_shows_is_kept_with_a_reason_a_person_understands(
         answer = office.post(address, {"action": "delete_selected", "_selected_action": movie.pk})
     else:
         answer = office.post(reverse("admin:catalog_movie_delete", args=[movie.pk]), {"post": "y"})
-    assert "still needed by 1 show" in answer.text
+    assert "still used by 1 show" in answer.text
     assert Movie.objects.filter(pk=movie.pk).exists()
 
 

@@ -40,7 +40,7 @@ def test_the_map_is_previewed_with_prices_and_written_only_when_confirmed(
 ) -> None:
     plan = {"source": "screen", "price_card": show.price_card_id}
     preview = office.post(at("seat_map", show), plan)
-    assert "6 seats, a full house brings 81.00 USD" in preview.text
+    assert "6 seats, 81.00 USD when sold out" in preview.text
     assert "15.00 USD</small>" in preview.text
     assert not show.seats.exists()
     done = office.post(at("seat_map", show), plan | {"confirm": "yes"}, follow=True)

@@ -102,7 +102,7 @@ def test_what_was_exported_changes_nothing_when_it_comes_back(
     outcome = answer.context["outcome"]
     assert (outcome.changes, outcome.flaws) == ([], [])
     assert outcome.unchanged >= 2
-    assert "changes nothing" in answer.text
+    assert "No changes" in answer.text
 
 
 @given(st.text())
@@ -273,7 +273,7 @@ def test_a_screen_is_made_and_changed_and_its_layout_judged(office: Client) -> N
 
 
 @pytest.mark.parametrize("model", ["movie", "screen", "pricecard"])
-def test_who_may_only_look_exports_but_does_not_import(
+def test_staff_with_view_permission_may_export_but_not_import(
     model: str, client: Client, db: None
 ) -> None:
     planner(client, verbs=["view"])
@@ -281,7 +281,8 @@ def test_who_may_only_look_exports_but_does_not_import(
     refused = client.get(reverse(f"admin:catalog_{model}_import"))
     assert refused.status_code == HTTPStatus.FORBIDDEN
     assert upload(client, model, b"").status_code == HTTPStatus.FORBIDDEN
-    assert "Import" not in client.get(reverse(f"admin:catalog_{model}_changelist")).text
+    page = client.get(reverse(f"admin:catalog_{model}_changelist")).text
+    assert reverse(f"admin:catalog_{model}_import") not in page
     planner(client, verbs=[])
     assert client.get(reverse(f"admin:catalog_{model}_export")).status_code == HTTPStatus.FORBIDDEN
 
