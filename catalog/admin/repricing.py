@@ -49,7 +49,7 @@ def repricing_page(request: HttpRequest, show_id: int, *, show_admin: "ShowAdmin
     if not request.user.has_perms(MAY_REPRICE):
         raise PermissionDenied
     form = RepricingForm(request.POST if request.method == "POST" else None, show=show)
-    context = show_context(request, show_admin, show, title="Change prices of unsold seats") | {"form": form}
+    context = show_context(request, show_admin, show, title="Change prices") | {"form": form}
     if form.is_valid():
         try:
             if "confirm" in request.POST:

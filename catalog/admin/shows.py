@@ -174,7 +174,9 @@ class ShowAdmin(BackOffice[Show]):
     @admin.display(description="seats")
     def seat_map(self, show: Show) -> SafeString:
         total, free = getattr(show, "seats_total", 0), getattr(show, "seats_free", 0)
-        page, text = ("room", f"{free} of {total} free") if total else ("seat_map", "Create seat map")
+        page, text = ("seat_map", "Create seat map")
+        if total:
+            page, text = ("room", f"{free} of {total} free")
         return format_html(
             '<a class="text-link" href="{}">{}</a>',
             reverse(f"admin:catalog_show_{page}", args=[show.pk]),
