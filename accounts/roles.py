@@ -29,7 +29,7 @@ def _may(verbs: Iterable[str], models: Mapping[str, Iterable[str]]) -> set[str]:
 LOOK = _may(["view"], CATALOGUE) | _may(["view"], SALES)
 BLOCK_SEATS = {"catalog.change_seat"}
 SELL = {"bookings.sell_order"}
-REPORTS = {"bookings.view_reports"}
+REPORTS = {"reports.view_reports"}
 READ_AUDIT = {"accounts.view_auditentry"}
 PROGRAMME = _may(["add", "change", "delete"], CATALOGUE) | {"catalog.cancel_show"}
 MANAGE_PEOPLE = _may(["view", "change"], PEOPLE) | {

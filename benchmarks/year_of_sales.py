@@ -22,9 +22,9 @@ from django.core.management import call_command  # noqa: E402 - needs the settin
 from django.db import connection, transaction  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
-from bookings.models import CountedShow  # noqa: E402
-from bookings.reports import Dimension, report  # noqa: E402
 from catalog.models import Theatre  # noqa: E402
+from reports.models import CountedShow  # noqa: E402
+from reports.queries import Dimension, report  # noqa: E402
 
 RUNS = 5
 SHOWS = 36_500

@@ -76,6 +76,9 @@ INSTALLED_APPS = [
     "accounts",
     "catalog",
     "bookings",
+    "reports",
+    "legacy_import",
+    "demo",
 ]
 
 MIDDLEWARE = [

@@ -8,7 +8,7 @@ from accounts import second_factor
 from booking_site.api.openapi.views import SchemaView
 from booking_site.back_office import menu_search
 from booking_site.http import views
-from bookings.admin import reports
+from reports import report_page
 
 urlpatterns = [
     # First what is called most: addresses are tried in this order. Most reads of the catalogue
@@ -19,7 +19,7 @@ urlpatterns = [
     path("", views.root, name="root"),
     path("admin/second-factor/", admin.site.admin_view(second_factor.page), name="second-factor"),
     path("admin/box-office/", include("bookings.admin.box_office")),
-    path("admin/reports/", admin.site.admin_view(reports.page), name="reports"),
+    path("admin/reports/", admin.site.admin_view(report_page.page), name="reports"),
     path("admin/search/", admin.site.admin_view(menu_search.page)),
     path("admin/", admin.site.urls),
     path("api/schema", SchemaView.as_view(), name="schema"),

@@ -168,10 +168,7 @@ class Order(models.Model):
     class Meta:
         db_table = "orders"
         ordering = ("-created_at", "-id")
-        permissions = (
-            ("sell_order", "Can sell, move and cancel at the box office"),
-            ("view_reports", "Can see admissions and takings"),
-        )
+        permissions = (("sell_order", "Can sell, move and cancel at the box office"),)
         indexes = (
             models.Index(fields=["user", "-created_at"], name="order_by_user"),
             models.Index(
@@ -344,84 +341,3 @@ class IdempotencyRecord(models.Model):
 
     def __str__(self) -> str:
         return f"{self.operation} {self.key}"
-
-
-class ImportedRow(models.Model):
-    """What a row of the original system became: recorded together with our own row."""
-
-    house = models.CharField(max_length=80)
-    kind = models.CharField(max_length=12, help_text="Its table, there and here.")
-    original_id = models.BigIntegerField()
-    own_id = models.BigIntegerField()
-
-    class Meta:
-        db_table = "imported_rows"
-        constraints = (
-            models.UniqueConstraint(
-                fields=["house", "kind", "original_id"], name="imported_row_taken_once"
-            ),
-            models.UniqueConstraint(fields=["kind", "own_id"], name="imported_row_became_one"),
-        )
-
-    def __str__(self) -> str:
-        return f"{self.house}: {self.kind} {self.original_id}"
-
-
-class CountedShow(models.Model):
-    """A show that is over, and whose figures stand in `counted_sales` for the reports.
-
-    Whatever changes those figures deletes this row, by triggers of the
-    database (see the migration), in the same transaction. `counted_at` is
-    empty between the mark and the counting: see bookings/counting.py.
-    """
-
-    # The database itself deletes both rows with the show, also in plain SQL.
-    show = models.OneToOneField(
-        Show, on_delete=models.DO_NOTHING, primary_key=True, related_name="+", db_constraint=False
-    )
-    seats_for_sale = models.PositiveIntegerField(null=True)
-    counted_at = models.DateTimeField(null=True)
-
-    class Meta:
-        db_table = "counted_shows"
-        constraints = (
-            models.CheckConstraint(
-                condition=Q(seats_for_sale__isnull=True, counted_at__isnull=True)
-                | Q(seats_for_sale__isnull=False, counted_at__isnull=False),
-                name="counted_show_whole",
-            ),
-        )
-
-    def __str__(self) -> str:
-        return f"Show {self.show_id}, counted {self.counted_at}"
-
-
-class CountedSales(models.Model):
-    """The live bookings of a counted show, by channel and currency.
-
-    Both are empty for what was sold without an order, in the theatre's currency.
-    """
-
-    show = models.ForeignKey(
-        CountedShow,
-        on_delete=models.DO_NOTHING,
-        related_name="sales",
-        db_index=False,
-        db_constraint=False,
-    )
-    channel = models.CharField(max_length=12)
-    currency = models.CharField(max_length=3)
-    admissions = models.PositiveIntegerField()
-    priced = models.PositiveIntegerField(help_text="Those of the admissions whose price is known.")
-    gross = models.DecimalField(max_digits=12, decimal_places=2)
-
-    class Meta:
-        db_table = "counted_sales"
-        constraints = (
-            models.UniqueConstraint(
-                fields=["show", "channel", "currency"], name="counted_sales_one_per_kind"
-            ),
-        )
-
-    def __str__(self) -> str:
-        return f"{self.admissions} of show {self.show_id}"

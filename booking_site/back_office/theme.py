@@ -60,7 +60,7 @@ UNFOLD = {
         lambda _: static("back_office/seats.css"),
         lambda _: static("back_office/figures.css"),
     ],
-    "DASHBOARD_CALLBACK": "bookings.admin.dashboard.context",
+    "DASHBOARD_CALLBACK": "reports.dashboard_page.context",
     "SCRIPTS": [lambda _: static("back_office/access.js")],
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,
@@ -125,9 +125,7 @@ UNFOLD = {
                         "title": "Reports",
                         "icon": "bar_chart",
                         "link": reverse_lazy("reports"),
-                        "permission": lambda request: request.user.has_perm(
-                            "bookings.view_reports"
-                        ),
+                        "permission": lambda request: request.user.has_perm("reports.view_reports"),
                     }
                 ],
             },

@@ -16,10 +16,10 @@ from pytest_django.live_server_helper import LiveServer
 
 from catalog.models import Show
 from catalog.programme import business_day, monday_of
-from tests.bookings.sold import played, sell
 from tests.browser.barriers import PHONE, Accepted, Inspector
 from tests.browser.test_admin_flow import ada, log_in  # noqa: F401 - a fixture
 from tests.factories import PriceCardFactory, ScreenFactory
+from tests.reports.sold import played, sell
 from tests.test_back_office_rights import House, address, make_house, rows
 
 # What answers without a page of its own.

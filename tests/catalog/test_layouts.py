@@ -5,7 +5,6 @@ from django.core.exceptions import ValidationError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog.demo_data import ROOMS
 from catalog.layouts import (
     CATEGORIES,
     Flaw,
@@ -16,6 +15,7 @@ from catalog.layouts import (
     rows_by_seats,
     validate_layout,
 )
+from demo.programme_data import ROOMS
 
 labels = st.one_of(
     st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ", min_size=1, max_size=2),

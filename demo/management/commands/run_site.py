@@ -1,0 +1,59 @@
+import os
+import subprocess
+import sys
+from argparse import SUPPRESS
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connections
+
+from bookings.models import Booking
+from catalog.models import Show
+from demo.accounts import DEMO_ACCOUNTS
+
+_UNLIMITED = (
+    "THROTTLE_REGISTER",
+    "THROTTLE_HOLD",
+    "THROTTLE_HOLD_ADDRESS",
+    "THROTTLE_BOOKING",
+    "THROTTLE_BOOKING_ADDRESS",
+)
+
+
+class Command(BaseCommand):
+    help = (
+        "Migrate, fill a database that shows nothing with demo data, start a worker, then become "
+        "gunicorn, as in production."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.usage = SUPPRESS  # so a mistake is one line
+        parser.add_argument("--port", type=int, default=8000)
+
+    def handle(self, *, port: int, **options: Any) -> None:
+        if not settings.DEVELOPMENT:
+            raise CommandError("run_site is for development; in production gunicorn is started.")
+        call_command("migrate", interactive=False, verbosity=0)
+        # Also after an interrupted first start, and when the last demo week is over.
+        if not (Booking.objects.exists() and Show.objects.listed().upcoming().exists()):
+            call_command("seed_demo")
+        connections.close_all()
+        self.stdout.write(_banner(f"http://127.0.0.1:{port}"))
+        self.stdout.flush()
+        for name in _UNLIMITED:  # one person plays many customers here
+            os.environ.setdefault(name, "")
+        # It ends when this process does, which will be gunicorn's.
+        worker = [sys.executable, str(settings.BASE_DIR / "manage.py"), "worker"]
+        subprocess.Popen([*worker, f"--parent={os.getpid()}"])  # noqa: S603 (no outside input)
+        # The same process, so that signals reach gunicorn without a go-between.
+        gunicorn = [sys.executable, "-m", "gunicorn", f"--bind=127.0.0.1:{port}"]
+        os.execv(sys.executable, [*gunicorn, "booking_site.wsgi"])  # noqa: S606 (no outside input)
+
+
+def _banner(site: str) -> str:
+    places = {"API": "/api/movies", "API docs": "/api/docs", "Back office": "/admin/"}
+    lines = [f"{name:<14}{site}{path}" for name, path in places.items()]
+    logins = [f"{demo.role:<14}{demo.email:<26}{demo.password}" for demo in DEMO_ACCOUNTS]
+    return "\n".join(["", *lines, "", "Demo logins", *logins, "", "Ctrl-C stops everything.", ""])

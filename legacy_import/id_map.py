@@ -1,0 +1,88 @@
+"""Maps the ids of the original system's rows to the ids of ours."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import count
+from typing import Any
+
+from django.db import connection
+from psycopg import sql
+
+from legacy_import.models import ImportedRow
+
+# Rows with a larger id get a new one, so that the sequences have room to grow.
+LARGEST_REUSED_ID = 10**15
+
+Values = Mapping[str, Any]
+
+
+class IdMap:
+    """The imported rows of one venue. Every method runs in the caller's transaction.
+
+    A dry run gives negative ids, so that no insert of the site waits for it.
+    """
+
+    def __init__(self, *, venue: str, dry_run: bool = False) -> None:
+        self.venue = venue
+        self._dry_run_ids = count(-1, -1) if dry_run else None
+
+    def known(self, table: str, ids: Iterable[int | None]) -> dict[int, int]:
+        """Return our ids of the rows that have been imported, by their original ids."""
+        wanted = {number for number in ids if number is not None}
+        rows = ImportedRow.objects.filter(venue=self.venue, kind=table, original_id__in=wanted)
+        return dict(rows.values_list("original_id", "own_id"))
+
+    def reserve_ids(self, table: str, largest: int) -> None:
+        """Continue the table's sequence after the original's ids, before they are written."""
+        if self._dry_run_ids:
+            return
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_get_serial_sequence(%s, 'id')", [table])
+            (sequence,) = cursor.fetchone()
+            cursor.execute(
+                sql.SQL("SELECT setval({}, {}) FROM {} WHERE last_value < {}").format(
+                    sequence, largest, sql.SQL(sequence), largest
+                )
+            )
+
+    def write(self, table: str, rows: Sequence[tuple[int, Values]]) -> int:
+        """Insert the rows, by original id, and record them; return how many got a new id.
+
+        All rows have the same columns, without `id`.
+        """
+        if not rows:
+            return 0
+        ids, renumbered = self._assign(table, [original for original, _ in rows])
+        names = ["id", *rows[0][1]]
+        insert = sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
+            sql.Identifier(table),
+            sql.SQL(", ").join(map(sql.Identifier, names)),
+            sql.SQL(", ").join([sql.Placeholder()] * len(names)),
+        )
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                insert, [[ids[original], *values.values()] for original, values in rows]
+            )
+        ImportedRow.objects.bulk_create(
+            ImportedRow(venue=self.venue, kind=table, original_id=original, own_id=own)
+            for original, own in ids.items()
+        )
+        return renumbered
+
+    def _assign(self, table: str, originals: Sequence[int]) -> tuple[dict[int, int], int]:
+        """Return our ids by original id, and how many originals get a new id."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                sql.SQL("SELECT id FROM {} WHERE id = ANY(%s)").format(sql.Identifier(table)),
+                [list(originals)],
+            )
+            used = {number for (number,) in cursor}
+            renumbered = [n for n in originals if n in used or not 0 < n <= LARGEST_REUSED_ID]
+            if self._dry_run_ids:
+                return {n: next(self._dry_run_ids) for n in originals}, len(renumbered)
+            cursor.execute(
+                "SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)",
+                [table, len(renumbered)],
+            )
+            fresh = [number for (number,) in cursor]
+        ids = {n: n for n in originals} | dict(zip(renumbered, fresh, strict=True))
+        return ids, len(renumbered)

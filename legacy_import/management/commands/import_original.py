@@ -1,0 +1,98 @@
+"""Import a venue from the database of the original system."""
+
+import sys
+from argparse import ArgumentParser
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError
+from tqdm import tqdm
+
+from booking_site.arguments import at_least_one
+from catalog.models import Theatre
+from legacy_import.report import Report
+from legacy_import.run import ImportRunning, Venue, run_import
+from legacy_import.source import TABLES, Source, Unreadable
+
+
+class Command(BaseCommand):
+    help = (
+        "Import users, movies, theatres, shows, seats and bookings from a database of the original"
+        " system, which is only read. Users keep their passwords, bookings their seats, rows their"
+        " ids where these are free. Run it as often as you like: no row is imported twice, and the"
+        " next run continues an interrupted one."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("database_url", metavar="DATABASE_URL", help="postgres://…")
+        parser.add_argument("--dry-run", action="store_true", help="only report what would happen")
+        parser.add_argument("--timezone", default="UTC", help="of its theatres, e.g. Europe/Vienna")
+        parser.add_argument("--currency", default="USD", help="of its theatres, e.g. EUR")
+        parser.add_argument(
+            "--venue",
+            "--house",
+            default="original",
+            help="a name, when several venues are imported",
+        )
+        parser.add_argument("--report", type=Path, metavar="FILE", help="write every case as CSV")
+        parser.add_argument("--batch", type=at_least_one, default=1000, help="rows per transaction")
+
+    def handle(self, *, database_url: str, dry_run: bool, **options: Any) -> None:
+        venue = _venue(options)
+        with ExitStack() as stack:
+            try:
+                source = stack.enter_context(Source(database_url))
+                source.require_original()
+            except Unreadable as error:
+                raise CommandError(str(error)) from error
+            cases = options["report"] and stack.enter_context(options["report"].open("w"))
+            report = Report(cases)
+            bars = _Bars(source, quiet=not options["verbosity"])
+            stack.callback(bars.close)
+            try:
+                run_import(
+                    source=source,
+                    venue=venue,
+                    report=report,
+                    batch_size=options["batch"],
+                    dry_run=dry_run,
+                    progress=bars.move,
+                )
+            except ImportRunning as error:
+                raise CommandError("Another import is running.") from error
+        self.stdout.write("\n".join(report.lines()))
+        if dry_run:
+            self.stdout.write("This was a dry run: nothing was imported.")
+
+
+def _venue(options: dict[str, Any]) -> Venue:
+    venue = Venue(name=options["venue"], timezone=options["timezone"], currency=options["currency"])
+    theatre = Theatre(name="x", timezone=venue.timezone, currency=venue.currency)
+    try:
+        theatre.clean_fields()
+    except ValidationError as error:
+        raise CommandError(" ".join(error.messages)) from error
+    return venue
+
+
+class _Bars:
+    """One progress bar for each table, made when its first rows are done."""
+
+    def __init__(self, source: Source, *, quiet: bool) -> None:
+        self._totals = {table: source.count(table) for table in TABLES}
+        self._disable = True if quiet else None  # None: off unless it is a terminal
+        self._bars: dict[str, tqdm[Any]] = {}
+
+    def move(self, table: str, rows: int) -> None:
+        if table not in self._bars:
+            self.close()
+            self._bars[table] = tqdm(
+                total=self._totals[table], desc=table, disable=self._disable, file=sys.stderr
+            )
+        self._bars[table].update(rows)
+
+    def close(self) -> None:
+        for bar in self._bars.values():
+            bar.close()

@@ -1,0 +1,142 @@
+"""What the first page of the back office asks: today's shows, what needs a look, the week."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from django.db import connection
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce, Now
+from django.utils import timezone
+
+from bookings.models import Booking
+from catalog.models import Seat, SeatStatus, Show, ShowStatus, Theatre
+from catalog.programme import business_day, span_of
+from reports.figures import NONE, SHOW_FIGURES, Figures
+
+LOOK_AHEAD = timedelta(days=7)
+PREMIERE_WITHIN = timedelta(hours=48)
+CLOSING_WITHIN = timedelta(hours=1)
+
+# What a show may need, and how a list says so.
+NEEDS = {
+    "no_seat_map": "has no seat map",
+    "no_price_card": "has no price card",
+    "unsold_premiere": "is the film's first here and has sold nothing",
+    "closing_soon": "closes its online sales soon",
+}
+
+
+def business_day_of(theatre: Theatre) -> date:
+    """Return the business day that the clock of the theatre is in."""
+    return business_day(timezone.now(), theatre.zone)
+
+
+def shows_today(theatre: Theatre) -> QuerySet[Show]:
+    """Return the shows of the theatre's business day by start, cancelled ones included.
+
+    Each has `seats_sold` and `seats_for_sale`.
+    """
+    begin, end = span_of(business_day_of(theatre), theatre.zone)
+    return (
+        Show.objects.filter(
+            theatre=theatre,
+            start_time__gte=begin,
+            start_time__lt=end,
+        )
+        .select_related("movie", "theatre", "screen__theatre")
+        .annotate(
+            seats_sold=_counted(Booking.objects.filter(cancelled_at=None)),
+            seats_for_sale=_counted(Seat.objects.exclude(status=SeatStatus.BLOCKED)),
+        )
+        .order_by("start_time", "pk")
+    )
+
+
+def _counted(rows: "QuerySet[Seat] | QuerySet[Booking]") -> Coalesce:
+    counted = rows.filter(show=OuterRef("pk")).order_by().values("show")
+    return Coalesce(Subquery(counted.annotate(n=Count("pk")).values("n")), 0)
+
+
+def shows_in_need(theatres: QuerySet[Theatre]) -> QuerySet[Show]:
+    """Return shows of the next week that somebody should look at, by start.
+
+    Each has a boolean for every key of `NEEDS`.
+    """
+    earlier = Show.objects.filter(
+        movie=OuterRef("movie"), theatre=OuterRef("theatre"), start_time__lt=OuterRef("start_time")
+    ).exclude(status=ShowStatus.CANCELLED)
+    sold = Booking.objects.filter(show=OuterRef("pk"), cancelled_at=None)
+    return (
+        Show.objects.filter(
+            theatre__in=theatres, start_time__gt=Now(), start_time__lt=Now() + LOOK_AHEAD
+        )
+        .exclude(status=ShowStatus.CANCELLED)
+        .annotate(
+            no_seat_map=~Exists(Seat.objects.filter(show=OuterRef("pk"))),
+            no_price_card=Q(price_card=None),
+            unsold_premiere=Q(start_time__lt=Now() + PREMIERE_WITHIN)
+            & ~Exists(earlier)
+            & ~Exists(sold),
+            sales_end=Coalesce("sales_close_at", "start_time"),
+            closing_soon=Q(
+                status=ShowStatus.OPEN,
+                sales_end__gt=Now(),
+                sales_end__lt=Now() + CLOSING_WITHIN,
+            ),
+        )
+        .filter(Q(*((need, True) for need in NEEDS), _connector=Q.OR))
+        .select_related("movie", "theatre", "screen__theatre")
+        .order_by("start_time", "pk")
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Week:
+    """A theatre's figures in one currency, so far, beside those of a week before at that moment."""
+
+    theatre: str
+    currency: str
+    today: Figures = NONE
+    same_day: Figures = NONE
+    this_week: Figures = NONE
+    last_week: Figures = NONE
+
+
+_RECENT = "shows.theatre_id = ANY(%(theatres)s) AND shows.start_time > now() - interval '16 days'"
+_WEEKS = f"""
+{SHOW_FIGURES % _RECENT}
+SELECT theatre_id, min(theatre), sold_in, period,
+       sum(shows), sum(parts.seats), sum(admissions), sum(priced), sum(gross)
+  FROM (SELECT id, sold_in, 1 AS shows, seats, 0 AS admissions, 0 AS priced, 0 AS gross
+          FROM houses
+         UNION ALL
+        SELECT id, currency, 0, 0, admissions, priced, gross FROM sales) AS parts
+  JOIN chosen USING (id)
+ CROSS JOIN LATERAL (
+       SELECT today - extract(isodow FROM today)::int + 1 AS monday,
+              local_start <= local_now - interval '7 days' AS had_begun) AS clock
+  JOIN LATERAL (VALUES
+       ('today', day = today),
+       ('same_day', day = today - 7 AND had_begun),
+       ('this_week', day >= monday),
+       ('last_week', day >= monday - 7 AND had_begun)) AS periods (period, covers) ON covers
+ GROUP BY theatre_id, sold_in, period
+"""  # noqa: S608 - constants of ours
+
+
+def weeks(theatre_ids: Collection[int]) -> list[Week]:
+    """Return each theatre's week in each of its currencies, by the theatres' names.
+
+    Weeks start on Monday. Today and this week are compared with what had begun
+    seven days ago, by the clock of the theatre.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_WEEKS, {"theatres": list(theatre_ids)})
+        periods: dict[tuple[str, int, str], dict[str, Figures]] = {}
+        for theatre_id, theatre, currency, period, *sums in cursor:
+            periods.setdefault((theatre, theatre_id, currency), {})[period] = Figures(*sums)
+    return [
+        Week(theatre, currency, **figures)
+        for (theatre, _, currency), figures in sorted(periods.items(), key=lambda item: item[0])
+    ]

@@ -1,0 +1,126 @@
+"""Reports: figures of a span of business days, grouped by what one asks for."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import date
+
+from django.db import connection, models
+
+from bookings.models import Channel
+from catalog.programme.days import DAY_BREAK
+from reports.figures import SHOW_FIGURES, Figures, summed
+
+
+class Dimension(models.TextChoices):
+    FILM = "film", "Film"
+    THEATRE = "theatre", "Theatre"
+    SCREEN = "screen", "Screen"
+    DAY = "day", "Business day"
+    CHANNEL = "channel", "Channel"
+    CERTIFICATE = "certificate", "Certificate"
+
+
+NO_CHANNEL = "Before this system"
+
+# The key that tells groups apart, and what people call them, of a row of `chosen`.
+_GROUPS = {
+    Dimension.FILM: ("movie_id::text", "title"),
+    Dimension.THEATRE: ("theatre_id::text", "theatre"),
+    Dimension.SCREEN: (
+        "theatre_id || '/' || coalesce(screen_id::text, '')",
+        "theatre || ', ' || coalesce(screen, 'no screen')",
+    ),
+    Dimension.DAY: ("day::text", "day::text"),
+    Dimension.CHANNEL: ("channel", "channel"),
+    Dimension.CERTIFICATE: ("certificate", "coalesce(nullif(certificate, ''), 'No certificate')"),
+}
+
+# No zone is farther from UTC than 14 hours, and a business day ends 6 hours late;
+# indexes know only moments.
+_IN_SPAN = f"""
+    shows.theatre_id = ANY(%(theatres)s)
+    AND shows.start_time >= %(first)s::date::timestamp AT TIME ZONE 'UTC' - interval '14 hours'
+    AND shows.start_time < %(last)s::date::timestamp AT TIME ZONE 'UTC' + interval '44 hours'
+    AND (shows.start_time AT TIME ZONE theatres.timezone - interval '{DAY_BREAK}')::date
+        BETWEEN %(first)s AND %(last)s
+"""
+
+_REPORT = """
+{figures}
+SELECT min(label), currency,
+       sum(shows), sum(seats), sum(admissions), sum(priced), sum(gross)
+  FROM (SELECT {key} AS key, {label} AS label, sold_in AS currency, 1 AS shows, seats,
+               0 AS admissions, 0 AS priced, 0 AS gross
+          FROM houses {each_channel}
+         UNION ALL
+        SELECT {key}, {label}, sales.currency, 0, 0, admissions, priced, gross
+          FROM sales JOIN chosen USING (id)) AS parts
+ GROUP BY key, currency
+"""
+_EACH_CHANNEL = "CROSS JOIN (SELECT DISTINCT channel FROM sales) AS channels"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One group's figures in one currency."""
+
+    label: str
+    currency: str
+    figures: Figures
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """`lines` of a currency follow each other; `totals` has one line for each currency."""
+
+    dimension: Dimension
+    lines: list[Line]
+    totals: list[Line]
+
+
+def report(
+    *, dimension: Dimension, theatre_ids: Collection[int], first: date, last: date
+) -> Report:
+    """Sum up the shows of these theatres from business day `first` to `last`, both included.
+
+    Days come in their order, other groups by admissions. Each channel is measured
+    against all seats that were for sale.
+    """
+    key, label = _GROUPS[dimension]
+    by_channel = dimension is Dimension.CHANNEL
+    sql = _REPORT.format(
+        figures=SHOW_FIGURES % _IN_SPAN,
+        key=key,
+        label=label,
+        each_channel=_EACH_CHANNEL if by_channel else "",
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(sql, {"theatres": list(theatre_ids), "first": first, "last": last})
+        lines = [Line(label, currency, Figures(*sums)) for label, currency, *sums in cursor]
+    if by_channel:
+        names = dict(Channel.choices)
+        lines = [
+            Line(names.get(line.label, NO_CHANNEL), line.currency, line.figures) for line in lines
+        ]
+    lines.sort(key=_in_time if dimension is Dimension.DAY else _by_size)
+    return Report(dimension, lines, list(_totals(lines, by_channel=by_channel)))
+
+
+def _in_time(line: Line) -> tuple[str, str]:
+    return line.currency, line.label
+
+
+def _by_size(line: Line) -> tuple[str, int, str]:
+    return line.currency, -line.figures.admissions, line.label
+
+
+def _totals(lines: Iterable[Line], *, by_channel: bool) -> Iterable[Line]:
+    by_currency: dict[str, list[Figures]] = {}
+    for line in lines:
+        by_currency.setdefault(line.currency, []).append(line.figures)
+    for currency, figures in by_currency.items():
+        total = summed(figures)
+        if by_channel:  # every channel has the same shows and seats
+            shared = figures[0]
+            total = Figures(shared.shows, shared.seats, total.admissions, total.priced, total.gross)
+        yield Line("Total", currency, total)

@@ -1,0 +1,146 @@
+"""The reports page: figures of a span of days as a chart, a table and a file."""
+
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils import timezone
+
+from accounts.models import User
+from booking_site.spreadsheets.cells import Cell
+from booking_site.spreadsheets.files import CSV, XLSX, as_file
+from catalog.models import Theatre
+from catalog.staff import theatres_of
+from reports import charts
+from reports.figures import DEFINITIONS
+from reports.queries import Dimension, Line, Report, report
+
+VIEW_REPORTS = "reports.view_reports"
+LONGEST_DAYS = 3 * 366
+DEFAULT_DAYS = 28
+LOOK = {"class": "office-input"}
+HEADINGS = (
+    "Currency",
+    "Shows",
+    "Admissions",
+    "Gross",
+    "Seats for sale",
+    "Occupancy %",
+    "Average ticket",
+)
+
+
+class DayInput(forms.DateInput):
+    def __init__(self) -> None:
+        super().__init__({"type": "date", **LOOK}, format="%Y-%m-%d")
+
+
+class ReportForm(forms.Form):
+    """What to report. The theatres offered are those that the user may see."""
+
+    by = forms.ChoiceField(
+        label="By", choices=Dimension, initial=Dimension.FILM, widget=forms.Select(LOOK)
+    )
+    theatre = forms.ModelChoiceField(
+        Theatre.objects.none(),
+        label="Theatre",
+        required=False,
+        widget=forms.Select(LOOK),
+        error_messages={"invalid_choice": "You see no such theatre. Choose one of the list."},
+    )
+    first = forms.DateField(label="From", widget=DayInput)
+    last = forms.DateField(label="To", widget=DayInput)
+    download = forms.ChoiceField(
+        choices=[(CSV, "CSV"), (XLSX, "XLSX")], required=False, widget=forms.HiddenInput
+    )
+
+    def __init__(self, data: Any, *, theatres: QuerySet[Theatre]) -> None:
+        today = timezone.localdate()
+        asked = {
+            "by": Dimension.FILM,
+            "first": (today - timedelta(days=DEFAULT_DAYS - 1)).isoformat(),
+            "last": today.isoformat(),
+        }
+        super().__init__(asked | data.dict())
+        field = self.fields["theatre"]
+        assert isinstance(field, forms.ModelChoiceField)  # noqa: S101 - for the type checker
+        field.queryset = theatres
+        field.empty_label = "All your theatres"
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or {}
+        if "first" in data and "last" in data:
+            if data["last"] < data["first"]:
+                self.add_error("last", "The last day is before the first. Swap them.")
+            elif (data["last"] - data["first"]).days >= LONGEST_DAYS:
+                self.add_error("last", "A report spans three years at most. Choose fewer days.")
+            elif not 1900 <= data["first"].year <= data["last"].year < 2200:
+                self.add_error("first", "Choose years that calendars know: 1900 to 2199.")
+        return data
+
+
+def page(request: HttpRequest) -> HttpResponse:
+    """Show the report that the query asks for, or send it as a file."""
+    user = request.user
+    if not isinstance(user, User) or not user.has_perm(VIEW_REPORTS):
+        raise PermissionDenied
+    form = ReportForm(request.GET, theatres=theatres_of(user))
+    if not form.is_valid():
+        return _page(request, form, None)
+    chosen = form.cleaned_data
+    theatres = [chosen["theatre"]] if chosen["theatre"] else theatres_of(user)
+    found = report(
+        dimension=Dimension(chosen["by"]),
+        theatre_ids=[theatre.pk for theatre in theatres],
+        first=chosen["first"],
+        last=chosen["last"],
+    )
+    if kind := chosen["download"]:
+        name = f"{found.dimension}-{chosen['first']}-to-{chosen['last']}"
+        return as_file(_rows(found), name=name, kind=kind)
+    return _page(request, form, found)
+
+
+def _page(request: HttpRequest, form: ReportForm, found: Report | None) -> HttpResponse:
+    context = {
+        **admin.site.each_context(request),
+        "title": "Reports",
+        "form": form,
+        "report": found,
+        "charts": charts.of_report(found) if found else [],
+        "definitions": DEFINITIONS,
+        "downloads": [(kind.upper(), _asking_for(request, kind)) for kind in (CSV, XLSX)],
+    }
+    status = HTTPStatus.OK if found else HTTPStatus.UNPROCESSABLE_ENTITY
+    return TemplateResponse(request, "reports/reports.html", context, status=status)
+
+
+def _asking_for(request: HttpRequest, kind: str) -> str:
+    query = request.GET.copy()
+    query["download"] = kind
+    return query.urlencode()
+
+
+def _rows(found: Report) -> list[list[Cell]]:
+    lines = [_row(line) for line in (*found.lines, *found.totals)]
+    return [[found.dimension.label, *HEADINGS], *lines]
+
+
+def _row(line: Line) -> list[Cell]:
+    figures = line.figures
+    return [
+        line.label,
+        line.currency,
+        figures.shows,
+        figures.admissions,
+        figures.gross,
+        figures.seats,
+        figures.occupancy,
+        figures.average_price,
+    ]
