@@ -49,9 +49,10 @@ class BearerAuthentication(BaseAuthentication):
     """Raise `TokenInvalid` or `TokenExpired`, unless the token is absent or good."""
 
     def authenticate(self, request: Request) -> tuple[Caller, AccessToken] | None:
-        # Not from `headers`, for which all of them would be copied.
-        header: str = request.META.get("HTTP_AUTHORIZATION", "")
-        if not header:
+        # Not from `headers`, for which all of them would be copied. granian passes on as empty
+        # what isn't ASCII.
+        header: str | None = request.META.get("HTTP_AUTHORIZATION")
+        if header is None:
             return None
         scheme, _, encoded = header.partition(" ")
         if scheme.lower() != "bearer":

@@ -25,7 +25,6 @@ from benchmarks.servers import (
 )
 from benchmarks.workloads import NOT_FOR_PEERS, WORKLOADS, Target, Terms
 from benchmarks.wrk import Load, Request
-from booking_site.serve import SERVERS
 
 SITE, PEER = "site", "peer"
 FLOOR_SECONDS = 5
@@ -119,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--only", type=_workloads, default=list(WORKLOADS), help="some of them, e.g. W3,W5"
     )
-    parser.add_argument("--server", choices=SERVERS, default=SERVERS[0])
+    parser.add_argument("--server", choices=["granian", "gunicorn"], default="granian")
     parser.add_argument("--seats", type=int, default=192_000, help="how large the house is")
     parser.add_argument("--sold", type=float, default=0.0, help="the share sold before, e.g. 0.3")
     parser.add_argument("--no-floors", dest="floors", action="store_false")

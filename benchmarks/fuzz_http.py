@@ -1,4 +1,4 @@
-"""Hostile requests against a gunicorn of its own: no 500, no hung worker, no memory that grows.
+"""Hostile requests against a web server of its own: no 500, no hung worker, no memory that grows.
 
 `make fuzz` runs it. It fills the database with the demo, prints what each status was
 answered how often and what the workers keep in memory on the way, and exits with 1 on any

@@ -1,18 +1,18 @@
-"""The site with a gunicorn of its own, for what measures it: on the database at hand."""
+"""A web server of its own for the fuzzer and the timing of logins, on the database at hand."""
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
+from benchmarks.stampede.servers import free_port, wait_until
+
 WORKERS = 2
-# Else who waits for the end of a kept connection waits for minutes.
-KEEPALIVE = {"GUNICORN_KEEPALIVE_SECONDS": "5"}
 LIMITS = {
     **dict.fromkeys(
         (
@@ -38,6 +38,16 @@ class Server:
     process: "subprocess.Popen[bytes]"
     log: Path
 
+    def is_ready(self) -> bool:
+        probe = HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            probe.request("GET", "/livez")
+            return probe.getresponse().status == 200
+        except (OSError, HTTPException):
+            return False
+        finally:
+            probe.close()
+
     def workers(self) -> list[int]:
         pid = self.process.pid
         return sorted(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
@@ -58,18 +68,25 @@ class Server:
 
 @contextmanager
 def serving(folder: Path) -> Iterator[Server]:
-    log = folder / "gunicorn.log"
-    with socket.create_server(("127.0.0.1", 0)) as listener, log.open("wb") as output:
-        number = listener.fileno()
-        process = subprocess.Popen(  # noqa: S603 - no outside input
-            [sys.executable, "-m", "gunicorn", f"--workers={WORKERS}", f"--bind=fd://{number}"],
-            env={**os.environ, "PROCESS_ROLE": "web", **KEEPALIVE, **LIMITS},
-            pass_fds=[number],
+    log, port = folder / "server.log", free_port()
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            ["deploy/serve"],  # noqa: S607 - of this repository
+            env={
+                **os.environ,
+                **LIMITS,
+                "PORT": str(port),
+                "WEB_CONCURRENCY": str(WORKERS),
+                # Else the fuzzer waits for minutes for the end of idle connections.
+                "GRANIAN_HTTP1_HEADER_READ_TIMEOUT": "5000",
+            },
             stdout=output,
             stderr=subprocess.STDOUT,
         )
+        server = Server(port, process, log)
         try:
-            yield Server(listener.getsockname()[1], process, log)
+            wait_until(server.is_ready, what="The server")
+            yield server
         finally:
             process.terminate()
             process.wait()

@@ -59,6 +59,7 @@ def production(*, database: str, jwt_key: str) -> dict[str, str]:
             "SECRET_KEY": secrets.token_urlsafe(48),
             "JWT_SIGNING_KEY": jwt_key,
             "METRICS_TOKEN": secrets.token_urlsafe(48),
+            "NUM_PROXIES": "1",  # requests say X-Forwarded-Proto: https
             "ALLOWED_HOSTS": "localhost,127.0.0.1",
             "DATABASE_URL": database,
         }
@@ -73,18 +74,21 @@ def migrate(environment: Mapping[str, str]) -> None:
 
 @contextmanager
 def serving(
-    wsgi: str, *, environment: Mapping[str, str], log: Path, server: str = "gunicorn"
+    wsgi: str, *, environment: Mapping[str, str], log: Path, server: str = "granian"
 ) -> Iterator[App]:
-    """Serve a WSGI module with two worker processes, by gunicorn or granian."""
+    """Serve a WSGI module with two worker processes, by granian or gunicorn."""
     port = free_port()
+    command = {
+        "granian": ["deploy/serve", f"{wsgi}:application"],
+        "gunicorn": [sys.executable, "-m", "gunicorn", f"--bind=127.0.0.1:{port}", wsgi],
+    }[server]
     with log.open("ab") as output:
         process = spawn(
-            [sys.executable, "-m", "booking_site.serve", wsgi],
+            command,
             death_signal=signal.SIGTERM,
             environment={
                 **environment,
-                "SERVER": server,
-                "BIND": f"127.0.0.1:{port}",
+                "PORT": str(port),
                 "WEB_CONCURRENCY": "2",
             },
             output=output,

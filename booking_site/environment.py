@@ -3,6 +3,7 @@
 No Django here: the servers ask before there are settings.
 """
 
+import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -19,9 +20,6 @@ NUMBERS = {
     "CANCELLATION_CUTOFF_MINUTES": 0,
     "DATABASE_POOL_MAX": 1,
     "DATABASE_POOL_MIN": 0,
-    "GUNICORN_GRACEFUL_SECONDS": 1,
-    "GUNICORN_KEEPALIVE_SECONDS": 1,
-    "GUNICORN_THREADS": 1,
     "HOLD_MAX_MINUTES": 1,
     "HOLD_MINUTES": 1,
     # 0 would let statements wait for ever.
@@ -38,6 +36,8 @@ NUMBERS = {
     "NUM_PROXIES": 0,
     "PORT": 0,
     "WEB_CONCURRENCY": 1,
+    "WEB_GRACEFUL_SECONDS": 1,
+    "WEB_THREADS": 1,
 }
 SWITCHES = ("BOOKING_MAILS", "DATABASE_PREPARE", "DEVELOPMENT", "EMAIL_CONFIRMATION_REQUIRED")
 SENDING = ("smtp", "smtp+tls", "smtp+ssl", "smtps")
@@ -169,9 +169,9 @@ def _flaws_of_mail(environment: Mapping[str, str]) -> Iterator[str]:
 
 
 def _flaws_of_the_pool(environment: Mapping[str, str]) -> Iterator[str]:
-    threads = _number(environment.get("GUNICORN_THREADS", "8"))
+    threads = _number(environment.get("WEB_THREADS", "8"))
     if threads > _number(environment.get("DATABASE_POOL_MAX", "8")):
-        yield "GUNICORN_THREADS is more than DATABASE_POOL_MAX: threads would wait for each other."
+        yield "WEB_THREADS is more than DATABASE_POOL_MAX: threads would wait for each other."
 
 
 def _list(environment: Mapping[str, str], name: str) -> list[str]:
@@ -180,3 +180,7 @@ def _list(environment: Mapping[str, str], name: str) -> list[str]:
 
 def _is_on(text: str) -> bool:
     return text.strip().lower() in _ON
+
+
+if __name__ == "__main__":
+    exit_if_unfit(os.environ)

@@ -15,7 +15,7 @@ from accounts.tokens import issue_tokens
 from booking_site.api.openapi import views
 from bookings.models import Booking, Hold
 from tests.factories import ShowFactory, UserFactory, make_seats
-from tests.web import ROOT, database_url, gunicorn
+from tests.web import ROOT, database_url, web_server
 
 # Guessing is what this is about.
 LIMITS = (
@@ -48,14 +48,14 @@ def how() -> list[str]:
 def test_every_answer_is_as_described(tmp_path: Path) -> None:
     make_seats(ShowFactory(), *["S" * 20] * 20)
     customer = UserFactory()
-    log = tmp_path / "gunicorn"
-    with gunicorn(log, DATABASE_URL=database_url(), **NO_LIMITS) as port:
+    log = tmp_path / "server"
+    with web_server(log, DATABASE_URL=database_url(), **NO_LIMITS) as server:
         run = subprocess.run(
             [
                 *[sys.executable, "-m", "schemathesis.cli"],
                 *[*how(), "--no-color"],
                 *["--header", f"Authorization: Bearer {issue_tokens(customer).access}"],
-                f"http://127.0.0.1:{port}/api/schema",
+                f"http://127.0.0.1:{server.port}/api/schema",
             ],
             cwd=ROOT,
             capture_output=True,

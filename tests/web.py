@@ -4,8 +4,8 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPMessage, HTTPResponse
 from pathlib import Path
@@ -24,35 +24,8 @@ def database_url() -> str:
     return urlunsplit(url._replace(path=f"/{connection.settings_dict['NAME']}"))
 
 
-@contextmanager
-def gunicorn(
-    log: Path, *, wsgi: str = "booking_site.wsgi", send_buffer: int = 0, **environment: str
-) -> Iterator[int]:
-    """Serve the site until the block ends; yield the port. `environment` adds variables.
-
-    `send_buffer` is how many bytes of an answer the kernel keeps, of those not read yet.
-    """
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener, log.open("wb") as output:
-        if send_buffer:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
-        number = listener.fileno()
-        server = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", f"--bind=fd://{number}", wsgi],
-            cwd=ROOT,
-            env={**os.environ, "PROCESS_ROLE": "web", "WEB_CONCURRENCY": "1", **environment},
-            pass_fds=[number],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            yield listener.getsockname()[1]
-        finally:
-            server.terminate()
-            server.wait(timeout=30)
-
-
 @dataclass(frozen=True)
-class Granian:
+class WebServer:
     port: int
     process: "subprocess.Popen[bytes]"
 
@@ -63,44 +36,43 @@ class Granian:
             return False
         return True
 
+    def workers(self) -> list[int]:
+        """Return the process ids of the workers."""
+        pid = self.process.pid
+        return [*map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+
 
 @contextmanager
-def granian_process(log: Path, **environment: str) -> Iterator[Granian]:
-    """Serve the site by granian until the block ends. `environment` adds variables."""
+def web_server(
+    log: Path, *, by: str = "granian", wsgi: str = "booking_site.wsgi", **environment: str
+) -> Iterator[WebServer]:
+    """Serve the site by granian or gunicorn until the block ends; `environment` adds variables.
+
+    Requests wait until a worker is ready.
+    """
     port = free_port()
+    command = {
+        "granian": ["deploy/serve", f"{wsgi}:application"],
+        "gunicorn": [sys.executable, "-m", "gunicorn", f"--bind=127.0.0.1:{port}", wsgi],
+    }[by]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "booking_site.serve"],
+            command,
             cwd=ROOT,
-            env={
-                **os.environ,
-                "SERVER": "granian",
-                "BIND": f"127.0.0.1:{port}",
-                "WEB_CONCURRENCY": "1",
-                **environment,
-            },
+            env={**os.environ, "PORT": str(port), "WEB_CONCURRENCY": "1", **environment},
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-        server = Granian(port, process)
+        server = WebServer(port, process)
         try:
-            wait_until(server.listens, what="granian")
+            wait_until(server.listens, what=by)
             yield server
         finally:
             process.terminate()
-            process.wait(timeout=30)
+            process.wait(timeout=40)
 
 
-@contextmanager
-def granian(log: Path, **environment: str) -> Iterator[int]:
-    with granian_process(log, **environment) as server:
-        yield server.port
-
-
-SERVERS: dict[str, Callable[..., AbstractContextManager[int]]] = {
-    "gunicorn": gunicorn,
-    "granian": granian,
-}
+SERVERS = ("granian", "gunicorn")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The servers of a run: PostgreSQL, Redis, gunicorns, and handles to break them."""
+"""The servers of a run: PostgreSQL, Redis, web servers, and handles to break them."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ from booking_site.embedded.processes import Server, spawn
 from booking_site.embedded.redis import start_redis
 
 START_SECONDS = 60.0
-STOP_SECONDS = 40.0  # more than gunicorn's graceful timeout
+STOP_SECONDS = 40.0  # more than WEB_GRACEFUL_SECONDS
 SKEWED_CLOCK = Path(__file__).parent / "skewed_clock"
 _LIMITS = (
     "THROTTLE_REGISTER",
@@ -59,7 +59,7 @@ def free_port() -> int:
 
 @dataclass(kw_only=True)
 class AppServer:
-    """A gunicorn as in production, on a port that it keeps over restarts."""
+    """A web server as in production, on the same port after every restart."""
 
     number: int
     wsgi: str
@@ -73,11 +73,10 @@ class AppServer:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        bind = f"--bind=127.0.0.1:{self.port}"
         self.process = spawn(
-            [sys.executable, "-m", "gunicorn", bind, self.wsgi],
+            [str(settings.BASE_DIR / "deploy" / "serve"), f"{self.wsgi}:application"],
             death_signal=signal.SIGTERM,
-            environment={**self.environment, **self._clock()},
+            environment={**self.environment, **self._clock(), "PORT": str(self.port)},
             output=self.log,
             own_session=True,
         )
@@ -141,7 +140,7 @@ class Site:
 def running_site(*, servers: int, wsgi: str, logs: Path, with_cutter: bool) -> Iterator[Site]:
     """Run a migrated site on PostgreSQL and Redis of its own; Django's connection leads there.
 
-    `wsgi` names the module that the gunicorns serve. Raise NotStarted, or
+    `wsgi` names the module that the web servers serve. Raise NotStarted, or
     `StartupError` where embedded servers cannot run.
     """
     with ExitStack() as stack:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from hashlib import blake2b
 from http import HTTPStatus
 from urllib.parse import unquote_to_bytes
@@ -21,6 +22,9 @@ SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 MAX_BODY = 64 * 1024
 # Of a page's form: a file to import has up to 1 MiB, a room's form a name for each seat.
 MAX_FORM = 2 * 1024 * 1024
+# How much is read of a refused body, and in which steps.
+MAX_DISCARDED = 8 * 1024 * 1024
+DISCARDED_AT_ONCE = 256 * 1024
 BODYLESS = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
 # Answers that hold tokens, or that are only true for a moment.
 NEVER_STORED = re.compile(r"/api/(auth|holds)(/|$)")
@@ -87,10 +91,11 @@ def api_slash(get_response: Handler) -> Handler:
 
 
 def form_gate(get_response: Handler) -> Handler:
-    """Refuse a form of more than 2 MiB unread."""
+    """Refuse a form of more than 2 MiB."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         if _declared_length(request) > MAX_FORM:
+            _discard_body(request)
             return error_response(request, "body_too_large")
         return get_response(request)
 
@@ -98,15 +103,14 @@ def form_gate(get_response: Handler) -> Handler:
 
 
 def body_gate(get_response: Handler) -> Handler:
-    """Let only bodies of a declared length reach the API, up to 64 KiB.
-
-    What is left of a refused body is read by the worker (unwanted_bodies.py).
-    """
+    """Let only bodies of a declared length reach the API, up to 64 KiB."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         if _declared_length(request) > MAX_BODY:
+            _discard_body(request)
             return error_response(request, "body_too_large")
         if "HTTP_TRANSFER_ENCODING" in request.META:
+            _discard_body(request)
             return problem_response(request, GENERAL["length_required"])
         try:
             request.body  # noqa: B018 - read now, as a view that refuses early will not
@@ -121,6 +125,20 @@ def body_gate(get_response: Handler) -> Handler:
         return problem_response(request, GENERAL["length_required"])
 
     return middleware
+
+
+def _discard_body(request: HttpRequest) -> None:
+    """Read a refused body, up to 8 MiB of it.
+
+    Servers close a connection whose body nobody read, and the client may then see a reset
+    instead of the answer.
+    """
+    # Not `request.read`, for which a body without a Content-Length is empty.
+    body = request.META["wsgi.input"]
+    remaining = min(_declared_length(request) or MAX_DISCARDED, MAX_DISCARDED)
+    with suppress(OSError):  # the client has gone, or sends nonsense
+        while remaining > 0 and (piece := body.read(min(remaining, DISCARDED_AT_ONCE))):
+            remaining -= len(piece)
 
 
 def _declared_length(request: HttpRequest) -> int:

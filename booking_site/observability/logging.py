@@ -1,9 +1,10 @@
 """How everything is logged: one JSON object a line in production, readable lines else.
 
-No Django here: gunicorn's configuration reads this before there are settings.
+No Django here: granian and gunicorn read this before there are settings.
 """
 
 import logging
+import os
 import re
 import sys
 from http import HTTPStatus
@@ -35,7 +36,15 @@ def _hide_row_data(logger: WrappedLogger, method: str, event: EventDict) -> Even
 class Lines(structlog.stdlib.ProcessorFormatter):
     """structlog's, without its copy of a record for every line: that was a third of formatting."""
 
-    def __init__(self, renderer: Processor) -> None:
+    def __init__(self, *, as_json: bool | None = None) -> None:
+        """Write JSON unless told otherwise, or by default unless DEVELOPMENT is on."""
+        if as_json is None:
+            as_json = os.environ.get("DEVELOPMENT") != "1"
+        renderer: Processor = (
+            structlog.processors.JSONRenderer(ensure_ascii=False)
+            if as_json
+            else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        )
         super().__init__(
             foreign_pre_chain=_COMMON, processors=[self.remove_processors_meta, renderer]
         )
@@ -69,17 +78,12 @@ def logging_config(*, as_json: bool) -> dict[str, Any]:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    renderer: Processor = (
-        structlog.processors.JSONRenderer(ensure_ascii=False)
-        if as_json
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    )
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "filters": {"not_busy": {"()": lambda: _is_not_busy}},
         "formatters": {
-            "lines": {"()": Lines, "renderer": renderer},
+            "lines": {"()": Lines, "as_json": as_json},
         },
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "lines"}},
         "root": {"handlers": ["stderr"], "level": "INFO"},

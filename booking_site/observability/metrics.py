@@ -1,12 +1,13 @@
 """What Prometheus may ask about this server, summed over its worker processes.
 
-gunicorn.conf.py names the folder in which the workers of a server keep their
-numbers together; without it (tests, commands) a process has its own.
+PROMETHEUS_MULTIPROC_DIR, set where the server is started, names the folder in which its
+workers add up; without it (tests, commands) a process has its own numbers.
 """
 
 import os
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -24,7 +25,7 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
 from booking_site.api.problems import ProblemResponse, error_response
@@ -142,9 +143,19 @@ def metrics(request: HttpRequest) -> HttpResponse:
         return error_response(request, "not_found")
     numbers = generate_latest(REGISTRY)
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        _remove_gauges_of_dead_workers()
         shared = CollectorRegistry()
         MultiProcessCollector(shared)  # type: ignore[no-untyped-call]
         numbers = generate_latest(shared)
     queue = CollectorRegistry()
     queue.register(_QueueAge())
     return HttpResponse(numbers + generate_latest(queue), content_type=CONTENT_TYPE_LATEST)
+
+
+def _remove_gauges_of_dead_workers() -> None:
+    for file in Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).glob("gauge_live*_*.db"):
+        pid = int(file.stem.rpartition("_")[2])
+        try:
+            os.kill(pid, 0)  # sends nothing
+        except OSError:
+            mark_process_dead(pid)  # type: ignore[no-untyped-call]

@@ -10,7 +10,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from rest_framework.test import APIClient
 
 from booking_site.http import views
-from tests.web import Line, database_url, gunicorn
+from tests.web import Line, database_url, web_server
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
@@ -68,19 +68,19 @@ def test_without_redis_the_service_is_ready_and_without_postgresql_it_lives(
     tmp_path: Path,
 ) -> None:
     nobody = "127.0.0.1:1"
-    with gunicorn(
+    with web_server(
         tmp_path / "redis", DATABASE_URL=database_url(), REDIS_URL=f"redis://{nobody}/0"
-    ) as port:
-        line = Line(port)
+    ) as server:
+        line = Line(server.port)
         ready = line.call("GET", "/readyz")
         line.close()
     assert (ready.status, b'"unreachable"' in ready.body) == (200, True)
-    with gunicorn(
+    with web_server(
         tmp_path / "postgresql",
         DATABASE_URL=f"postgres://x:x@{nobody}/x",
         DATABASE_POOL_TIMEOUT_SECONDS="0.2",
-    ) as port:
-        line = Line(port)
+    ) as server:
+        line = Line(server.port)
         assert line.call("GET", "/livez").status == 200
         unready = line.call("GET", "/readyz")
         assert (unready.status, b'"not_ready"' in unready.body) == (503, True)

@@ -1,6 +1,7 @@
 """What surrounds every answer: tracing, slashes, caching, CORS, HEAD, sizes."""
 
 from http import HTTPStatus
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -143,7 +144,7 @@ def test_a_form_over_2_mib_is_refused_unread(client: Client, path: str) -> None:
         ("/api/items/1", {"HTTP_IF_NONE_MATCH": "*"}, 304),
         ("/api/items/1", {"HTTP_ACCEPT": "text/html"}, 406),
         ("/api/items/1", {"HTTP_HOST": "evil.example"}, 400),
-        ("/api/items/1", {"HTTP_TRANSFER_ENCODING": "chunked"}, 411),
+        ("/api/items/1", {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input": BytesIO()}, 411),
         ("/api/nothing", {}, 404),
         ("/api/refusing", {}, 409),
         ("/api/failing", {}, 500),
@@ -151,7 +152,7 @@ def test_a_form_over_2_mib_is_refused_unread(client: Client, path: str) -> None:
     ],
 )
 def test_the_client_can_read_every_answer(
-    api: APIClient, path: str, headers: dict[str, str], status: int
+    api: APIClient, path: str, headers: dict[str, Any], status: int
 ) -> None:
     api.raise_request_exception = False
     response = api.get(path, HTTP_ORIGIN=CLIENT, **headers)

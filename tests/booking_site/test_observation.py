@@ -28,7 +28,7 @@ from bookings.models import Hold
 from catalog.models import Seat
 from tests.bookings.calls import book, book_seats, bought, held, let_expire
 from tests.factories import ShowFactory, UserFactory, make_seats
-from tests.web import SERVERS, Answer, Line, database_url, wait_until
+from tests.web import SERVERS, Answer, Line, database_url, wait_until, web_server
 
 TOKEN = "a-token-of-more-than-thirty-two-bytes"
 
@@ -244,12 +244,14 @@ def scrape(port: int) -> dict[tuple[str, str], float]:
 @pytest.mark.parametrize("server", SERVERS)
 def test_a_server_answers_for_all_its_workers(tmp_path: Path, server: str) -> None:
     UserFactory()
-    with SERVERS[server](
-        tmp_path / "log",
-        DATABASE_URL=database_url(),
-        METRICS_TOKEN=TOKEN,
-        WEB_CONCURRENCY="2",
-    ) as port:
+    own = {
+        "DATABASE_URL": database_url(),
+        "METRICS_TOKEN": TOKEN,
+        "PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "metrics"),
+        "WEB_CONCURRENCY": "2",
+    }
+    with web_server(tmp_path / "log", by=server, **own) as running:
+        port = running.port
         for _ in range(20):  # each on a connection of its own, so that both workers get some
             line = Line(port)
             assert line.call("GET", "/api/movies").status == 200

@@ -340,14 +340,14 @@ def test_a_site_that_is_run_for_trying_out_has_a_worker_that_ends_with_it(tmp_pa
     try:
         assert is_readable(notes)
         processes = [int(pid) for pid in children(site.pid).split()]
-        (helper,) = [pid for pid in processes if b"worker" in command_of(pid)]
+        (helper,) = [pid for pid in processes if b"manage.py\0worker" in command_of(pid)]
         watch = os.pidfd_open(helper)
         site.terminate()
         assert is_readable(watch)
         os.close(watch)
     finally:
-        site.kill()
-        site.wait()
+        site.terminate()
+        site.wait(timeout=40)
         os.close(notes)
 
 

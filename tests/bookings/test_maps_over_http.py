@@ -14,7 +14,7 @@ import pytest
 from accounts.tokens import issue_tokens
 from catalog.models import Seat, Show
 from tests.factories import ShowFactory, UserFactory, make_seats
-from tests.web import database_url, gunicorn
+from tests.web import database_url, web_server
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -25,14 +25,14 @@ def two_servers(folder: Path, wsgi: str) -> Iterator[list[int]]:
     with ExitStack() as stack:
         yield [
             stack.enter_context(
-                gunicorn(
+                web_server(
                     folder / name,
                     wsgi=wsgi,
                     DATABASE_URL=database_url(),
                     THROTTLE_BOOKING="",
                     THROTTLE_BOOKING_ADDRESS="",
                 )
-            )
+            ).port
             for name in ("one", "two")
         ]
 

@@ -2,13 +2,10 @@
 
 import json
 import os
-import socket
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from http.client import HTTPConnection
 from pathlib import Path
 from threading import Barrier
@@ -16,19 +13,23 @@ from typing import NamedTuple
 from uuid import uuid4
 
 import pytest
-from django.db import connection
 
 from accounts.models import User
 from accounts.tokens import issue_tokens
 from bookings.models import Booking, IdempotencyRecord, Order
 from catalog.models import Seat
 from tests.factories import ShowFactory, UserFactory, make_seats
-from tests.web import database_url, granian
+from tests.web import database_url, web_server
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-ROOT = Path(__file__).resolve().parents[2]
-REDIS = {"Redis runs": os.environ.get("REDIS_URL", ""), "Redis is away": "redis://127.0.0.1:1/0"}
+REDIS = os.environ.get("REDIS_URL", "")
+NO_REDIS = "redis://127.0.0.1:1/0"
+SERVERS_AND_REDIS = {
+    "granian": ("granian", REDIS),
+    "granian without Redis": ("granian", NO_REDIS),
+    "gunicorn": ("gunicorn", REDIS),
+}
 
 
 class Answer(NamedTuple):
@@ -41,42 +42,15 @@ class Answer(NamedTuple):
         return json.loads(self.body).get("code")
 
 
-@contextmanager
-def server(log: Path, redis_url: str) -> Iterator[int]:
-    """Serve as in production, and yield the port; calls wait until a worker is there."""
-    address = "postgres://{USER}:{PASSWORD}@{HOST}:{PORT}/{NAME}"
-    with socket.create_server(("127.0.0.1", 0), backlog=128) as listener, log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py"],
-            cwd=ROOT,
-            env={
-                **os.environ,
-                "DATABASE_URL": address.format(**connection.settings_dict),
-                "REDIS_URL": redis_url,
-                "BIND": f"fd://{listener.fileno()}",
-                "WEB_CONCURRENCY": "1",
-                "THROTTLE_BOOKING": "",
-            },
-            pass_fds=[listener.fileno()],
-            stdout=output,
-            stderr=output,
-        )
-        try:
-            yield listener.getsockname()[1]
-        finally:
-            process.terminate()
-            process.wait()  # the test database is dropped next
-
-
-@pytest.fixture(params=[*REDIS, "granian"])
+@pytest.fixture(params=SERVERS_AND_REDIS)
 def ports(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[int]]:
-    logs = [tmp_path / f"{name}.log" for name in ("one", "two")]
+    by, redis_url = SERVERS_AND_REDIS[request.param]
+    own = {"DATABASE_URL": database_url(), "REDIS_URL": redis_url, "THROTTLE_BOOKING": ""}
     with ExitStack() as stack:
-        if request.param == "granian":
-            own = {"DATABASE_URL": database_url(), "THROTTLE_BOOKING": ""}
-            yield [stack.enter_context(granian(log, **own)) for log in logs]
-        else:
-            yield [stack.enter_context(server(log, REDIS[request.param])) for log in logs]
+        yield [
+            stack.enter_context(web_server(tmp_path / name, by=by, **own)).port
+            for name in ("one.log", "two.log")
+        ]
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from accounts.roles import ensure_roles
 from bookings.models import Booking, Order
 from catalog.models import Show
 from tests.factories import ShowFactory, UserFactory, make_seats
-from tests.web import database_url, gunicorn
+from tests.web import database_url, web_server
 
 PASSWORD = "popcorn-at-eight"
 SALES = 50
@@ -35,9 +35,9 @@ def show(transactional_db: None) -> Show:
 
 @pytest.fixture(scope="module")
 def site(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    log = tmp_path_factory.mktemp("site") / "gunicorn.log"
-    with gunicorn(log, DATABASE_URL=database_url()) as port:
-        yield f"http://127.0.0.1:{port}"
+    log = tmp_path_factory.mktemp("site") / "site.log"
+    with web_server(log, DATABASE_URL=database_url()) as server:
+        yield f"http://127.0.0.1:{server.port}"
 
 
 def log_in(page: Page, site: str, name: str) -> None:

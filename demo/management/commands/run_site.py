@@ -25,7 +25,7 @@ _UNLIMITED = (
 class Command(BaseCommand):
     help = (
         "Migrate, fill a database that shows nothing with demo data, start a worker, then become "
-        "gunicorn, as in production."
+        "granian, as in production."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -34,7 +34,7 @@ class Command(BaseCommand):
 
     def handle(self, *, port: int, **options: Any) -> None:
         if not settings.DEVELOPMENT:
-            raise CommandError("run_site is for development; in production gunicorn is started.")
+            raise CommandError("run_site is for development; production starts deploy/serve.")
         call_command("migrate", interactive=False, verbosity=0)
         # Also after an interrupted first start, and when the last demo week is over.
         if not (Booking.objects.exists() and Show.objects.listed().upcoming().exists()):
@@ -44,12 +44,13 @@ class Command(BaseCommand):
         self.stdout.flush()
         for name in _UNLIMITED:  # one person plays many customers here
             os.environ.setdefault(name, "")
-        # It ends when this process does, which will be gunicorn's.
+        # It ends when this process does, which will be granian's.
         worker = [sys.executable, str(settings.BASE_DIR / "manage.py"), "worker"]
         subprocess.Popen([*worker, f"--parent={os.getpid()}"])  # noqa: S603 (no outside input)
-        # The same process, so that signals reach gunicorn without a go-between.
-        gunicorn = [sys.executable, "-m", "gunicorn", f"--bind=127.0.0.1:{port}"]
-        os.execv(sys.executable, [*gunicorn, "booking_site.wsgi"])  # noqa: S606 (no outside input)
+        os.environ["PORT"] = str(port)
+        # The same process, so that signals reach granian directly.
+        serve = str(settings.BASE_DIR / "deploy" / "serve")
+        os.execv(serve, [serve])  # noqa: S606 (no outside input)
 
 
 def _banner(site: str) -> str:
