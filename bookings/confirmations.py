@@ -7,6 +7,7 @@ a confirmation is sent at least once. Both mails carry the same Message-ID then.
 """
 
 import logging
+from collections.abc import Collection, Iterable
 from datetime import timedelta
 
 from django.conf import settings
@@ -14,9 +15,12 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
+from accounts import audit
+from accounts.models import User
 from booking_site.tasks.outbox import ATTEMPTS, pause_after
 from bookings.mails import send_confirmation
-from bookings.models import Order
+from bookings.models import Order, OrderStatus
+from bookings.transactions import in_transaction
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +45,8 @@ def send_next() -> bool:
 def seconds_overdue() -> float:
     """Return for how long the oldest confirmation has been due; 0 without one."""
     oldest = (
-        Order.objects.filter(confirmation_due_at__lte=Now())
+        Order.objects.unsent()
+        .filter(confirmation_due_at__lte=Now())
         .order_by("confirmation_due_at")
         .values_list(Now() - F("confirmation_due_at"), flat=True)
         .first()
@@ -49,10 +54,10 @@ def seconds_overdue() -> float:
     return oldest.total_seconds() if oldest else 0.0
 
 
-def confirm_again(order: Order) -> None:
-    """Have the worker confirm the order as it is after this transaction."""
+def confirm_again(orders: Iterable[Order]) -> None:
+    """Have the worker send another confirmation, of what is booked by then."""
     if settings.BOOKING_MAILS:
-        Order.objects.filter(pk=order.pk).update(
+        Order.objects.filter(pk__in=[order.pk for order in orders]).update(
             confirmation_due_at=Now(),
             confirmation_sent_at=None,
             confirmation_attempts=0,
@@ -60,10 +65,35 @@ def confirm_again(order: Order) -> None:
         )
 
 
+def send_again(*, order_ids: Collection[int], actor: User) -> int:
+    """Confirm these orders again, at the wish of staff; return how many are not cancelled."""
+
+    def work() -> int:
+        orders = (
+            Order.objects.filter(pk__in=order_ids)
+            .exclude(status=OrderStatus.CANCELLED)
+            .select_related("show")
+            .order_by("pk")
+            .select_for_update(of=("self",), no_key=True)
+        )
+        confirm_again(orders)
+        for order in orders:
+            audit.record(
+                actor=actor,
+                action="confirmation_requested",
+                subject=order,
+                theatre_id=order.show.theatre_id,
+            )
+        return len(orders)
+
+    return in_transaction(work)
+
+
 def _claim() -> Order | None:
     with transaction.atomic(durable=True):
         order = (
-            Order.objects.filter(confirmation_due_at__lte=Now())
+            Order.objects.unsent()
+            .filter(confirmation_due_at__lte=Now())
             .order_by("confirmation_due_at")
             .select_for_update(of=("self",), no_key=True, skip_locked=True)
             .first()

@@ -362,7 +362,7 @@ _INVARIANTS = (
         """
         SELECT 'order ' || reference FROM orders
          WHERE confirmation_attempts > 0 AND confirmation_due_at IS NULL
-           AND confirmation_sent_at IS NULL AND status <> 'cancelled'
+           AND confirmation_sent_at IS NULL
         """,
         Gravity.FAILURE,
     ),

@@ -30,21 +30,21 @@ def _is_here(model: str, page: str) -> Callable[[HttpRequest], bool]:
 
 
 def _pages(title: str, *pages: tuple[str, str, str]) -> dict[str, object]:
-    return {
-        "title": title,
-        "separator": True,
-        "items": [
-            {
-                "title": name,
-                "icon": icon,
-                "link": reverse_lazy(f"admin:{model}_{page or 'changelist'}"),
-                "permission": _may_view(model),
-                "active": _is_here(model, page),
-            }
-            for name, icon, address in pages
-            for model, _, page in [address.partition("/")]
-        ],
-    }
+    return {"title": title, "separator": True, "items": _items(*pages)}
+
+
+def _items(*pages: tuple[str, str, str]) -> list[dict[str, object]]:
+    return [
+        {
+            "title": name,
+            "icon": icon,
+            "link": reverse_lazy(f"admin:{model}_{page or 'changelist'}"),
+            "permission": _may_view(model),
+            "active": _is_here(model, page),
+        }
+        for name, icon, address in pages
+        for model, _, page in [address.partition("/")]
+    ]
 
 
 UNFOLD = {
@@ -138,10 +138,22 @@ UNFOLD = {
                 ("Second factors", "phonelink_lock", "otp_totp_totpdevice"),
                 ("Audit trail", "history", "accounts_auditentry"),
             ),
-            _pages(
-                "Operation",
-                ("Tasks", "outgoing_mail", "django_tasks_database_dbtaskresult"),
-            ),
+            {
+                "title": "Operation",
+                "separator": True,
+                "items": [
+                    *_items(("Tasks", "outgoing_mail", "django_tasks_database_dbtaskresult")),
+                    {
+                        "title": "Unsent confirmations",
+                        "icon": "mark_email_unread",
+                        "link": reverse_lazy(
+                            "admin:bookings_order_changelist", query={"confirmation": "unsent"}
+                        ),
+                        "permission": _may_view("django_tasks_database_dbtaskresult"),
+                        "active": lambda request: request.GET.get("confirmation") == "unsent",
+                    },
+                ],
+            },
         ],
     },
 }

@@ -4,16 +4,17 @@ from collections import defaultdict
 from datetime import datetime
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from accounts import audit
-from accounts.audited_admin import HistoryEvent
+from accounts.audited_admin import HistoryEvent, staff_user
 from accounts.models import AuditEntry
-from bookings.models import Booking, BookingStatus, Channel, Hold, HoldEnd, Order
+from bookings.confirmations import send_again
+from bookings.models import UNSENT, Booking, BookingStatus, Channel, Hold, HoldEnd, Order
 from catalog.admin.base import ReadOnly, badge, local, local_lines, show_lines, two_lines
 from catalog.models import Seat
 
@@ -70,15 +71,52 @@ class HoldAdmin(ReadOnly[Hold]):
         return badge(hold.end_reason, HoldEnd(hold.end_reason).label)
 
 
+class ConfirmationFilter(admin.SimpleListFilter):
+    title = "confirmation mail"
+    parameter_name = "confirmation"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("unsent", "Not sent yet"), ("given_up", "Given up")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
+        match self.value():
+            case "unsent":
+                return queryset.filter(UNSENT)
+            case "given_up":
+                return queryset.filter(UNSENT, confirmation_due_at__isnull=True)
+        return queryset
+
+
 @admin.register(Order)
 class OrderAdmin(ReadOnly[Order]):
     theatre_path = "show__theatre"
-    list_display = ("reference", "buyer", "on_show", "live_seats", "amount", "channel", "sold")
-    list_filter = ("channel",)
+    list_display = (
+        "reference",
+        "buyer",
+        "on_show",
+        "live_seats",
+        "amount",
+        "channel",
+        "sold",
+        "state",
+    )
+    list_filter = ("status", "channel", ConfirmationFilter)
+    actions = ("send_again",)
     list_select_related = ("user", *SHOW)
     search_fields = ("reference", "user__email", "user__name", "customer_name", "customer_email")
     search_help_text = "Reference or customer"
-    fields = ("reference", "customer", "show", "seats", "amount", "channel", "sold_by", "bought")
+    fields = (
+        "reference",
+        "customer",
+        "show",
+        "seats",
+        "amount",
+        "channel",
+        "sold_by",
+        "bought",
+        "state",
+        "confirmation",
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Order]:
         live = Booking.objects.filter(order=OuterRef("pk"), cancelled_at=None).order_by()
@@ -123,6 +161,29 @@ class OrderAdmin(ReadOnly[Order]):
     @admin.display(description="bought", ordering="created_at")
     def sold(self, order: Order) -> SafeString | str:
         return local_lines(order.created_at, order.show.theatre.zone)
+
+    @admin.display(description="state", ordering="status")
+    def state(self, order: Order) -> SafeString:
+        return badge(order.status, order.get_status_display())
+
+    @admin.display(description="confirmation mail")
+    def confirmation(self, order: Order) -> str:
+        zone, attempts = order.show.theatre.zone, order.confirmation_attempts
+        if order.confirmation_sent_at:
+            return f"Sent {local(order.confirmation_sent_at, zone)}, attempt {attempts}"
+        if order.confirmation_due_at:
+            return f"Due {local(order.confirmation_due_at, zone)}, attempts so far: {attempts}"
+        return f"Given up after {attempts} attempts" if attempts else "No mail is due"
+
+    def has_sell_permission(self, request: HttpRequest) -> bool:
+        return staff_user(request).has_perm("bookings.sell_order")
+
+    @admin.action(description="Send the confirmation again", permissions=["sell"])
+    def send_again(self, request: HttpRequest, orders: QuerySet[Order]) -> None:
+        confirmed = send_again(
+            order_ids=list(orders.values_list("pk", flat=True)), actor=staff_user(request)
+        )
+        messages.success(request, f"Confirmations to be sent again: {confirmed}.")
 
 
 def _customer_events(order: Order, bookings: QuerySet[Booking]) -> list[HistoryEvent]:

@@ -41,9 +41,16 @@ class Migration(migrations.Migration):
         AddIndexConcurrently(
             model_name="order",
             index=models.Index(
-                condition=Q(("confirmation_due_at__isnull", False)),
+                condition=Q(
+                    ("confirmation_sent_at__isnull", True),
+                    Q(
+                        ("confirmation_due_at__isnull", False),
+                        ("confirmation_attempts__gt", 0),
+                        _connector="OR",
+                    ),
+                ),
                 fields=["confirmation_due_at"],
-                name="order_confirmation_due",
+                name="order_unsent_by_due_time",
             ),
         ),
         AddConstraintNotValid(

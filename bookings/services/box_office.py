@@ -150,7 +150,7 @@ def move_at_counter(*, clerk: User, booking: Booking, seat_id: int, reason: str)
         old, new = seats[current.seat_id], seats[seat_id]
         require_free([new], now=terms.now, hold_id=None)
         _change_seat(current, old, new)
-        confirm_again(order)
+        confirm_again([order])
         audit.record(
             actor=clerk,
             action="seat_moved",

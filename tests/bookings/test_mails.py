@@ -192,7 +192,7 @@ def test_a_customer_of_the_counter_is_told_at_the_address_given_there(
             currency="USD",
         )
         Booking.objects.create(show=seat.show, seat=seat, order=order, price=seat.price)
-        confirm_again(order)
+        confirm_again([order])
     (message,) = posted()
     assert message.to == ["counter@example.com"]
     assert "Hello Cora Counter," in message.body
