@@ -184,11 +184,15 @@ def test_nothing_is_locked_while_a_confirmation_is_sent(
 def test_a_confirmation_wanted_while_another_is_sent_is_sent_too(
     order: Order, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def send(order: Order) -> bool:
+        confirm_again([order])
+        confirmations._claim()  # by another worker, which is killed
+        return True
+
     with monkeypatch.context() as context:
-        context.setattr(
-            confirmations, "send_confirmation", lambda order: confirm_again([order]) or True
-        )
+        context.setattr(confirmations, "send_confirmation", send)
         send_next()
+    make_due()
     assert send_next()
     assert len(mail.outbox) == 1
 
