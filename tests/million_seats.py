@@ -60,6 +60,12 @@ _STATEMENTS = (
      WHERE seats.status = 'booked'
     """,
     "ANALYZE bookings",
+    """
+    UPDATE orders SET status = CASE WHEN whole THEN 'cancelled' ELSE 'partially_cancelled' END
+      FROM (SELECT order_id, bool_and(cancelled_at IS NOT NULL) AS whole FROM bookings
+             GROUP BY order_id HAVING count(cancelled_at) > 0) AS counted
+     WHERE orders.id = order_id
+    """,
     # What was cancelled is for sale again.
     """
     UPDATE seats SET status = 'available'

@@ -159,6 +159,7 @@ def test_bookings_keep_their_seats_and_customers_find_them(original: Original) -
     )
     assert booking["booked_at"] == "2024-05-20T12:30:00Z"
     assert (booking["movie_title"], booking["timezone"]) == ("Salt", "Europe/Vienna")
+    assert set(Order.objects.values_list("status", "confirmation_due_at")) == {("confirmed", None)}
     (order,) = lena.get("/api/orders").json()
     assert (order["total"], order["created_at"]) == ("12.50", "2024-05-20T12:30:00Z")
     seat = Seat.objects.get(pk=101)
