@@ -18,7 +18,7 @@ export DEVELOPMENT := 1
 export CHROMIUM
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-browser stampede fuzz timing bench growth memory lint fix shell migrations pins audit sbom
+.PHONY: help run test test-browser stampede fuzz timing bench growth memory lint fix shell migrations pins audit sbom findings
 
 help: ## List all commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do printf '%-22s%s\n' "$$name" "$$text"; done
@@ -82,6 +82,9 @@ audit: $(INSTALLED) ## Check all pinned packages for known vulnerabilities
 
 sbom: $(INSTALLED) ## Print the packages of a production server as CycloneDX
 	@$(BIN)/cyclonedx-py requirements --output-reproducible --pyproject pyproject.toml requirements/base.txt
+
+findings: ## Run findings/*.sh, which show how the packages we build on behave
+	@failed=; for script in findings/*.sh; do echo "== $$script"; $$script || failed="$$failed $$script"; done; test -z "$$failed" || { echo "Failed:$$failed" >&2; exit 1; }
 
 PINS_OPTIONS := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 

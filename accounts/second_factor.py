@@ -132,6 +132,6 @@ def _render(request: HttpRequest, user: User, form: CodeForm) -> HttpResponse:
         "is_required": settings.ADMIN_SECOND_FACTOR == "required",
         "asks_for_code": enrolled or device is not None,
         "key": base64.b32encode(device.bin_key).decode() if device else "",
-        "picture": segno.make(device.config_url).svg_inline(scale=5, border=2) if device else "",
+        "picture": segno.make_qr(device.config_url).svg_inline(scale=5, border=2) if device else "",
     }
     return TemplateResponse(request, "admin/second_factor.html", context)

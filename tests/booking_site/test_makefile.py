@@ -182,6 +182,15 @@ def test_the_end_of_make_run_ends_everything_it_started(clone, number, redis):
         process.communicate()
 
 
+def test_every_finding_is_executable_and_listed():
+    scripts = sorted((ROOT / "findings").glob("*.sh"))
+    assert scripts
+    listed = (ROOT / "findings" / "README.md").read_text()
+    for script in scripts:
+        assert os.access(script, os.X_OK)
+        assert f"`{script.name}`" in listed
+
+
 def running(port: int | str) -> list[str]:
     """Return arguments to run the site in this test's own environment."""
     return ["run", "--old-file", INSTALL, f"BIN={Path(sys.prefix) / 'bin'}", f"PORT={port}"]
