@@ -11,12 +11,17 @@ from django.core.cache import caches
 from django.core.mail import EmailMultiAlternatives
 from django.db import connection
 from django.test import Client
+from hypothesis import HealthCheck, settings
 from rest_framework.test import APIClient
 
 from accounts.models import User
 from accounts.tokens import issue_tokens
 from booking_site.tasks.worker import Worker
 from tests.factories import UserFactory
+
+# No test judges speed, so a busy machine fails none.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)

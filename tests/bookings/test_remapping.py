@@ -113,7 +113,7 @@ def test_nobody_is_put_into_a_bay() -> None:
 ROWS = st.lists(st.text("SSSPWC.", min_size=1, max_size=9), min_size=1, max_size=5)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(ROWS, ROWS, st.data())
 def test_whatever_is_found_keeps_its_promises(
     old_rows: list[str], new_rows: list[str], data: st.DataObject
@@ -143,7 +143,7 @@ def test_whatever_is_found_keeps_its_promises(
         assert len(parts) <= max(2, len(runs_of(each.seats)))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(ROWS, st.data())
 def test_unbroken_parties_stay_where_they_are_in_an_equal_room(
     rows: list[str], data: st.DataObject
