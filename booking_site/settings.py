@@ -320,6 +320,15 @@ PERSON_REMOVERS = ["bookings.services.forget_person"]
 # Called with user_id=…; each returns sections of what is kept about a person, JSON-ready.
 PERSON_EXPORTERS = ["bookings.exports.export_person"]
 
+# Pages about one show of apps above the catalogue.
+EXTRA_SHOW_PAGES = [
+    "bookings.show_changes.move_page.MOVE_PAGE",
+    "bookings.show_changes.move_page.SWAP_PAGE",
+    "bookings.show_changes.cancel_page.CANCEL_PAGE",
+]
+# What `manage.py doctor` checks of apps above bookings.
+INVARIANTS = ["reports.invariants.COUNTED_SHOWS_AGREE"]
+
 # Whether holding and booking needs a confirmed e-mail address.
 EMAIL_CONFIRMATION_REQUIRED = env.bool("EMAIL_CONFIRMATION_REQUIRED", default=False)
 

@@ -18,7 +18,7 @@ urlpatterns = [
     path("api/", include("accounts.urls")),
     path("", views.root, name="root"),
     path("admin/second-factor/", admin.site.admin_view(second_factor.page), name="second-factor"),
-    path("admin/box-office/", include("bookings.admin.box_office")),
+    path("admin/box-office/", include("bookings.box_office.views")),
     path("admin/reports/", admin.site.admin_view(report_page.page), name="reports"),
     path("admin/search/", admin.site.admin_view(menu_search.page)),
     path("admin/", admin.site.urls),

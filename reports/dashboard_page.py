@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from accounts.models import User
 from catalog.admin.base import local
-from catalog.admin.programme import week_address
+from catalog.admin.programme.week import week_address
 from catalog.models import RefusedOverlap, Show, Theatre
 from catalog.refused_overlaps import unresolved
 from catalog.staff import theatres_of

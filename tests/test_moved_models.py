@@ -1,4 +1,4 @@
-"""Models that moved to another app take their permissions, roles and audit entries along."""
+"""What moved to another module or app takes along what the database has of it."""
 
 import os
 import subprocess
@@ -9,6 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 
+from bookings.show_changes.cancelling import cancel_orders
 from tests.web import ROOT
 
 OLD = ("bookings", "0007_uncount_shows")
@@ -30,6 +31,12 @@ SELECT movies.id, theatres.id, now() FROM movies, theatres;
 INSERT INTO counted_shows (show_id, seats_for_sale, counted_at) SELECT id, 3, now() FROM shows;
 INSERT INTO counted_sales (show_id, channel, currency, admissions, priced, gross)
 SELECT show_id, 'web', 'EUR', 2, 2, 20 FROM counted_shows;
+INSERT INTO django_tasks_database_dbtaskresult
+    (id, status, priority, task_path, queue_name, backend_name, args_kwargs, enqueued_at,
+     run_after, worker_ids, exception_class_path, traceback)
+VALUES ('00000000-0000-0000-0000-000000000001', 'READY', 0,
+        'bookings.services.cancelling_shows.cancel_orders', 'default', 'default',
+        '{"args": [], "kwargs": {"show_id": 1}}', now(), now(), '[]', '', '');
 INSERT INTO imported_rows (house, kind, original_id, own_id) VALUES ('Rex', 'shows', 7, 1);
 """
 FACTS = (
@@ -44,6 +51,7 @@ FACTS = (
     """,
     "SELECT subject_type FROM audit_entries",
     "SELECT codename, count(*) FROM auth_permission GROUP BY codename",
+    "SELECT task_path FROM django_tasks_database_dbtaskresult",
     "SELECT house, kind, original_id, own_id FROM imported_rows",
     "SELECT * FROM counted_shows",
     "SELECT * FROM counted_sales",
@@ -60,8 +68,8 @@ def database(django_db_setup: None) -> Iterator[str]:
     with psycopg.connect(server, autocommit=True) as link:
         link.execute(f"CREATE DATABASE {name}")
         try:
-            migrate(url, "accounts", "0003_audit_entries")
-            migrate(url, *OLD)
+            for target in (["accounts", "0003_audit_entries"], ["django_tasks_database"], OLD):
+                migrate(url, *target)
             with psycopg.connect(url) as old:
                 old.execute(OLD_STATE)
             yield url
@@ -82,7 +90,7 @@ def facts(url: str) -> list[set[tuple[object, ...]]]:
 def test_moved_models_take_along_what_refers_to_them(database: str) -> None:
     before = facts(database)
     migrate(database)
-    permissions, types, entries, codenames, *rows = facts(database)
+    permissions, types, entries, codenames, tasks, *rows = facts(database)
     assert permissions == {
         ("reports", "countedshow", "view_reports"),
         ("reports", "countedshow", "view_countedshow"),
@@ -94,7 +102,8 @@ def test_moved_models_take_along_what_refers_to_them(database: str) -> None:
     assert entries == {(f"{app}.{model}",) for app, model in types}
     moved = {f"{verb}_{model}" for verb in ("add", "change", "delete", "view") for model in MOVED}
     assert {(name, 1) for name in moved | {"view_reports", "sell_order"}} <= codenames
-    assert rows == before[4:]
+    assert tasks == {(cancel_orders.module_path,)}
+    assert rows == before[5:]
 
     migrate(database, *OLD)
     assert facts(database)[:3] + facts(database)[4:] == before[:3] + before[4:]

@@ -7,7 +7,7 @@ from django.db import connection, transaction
 
 from benchmarks.stampede.journal import Journal
 from benchmarks.stampede.plan import Plan
-from bookings.invariants import examine
+from bookings.integrity.invariants import examine
 
 # Times in microseconds of the epoch: whole numbers compare exactly.
 TABLES = {

@@ -1,5 +1,5 @@
-"""The back office's pages of sales, one module each."""
+"""The pages of holds, orders and bookings in the back office."""
 
-from bookings.admin import cancelling_shows, moving, sales
+from bookings.admin import sales
 
-__all__ = ["cancelling_shows", "moving", "sales"]
+__all__ = ["sales"]

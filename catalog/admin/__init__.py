@@ -7,9 +7,9 @@ from catalog.admin import (
     price_cards,
     screens,
     seats,
-    shows,
     theatres,
 )
+from catalog.admin.shows import model_admin as shows
 
 __all__ = [
     "audit_trail",

@@ -10,8 +10,8 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 
-from catalog.admin.durations import MAY_APPLY, durations_page
 from catalog.admin.exchange import Exchanged
+from catalog.admin.programme.durations import MAY_APPLY, durations_page
 from catalog.models import Movie, Show
 from catalog.programme import plan_durations
 from catalog.staff import theatres_of

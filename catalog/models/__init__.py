@@ -1,9 +1,9 @@
 """What is shown where and when: movies, theatres, screens, prices, shows and their seats."""
 
-from catalog.models.houses import GapRule, Screen, Theatre, validate_timezone
 from catalog.models.movies import Movie
 from catalog.models.prices import PriceCard, PriceCardLine, SeatCategory
 from catalog.models.refusals import RefusedOverlap
+from catalog.models.screens import Screen
 from catalog.models.seats import (
     FREE_SEAT,
     STATE_NOW,
@@ -13,6 +13,7 @@ from catalog.models.seats import (
     SeatStatus,
 )
 from catalog.models.shows import Show, ShowQuerySet, ShowStatus
+from catalog.models.theatres import GapRule, Theatre, validate_timezone
 from catalog.models.versions import ListVersion
 
 __all__ = [

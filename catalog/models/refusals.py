@@ -3,8 +3,8 @@
 from django.conf import settings
 from django.db import models
 
-from catalog.models.houses import Screen
 from catalog.models.movies import Movie
+from catalog.models.screens import Screen
 
 
 class RefusedOverlap(models.Model):

@@ -9,10 +9,11 @@ from django.db.models import Count, Deferrable, F, Func, Min, OuterRef, Q, Subqu
 from django.db.models.functions import Cast, Coalesce, JSONObject, Now
 
 from booking_site.postgres.timestamped import Timestamped, TimestampedQuerySet
-from catalog.models.houses import Screen, Theatre
 from catalog.models.movies import Movie
 from catalog.models.prices import PriceCard
+from catalog.models.screens import Screen
 from catalog.models.seats import FREE_SEAT, Seat
+from catalog.models.theatres import Theatre
 
 
 class ShowStatus(models.TextChoices):

@@ -20,9 +20,9 @@ from django.utils import timezone
 from accounts import audit
 from accounts.models import AuditEntry, User
 from accounts.roles import ensure_roles
+from bookings.box_office import services
+from bookings.box_office.services import Purchase
 from bookings.models import Booking, Order
-from bookings.services import box_office
-from bookings.services.box_office import Purchase
 from bookings.services.claims import SeatUnavailable, ShowClosed
 from catalog.models import GapRule, Seat, SeatStatus, Show, Theatre
 from tests.factories import ShowFactory, UserFactory, make_seats
@@ -125,7 +125,7 @@ def test_a_double_click_sells_once(race: Callable[..., list[Any]], show: Show, c
     purchase = Purchase(show_id=show.pk, seat_ids=frozenset(ids(show, "A1", "A2")))
     orders = race(
         [
-            lambda: box_office.sell_at_counter(clerk=clerk, token="a" * 32, purchase=purchase)
+            lambda: services.sell_at_counter(clerk=clerk, token="a" * 32, purchase=purchase)
             for _ in range(6)
         ]
     )
@@ -141,11 +141,11 @@ def test_one_form_with_different_seats_sells_one_of_the_wishes(
 
     def sale(seat_id: int) -> Callable[[], Order]:
         purchase = Purchase(show_id=show.pk, seat_ids=frozenset([seat_id]))
-        return lambda: box_office.sell_at_counter(clerk=clerk, token="a" * 32, purchase=purchase)
+        return lambda: services.sell_at_counter(clerk=clerk, token="a" * 32, purchase=purchase)
 
     ends = race([sale(seat.pk) for seat in show.seats.all()[:5]])
     assert sum(isinstance(end, Order) for end in ends) == 1
-    assert sum(isinstance(end, box_office.FormUsed) for end in ends) == 4
+    assert sum(isinstance(end, services.FormUsed) for end in ends) == 4
     assert Order.objects.count() == 1
 
 
@@ -156,7 +156,7 @@ def test_clerks_and_customers_never_get_one_seat_twice(
     purchase = Purchase(show_id=show.pk, seat_ids=frozenset(ids(show, "A1", "A2")))
     ends = race(
         [
-            lambda: box_office.sell_at_counter(clerk=clerk, token=uuid4().hex, purchase=purchase)
+            lambda: services.sell_at_counter(clerk=clerk, token=uuid4().hex, purchase=purchase)
             for _ in range(8)
         ]
     )
@@ -240,16 +240,16 @@ def test_best_seats_are_offered_up_to_the_size_of_an_order(
 def test_a_show_closed_while_the_sale_waits_for_the_seat_is_not_sold(
     show: Show, clerk: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lock = box_office.lock_seats
+    lock = services.lock_seats
 
     def close_meanwhile(**kwargs: Any) -> Any:
         Show.objects.filter(pk=show.pk).update(status="cancelled")
         return lock(**kwargs)
 
-    monkeypatch.setattr(box_office, "lock_seats", close_meanwhile)
+    monkeypatch.setattr(services, "lock_seats", close_meanwhile)
     purchase = Purchase(show_id=show.pk, seat_ids=frozenset(ids(show, "A1")))
     with pytest.raises(ShowClosed):
-        box_office.sell_at_counter(clerk=clerk, token="a" * 32, purchase=purchase)
+        services.sell_at_counter(clerk=clerk, token="a" * 32, purchase=purchase)
 
 
 def test_staff_may_leave_a_single_seat(counter: Client, show: Show) -> None:
@@ -361,15 +361,15 @@ def test_a_cancelled_customer_is_not_moved(counter: Client, show: Show, clerk: U
 @pytest.mark.django_db(transaction=True)
 def test_a_move_judges_the_booking_as_it_is_behind_the_locks(show: Show, clerk: User) -> None:
     purchase = Purchase(show_id=show.pk, seat_ids=frozenset(ids(show, "A1")))
-    order = box_office.sell_at_counter(clerk=clerk, token="a" * 32, purchase=purchase)
+    order = services.sell_at_counter(clerk=clerk, token="a" * 32, purchase=purchase)
     stale = order.bookings.get()
     a2, a3 = ids(show, "A2", "A3")
-    box_office.move_at_counter(clerk=clerk, booking=stale, seat_id=a2, reason="Draught")
-    with pytest.raises(box_office.BookingMoved):
-        box_office.move_at_counter(clerk=clerk, booking=stale, seat_id=a3, reason="Draught")
-    box_office.cancel_at_counter(clerk=clerk, order=order, booking_ids=[stale.pk], reason="Ill")
-    with pytest.raises(box_office.BookingCancelled):
-        box_office.move_at_counter(clerk=clerk, booking=stale, seat_id=a3, reason="Draught")
+    services.move_at_counter(clerk=clerk, booking=stale, seat_id=a2, reason="Draught")
+    with pytest.raises(services.BookingMoved):
+        services.move_at_counter(clerk=clerk, booking=stale, seat_id=a3, reason="Draught")
+    services.cancel_at_counter(clerk=clerk, order=order, booking_ids=[stale.pk], reason="Ill")
+    with pytest.raises(services.BookingCancelled):
+        services.move_at_counter(clerk=clerk, booking=stale, seat_id=a3, reason="Draught")
     assert not show.seats.filter(status=SeatStatus.BOOKED).exists()
 
 
@@ -378,14 +378,14 @@ def test_a_customer_moved_and_cancelled_at_once_keeps_no_seat(
     race: Callable[..., list[Any]], show: Show, clerk: User
 ) -> None:
     purchase = Purchase(show_id=show.pk, seat_ids=frozenset(ids(show, "A1")))
-    order = box_office.sell_at_counter(clerk=clerk, token="a" * 32, purchase=purchase)
+    order = services.sell_at_counter(clerk=clerk, token="a" * 32, purchase=purchase)
     booking = order.bookings.get()
     race(
         [
-            lambda: box_office.move_at_counter(
+            lambda: services.move_at_counter(
                 clerk=clerk, booking=booking, seat_id=ids(show, "A2")[0], reason="Draught"
             ),
-            lambda: box_office.cancel_at_counter(
+            lambda: services.cancel_at_counter(
                 clerk=clerk, order=order, booking_ids=[booking.pk], reason="Ill"
             ),
         ]

@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from django.utils.timezone import now
 
 from accounts.models import User
-from bookings.invariants import examine
+from bookings.integrity.invariants import examine
 from bookings.models import Booking, Channel, Order
 from catalog.models import Seat, SeatStatus, Show, Theatre
 from demo.accounts import DEMO_ACCOUNTS

@@ -23,7 +23,7 @@ from booking_site.embedded.directories import temporary_directory
 from booking_site.embedded.postgres import start_postgres
 from booking_site.embedded.processes import Server
 from booking_site.embedded.redis import start_redis
-from bookings.invariants import Gravity, invariants
+from bookings.integrity.invariants import Gravity, invariants
 from tests.web import ROOT
 
 PATIENCE_SECONDS = 30.0

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import InterfaceError, OperationalError, ProgrammingError, connection, transaction
 
-from bookings.invariants import Finding, Gravity, examine
+from bookings.integrity.invariants import Finding, Gravity, examine
 
 BROKEN, NOT_EXAMINED, TASKS_FAILED = 1, 2, 3
 

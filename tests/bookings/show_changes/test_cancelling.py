@@ -20,10 +20,11 @@ from accounts.audit import history_of
 from accounts.models import User
 from booking_site.tasks.worker import Worker, rescue_tasks
 from bookings import mails
-from bookings.invariants import examine
+from bookings.integrity.invariants import examine
 from bookings.models import Booking, Hold, Order
-from bookings.services import cancelling_shows
-from bookings.services.cancelling_shows import (
+from bookings.services.claims import ShowClosed
+from bookings.show_changes import cancelling
+from bookings.show_changes.cancelling import (
     OrdersChanged,
     cancel_orders,
     cancel_show,
@@ -31,7 +32,6 @@ from bookings.services.cancelling_shows import (
     live_purchases,
     purchases,
 )
-from bookings.services.claims import ShowClosed
 from catalog.errors import ShowNotFound
 from catalog.models import Seat, Show, ShowStatus
 from tests.bookings.calls import book_seats, bought, held, refusal, start_in
@@ -226,7 +226,7 @@ def test_an_error_in_the_middle_loses_and_repeats_nothing(
     posted: Posted,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(cancelling_shows, "PURCHASES_PER_BATCH", 2)
+    monkeypatch.setattr(cancelling, "PURCHASES_PER_BATCH", 2)
     sell(login, seats, orders=5)
     posted()
     tell, told = mails.tell_buyers, []
@@ -301,7 +301,7 @@ def buy_while_it_is_cancelled(
     """Let the buyer come when the show is about to be closed, and return the answer."""
     seats = list(show.seats.order_by("pk"))
     counted = Event()
-    count = cancelling_shows.live_purchases
+    count = cancelling.live_purchases
 
     def count_and_let_buy(show_id: int) -> int:
         number = count(show_id)
@@ -309,7 +309,7 @@ def buy_while_it_is_cancelled(
         wait_for_waiters(1)
         return number
 
-    monkeypatch.setattr(cancelling_shows, "live_purchases", count_and_let_buy)
+    monkeypatch.setattr(cancelling, "live_purchases", count_and_let_buy)
 
     def buy() -> Any:
         assert counted.wait(15)
@@ -339,14 +339,14 @@ def test_without_the_seats_locks_somebody_does(
     show: Show, seats: list[Seat], staff: User, customer: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Guards the test above: a booking that the cancelling has not counted."""
-    count = cancelling_shows.live_purchases
+    count = cancelling.live_purchases
 
     def count_and_let_buy(show_id: int) -> int:
         number = count(show_id)
         elsewhere(lambda: bought(customer, seats[0]))
         return number
 
-    monkeypatch.setattr(cancelling_shows, "live_purchases", count_and_let_buy)
+    monkeypatch.setattr(cancelling, "live_purchases", count_and_let_buy)
     cancel(show, staff, orders=0)
     assert Show.objects.get().status == ShowStatus.CANCELLED
     assert Booking.objects.filter(cancelled_at=None).count() == 1

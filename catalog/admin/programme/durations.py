@@ -1,7 +1,7 @@
 """A movie's new duration for its shows ahead: a look at their new ends, then done."""
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
@@ -12,20 +12,17 @@ from django.urls import reverse
 
 from accounts.audited_admin import staff_user
 from booking_site.api.errors import DomainError
-from catalog.admin.base import local
+from catalog.admin.base import BackOffice, local
 from catalog.models import Movie
 from catalog.programme import apply_durations, duration_fingerprint, plan_durations
 from catalog.scheduling import occupation_of
 from catalog.staff import theatres_of
 
-if TYPE_CHECKING:
-    from catalog.admin.movies import MovieAdmin
-
 MAY_APPLY = "catalog.change_show"
 
 
 def durations_page(
-    request: HttpRequest, movie_id: int, *, movie_admin: "MovieAdmin"
+    request: HttpRequest, movie_id: int, *, movie_admin: BackOffice[Movie]
 ) -> HttpResponse:
     """Show what the duration would change in the theatres of the user; a POST changes it."""
     if not (movie_admin.has_view_permission(request) and request.user.has_perm(MAY_APPLY)):

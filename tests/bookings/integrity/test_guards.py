@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from bookings.guards import EXPECTED, enforced
+from bookings.integrity.guards import EXPECTED, enforced
 
 
 @pytest.mark.django_db

@@ -13,18 +13,18 @@ from django.urls import reverse
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextInputWidget
 
 from booking_site.api.errors import DomainError
-from bookings.admin.shows import MAY_CANCEL
-from bookings.services.cancelling_shows import (
+from bookings.show_changes.cancelling import (
     cancel_orders,
     cancel_show,
     cancellation_of,
     live_purchases,
     purchases,
 )
-from catalog.admin.base import local
-from catalog.admin.pages import BROUGHT_ALONG, ShowPage, show_context, show_for
-from catalog.admin.shows import ShowAdmin
+from catalog.admin.base import BackOffice, local
+from catalog.admin.shows.pages import ShowPage, show_context, show_for
 from catalog.models import Show, ShowStatus
+
+MAY_CANCEL = "catalog.cancel_show"
 
 
 class CancelForm(forms.Form):
@@ -41,7 +41,9 @@ class CancelForm(forms.Form):
     )
 
 
-def cancel_page(request: HttpRequest, show_id: int, *, show_admin: ShowAdmin) -> HttpResponse:
+def cancel_page(
+    request: HttpRequest, show_id: int, *, show_admin: BackOffice[Show]
+) -> HttpResponse:
     """Ask, then cancel; for a cancelled show tell how far its orders are."""
     show = show_for(request, show_admin, show_id)
     if not request.user.has_perm(MAY_CANCEL):
@@ -86,4 +88,4 @@ def _progress(request: HttpRequest, show: Show, context: dict[str, Any]) -> Http
     return TemplateResponse(request, "bookings/admin/cancelled_show.html", context)
 
 
-BROUGHT_ALONG.append(ShowPage("cancel", "Cancel show", "event_busy", MAY_CANCEL, cancel_page))
+CANCEL_PAGE = ShowPage("cancel", "Cancel show", "event_busy", MAY_CANCEL, cancel_page)

@@ -4,33 +4,32 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import date
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from catalog import programme
-from catalog.admin.programme import MAY_PLAN, Place, page_context, place_of
-from catalog.admin.programme_forms import BulkForm, CopyForm, DraftForm
+from catalog.admin.base import BackOffice
+from catalog.admin.programme.forms import BulkForm, CopyForm, DraftForm
+from catalog.admin.programme.week import MAY_PLAN, Place, page_context, place_of
+from catalog.models import Show
 from catalog.programme import Line, Verdict
 
-if TYPE_CHECKING:
-    from catalog.admin.shows import ShowAdmin
 
-
-def bulk_page(request: HttpRequest, *, show_admin: "ShowAdmin") -> HttpResponse:
+def bulk_page(request: HttpRequest, *, show_admin: BackOffice[Show]) -> HttpResponse:
     """Plan one movie on many days and screens at the same times."""
     return _plan(request, show_admin, form_class=BulkForm, title="Plan shows")
 
 
-def copy_page(request: HttpRequest, *, show_admin: "ShowAdmin") -> HttpResponse:
+def copy_page(request: HttpRequest, *, show_admin: BackOffice[Show]) -> HttpResponse:
     """Copy the week that the address names into another one."""
     return _plan(request, show_admin, form_class=CopyForm, title="Copy week")
 
 
 def _plan(
-    request: HttpRequest, show_admin: "ShowAdmin", *, form_class: type[DraftForm], title: str
+    request: HttpRequest, show_admin: BackOffice[Show], *, form_class: type[DraftForm], title: str
 ) -> HttpResponse:
     """Show the form; a POST previews what it asks for, and with `confirm` carries it out.
 

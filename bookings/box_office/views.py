@@ -26,15 +26,15 @@ from django.views.decorators.http import require_GET, require_http_methods
 from accounts.audited_admin import staff_user
 from accounts.models import User
 from booking_site.api.errors import DomainError
-from bookings import box_office
-from bookings.admin.counter_room import categories, draw_room, is_free
-from bookings.models import Booking, Order
-from bookings.services.box_office import (
+from bookings.box_office import queries
+from bookings.box_office.room import categories, draw_room, is_free
+from bookings.box_office.services import (
     Purchase,
     cancel_at_counter,
     move_at_counter,
     sell_at_counter,
 )
+from bookings.models import Booking, Order
 from catalog import programme
 from catalog.admin.base import local
 from catalog.models import STATE_NOW, Seat, SeatStatus, Show, Theatre
@@ -130,14 +130,14 @@ def entry(request: HttpRequest) -> HttpResponse:
     theatre = asked.get("theatre") or (theatres[0] if theatres else None)
     context = _context(request, "Shows and orders") | {"theatres": theatres, "theatre": theatre}
     if text := asked.get("q"):
-        orders = box_office.find_orders(clerk, text)
+        orders = queries.find_orders(clerk, text)
         if len(orders) == 1:
             return redirect("box-office-order", reference=orders[0].reference)
         context |= {"q": text, "orders": orders}
     elif theatre:
         today = programme.business_day(timezone.now(), theatre.zone)
         day: date = asked.get("day") or today
-        shows = box_office.shows_of(theatre, day)
+        shows = queries.shows_of(theatre, day)
         context |= {
             "day": day,
             "is_today": day == today,
@@ -152,7 +152,7 @@ def entry(request: HttpRequest) -> HttpResponse:
 def sell(request: HttpRequest, show_id: int) -> HttpResponse:
     """Show the room; a POST sells the chosen seats and leads to the order."""
     clerk = staff_user(request)
-    show = get_object_or_404(box_office.sellable(clerk), pk=show_id)
+    show = get_object_or_404(queries.sellable(clerk), pk=show_id)
     seats = _seats(show)
     if request.method != "POST":
         return _offer(request, show, seats)
@@ -194,7 +194,7 @@ def _offer(request: HttpRequest, show: Show, seats: Sequence[Seat]) -> HttpRespo
 def seats_now(request: HttpRequest, show_id: int) -> HttpResponse:
     """Tell a page of the room what is taken by now, and with `best` which seats to offer."""
     clerk = staff_user(request)
-    show = get_object_or_404(box_office.sellable(clerk), pk=show_id)
+    show = get_object_or_404(queries.sellable(clerk), pk=show_id)
     form = BestSeats(request.GET or None)
     if not form.is_bound:
         states = Seat.objects.filter(show=show).annotate(state_now=STATE_NOW)
@@ -294,7 +294,7 @@ def _sum(bookings: Collection[Booking]) -> Decimal:
 
 
 def _order(clerk: User, reference: str) -> Order:
-    orders = box_office.orders_of(clerk).select_related("user", "sold_by").with_details()
+    orders = queries.orders_of(clerk).select_related("user", "sold_by").with_details()
     order: Order = get_object_or_404(orders, reference=reference)
     return order
 
@@ -305,7 +305,7 @@ def _seats(show: Show) -> list[Seat]:
 
 
 def _best(show: Show, form: BestSeats) -> list[int]:
-    return box_office.best_seats(
+    return queries.best_seats(
         show_id=show.pk,
         quantity=form.cleaned_data["best"],
         accessible=form.cleaned_data["accessible"],

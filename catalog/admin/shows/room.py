@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django import forms
 from django.contrib import messages
@@ -17,13 +17,11 @@ from django.utils.safestring import SafeString
 from accounts.audited_admin import staff_user
 from accounts.models import User
 from booking_site.api.errors import DomainError
+from catalog.admin.base import BackOffice
 from catalog.admin.drawing import draw, to_look_at
-from catalog.admin.pages import show_context, show_for
+from catalog.admin.shows.pages import show_context, show_for
 from catalog.models import STATE_NOW, Seat, SeatCategory, SeatStatus, Show
 from catalog.seat_maps import block_seats, free_seats
-
-if TYPE_CHECKING:
-    from catalog.admin.shows import ShowAdmin
 
 MAY_CHANGE_SEATS = "catalog.change_seat"
 # What is offered; staff may type any other.
@@ -52,7 +50,7 @@ class SeatChange(forms.Form):
         return data
 
 
-def room_page(request: HttpRequest, show_id: int, *, show_admin: "ShowAdmin") -> HttpResponse:
+def room_page(request: HttpRequest, show_id: int, *, show_admin: BackOffice[Show]) -> HttpResponse:
     """Show the room; a POST blocks or frees the selected seats and comes back to it."""
     show = show_for(request, show_admin, show_id)
     seats = list(
@@ -90,7 +88,7 @@ def _names(seats: Sequence[Seat]) -> str:
 
 def _room(
     request: HttpRequest,
-    show_admin: "ShowAdmin",
+    show_admin: BackOffice[Show],
     show: Show,
     seats: Sequence[Seat],
     form: SeatChange | None = None,

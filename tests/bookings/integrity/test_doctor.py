@@ -14,7 +14,13 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.models import User
-from bookings.invariants import CONSTRAINTS_IN_PLACE, Finding, Invariant, examine, invariants
+from bookings.integrity.invariants import (
+    CONSTRAINTS_IN_PLACE,
+    Finding,
+    Invariant,
+    examine,
+    invariants,
+)
 from bookings.models import Booking, Hold, IdempotencyRecord, Order
 from catalog.models import Seat, Show
 from tests.bookings.calls import elsewhere

@@ -1,7 +1,7 @@
 """Repricing a show: new prices, a look at which seats get them, then done."""
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django import forms
 from django.contrib import messages
@@ -13,13 +13,11 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from accounts.audited_admin import staff_user
 from booking_site.api.errors import DomainError
-from catalog.admin.pages import show_context, show_for
-from catalog.admin.prices_form import PricesForm
+from catalog.admin.base import BackOffice
+from catalog.admin.shows.pages import show_context, show_for
+from catalog.admin.shows.prices_form import PricesForm
 from catalog.models import SeatCategory, Show
 from catalog.repricing import plan_repricing, reprice_unsold
-
-if TYPE_CHECKING:
-    from catalog.admin.shows import ShowAdmin
 
 MAY_REPRICE = ("catalog.change_seat", "catalog.change_pricecard")
 
@@ -43,7 +41,9 @@ class RepricingForm(PricesForm):
         return data
 
 
-def repricing_page(request: HttpRequest, show_id: int, *, show_admin: "ShowAdmin") -> HttpResponse:
+def repricing_page(
+    request: HttpRequest, show_id: int, *, show_admin: BackOffice[Show]
+) -> HttpResponse:
     """Ask for prices; show what each seat kind costs now and then; write it when confirmed."""
     show = show_for(request, show_admin, show_id)
     if not request.user.has_perms(MAY_REPRICE):

@@ -15,15 +15,15 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from accounts.audited_admin import staff_user
 from booking_site.api.errors import DomainError
-from bookings.admin.shows import MAY_MOVE
-from bookings.services.moving import Move, fingerprint, move_shows, plan_moves, swap_of
-from catalog.admin.base import local
+from bookings.show_changes.moving import Move, fingerprint, move_shows, plan_moves, swap_of
+from catalog.admin.base import BackOffice, local
 from catalog.admin.local_time import LocalTimeField, LocalTimeWidget
-from catalog.admin.pages import BROUGHT_ALONG, ShowPage, show_context, show_for
-from catalog.admin.shows import ShowAdmin
+from catalog.admin.shows.pages import ShowPage, show_context, show_for
 from catalog.models import Screen, Show, ShowStatus
 from catalog.refused_overlaps import note_refused
 from catalog.scheduling import LocalTimeAmbiguous, ScreenTaken, local_moment
+
+MAY_MOVE = "catalog.change_show"
 
 
 class Reasoned(forms.Form):
@@ -110,12 +110,12 @@ class SwapForm(Reasoned):
         return data
 
 
-def move_page(request: HttpRequest, show_id: int, *, show_admin: ShowAdmin) -> HttpResponse:
+def move_page(request: HttpRequest, show_id: int, *, show_admin: BackOffice[Show]) -> HttpResponse:
     """Move one show to another time or screen."""
     return _page(request, show_id, show_admin, form_class=MoveForm, title="Move show")
 
 
-def swap_page(request: HttpRequest, show_id: int, *, show_admin: ShowAdmin) -> HttpResponse:
+def swap_page(request: HttpRequest, show_id: int, *, show_admin: BackOffice[Show]) -> HttpResponse:
     """Let two shows swap their screens; each keeps its time."""
     return _page(request, show_id, show_admin, form_class=SwapForm, title="Swap screens")
 
@@ -123,7 +123,7 @@ def swap_page(request: HttpRequest, show_id: int, *, show_admin: ShowAdmin) -> H
 def _page(
     request: HttpRequest,
     show_id: int,
-    show_admin: ShowAdmin,
+    show_admin: BackOffice[Show],
     *,
     form_class: type[MoveForm] | type[SwapForm],
     title: str,
@@ -170,7 +170,5 @@ def _judge(request: HttpRequest, form: Reasoned, context: dict[str, Any]) -> Htt
     return TemplateResponse(request, "bookings/admin/move_show.html", context)
 
 
-BROUGHT_ALONG += [
-    ShowPage("move", "Move", "event_repeat", MAY_MOVE, move_page),
-    ShowPage("swap", "Swap screens", "swap_horiz", MAY_MOVE, swap_page),
-]
+MOVE_PAGE = ShowPage("move", "Move", "event_repeat", MAY_MOVE, move_page)
+SWAP_PAGE = ShowPage("swap", "Swap screens", "swap_horiz", MAY_MOVE, swap_page)

@@ -14,7 +14,7 @@ from bookings.seat_choice import (
     refuse_gap,
     refuse_lone_companions,
 )
-from tests.bookings.seat_drawings import canonical, drawn, marked, names, room, seats
+from tests.bookings.seat_choice.drawings import canonical, drawn, marked, names, room, seats
 
 
 def offered(drawing, quantity, *, category=None, accessible=False, gap_rule=True):

@@ -12,13 +12,13 @@ from rest_framework.test import APIClient
 from accounts.audit import history_of, sentences
 from accounts.models import User
 from booking_site.api.errors import DomainError
-from bookings.invariants import examine
+from bookings.integrity.invariants import examine
 from bookings.models import Booking, Hold
 from bookings.seat_choice import NoEqualSeats
-from bookings.services import moving
 from bookings.services.claims import ShowClosed
-from bookings.services.moving import Move, MoveChanged, StartInPast, swap_of
-from bookings.services.resettling import LayoutMissing
+from bookings.show_changes import moving
+from bookings.show_changes.moving import Move, MoveChanged, StartInPast, swap_of
+from bookings.show_changes.reseating import LayoutMissing
 from catalog.models import Screen, Seat, Show, ShowStatus
 from catalog.scheduling import ScreenInOtherTheatre, ScreenTaken
 from catalog.seat_maps import block_seats, make_seat_map, prices_of

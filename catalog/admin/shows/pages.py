@@ -1,22 +1,21 @@
-"""What the pages about one show have in common."""
+"""What the pages about one show have in common, and the pages that other apps add."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
+from django.utils.module_loading import import_string
 
-from catalog.admin.base import local
+from catalog.admin.base import BackOffice, local
 from catalog.models import Show
 from catalog.staff import within_theatres_of
 
-if TYPE_CHECKING:
-    from catalog.admin.shows import ShowAdmin
-
 
 class ShowPage(NamedTuple):
-    """A page about one show that another app brings along, with a button on the show's own."""
+    """A page about one show that another app adds, with a button on the show's own page."""
 
     name: str  # the last part of its URL
     title: str
@@ -29,10 +28,12 @@ class ShowPage(NamedTuple):
         return f"admin:catalog_show_{self.name.replace('-', '_')}"
 
 
-BROUGHT_ALONG: list[ShowPage] = []
+def extra_show_pages() -> list[ShowPage]:
+    """Return the pages that other apps add, as `settings.EXTRA_SHOW_PAGES` lists them."""
+    return [import_string(path) for path in settings.EXTRA_SHOW_PAGES]
 
 
-def show_for(request: HttpRequest, show_admin: "ShowAdmin", show_id: int) -> Show:
+def show_for(request: HttpRequest, show_admin: BackOffice[Show], show_id: int) -> Show:
     """Return a show of the user's theatres with all that its headings name.
 
     Raise PermissionDenied or Http404.
@@ -44,7 +45,7 @@ def show_for(request: HttpRequest, show_admin: "ShowAdmin", show_id: int) -> Sho
 
 
 def show_context(
-    request: HttpRequest, show_admin: "ShowAdmin", show: Show, *, title: str
+    request: HttpRequest, show_admin: BackOffice[Show], show: Show, *, title: str
 ) -> dict[str, Any]:
     """Return what every template about one show needs."""
     return {

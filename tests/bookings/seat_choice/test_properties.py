@@ -18,7 +18,7 @@ from bookings.seat_choice import (
     new_gaps,
     refuse_gap,
 )
-from tests.bookings.seat_drawings import room
+from tests.bookings.seat_choice.drawings import room
 
 ORDINARY = {"standard", "premium"}
 SPECIAL = {"wheelchair", "companion"}

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django import forms
 from django.contrib import messages
@@ -19,10 +19,11 @@ from unfold.widgets import (
 
 from accounts.audited_admin import staff_user
 from booking_site.api.errors import DomainError
+from catalog.admin.base import BackOffice
 from catalog.admin.drawing import draw
-from catalog.admin.pages import show_context, show_for
-from catalog.admin.prices_form import PricesForm
 from catalog.admin.screens import screen_layout
+from catalog.admin.shows.pages import show_context, show_for
+from catalog.admin.shows.prices_form import PricesForm
 from catalog.layouts import MAX_ROWS, MAX_SEATS_PER_ROW, Layout, rows_by_seats
 from catalog.models import SeatCategory, Show
 from catalog.seat_maps import (
@@ -31,9 +32,6 @@ from catalog.seat_maps import (
     make_seat_map,
     relay_seat_map,
 )
-
-if TYPE_CHECKING:
-    from catalog.admin.shows import ShowAdmin
 
 MAY_MAKE_SEATS = "catalog.add_seat"
 
@@ -104,7 +102,9 @@ class SeatMapPlan(PricesForm):
         )
 
 
-def seat_map_page(request: HttpRequest, show_id: int, *, show_admin: "ShowAdmin") -> HttpResponse:
+def seat_map_page(
+    request: HttpRequest, show_id: int, *, show_admin: BackOffice[Show]
+) -> HttpResponse:
     """Plan, preview and write a show's first seat map; a second run only says that one is there."""
     show = _show_to_lay(request, show_admin, show_id)
     if show.seats.exists():
@@ -116,13 +116,13 @@ def seat_map_page(request: HttpRequest, show_id: int, *, show_admin: "ShowAdmin"
     return _plan(request, show_admin, show, title="Create seat map", lay=make_seat_map)
 
 
-def relay_page(request: HttpRequest, show_id: int, *, show_admin: "ShowAdmin") -> HttpResponse:
+def relay_page(request: HttpRequest, show_id: int, *, show_admin: BackOffice[Show]) -> HttpResponse:
     """Plan, preview and write another seat map in place of the one that is there."""
     show = _show_to_lay(request, show_admin, show_id)
     return _plan(request, show_admin, show, title="Replace seat map", lay=relay_seat_map)
 
 
-def _show_to_lay(request: HttpRequest, show_admin: "ShowAdmin", show_id: int) -> Show:
+def _show_to_lay(request: HttpRequest, show_admin: BackOffice[Show], show_id: int) -> Show:
     show = show_for(request, show_admin, show_id)
     if not request.user.has_perm(MAY_MAKE_SEATS):
         raise PermissionDenied
@@ -131,7 +131,7 @@ def _show_to_lay(request: HttpRequest, show_admin: "ShowAdmin", show_id: int) ->
 
 def _plan(
     request: HttpRequest,
-    show_admin: "ShowAdmin",
+    show_admin: BackOffice[Show],
     show: Show,
     *,
     title: str,

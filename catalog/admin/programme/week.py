@@ -1,7 +1,7 @@
 """The week of a theatre: every screen and show on one page, and the ways to plan more."""
 
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
@@ -12,11 +12,9 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date
 
 from catalog import programme
-from catalog.models import ShowStatus, Theatre
+from catalog.admin.base import BackOffice
+from catalog.models import Show, ShowStatus, Theatre
 from catalog.staff import theatres_of
-
-if TYPE_CHECKING:
-    from catalog.admin.shows import ShowAdmin
 
 A_WEEK = timedelta(days=7)
 YEARS = range(2000, 2100)
@@ -48,7 +46,7 @@ def week_address(theatre: Theatre, moment: datetime) -> str:
     return Place(theatre, monday, [theatre]).address("week")
 
 
-def week_page(request: HttpRequest, *, show_admin: "ShowAdmin") -> HttpResponse:
+def week_page(request: HttpRequest, *, show_admin: BackOffice[Show]) -> HttpResponse:
     """Draw a week; without a choice, the current one of the first theatre one works in."""
     place = place_of(request, show_admin)
     if place is None:
@@ -76,7 +74,7 @@ def week_page(request: HttpRequest, *, show_admin: "ShowAdmin") -> HttpResponse:
     return TemplateResponse(request, "catalog/admin/programme_week.html", context)
 
 
-def open_week_page(request: HttpRequest, *, show_admin: "ShowAdmin") -> HttpResponse:
+def open_week_page(request: HttpRequest, *, show_admin: BackOffice[Show]) -> HttpResponse:
     """Put the planned shows of the week on sale: a button of the week's page."""
     place = place_of(request, show_admin)
     if place is None or not request.user.has_perm(MAY_OPEN):
@@ -91,7 +89,7 @@ def open_week_page(request: HttpRequest, *, show_admin: "ShowAdmin") -> HttpResp
     return HttpResponseRedirect(place.address("week"))
 
 
-def place_of(request: HttpRequest, show_admin: "ShowAdmin") -> Place | None:
+def place_of(request: HttpRequest, show_admin: BackOffice[Show]) -> Place | None:
     """Return the theatre and week that the address names; None to who works in no theatre.
 
     Raise PermissionDenied, or Http404 for a theatre of others or an unreadable week.
@@ -109,7 +107,9 @@ def place_of(request: HttpRequest, show_admin: "ShowAdmin") -> Place | None:
     return Place(theatre, programme.monday_of(_day(request.GET.get("week")) or today), theatres)
 
 
-def page_context(request: HttpRequest, show_admin: "ShowAdmin", *, title: str) -> dict[str, Any]:
+def page_context(
+    request: HttpRequest, show_admin: BackOffice[Show], *, title: str
+) -> dict[str, Any]:
     return {
         **show_admin.admin_site.each_context(request),
         "opts": show_admin.opts,

@@ -16,13 +16,13 @@ from django.utils.safestring import SafeString
 
 from accounts.audited_admin import staff_user
 from catalog.admin.base import BackOffice, badge, local, local_lines, two_lines
-from catalog.admin.pages import BROUGHT_ALONG
-from catalog.admin.programme import open_week_page, week_page
-from catalog.admin.programme_plans import bulk_page, copy_page
-from catalog.admin.repricing import MAY_REPRICE, repricing_page
-from catalog.admin.rooms import room_page
-from catalog.admin.seat_maps import relay_page, seat_map_page
-from catalog.admin.show_form import ShowForm
+from catalog.admin.programme.planning import bulk_page, copy_page
+from catalog.admin.programme.week import open_week_page, week_page
+from catalog.admin.shows.form import ShowForm
+from catalog.admin.shows.pages import extra_show_pages
+from catalog.admin.shows.repricing import MAY_REPRICE, repricing_page
+from catalog.admin.shows.room import room_page
+from catalog.admin.shows.seat_map import relay_page, seat_map_page
 from catalog.models import Seat, Show, ShowStatus
 from catalog.refused_overlaps import note_refused
 
@@ -108,7 +108,7 @@ class ShowAdmin(BackOffice[Show]):
             "plan": bulk_page,
             "copy-week": copy_page,
         }
-        pages |= {f"<int:show_id>/{page.name}": page.view for page in BROUGHT_ALONG}
+        pages |= {f"<int:show_id>/{page.name}": page.view for page in extra_show_pages()}
         return [
             path(
                 f"{address}/",
@@ -125,9 +125,9 @@ class ShowAdmin(BackOffice[Show]):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> Any:
-        pages = [page for page in BROUGHT_ALONG if request.user.has_perm(page.permission)]
+        pages = [page for page in extra_show_pages() if request.user.has_perm(page.permission)]
         context = {
-            "pages_brought_along": pages,
+            "extra_pages": pages,
             "may_reprice": request.user.has_perms(MAY_REPRICE),
             **(extra_context or {}),
         }

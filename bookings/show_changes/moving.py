@@ -15,7 +15,7 @@ from booking_site.api.errors import DomainError, violated_constraint
 from bookings import mails
 from bookings.models import Booking
 from bookings.services.claims import ShowClosed
-from bookings.services.resettling import Resettled, lay_anew, resettle
+from bookings.show_changes.reseating import Resettled, lay_anew, resettle
 from bookings.transactions import in_transaction
 from catalog.errors import ShowNotFound
 from catalog.models import ClockTimestamp, Screen, Seat, Show, ShowStatus

@@ -12,8 +12,9 @@ from django.apps import apps
 from django.conf import settings
 from django.db import connection
 from django.db.models import ForeignKey
+from django.utils.module_loading import import_string
 
-from bookings import guards
+from bookings.integrity import guards
 
 EXAMPLES = 5
 
@@ -83,7 +84,8 @@ def invariants() -> tuple[Invariant, ...]:
            AND cardinality(seat_ids) > {settings.MAX_SEATS_PER_ORDER:d}
         """,  # noqa: S608 - a number
     )
-    return (*_INVARIANTS, few_seats, _user_and_show_exist())
+    others = [import_string(path) for path in settings.INVARIANTS]
+    return (*_INVARIANTS, few_seats, _user_and_show_exist(), *others)
 
 
 def _user_and_show_exist() -> Invariant:
@@ -295,30 +297,6 @@ _INVARIANTS = (
          WHERE email LIKE 'deleted-%@invalid'
            AND (EXISTS (SELECT FROM holds WHERE user_id = users.id AND ended_at IS NULL)
                 OR EXISTS (SELECT FROM idempotency_records WHERE user_id = users.id))
-        """,
-    ),
-    Invariant(
-        "counted_shows_agree",
-        "What was counted of a show for the reports is what counting it again finds.",
-        """
-        WITH counted AS (
-            SELECT show_id, channel, currency, admissions, priced, gross
-              FROM counted_sales JOIN counted_shows USING (show_id) WHERE counted_at IS NOT NULL
-        ), again AS (
-            SELECT bookings.show_id, coalesce(orders.channel, ''), coalesce(orders.currency, ''),
-                   count(*), count(price), coalesce(sum(price), 0)
-              FROM bookings LEFT JOIN orders ON orders.id = order_id
-              JOIN counted_shows ON counted_shows.show_id = bookings.show_id
-             WHERE cancelled_at IS NULL AND counted_at IS NOT NULL GROUP BY 1, 2, 3
-        )
-        SELECT 'show ' || show_id FROM (
-            (SELECT * FROM counted EXCEPT SELECT * FROM again)
-             UNION (SELECT * FROM again EXCEPT SELECT * FROM counted)) AS sales
-         UNION
-        SELECT 'show ' || show_id FROM counted_shows
-         WHERE seats_for_sale <> (SELECT count(*) FROM seats
-                                   WHERE seats.show_id = counted_shows.show_id
-                                     AND status <> 'blocked')
         """,
     ),
     Invariant(

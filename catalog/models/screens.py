@@ -1,0 +1,41 @@
+"""The screens of a theatre and their layouts."""
+
+from django.db import models
+
+from catalog import layouts
+from catalog.models.theatres import Theatre
+
+
+class Screen(models.Model):
+    theatre = models.ForeignKey(Theatre, on_delete=models.PROTECT, related_name="screens")
+    name = models.CharField(max_length=80)
+    layout = models.TextField(blank=True, default="", validators=[layouts.validate_layout])
+    turnaround_minutes = models.PositiveSmallIntegerField(
+        "turnaround",
+        default=20,
+        help_text="Minutes between the end of one show and the start of the next.",
+    )
+
+    class Meta:
+        db_table = "screens"
+        ordering = ("theatre", "name")
+        constraints = (
+            models.UniqueConstraint(
+                fields=["theatre", "name"],
+                name="screen_one_name_per_theatre",
+                violation_error_message="This theatre already has a screen of that name.",
+            ),
+            # Lets a show's foreign key say: my screen stands in my theatre.
+            models.UniqueConstraint(fields=["id", "theatre"], name="screen_with_theatre"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.theatre}, {self.name}"
+
+    @property
+    def room(self) -> layouts.Layout | None:
+        """The layout, read; None while there is none, or when its text is not one."""
+        try:
+            return layouts.parse_layout(self.layout)
+        except layouts.LayoutError:
+            return None
