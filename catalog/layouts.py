@@ -1,16 +1,16 @@
-"""Room layouts as text: one line per row, front to back, that a person can type.
+"""Seat layouts as text that staff can type: one line per row, front to back.
 
     A  ..SSSS..SSSS..
 
     B  SSSSSS..SSSSWC
 
-A label, blanks, then one cell per place: `S` standard, `P` premium,
-`W` wheelchair, `C` companion, `.` nothing. A label is one or two capital
-letters, or a number up to 99. A blank line is a cross aisle: it counts as a
-line and has no label. Every labelled row has a seat.
+A line is a label, spaces, then one cell per place: `S` standard, `P` premium,
+`W` wheelchair, `C` companion, `.` empty. A label is one or two capital
+letters, or a number up to 99. An empty line is a cross aisle: it counts as a
+line and has no label. Every labelled row has at least one seat.
 
 Seats are numbered from the left within their row, from 1. `x` counts cells
-and `y` lines, both from 0; the lines and columns that errors name count from 1.
+and `y` lines, both from 0; the lines and columns in errors count from 1.
 """
 
 import re
@@ -41,7 +41,7 @@ class Flaw(NamedTuple):
 
 
 class LayoutError(ValueError):
-    """The text is no layout. `flaws` has at least one entry, from top to bottom."""
+    """The text is not a valid layout. `flaws` has at least one entry, from top to bottom."""
 
     def __init__(self, flaws: list[Flaw]) -> None:
         super().__init__("\n".join(map(str, flaws)))
@@ -69,7 +69,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A room: its rows from front to back. Rows missing in `y` are cross aisles."""
+    """The rows of a screen from front to back. Rows missing in `y` are cross aisles."""
 
     rows: tuple[Row, ...]
 
@@ -103,7 +103,7 @@ def parse_layout(text: str) -> Layout:
     while lines and not lines[-1]:
         lines.pop()
     if not lines:
-        raise LayoutError([Flaw("There is no seat in this layout.", 1, 1)])
+        raise LayoutError([Flaw("This layout has no seats.", 1, 1)])
     rows: dict[str, Row] = {}
     flaws: list[Flaw] = []
     for y, line in enumerate(lines[:MAX_ROWS]):
@@ -119,7 +119,7 @@ def parse_layout(text: str) -> Layout:
                 message = f"Row {row.label} is already on line {first.y + 1}."
                 flaws.append(Flaw(message, y + 1, line.index(row.label) + 1))
     if len(lines) > MAX_ROWS:
-        flaws.append(Flaw(f"A room has at most {MAX_ROWS} rows.", MAX_ROWS + 1, 1))
+        flaws.append(Flaw(f"A layout can have at most {MAX_ROWS} rows.", MAX_ROWS + 1, 1))
     if flaws:
         raise LayoutError(flaws)
     return Layout(tuple(rows.values()))
@@ -127,7 +127,7 @@ def parse_layout(text: str) -> Layout:
 
 def _parse_row(line: str, y: int) -> Row:
     if "\t" in line:
-        raise _flaw("Use blanks instead of a tab.", y=y, column=line.index("\t") + 1)
+        raise _flaw("Use spaces instead of tabs.", y=y, column=line.index("\t") + 1)
     trimmed = line.lstrip(" ")
     label, _, rest = trimmed.partition(" ")
     label_column = len(line) - len(trimmed) + 1
@@ -141,15 +141,18 @@ def _parse_row(line: str, y: int) -> Row:
     start = len(line) - len(cells) + 1
     for x, cell in enumerate(cells):
         if cell not in CATEGORIES and cell != NOTHING:
-            raise _flaw(f"“{cell}” is no place. Use S, P, W, C or “.”.", y=y, column=start + x)
+            message = f"“{cell}” is not a seat category. Use S, P, W, C or “.”."
+            raise _flaw(message, y=y, column=start + x)
     if len(cells) > MAX_SEATS_PER_ROW:
         raise _flaw(
-            f"A row has at most {MAX_SEATS_PER_ROW} places.", y=y, column=start + MAX_SEATS_PER_ROW
+            f"A row can have at most {MAX_SEATS_PER_ROW} places.",
+            y=y,
+            column=start + MAX_SEATS_PER_ROW,
         )
     taken = [x for x, cell in enumerate(cells) if cell != NOTHING]
     if not taken:
         raise _flaw(
-            f"Row {label} has no seat. For an aisle, leave the line blank.",
+            f"Row {label} has no seats. For an aisle, leave the line empty.",
             y=y,
             column=label_column,
         )
@@ -165,7 +168,7 @@ def _flaw(message: str, *, y: int, column: int) -> LayoutError:
 
 
 def format_layout(layout: Layout) -> str:
-    """Write a layout as text, its columns aligned; parsing it gives the same layout."""
+    """Return the layout as text with aligned columns. Parsing it returns the same layout."""
     margin = max(len(row.label) for row in layout.rows) + 2
     lines = [""] * layout.height
     for row in layout.rows:

@@ -45,7 +45,7 @@ class LayoutEditor(forms.Textarea):
             "textarea": textarea,
             "max_rows": MAX_ROWS,
             "max_seats": MAX_SEATS_PER_ROW,
-            "kinds": [*CATEGORIES.items(), (NOTHING, "nothing")],
+            "kinds": [*CATEGORIES.items(), (NOTHING, "empty")],
             "start": format_layout(rows_by_seats(rows=8, seats_per_row=12)),
         }
         return render_to_string("catalog/admin/layout_editor.html", context | _preview(value or ""))

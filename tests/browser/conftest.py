@@ -1,4 +1,4 @@
-"""A real Chromium against a real server. Needs `chromium` on the PATH, or CHROMIUM."""
+"""Browser tests: a real Chromium and a real server. Needs `chromium` on the PATH, or CHROMIUM."""
 
 import os
 import shutil
@@ -7,18 +7,18 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-expect.set_options(timeout=15_000)  # a busy machine is slow, not wrong
+expect.set_options(timeout=15_000)  # generous, for busy machines
 
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     program = shutil.which(os.environ.get("CHROMIUM") or "chromium")
     if program is None:
-        pytest.fail("No browser: install Debian's chromium, or set CHROMIUM to one.")
+        pytest.fail("Chromium is missing: apt-get install chromium, or set CHROMIUM to its path.")
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
     with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
-        # Playwright keeps an event loop on this thread, which Django takes for
-        # asynchronous code and refuses; nothing here is awaited.
+        # Playwright runs an event loop on this thread, so Django would refuse database calls
+        # as if the code were asynchronous. Nothing here is awaited.
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
         browser = playwright.chromium.launch(executable_path=program, args=sandbox)
         yield browser
@@ -27,23 +27,23 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def open_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
-    """Open a page with a profile of its own. Its errors fail the test at the end.
+    """Open a page in a new browser profile. Console errors fail the test at its end.
 
-    A `quiet` one may be refused: of an answer in the 400s a browser complains by itself.
+    On a `quiet` page they do not: browsers log every 4xx response as an error.
     """
     contexts = []
-    complaints: list[str] = []
+    errors: list[str] = []
 
     def make(width: int = 1280, height: int = 900, *, quiet: bool = False) -> Page:
         context = chromium.new_context(viewport={"width": width, "height": height})
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(15_000)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("pageerror", lambda error: errors.append(str(error)))
         page.on(
             "console",
-            lambda said: (
-                complaints.append(said.text) if said.type == "error" and not quiet else None
+            lambda message: (
+                errors.append(message.text) if message.type == "error" and not quiet else None
             ),
         )
         return page
@@ -51,4 +51,4 @@ def open_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
     yield make
     for context in contexts:
         context.close()
-    assert complaints == []
+    assert errors == []

@@ -1,4 +1,4 @@
-"""A client that knows only the original fields books a seat from another origin."""
+"""A client that uses only the original fields books a seat from another origin."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -15,7 +15,7 @@ from bookings.models import Booking
 from catalog.models import Seat
 from tests.factories import MovieFactory, ShowFactory, make_seats
 
-# The address at which the client's development server runs: CORS allows no other.
+# The port of the client's development server, the only origin that CORS allows.
 PORT = 5173
 CLIENT = Path(__file__).parent / "client"
 

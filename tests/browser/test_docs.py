@@ -1,4 +1,4 @@
-"""The interactive description of the API."""
+"""The interactive API documentation."""
 
 from collections.abc import Callable
 from urllib.parse import urlsplit
@@ -9,14 +9,14 @@ from pytest_django.live_server_helper import LiveServer
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_the_docs_need_no_other_host(
+def test_the_docs_load_nothing_from_other_hosts(
     width: int, open_page: Callable[..., Page], live_server: LiveServer
 ) -> None:
     page = open_page(width=width)
-    asked: set[str] = set()
+    hosts: set[str] = set()
     page.on(
         "request",
-        lambda request: asked.add(
+        lambda request: hosts.add(
             urlsplit(request.url)._replace(path="", query="", fragment="").geturl()
         ),
     )
@@ -24,6 +24,6 @@ def test_the_docs_need_no_other_host(
     expect(page.get_by_role("heading", name="Movie Booking API")).to_be_visible()
     page.get_by_text("Book seats, or those of a hold: all or none").click()
     expect(page.get_by_text("A new random value for each purchase").first).to_be_visible()
-    assert asked - {"data://"} == {live_server.url}
-    # Nothing is cut off at the side.
+    assert hosts - {"data://"} == {live_server.url}
+    # The page does not scroll sideways.
     assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -1,6 +1,6 @@
-"""Every page, at a desk and on a phone, light and dark: open to everybody, and nothing fails.
+"""Accessibility of every page, on desktop and phone, in light and dark mode.
 
-The addresses are those of `back_office_rights.txt`, which no new one can be missing from.
+The addresses come from `back_office_rights.txt`, which must list every page of the back office.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,32 +16,32 @@ from pytest_django.live_server_helper import LiveServer
 
 from catalog.models import Show
 from catalog.programme import business_day, monday_of
-from tests.browser.barriers import PHONE, Accepted, Inspector
+from tests.browser.inspector import PHONE, Accepted, Inspector
 from tests.browser.test_admin_flow import ada, log_in  # noqa: F401 - a fixture
 from tests.factories import PriceCardFactory, ScreenFactory
 from tests.reports.sold import played, sell
 from tests.test_back_office_rights import House, address, make_house, rows
 
-# What answers without a page of its own.
-NO_PAGES = {
-    "admin/search/",  # a part of the page that asks
+# Routes that do not return a page.
+NOT_PAGES = {
+    "admin/search/",  # a fragment of the page that requests it
     "admin/jsi18n/",  # a script
     "admin/box-office/shows/<bigint:show_id>/seats/",  # JSON
     "admin/catalog/movie/export/",
     "admin/catalog/pricecard/export/",
     "admin/catalog/screen/export/",
 }
-SEAT_MAP = "admin/catalog/show/<int:show_id>/seat-map/"  # says 409 and what can be done
+SEAT_MAP = "admin/catalog/show/<int:show_id>/seat-map/"  # answers 409 with the options
 API_DOCS = (
     Accepted(
         "nested-interactive",
         "opblock-summary-control",
-        "Swagger UI draws its link inside its button, in a script of its own",
+        "Swagger UI renders its link inside its button",
     ),
     Accepted(
         "scrollable-region-focusable",
         "microlight",
-        "Swagger UI draws its examples; they can be read on in the schema beside them",
+        "Swagger UI renders the examples; the schema next to them has the same content",
     ),
 )
 
@@ -55,13 +55,13 @@ Open = Callable[..., Page]
 
 @pytest.fixture
 def house(ada: object) -> House:  # noqa: F811 - a fixture
-    """A theatre with something on every page."""
+    """A theatre with data for every page."""
     house = make_house(1)
     card = PriceCardFactory(name="Matinee")
     rooms = (house.objects["screen"], ScreenFactory(theatre=house.theatre))
     begins = timezone.now() + timedelta(hours=2)
     for show, screen in zip((house.show, house.bare_show), rooms, strict=True):
-        begins += timedelta(hours=3)  # so that each could be moved to the other's room
+        begins += timedelta(hours=3)  # so that the two shows can swap screens
         Show.objects.filter(pk=show.pk).update(
             screen=screen,
             price_card=card,
@@ -76,16 +76,16 @@ def house(ada: object) -> House:  # noqa: F811 - a fixture
 
 @pytest.fixture
 def inspector(open_page: Open, live_server: LiveServer, house: House) -> Iterator[Inspector]:
-    """One who is logged in to the back office, and fails the test for what was found."""
+    """An inspector logged in to the back office; problems that it finds fail the test."""
     page = open_page(quiet=True)
     inspector = Inspector(page)
     log_in(page, live_server)
     yield inspector
-    assert not inspector.complaints, "\n".join(inspector.complaints)
+    assert not inspector.problems, "\n".join(inspector.problems)
 
 
 def week_of(house: House) -> str:
-    """Return the Monday of the week in which the house's shows are."""
+    """Return the Monday of the week of the theatre's shows."""
     begins = Show.objects.get(pk=house.show.pk).start_time
     return f"{monday_of(business_day(begins, house.theatre.zone))}"
 
@@ -94,11 +94,11 @@ def pages(house: House) -> Iterator[str]:
     """Yield the address of each page of the back office."""
     for row in rows():
         shown = row.own[-1] == "200" or row.route == SEAT_MAP
-        if row.deed == "get" and shown and row.route not in NO_PAGES:
+        if row.deed == "get" and shown and row.route not in NOT_PAGES:
             yield address(row, house, week=week_of(house))
 
 
-def test_every_page_of_the_back_office_is_open_to_everybody(
+def test_every_back_office_page_is_accessible(
     inspector: Inspector, live_server: LiveServer, house: House
 ) -> None:
     addresses = list(pages(house))
@@ -107,7 +107,7 @@ def test_every_page_of_the_back_office_is_open_to_everybody(
         answer = inspector.page.goto(f"{live_server.url}{path}")
         assert answer is not None
         assert answer.status in (HTTPStatus.OK, HTTPStatus.CONFLICT), path
-        inspector.look()
+        inspector.inspect()
 
 
 def preview(page: Page) -> None:
@@ -196,9 +196,9 @@ def block_seat(page: Page) -> None:
     expect(page.get_by_text("Blocked A2: Broken", exact=True)).to_be_visible()
 
 
-def spoil_layout(page: Page) -> None:
+def break_layout(page: Page) -> None:
     page.fill("#id_layout", "A  SSX\n")
-    expect(page.locator(".layout-flaws")).to_contain_text("is no place")
+    expect(page.locator(".layout-errors")).to_contain_text("Line 1")
 
 
 def ask_to_delete(page: Page) -> None:
@@ -224,32 +224,31 @@ def search_pages(page: Page) -> None:
     expect(page.locator("#search-results a").first).to_be_visible()
 
 
-def open_own_menu_by_keyboard(page: Page) -> None:
+def open_account_menu_by_keyboard(page: Page) -> None:
     page.get_by_role("button", name="ada@example.com").focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Log out")).to_be_visible()
 
 
-def open_menu_of_phone_by_keyboard(page: Page) -> None:
+def open_phone_menu_by_keyboard(page: Page) -> None:
     page.set_viewport_size(PHONE)
     page.get_by_role("button", name="Menu", exact=True).focus()
     page.keyboard.press("Space")
     expect(page.get_by_role("link", name="Box office").first).to_be_visible()
 
 
-# Where one starts, with the parts of an address as in `back_office_rights.txt`, and what is done
-# there. What changes the house comes last.
+# A route as in `back_office_rights.txt`, and what to do there. Steps that change data come last.
 STEPS: tuple[tuple[str, Callable[[Page], None]], ...] = (
     ("admin/", search_pages),
-    ("admin/", open_own_menu_by_keyboard),
-    ("admin/", open_menu_of_phone_by_keyboard),
+    ("admin/", open_account_menu_by_keyboard),
+    ("admin/", open_phone_menu_by_keyboard),
     ("admin/bookings/order/", open_filters),
     ("admin/catalog/pricecard/", ask_to_delete),
     ("admin/catalog/movie/add/", refuse_movie),
     ("admin/catalog/movie/import/", preview_import),
     ("admin/catalog/movie/import/", refuse_import),
     ("admin/catalog/show/add/", open_choice),
-    ("admin/catalog/screen/add/", spoil_layout),
+    ("admin/catalog/screen/add/", break_layout),
     ("admin/catalog/show/plan/", preview_plan),
     ("admin/catalog/show/copy-week/", preview_copy),
     ("admin/catalog/show/<int:show_id>/move/", preview_move),
@@ -262,47 +261,45 @@ STEPS: tuple[tuple[str, Callable[[Page], None]], ...] = (
 )
 
 
-def test_what_opens_on_a_page_is_open_to_everybody(
+def test_every_dialog_and_result_is_accessible(
     inspector: Inspector, live_server: LiveServer, house: House
 ) -> None:
-    looked_at = {row.route: row for row in rows() if row.deed == "get"}
+    routes = {row.route: row for row in rows() if row.deed == "get"}
     for route, step in STEPS:
         inspector.page.goto(
-            f"{live_server.url}{address(looked_at[route], house, week=week_of(house))}"
+            f"{live_server.url}{address(routes[route], house, week=week_of(house))}"
         )
         step(inspector.page)
-        inspector.look()
+        inspector.inspect()
     inspector.page.goto(f"{live_server.url}/admin/catalog/show/{house.bare_show.pk}/seat-map/")
     preview_seats(inspector.page)
-    inspector.look()
-    for found in (
+    inspector.inspect()
+    for path in (
         "admin/box-office/?q=nobody",
         f"admin/box-office/?q={house.order.reference}",
         "admin/catalog/movie/?q=nothing",
     ):
-        inspector.page.goto(f"{live_server.url}/{found}")
-        inspector.look()
+        inspector.page.goto(f"{live_server.url}/{path}")
+        inspector.inspect()
 
 
-def test_the_second_factor_is_open_to_everybody(
-    inspector: Inspector, live_server: LiveServer
-) -> None:
+def test_the_second_factor_is_accessible(inspector: Inspector, live_server: LiveServer) -> None:
     page = inspector.page
     page.goto(f"{live_server.url}/admin/second-factor/")
-    inspector.look()
+    inspector.inspect()
     page.get_by_role("button", name="Set it up").click()
     expect(page.locator("#second-factor-key")).to_be_visible()
-    inspector.look()
+    inspector.inspect()
     key = TOTPDevice.objects.get(user__email="ada@example.com")
     page.fill("[name=code]", f"{totp(key.bin_key):06}")
     page.get_by_role("button", name="Continue").click()
     page.wait_for_url("**/admin/")
     page.goto(f"{live_server.url}/admin/second-factor/")
     expect(page.get_by_text("Two-factor authentication is on")).to_be_visible()
-    inspector.look()
+    inspector.inspect()
 
 
-def test_every_public_page_is_open_to_everybody(
+def test_every_public_page_is_accessible(
     open_page: Open, live_server: LiveServer, transactional_db: None
 ) -> None:
     page = open_page(quiet=True)
@@ -312,11 +309,11 @@ def test_every_public_page_is_open_to_everybody(
         if path == "/api/docs":
             page.locator(".opblock-summary-control").first.click()
             expect(page.locator(".opblock-body").first).to_be_visible()
-        inspector.look()
+        inspector.inspect()
     page.goto(f"{live_server.url}/admin/login/")
     page.fill("[name=username]", "nobody@example.com")
     page.fill("[name=password]", "guess")
     page.get_by_role("button", name="Log in").click()
     expect(page.get_by_text("Please enter the correct").first).to_be_visible()
-    inspector.look()
-    assert not inspector.complaints, "\n".join(inspector.complaints)
+    inspector.inspect()
+    assert not inspector.problems, "\n".join(inspector.problems)

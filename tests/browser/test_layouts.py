@@ -1,4 +1,4 @@
-"""A room is painted in the layout editor, and blocked by the dozen in the room of a show."""
+"""The layout editor, and blocking seats on the seat map of a show."""
 
 from collections.abc import Callable
 
@@ -21,7 +21,7 @@ LAYOUT = "A  SSSS\nB  SSSS\n\nC  PPWC\n"
 def page(
     transactional_db: None, open_page: Callable[..., Page], live_server: LiveServer, client: Client
 ) -> Page:
-    """A page of somebody who has logged in to the back office."""
+    """A page logged in to the back office."""
     client.force_login(UserFactory(is_staff=True, is_superuser=True))
     page = open_page(height=1200)
     name = settings.SESSION_COOKIE_NAME
@@ -32,7 +32,7 @@ def page(
 
 @pytest.fixture
 def screen(page: Page, live_server: LiveServer) -> Screen:
-    """A screen, its form just opened."""
+    """A screen whose form is open."""
     screen = ScreenFactory(layout=LAYOUT)
     page.goto(f"{live_server.url}/admin/catalog/screen/{screen.pk}/change/")
     return screen
@@ -40,7 +40,7 @@ def screen(page: Page, live_server: LiveServer) -> Screen:
 
 @pytest.fixture
 def show(page: Page, live_server: LiveServer) -> Show:
-    """A show with three rows of six seats, its room just opened."""
+    """A show with three rows of six seats whose seat map is open."""
     show = ShowFactory()
     make_seats(show, *["SSSSSS"] * 3)
     page.goto(f"{live_server.url}/admin/catalog/show/{show.pk}/room/")
@@ -70,12 +70,12 @@ def press(page: Page, *keys: str) -> None:
 
 
 def drag(page: Page, start: Locator, end: Locator) -> None:
-    """Press on the middle of one, and let go on the middle of the other."""
+    """Drag from the middle of one element to the middle of another."""
     target = end.element_handle()
     assert target is not None
     start.hover()
     page.mouse.down()
-    target.hover()  # by what it is: its name may have changed under the stroke
+    target.hover()  # by handle: the stroke may have changed its name
     page.mouse.up()
 
 
@@ -88,16 +88,16 @@ def picture(page: Page) -> list[list[str]]:
     return kinds
 
 
-def test_a_room_is_painted_by_dragging_and_saved_as_text(page: Page, screen: Screen) -> None:
+def test_a_layout_is_painted_by_dragging_and_saved_as_text(page: Page, screen: Screen) -> None:
     use(page, "Premium")
     drag(page, place(page, "A2, standard"), place(page, "B3, standard"))
     expect(text_of(page)).to_have_value("A  SPPS\nB  SPPS\n\nC  PPWC\n")
 
-    # A row without a seat becomes a cross aisle, and a cross aisle with a seat a row.
-    use(page, "Nothing")
+    # A row without seats becomes a cross aisle; a cross aisle with a seat becomes a row.
+    use(page, "Empty")
     drag(page, place(page, "B1, standard"), place(page, "B4, standard"))
     use(page, "Standard")
-    place(page, "Cross aisle, column 2, nothing").last.click()
+    place(page, "Cross aisle, column 2, empty").last.click()
     expect(text_of(page)).to_have_value("A  SPPS\n\nB  .S\nC  PPWC\n")
     expect(page.get_by_role("status").filter(has_text="seats")).to_have_text("9 seats")
 
@@ -110,7 +110,7 @@ def test_a_room_is_painted_by_dragging_and_saved_as_text(page: Page, screen: Scr
     assert parse_layout(screen.layout) == parse_layout("A SPPS\nB SPPS\n\nC PPWC")
 
 
-def test_a_room_is_painted_with_nothing_but_keys(page: Page, screen: Screen) -> None:
+def test_a_layout_is_painted_by_keyboard_alone(page: Page, screen: Screen) -> None:
     place(page, "A1, standard").focus()
     press(page, "ArrowRight", "Shift+ArrowDown", "p")
     expect(text_of(page)).to_have_value("A  SPSS\nB  SPSS\n\nC  PPWC\n")
@@ -120,12 +120,12 @@ def test_a_room_is_painted_with_nothing_but_keys(page: Page, screen: Screen) -> 
     expect(text_of(page)).to_have_value("A  SPSS\nB  WC.P\n\nC  PPWC\n")
     press(page, "Control+z", "Control+z", "Control+y")
     expect(text_of(page)).to_have_value("A  SPSS\nB  WCSP\n\nC  PPWC\n")
-    # A whole row, and a whole column.
+    # Select a whole row, then a whole column.
     press(page, "Shift+Space", "s", "Control+Space", "Delete")
     expect(text_of(page)).to_have_value("A  SPS.\nB  SSS.\n\nC  PPW.\n")
 
 
-def test_rows_and_columns_come_and_go_and_get_other_labels(page: Page, screen: Screen) -> None:
+def test_rows_and_columns_are_added_removed_and_relabelled(page: Page, screen: Screen) -> None:
     place(page, "B1, standard").focus()
     use(page, "Add above", "Add left")
     expect(text_of(page)).to_have_value("A  SSSSS\nD  SSSSS\nB  SSSSS\n\nC  PPPWC\n")
@@ -144,7 +144,7 @@ def test_rows_and_columns_come_and_go_and_get_other_labels(page: Page, screen: S
     expect(text_of(page)).to_have_value("A  SSSSS\nB  SSSSS\nC  SSSSS\n\nH  PPWWC\n")
 
 
-def test_while_the_text_has_a_flaw_the_picture_stays_and_says_so(
+def test_while_the_text_has_errors_the_preview_is_stale_and_says_so(
     page: Page, screen: Screen
 ) -> None:
     before = picture(page)
@@ -152,8 +152,7 @@ def test_while_the_text_has_a_flaw_the_picture_stays_and_says_so(
     expect(stale).to_be_hidden()
     text_of(page).fill(LAYOUT.replace("WC", "WX"))
     expect(stale).to_be_visible()
-    flaw = page.get_by_role("button", name="Line 4, column 7: “X” is no place.")
-    flaw.click()
+    page.get_by_role("button", name="Line 4, column 7").click()
     marked = text_of(page).evaluate(
         "area => area.value.slice(area.selectionStart, area.selectionEnd)"
     )
@@ -175,7 +174,7 @@ def test_while_the_text_has_a_flaw_the_picture_stays_and_says_so(
     assert picture(page) == before
 
 
-# One for every flaw, and what is none though it looks like one.
+# One text per kind of error, and valid texts that look like errors.
 TEXTS = [
     "A SS\n  B  PP  \n\n\n",
     "A\tSS",
@@ -196,21 +195,21 @@ TEXTS = [
 ]
 
 
-def test_the_editor_finds_the_flaws_that_the_server_finds(open_page: Callable[..., Page]) -> None:
+def test_the_editor_reports_the_same_errors_as_the_server(open_page: Callable[..., Page]) -> None:
     page = open_page()
     page.add_script_tag(path=finders.find("back_office/layout_text.js"))
     found = page.evaluate(
         "([texts, limits]) => texts.map(text => {"
-        "const { rows, flaws } = layoutText.read(text, limits);"
-        "return flaws.length ? flaws.map(flaw => flaw.message)"
+        "const { rows, errors } = layoutText.read(text, limits);"
+        "return errors.length ? errors.map(error => error.message)"
         " : rows.filter(row => row.label).map(row => [row.label, row.cells]); })",
         [TEXTS, {"rows": MAX_ROWS, "seats": MAX_SEATS_PER_ROW}],
     )
-    assert found == [as_read(text) for text in TEXTS]
+    assert found == [read_by_server(text) for text in TEXTS]
 
 
-def as_read(text: str) -> list[str] | list[list[str]]:
-    """Return what the server says of a text without places of nothing: its flaws, or its rows."""
+def read_by_server(text: str) -> list[str] | list[list[str]]:
+    """Return the server's errors for a text, or its rows with their seats."""
     try:
         layout = parse_layout(text)
     except LayoutError as error:
@@ -218,7 +217,7 @@ def as_read(text: str) -> list[str] | list[list[str]]:
     return [[row.label, "".join(p.category[0].upper() for p in row.places)] for row in layout.rows]
 
 
-def test_one_stroke_over_a_thousand_seats_changes_them_where_they_stand(
+def test_a_stroke_over_a_thousand_seats_updates_their_elements_in_place(
     page: Page, screen: Screen
 ) -> None:
     text_of(page).fill("".join(f"{row} {'S' * 40}\n" for row in range(1, 26)))
@@ -229,11 +228,12 @@ def test_one_stroke_over_a_thousand_seats_changes_them_where_they_stand(
     expect(text_of(page)).to_have_value("".join(f"{row} {'P' * 40}\n" for row in range(1, 26)))
     assert picture(page) == [["premium"] * 40] * 25
     assert cell is not None
-    assert cell.evaluate("cell => cell.isConnected")  # drawn anew, a stroke would crawl
+    # Replacing the elements would make strokes slow.
+    assert cell.evaluate("cell => cell.isConnected")
 
 
 def states(show: Show) -> dict[str, str]:
-    """Return the state of every seat that is not available, as the API tells it."""
+    """Return the state of every seat that the API does not list as available."""
     seats = APIClient().get(f"/api/shows/{show.pk}/seats").json()
     return {
         f"{seat['row']}{seat['number']}": seat["state"]
@@ -242,11 +242,11 @@ def states(show: Show) -> dict[str, str]:
     }
 
 
-def test_a_dragged_rectangle_is_blocked_and_freed(page: Page, show: Show) -> None:
+def test_a_dragged_rectangle_is_blocked_and_unblocked(page: Page, show: Show) -> None:
     selection = page.locator("#room-selection")
     drag(page, seat(page, "A2"), seat(page, "B4"))
     expect(selection).to_have_text("6 seats: A2, A3, A4, B2, B3, B4")
-    drag(page, seat(page, "B4"), seat(page, "C3"))  # from a selected one: takes them out again
+    drag(page, seat(page, "B4"), seat(page, "C3"))  # starting on a selected seat deselects
     expect(selection).to_have_text("4 seats: A2, A3, A4, B2")
     offered = page.locator("#room-reasons option").evaluate_all("all => all.map(o => o.value)")
     assert offered == ["Broken", "House seat", "Distancing"]
@@ -261,7 +261,7 @@ def test_a_dragged_rectangle_is_blocked_and_freed(page: Page, show: Show) -> Non
     assert states(show) == dict.fromkeys(("A2", "B2"), "blocked")
 
 
-def test_seats_are_selected_by_shift_and_every_other_one(page: Page, show: Show) -> None:
+def test_shift_selects_ranges_and_a_button_every_other_seat(page: Page, show: Show) -> None:
     selection = page.locator("#room-selection")
     seat(page, "A5").click()
     seat(page, "B2").click(modifiers=["Shift"])
@@ -270,7 +270,7 @@ def test_seats_are_selected_by_shift_and_every_other_one(page: Page, show: Show)
     seat(page, "B2").focus()
     press(page, "Shift+ArrowRight", "Shift+ArrowRight", "Shift+ArrowDown", "Shift+ArrowLeft")
     expect(selection).to_have_text("4 seats: B2, B3, C2, C3")
-    # From elsewhere an area of its own begins.
+    # After moving elsewhere, a new area starts.
     press(page, "ArrowUp", "ArrowUp", "Space", "Shift+ArrowRight")
     expect(selection).to_have_text("6 seats: A3, A4, B2, B3, C2, C3")
     use(page, "Clear", "Every other seat")

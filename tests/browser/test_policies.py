@@ -1,4 +1,4 @@
-"""Every kind of page works under its Content-Security-Policy: a complaint of the browser fails."""
+"""Each kind of page works under its Content-Security-Policy; a console error fails the test."""
 
 from collections.abc import Callable
 
@@ -21,7 +21,7 @@ def background(page: Page) -> str:
     return colour
 
 
-def test_pages_of_ours_keep_their_style(open_page: Open, live_server: LiveServer) -> None:
+def test_public_pages_load_their_styles(open_page: Open, live_server: LiveServer) -> None:
     page = open_page()
     for path in ("/", "/api/docs/errors", "/api/docs/errors"):
         page.goto(f"{live_server.url}{path}")
@@ -40,7 +40,7 @@ def test_the_docs_are_interactive(open_page: Open, live_server: LiveServer) -> N
 
 
 @pytest.mark.usefixtures("ada")
-def test_the_back_office_works_and_asks_for_a_code(
+def test_the_back_office_works_with_a_second_factor(
     open_page: Open, live_server: LiveServer
 ) -> None:
     page = open_page()
@@ -59,9 +59,7 @@ def test_the_back_office_works_and_asks_for_a_code(
         assert page.evaluate("typeof Alpine") == "object"
 
 
-def test_a_script_written_into_a_page_does_not_run(
-    chromium: Browser, live_server: LiveServer
-) -> None:
+def test_an_injected_script_does_not_run(chromium: Browser, live_server: LiveServer) -> None:
     context = chromium.new_context()
     page = context.new_page()
     page.goto(f"{live_server.url}/admin/login/")

@@ -1,4 +1,4 @@
-"""A programmer's week, from an empty grid: planned, copied, one show moved, another cancelled."""
+"""A programmer plans a week, copies it, moves a show and cancels it."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -28,7 +28,7 @@ CLICKS = 21
 
 @pytest.fixture
 def office(transactional_db: None, open_page: Callable[..., Page], live_server: LiveServer) -> Page:
-    """The back office of a house with three screens, its programmer just logged in."""
+    """The back office of a theatre with three screens, with its programmer logged in."""
     ensure_roles()
     theatre = TheatreFactory(name="Rex", timezone="Europe/Vienna")
     for number in (1, 2, 3):
@@ -47,8 +47,8 @@ def office(transactional_db: None, open_page: Callable[..., Page], live_server: 
     return page
 
 
-class Hand:
-    """Clicks like a person, and counts it."""
+class ClickCounter:
+    """Clicks, and counts the clicks."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -59,58 +59,58 @@ class Hand:
         self.page.get_by_role(role, name=name, exact=exact).first.click()
 
     def choose(self, field: str, label: str) -> None:
-        self.clicks += 2  # open the list, take the entry
+        self.clicks += 2  # open the list, choose the entry
         self.page.select_option(f"#id_{field}", label=label)
 
 
-def test_a_week_is_planned_copied_and_changed(office: Page) -> None:
-    hand = Hand(office)
+def test_a_week_is_planned_copied_and_changed_in_21_clicks(office: Page) -> None:
+    clicker = ClickCounter(office)
     theatre_week = office.locator(".week-day .show-block")
 
-    hand.click("link", "Week")
-    hand.click("link", "Next week")
+    clicker.click("link", "Week")
+    clicker.click("link", "Next week")
     expect(office.get_by_text("0 shows on 3 screens.")).to_be_visible()
-    hand.click("link", "Plan shows")
-    hand.choose("movie", "Vertigo")
-    hand.choose("price_card", "Evening")
+    clicker.click("link", "Plan shows")
+    clicker.choose("movie", "Vertigo")
+    clicker.choose("price_card", "Evening")
     office.fill("#id_times", "14:00 17:15 20:30")
-    hand.click("button", "Preview")
+    clicker.click("button", "Preview")
     expect(office.get_by_text("63 shows with 1512 seats")).to_be_visible()
     assert not Show.objects.exists()
-    hand.click("button", "Create 63 shows")
-    hand.click("link", "View week")
+    clicker.click("button", "Create 63 shows")
+    clicker.click("link", "View week")
     expect(theatre_week).to_have_count(63)
-    hand.click("button", "Open 63 planned shows for sale")
+    clicker.click("button", "Open 63 planned shows for sale")
     expect(office.get_by_text("Open for sale now: 63.")).to_be_visible()
 
-    hand.click("link", "Copy week")
-    hand.click("button", "Preview")
-    hand.click("button", "Create 63 shows")
-    hand.click("link", "View week")
+    clicker.click("link", "Copy week")
+    clicker.click("button", "Preview")
+    clicker.click("button", "Create 63 shows")
+    clicker.click("link", "View week")
     expect(theatre_week).to_have_count(63)
     assert Show.objects.count() == 126
     assert Seat.objects.count() == 126 * 24
 
-    hand.clicks += 1
+    clicker.clicks += 1
     theatre_week.first.locator("a").click()
-    hand.click("link", "Move", exact=False)
+    clicker.click("link", "Move", exact=False)
     office.fill("[name=start_time]", "13:30")
     office.fill("[name=reason]", "School class")
-    hand.click("button", "Preview")
-    hand.click("button", "Move show")
+    clicker.click("button", "Preview")
+    clicker.click("button", "Move show")
     expect(office.get_by_text("Who has bought is told by mail.")).to_be_visible()
 
-    hand.click("link", "Cancel show", exact=False)
+    clicker.click("link", "Cancel show", exact=False)
     office.fill("[name=reason]", "Projector broken")
     office.fill("[name=orders]", "0")
-    hand.click("button", "Cancel show")
+    clicker.click("button", "Cancel show")
     expect(office.get_by_text("This show is cancelled")).to_be_visible()
 
     cancelled = Show.objects.get(status=ShowStatus.CANCELLED)
     local = cancelled.start_time.astimezone(cancelled.theatre.zone)
     monday = monday_of(timezone.localdate(timezone=cancelled.theatre.zone)) + timedelta(days=14)
     assert (local.date(), f"{local:%H:%M}") == (monday, "13:30")
-    assert hand.clicks == CLICKS
+    assert clicker.clicks == CLICKS
 
 
 @pytest.mark.parametrize("width", [1280, 390])
@@ -119,7 +119,7 @@ def test_a_week_fits_the_page(width: int, office: Page, live_server: LiveServer)
     office.goto(f"{live_server.url}/admin/catalog/show/week/")
     expect(office.get_by_text("0 shows on 3 screens.")).to_be_visible()
     assert office.evaluate("document.documentElement.scrollWidth") <= width
-    # Today is framed and otherwise a day like the others.
+    # Today has a frame but the same width as the other days.
     expect(office.locator(".week-day.is-today")).to_have_count(1)
     days = office.locator(".week-day > h2")
     assert len(set(days.evaluate_all("days => days.map(day => day.offsetWidth)"))) == 1

@@ -1,8 +1,8 @@
-// Gives the theme's widgets what they lack for who listens to the page or has no mouse.
+// Makes the theme's widgets usable with a screen reader and without a mouse.
 
-function nameChoice(container) {
+function labelSelect(container) {
   const list = container.querySelector("[role=searchbox]")?.getAttribute("aria-controls");
-  // Its open list stands at the end of the page and is named after its field.
+  // The open list is at the end of the page; its id is derived from the field's.
   const id = list?.replace(/^select2-|-results$/g, "");
   const select = container.previousElementSibling?.matches("select")
     ? container.previousElementSibling
@@ -19,11 +19,11 @@ function nameChoice(container) {
   container.querySelector("[role=searchbox]")?.setAttribute("aria-labelledby", label.id);
 }
 
-// Some buttons are an icon only, whose name would be read out.
+// For buttons that show only an icon: a screen reader would read the icon's name.
 const ICONS = { more_vert: "More", close: "Close the menu", visibility: "Show the password" };
 
 function makeButton(element) {
-  // A cover that closes what is before it is no button: Escape does that.
+  // Backdrops are excluded; Escape closes what is in front of them.
   if (element.matches("button, label, a[href], #changelist-filter-close, :has(a, button, input)")) return;
   element.setAttribute("role", "button");
   element.tabIndex = 0;
@@ -32,27 +32,27 @@ function makeButton(element) {
   if (name) element.setAttribute("aria-label", field ? `${name}: ${field.textContent.trim()}` : name);
 }
 
-// Beside words an icon says nothing; its name would be read out with them.
-function silence(icon) {
+// Hide an icon next to text, or a screen reader would read its name with the text.
+function hideIcon(icon) {
   const whole = icon.closest("a, button, [role=button]");
   if (whole !== icon && whole.textContent.trim() !== icon.textContent.trim()) icon.ariaHidden = "true";
 }
 
-function mend() {
-  document.querySelectorAll(".select2-container").forEach(nameChoice);
-  // A label needs something that can have one.
+function improve() {
+  document.querySelectorAll(".select2-container").forEach(labelSelect);
+  // Only an element with a role can have a label.
   document.querySelectorAll("span.help-tooltip").forEach((icon) => icon.setAttribute("role", "img"));
   document.querySelectorAll("[x-on\\:click]").forEach(makeButton);
-  // The theme would look for a text of its own beside a plain file field, and fail.
+  // The theme's script fails on a file field without its own text element; this makes it skip ours.
   document.querySelectorAll("input.office-input[type=file]").forEach((file) => { file.hasChangeListener = true; });
-  document.querySelectorAll(":is(a, button, [role=button]) .material-symbols-outlined").forEach(silence);
+  document.querySelectorAll(":is(a, button, [role=button]) .material-symbols-outlined").forEach(hideIcon);
 }
 
 document.addEventListener("DOMContentLoaded", () => {
-  mend();
-  // A browser leaves this out when something else was focused for a moment while the page came.
+  improve();
+  // Browsers skip autofocus if something else had the focus while the page was loading.
   document.querySelector("[autofocus]")?.focus();
-  new MutationObserver(mend).observe(document.body, { childList: true, subtree: true });
+  new MutationObserver(improve).observe(document.body, { childList: true, subtree: true });
 });
 
 document.addEventListener("keydown", (event) => {

@@ -1,25 +1,25 @@
-// The layout editor: one text, typed in the text area or painted in the picture beside it.
-// The picture is always drawn from the text; while the text has a flaw, the picture stays
-// at the last room that could be read, says so, and cannot be painted on.
+// The layout editor: one text, edited in the text area or by painting in the preview beside it.
+// The preview is always drawn from the text. While the text has errors, the preview shows the
+// last valid layout with a message, and painting is disabled.
 
-const flawsAsList = (flaws, goTo) =>
-  flaws.map((flaw) => {
+const errorList = (errors, goTo) =>
+  errors.map((error) => {
     const item = document.createElement("li");
     const button = document.createElement("button");
     button.type = "button";
-    button.textContent = flaw.message;
-    button.addEventListener("click", () => goTo(flaw));
+    button.textContent = error.message;
+    button.addEventListener("click", () => goTo(error));
     item.append(button);
     return item;
   });
 
-// The same text behind the typed one, with the flawed lines and cells coloured.
-const flawsAsMarks = (text, flaws) => {
-  const byLine = new Map(flaws.map((flaw) => [flaw.line, flaw]));
+// A copy of the text, displayed behind the text area, with erroneous lines and cells highlighted.
+const markErrors = (text, errors) => {
+  const byLine = new Map(errors.map((error) => [error.line, error]));
   return text.split("\n").flatMap((line, y) => {
-    const flaw = byLine.get(y + 1);
-    if (!flaw) return [line, "\n"];
-    const at = flaw.column - 1;
+    const error = byLine.get(y + 1);
+    if (!error) return [line, "\n"];
+    const at = error.column - 1;
     const marked = document.createElement("span");
     const mark = document.createElement("mark");
     marked.className = "line";
@@ -29,7 +29,7 @@ const flawsAsMarks = (text, flaws) => {
   });
 };
 
-// What the text was, and what it is again after undo and redo. Typing on is one step.
+// Undo and redo of the text. Continuous typing is one step.
 class LayoutHistory {
   #past = [];
   #future = [];
@@ -47,13 +47,13 @@ class LayoutHistory {
     return this.#future.length > 0;
   }
 
-  // `typed` tells of a keystroke: which kind, and where it left the caret.
-  keep(text, typed = null) {
+  // `typed` describes a keystroke: its kind and the position of the caret after it.
+  record(text, typed = null) {
     if (text === this.now) return;
     const before = this.#typed;
-    const goesOn =
+    const continues =
       typed && before && before.kind === typed.kind && Math.abs(before.caret - typed.caret) === 1;
-    if (!goesOn) this.#past.push(this.now);
+    if (!continues) this.#past.push(this.now);
     this.#future = [];
     this.#typed = typed;
     this.now = text;
@@ -78,18 +78,18 @@ class LayoutHistory {
 for (const editor of document.querySelectorAll(".layout-editor")) {
   const textarea = editor.querySelector("textarea");
   const marks = editor.querySelector(".layout-marks");
-  const picture = editor.querySelector(".layout-preview");
-  picture.removeAttribute("aria-live");
-  picture.replaceChildren(editor.querySelector("template").content.cloneNode(true));
-  const [flawList, count, label] = ["flaws", "count", "label"].map((name) =>
-    picture.querySelector(`.layout-${name}`),
+  const preview = editor.querySelector(".layout-preview");
+  preview.removeAttribute("aria-live");
+  preview.replaceChildren(editor.querySelector("template").content.cloneNode(true));
+  const [errorElement, count, label] = ["errors", "count", "label"].map((name) =>
+    preview.querySelector(`.layout-${name}`),
   );
-  const stale = picture.querySelector(".layout-stale");
-  const room = picture.querySelector(".layout-room");
-  const column = picture.querySelector(".layout-column");
+  const stale = preview.querySelector(".layout-stale");
+  const room = preview.querySelector(".layout-room");
+  const column = preview.querySelector(".layout-column");
   const [start, brushes, tools] = [
     ".layout-start", "[data-kind]", "[data-tool]",
-  ].map((selector) => [...picture.querySelectorAll(selector)]);
+  ].map((selector) => [...preview.querySelectorAll(selector)]);
   const limits = { rows: +editor.dataset.maxRows, seats: +editor.dataset.maxSeats };
   const history = new LayoutHistory(textarea.value);
   let brush = "S";
@@ -102,12 +102,12 @@ for (const editor of document.querySelectorAll(".layout-editor")) {
     textarea.setSelectionRange(at, at + 1);
   };
 
-  const takeBrush = (kind) => {
+  const selectBrush = (kind) => {
     brush = kind;
     for (const button of brushes) button.ariaPressed = `${button.dataset.kind === kind}`;
   };
 
-  const say = (text) => {
+  const showStatus = (text) => {
     if (count.textContent !== text) count.textContent = text;
   };
 
@@ -121,7 +121,7 @@ for (const editor of document.querySelectorAll(".layout-editor")) {
       rowBelow: size.height >= limits.rows,
       columnLeft: size.width >= limits.seats,
       columnRight: size.width >= limits.seats,
-      labelOn: !row?.label,
+      relabelFrom: !row?.label,
     };
     for (const tool of tools) {
       const step = tool.dataset.tool === "undo" || tool.dataset.tool === "redo";
@@ -134,20 +134,20 @@ for (const editor of document.querySelectorAll(".layout-editor")) {
 
   const refresh = () => {
     const text = textarea.value;
-    const { rows: found, flaws } = layoutText.read(text, limits);
-    marks.replaceChildren(...flawsAsMarks(text, flaws));
-    flawList.replaceChildren(...flawsAsList(flaws, goTo));
-    flawList.hidden = flaws.length === 0;
-    if (flaws.length === 0) rows = found;
+    const { rows: found, errors } = layoutText.read(text, limits);
+    marks.replaceChildren(...markErrors(text, errors));
+    errorElement.replaceChildren(...errorList(errors, goTo));
+    errorElement.hidden = errors.length === 0;
+    if (errors.length === 0) rows = found;
     const empty = !text.trim();
     room.hidden = empty || rows.length === 0;
     for (const button of start) button.hidden = !empty;
-    stale.hidden = flaws.length === 0 || room.hidden;
-    room.classList.toggle("stale", flaws.length > 0);
-    grid.element.setAttribute("aria-disabled", flaws.length > 0);
-    if (flaws.length === 0) {
+    stale.hidden = errors.length === 0 || room.hidden;
+    room.classList.toggle("stale", errors.length > 0);
+    grid.element.setAttribute("aria-disabled", errors.length > 0);
+    if (errors.length === 0) {
       const seats = rows.reduce((sum, row) => sum + row.cells.replaceAll(".", "").length, 0);
-      say(empty ? "No seats yet." : `${seats} seats`);
+      showStatus(empty ? "No seats yet." : `${seats} seats`);
       grid.show(rows);
     }
     refreshTools();
@@ -159,7 +159,7 @@ for (const editor of document.querySelectorAll(".layout-editor")) {
   };
 
   const change = (text) => {
-    history.keep(text);
+    history.record(text);
     write(text);
   };
 
@@ -168,7 +168,7 @@ for (const editor of document.querySelectorAll(".layout-editor")) {
     write(history.now);
   };
 
-  const grid = new LayoutGrid(picture.querySelector('[role="grid"]'), {
+  const grid = new LayoutGrid(preview.querySelector('[role="grid"]'), {
     paint: (area) => write(layoutText.paint(history.now, area, brush)),
     settle: () => change(textarea.value),
     cancel: () => write(history.now),
@@ -177,13 +177,13 @@ for (const editor of document.querySelectorAll(".layout-editor")) {
       const erases = key === "Delete" || key === "Backspace";
       const kind = erases ? "." : key === " " ? brush : key.toUpperCase();
       if (grid.disabled || !(kind in layoutText.KINDS)) return false;
-      if (!erases) takeBrush(kind);
+      if (!erases) selectBrush(kind);
       change(layoutText.paint(history.now, grid.area, kind));
       return true;
     },
   });
 
-  const act = {
+  const actions = {
     undo: () => step("undo"),
     redo: () => step("redo"),
     rowAbove: ({ y }) => change(layoutText.copyRow(history.now, y, y)),
@@ -192,14 +192,14 @@ for (const editor of document.querySelectorAll(".layout-editor")) {
     columnLeft: ({ x }) => change(layoutText.copyColumn(history.now, x, x)),
     columnRight: ({ x }) => change(layoutText.copyColumn(history.now, x, x + 1)),
     columnRemove: ({ x }) => change(layoutText.removeColumn(history.now, x)),
-    labelOn: ({ y }) => change(layoutText.labelOn(history.now, y)),
+    relabelFrom: ({ y }) => change(layoutText.relabelFrom(history.now, y)),
   };
 
   for (const tool of tools) {
-    tool.addEventListener("click", () => act[tool.dataset.tool](grid.cursor));
+    tool.addEventListener("click", () => actions[tool.dataset.tool](grid.cursor));
   }
   for (const button of brushes) {
-    button.addEventListener("click", () => takeBrush(button.dataset.kind));
+    button.addEventListener("click", () => selectBrush(button.dataset.kind));
   }
   for (const button of start) {
     button.addEventListener("click", () => change(button.dataset.text));
@@ -209,19 +209,19 @@ for (const editor of document.querySelectorAll(".layout-editor")) {
     try {
       change(layoutText.relabel(history.now, grid.cursor.y, label.value.trim().toUpperCase()));
     } catch (refusal) {
-      say(refusal.message);
+      showStatus(refusal.message);
       refreshTools();
     }
   });
   label.addEventListener("keydown", (event) => {
     if (event.key !== "Enter") return;
-    event.preventDefault(); // it must not save the screen
+    event.preventDefault(); // or it would submit the form
     label.dispatchEvent(new Event("change"));
   });
 
   textarea.addEventListener("input", (event) => {
     const typed = { kind: event.inputType, caret: textarea.selectionStart };
-    history.keep(textarea.value, typed);
+    history.record(textarea.value, typed);
     refresh();
   });
   textarea.addEventListener("scroll", () => {
@@ -229,12 +229,12 @@ for (const editor of document.querySelectorAll(".layout-editor")) {
     marks.scrollLeft = textarea.scrollLeft;
   });
 
-  // Painting ends the browser's own history of the text area: there is one for both.
-  const ours = { z: "undo", y: "redo", Z: "redo" };
+  // Painting breaks the browser's undo in the text area, so one history serves both.
+  const shortcuts = { z: "undo", y: "redo", Z: "redo" };
   editor.addEventListener("keydown", (event) => {
-    if (!(event.ctrlKey || event.metaKey) || !ours[event.key] || event.target === label) return;
+    if (!(event.ctrlKey || event.metaKey) || !shortcuts[event.key] || event.target === label) return;
     event.preventDefault();
-    step(ours[event.key]);
+    step(shortcuts[event.key]);
   });
   textarea.addEventListener("beforeinput", (event) => {
     if (!event.inputType.startsWith("history")) return;
@@ -242,6 +242,6 @@ for (const editor of document.querySelectorAll(".layout-editor")) {
     step(event.inputType === "historyUndo" ? "undo" : "redo");
   });
 
-  takeBrush(brush);
+  selectBrush(brush);
   refresh();
 }

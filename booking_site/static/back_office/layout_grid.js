@@ -1,18 +1,18 @@
-// The picture of a layout as a grid to paint on, by pointer and by keyboard. It knows no
-// text: it draws the rows it is given, and tells what is to be painted where.
+// The preview of a layout as a grid that the user paints by pointer or keyboard. It does not know
+// the text: it draws the given rows and reports which area to paint.
 
 class LayoutGrid {
-  #rows = []; // elements, and what they show
+  #rows = []; // the elements of each row and what they display
   #width = 0;
-  #anchor = { y: 0, x: 0 }; // the corner where the selection began
+  #anchor = { y: 0, x: 0 }; // the corner where the selection starts
   #cursor = { y: 0, x: 0 };
   #selected = new Set();
   #revealing = false;
   #stroke = null;
 
-  // `paint(area)` is called with every step of a stroke, `settle()` at its end and
-  // `cancel()` instead when it is given up; `press(key)` with a key that is no movement,
-  // and returns whether it meant anything; `moved()` after the cursor has moved.
+  // Callbacks: `paint(area)` for every step of a stroke, then `settle()`, or `cancel()` if the
+  // stroke is aborted; `press(key)` for keys that do not move the cursor, returning whether the
+  // key was handled; `moved()` after the cursor has moved.
   constructor(element, { paint, settle, cancel, press, moved }) {
     this.element = element;
     Object.assign(this, { paint, settle, cancel, press, moved });
@@ -44,7 +44,7 @@ class LayoutGrid {
     return this.element.getAttribute("aria-disabled") === "true";
   }
 
-  // Draw rows of {label, cells}. Only what differs from the last picture is touched.
+  // Draw rows of {label, cells}, updating only what has changed.
   show(rows) {
     const width = Math.max(0, ...rows.map((row) => row.cells.length));
     const inside = () => this.element.contains(document.activeElement);
@@ -99,12 +99,12 @@ class LayoutGrid {
       const kind = layoutText.KINDS[text[x]];
       const seat = text[x] === "." ? "" : `${++number}`;
       const name = seat ? `${label}${seat}` : `${drawn.header.ariaLabel}, column ${x + 1}`;
-      const said = `${name}, ${kind}`;
-      if (drawn.kinds[x] === said) return;
-      drawn.kinds[x] = said;
-      cell.ariaLabel = said;
+      const description = `${name}, ${kind}`;
+      if (drawn.kinds[x] === description) return;
+      drawn.kinds[x] = description;
+      cell.ariaLabel = description;
       cell.dataset.kind = kind;
-      cell.firstChild.className = seat ? `seat ${kind}` : "layout-nothing";
+      cell.firstChild.className = seat ? `seat ${kind}` : "layout-empty";
       cell.firstChild.textContent = seat;
     });
   }
@@ -113,7 +113,7 @@ class LayoutGrid {
     return this.#rows[y]?.cells[x];
   }
 
-  // Move the cursor into the picture and select from the anchor to it.
+  // Move the cursor, within the grid, and select from the anchor to it.
   #move(to, { anchor = to, focus = false } = {}) {
     const within = ({ y, x }) => ({
       y: Math.max(0, Math.min(y, this.#rows.length - 1)),
@@ -134,7 +134,7 @@ class LayoutGrid {
     this.moved();
   }
 
-  // The focus came by a way of its own, as from a screen reader.
+  // The focus was moved by something else, such as a screen reader.
   #follow(cell) {
     if (cell === this.#cellAt(this.#cursor)) return;
     this.#move({ y: +cell.dataset.y, x: +cell.dataset.x });
@@ -149,7 +149,7 @@ class LayoutGrid {
     this.#selected = selected;
   }
 
-  // With the next frame, which has to lay the page out anyway.
+  // Wait for the next frame, which computes the page's layout anyway.
   #reveal() {
     if (this.#revealing) return;
     this.#revealing = true;
@@ -170,7 +170,7 @@ class LayoutGrid {
     }
     const cell = event.target.closest(".layout-cell");
     if (!cell) return;
-    event.preventDefault(); // no text is selected by dragging
+    event.preventDefault(); // or dragging would select text
     this.element.setPointerCapture(event.pointerId);
     const here = { y: +cell.dataset.y, x: +cell.dataset.x };
     this.#stroke = event.shiftKey ? this.#anchor : here;
@@ -202,7 +202,7 @@ class LayoutGrid {
     const { y, x } = this.#cursor;
     const [lastRow, lastColumn] = [this.#rows.length - 1, this.#width - 1];
     const all = event.ctrlKey || event.metaKey;
-    const steps = {
+    const moves = {
       ArrowUp: { y: y - 1, x },
       ArrowDown: { y: y + 1, x },
       ArrowLeft: { y, x: x - 1 },
@@ -210,8 +210,8 @@ class LayoutGrid {
       Home: { y: all ? 0 : y, x: 0 },
       End: { y: all ? lastRow : y, x: lastColumn },
     };
-    if (steps[event.key]) {
-      this.#move(steps[event.key], { anchor: event.shiftKey ? this.#anchor : undefined, focus: true });
+    if (moves[event.key]) {
+      this.#move(moves[event.key], { anchor: event.shiftKey ? this.#anchor : undefined, focus: true });
     } else if (event.key === " " && event.shiftKey) {
       this.#move({ y, x: lastColumn }, { anchor: { y, x: 0 }, focus: true });
     } else if (event.key === " " && all) {

@@ -1,21 +1,21 @@
-// A room of checkboxes: a running count, whole rows, ranges, areas, and arrow keys.
-// Without this script the page works with a plain click on each seat.
+// The seat map as checkboxes: shows the selection, and selects rows, ranges and areas.
+// Without this script seats are selected one by one.
 
 const form = document.getElementById("room-form");
-const said = document.getElementById("room-selection");
+const selectionStatus = document.getElementById("room-selection");
 
-if (form && said) {
-  const hint = said.textContent;
+if (form && selectionStatus) {
+  const hint = selectionStatus.textContent;
   const seats = [...form.querySelectorAll('input[name="seat"]')];
   const rows = [...form.querySelectorAll(".room-row")];
   const reason = form.elements.reason;
-  const rove = walkRoom(form, seats);
+  const setTabStop = addArrowKeys(form, seats);
   let last = null;
 
-  const tell = () => {
+  const updateSelection = () => {
     const chosen = seats.filter((seat) => seat.checked).map((seat) => seat.dataset.seat);
     const named = chosen.slice(0, 10).join(", ") + (chosen.length > 10 ? " …" : "");
-    said.textContent = chosen.length
+    selectionStatus.textContent = chosen.length
       ? `${chosen.length} ${chosen.length === 1 ? "seat" : "seats"}: ${named}`
       : hint;
     for (const button of form.querySelectorAll('button[name="action"]')) {
@@ -23,7 +23,7 @@ if (form && said) {
     }
   };
 
-  selectAreas(form, seats, tell);
+  addAreaSelection(form, seats, updateSelection);
 
   const selectBetween = (from, to, checked) => {
     const [first, second] = [seats.indexOf(from), seats.indexOf(to)].sort((a, b) => a - b);
@@ -44,7 +44,7 @@ if (form && said) {
       const free = [...row.querySelectorAll("input:not(:disabled)")];
       const on = !free.every((seat) => seat.checked);
       for (const seat of free) seat.checked = on;
-      tell();
+      updateSelection();
     });
     label.replaceWith(button);
   }
@@ -54,18 +54,18 @@ if (form && said) {
     if (seat.name !== "seat") return;
     if (event.shiftKey && last) selectBetween(last, seat, seat.checked);
     last = seat;
-    rove(seat);
-    tell();
+    setTabStop(seat);
+    updateSelection();
   });
 
   form.addEventListener("keydown", (event) => {
     if (event.target === reason && event.key === "Enter") {
-      // Enter must not fall on whichever button comes first.
+      // Otherwise Enter would press the first button of the form.
       event.preventDefault();
       form.querySelector('button[value="block"]').click();
     }
   });
 
-  form.addEventListener("reset", () => setTimeout(tell));
-  tell();
+  form.addEventListener("reset", () => setTimeout(updateSelection));
+  updateSelection();
 }

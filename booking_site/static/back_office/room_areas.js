@@ -1,14 +1,14 @@
-// Many seats of a room at once: a rectangle dragged over it, Shift with the arrow keys, or
-// every other seat. `tell` is called after each change of the selection.
+// Selects many seats at once: by dragging a rectangle, with Shift and the arrow keys, or every
+// other seat. Calls `updateSelection` after each change.
 
-function selectAreas(form, seats, tell) {
-  const STILL = 6; // pixels that a click may wander
+function addAreaSelection(form, seats, updateSelection) {
+  const CLICK_TOLERANCE = 6; // in pixels: less movement than this is a click
   const floor = form.querySelector(".room-floor");
-  const spread = form.querySelector("#room-spread");
+  const everyOtherButton = form.querySelector("#room-spread");
   const frame = document.createElement("div");
   frame.className = "room-frame";
-  let drag = null; // a pointer is down
-  let reach = null; // Shift is down, and the arrows have moved
+  let drag = null; // while a pointer is down
+  let keyRange = null; // while Shift and the arrow keys extend a selection
 
   const boxOf = (element) => {
     const [box, origin] = [element.getBoundingClientRect(), floor.getBoundingClientRect()];
@@ -29,18 +29,18 @@ function selectAreas(form, seats, tell) {
     return { left: x, right: x, top: y, bottom: y };
   };
 
-  // Where the seats are, and which were selected, before an area is drawn.
+  // Record where the seats are and which are selected before the user draws an area.
   const survey = () =>
     seats.filter((seat) => !seat.disabled)
       .map((seat) => ({ seat, box: boxOf(seat.parentElement), before: seat.checked }));
 
   const select = (surveyed, area, checked) => {
     for (const { seat, box, before } of surveyed) {
-      const within = box.left < area.right && box.right > area.left
+      const isInside = box.left < area.right && box.right > area.left
         && box.top < area.bottom && box.bottom > area.top;
-      seat.checked = within ? checked : before;
+      seat.checked = isInside ? checked : before;
     }
-    tell();
+    updateSelection();
   };
 
   const outline = ({ left, top, right, bottom }) => {
@@ -55,17 +55,17 @@ function selectAreas(form, seats, tell) {
     if (event.button !== 0 || event.shiftKey || !event.isPrimary) return;
     const first = event.target.closest("label.seat")?.querySelector("input");
     drag = { from: pointOf(event), checked: !first?.checked, surveyed: null };
-    reach = null;
+    keyRange = null;
   });
 
   floor.addEventListener("pointermove", (event) => {
     if (!drag) return;
     const area = around(drag.from, pointOf(event));
     const moved = Math.max(area.right - area.left, area.bottom - area.top);
-    if (!drag.surveyed && moved < STILL) return;
+    if (!drag.surveyed && moved < CLICK_TOLERANCE) return;
     if (!drag.surveyed) {
       drag.surveyed = survey();
-      // The click at the end then means the floor, and turns no seat over again.
+      // The final click then hits the floor, so that it does not toggle a seat.
       floor.setPointerCapture(event.pointerId);
     }
     outline(area);
@@ -82,23 +82,23 @@ function selectAreas(form, seats, tell) {
   floor.addEventListener("pointercancel", () => {
     for (const { seat, before } of drag?.surveyed ?? []) seat.checked = before;
     end();
-    tell();
+    updateSelection();
   });
 
-  // The room's own handler has moved the focus by the time the key arrives here.
+  // The handler in room_keys.js has already moved the focus when this one runs.
   document.addEventListener("keydown", ({ key, shiftKey, target }) => {
     if (key === "Shift") return;
     if (!shiftKey || !key.startsWith("Arrow") || target.name !== "seat") {
-      reach = null;
+      keyRange = null;
       return;
     }
-    reach ??= { from: boxOf(target.parentElement), surveyed: survey() };
+    keyRange ??= { from: boxOf(target.parentElement), surveyed: survey() };
     const to = boxOf(document.activeElement.parentElement);
-    select(reach.surveyed, around(reach.from, to), true);
+    select(keyRange.surveyed, around(keyRange.from, to), true);
   });
 
-  spread.hidden = false;
-  spread.addEventListener("click", () => {
+  everyOtherButton.hidden = false;
+  everyOtherButton.addEventListener("click", () => {
     const free = seats.filter((seat) => !seat.disabled);
     const chosen = free.filter((seat) => seat.checked);
     const among = new Set(chosen.length ? chosen : free);
@@ -108,6 +108,6 @@ function selectAreas(form, seats, tell) {
         if (among.has(seat)) seat.checked = (x + y) % 2 === 0;
       });
     });
-    tell();
+    updateSelection();
   });
 }

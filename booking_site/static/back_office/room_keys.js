@@ -1,29 +1,29 @@
-// Arrow keys in a room of seats that are inputs. For the Tab key the room is one stop,
-// however many seats there are; the function that is returned says which seat it stops at.
+// Arrow keys in a seat map of inputs. The Tab key stops once in the whole seat map; the returned
+// function sets the seat at which it stops.
 
-function walkRoom(form, seats) {
+function addArrowKeys(form, seats) {
   const rows = [...form.querySelectorAll(".room-row")];
 
-  const place = (seat) => {
+  const columnOf = (seat) => {
     const cell = seat.parentElement;
     return [...cell.parentElement.children].indexOf(cell);
   };
 
-  // The nearest seat in the row that lies `step` rows away, or beyond.
+  // Return the nearest seat `step` rows away, or further if that row has none.
   const vertically = (seat, step) => {
-    const column = place(seat);
+    const column = columnOf(seat);
     let row = rows.indexOf(seat.closest(".room-row")) + step;
     for (; rows[row]; row += step) {
-      const there = [...rows[row].querySelectorAll("input:not(:disabled)")];
-      there.sort((a, b) => Math.abs(place(a) - column) - Math.abs(place(b) - column));
-      if (there.length) return there[0];
+      const candidates = [...rows[row].querySelectorAll("input:not(:disabled)")];
+      candidates.sort((a, b) => Math.abs(columnOf(a) - column) - Math.abs(columnOf(b) - column));
+      if (candidates.length) return candidates[0];
     }
     return null;
   };
 
   const sideways = (seat, step) => {
-    const there = [...seat.closest(".room-row").querySelectorAll("input:not(:disabled)")];
-    return there[there.indexOf(seat) + step] ?? null;
+    const candidates = [...seat.closest(".room-row").querySelectorAll("input:not(:disabled)")];
+    return candidates[candidates.indexOf(seat) + step] ?? null;
   };
 
   const moves = {
@@ -33,7 +33,7 @@ function walkRoom(form, seats) {
     ArrowDown: (seat) => vertically(seat, 1),
   };
 
-  const rove = (seat) => {
+  const setTabStop = (seat) => {
     for (const other of seats) other.tabIndex = other === seat ? 0 : -1;
   };
 
@@ -42,12 +42,12 @@ function walkRoom(form, seats) {
     event.preventDefault();
     const next = moves[event.key](event.target);
     if (next) {
-      rove(next);
+      setTabStop(next);
       next.focus();
       next.scrollIntoView({ block: "nearest", inline: "nearest" });
     }
   });
 
-  rove(seats.find((seat) => !seat.disabled));
-  return rove;
+  setTabStop(seats.find((seat) => !seat.disabled));
+  return setTabStop;
 }

@@ -1,5 +1,5 @@
-// A client as the original one is written: plain calls, a Bearer token with
-// every one of them, and no field but those that it has always read.
+// A client like the original one: plain fetch calls, a Bearer token on each, and only the fields of
+// the original API.
 
 const api = new URLSearchParams(location.search).get("api");
 const at = (id) => document.getElementById(id);
