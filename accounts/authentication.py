@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, ClassVar
 
-from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
@@ -72,18 +71,6 @@ class OptionalBearerAuthentication(BearerAuthentication):
             return super().authenticate(request)
         except TokenExpired:
             return None
-
-
-def optional_caller(request: HttpRequest) -> Caller | None:
-    """Return who calls, if a token says so, without any view; `request.user` is set as by one.
-
-    Raise `TokenInvalid`.
-    """
-    # It only reads the header, which both kinds of requests have in the same place.
-    found = OptionalBearerAuthentication().authenticate(request)  # type: ignore[arg-type]
-    caller = found[0] if found else None
-    request.user = caller  # type: ignore[assignment] # as DRF does
-    return caller
 
 
 def caller_of(request: Request) -> Caller:

@@ -112,7 +112,6 @@ API_MIDDLEWARE = [
     "booking_site.http.middleware.body_gate",
     "booking_site.http.middleware.conditional",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "booking_site.kept_calls.kept_calls",
     "booking_site.http.middleware.known_host",
     "axes.middleware.AxesMiddleware",
 ]

@@ -11,8 +11,7 @@ from booking_site.http import views
 from reports import report_page
 
 urlpatterns = [
-    # First what is called most: addresses are tried in this order. Most reads of the catalogue
-    # are not looked up (kept_calls.py).
+    # Patterns are tried in this order: those called most come first.
     path("api/", include("bookings.urls")),
     path("api/", include("catalog.urls")),
     path("api/", include("accounts.urls")),

@@ -1,25 +1,23 @@
-"""The read side of a room: every seat of a show, as one caller may see it.
+"""The seat map of a show, as one caller may see it.
 
-The most wanted answer of the site, so it is not built from models: that took
-four times as long. One statement asks for one letter per seat; what is written
-around the letters changes seldom and is kept ready, and so is the whole answer
-for as long as the same letters come.
+The most frequent response of the site, so it is not built from models. One statement reads
+one letter per seat, its state. The JSON around the letters changes rarely and is cached, and
+so is the whole response for as long as the letters stay the same.
 """
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from accounts.authentication import Caller
-from booking_site.bounded import Bounded
 from booking_site.http.middleware import etag_of
-from booking_site.kept_calls import Content
 from booking_site.postgres.statements import Statement
 from catalog.errors import ShowNotFound
 from catalog.models import ShowStatus
 
-# A room of 240 seats takes 80 KB, half of it the last answer.
-KEPT_ROOMS = 100
+# A room of 240 seats takes 80 KB, half of it the last response.
+MAX_CACHED_ROOMS = 100
 
 # One row, one look at the seats. The letter is the state as the caller sees it, read anew
 # every time; what was committed before the statement began is in it. The fingerprint is of
@@ -82,38 +80,50 @@ _MIDDLES = {
 }
 
 
+class SeatMap(NamedTuple):
+    body: bytes  # a JSON array
+    etag: str
+
+
 @dataclass(slots=True)
 class _Drawing:
-    """A room without its states: what stands before, between and after them.
+    """A room without its states: the JSON before, between and after them.
 
-    `places` says which of the letters stands at each seat. `last` is what came of the
-    drawing last, without anything of a caller's own, and of which letters.
+    `places` has for each seat the position of its letter. `last` has the letters of the last
+    map that was the same for every caller, and that map.
     """
 
     fingerprint: int
     around: list[bytes]
     places: list[int]
-    last: tuple[str, Content] | None = None
+    last: tuple[str, SeatMap] | None = None
 
 
-def _answer(body: bytes) -> Content:
-    return Content(body, {"ETag": etag_of(body)})
+def _seat_map(body: bytes) -> SeatMap:
+    return SeatMap(body, etag_of(body))
 
 
-_EMPTY = _answer(b"[]")
-
-# By show, the longest undrawn first. Nothing ever makes an entry wrong: what was read with
-# the letters says whether it is right.
-_drawings: Bounded[int, _Drawing] = Bounded(KEPT_ROOMS)
+_EMPTY = _seat_map(b"[]")
 
 
-def seat_map(*, show_id: int, caller: Caller | None) -> Content:
-    """Return the seats of the show as a JSON array, row A first, then by number.
+class _Room:
+    """A show's drawing. The fingerprint read with the letters says whether it is current."""
 
-    `state` tells all; `status` only whether the caller may book the seat.
-    `user_id` is the caller's own on seats that the caller has booked and null
-    on all others: nobody learns who sits where. One statement, three if the room
-    was changed since it was last drawn here. Raise `ShowNotFound`.
+    drawing: _Drawing | None = None
+
+
+@lru_cache(MAX_CACHED_ROOMS)
+def _room(show_id: int) -> _Room:
+    return _Room()
+
+
+def seat_map(*, show_id: int, caller: Caller | None) -> SeatMap:
+    """Return the seats of the show, row A first, then by number.
+
+    `state` is one of four; `status` says only whether the caller may book the seat. `user_id`
+    is the caller's id on seats that the caller has booked, and null on all others, so that
+    nobody learns who sits where. One statement, three if the room has changed since this
+    process drew it. Raise `ShowNotFound`.
     """
     user_id, version = (caller.id, caller.token_version) if caller else (None, None)
     while True:
@@ -122,26 +132,26 @@ def seat_map(*, show_id: int, caller: Caller | None) -> Content:
             raise ShowNotFound
         if letters is None:
             return _EMPTY
-        drawing = _drawings.get(show_id)
+        room = _room(show_id)
+        drawing = room.drawing
         if drawing is not None and drawing.fingerprint == fingerprint:
             break
-        _drawings[show_id] = _draw(_DRAW.rows(show=show_id))
+        room.drawing = _draw(_DRAW.rows(show=show_id))
     if "B" in letters or "H" in letters:
         return _fill(drawing, letters, user_id)
-    # The same letters in the same drawing are the same bytes. To put them together and to
-    # hash them took as long as all else between the statement and the answer.
+    # The same letters in the same drawing are the same bytes, which need not be joined and hashed.
     last = drawing.last
     if last is None or last[0] != letters:
         last = drawing.last = letters, _fill(drawing, letters, None)
     return last[1]
 
 
-def _fill(drawing: _Drawing, letters: str, user_id: int | None) -> Content:
+def _fill(drawing: _Drawing, letters: str, user_id: int | None) -> SeatMap:
     middles = _MIDDLES | {"B": _middle("booked", user_id, "booked", mine=True)}
     text = [b""] * (2 * len(letters) + 1)
     text[::2] = drawing.around
     text[1::2] = [middles[letters[place]] for place in drawing.places]
-    return _answer(b"".join(text))
+    return _seat_map(b"".join(text))
 
 
 def _draw(seats: list[Any]) -> _Drawing:

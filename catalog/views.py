@@ -1,11 +1,10 @@
 """The public catalogue: what is shown where and when, for everybody to read."""
 
-from functools import partial
 from http import HTTPStatus
 from typing import Any, ClassVar, TypeVar
 
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema_view
 from rest_framework.mixins import ListModelMixin
 from rest_framework.permissions import AllowAny
@@ -13,13 +12,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet, ReadOnlyModelViewSet
 
-from accounts.authentication import OptionalBearerAuthentication, optional_caller
+from accounts.authentication import OptionalBearerAuthentication
 from booking_site.api.errors import DomainError
 from booking_site.api.openapi.schema import operation
-from booking_site.kept_calls import Content, RenewableResponse
 from catalog.errors import ShowNotFound
 from catalog.filters import MovieFilter, MovieShowFilter, ShowFilter, TheatreShowFilter
-from catalog.kept_lists import kept_list, unchanged_list
+from catalog.list_cache import cached_list
 from catalog.models import Movie, Show, Theatre
 from catalog.serializers import MovieSerializer, ShowSerializer, TheatreSerializer
 
@@ -64,36 +62,28 @@ class Catalogue(Public[M], ReadOnlyModelViewSet[M]):
         return found
 
 
-class KeptCatalogue(Catalogue[M]):
-    """A list that everybody reads and hardly anybody changes: kept as it goes out."""
+class CachedCatalogue(Catalogue[M]):
+    """A list that everybody reads and that rarely changes."""
 
     table: ClassVar[str]
 
-    def list(  # type: ignore[override] # what is kept is past rendering
+    def list(  # type: ignore[override] # a cached list is already rendered
         self, request: Request, *args: Any, **kwargs: Any
     ) -> HttpResponse:
         if request.META["QUERY_STRING"]:
             return super().list(request, *args, **kwargs)
-        # The answer's links repeat it.
-        address = f"{request.scheme}://{request.get_host()}{request.path}"
-        content = kept_list(
+        return cached_list(
             table=self.table,
-            address=address,
-            make=lambda: super(KeptCatalogue, self).list(request, *args, **kwargs),
+            address=request.build_absolute_uri(),  # the Link header repeats it
+            make=lambda: super(CachedCatalogue, self).list(request, *args, **kwargs),
         )
-        return RenewableResponse(content, renew=partial(_unchanged, self.table, address))
-
-
-def _unchanged(table: str, address: str, request: HttpRequest) -> Content | None:
-    optional_caller(request)
-    return unchanged_list(table=table, address=address)
 
 
 @extend_schema_view(
     list=operation("movies_list", summary="Movies, by title"),
     retrieve=operation("movies_read", summary="One movie", problems=[MovieNotFound]),
 )
-class MovieViewSet(KeptCatalogue[Movie]):
+class MovieViewSet(CachedCatalogue[Movie]):
     queryset = Movie.objects.all()
     table = Movie._meta.db_table
     serializer_class = MovieSerializer
@@ -105,7 +95,7 @@ class MovieViewSet(KeptCatalogue[Movie]):
     list=operation("theatres_list", summary="Theatres, by name"),
     retrieve=operation("theatres_read", summary="One theatre", problems=[TheatreNotFound]),
 )
-class TheatreViewSet(KeptCatalogue[Theatre]):
+class TheatreViewSet(CachedCatalogue[Theatre]):
     queryset = Theatre.objects.all()
     table = Theatre._meta.db_table
     serializer_class = TheatreSerializer

@@ -1,15 +1,12 @@
 """The seat map of a show, for everybody to read."""
 
-from functools import partial
-
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.viewsets import ViewSet
 
-from accounts.authentication import Caller, OptionalBearerAuthentication, optional_caller
+from accounts.authentication import Caller, OptionalBearerAuthentication
 from booking_site.api.openapi.schema import operation
-from booking_site.kept_calls import Content, RenewableResponse
 from bookings.seat_map import seat_map
 from bookings.serializers import SeatSerializer
 from catalog.errors import ShowNotFound
@@ -28,9 +25,5 @@ class SeatMapViewSet(ViewSet):
     )
     def list(self, request: Request, show_id: int) -> HttpResponse:
         caller = request.user if isinstance(request.user, Caller) else None
-        content = seat_map(show_id=show_id, caller=caller)
-        return RenewableResponse(content, renew=partial(_seat_map, show_id))
-
-
-def _seat_map(show_id: int, request: HttpRequest) -> Content:
-    return seat_map(show_id=show_id, caller=optional_caller(request))
+        body, etag = seat_map(show_id=show_id, caller=caller)
+        return HttpResponse(body, "application/json", headers={"ETag": etag})

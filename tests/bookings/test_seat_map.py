@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -275,14 +276,14 @@ def test_a_room_that_plain_sql_changes_is_drawn_anew(
     assert [seat["price"] for seat in after] == [str(seat.price) for seat in kept]
 
 
-def test_only_so_many_rooms_are_kept(api: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room._drawings, "limit", 2)
-    shows = [ShowFactory() for _ in range(3)]
-    for each in shows:
+def test_the_number_of_cached_rooms_is_limited(
+    api: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "_room", lru_cache(2)(room._room.__wrapped__))
+    for each in ShowFactory.create_batch(3):
         make_seats(each, "S")
         seat_map(api, each)
-    assert len(room._drawings) == 2
-    assert shows[0].pk not in room._drawings
+    assert room._room.cache_info().currsize == 2
 
 
 def test_a_revoked_token_marks_nothing(customer: APIClient, user: User, show: Show) -> None:

@@ -7,17 +7,16 @@ instead of `booking_site.wsgi`; the site itself has no switch for this.
 from time import monotonic
 from typing import Any
 
-from booking_site.kept_calls import Content
 from booking_site.wsgi import application
-from bookings.seat_map import seat_map
+from bookings.seat_map import SeatMap, seat_map
 from bookings.views import seats
 
 __all__ = ["application"]
 
-kept: dict[int, tuple[float, Content]] = {}
+kept: dict[int, tuple[float, SeatMap]] = {}
 
 
-def map_of_a_moment_ago(*, show_id: int, caller: Any) -> Content:
+def map_of_a_moment_ago(*, show_id: int, caller: Any) -> SeatMap:
     if show_id not in kept or kept[show_id][0] < monotonic() - 0.1:
         kept[show_id] = monotonic(), seat_map(show_id=show_id, caller=caller)
     return kept[show_id][1]

@@ -1,4 +1,4 @@
-"""Lists kept as bytes: whatever changes the table is seen by the next who reads."""
+"""Cached lists: the next reader sees whatever changed the table."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,6 +7,7 @@ import pytest
 from django.db import connection, transaction
 from rest_framework.test import APIClient
 
+from catalog import list_cache
 from catalog.models import Movie, Theatre
 from tests.factories import MovieFactory, TheatreFactory
 
@@ -36,7 +37,7 @@ def test_a_change_by_plain_sql_is_seen_at_once(api: APIClient, change: str) -> N
     assert (after.status_code, after["X-Total-Count"]) == (200, str(Movie.objects.count()))
 
 
-def test_a_theatre_is_kept_apart_from_movies(api: APIClient) -> None:
+def test_theatres_are_cached_apart_from_movies(api: APIClient) -> None:
     theatre = TheatreFactory(name="Old")
     assert [each["name"] for each in api.get("/api/theatres").json()] == ["Old"]
     Theatre.objects.filter(pk=theatre.pk).update(name="New")
@@ -64,6 +65,25 @@ def test_an_unchanged_list_is_one_statement(
         assert api.get("/api/movies", HTTP_IF_NONE_MATCH=first["ETag"]).status_code == 304
 
 
-def test_a_list_keeps_links_to_the_host_that_was_asked(api: APIClient) -> None:
+def test_links_name_the_host_of_the_request(api: APIClient) -> None:
     for host in ("localhost", "127.0.0.1", "localhost"):
         assert f"http://{host}/api/movies" in api.get("/api/movies", HTTP_HOST=host)["Link"]
+
+
+def test_links_have_the_scheme_of_the_request(api: APIClient) -> None:
+    for scheme in ("http", "https", "http"):
+        response = api.get("/api/movies", secure=scheme == "https", HTTP_HOST="testserver")
+        assert f"<{scheme}://testserver/" in response["Link"]
+
+
+def test_a_changed_list_has_new_headers(api: APIClient) -> None:
+    MovieFactory()
+    before = [api.get("/api/movies") for _ in range(2)][-1]
+    MovieFactory()
+    after = [api.get("/api/movies") for _ in range(2)][-1]
+    assert (before["X-Total-Count"], after["X-Total-Count"]) == ("1", "2")
+    assert before["ETag"] != after["ETag"]
+
+
+def test_the_number_of_cached_lists_is_limited() -> None:
+    assert list_cache._entry.cache_info().maxsize == 64
