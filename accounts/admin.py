@@ -1,21 +1,24 @@
 """The people in the back office."""
 
+from collections.abc import Callable
 from typing import Any
 
 from axes.models import AccessAttempt
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.models import Group, Permission
+from django.contrib.auth.models import Group
 from django.db import transaction
-from django.db.models import ManyToManyField, Q, QuerySet
+from django.db.models import ManyToManyField, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.module_loading import import_string
 from django.utils.safestring import SafeString
 from django_otp.plugins.otp_totp.models import TOTPDevice
 from unfold.admin import ModelAdmin
@@ -27,7 +30,6 @@ from accounts import audit, services
 from accounts.audited_admin import Audited, staff_user
 from accounts.mails import send_confirmation
 from accounts.models import SignIn, User
-from accounts.roles import WORK_EVERYWHERE
 
 admin.site.unregister(Group)
 admin.site.unregister(TOTPDevice)  # its own page would show the keys
@@ -175,17 +177,9 @@ class UserAdmin(Audited, DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, typ
 
 
 def _is_colleague(person: User, *, of: User) -> bool:
-    """Say whether staff works in no theatre but those of the other.
-
-    Who could set such a person's password could work in all of theirs.
-    """
-    if of.has_perm(WORK_EVERYWHERE):
-        return True
-    # Asked by name: whoever is inactive has no permissions, and could be made active.
-    everywhere = Permission.objects.filter(codename=WORK_EVERYWHERE.rpartition(".")[2])
-    if everywhere.filter(Q(group__user=person) | Q(user=person)).exists():
-        return False
-    return not person.theatres.exclude(pk__in=of.theatres.values("pk")).exists()
+    """Report whether the other may act for this member of staff, as `COLLEAGUE_CHECK` decides."""
+    check: Callable[..., bool] = import_string(settings.COLLEAGUE_CHECK)
+    return check(person, of=of)
 
 
 @admin.register(SignIn)

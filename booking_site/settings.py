@@ -319,6 +319,8 @@ PERSON_REMOVERS = ["bookings.services.forget_person"]
 # Called with user_id=…; each returns sections of what is kept about a person, JSON-ready.
 PERSON_EXPORTERS = ["bookings.exports.export_person"]
 
+# Called with (person, of=…): may `of` set the password of this member of staff?
+COLLEAGUE_CHECK = "catalog.staff.is_colleague"
 # Pages about one show of apps above the catalogue.
 EXTRA_SHOW_PAGES = [
     "bookings.show_changes.move_page.MOVE_PAGE",

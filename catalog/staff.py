@@ -2,8 +2,8 @@
 
 from typing import Any, TypeVar
 
-from django.contrib.auth.models import AnonymousUser
-from django.db.models import QuerySet
+from django.contrib.auth.models import AnonymousUser, Permission
+from django.db.models import Q, QuerySet
 
 from accounts.models import User
 from accounts.roles import WORK_EVERYWHERE
@@ -26,3 +26,17 @@ def within_theatres_of(user: User | AnonymousUser, rows: Rows, theatre_path: str
     if user.has_perm(WORK_EVERYWHERE):
         return rows
     return rows.filter(**{f"{theatre_path}__in": theatres_of(user)})
+
+
+def is_colleague(person: User, *, of: User) -> bool:
+    """Report whether a member of staff works in no theatre except those of the other.
+
+    Whoever could set the password of anybody else could work in all theatres of that person.
+    """
+    if of.has_perm(WORK_EVERYWHERE):
+        return True
+    # Inactive users have no permissions but can be activated, so the rows are read.
+    everywhere = Permission.objects.filter(codename=WORK_EVERYWHERE.rpartition(".")[2])
+    if everywhere.filter(Q(group__user=person) | Q(user=person)).exists():
+        return False
+    return not Theatre.objects.filter(staff=person).exclude(staff=of).exists()
