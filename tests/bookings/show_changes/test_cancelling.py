@@ -34,8 +34,8 @@ from bookings.show_changes.cancelling import (
 )
 from catalog.errors import ShowNotFound
 from catalog.models import Seat, Show, ShowStatus
-from tests.bookings.calls import book_seats, bought, held, refusal, start_in
-from tests.bookings.test_races import elsewhere, wait_for_waiters
+from tests.bookings.calls import book_seats, bought, elsewhere, held, refusal, start_in
+from tests.bookings.test_races import wait_for_waiters
 from tests.factories import ShowFactory, UserFactory, make_seats
 from tests.web import ROOT, database_url
 

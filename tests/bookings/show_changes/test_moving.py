@@ -22,8 +22,7 @@ from bookings.show_changes.reseating import LayoutMissing
 from catalog.models import Screen, Seat, Show, ShowStatus
 from catalog.scheduling import ScreenInOtherTheatre, ScreenTaken
 from catalog.seat_maps import block_seats, make_seat_map, prices_of
-from tests.bookings.calls import book, book_seats, bought, held, let_expire, refusal
-from tests.bookings.test_races import elsewhere
+from tests.bookings.calls import book, book_seats, bought, elsewhere, held, let_expire, refusal
 from tests.factories import (
     MovieFactory,
     PriceCardFactory,
