@@ -1,128 +1,181 @@
-"""How fast the site is, beside its floors and, if one is named, another system. `make bench`."""
+"""How fast the site is, alone or beside another build or another system. `make bench`."""
 
 import argparse
 import json
 import os
 import secrets
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks import cpu, floors, report, wrk
-from benchmarks.house import House, Size
-from benchmarks.measuring import run, say
-from benchmarks.own_house import OwnHouse
-from benchmarks.peer_house import PeerHouse
-from benchmarks.report import Line
+from benchmarks import nginx, processes, report, wrk
+from benchmarks.dataset import Dataset, Size
+from benchmarks.measuring import run
+from benchmarks.own_dataset import OwnDataset
+from benchmarks.peer_dataset import PeerDataset
+from benchmarks.report import Results
 from benchmarks.servers import (
+    SERVERS,
+    App,
+    Checkout,
     NotStarted,
-    database_of_its_own,
     migrate,
     production,
     serving,
+    temporary_database,
 )
-from benchmarks.workloads import NOT_FOR_PEERS, WORKLOADS, Target, Terms
+from benchmarks.workloads import (
+    BESIDE,
+    COUNTERPARTS,
+    NGINX,
+    PEER,
+    SITE,
+    WORKLOADS,
+    RunOptions,
+    Target,
+)
 from benchmarks.wrk import Load, Request
 
-SITE, PEER = "site", "peer"
-FLOOR_SECONDS = 5
+JWT_KEY = secrets.token_urlsafe(48)
 
 
 def main() -> int:
     options = _parser().parse_args()
     wrk.require_wrk()
-    terms = Terms(seconds=options.seconds, connections=options.connections)
-    size = Size(seats=options.seats, sold=options.sold)
-    lines = [Line(name, WORKLOADS[name][0]) for name in options.only]
+    run_options = RunOptions(seconds=options.seconds, connections=options.connections)
+    all_results = [Results(name, WORKLOADS[name].description) for name in options.only]
     with ExitStack() as stack:
         logs = Path(options.logs or stack.enter_context(TemporaryDirectory()))
         logs.mkdir(parents=True, exist_ok=True)
-        database = stack.enter_context(database_of_its_own(os.environ["DATABASE_URL"]))
-        environment = production(database=database, jwt_key=secrets.token_urlsafe(48))
-        migrate(environment)
-        house = OwnHouse(url=database, size=size, jwt_key=environment["JWT_SIGNING_KEY"])
-        say("Filling the tables ...")
-        house.fill()
-        # First: what fails here would else fail when all else is measured.
-        for line in lines:
-            if options.floors and line.name in floors.FLOORS:
-                line.floor = floors.measure(
-                    line.name,
-                    database=database,
-                    seconds=FLOOR_SECONDS,
-                    connections=terms.connections,
-                )
-        targets = list(_peer(size))
-        empty, empty_cpu = _empty_answers(environment, terms, logs, options.server)
-        app = stack.enter_context(
-            serving(
-                "booking_site.wsgi",
-                environment=environment,
-                log=logs / "site.log",
-                server=options.server,
-            )
-        )
-        targets.append(Target(SITE, app.url, house, house.tokens(), app.pid))
+        targets = list(_targets(stack, options, logs))
         for number in range(options.runs):
-            for line in lines:
+            # Targets take turns, as the speed of the machine changes from minute to minute.
+            for results in all_results:
                 for target in targets:
-                    if target.name == SITE or line.name not in NOT_FOR_PEERS:
-                        run(line, target, terms, is_first=number == 0)
-    say(report.table(lines, peer=PEER if "PEER" in os.environ else None))
-    say(f"An empty answer of the same server: {empty:,.0f} /s, CPU {empty_cpu:.3f} ms")
+                    if target.name in WORKLOADS[results.name].on:
+                        run(results, target, run_options, is_first=number == 0)
+        empty = _measure_empty_answers(logs, options)
+    _print_report(all_results, targets, empty)
     if options.json:
-        facts = report.as_json(lines, seats=size.seats, sold=size.sold, empty=empty)
+        facts = report.as_json(all_results, seats=options.seats, sold=options.sold)
         options.json.write_text(json.dumps(facts, indent=1))
-    flaws = [flaw for line in lines for flaw in line.flaws]
-    for flaw in flaws:
-        say(f"FLAW: {flaw}")
-    return 1 if flaws else 0
+    failures = [failure for results in all_results for failure in results.failures]
+    for failure in failures:
+        print(f"FAILED: {failure}")
+    return 1 if failures else 0
 
 
-def _empty_answers(
-    environment: Mapping[str, str], terms: Terms, logs: Path, server: str
-) -> tuple[float, float]:
-    """Return how many empty answers the server gives in a second, and the CPU time of one in ms."""
-    log = logs / "empty.log"
-    with serving("benchmarks.empty", environment=environment, log=log, server=server) as app:
-        load = Load([Request("GET", "/readyz")])
-        before = cpu.of_tree(app.pid)
-        result = wrk.run(load, url=app.url, seconds=3, connections=terms.connections)
-        used = cpu.of_tree(app.pid) - before
-        return result.rate, 1000 * used / max(1, result.requests)
+def _targets(stack: ExitStack, options: argparse.Namespace, logs: Path) -> Iterator[Target]:
+    """Start what is measured, until the stack is closed."""
+    size = Size(seats=options.seats, sold=options.sold)
+    if "PEER" in os.environ:
+        yield _peer(size)
+    if options.beside:
+        beside = Checkout.at(options.beside)
+        yield stack.enter_context(_site(BESIDE, 1, beside, size=size, options=options, logs=logs))
+    site = stack.enter_context(_site(SITE, 0, Checkout(), size=size, options=options, logs=logs))
+    yield site
+    if any(NGINX in WORKLOADS[name].on for name in options.only):
+        proxy = stack.enter_context(nginx.serving(site.url, log=logs / "nginx.log"))
+        pids = [*site.pids, proxy.pid]
+        yield Target(NGINX, proxy.url, site.dataset, site.tokens, pids)
 
 
-def _peer(size: Size) -> Iterator[Target]:
-    if "PEER" not in os.environ:
-        return
-    house: House = PeerHouse(
+@contextmanager
+def _site(
+    name: str,
+    redis_database: int,
+    checkout: Checkout,
+    *,
+    size: Size,
+    options: argparse.Namespace,
+    logs: Path,
+) -> Iterator[Target]:
+    """Serve a checkout on databases of its own, filled."""
+    with temporary_database(os.environ["DATABASE_URL"], name=f"benchmark_{name}") as database:
+        environment = production(
+            database=database,
+            redis_database=redis_database,
+            jwt_key=JWT_KEY,
+        )
+        migrate(environment, checkout=checkout)
+        dataset = OwnDataset(url=database, size=size, jwt_key=JWT_KEY)
+        print(f"Filling the tables of {name} ...", flush=True)
+        dataset.fill()
+        with serving(
+            environment=environment,
+            log=logs / f"{name}.log",
+            server=options.server,
+            checkout=checkout,
+        ) as app:
+            yield Target(name, app.url, dataset, dataset.tokens(), [app.pid])
+
+
+def _peer(size: Size) -> Target:
+    dataset: Dataset = PeerDataset(
         url=os.environ["PEER_DATABASE_URL"], size=size, jwt_key=os.environ["PEER_JWT_KEY"]
     )
-    house.fill()
-    pid = int(os.environ["PEER_PID"]) if "PEER_PID" in os.environ else None
-    yield Target(PEER, os.environ["PEER"], house, house.tokens(), pid)
+    print("Filling the tables of the peer ...", flush=True)
+    dataset.fill()
+    pids = [int(os.environ["PEER_PID"])] if "PEER_PID" in os.environ else []
+    return Target(PEER, os.environ["PEER"], dataset, dataset.tokens(), pids)
+
+
+def _measure_empty_answers(logs: Path, options: argparse.Namespace) -> str:
+    """Return a line about the server itself: its answers without any work of the site."""
+    environment = production(database=os.environ["DATABASE_URL"], jwt_key=JWT_KEY)
+    log = logs / "empty.log"
+    with serving(
+        "benchmarks.empty", environment=environment, log=log, server=options.server
+    ) as app:
+        rate, milliseconds = _load_empty(app, options.connections)
+    return f"An empty answer of the same server: {rate:,.0f} /s, CPU {milliseconds:.3f} ms"
+
+
+def _load_empty(app: App, connections: int) -> tuple[float, float]:
+    """Return answers per second, and milliseconds of processor time for one."""
+    before = processes.cpu_seconds([app.pid])
+    load = Load([Request("GET", "/readyz")])
+    result = wrk.run(load, url=app.url, seconds=3, connections=connections)
+    used = processes.cpu_seconds([app.pid]) - before
+    return result.rate, 1000 * used / max(1, result.requests)
+
+
+def _print_report(all_results: list[Results], targets: list[Target], empty: str) -> None:
+    print(f"\n{report.table(all_results)}")
+    names = {target.name for target in targets}
+    for other in names & {BESIDE, PEER}:
+        print(f"\n{report.factors(all_results, of=SITE, to=other)}")
+        if NGINX in names:
+            print(f"\n{report.factors(all_results, of=NGINX, to=other, pairs=COUNTERPARTS)}")
+    print(f"\n{empty}")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="make bench ARGS=…",
-        description="Measure the workloads W1 to W8; see docs/performance.md. PEER=http://… in the"
+        description="Measure the workloads W1 to W9; see docs/performance.md. PEER=http://… in the"
         " environment, with PEER_DATABASE_URL, PEER_JWT_KEY and, for its processor time,"
-        " PEER_PID, measures another system beside.",
+        " PEER_PID, also measures another system.",
     )
     parser.add_argument("--seconds", type=float, default=10, help="of each run")
-    parser.add_argument("--runs", type=int, default=3, help="of each workload, in turns")
+    parser.add_argument("--runs", type=int, default=3, help="of each workload on each target")
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument(
         "--only", type=_workloads, default=list(WORKLOADS), help="some of them, e.g. W3,W5"
     )
-    parser.add_argument("--server", choices=["granian", "gunicorn"], default="granian")
-    parser.add_argument("--seats", type=int, default=192_000, help="how large the house is")
-    parser.add_argument("--sold", type=float, default=0.0, help="the share sold before, e.g. 0.3")
-    parser.add_argument("--no-floors", dest="floors", action="store_false")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all that was measured")
+    parser.add_argument("--server", choices=SERVERS, default=SERVERS[0])
+    parser.add_argument(
+        "--beside",
+        type=Path,
+        metavar="PATH",
+        help="also measure another checkout of this project, with packages in its .venv",
+    )
+    parser.add_argument("--seats", type=int, default=192_000, help="in ordinary shows")
+    parser.add_argument("--sold", type=float, default=0.0, help="share sold before, e.g. 0.3")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every run")
     parser.add_argument("--logs", metavar="DIR", help="keep the servers' logs here")
     return parser
 
@@ -136,5 +189,5 @@ def _workloads(text: str) -> list[str]:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except (wrk.NoWrk, floors.NoPgbench, NotStarted) as refusal:
+    except (wrk.NoWrk, nginx.NoNginx, NotStarted) as refusal:
         sys.exit(str(refusal))

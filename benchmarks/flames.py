@@ -1,7 +1,7 @@
-"""A flame graph of the workers under one workload. `python -m benchmarks.flames W2a FILE.svg`.
+"""Draw a flame graph of the workers under one workload.
 
-Needs py-spy (pip install py-spy), which may need to be root. The server is to be at hand:
-python -m booking_site.embedded --durable -- python -m benchmarks.flames …
+Needs py-spy (pip install py-spy), which may need root:
+python -m booking_site.embedded --durable -- python -m benchmarks.flames W3 W3.svg
 """
 
 import argparse
@@ -16,10 +16,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks import wrk
-from benchmarks.house import Size
-from benchmarks.own_house import OwnHouse
-from benchmarks.servers import NotStarted, database_of_its_own, migrate, production, serving
-from benchmarks.workloads import WORKLOADS, Target, Terms
+from benchmarks.dataset import Size
+from benchmarks.own_dataset import OwnDataset
+from benchmarks.servers import (
+    Checkout,
+    NotStarted,
+    migrate,
+    production,
+    serving,
+    temporary_database,
+)
+from benchmarks.workloads import SITE, WORKLOADS, RunOptions, Target
 
 
 def main() -> int:
@@ -27,27 +34,25 @@ def main() -> int:
     wrk.require_wrk()
     with ExitStack() as stack:
         logs = Path(stack.enter_context(TemporaryDirectory()))
-        database = stack.enter_context(database_of_its_own(os.environ["DATABASE_URL"]))
+        database = stack.enter_context(temporary_database(os.environ["DATABASE_URL"]))
         environment = production(database=database, jwt_key=secrets.token_urlsafe(48))
-        migrate(environment)
+        migrate(environment, checkout=Checkout())
         size = Size(seats=192_000, sold=0.0)
-        house = OwnHouse(url=database, size=size, jwt_key=environment["JWT_SIGNING_KEY"])
-        house.fill()
-        app = stack.enter_context(
-            serving("booking_site.wsgi", environment=environment, log=logs / "site.log")
-        )
-        target = Target("site", app.url, house, house.tokens())
-        measure = WORKLOADS[options.workload][1]
-        measure(target, Terms(seconds=3, connections=32))  # warm
-        house.put_back()
-        with subprocess.Popen(_record(app.pid, options)):  # noqa: S603 - a path of our own
-            measure(target, Terms(seconds=options.seconds + 3, connections=32))
-    _name(options.file, options.workload)
+        dataset = OwnDataset(url=database, size=size, jwt_key=environment["JWT_SIGNING_KEY"])
+        dataset.fill()
+        app = stack.enter_context(serving(environment=environment, log=logs / "site.log"))
+        target = Target(SITE, app.url, dataset, dataset.tokens())
+        send = WORKLOADS[options.workload].send
+        send(target, RunOptions(seconds=3, connections=32))  # warm-up
+        dataset.reset()
+        with subprocess.Popen(_record(app.pid, options)):  # noqa: S603 - no outside input
+            send(target, RunOptions(seconds=options.seconds + 3, connections=32))
+    _set_title(options.file, options.workload)
     return 0
 
 
 def _record(pid: int, options: argparse.Namespace) -> list[str]:
-    """Return the command that looks at what all workers do, a hundred times a second."""
+    """Return the command that samples all workers a hundred times a second."""
     program = shutil.which("py-spy")
     if program is None:
         raise NotStarted("There is no py-spy: pip install py-spy.")
@@ -56,8 +61,8 @@ def _record(pid: int, options: argparse.Namespace) -> list[str]:
     return command
 
 
-def _name(file: Path, workload: str) -> None:
-    """Put the workload for a title: py-spy writes its command there, and where Python lies."""
+def _set_title(file: Path, workload: str) -> None:
+    """Replace py-spy's title, its command, and the path of Python."""
     drawing = file.read_text().replace(sys.executable, "python")
     file.write_text(re.sub(r'(<text id="title"[^>]*>)[^<]*', rf"\g<1>{workload}", drawing))
 

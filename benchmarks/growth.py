@@ -1,4 +1,4 @@
-"""Whether the site stays as fast as its house grows. `make growth`."""
+"""Whether the site stays as fast as its tables grow. `make growth`."""
 
 import argparse
 import os
@@ -10,12 +10,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks import wrk
-from benchmarks.house import Size
-from benchmarks.measuring import run, say
-from benchmarks.own_house import OwnHouse
-from benchmarks.report import Line
-from benchmarks.servers import NotStarted, database_of_its_own, migrate, production, serving
-from benchmarks.workloads import WORKLOADS, Target, Terms
+from benchmarks.dataset import Size
+from benchmarks.measuring import run
+from benchmarks.own_dataset import OwnDataset
+from benchmarks.report import Results, markdown
+from benchmarks.servers import (
+    Checkout,
+    NotStarted,
+    migrate,
+    production,
+    serving,
+    temporary_database,
+)
+from benchmarks.workloads import WORKLOADS, RunOptions, Target
 
 SIZES = (10_000, 1_000_000, 10_000_000)
 SOLD = 0.3  # of ten million: three million bookings
@@ -25,55 +32,56 @@ MEASURED = ("W2a", "W3", "W4")
 def main() -> int:
     options = _parser().parse_args()
     wrk.require_wrk()
-    terms = Terms(seconds=options.seconds, connections=options.connections)
-    lines = [Line(name, WORKLOADS[name][0]) for name in MEASURED]
+    run_options = RunOptions(seconds=options.seconds, connections=options.connections)
+    all_results = [Results(name, WORKLOADS[name].description) for name in MEASURED]
     with ExitStack() as stack:
         logs = Path(stack.enter_context(TemporaryDirectory()))
         targets = [stack.enter_context(_filled(seats, logs)) for seats in options.sizes]
-        # In turns: how fast the machine is changes by more than what is looked for.
+        # Sizes take turns, as the speed of the machine changes by more than the effect of size.
         for number in range(options.runs):
-            for line in lines:
+            for results in all_results:
                 for target in targets:
-                    run(line, target, terms, is_first=number == 0)
+                    run(results, target, run_options, is_first=number == 0)
     names = [target.name for target in targets]
-    say(_table(lines, names))
-    flaws = [flaw for line in lines for flaw in line.flaws]
-    for flaw in flaws:
-        say(f"FLAW: {flaw}")
-    return 1 if flaws else 0
+    print(_table(all_results, names))
+    failures = [failure for results in all_results for failure in results.failures]
+    for failure in failures:
+        print(f"FAILED: {failure}")
+    return 1 if failures else 0
 
 
 @contextmanager
 def _filled(seats: int, logs: Path) -> Iterator[Target]:
-    """Serve a house with so many seats, in a database of its own."""
+    """Serve the site on a database of its own with so many seats."""
     name = f"{seats:,} seats"
     with ExitStack() as stack:
         server = os.environ["DATABASE_URL"]
-        database = stack.enter_context(database_of_its_own(server, name=f"booking_growth_{seats}"))
+        database = stack.enter_context(temporary_database(server, name=f"booking_growth_{seats}"))
         environment = production(database=database, jwt_key=secrets.token_urlsafe(48))
-        migrate(environment)
+        migrate(environment, checkout=Checkout())
         size = Size(seats=seats, sold=SOLD, bare=True)
-        house = OwnHouse(url=database, size=size, jwt_key=environment["JWT_SIGNING_KEY"])
-        say(f"Filling the tables with {name} ...")
-        house.fill()
-        app = stack.enter_context(
-            serving("booking_site.wsgi", environment=environment, log=logs / f"{seats}.log")
-        )
-        yield Target(name, app.url, house, house.tokens(), app.pid)
+        dataset = OwnDataset(url=database, size=size, jwt_key=environment["JWT_SIGNING_KEY"])
+        print(f"Filling the tables with {name} ...", flush=True)
+        dataset.fill()
+        log = logs / f"{seats}.log"
+        app = stack.enter_context(serving(environment=environment, log=log))
+        yield Target(name, app.url, dataset, dataset.tokens(), [app.pid])
 
 
-def _table(lines: list[Line], names: list[str]) -> str:
+def _table(all_results: list[Results], names: list[str]) -> str:
     """Return a Markdown table: rates, processor time, and its ratio to that of the smallest."""
-    rows = [["", *names], ["---", *["---:"] * len(names)]]
-    for line in lines:
-        rows.append([f"{line.name} /s", *(f"{line.rate(name):,.0f}" for name in names)])
-        costs = [line.cost(name) for name in names]
+    rows = []
+    for results in all_results:
+        rows.append([f"{results.name} /s", *(f"{results.rate(name):,.0f}" for name in names)])
+        costs = [results.cost(name) for name in names]
         rows.append(
-            [f"{line.name} CPU ms", *(f"{cost.app:.2f} + {cost.postgres:.2f}" for cost in costs)]
+            [f"{results.name} CPU ms", *(f"{cost.app:.2f} + {cost.postgres:.2f}" for cost in costs)]
         )
         totals = [cost.app + cost.postgres for cost in costs]
-        rows.append([f"{line.name} CPU, ratio", *(f"{total / totals[0]:.2f}" for total in totals)])
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+        rows.append(
+            [f"{results.name} CPU, ratio", *(f"{total / totals[0]:.2f}" for total in totals)]
+        )
+    return markdown(["", *names], rows)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,44 +1,41 @@
-"""One run of a workload on a server: warmed up, costed, and its tables put back."""
+"""One run of a workload: warm-up, load, processor time, and the tables reset afterwards."""
 
-import sys
+from benchmarks import processes, wrk
+from benchmarks.report import Cost, Results
+from benchmarks.workloads import WORKLOADS, RunOptions, Send, Target
 
-from benchmarks import cpu, report, wrk
-from benchmarks.report import Line
-from benchmarks.workloads import WORKLOADS, Target, Terms, Workload
-
-
-def say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+WARM_UP_SECONDS = 2
 
 
-def run(line: Line, target: Target, terms: Terms, *, is_first: bool) -> None:
-    """Measure the line's workload and add the result to it; the first time, warm up before."""
-    measure = WORKLOADS[line.name][1]
+def run(results: Results, target: Target, options: RunOptions, *, is_first: bool) -> None:
+    """Run the workload and add what came of it; the first time, warm the server up before."""
+    send = WORKLOADS[results.name].send
     if is_first:
-        measure(target, Terms(seconds=2, connections=terms.connections))
-        target.house.put_back()
-    result, cost = _costed(measure, target, terms)
-    target.house.put_back()
-    line.runs.setdefault(target.name, []).append(result)
+        send(target, RunOptions(seconds=WARM_UP_SECONDS, connections=options.connections))
+        target.dataset.reset()
+    result, cost = _run_with_cost(send, target, options)
+    target.dataset.reset()
+    results.runs.setdefault(target.name, []).append(result)
     if cost is not None:
-        line.costs.setdefault(target.name, []).append(cost)
+        results.costs.setdefault(target.name, []).append(cost)
     statuses = f", {result.statuses}" if result.statuses else ""
-    say(
-        f"{line.name} on {target.name}: {result.rate:,.0f}/s,"
+    print(
+        f"{results.name} on {target.name}: {result.rate:,.0f}/s,"
         f" p50 {result.p50:.1f} ms, p99 {result.p99:.1f} ms{statuses}"
-        + (f", CPU {cost.app:.2f} + {cost.postgres:.2f} ms" if cost else "")
+        + (f", CPU {cost.app:.2f} + {cost.postgres:.2f} ms" if cost else ""),
+        flush=True,
     )
 
 
-def _costed(
-    measure: Workload, target: Target, terms: Terms
-) -> tuple[wrk.Result, report.Cost | None]:
-    postmaster = cpu.postmaster(target.house.url)
-    if target.pid is None or postmaster is None:
-        return measure(target, terms), None
-    app, postgres = cpu.of_tree(target.pid), cpu.of_tree(postmaster)
-    result = measure(target, terms)
-    each = 1000 / max(1, result.requests)
-    app, postgres = cpu.of_tree(target.pid) - app, cpu.of_tree(postmaster) - postgres
-    return result, report.Cost(app * each, postgres * each)
+def _run_with_cost(
+    send: Send, target: Target, options: RunOptions
+) -> tuple[wrk.Result, Cost | None]:
+    postmaster = processes.postmaster(target.dataset.url)
+    if not target.pids or postmaster is None:
+        return send(target, options), None
+    app, postgres = processes.cpu_seconds(target.pids), processes.cpu_seconds([postmaster])
+    result = send(target, options)
+    app = processes.cpu_seconds(target.pids) - app
+    postgres = processes.cpu_seconds([postmaster]) - postgres
+    per_request = 1000 / max(1, result.requests)
+    return result, Cost(app * per_request, postgres * per_request)

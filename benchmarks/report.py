@@ -1,6 +1,6 @@
-"""What was measured: medians, ratios, and one table for people to read."""
+"""Medians of what was measured, and the tables that `make bench` prints."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any
@@ -17,14 +17,13 @@ class Cost:
 
 
 @dataclass(slots=True)
-class Line:
-    """One workload: what each run on each target gave, what it cost, and its floor."""
+class Results:
+    """The runs of one workload, by the name of the target."""
 
     name: str
-    meaning: str
+    description: str
     runs: dict[str, list[Result]] = field(default_factory=dict)
     costs: dict[str, list[Cost]] = field(default_factory=dict)
-    floor: float | None = None
 
     def rate(self, target: str) -> float:
         return median(run.rate for run in self.runs[target])
@@ -37,51 +36,98 @@ class Line:
         return Cost(median(each.app for each in costs), median(each.postgres for each in costs))
 
     @property
-    def flaws(self) -> list[str]:
+    def failures(self) -> list[str]:
         return [
-            f"{self.name} on {target}: {flaw}"
+            f"{self.name} on {target}: {failure}"
             for target, runs in self.runs.items()
             for run in runs
-            for flaw in run.flaws
+            for failure in run.failures
         ]
 
 
-def table(lines: Iterable[Line], *, peer: str | None) -> str:
-    """Return a Markdown table."""
-    lines = list(lines)
-    targets = list(dict.fromkeys(name for line in lines for name in line.runs))
-    own = [name for name in targets if name != peer]
+def table(all_results: Iterable[Results]) -> str:
+    """Return a Markdown table of rates, slowest hundredths and processor times."""
+    all_results = list(all_results)
+    targets = list(dict.fromkeys(name for results in all_results for name in results.runs))
     head = ["", *(f"{name} /s" for name in targets), *(f"p99 {name} ms" for name in targets)]
     head += [f"CPU {name} ms" for name in targets]
-    head += [f"{name} ÷ {peer}" for name in own if peer] + ["floor /s"]
-    rows = [head, ["---", *["---:"] * (len(head) - 1)]]
-    for line in lines:
-        row = [f"{line.name} {line.meaning}"]
-        row += [f"{line.rate(name):,.0f}" if name in line.runs else "" for name in targets]
-        row += [f"{line.p99(name):,.1f}" if name in line.runs else "" for name in targets]
-        row += [_cost(line, name) for name in targets]
-        if peer:
-            row += [
-                f"{line.rate(name) / line.rate(peer):.2f}"
-                if peer in line.runs and line.rate(peer)
-                else ""
-                for name in own
+    return markdown(
+        head,
+        (
+            [
+                f"{results.name} {results.description}",
+                *(f"{results.rate(t):,.0f}" if t in results.runs else "" for t in targets),
+                *(f"{results.p99(t):,.1f}" if t in results.runs else "" for t in targets),
+                *(_cost(results, t) for t in targets),
             ]
-        row.append(f"{line.floor:,.0f}" if line.floor else "")
-        rows.append(row)
-    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+            for results in all_results
+        ),
+    )
+
+
+def factors(
+    all_results: Iterable[Results], *, of: str, to: str, pairs: Mapping[str, str] | None = None
+) -> str:
+    """Return a Markdown table of what target `of` measured, divided by what `to` did.
+
+    `pairs` maps workloads of `of` to those of `to` that they are compared with; by
+    default each is compared with itself.
+    """
+    by_name = {results.name: results for results in all_results}
+    pairs = pairs or {name: name for name in by_name}
+    return markdown(
+        [f"{of} ÷ {to}", "rate", "p99", "CPU app", "CPU PostgreSQL"],
+        (
+            [
+                name if name == other else f"{name} ÷ {other}",
+                _ratio(by_name[name].rate(of), by_name[other].rate(to)),
+                _ratio(by_name[name].p99(of), by_name[other].p99(to)),
+                *_cost_ratios(by_name[name], of, by_name[other], to),
+            ]
+            for name, other in pairs.items()
+            if {name, other} <= by_name.keys()
+            and of in by_name[name].runs
+            and to in by_name[other].runs
+        ),
+    )
+
+
+def markdown(head: list[str], body: Iterable[list[str]]) -> str:
+    """Return a table with the first column to the left and the others to the right."""
+    rows = [head, *body]
+    widths = [max(4, *(len(row[column]) for row in rows)) for column in range(len(head))]
+    rows.insert(1, ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])])
     return "\n".join(
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
+        "| "
+        + " | ".join(
+            cell.rjust(width) if number else cell.ljust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        + " |"
         for row in rows
     )
 
 
-def _cost(line: Line, target: str) -> str:
-    if target not in line.costs:
+def as_json(all_results: Iterable[Results], **facts: Any) -> dict[str, Any]:
+    return facts | {"workloads": [asdict(results) for results in all_results]}
+
+
+def _cost(results: Results, target: str) -> str:
+    if target not in results.costs:
         return ""
-    cost = line.cost(target)
+    cost = results.cost(target)
     return f"{cost.app:.2f} + {cost.postgres:.2f}"
 
 
-def as_json(lines: Iterable[Line], **facts: Any) -> dict[str, Any]:
-    return facts | {"lines": [asdict(line) for line in lines]}
+def _cost_ratios(ours: Results, of: str, theirs: Results, to: str) -> list[str]:
+    if of not in ours.costs or to not in theirs.costs:
+        return ["", ""]
+    our_cost, their_cost = ours.cost(of), theirs.cost(to)
+    return [
+        _ratio(our_cost.app, their_cost.app),
+        _ratio(our_cost.postgres, their_cost.postgres),
+    ]
+
+
+def _ratio(number: float, base: float) -> str:
+    return f"{number / base:.2f}" if base else ""

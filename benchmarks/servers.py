@@ -1,12 +1,14 @@
-"""What is measured: a database of its own, and the site's servers as in production."""
+"""Servers to measure: the site as in production, with a database of its own."""
 
 import os
+import re
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
@@ -16,27 +18,88 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 from psycopg import sql
 
-from benchmarks.stampede.servers import UNLIMITED, free_port
 from booking_site.embedded.processes import spawn
 
+SERVERS = ("granian", "gunicorn")
+WORKERS = 2
 START_SECONDS = 60.0
+ROOT = Path(__file__).parents[1]
+# Every limit per customer or address that the documentation of the environment names.
+UNLIMITED = dict.fromkeys(re.findall(r"THROTTLE_\w+", (ROOT / ".env.example").read_text()), "")
 
 
 class NotStarted(Exception):
-    """A server did not get ready in time; its log says why."""
+    """A server did not get ready in time; its log has the reason."""
+
+
+def wait_until(ready: Callable[[], bool], *, what: str) -> None:
+    """Raise NotStarted naming `what` if it is not ready in time."""
+    deadline = time.monotonic() + START_SECONDS
+    while not ready():
+        if time.monotonic() > deadline:
+            raise NotStarted(f"{what} did not get ready in {START_SECONDS:.0f} s.")
+        time.sleep(0.02)
+
+
+def is_ready(port: int) -> bool:
+    probe = HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        probe.request("GET", "/readyz")
+        return probe.getresponse().status == 200
+    except (OSError, HTTPException):
+        return False
+    finally:
+        probe.close()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """A working copy of this project, and the Python that has its packages."""
+
+    root: Path = ROOT
+    python: Path = Path(sys.executable)
+
+    @classmethod
+    def at(cls, path: Path) -> "Checkout":
+        root = path.resolve()
+        python = root / ".venv" / "bin" / "python"
+        if not python.exists():
+            raise NotStarted(f"There is no {python}: run `make .venv/.installed` in {root}.")
+        return cls(root, python)
+
+    def command(self, *arguments: str) -> list[str | Path]:
+        """Return the command that runs `python …` in the root of the checkout."""
+        return ["env", f"--chdir={self.root}", self.python, *arguments]
+
+    def granian(self, wsgi: str) -> list[str | Path]:
+        if (self.root / "booking_site" / "serve.py").exists():  # before there was deploy/serve
+            return ["env", "SERVER=granian", *self.command("-m", "booking_site.serve", wsgi)]
+        return [self.root / "deploy" / "serve", f"{wsgi}:application"]
 
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """A server; `pid` is that of its first process."""
+    """A running server. `pid` is that of its first process, the parent of the workers."""
 
-    url: str
+    port: int
     pid: int
+    log: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
 
 @contextmanager
-def database_of_its_own(server_url: str, *, name: str = "booking_benchmark") -> Iterator[str]:
-    """Make a database beside the one that the address names, dropped at the end."""
+def temporary_database(server_url: str, *, name: str = "booking_benchmark") -> Iterator[str]:
+    """Create a database beside the one in the URL; drop it at the end."""
     url = urlunsplit(urlsplit(server_url)._replace(path=f"/{name}"))
     identifier = sql.Identifier(name)
     with psycopg.connect(server_url, autocommit=True) as connection:
@@ -49,8 +112,11 @@ def database_of_its_own(server_url: str, *, name: str = "booking_benchmark") -> 
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))
 
 
-def production(*, database: str, jwt_key: str) -> dict[str, str]:
-    """Return the environment of a production server, with no limits per customer."""
+def production(
+    *, database: str, jwt_key: str, redis_database: int = 0, workers: int = WORKERS
+) -> dict[str, str]:
+    """Return the environment of a production server behind one proxy, without rate limits."""
+    redis = urlsplit(os.environ["REDIS_URL"])._replace(path=f"/{redis_database}")
     environment = {name: value for name, value in os.environ.items() if name != "DEVELOPMENT"}
     return (
         environment
@@ -59,58 +125,62 @@ def production(*, database: str, jwt_key: str) -> dict[str, str]:
             "SECRET_KEY": secrets.token_urlsafe(48),
             "JWT_SIGNING_KEY": jwt_key,
             "METRICS_TOKEN": secrets.token_urlsafe(48),
-            "NUM_PROXIES": "1",  # requests say X-Forwarded-Proto: https
             "ALLOWED_HOSTS": "localhost,127.0.0.1",
+            "NUM_PROXIES": "1",
             "DATABASE_URL": database,
+            "REDIS_URL": urlunsplit(redis),
+            "WEB_CONCURRENCY": str(workers),
         }
     )
 
 
-def migrate(environment: Mapping[str, str]) -> None:
-    subprocess.run(
-        [sys.executable, "manage.py", "migrate", "--verbosity=0"], env=environment, check=True
+def development() -> dict[str, str]:
+    """Return the environment of a development server without rate limits."""
+    # Otherwise the limit on failed logins answers before the password is checked.
+    failures = {f"LOGIN_FAILURES_PER_{name}": "1000000" for name in ("ACCOUNT", "ADDRESS")}
+    # Otherwise programs wait for a minute until the server closes idle connections.
+    idle = {"GRANIAN_HTTP1_HEADER_READ_TIMEOUT": "5000"}
+    return {**os.environ, **UNLIMITED, **failures, **idle, "WEB_CONCURRENCY": str(WORKERS)}
+
+
+def migrate(environment: Mapping[str, str], *, checkout: Checkout) -> None:
+    subprocess.run(  # noqa: S603 - no outside input
+        checkout.command("manage.py", "migrate", "--verbosity=0"), env=environment, check=True
     )
+
+
+def seed_demo() -> None:
+    """Migrate the database of DATABASE_URL, and fill it with demo data."""
+    for arguments in (["migrate", "--verbosity=0"], ["seed_demo", "--verbosity=0"]):
+        subprocess.run([sys.executable, "manage.py", *arguments], check=True)  # noqa: S603 (same)
 
 
 @contextmanager
 def serving(
-    wsgi: str, *, environment: Mapping[str, str], log: Path, server: str = "granian"
+    wsgi: str = "booking_site.wsgi",
+    *,
+    environment: Mapping[str, str],
+    log: Path,
+    server: str = SERVERS[0],
+    checkout: Checkout | None = None,
 ) -> Iterator[App]:
-    """Serve a WSGI module with two worker processes, by granian or gunicorn."""
-    port = free_port()
+    """Serve a WSGI module until the block ends. Raise NotStarted."""
+    port, checkout = free_port(), checkout or Checkout()
     command = {
-        "granian": ["deploy/serve", f"{wsgi}:application"],
-        "gunicorn": [sys.executable, "-m", "gunicorn", f"--bind=127.0.0.1:{port}", wsgi],
+        "granian": checkout.granian(wsgi),
+        "gunicorn": checkout.command("-m", "gunicorn", f"--bind=127.0.0.1:{port}", wsgi),
     }[server]
+    address = {"PORT": str(port), "BIND": f"127.0.0.1:{port}"}
     with log.open("ab") as output:
         process = spawn(
             command,
             death_signal=signal.SIGTERM,
-            environment={
-                **environment,
-                "PORT": str(port),
-                "WEB_CONCURRENCY": "2",
-            },
+            environment={**environment, **address},
             output=output,
         )
         try:
-            _await(port, log)
-            yield App(f"http://127.0.0.1:{port}", process.pid)
+            wait_until(lambda: is_ready(port), what=f"The server that logs to {log}")
+            yield App(port, process.pid, log)
         finally:
             process.terminate()
             process.wait()
-
-
-def _await(port: int, log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        probe = HTTPConnection("127.0.0.1", port, timeout=5)
-        try:
-            probe.request("GET", "/readyz")
-            if probe.getresponse().status == 200:
-                return
-        except (OSError, HTTPException):
-            time.sleep(0.05)
-        finally:
-            probe.close()
-    raise NotStarted(f"A server did not start: see {log}.")

@@ -1,16 +1,16 @@
-"""What is asked of a server: the workloads W1 to W8, each as a list of requests."""
+"""The workloads W1 to W9, each as a list of requests."""
 
 import json
 import random
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import cycle, islice
 from uuid import uuid4
 
 from benchmarks import wrk
-from benchmarks.house import BUSY_SHOW, CALLERS, PASSWORD, QUIET_SHOW, House, Spot
+from benchmarks.dataset import BUSY_SHOW, CUSTOMERS, PASSWORD, QUIET_SHOW, Dataset, ShowSeat
 from benchmarks.wrk import Load, Request
 
 ATTEMPTS_PER_HOT_SEAT = 50
@@ -20,33 +20,48 @@ WRITERS = 8  # connections that book while W2b reads
 
 @dataclass(slots=True)
 class Target:
-    """A running server with its data. `premiere` is the next show that nobody has booked.
+    """A running server and its data.
 
-    `pid` is that of its first process, if it is known.
+    `pids` are those of its first processes, empty if unknown. `premiere` is the
+    next show without bookings.
     """
 
     name: str
     url: str
-    house: House
+    dataset: Dataset
     tokens: list[str]
-    pid: int | None = None
+    pids: list[int] = field(default_factory=list)
     premiere: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class RunOptions:
     seconds: float
     connections: int
 
-
-Workload = Callable[[Target, Terms], wrk.Result]
-
-
-def _send(load: Load, target: Target, terms: Terms) -> wrk.Result:
-    return wrk.run(load, url=target.url, seconds=terms.seconds, connections=terms.connections)
+    @property
+    def plenty(self) -> int:
+        """More requests than any server answers in the time."""
+        return int(6000 * self.seconds)
 
 
-def _bookings(spots: Iterable[Spot], tokens: list[str]) -> list[Request]:
+Send = Callable[[Target, RunOptions], wrk.Result]
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """`on` names the targets that offer it: the peer lacks some calls, and only nginx caches."""
+
+    description: str
+    send: Send
+    on: frozenset[str]
+
+
+def _send(load: Load, target: Target, options: RunOptions) -> wrk.Result:
+    return wrk.run(load, url=target.url, seconds=options.seconds, connections=options.connections)
+
+
+def _bookings(seats: Iterable[ShowSeat], tokens: list[str]) -> list[Request]:
     return [
         Request(
             "POST",
@@ -55,53 +70,60 @@ def _bookings(spots: Iterable[Spot], tokens: list[str]) -> list[Request]:
             str(uuid4()),
             json.dumps({"show_id": show_id, "seat_id": seat_id}),
         )
-        for (show_id, seat_id), token in zip(spots, cycle(tokens), strict=False)
+        for (show_id, seat_id), token in zip(seats, cycle(tokens), strict=False)
     ]
 
 
-def _judged(result: wrk.Result, target: Target) -> wrk.Result:
-    """Add what the tables say of a run that booked."""
-    created, sold = result.statuses.get("201", 0), target.house.sold()
-    if twice := target.house.sold_twice():
-        result.flaws.append(f"{twice} seats were sold twice")
+def _checked(result: wrk.Result, target: Target) -> wrk.Result:
+    """Add a failure where the tables contradict the answers of a run that booked."""
+    created, sold = result.statuses.get("201", 0), target.dataset.count_sold()
+    if twice := target.dataset.count_sold_twice():
+        result.failures.append(f"{twice} seats were sold twice")
     if sold < created:
-        result.flaws.append(f"{created} bookings were confirmed, {sold} are there")
+        result.failures.append(f"{created} bookings were confirmed, {sold} are in the table")
     return result
 
 
-def movies(target: Target, terms: Terms) -> wrk.Result:
-    return _send(Load([Request("GET", "/api/movies")]), target, terms)
+def movies(target: Target, options: RunOptions) -> wrk.Result:
+    return _send(Load([Request("GET", "/api/movies")]), target, options)
+
+
+def shows(target: Target, options: RunOptions) -> wrk.Result:
+    return _send(Load([Request("GET", "/api/shows")]), target, options)
 
 
 def _seat_map(show_id: int, tokens: list[str]) -> Load:
     return Load([Request("GET", f"/api/shows/{show_id}/seats", token) for token in tokens])
 
 
-def quiet_map(target: Target, terms: Terms) -> wrk.Result:
-    return _send(_seat_map(QUIET_SHOW, target.tokens), target, terms)
+def quiet_map(target: Target, options: RunOptions) -> wrk.Result:
+    return _send(_seat_map(QUIET_SHOW, target.tokens), target, options)
 
 
-def busy_map(target: Target, terms: Terms) -> wrk.Result:
-    """Read a seat map while its free seats are booked, freed and booked again."""
-    seats = target.house.free_seats(BUSY_SHOW)
-    spots = [(BUSY_SHOW, seat_id) for seat_id in seats]
-    plenty = 3000 * int(terms.seconds + 2)
-    writes = Load(_bookings(islice(cycle(spots), plenty), target.tokens))
+def public_map(target: Target, options: RunOptions) -> wrk.Result:
+    return _send(_seat_map(QUIET_SHOW, [""]), target, options)
+
+
+def busy_map(target: Target, options: RunOptions) -> wrk.Result:
+    """Read a seat map while its available seats are booked, released and booked again."""
+    seat_ids = target.dataset.available_seats_of(BUSY_SHOW)
+    seats = cycle((BUSY_SHOW, seat_id) for seat_id in seat_ids)
+    writes = Load(_bookings(islice(seats, options.plenty), target.tokens))
     with (
-        _freeing(target.house, seats),
-        wrk.started(writes, url=target.url, seconds=terms.seconds + 2, connections=WRITERS),
+        _releasing(target.dataset, seat_ids),
+        wrk.started(writes, url=target.url, seconds=options.seconds + 2, connections=WRITERS),
     ):
-        return _send(_seat_map(BUSY_SHOW, target.tokens), target, terms)
+        return _send(_seat_map(BUSY_SHOW, target.tokens), target, options)
 
 
 @contextmanager
-def _freeing(house: House, seats: list[int]) -> Iterator[None]:
-    """Take back again and again what is sold of the seats, faster than it can be sold."""
+def _releasing(dataset: Dataset, seat_ids: list[int]) -> Iterator[None]:
+    """Release the seats again and again, faster than they can be booked."""
     over = threading.Event()
 
     def work() -> None:
         while not over.wait(0.02):
-            house.free_again(seats)
+            dataset.release(seat_ids)
 
     thread = threading.Thread(target=work)
     thread.start()
@@ -112,102 +134,103 @@ def _freeing(house: House, seats: list[int]) -> Iterator[None]:
         thread.join()
 
 
-def bookings(target: Target, terms: Terms) -> wrk.Result:
+def bookings(target: Target, options: RunOptions) -> wrk.Result:
     load = Load(
-        _bookings(target.house.rooms().plain[: _most(terms)], target.tokens),
+        _bookings(target.dataset.available_seats().plain[: options.plenty], target.tokens),
         once=True,
         mode="counted",
         expected=frozenset({"201"}),
     )
-    return _judged(_send(load, target, terms), target)
+    return _checked(_send(load, target, options), target)
 
 
-def ruled_bookings(target: Target, terms: Terms) -> wrk.Result:
-    """W3 with the single-gap rule on: rows are sold from one end, as it wants."""
+def ruled_bookings(target: Target, options: RunOptions) -> wrk.Result:
+    """Sell rows from one end, so that the single-gap rule refuses nothing."""
     load = Load(
-        _bookings(target.house.rooms().ruled[: _most(terms)], target.tokens),
+        _bookings(target.dataset.available_seats().ruled[: options.plenty], target.tokens),
         once=True,
         mode="counted",
         expected=frozenset({"201"}),
     )
-    return _judged(_send(load, target, terms), target)
+    return _checked(_send(load, target, options), target)
 
 
-def hot_seats(target: Target, terms: Terms) -> wrk.Result:
-    spots = target.house.rooms().plain[: 2 * _most(terms) // ATTEMPTS_PER_HOT_SEAT]
-    attempts = [spot for spot in spots for _ in range(ATTEMPTS_PER_HOT_SEAT)]
+def hot_seats(target: Target, options: RunOptions) -> wrk.Result:
+    seats = target.dataset.available_seats().plain[: 2 * options.plenty // ATTEMPTS_PER_HOT_SEAT]
+    attempts = [seat for seat in seats for _ in range(ATTEMPTS_PER_HOT_SEAT)]
     load = Load(
         _bookings(attempts, target.tokens),
         once=True,
         mode="counted",
         expected=frozenset({"201", "409"}),
     )
-    return _judged(_send(load, target, terms), target)
+    return _checked(_send(load, target, options), target)
 
 
-def replays(target: Target, terms: Terms) -> wrk.Result:
-    requests = _bookings(target.house.rooms().plain[:REPLAYED_KEYS], target.tokens)
+def replays(target: Target, options: RunOptions) -> wrk.Result:
+    requests = _bookings(target.dataset.available_seats().plain[:REPLAYED_KEYS], target.tokens)
     first = Load(requests, once=True, mode="counted", expected=frozenset({"201"}))
-    made = wrk.run(first, url=target.url, seconds=60, connections=terms.connections)
-    result = _send(Load(requests), target, terms)
-    if made.flaws or target.house.sold() != REPLAYED_KEYS:
-        result.flaws.append("Replays had effects, or what they repeat failed.")
+    made = wrk.run(first, url=target.url, seconds=60, connections=options.connections)
+    result = _send(Load(requests), target, options)
+    if made.failures or target.dataset.count_sold() != REPLAYED_KEYS:
+        result.failures.append("A replay had an effect, or a first request failed.")
     return result
 
 
-def logins(target: Target, terms: Terms) -> wrk.Result:
+def logins(target: Target, options: RunOptions) -> wrk.Result:
     bodies = (
         json.dumps({"email": f"customer{user_id}@example.com", "password": PASSWORD})
-        for user_id in range(1, CALLERS + 1)
+        for user_id in range(1, CUSTOMERS + 1)
     )
     return _send(
-        Load([Request("POST", "/api/auth/login", body=body) for body in bodies]), target, terms
+        Load([Request("POST", "/api/auth/login", body=body) for body in bodies]), target, options
     )
 
 
-def premiere(target: Target, terms: Terms) -> wrk.Result:
-    """All seats of one show, wanted by as many customers as there are connections at a time."""
-    rooms = target.house.rooms()
-    seats = [*rooms.premieres[target.premiere]]
-    target.premiere = (target.premiere + 1) % len(rooms.premieres)
+def premiere(target: Target, options: RunOptions) -> wrk.Result:
+    """Book all seats of one show, in random order."""
+    premieres = target.dataset.available_seats().premieres
+    seats = [*premieres[target.premiere]]
+    target.premiere = (target.premiere + 1) % len(premieres)
     random.Random(target.premiere).shuffle(seats)  # noqa: S311 - the same for every server
     load = Load(
         _bookings(seats, target.tokens), once=True, mode="counted", expected=frozenset({"201"})
     )
-    return _judged(_send(load, target, terms), target)
+    return _checked(_send(load, target, options), target)
 
 
-def holds(target: Target, terms: Terms) -> wrk.Result:
-    spots = target.house.rooms().plain[:: max(1, 480 // CALLERS)][: 8 * CALLERS]
+def holds(target: Target, options: RunOptions) -> wrk.Result:
+    seats = target.dataset.available_seats().plain[:: max(1, 480 // CUSTOMERS)][: 8 * CUSTOMERS]
     load = Load(
         [
             Request(
                 "POST", "/api/holds", token, "", json.dumps({"show_id": show, "seat_ids": [seat]})
             )
-            for (show, seat), token in zip(spots, cycle(target.tokens), strict=False)
+            for (show, seat), token in zip(seats, cycle(target.tokens), strict=False)
         ],
         mode="holds",
         expected=frozenset({"200", "201", "204"}),
     )
-    return _send(load, target, terms)
+    return _send(load, target, options)
 
 
-def _most(terms: Terms) -> int:
-    """Return how many requests no server answers in the time."""
-    return int(6000 * terms.seconds)
-
-
-WORKLOADS: dict[str, tuple[str, Workload]] = {
-    "W1": ("GET /api/movies, 100 movies", movies),
-    "W2a": ("seat map of 240 seats, half sold, with a token", quiet_map),
-    "W2b": ("the same while that show is booked at full speed", busy_map),
-    "W3": ("bookings, each another seat", bookings),
-    "W3g": ("the same with the single-gap rule on", ruled_bookings),
-    "W4": ("hot seats, 50 attempts each", hot_seats),
-    "W5": ("replays over 1,000 keys", replays),
-    "W6": ("logins", logins),
-    "W7": ("a premiere, 2,000 seats of one show", premiere),
-    "W8": ("holds made and released", holds),
+SITE, BESIDE, PEER, NGINX = "site", "beside", "peer", "nginx"
+EVERYWHERE = frozenset({SITE, BESIDE, PEER})
+OURS = frozenset({SITE, BESIDE})
+WORKLOADS: dict[str, Workload] = {
+    "W1": Workload("GET /api/movies, 100 movies", movies, EVERYWHERE),
+    "W1n": Workload("W1 through nginx, without a token", movies, frozenset({NGINX})),
+    "W2a": Workload("seat map of 240 seats, half sold, with a token", quiet_map, EVERYWHERE),
+    "W2n": Workload("W2a through nginx, without a token", public_map, frozenset({NGINX})),
+    "W2b": Workload("W2a while that show is booked at full speed", busy_map, EVERYWHERE),
+    "W3": Workload("bookings, each another seat", bookings, EVERYWHERE),
+    "W3g": Workload("W3 with the single-gap rule on", ruled_bookings, OURS),
+    "W4": Workload("hot seats, 50 attempts each", hot_seats, EVERYWHERE),
+    "W5": Workload("replays over 1,000 keys", replays, EVERYWHERE),
+    "W6": Workload("logins", logins, EVERYWHERE),
+    "W7": Workload("a premiere, 2,000 seats of one show", premiere, EVERYWHERE),
+    "W8": Workload("holds made and released", holds, OURS),
+    "W9": Workload("GET /api/shows, without a token", shows, OURS),
 }
-# What only the site itself offers.
-NOT_FOR_PEERS = {"W3g", "W8"}
+# What a target without the workload is compared by.
+COUNTERPARTS = {"W1n": "W1", "W2n": "W2a"}

@@ -1,4 +1,4 @@
-"""Load from `wrk`: requests in, rate and latency out."""
+"""Send requests with `wrk`, and read its rates and latencies."""
 
 import json
 import shutil
@@ -14,7 +14,7 @@ SCRIPT = Path(__file__).with_name("requests.lua")
 
 
 class NoWrk(Exception):
-    """The program is not installed; the message says how to get it."""
+    """wrk is not installed; the message says how to install it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,9 @@ class Request:
 class Load:
     """Requests, and how they are sent.
 
-    `once`: none twice; the run ends with the last of them. `mode`: `plain`,
-    `counted` (statuses are counted) or `holds` (what is held is released).
-    `expected` are the statuses that may come.
+    `once`: each request once; the run ends after the last. Otherwise they are
+    repeated. `mode`: `plain`, `counted` (statuses are counted) or `holds` (each
+    hold is released). Any status not in `expected` is a failure.
     """
 
     requests: list[Request]
@@ -46,14 +46,14 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """`rate` is answers a second, `p50` and `p99` milliseconds; `flaws` are sentences."""
+    """`rate` is answers per second; `p50` and `p99` are milliseconds."""
 
     requests: int
     rate: float
     p50: float
     p99: float
     statuses: dict[str, int] = field(default_factory=dict)
-    flaws: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
 
 
 def require_wrk() -> None:
@@ -62,7 +62,7 @@ def require_wrk() -> None:
 
 
 def run(load: Load, *, url: str, seconds: float, connections: int) -> Result:
-    """Send the load and wait for its end."""
+    """Send the load, and wait until it ends."""
     with started(load, url=url, seconds=seconds, connections=connections) as process:
         return read_result(process, load)
 
@@ -71,12 +71,12 @@ def run(load: Load, *, url: str, seconds: float, connections: int) -> Result:
 def started(
     load: Load, *, url: str, seconds: float, connections: int
 ) -> Iterator[subprocess.Popen[str]]:
-    """Send the load in the background; killed at the end of the block if it still runs."""
+    """Send the load in the background until the block ends."""
     with NamedTemporaryFile("w", suffix=".requests") as file:
         file.writelines(f"{request.line()}\n" for request in load.requests)
         file.flush()
         order = "once" if load.once else "cycle"
-        # One thread: it sends more than two servers answer, and leaves them the other core.
+        # One thread sends more than two workers answer, and leaves them the other core.
         command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:.0f}s", "--timeout=10s"]
         command += [f"--script={SCRIPT}", url, "--", file.name, order, load.mode]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603
@@ -93,7 +93,7 @@ def read_result(process: subprocess.Popen[str], load: Load) -> Result:
     for line in process.stdout:
         lines.append(line)
         if line == "finished\n":
-            process.send_signal(signal.SIGINT)  # wrk would sleep until its time is over
+            process.send_signal(signal.SIGINT)  # otherwise wrk sleeps until its time is over
     found = json.loads(lines[-1])
     return Result(
         requests=found["requests"],
@@ -101,11 +101,11 @@ def read_result(process: subprocess.Popen[str], load: Load) -> Result:
         p50=found["p50"],
         p99=found["p99"],
         statuses=found["statuses"],
-        flaws=list(_flaws(found, load)),
+        failures=list(_failures(found, load)),
     )
 
 
-def _flaws(found: dict[str, int], load: Load) -> Iterable[str]:
+def _failures(found: dict[str, int], load: Load) -> Iterable[str]:
     if found["broken"]:
         yield f"{found['broken']} connections broke or timed out"
     if load.mode == "plain" and found["refused"]:

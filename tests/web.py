@@ -13,7 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from django.db import connection
 
-from benchmarks.stampede.servers import free_port, wait_until
+from benchmarks.servers import free_port, wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from benchmarks.servers import NotStarted
 from benchmarks.stampede import faults, servers, world
 from benchmarks.stampede.checker import Case, check
 from benchmarks.stampede.journal import Journal, read_journal
@@ -89,7 +90,7 @@ def _record(options: Namespace, path: Path) -> None:
             _play_on_started_servers(options, journal, path)
     except world.NothingToPlayWith as error:
         raise Unusable(f"--urls: {error} Name servers of this site that run.") from error
-    except (StartupError, servers.NotStarted) as error:
+    except (StartupError, NotStarted) as error:
         raise Unusable(str(error)) from error
     finally:
         journal.close()

@@ -2,14 +2,11 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import IO
 
@@ -17,44 +14,16 @@ import environ
 from django.conf import settings
 from django.db import OperationalError, connection
 
+from benchmarks.servers import UNLIMITED, free_port, is_ready, wait_until
 from booking_site.embedded.directories import temporary_directory
 from booking_site.embedded.postgres import start_postgres
 from booking_site.embedded.processes import Server, spawn
 from booking_site.embedded.redis import start_redis
 
-START_SECONDS = 60.0
 STOP_SECONDS = 40.0  # more than WEB_GRACEFUL_SECONDS
 SKEWED_CLOCK = Path(__file__).parent / "skewed_clock"
-_LIMITS = (
-    "THROTTLE_REGISTER",
-    "THROTTLE_LOGIN",
-    "THROTTLE_HOLD",
-    "THROTTLE_HOLD_ADDRESS",
-    "THROTTLE_BOOKING",
-    "THROTTLE_BOOKING_ADDRESS",
-)
-UNLIMITED = dict.fromkeys(_LIMITS, "")
 # Short, so that holds also end by themselves during a run.
 HOLD_MINUTES = 1
-
-
-class NotStarted(Exception):
-    """A server did not get ready in time; its log says why."""
-
-
-def wait_until(ready: Callable[[], bool], *, what: str) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while not ready():
-        if time.monotonic() > deadline:
-            raise NotStarted(f"{what} did not get ready in {START_SECONDS:.0f} s.")
-        time.sleep(0.02)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass(kw_only=True)
@@ -82,7 +51,7 @@ class AppServer:
         )
 
     def wait(self) -> None:
-        wait_until(self._is_ready, what=f"Server {self.number}")
+        wait_until(lambda: is_ready(self.port), what=f"Server {self.number}")
 
     def stop(self) -> None:
         """Ask it to finish its requests and end, as a deploy does."""
@@ -105,16 +74,6 @@ class AppServer:
         if not self.skew_seconds:
             return {}
         return {"PYTHONPATH": str(SKEWED_CLOCK), "CLOCK_SKEW_SECONDS": str(self.skew_seconds)}
-
-    def _is_ready(self) -> bool:
-        probe = HTTPConnection("127.0.0.1", self.port, timeout=5)
-        try:
-            probe.request("GET", "/readyz")
-            return probe.getresponse().status == 200
-        except (OSError, HTTPException):
-            return False
-        finally:
-            probe.close()
 
 
 @dataclass(kw_only=True)

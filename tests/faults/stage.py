@@ -18,7 +18,8 @@ import psycopg
 from redis import Redis
 from redis.exceptions import RedisError
 
-from benchmarks.stampede.servers import UNLIMITED, AppServer, free_port
+from benchmarks.servers import UNLIMITED, free_port
+from benchmarks.stampede.servers import AppServer
 from booking_site.embedded.directories import temporary_directory
 from booking_site.embedded.postgres import start_postgres
 from booking_site.embedded.processes import Server

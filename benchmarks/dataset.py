@@ -1,7 +1,7 @@
-"""The data of a benchmark: how large, how it is made, put back and judged.
+"""The data of a benchmark: its size, and how it is filled, reset and checked.
 
-The site and a peer have the tables of one document in common: users, movies,
-theatres, shows, seats, bookings. What is measured on both uses only those.
+The site and a peer share the tables users, movies, theatres, shows, seats and
+bookings. Workloads that run on both use only those.
 """
 
 import time
@@ -12,27 +12,27 @@ from typing import Any, ClassVar, LiteralString
 
 import psycopg
 
-PASSWORD = "benchmark password"  # noqa: S105 - of people who do not exist
-CALLERS = 500
+PASSWORD = "benchmark password"  # noqa: S105 - of customers who exist only here
+CUSTOMERS = 500
 MOVIES = 100
-_BUSY = """
+_ACTIVE_BACKENDS = """
     SELECT count(*) FROM pg_stat_activity
      WHERE datname = current_database() AND state <> 'idle' AND pid <> pg_backend_pid()
 """
 SHOW_SEATS = 240  # 12 rows of 20
 PREMIERES = 40  # of 2,000 seats
 RULED_SHOWS = 200  # with the single-gap rule on
-USED_SHOWS = 800  # of the plain ones, for bookings one by one
+USED_SHOWS = 800  # of those without the rule, for single bookings
 QUIET_SHOW, BUSY_SHOW = 1, 2  # half sold, for seat maps
 
-Spot = tuple[int, int]  # show, seat
+ShowSeat = tuple[int, int]  # their ids
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How many seats, and which share of them is sold already.
+    """The number of seats in ordinary shows, and the share of them that is already sold.
 
-    Beside them, there are shows under the gap rule and premieres, unless it is `bare`.
+    Unless `bare`, there are also shows with the single-gap rule, and premieres.
     """
 
     seats: int
@@ -52,12 +52,12 @@ class Size:
         return 0 if self.bare else PREMIERES
 
     @property
-    def facts(self) -> dict[str, Any]:
-        """What the statements that fill tables need to know."""
+    def parameters(self) -> dict[str, Any]:
+        """Return the parameters of the statements that fill the tables."""
         return {
-            "callers": CALLERS,
-            # Beside the callers, people who have bought 30 seats each.
-            "users": CALLERS + int(self.seats * self.sold) // 30,
+            "customers": CUSTOMERS,
+            # The customers who send requests, and others who bought 30 seats each.
+            "users": CUSTOMERS + int(self.seats * self.sold) // 30,
             "movies": MOVIES,
             "shows": self.shows,
             "ruled": self.ruled,
@@ -67,20 +67,20 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True)
-class Rooms:
-    """Free seats, in an order in which neighbours are far apart."""
+class AvailableSeats:
+    """Ordered so that neighbouring seats are far apart in the list."""
 
-    plain: list[Spot]
-    ruled: list[Spot]
-    premieres: list[list[Spot]]
+    plain: list[ShowSeat]
+    ruled: list[ShowSeat]
+    premieres: list[list[ShowSeat]]
 
 
-class House(ABC):
-    """Shows are numbered from 1: plain ones, those under the gap rule, premieres."""
+class Dataset(ABC):
+    """Shows are numbered from 1: ordinary ones, those with the single-gap rule, premieres."""
 
     fill_statements: ClassVar[tuple[LiteralString, ...]]
-    # Beside bookings; they go first.
-    forget_statements: ClassVar[tuple[LiteralString, ...]] = ()
+    # Run by `reset` after the bookings are deleted.
+    reset_statements: ClassVar[tuple[LiteralString, ...]] = ()
 
     def __init__(self, *, url: str, size: Size) -> None:
         self.url = url
@@ -89,49 +89,49 @@ class House(ABC):
 
     @abstractmethod
     def password_hash(self) -> str:
-        """Return what the table of users keeps of `PASSWORD`."""
+        """Return the stored hash of `PASSWORD`."""
 
     @abstractmethod
     def tokens(self) -> list[str]:
-        """Return a token of each caller, by id."""
+        """Return an access token for each customer, in order of their ids."""
 
     def fill(self) -> None:
-        """Make everything, in tables that are there and empty."""
-        facts = self.size.facts | {"password_hash": self.password_hash()}
+        """Fill the tables, which must exist and be empty."""
+        parameters = self.size.parameters | {"password_hash": self.password_hash()}
         with psycopg.connect(self.url, autocommit=True) as connection:
             for statement in self.fill_statements:
-                connection.execute(statement, facts)
-        self._last_booking = self._number("SELECT coalesce(max(id), 0) FROM bookings")
+                connection.execute(statement, parameters)
+        self._last_booking = self._scalar("SELECT coalesce(max(id), 0) FROM bookings")
 
-    def rooms(self) -> Rooms:
+    def available_seats(self) -> AvailableSeats:
         every = max(1, self.size.shows // USED_SHOWS)
         first_ruled = self.size.shows + 1
         first_premiere = first_ruled + self.size.ruled
-        found = self._all(
+        found = self._rows(
             "SELECT show_id, id FROM seats"
             " WHERE status = 'available' AND show_id > %s"
             " AND (show_id >= %s OR show_id %% %s = 0)"
             " ORDER BY number, show_id, row",
             [BUSY_SHOW, first_ruled, every],
         )
-        rooms = Rooms([], [], [[] for _ in range(self.size.premieres)])
+        available = AvailableSeats([], [], [[] for _ in range(self.size.premieres)])
         for show_id, seat_id in found:
             if show_id < first_ruled:
-                rooms.plain.append((show_id, seat_id))
+                available.plain.append((show_id, seat_id))
             elif show_id < first_premiere:
-                rooms.ruled.append((show_id, seat_id))
+                available.ruled.append((show_id, seat_id))
             else:
-                rooms.premieres[show_id - first_premiere].append((show_id, seat_id))
-        return rooms
+                available.premieres[show_id - first_premiere].append((show_id, seat_id))
+        return available
 
-    def free_seats(self, show_id: int) -> list[int]:
-        found = self._all(
+    def available_seats_of(self, show_id: int) -> list[int]:
+        found = self._rows(
             "SELECT id FROM seats WHERE show_id = %s AND status = 'available'", [show_id]
         )
         return [seat_id for (seat_id,) in found]
 
-    def free_again(self, seat_ids: Collection[int]) -> None:
-        """Take back what was sold of these seats."""
+    def release(self, seat_ids: Collection[int]) -> None:
+        """Delete the bookings of these seats, and make the seats available."""
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(
                 """
@@ -141,20 +141,20 @@ class House(ABC):
                 [list(seat_ids)],
             )
 
-    def sold(self) -> int:
-        """Count what was sold since it was filled."""
-        return self._number("SELECT count(*) FROM bookings WHERE id > %s", [self._last_booking])
+    def count_sold(self) -> int:
+        """Return the number of bookings made since `fill`."""
+        return self._scalar("SELECT count(*) FROM bookings WHERE id > %s", [self._last_booking])
 
-    def sold_twice(self) -> int:
-        return self._number(
+    def count_sold_twice(self) -> int:
+        return self._scalar(
             "SELECT count(*) FROM ("
             " SELECT seat_id FROM bookings GROUP BY seat_id HAVING count(*) > 1) AS seat"
         )
 
-    def put_back(self) -> None:
-        """Undo what was sold and held, so that every run meets the same tables."""
+    def reset(self) -> None:
+        """Delete bookings and holds made since `fill`, so that every run starts alike."""
         with psycopg.connect(self.url, autocommit=True) as connection:
-            _await_quiet(connection)
+            _wait_for_idle(connection)
             connection.execute(
                 """
                 WITH gone AS (DELETE FROM bookings WHERE id > %s RETURNING seat_id)
@@ -162,21 +162,21 @@ class House(ABC):
                 """,
                 [self._last_booking],
             )
-            for statement in self.forget_statements:
+            for statement in self.reset_statements:
                 connection.execute(statement)
             connection.execute("VACUUM ANALYZE seats, bookings")
             connection.execute("CHECKPOINT")
 
-    def _all(self, statement: LiteralString, values: Collection[Any] = ()) -> list[Any]:
+    def _rows(self, statement: LiteralString, values: Collection[Any] = ()) -> list[Any]:
         with psycopg.connect(self.url) as connection:
             return connection.execute(statement, list(values)).fetchall()
 
-    def _number(self, statement: LiteralString, values: Collection[Any] = ()) -> int:
-        return int(self._all(statement, values)[0][0])
+    def _scalar(self, statement: LiteralString, values: Collection[Any] = ()) -> int:
+        return int(self._rows(statement, values)[0][0])
 
 
-def _await_quiet(connection: psycopg.Connection[Any]) -> None:
-    """Wait for the requests that were under way when the load ended."""
+def _wait_for_idle(connection: psycopg.Connection[Any]) -> None:
+    """Wait for requests that were still running when the load ended."""
     deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and connection.execute(_BUSY).fetchone() != (0,):
+    while time.monotonic() < deadline and connection.execute(_ACTIVE_BACKENDS).fetchone() != (0,):
         time.sleep(0.05)

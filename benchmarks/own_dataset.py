@@ -1,4 +1,4 @@
-"""The site's own tables, filled for a benchmark."""
+"""The tables of this site, filled for a benchmark."""
 
 import secrets
 from datetime import UTC, datetime, timedelta
@@ -7,12 +7,12 @@ import jwt
 from argon2 import PasswordHasher
 
 from accounts.hashers import LeanArgon2PasswordHasher
-from benchmarks.house import CALLERS, PASSWORD, House, Size
+from benchmarks.dataset import CUSTOMERS, PASSWORD, Dataset, Size
 
 
-class OwnHouse(House):
+class OwnDataset(Dataset):
     fill_statements = (
-        # Triggers and foreign keys rest: what is written here agrees, and takes half the time.
+        # Skips triggers and foreign keys: the rows below are consistent by construction.
         "SET session_replication_role = replica",
         """
         INSERT INTO users (id, name, email, password_hash)
@@ -88,7 +88,7 @@ class OwnHouse(House):
         "SELECT setval(pg_get_serial_sequence('bookings', 'id'), (SELECT max(id) FROM seats))",
         "VACUUM ANALYZE",
     )
-    forget_statements = (
+    reset_statements = (
         "DELETE FROM orders WHERE NOT EXISTS"
         " (SELECT 1 FROM bookings WHERE bookings.order_id = orders.id)"
         " AND id > (SELECT max(id) FROM seats)",
@@ -104,8 +104,8 @@ class OwnHouse(House):
         self._jwt_key = jwt_key
 
     def password_hash(self) -> str:
-        # Costs of the site's own, and a salt as long: else each login would hash again, to
-        # replace it.
+        # Same costs and salt length as the site's hasher: otherwise each login would also
+        # upgrade the hash.
         hasher = PasswordHasher(
             memory_cost=LeanArgon2PasswordHasher.memory_cost,
             time_cost=LeanArgon2PasswordHasher.time_cost,
@@ -126,5 +126,5 @@ class OwnHouse(House):
         }
         return [
             jwt.encode(claims | {"sub": str(user_id)}, self._jwt_key, algorithm="HS256")
-            for user_id in range(1, CALLERS + 1)
+            for user_id in range(1, CUSTOMERS + 1)
         ]

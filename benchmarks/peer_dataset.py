@@ -3,11 +3,11 @@
 import jwt
 from bcrypt import gensalt, hashpw
 
-from benchmarks.house import CALLERS, PASSWORD, House, Size
+from benchmarks.dataset import CUSTOMERS, PASSWORD, Dataset, Size
 
 
-class PeerHouse(House):
-    """Tokens are as the peer signs them: `id`, by HS256 with its key; passwords bcrypt, cost 10."""
+class PeerDataset(Dataset):
+    """Tokens carry `id`, signed by HS256 with the peer's key; passwords are bcrypt, cost 10."""
 
     fill_statements = (
         "TRUNCATE users, movies, theatres, shows, seats, bookings RESTART IDENTITY",
@@ -61,5 +61,5 @@ class PeerHouse(House):
     def tokens(self) -> list[str]:
         return [
             jwt.encode({"id": user_id}, self._jwt_key, algorithm="HS256")
-            for user_id in range(1, CALLERS + 1)
+            for user_id in range(1, CUSTOMERS + 1)
         ]
