@@ -1,4 +1,4 @@
-"""How passwords are kept."""
+"""How passwords are stored."""
 
 from django.contrib.auth.hashers import Argon2PasswordHasher, BCryptPasswordHasher
 
@@ -6,10 +6,9 @@ from django.contrib.auth.hashers import Argon2PasswordHasher, BCryptPasswordHash
 class LeanArgon2PasswordHasher(Argon2PasswordHasher):
     """Argon2id as OWASP's password storage cheat sheet advises: 7 MiB, t=5, p=1.
 
-    Of those that it calls equally strong this is the fastest here: where two cores hash at
-    once, 22 ms of processor time instead of 37 with 19 MiB, t=2, whose memory does not fit
-    the caches and comes from the system page by page. Django's default takes 100 MiB a hash:
-    a few logins at once end a small machine.
+    Of the parameters it calls equally strong, these need the least memory: more does not fit
+    the processor's caches, and the system provides it page by page. Django's default takes
+    100 MiB per hash, so a few simultaneous logins exhaust a small machine.
     """
 
     time_cost = 5

@@ -95,8 +95,8 @@ class RotatingKeyBackend(TokenBackend):
         raise TokenBackendError("Token is signed with a key that is not ours")
 
 
-# A client sends the same token with every call, and checking its signature took an eighth
-# of a seat map. What a token says cannot change; whether it still holds is judged every time.
+# A client sends the same token with every request, and its claims cannot change, so the signature
+# is verified once. Expiry and the user's state are checked every time.
 @lru_cache(maxsize=4096)
 def _claims(token: str, key: str, issuer: str) -> dict[str, Any]:
     return jwt.decode(

@@ -16,8 +16,8 @@ class BookingSiteConfig(AppConfig):
 
     def ready(self) -> None:
         register_converter(BigIntConverter, "bigint")
-        # Called with every request for nothing: Redis' connections are kept, and statements
-        # are not without DEBUG. That took as long as to write the request's line.
+        # They run on every request without effect: connections to Redis stay open, and
+        # statements are only recorded with DEBUG.
         request_started.disconnect(reset_queries)
         request_finished.disconnect(close_caches)
         if settings.SENTRY_DSN:  # only then has its library to be installed

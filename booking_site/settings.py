@@ -140,12 +140,11 @@ DATABASES = {
         "ATOMIC_REQUESTS": False,
     }
 }
-# The planner's cost of a random read, next to that of one in sequence: its default is that
-# of turning disks, for which it rather reads a whole table than its index.
+# The planner's cost of a random read relative to a sequential one. The default is that of
+# spinning disks, for which the planner prefers reading a whole table to using its index.
 PLANNER = "-c random_page_cost=1.1"
-# The statements of booking_site.postgres.statements are planned once per connection and then
-# only executed, which saved a third of PostgreSQL's work for a booking. psycopg must prepare
-# none besides: after every rollback it makes PostgreSQL forget them all, those too.
+# The statements of booking_site.postgres.statements are planned once per connection. psycopg
+# must not prepare any itself: after a rollback it deallocates all prepared statements.
 DATABASE_PREPARE = env.bool("DATABASE_PREPARE", default=True)
 DATABASES["default"]["OPTIONS"] = {
     **DATABASES["default"].get("OPTIONS", {}),

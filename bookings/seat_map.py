@@ -19,12 +19,11 @@ from catalog.models import ShowStatus
 # A room of 240 seats takes 80 KB, half of it the last response.
 MAX_CACHED_ROOMS = 100
 
-# One row, one look at the seats. The letter is the state as the caller sees it, read anew
-# every time; what was committed before the statement began is in it. The fingerprint is of
-# what the letters are put into: `facts` is a number that the database makes of each seat's
-# when they are written. To make it in every read took a third of the statement. The letters
-# come in the order of an index; to sort them as the answer has them took another.
-# `caller` is empty for whose token is not good any more.
+# One row for the whole map. A letter is the state of a seat as the caller sees it, and includes
+# everything committed before the statement began. The fingerprint identifies the drawing that
+# the letters are put into: `facts` is a hash that the database computes when a seat is written,
+# rather than in every read. The letters come in the order of an index, so nothing is sorted.
+# `caller` is empty if the token is no longer valid.
 _LOOK = Statement("""
     WITH caller AS (
         SELECT id FROM users WHERE id = %(user)s AND is_active AND token_version = %(version)s
@@ -48,8 +47,8 @@ _LOOK = Statement("""
                                AND user_id = (SELECT id FROM caller)) THEN 'H' ELSE 'h' END
                END, '' ORDER BY row, number)
       FROM seats
-     -- SELECT hides the show from the planner, which else plans anew for each, a third of
-     -- the work: it guesses that an unknown room is larger than a known one.
+     -- The SELECT hides the show from the planner, which otherwise plans each execution: it
+     -- estimates that an unknown show has more seats than a known one.
      WHERE show_id = (SELECT %(show)s::bigint)
 """)
 _DRAW = Statement("""

@@ -50,8 +50,8 @@ def request_id(get_response: Handler) -> Handler:
 def whole(get_response: Handler) -> Handler:
     """Give every body its length, and answer HEAD like GET, without the body.
 
-    A body without a length leaves in chunks; the last, tiny one then waits until
-    the client has acknowledged the others, which takes it up to 40 ms.
+    A body without a length is sent in chunks, and the last, tiny one waits until
+    the client has acknowledged the others.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:

@@ -34,7 +34,7 @@ def _hide_row_data(logger: WrappedLogger, method: str, event: EventDict) -> Even
 
 
 class Lines(structlog.stdlib.ProcessorFormatter):
-    """structlog's, without its copy of a record for every line: that was a third of formatting."""
+    """structlog's formatter without its copy of every record, which nothing here needs."""
 
     def __init__(self, *, as_json: bool | None = None) -> None:
         """Write JSON unless told otherwise, or by default unless DEVELOPMENT is on."""
