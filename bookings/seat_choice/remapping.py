@@ -67,19 +67,19 @@ def remap(
     """
     room = _Room(old, new)
     mapping: dict[int, Place] = {}
-    homeless: list[Party] = []
+    unseated: list[Party] = []
     for party in sorted(parties, key=_difficulty):
         seating = room.seat(sorted(party.seats, key=attrgetter("y", "x")))
         if seating is None:
-            homeless.append(party)
+            unseated.append(party)
             continue
         room.taken.update(place.id for _, place in seating.pairs)
         mapping |= {seat.id: place for seat, place in seating.pairs}
-    if homeless:
-        named = ", ".join(f"{party.name} ({len(party.seats)})" for party in homeless)
+    if unseated:
+        named = ", ".join(f"{party.name} ({len(party.seats)})" for party in unseated)
         raise NoEqualSeats(
             f"There are no equal or better seats together for {named}.",
-            parties=[party.name for party in homeless],
+            parties=[party.name for party in unseated],
         )
     return mapping
 

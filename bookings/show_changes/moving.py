@@ -15,7 +15,7 @@ from booking_site.api.errors import DomainError, violated_constraint
 from bookings import mails
 from bookings.models import Booking
 from bookings.services.claims import ShowClosed
-from bookings.show_changes.reseating import Resettled, lay_anew, resettle
+from bookings.show_changes.reseating import Reseating, apply_reseating, plan_reseating
 from bookings.transactions import in_transaction
 from catalog.errors import ShowNotFound
 from catalog.models import ClockTimestamp, Screen, Seat, Show, ShowStatus
@@ -49,7 +49,7 @@ class MovedShow:
 
     before: Show
     show: Show
-    seats: Resettled
+    seats: Reseating
 
 
 def plan_moves(moves: Sequence[Move]) -> list[MovedShow]:
@@ -106,8 +106,8 @@ def move_shows(
             )
         _write_times(moved)
         for each in moved:
-            strays = lay_anew(each.show, each.seats)
-            _tell(each, actor=actor, reason=reason, strays=strays)
+            orphaned = apply_reseating(each.show, each.seats)
+            _tell(each, actor=actor, reason=reason, orphaned=orphaned)
         return moved
 
     try:
@@ -140,7 +140,7 @@ def _plan(move: Move, together: Sequence[int]) -> MovedShow:
             show=show,
             rivals=rivals,
         )
-    return MovedShow(before=before, show=show, seats=resettle(before=before, show=show))
+    return MovedShow(before=before, show=show, seats=plan_reseating(before=before, show=show))
 
 
 def _moved(before: Show, move: Move) -> Show:
@@ -190,7 +190,7 @@ def _write_times(moved: Sequence[MovedShow]) -> None:
         cursor.execute("SET CONSTRAINTS show_screen_not_taken IMMEDIATE")
 
 
-def _tell(moved: MovedShow, *, actor: User | None, reason: str, strays: Sequence[str]) -> None:
+def _tell(moved: MovedShow, *, actor: User | None, reason: str, orphaned: Sequence[str]) -> None:
     before, show = moved.before, moved.show
     audit.record(
         actor=actor,
@@ -201,7 +201,7 @@ def _tell(moved: MovedShow, *, actor: User | None, reason: str, strays: Sequence
         start=[_clock(before), _clock(show)],
         screen=[before.screen and before.screen.name, show.screen and show.screen.name],
         seats=[f"{change.was} → {change.becomes}" for change in moved.seats.changes],
-        cancelled_seats_gone=strays,
+        cancelled_seats_gone=orphaned,
     )
     live = Booking.objects.filter(show=show, cancelled_at__isnull=True).order_by("pk")
     mails.tell_of_moved_show(before, live)

@@ -1,9 +1,8 @@
-"""A sold room in another room: who sits where, and the seats' rows written so.
+"""Moves the seats of a show that changes screens: plans who sits where, then writes it.
 
-A sold or held seat keeps its row, and so its bookings and holds: the row moves
-to the place that `seat_choice.remap` finds. No free seat changes its name under
-its id, as somebody may have that id before their eyes: free seats go, and new
-ones come.
+The row of a sold or held seat stays, with its bookings and holds, and gets the place that
+`seat_choice.remap` finds. The rows of free seats are deleted and new ones inserted, so that an
+id that a customer has on the screen never names another seat.
 """
 
 from collections import defaultdict
@@ -22,9 +21,9 @@ from catalog.layouts import Layout, Place, Row
 from catalog.models import Seat, SeatStatus, Show
 from catalog.seat_maps import check_prices, copy_seats, prices_of
 
-# Where numbers wait while seats change places: no layout has so many.
+# Added to the numbers of seats while they change places: no layout has so many seats.
 OUT_OF_THE_WAY = 1_000_000
-# What a seat's row says of its place, and what is reset when it becomes free there.
+# The columns of a seat's place, and those that are reset when it becomes free there.
 PLACED = ("row", "number", "x", "y", "category")
 FREED = ("price", "status", "block_reason", "hold_id", "held_until")
 
@@ -48,13 +47,13 @@ class SeatChange(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Resettled:
-    """`layout` is the room to be laid; None when the seats stay as they are."""
+class Reseating:
+    """`layout` is the new room; None when the seats stay as they are."""
 
     layout: Layout | None = None
     changes: tuple[SeatChange, ...] = ()  # party by party
     taken: int = 0  # sold or held
-    blocked: int = 0  # that lose their block with the room
+    blocked: int = 0  # seats whose block ends with the old room
 
     @property
     def parties(self) -> dict[str, list[SeatChange]]:
@@ -64,15 +63,15 @@ class Resettled:
         return dict(parties)
 
 
-def resettle(*, before: Show, show: Show) -> Resettled:
-    """Work out the seats of a show that moves to another screen, and write nothing.
+def plan_reseating(*, before: Show, show: Show) -> Reseating:
+    """Return the new places for the seats of a show that moves to another screen.
 
     Raise LayoutMissing, PriceMissing or NoEqualSeats.
     """
     seats = list(Seat.objects.filter(show=show).order_by("pk"))
     taken = Seat.objects.filter(show=show).taken().in_bulk()
     if not seats or show.screen_id == before.screen_id:
-        return Resettled(taken=len(taken))
+        return Reseating(taken=len(taken))
     layout = show.screen.room if show.screen else None
     if layout is None:
         raise LayoutMissing(f"{show.screen} has no layout: draw one first.")
@@ -80,9 +79,9 @@ def resettle(*, before: Show, show: Show) -> Resettled:
     if {(p.row, p.number, p.x, p.y, p.category) for p in places} == {
         (s.row, s.number, s.x, s.y, s.category) for s in seats
     }:
-        return Resettled(taken=len(taken))
+        return Reseating(taken=len(taken))
     check_prices(layout, _prices(show, seats))
-    return Resettled(
+    return Reseating(
         layout=layout,
         changes=tuple(_changes(show, seats, taken, places)),
         taken=len(taken),
@@ -90,31 +89,31 @@ def resettle(*, before: Show, show: Show) -> Resettled:
     )
 
 
-def lay_anew(show: Show, resettled: Resettled) -> list[str]:
-    """Write what was worked out, the seats of the show being locked.
+def apply_reseating(show: Show, reseating: Reseating) -> list[str]:
+    """Write the planned places. The caller has locked the seats of the show.
 
-    Return the names of former seats that only cancelled bookings name and the
-    new room lacks: those bookings are kept at another seat.
+    Return the names of orphaned seats: only cancelled bookings refer to them, and the new room
+    lacks them. These bookings then refer to another seat.
     """
-    if resettled.layout is None:
+    if reseating.layout is None:
         return []
     seats = Seat.objects.filter(show=show).in_bulk()
     prices = _prices(show, list(seats.values()))
-    goals = {change.seat_id: change.becomes for change in resettled.changes}
-    goals |= (kept := _namesakes(show, seats, goals, resettled.layout))
-    # One by one the names would meet: A1 becomes A2 while A2 is still A2.
+    goals = {change.seat_id: change.becomes for change in reseating.changes}
+    goals |= (freed := _namesakes(show, seats, goals, reseating.layout))
+    # Else names would collide: A1 becomes A2 while A2 is still A2.
     Seat.objects.filter(pk__in=seats).update(number=F("number") + OUT_OF_THE_WAY)
-    for seat_id in kept:
-        _set_free(seats[seat_id], prices[kept[seat_id].category])
+    for seat_id in freed:
+        _set_free(seats[seat_id], prices[freed[seat_id].category])
     _place(seats, goals)
-    copy_seats([(show.pk, _around(resettled.layout, goals.values()), prices)])
+    copy_seats([(show.pk, _around(reseating.layout, goals.values()), prices)])
     gone = Seat.objects.filter(pk__in=seats.keys() - goals.keys())
-    homeless = Booking.objects.filter(seat__in=gone).order_by("pk")
-    strays = [str(seats[seat_id]) for seat_id in homeless.values_list("seat_id", flat=True)]
-    if strays:
-        homeless.update(seat=Seat.objects.filter(show=show).exclude(pk__in=gone).earliest("pk"))
+    bookings = Booking.objects.filter(seat__in=gone).order_by("pk")
+    orphaned = [str(seats[seat_id]) for seat_id in bookings.values_list("seat_id", flat=True)]
+    if orphaned:
+        bookings.update(seat=Seat.objects.filter(show=show).exclude(pk__in=gone).earliest("pk"))
     gone.delete()
-    return strays
+    return orphaned
 
 
 def _changes(
@@ -152,17 +151,17 @@ def _changes(
 
 
 def _parties(show: Show, taken: dict[int, Seat]) -> dict[int, str]:
-    """Return by seat id with whom it was bought or is held: a reference, or what says as much."""
+    """Return each seat's party by id: the order's reference, or a label such as `Hold 1f2e3d4c`."""
     names = {seat.pk: f"Hold {str(seat.hold_id)[:8]}" for seat in taken.values() if seat.hold_id}
     live = Booking.objects.filter(show=show, cancelled_at__isnull=True).select_related("order")
     for booking in live:
-        # Bookings from before there were orders: one customer's belong together.
+        # Bookings without an order, from before there were orders: one party for each customer.
         names[booking.seat_id] = booking.order_reference or f"Customer {booking.user_id}"
     return names
 
 
 def _prices(show: Show, seats: Sequence[Seat]) -> dict[str, Decimal]:
-    """Return what free seats of the new room cost: as on the card, else as in the old room."""
+    """Return the prices of free seats in the new room: the card's, else those of the old room."""
     prices: dict[str, Decimal] = {}
     for seat in seats:
         prices[seat.category] = min(seat.price, prices.get(seat.category, seat.price))
@@ -172,7 +171,7 @@ def _prices(show: Show, seats: Sequence[Seat]) -> dict[str, Decimal]:
 def _namesakes(
     show: Show, seats: Mapping[int, Seat], goals: Mapping[int, Place], layout: Layout
 ) -> dict[int, Place]:
-    """Return the places of free seats that cancelled bookings name and the new room has, too."""
+    """Return the places of free seats that cancelled bookings refer to and the new room has too."""
     used = {(place.row, place.number) for place in goals.values()}
     free = {(p.row, p.number): p for p in layout.places if (p.row, p.number) not in used}
     named = Booking.objects.filter(show=show).exclude(seat__in=goals.keys())

@@ -382,15 +382,15 @@ def test_without_the_seats_locks_a_booking_is_moved_under_its_buyer(
     show: Show, small: Screen, customer: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Guards the test above: the seat is sold, and set free under its buyer."""
-    lay = moving.lay_anew
+    lay = moving.apply_reseating
     wanted = seat(show, "A1")
 
     def buy_meanwhile(*args: Any) -> list[str]:
-        monkeypatch.setattr(moving, "lay_anew", lay)
+        monkeypatch.setattr(moving, "apply_reseating", lay)
         elsewhere(lambda: bought(customer, wanted))
         return lay(*args)
 
-    monkeypatch.setattr(moving, "lay_anew", buy_meanwhile)
+    monkeypatch.setattr(moving, "apply_reseating", buy_meanwhile)
     move(to(small, show))
     violated = {finding.invariant.name for finding in examine() if finding.is_violation}
     assert violated == {"booked_seat_has_booking"}
