@@ -1,4 +1,4 @@
-"""The public catalogue over HTTP."""
+"""The public catalog API."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -41,7 +41,7 @@ def in_days(days: float) -> datetime:
     return timezone.now() + timedelta(days=days)
 
 
-def test_movies_are_listed_by_title_with_all_their_facts(api: APIClient) -> None:
+def test_movies_are_listed_by_title_with_all_fields(api: APIClient) -> None:
     late = MovieFactory(title="Zebra", release_date="2026-01-31", poster_url="https://x.test/p")
     early = MovieFactory(title="Aardvark", duration_minutes=None, genres=[])
     listed = read(api, "/api/movies")
@@ -73,13 +73,13 @@ def test_movies_are_searched_by_title_and_description(api: APIClient) -> None:
     assert ids(api, "/api/movies", search="100%") == [title.pk]
 
 
-def test_movies_are_found_by_genre_in_any_case(api: APIClient) -> None:
+def test_genre_filters_ignore_case(api: APIClient) -> None:
     movie = MovieFactory(genres=["Science Fiction", "Drama"])
     MovieFactory(genres=["Science"])
     assert ids(api, "/api/movies", genre="science fiction") == [movie.pk]
 
 
-def test_one_show_must_meet_all_that_is_asked_of_a_movie(api: APIClient) -> None:
+def test_movie_filters_must_match_the_same_show(api: APIClient) -> None:
     here, there = TheatreFactory(timezone="UTC"), TheatreFactory(timezone="UTC")
     both, apart, past, planned = MovieFactory.create_batch(4)
     day = in_days(3).date()
@@ -107,7 +107,7 @@ def test_one_show_must_meet_all_that_is_asked_of_a_movie(api: APIClient) -> None
         ("America/New_York", "2031-03-02T04:30:00Z", "2031-03-01", "2031-03-02"),
     ],
 )
-def test_a_date_is_the_calendar_day_of_the_theatre(
+def test_a_date_is_a_local_calendar_day(
     api: APIClient, zone: str, start: str, day: str, other: str
 ) -> None:
     show = ShowFactory(theatre__timezone=zone, start_time=datetime.fromisoformat(start))
@@ -139,7 +139,7 @@ def test_theatres_are_listed_by_name(api: APIClient) -> None:
     assert read(api, f"/api/theatres/{first.pk}") == listed[0]
 
 
-def test_a_show_tells_when_where_and_what_is_left(api: APIClient) -> None:
+def test_a_show_has_its_time_place_and_number_of_available_seats(api: APIClient) -> None:
     theatre = TheatreFactory(timezone="Asia/Kolkata", currency="INR")
     show = ShowFactory(
         theatre=theatre,
@@ -174,7 +174,7 @@ def test_a_show_tells_when_where_and_what_is_left(api: APIClient) -> None:
     assert read(api, f"/api/theatres/{theatre.pk}/shows") == [expected]
 
 
-def test_what_is_left_counts_seats_that_can_be_bought_now(api: APIClient) -> None:
+def test_available_seats_are_those_that_can_be_booked_now(api: APIClient) -> None:
     show = ShowFactory()
     sold, held, blocked, lapsed, free = make_seats(show, "SSSSS")
     Seat.objects.filter(pk__in=[sold.pk, held.pk, blocked.pk]).update(price="5.00")
@@ -195,7 +195,7 @@ def test_what_is_left_counts_seats_that_can_be_bought_now(api: APIClient) -> Non
     assert [read(api, f"/api/shows/{show.pk}")[fact] for fact in facts] == [5, 0, None]
 
 
-def test_a_show_of_plain_sql_has_no_end_no_screen_and_no_seats(api: APIClient) -> None:
+def test_a_show_inserted_by_plain_sql_has_no_end_screen_or_seats(api: APIClient) -> None:
     show = ShowFactory(end_time=None)
     answer = read(api, f"/api/shows/{show.pk}")
     names = ("end_time", "screen_name", "seats_total", "seats_available", "price_from")
@@ -228,7 +228,7 @@ def shows_address(request: pytest.FixtureRequest, programme: dict[str, Show]) ->
     }[request.param]
 
 
-def test_open_shows_to_come_are_listed_by_start(
+def test_upcoming_open_shows_are_listed_by_start(
     api: APIClient, programme: dict[str, Show], shows_address: str
 ) -> None:
     upcoming = [programme["soon"].pk, programme["late"].pk]
@@ -247,7 +247,7 @@ def test_from_is_inclusive_and_to_is_exclusive(
     assert ids(api, shows_address, **window) == [late.pk]
 
 
-def test_shows_are_narrowed_to_a_movie_and_a_theatre(
+def test_shows_are_filtered_by_movie_and_theatre(
     api: APIClient, programme: dict[str, Show]
 ) -> None:
     mine, other = programme["soon"], ShowFactory()
@@ -262,7 +262,7 @@ def test_shows_are_narrowed_to_a_movie_and_a_theatre(
     assert ids(api, f"/api/theatres/{mine.theatre_id}/shows", movie=other.movie_id) == []
 
 
-def test_a_planned_show_does_not_exist_and_a_cancelled_one_says_so(
+def test_a_planned_show_is_404_and_a_cancelled_one_has_its_status(
     api: APIClient, programme: dict[str, Show]
 ) -> None:
     planned, cancelled = programme["planned"], programme["cancelled"]
@@ -281,11 +281,13 @@ def test_a_planned_show_does_not_exist_and_a_cancelled_one_says_so(
     ],
 )
 @pytest.mark.parametrize("pk", [0, 999_999, 2**63 - 1])
-def test_what_is_not_there_is_named(api: APIClient, address: str, code: str, pk: int) -> None:
+def test_missing_objects_have_their_own_codes(
+    api: APIClient, address: str, code: str, pk: int
+) -> None:
     assert problem(api, address.format(id=pk)) == (404, code, [])
 
 
-def test_no_shows_is_an_empty_list(api: APIClient) -> None:
+def test_without_shows_the_list_is_empty(api: APIClient) -> None:
     assert read(api, f"/api/movies/{MovieFactory().pk}/shows") == []
     assert read(api, f"/api/theatres/{TheatreFactory().pk}/shows") == []
 
@@ -310,13 +312,11 @@ def test_no_shows_is_an_empty_list(api: APIClient) -> None:
         ("/api/theatres", "page_size", "501"),
     ],
 )
-def test_an_unreadable_filter_is_named(
-    api: APIClient, address: str, field: str, value: str
-) -> None:
+def test_an_invalid_filter_is_named(api: APIClient, address: str, field: str, value: str) -> None:
     assert problem(api, address, **{field: value}) == (400, "validation_failed", [field])
 
 
-def test_a_list_costs_the_same_however_long_it_is(
+def test_query_count_of_a_list_does_not_grow_with_its_length(
     api: APIClient, django_assert_num_queries: Callable[[int], Any]
 ) -> None:
     theatre = TheatreFactory()
@@ -355,13 +355,13 @@ def test_a_list_costs_the_same_however_long_it_is(
         read(api, f"/api/shows/{show.pk}")
 
 
-def test_pages_keep_the_order_and_the_total(api: APIClient) -> None:
+def test_pages_have_a_stable_order_and_the_total(api: APIClient) -> None:
     shows = [ShowFactory(start_time=in_days(day)) for day in (1, 2, 3)]
     response = api.get("/api/shows", {"page": 2, "page_size": 2})
     assert [show["id"] for show in response.json()] == [shows[2].pk]
     assert response["X-Total-Count"] == "3"
 
 
-def test_a_list_cannot_be_written_to(customer: APIClient) -> None:
+def test_lists_are_read_only(customer: APIClient) -> None:
     for address in ("/api/movies", "/api/theatres", "/api/shows"):
         assert customer.post(address, {}, format="json").status_code == 405

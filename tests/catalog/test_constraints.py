@@ -1,4 +1,4 @@
-"""The database holds the catalogue's rules by itself: each is broken by plain SQL, and holds."""
+"""The database enforces the catalog's rules: plain SQL cannot break any of them."""
 
 from typing import Any
 
@@ -71,8 +71,8 @@ BREAKING = [
      "FROM generate_series(1, 2)"),
 ]  # fmt: skip
 
-# A copy of the whole row breaks the primary key before it comes to this one.
-BEHIND_THE_PRIMARY_KEY = {"screen_with_theatre": "screens_pkey", "seat_with_show": "seats_pkey"}
+# A copy of the whole row violates the primary key first.
+VIOLATES_PRIMARY_KEY_FIRST = {"screen_with_theatre": "screens_pkey", "seat_with_show": "seats_pkey"}
 
 
 def execute(sql: str) -> list[Any]:
@@ -91,10 +91,10 @@ def test_plain_sql_cannot_break(constraint: str, sql: str) -> None:
     with pytest.raises(IntegrityError) as caught:
         execute(sql)
     broken = caught.value.__cause__.diag.constraint_name  # type: ignore[union-attr]
-    assert broken == BEHIND_THE_PRIMARY_KEY.get(constraint, constraint)
+    assert broken == VIOLATES_PRIMARY_KEY_FIRST.get(constraint, constraint)
 
 
-def test_no_constraint_is_left_out() -> None:
+def test_every_constraint_is_tested() -> None:
     declared = {
         constraint.name
         for model in apps.get_app_config("catalog").get_models()
@@ -103,7 +103,7 @@ def test_no_constraint_is_left_out() -> None:
     assert {name for name, _ in BREAKING} == declared | {"show_screen_in_theatre"}
 
 
-def test_inserts_written_for_the_original_tables_still_work() -> None:
+def test_inserts_for_the_original_schema_still_work() -> None:
     """Only columns of the original schema; timestamps and status come from the database."""
     execute("INSERT INTO movies (title, description) VALUES ('Psycho', 'A motel.')")
     execute("INSERT INTO theatres (name, location) VALUES ('Ritz', 'Elsewhere')")
@@ -126,7 +126,7 @@ def test_inserts_written_for_the_original_tables_still_work() -> None:
     """) == [("UTC", "USD", "open", "booked", "standard", pytest.approx(9.5), True)]
 
 
-def test_a_cancelled_show_or_one_without_a_screen_is_in_nobodys_way() -> None:
+def test_cancelled_shows_and_shows_without_a_screen_conflict_with_nothing() -> None:
     clash = "'2031-01-01 20:00Z', '2031-01-01 23:00Z'"
     execute(f"{ON_SCREEN} (1, 1, 1, {clash}, 'cancelled')")
     execute(f"{ON_SCREEN} (1, 1, NULL, {clash}, 'open'), (1, 1, NULL, {clash}, 'open')")
@@ -141,14 +141,14 @@ SWAP = """
 """
 
 
-def test_two_shows_swap_only_when_the_check_waits_for_the_end() -> None:
+def test_two_shows_can_swap_only_with_a_deferred_check() -> None:
     with pytest.raises(IntegrityError, match="show_screen_not_taken"):
         execute(SWAP)
     execute(f"SET CONSTRAINTS show_screen_not_taken DEFERRED; {SWAP}")
     execute("SET CONSTRAINTS ALL IMMEDIATE")
 
 
-def test_a_collision_that_remains_is_refused_at_the_end() -> None:
+def test_a_remaining_conflict_is_refused_at_commit() -> None:
     late = "UPDATE shows SET start_time = '2031-01-01 22:00Z' WHERE id = 2"
     with pytest.raises(IntegrityError, match="show_screen_not_taken"):
         execute(

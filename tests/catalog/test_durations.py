@@ -1,4 +1,4 @@
-"""A movie's changed duration: nothing by itself, on request its shows ahead, collisions shown."""
+"""Updating the end times of upcoming shows after a movie's duration has changed."""
 
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -61,11 +61,11 @@ def at(movie: Movie) -> str:
     return reverse("admin:catalog_movie_durations", args=[movie.pk])
 
 
-def test_shows_ahead_get_the_new_end_and_keep_their_turnaround(
+def test_upcoming_shows_get_the_new_end_with_their_old_turnaround(
     movie: Movie, screen: Screen
 ) -> None:
     show = plan(movie, screen, NOON)
-    Screen.objects.update(turnaround_minutes=45)  # of which nobody asked anything
+    Screen.objects.update(turnaround_minutes=45)  # which this must not apply
     lengthen(movie, 120)
     show.refresh_from_db()
     assert show.end_time == NOON + timedelta(minutes=100)
@@ -77,7 +77,7 @@ def test_shows_ahead_get_the_new_end_and_keep_their_turnaround(
     assert entry.facts == {"changes": {"ends": ["2031-05-05 15:40", "2031-05-05 16:00"]}}
 
 
-def test_a_second_time_there_is_nothing_left_to_do(movie: Movie, screen: Screen) -> None:
+def test_a_second_update_changes_nothing(movie: Movie, screen: Screen) -> None:
     plan(movie, screen, NOON)
     lengthen(movie, 120)
     apply(movie, screen)
@@ -86,7 +86,9 @@ def test_a_second_time_there_is_nothing_left_to_do(movie: Movie, screen: Screen)
     assert AuditEntry.objects.filter(action="duration_applied").count() == 1
 
 
-def test_a_show_with_another_in_its_way_stays_and_says_so(movie: Movie, screen: Screen) -> None:
+def test_a_show_that_would_overlap_another_is_listed_but_not_changed(
+    movie: Movie, screen: Screen
+) -> None:
     first, second = (plan(movie, screen, NOON + n * timedelta(minutes=120)) for n in (0, 1))
     lengthen(movie, 101)
     [blocked, free] = plan_durations(movie=movie, theatres=[screen.theatre])
@@ -97,14 +99,16 @@ def test_a_show_with_another_in_its_way_stays_and_says_so(movie: Movie, screen: 
     assert list(ends) == [NOON + timedelta(minutes=100), NOON + timedelta(minutes=221)]
 
 
-def test_what_ends_as_the_next_begins_fits(movie: Movie, screen: Screen) -> None:
+def test_a_show_may_end_when_the_next_one_starts(movie: Movie, screen: Screen) -> None:
     for n in (0, 1):
         plan(movie, screen, NOON + n * timedelta(minutes=130))
     lengthen(movie, 110)
     assert all(new.fits for new in plan_durations(movie=movie, theatres=[screen.theatre]))
 
 
-def test_shows_over_cancelled_or_elsewhere_are_left_alone(movie: Movie, screen: Screen) -> None:
+def test_past_and_cancelled_shows_and_other_theatres_are_not_changed(
+    movie: Movie, screen: Screen
+) -> None:
     over = plan(movie, screen, datetime(2020, 1, 1, tzinfo=UTC))
     gone = plan(movie, screen, NOON)
     Show.objects.filter(pk=gone.pk).update(status=ShowStatus.CANCELLED)
@@ -116,7 +120,7 @@ def test_shows_over_cancelled_or_elsewhere_are_left_alone(movie: Movie, screen: 
     assert {over.pk, gone.pk, elsewhere.pk} == set(Show.objects.values_list("pk", flat=True))
 
 
-def test_a_preview_that_is_not_true_any_more_is_refused(movie: Movie, screen: Screen) -> None:
+def test_an_outdated_preview_is_refused(movie: Movie, screen: Screen) -> None:
     plan(movie, screen, NOON)
     lengthen(movie, 120)
     seen = duration_fingerprint(plan_durations(movie=movie, theatres=[screen.theatre]))
@@ -126,13 +130,15 @@ def test_a_preview_that_is_not_true_any_more_is_refused(movie: Movie, screen: Sc
     assert Show.objects.get().end_time == NOON + timedelta(minutes=100)
 
 
-def test_a_movie_without_a_duration_gives_no_ends(movie: Movie, screen: Screen) -> None:
+def test_a_movie_without_a_duration_is_refused(movie: Movie, screen: Screen) -> None:
     lengthen(movie, None)
     with pytest.raises(DurationMissing):
         plan_durations(movie=movie, theatres=[screen.theatre])
 
 
-def test_a_plan_costs_as_much_for_many_shows_as_for_few(movie: Movie, screen: Screen) -> None:
+def test_query_count_of_a_preview_does_not_grow_with_the_shows(
+    movie: Movie, screen: Screen
+) -> None:
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
             for new in plan_durations(movie=movie, theatres=[screen.theatre]):
@@ -149,7 +155,7 @@ def test_a_plan_costs_as_much_for_many_shows_as_for_few(movie: Movie, screen: Sc
     assert queries() == few == 2
 
 
-def test_saving_a_movie_leads_to_its_shows_and_they_to_their_new_ends(
+def test_saving_a_movie_links_to_the_update_of_its_shows(
     movie: Movie, screen: Screen, client: Client
 ) -> None:
     ensure_roles()
@@ -158,7 +164,7 @@ def test_saving_a_movie_leads_to_its_shows_and_they_to_their_new_ends(
     programmer.theatres.add(screen.theatre)
     client.force_login(programmer, backend="django.contrib.auth.backends.ModelBackend")
     show = plan(movie, screen, NOON)
-    plan(movie, ScreenFactory(), NOON)  # of another house: not this programmer's to change
+    plan(movie, ScreenFactory(), NOON)  # another theatre, which the programmer cannot change
     form = client.get(reverse("admin:catalog_movie_change", args=[movie.pk])).context["adminform"]
     data = {name: value for name, value in form.form.initial.items() if value is not None}
     saved = client.post(

@@ -1,4 +1,4 @@
-"""Movies, screens and price cards leave as a file and come back: all rows, or none."""
+"""Export and import of movies, screens and price cards: all rows or none."""
 
 import base64
 import csv
@@ -57,9 +57,9 @@ def upload(office: Client, model: str, content: bytes, name: str = "file.csv") -
     return office.post(address, {"file": SimpleUploadedFile(name, content)})
 
 
-def confirm(office: Client, model: str, looked: Any) -> Any:
-    outcome = looked.context["outcome"]
-    data = looked.context["file"] | {"expected": outcome.digest}
+def confirm(office: Client, model: str, preview: Any) -> Any:
+    outcome = preview.context["outcome"]
+    data = preview.context["file"] | {"expected": outcome.digest}
     return office.post(reverse(f"admin:catalog_{model}_import"), data)
 
 
@@ -94,9 +94,7 @@ def make_everything() -> None:
 
 @pytest.mark.parametrize("kind", ["csv", "xlsx"])
 @pytest.mark.parametrize("model", ["movie", "screen", "pricecard"])
-def test_what_was_exported_changes_nothing_when_it_comes_back(
-    model: str, kind: str, office: Client
-) -> None:
+def test_importing_an_export_changes_nothing(model: str, kind: str, office: Client) -> None:
     make_everything()
     answer = upload(office, model, export(office, model, kind), f"file.{kind}")
     outcome = answer.context["outcome"]
@@ -106,7 +104,7 @@ def test_what_was_exported_changes_nothing_when_it_comes_back(
 
 
 @given(st.text())
-def test_a_defused_text_is_no_formula_and_reads_as_before(text: str) -> None:
+def test_escaped_text_is_not_a_formula_and_reads_back_unchanged(text: str) -> None:
     assert fused(defused(text)) == text
     assert not defused(text).startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
 
@@ -119,9 +117,9 @@ def test_no_exported_cell_is_a_formula(office: Client) -> None:
     assert all(cell.data_type != "f" for row in sheet for cell in row)
 
 
-def test_a_table_is_looked_at_first_and_then_taken_whole(office: Client, staff: User) -> None:
+def test_an_import_is_previewed_then_applied_as_a_whole(office: Client, staff: User) -> None:
     known = MovieFactory(title="Vertigo", certificate="PG")
-    looked = upload(
+    preview = upload(
         office,
         "movie",
         as_csv(
@@ -130,13 +128,13 @@ def test_a_table_is_looked_at_first_and_then_taken_whole(office: Client, staff: 
             movie_row(title="Psycho", genres="Horror,Drama", release_date="1960-06-16"),
         ),
     )
-    assert looked.status_code == HTTPStatus.OK
+    assert preview.status_code == HTTPStatus.OK
     assert Movie.objects.count() == 1
-    changes = looked.context["outcome"].changes
+    changes = preview.context["outcome"].changes
     assert [(change.row, change.is_new) for change in changes] == [(2, False), (3, True)]
     assert ("certificate", "PG", "12A") in changes[0].cells
 
-    confirm(office, "movie", looked)
+    confirm(office, "movie", preview)
     known.refresh_from_db()
     assert (known.certificate, known.duration_minutes) == ("12A", 128)
     psycho = Movie.objects.get(title="Psycho")
@@ -148,15 +146,15 @@ def test_a_table_is_looked_at_first_and_then_taken_whole(office: Client, staff: 
     assert all(" → " in sentence for sentence in old)
 
 
-def test_the_same_file_twice_changes_nothing_twice(office: Client) -> None:
+def test_importing_the_same_file_again_changes_nothing(office: Client) -> None:
     content = as_csv(MOVIE_COLUMNS, movie_row(title="Psycho", release_date="1960-06-16"))
     confirm(office, "movie", upload(office, "movie", content))
     assert upload(office, "movie", content).context["outcome"].changes == []
     assert Movie.objects.count() == 1
 
 
-def test_one_flawed_row_keeps_all_out_and_every_flaw_is_named(office: Client) -> None:
-    looked = upload(
+def test_one_invalid_row_stops_the_import_and_every_error_is_listed(office: Client) -> None:
+    preview = upload(
         office,
         "movie",
         as_csv(
@@ -170,8 +168,8 @@ def test_one_flawed_row_keeps_all_out_and_every_flaw_is_named(office: Client) ->
             movie_row(title="Psycho"),
         ),
     )
-    assert looked.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
-    found = {(row, column): message for row, column, message in flaws(looked)}
+    assert preview.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+    found = {(row, column): message for row, column, message in flaws(preview)}
     assert found == {
         (3, "title"): "This field cannot be blank.",
         (3, "duration_minutes"): "“two hours” is no whole number. Write digits only, e.g. 120.",
@@ -181,24 +179,24 @@ def test_one_flawed_row_keeps_all_out_and_every_flaw_is_named(office: Client) ->
         (7, "id"): "“x” is no whole number. Write digits only, e.g. 120.",
         (8, ""): "An earlier row of this file is about the same. Keep one.",
     }
-    confirm(office, "movie", looked)
+    confirm(office, "movie", preview)
     assert not Movie.objects.exists()
 
 
-def test_a_name_that_several_have_asks_for_the_id(office: Client) -> None:
+def test_an_ambiguous_name_requires_the_id(office: Client) -> None:
     MovieFactory.create_batch(2, title="Dune")
-    looked = upload(office, "movie", as_csv(MOVIE_COLUMNS, movie_row(title="Dune")))
-    [(row, column, message)] = flaws(looked)
+    preview = upload(office, "movie", as_csv(MOVIE_COLUMNS, movie_row(title="Dune")))
+    [(row, column, message)] = flaws(preview)
     assert (row, column) == (2, "title")
     assert "Give the id" in message
 
 
-def test_what_changed_between_look_and_confirmation_is_looked_at_again(office: Client) -> None:
+def test_data_changed_after_the_preview_requires_a_new_preview(office: Client) -> None:
     movie = MovieFactory(title="Vertigo", certificate="PG")
     row = movie_row(id=movie.pk, title="Vertigo", certificate="15")
-    looked = upload(office, "movie", as_csv(MOVIE_COLUMNS, row))
+    preview = upload(office, "movie", as_csv(MOVIE_COLUMNS, row))
     Movie.objects.update(certificate="12A")
-    again = confirm(office, "movie", looked)
+    again = confirm(office, "movie", preview)
     assert "something changed since" in again.text
     movie.refresh_from_db()
     assert movie.certificate == "12A"
@@ -208,14 +206,14 @@ def test_what_changed_between_look_and_confirmation_is_looked_at_again(office: C
 
 
 @pytest.mark.parametrize("price", ["-1", "1,50", "1.234", "1e99", "NaN", "12 EUR", "1e5000000"])
-def test_a_price_that_is_none_is_named(price: str, office: Client) -> None:
+def test_an_invalid_price_is_named(price: str, office: Client) -> None:
     row = ["", "Night", price, "", "", ""]
     [(number, column, message)] = flaws(upload(office, "pricecard", as_csv(CARD_COLUMNS, row)))
     assert (number, column) == (2, "standard")
     assert "like 12.50" in message
 
 
-def test_a_price_card_gets_and_loses_lines(office: Client) -> None:
+def test_importing_a_price_card_adds_and_removes_lines(office: Client) -> None:
     card = PriceCardFactory(name="Night")
     row = [card.pk, "Night", "13.5", "15", "", "9.00"]
     confirm(office, "pricecard", upload(office, "pricecard", as_csv(CARD_COLUMNS, row)))
@@ -227,7 +225,7 @@ def test_a_price_card_gets_and_loses_lines(office: Client) -> None:
 
 
 def planner(client: Client, *, verbs: Iterable[str] = ("view", "add", "change")) -> User:
-    """Log in somebody who plans, but works in no theatre yet."""
+    """Log in a programmer without a theatre."""
     user = UserFactory(is_staff=True)
     names = [f"{verb}_{model}" for verb in verbs for model in ("movie", "screen", "pricecard")]
     user.user_permissions.set(Permission.objects.filter(codename__in=names))
@@ -235,14 +233,14 @@ def planner(client: Client, *, verbs: Iterable[str] = ("view", "add", "change"))
     return user
 
 
-def test_screens_of_another_house_neither_leave_nor_come(client: Client, db: None) -> None:
+def test_screens_of_other_theatres_cannot_be_exported_or_imported(client: Client, db: None) -> None:
     user = planner(client)
     mine, other = ScreenFactory(theatre__name="Rex"), ScreenFactory(theatre__name="Roxy")
     mine.theatre.staff.add(user)
     exported = export(client, "screen").decode()
     assert "Rex" in exported
     assert "Roxy" not in exported
-    looked = upload(
+    preview = upload(
         client,
         "screen",
         as_csv(
@@ -252,22 +250,22 @@ def test_screens_of_another_house_neither_leave_nor_come(client: Client, db: Non
             [mine.pk, "Roxy", mine.name, 5, ""],
         ),
     )
-    assert [(row, column) for row, column, _ in flaws(looked)] == [
+    assert [(row, column) for row, column, _ in flaws(preview)] == [
         (2, "theatre"),
         (3, "id"),
         (4, "theatre"),
     ]
 
 
-def test_a_screen_is_made_and_changed_and_its_layout_judged(office: Client) -> None:
+def test_importing_screens_validates_their_layouts(office: Client) -> None:
     theatre = TheatreFactory(name="Rex")
     rows = [["", "Rex", "One", 15, "A SS"], ["", "Rex", "Two", 15, "A SXS"]]
-    looked = upload(office, "screen", as_csv(SCREEN_COLUMNS, *rows))
-    [(row, column, message)] = flaws(looked)
+    preview = upload(office, "screen", as_csv(SCREEN_COLUMNS, *rows))
+    [(row, column, message)] = flaws(preview)
     assert (row, column) == (3, "layout")
     assert "column 4" in message
-    looked = upload(office, "screen", as_csv(SCREEN_COLUMNS, rows[0]))
-    confirm(office, "screen", looked)
+    preview = upload(office, "screen", as_csv(SCREEN_COLUMNS, rows[0]))
+    confirm(office, "screen", preview)
     screen = Screen.objects.get()
     assert (screen.theatre, screen.name, screen.layout) == (theatre, "One", "A SS")
 
@@ -288,7 +286,7 @@ def test_staff_with_view_permission_may_export_but_not_import(
 
 
 @pytest.mark.parametrize(
-    ("content", "name", "said"),
+    ("content", "name", "message"),
     [
         (b"id,titel", "m.csv", "Columns are missing: title"),
         (as_csv([*MOVIE_COLUMNS, "more"]), "m.csv", "Unknown columns: more"),
@@ -303,25 +301,25 @@ def test_staff_with_view_permission_may_export_but_not_import(
         (b"", "m.csv", "empty"),
     ],
 )
-def test_a_file_that_is_no_table_is_refused_with_a_remedy(
-    content: bytes, name: str, said: str, office: Client
+def test_an_unreadable_file_is_refused_with_advice(
+    content: bytes, name: str, message: str, office: Client
 ) -> None:
     answer = upload(office, "movie", content, name)
     assert answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
-    assert said in answer.text
+    assert message in answer.text
 
 
 @pytest.mark.parametrize("content", ["?", base64.b64encode(b"\xff").decode()])
-def test_a_confirmation_that_was_tampered_with_is_refused(content: str, office: Client) -> None:
+def test_a_tampered_confirmation_is_refused(content: str, office: Client) -> None:
     data = {"kind": "csv", "content": content, "expected": "0" * 64}
     answer = office.post(reverse("admin:catalog_movie_import"), data)
     assert answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
 
 
-def test_a_table_with_semicolons_is_read_too() -> None:
+def test_csv_may_use_semicolons() -> None:
     assert read_table(b"a;b\r\n1,5;2\r\n", kind="csv") == [["a", "b"], ["1,5", "2"]]
 
 
-def test_characters_that_xml_does_not_know_do_not_break_a_workbook() -> None:
+def test_characters_not_allowed_in_xml_do_not_break_a_workbook() -> None:
     content = as_file([["a"], ["b\x01c"]], name="t", kind="xlsx").content
     assert read_table(content, kind="xlsx") == [["a"], ["b\ufffdc"]]

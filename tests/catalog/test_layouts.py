@@ -1,4 +1,4 @@
-"""Room layouts as text."""
+"""Layouts as text."""
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -26,7 +26,7 @@ cells = st.text("SPWC.", min_size=1, max_size=100).filter(lambda text: text.stri
 
 @st.composite
 def texts(draw: st.DrawFn) -> str:
-    """Layouts as people type them: any indent, trailing blanks, aisles, line ends."""
+    """Valid layouts with any indentation, trailing spaces, aisles and line endings."""
     names = draw(st.lists(labels, min_size=1, max_size=20, unique=True))
     blank = st.sampled_from(["", " ", "  "])
     lines = []
@@ -44,7 +44,7 @@ def flaws_of(text: str) -> list[Flaw]:
 
 
 @given(texts())
-def test_a_layout_survives_being_written_and_read(text: str) -> None:
+def test_writing_and_parsing_preserves_a_layout(text: str) -> None:
     layout = parse_layout(text)
     written = format_layout(layout)
     assert parse_layout(written) == layout
@@ -52,7 +52,7 @@ def test_a_layout_survives_being_written_and_read(text: str) -> None:
 
 
 @given(texts())
-def test_seats_are_numbered_from_the_left_and_stand_on_their_cell_and_line(text: str) -> None:
+def test_seats_are_numbered_from_the_left_at_their_cell_and_line(text: str) -> None:
     layout = parse_layout(text)
     lines = text.splitlines()
     assert layout.size == sum(len(row.places) for row in layout.rows)
@@ -68,7 +68,7 @@ def test_seats_are_numbered_from_the_left_and_stand_on_their_cell_and_line(text:
 
 
 @given(st.text(max_size=200))
-def test_any_text_is_a_layout_or_a_list_of_flaws_inside_it(text: str) -> None:
+def test_any_text_is_a_layout_or_has_errors_within_its_bounds(text: str) -> None:
     flaws: tuple[Flaw, ...] = ()
     seats = 0
     try:
@@ -82,7 +82,7 @@ def test_any_text_is_a_layout_or_a_list_of_flaws_inside_it(text: str) -> None:
         assert 1 <= flaw.column <= max(len(lines[flaw.line - 1]), 1)
 
 
-def test_a_cross_aisle_keeps_its_line() -> None:
+def test_a_cross_aisle_counts_as_a_line() -> None:
     layout = parse_layout("\nA  .S\n\nAA WC\n")
     assert list(layout.places) == [
         Place(row="A", number=1, x=1, y=1, category="standard"),
@@ -115,13 +115,13 @@ def test_a_cross_aisle_keeps_its_line() -> None:
         ("A  S" + "\n" * 60 + "B  S", 61, 1, "at most 60"),
     ],
 )
-def test_a_flaw_is_shown_where_it_is(text: str, line: int, column: int, about: str) -> None:
+def test_an_error_has_its_line_and_column(text: str, line: int, column: int, about: str) -> None:
     (flaw,) = flaws_of(text)
     assert (flaw.line, flaw.column) == (line, column)
     assert about in flaw.message
 
 
-def test_every_line_tells_its_first_flaw() -> None:
+def test_every_line_reports_its_first_error() -> None:
     assert [(flaw.line, flaw.column) for flaw in flaws_of("A  SxSy\nB  SS\n?? SS\nB SS")] == [
         (1, 5),
         (3, 1),
@@ -129,13 +129,13 @@ def test_every_line_tells_its_first_flaw() -> None:
     ]
 
 
-def test_the_largest_room_is_still_a_room() -> None:
+def test_the_largest_layout_is_valid() -> None:
     layout = rows_by_seats(rows=60, seats_per_row=100)
     assert layout.size == 6000
     assert parse_layout(format_layout(layout)) == layout
 
 
-def test_rows_by_seats_are_called_a_to_z_and_then_aa() -> None:
+def test_rows_are_labelled_a_to_z_and_then_aa() -> None:
     layout = rows_by_seats(rows=28, seats_per_row=2)
     labels = [row.label for row in layout.rows]
     assert [labels[0], labels[25], labels[26], labels[27]] == ["A", "Z", "AA", "AB"]
@@ -143,12 +143,12 @@ def test_rows_by_seats_are_called_a_to_z_and_then_aa() -> None:
 
 
 @pytest.mark.parametrize(("rows", "seats"), [(0, 1), (61, 1), (1, 0), (1, 101)])
-def test_a_room_out_of_bounds_is_refused(rows: int, seats: int) -> None:
+def test_a_layout_beyond_the_limits_is_refused(rows: int, seats: int) -> None:
     with pytest.raises(ValueError, match="has 1 to"):
         rows_by_seats(rows=rows, seats_per_row=seats)
 
 
-def test_the_validator_names_line_and_column_of_every_flaw() -> None:
+def test_the_validator_reports_line_and_column_of_every_error() -> None:
     with pytest.raises(ValidationError) as caught:
         validate_layout("A  S?\n\nB  SS\nB  SS")
     assert [message.partition(":")[0] for message in caught.value.messages] == [
@@ -159,5 +159,5 @@ def test_the_validator_names_line_and_column_of_every_flaw() -> None:
 
 
 @pytest.mark.parametrize("room", ROOMS)
-def test_the_rooms_of_the_demonstration_have_every_kind_of_seat(room: str) -> None:
+def test_the_demo_layouts_have_every_seat_category(room: str) -> None:
     assert parse_layout(room).categories == set(CATEGORIES.values())

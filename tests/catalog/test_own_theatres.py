@@ -1,4 +1,4 @@
-"""Staff find, choose and change what belongs to their own theatres; what they change is told."""
+"""Staff can only find, choose and change data of their theatres; changes are audited."""
 
 from http import HTTPStatus
 from typing import Any
@@ -48,7 +48,7 @@ def desk(client: Client, manager: User) -> Client:
 
 
 @pytest.mark.parametrize("page", ["theatre", "screen", "show", "seat"])
-def test_lists_have_only_the_own_theatres(
+def test_lists_contain_only_the_theatres_of_the_staff_user(
     page: str, desk: Client, here: Theatre, there: Theatre
 ) -> None:
     for theatre in (here, there):
@@ -61,7 +61,7 @@ def test_lists_have_only_the_own_theatres(
     assert "There" not in listed.text
 
 
-def test_another_house_is_neither_offered_nor_accepted(
+def test_another_theatre_is_neither_offered_nor_accepted(
     desk: Client, here: Theatre, there: Theatre
 ) -> None:
     asked = {"app_label": "catalog", "model_name": "screen", "field_name": "theatre", "term": "ere"}
@@ -75,7 +75,7 @@ def test_another_house_is_neither_offered_nor_accepted(
     assert Screen.objects.get().theatre == here
 
 
-def test_a_search_or_filter_finds_nothing_elsewhere(
+def test_search_and_filters_find_nothing_of_other_theatres(
     desk: Client, here: Theatre, there: Theatre
 ) -> None:
     ScreenFactory(theatre=there)
@@ -84,15 +84,13 @@ def test_a_search_or_filter_finds_nothing_elsewhere(
         assert not desk.get(address, query).context["cl"].result_list
 
 
-def test_whoever_opens_a_theatre_works_there(desk: Client, manager: User) -> None:
+def test_the_creator_of_a_theatre_becomes_its_staff(desk: Client, manager: User) -> None:
     form = {"name": "New", "timezone": "UTC", "currency": "USD", "gap_rule": "off"}
     desk.post(reverse("admin:catalog_theatre_add"), form)
     assert manager.theatres.filter(name="New").exists()
 
 
-def test_a_manager_hires_staff_for_the_own_theatre(
-    desk: Client, here: Theatre, manager: User
-) -> None:
+def test_a_manager_adds_staff_to_their_theatre(desk: Client, here: Theatre, manager: User) -> None:
     clerk, customer = UserFactory(name="Bea", is_staff=True), UserFactory()
     address = reverse("admin:catalog_theatre_change", args=[here.pk])
     form = {"name": "Here", "location": here.location, "timezone": here.timezone}
@@ -109,7 +107,7 @@ def test_a_manager_hires_staff_for_the_own_theatre(
     assert entry.theatre_id == here.pk
 
 
-def test_a_programmer_does_not_see_who_works_where(
+def test_a_programmer_cannot_see_the_staff_of_theatres(
     desk: Client, here: Theatre, manager: User
 ) -> None:
     manager.groups.set([Group.objects.get(name="Programmer")])
@@ -117,7 +115,7 @@ def test_a_programmer_does_not_see_who_works_where(
     assert "staff" not in page.context["adminform"].form.fields
 
 
-def test_a_changed_price_is_told_with_what_it_was(desk: Client, manager: User) -> None:
+def test_a_changed_price_is_audited_with_its_old_value(desk: Client, manager: User) -> None:
     card = PriceCardFactory(name="Evening")
     lines = list(card.lines.order_by("pk"))
     form: dict[str, Any] = {
@@ -143,7 +141,7 @@ def test_a_changed_price_is_told_with_what_it_was(desk: Client, manager: User) -
     assert "Standard, price: 12.00 → 13.50" in page
 
 
-def test_a_save_without_a_change_is_no_entry(desk: Client) -> None:
+def test_saving_without_changes_is_not_audited(desk: Client) -> None:
     movie = MovieFactory()
     form = {"title": movie.title, "description": movie.description, "duration_minutes": 100}
     form |= {"certificate": "PG", "language": "en", "genres": "Drama"}
@@ -152,7 +150,7 @@ def test_a_save_without_a_change_is_no_entry(desk: Client) -> None:
     assert [entry.facts for entry in audit.history_of(movie)] == []
 
 
-def test_a_show_tells_its_old_and_new_screen_by_name(desk: Client, here: Theatre) -> None:
+def test_the_audit_names_the_old_and_new_screen_of_a_show(desk: Client, here: Theatre) -> None:
     old, new = ScreenFactory(theatre=here, name="Old"), ScreenFactory(theatre=here, name="New")
     show = ShowFactory(theatre=here, screen=old, occupied_until=ShowFactory().end_time)
     local = show.start_time.astimezone(here.zone)
@@ -173,7 +171,7 @@ def test_a_show_tells_its_old_and_new_screen_by_name(desk: Client, here: Theatre
     assert entry.facts["changes"]["format"] == ["2D", "3D"]
 
 
-def test_the_audit_trail_is_that_of_the_own_theatres_and_of_none(
+def test_the_audit_trail_has_entries_of_the_users_theatres_and_of_no_theatre(
     desk: Client, here: Theatre, there: Theatre
 ) -> None:
     for theatre in (here, there):
@@ -193,10 +191,10 @@ def test_the_audit_trail_is_that_of_the_own_theatres_and_of_none(
 
 
 @pytest.mark.parametrize("where", ["here", "there", "everywhere", "nowhere"])
-def test_a_manager_changes_nobody_who_works_in_another_house(
+def test_a_manager_cannot_change_staff_of_another_theatre(
     desk: Client, here: Theatre, there: Theatre, where: str
 ) -> None:
-    """Else they could set a colleague's password and work in that house in their name."""
+    """Otherwise they could set the password and act as that user in the other theatre."""
     colleague = UserFactory(is_staff=True, is_active=False)
     if where in ("here", "there"):
         colleague.theatres.add(here if where == "here" else there)

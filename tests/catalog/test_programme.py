@@ -1,4 +1,4 @@
-"""Planning a week: what a plan would do, what it does, and that clocks change under it."""
+"""Planning a week: previewing and applying plans, copying weeks, daylight saving time."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -80,7 +80,7 @@ pytestmark = pytest.mark.django_db
     ("local", "day"),
     [("2031-05-05T06:00", 5), ("2031-05-06T05:59", 5), ("2031-05-06T06:00", 6)],
 )
-def test_a_business_day_begins_at_six(local: str, day: int) -> None:
+def test_a_business_day_starts_at_six(local: str, day: int) -> None:
     vienna = ZoneInfo("Europe/Vienna")
     moment = datetime.fromisoformat(local).replace(tzinfo=vienna)
     assert programme.business_day(moment.astimezone(UTC), vienna) == date(2031, 5, day)
@@ -102,17 +102,15 @@ CHANGES = [
 
 
 @pytest.mark.parametrize(("zone", "day", "hours"), CHANGES)
-def test_the_day_on_which_clocks_change_is_shorter_or_longer(
-    zone: str, day: date, hours: float
-) -> None:
+def test_a_day_with_a_clock_change_is_shorter_or_longer(zone: str, day: date, hours: float) -> None:
     begin, end = programme.span_of(day, ZoneInfo(zone))
     assert end - begin == timedelta(hours=hours)
 
 
-# A preview
+# Previews
 
 
-def test_a_preview_writes_nothing_and_says_what_would_be(
+def test_a_preview_saves_nothing_and_lists_the_result(
     movie: Movie, screens: list[Screen], card: PriceCard
 ) -> None:
     lines = programme.preview(draft=draft(wishes(movie, screens[:2], price_card=card)))
@@ -127,7 +125,7 @@ def test_a_preview_writes_nothing_and_says_what_would_be(
     assert not Show.objects.exists()
 
 
-def test_a_time_after_midnight_belongs_to_the_evening_before(
+def test_a_time_after_midnight_belongs_to_the_previous_business_day(
     movie: Movie, screens: list[Screen]
 ) -> None:
     (line,) = programme.preview(draft=draft(wishes(movie, screens[:1], clocks=[NIGHT])))
@@ -135,7 +133,7 @@ def test_a_time_after_midnight_belongs_to_the_evening_before(
     assert line.show.start_time == datetime(2031, 5, 5, 22, 30, tzinfo=UTC)
 
 
-def test_a_collision_names_the_show_in_the_way_turnaround_included(
+def test_a_conflict_names_the_other_show_and_includes_its_turnaround(
     movie: Movie, screens: list[Screen]
 ) -> None:
     theatre = screens[0].theatre
@@ -153,13 +151,15 @@ def test_a_collision_names_the_show_in_the_way_turnaround_included(
     assert "“Psycho” on Mon 05 May 2031, 15:01 to 17:01" in lines[0].reason
 
 
-def test_times_of_one_plan_collide_with_each_other(movie: Movie, screens: list[Screen]) -> None:
+def test_times_of_one_plan_can_conflict_with_each_other(
+    movie: Movie, screens: list[Screen]
+) -> None:
     clocks = programme.spaced_clocks(first=time(18), last=time(20), spacing=timedelta(minutes=60))
     lines = programme.preview(draft=draft(wishes(movie, screens[:1], clocks=clocks)))
     assert verdicts(lines) == ["created", "collides", "created"]
 
 
-def test_cancelled_shows_are_not_in_the_way(movie: Movie, screens: list[Screen]) -> None:
+def test_cancelled_shows_do_not_conflict(movie: Movie, screens: list[Screen]) -> None:
     (line, *_) = programme.preview(draft=draft(wishes(movie, screens[:1])))
     assert line.show is not None
     line.show.status = ShowStatus.CANCELLED
@@ -173,7 +173,7 @@ def test_a_movie_without_a_duration_cannot_be_planned(screens: list[Screen]) -> 
     assert verdicts(lines) == ["no_duration"] * 2
 
 
-def test_what_is_over_cannot_be_planned(movie: Movie, screens: list[Screen]) -> None:
+def test_past_times_cannot_be_planned(movie: Movie, screens: list[Screen]) -> None:
     lines = programme.preview(draft=draft(wishes(movie, screens[:1], days=[date(2021, 5, 5)])))
     assert verdicts(lines) == ["over"] * 2
 
@@ -187,7 +187,7 @@ def test_what_is_over_cannot_be_planned(movie: Movie, screens: list[Screen]) -> 
         ({"run_ends_on": MONDAY - timedelta(days=1)}, False),
     ],
 )
-def test_a_movie_is_shown_within_its_run_by_business_day(
+def test_a_run_is_counted_in_business_days(
     run: dict[str, date], allowed: bool, screens: list[Screen]
 ) -> None:
     wanted = wishes(MovieFactory(title="Vertigo", **run), screens[:1], clocks=[NIGHT])
@@ -205,7 +205,7 @@ def test_a_movie_is_shown_within_its_run_by_business_day(
         ("A SSP\n", "standard", "no price for premium"),
     ],
 )
-def test_what_a_seat_map_lacks_is_said_before(
+def test_the_preview_warns_about_missing_layouts_and_prices(
     room: str, priced: bool | str, warning: str, movie: Movie, screens: list[Screen]
 ) -> None:
     Screen.objects.filter(pk=screens[0].pk).update(layout=room)
@@ -214,18 +214,18 @@ def test_what_a_seat_map_lacks_is_said_before(
         card.lines.exclude(category="standard").delete()
     wanted = wishes(movie, [Screen.objects.get(pk=screens[0].pk)], price_card=card)
     (line, _) = programme.preview(draft=draft(wanted))
-    assert any(warning in said for said in line.warnings)
+    assert any(warning in text for text in line.warnings)
     assert line.size == 0
     assert line.is_created
 
 
-def test_a_show_past_midnight_is_pointed_out(movie: Movie, screens: list[Screen]) -> None:
+def test_the_preview_warns_about_shows_after_midnight(movie: Movie, screens: list[Screen]) -> None:
     wanted = wishes(movie, screens[:1], clocks=[time(22, 30)])
     (line,) = programme.preview(draft=draft(wanted))
     assert "Runs past midnight, until 00:10." in line.warnings
 
 
-def test_a_preview_costs_as_much_for_many_shows_as_for_few(
+def test_query_count_of_a_preview_does_not_grow_with_the_shows(
     movie: Movie, screens: list[Screen], card: PriceCard
 ) -> None:
     week = [MONDAY + timedelta(days=n) for n in range(7)]
@@ -238,7 +238,7 @@ def test_a_preview_costs_as_much_for_many_shows_as_for_few(
     assert counts == [2, 2]
 
 
-# Clocks that change
+# Clock changes
 
 
 @pytest.mark.parametrize(
@@ -250,14 +250,14 @@ def test_a_preview_costs_as_much_for_many_shows_as_for_few(
         ("America/New_York", date(2031, 11, 1), time(1, 30), "time_ambiguous"),
         ("Australia/Sydney", date(2031, 10, 4), time(2, 30), "time_missing"),
         ("Australia/Sydney", date(2031, 4, 5), time(2, 30), "time_ambiguous"),
-        # Half an hour only.
+        # A change of half an hour.
         ("Australia/Lord_Howe", date(2031, 10, 4), time(2, 15), "time_missing"),
         ("Australia/Lord_Howe", date(2031, 10, 4), time(2, 30), "created"),
         ("Australia/Lord_Howe", date(2031, 4, 5), time(1, 45), "time_ambiguous"),
         ("Australia/Lord_Howe", date(2031, 4, 5), time(1, 15), "created"),
     ],
 )
-def test_a_plan_meets_a_clock_change(
+def test_plans_across_a_clock_change(
     zone: str, day: date, clock: time, verdict: str, movie: Movie
 ) -> None:
     screen = ScreenFactory(theatre__timezone=zone)
@@ -266,7 +266,7 @@ def test_a_plan_meets_a_clock_change(
     assert verdicts(lines) == [verdict]
 
 
-def test_a_time_that_comes_twice_is_planned_once_it_is_said_which(movie: Movie) -> None:
+def test_an_ambiguous_time_is_planned_once_the_occurrence_is_chosen(movie: Movie) -> None:
     screen = ScreenFactory(theatre__timezone="Australia/Sydney")
     wanted = wishes(movie, [screen], days=[date(2031, 4, 5)], clocks=[time(2, 30)])
     starts = []
@@ -277,10 +277,10 @@ def test_a_time_that_comes_twice_is_planned_once_it_is_said_which(movie: Movie) 
     assert starts[1] - starts[0] == timedelta(hours=1)
 
 
-# Carrying it out
+# Applying a plan
 
 
-def test_shows_and_their_seat_maps_are_made_at_once(
+def test_shows_and_their_seat_maps_are_created_together(
     movie: Movie, screens: list[Screen], card: PriceCard, staff: User
 ) -> None:
     wanted = wishes(movie, screens, price_card=card)
@@ -296,7 +296,7 @@ def test_shows_and_their_seat_maps_are_made_at_once(
     assert len(entry.facts["show_ids"]) == 6
 
 
-def test_applying_twice_creates_nothing_twice(
+def test_applying_a_plan_twice_creates_no_duplicates(
     movie: Movie, screens: list[Screen], card: PriceCard
 ) -> None:
     wanted = wishes(movie, screens, price_card=card)
@@ -312,7 +312,7 @@ Race = Callable[[Sequence[Callable[[], Any]]], list[Any]]
 
 
 @on_real_connections
-def test_two_people_who_apply_the_same_plan_create_it_once(
+def test_two_users_applying_the_same_plan_create_it_once(
     race: Race, movie: Movie, screens: list[Screen], card: PriceCard
 ) -> None:
     wanted = wishes(movie, screens, price_card=card)
@@ -324,10 +324,10 @@ def test_two_people_who_apply_the_same_plan_create_it_once(
 
 
 @on_real_connections
-def test_what_comes_past_the_lock_is_seen_at_the_second_look(
+def test_a_show_saved_without_the_lock_is_found_by_the_retry(
     movie: Movie, screens: list[Screen], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The constraint refuses, and the plan is judged anew."""
+    """The constraint refuses the show, and the plan is evaluated again."""
     real = plans._shows_by_screen
 
     def plan_elsewhere() -> None:
@@ -342,19 +342,19 @@ def test_what_comes_past_the_lock_is_seen_at_the_second_look(
         finally:
             connection.close()
 
-    def look_too_early(wanted: Draft) -> Any:
+    def evaluate_too_early(wanted: Draft) -> Any:
         monkeypatch.setattr(plans, "_shows_by_screen", real)
         seen = real(wanted)
         with ThreadPoolExecutor(1) as pool:
             pool.submit(plan_elsewhere).result(timeout=15)
         return seen
 
-    monkeypatch.setattr(plans, "_shows_by_screen", look_too_early)
+    monkeypatch.setattr(plans, "_shows_by_screen", evaluate_too_early)
     assert verdicts(apply(wishes(movie, screens[:1]))) == ["collides", "created"]
     assert Show.objects.count() == 2
 
 
-def test_what_else_the_database_refuses_is_not_hidden(
+def test_other_database_errors_are_not_hidden(
     movie: Movie, screens: list[Screen], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def spoil(maps: Any) -> int:
@@ -380,7 +380,7 @@ def copied(screens: list[Screen], **other: Any) -> list[Wish]:
     return programme.copied_wishes(theatre=screens[0].theatre, **facts | other)
 
 
-def test_a_week_is_copied_with_all_that_was_said_about_its_shows(
+def test_copying_a_week_copies_all_fields_of_its_shows(
     movie: Movie, screens: list[Screen], card: PriceCard
 ) -> None:
     apply(wishes(movie, screens, price_card=card, format="3D", clocks=[NIGHT]))
@@ -396,7 +396,7 @@ def test_a_week_is_copied_with_all_that_was_said_about_its_shows(
     assert verdicts(apply(copied(screens))) == ["exists"] * 3
 
 
-def test_days_and_screens_are_chosen_and_cancelled_shows_left_behind(
+def test_a_copy_includes_only_the_chosen_days_and_screens_and_no_cancelled_shows(
     movie: Movie, screens: list[Screen]
 ) -> None:
     week = [MONDAY + timedelta(days=n) for n in range(7)]
@@ -409,7 +409,7 @@ def test_days_and_screens_are_chosen_and_cancelled_shows_left_behind(
     ]
 
 
-def test_movies_past_their_run_are_not_copied_but_listed(
+def test_movies_past_their_run_are_listed_but_not_copied(
     movie: Movie, screens: list[Screen]
 ) -> None:
     apply(wishes(movie, screens[:1]))
@@ -430,7 +430,7 @@ def test_movies_past_their_run_are_not_copied_but_listed(
         ("Australia/Lord_Howe", date(2031, 3, 31)),
     ],
 )
-def test_wall_clock_times_are_kept_over_a_clock_change(
+def test_copied_shows_start_at_the_same_local_time_across_a_clock_change(
     zone: str, monday: date, movie: Movie
 ) -> None:
     screen = ScreenFactory(theatre__timezone=zone)
@@ -441,7 +441,7 @@ def test_wall_clock_times_are_kept_over_a_clock_change(
     assert local[0].utcoffset() != local[-1].utcoffset()
 
 
-# The week as it is drawn
+# The week view
 
 
 def test_a_week_has_every_screen_on_every_day_and_every_show_once(
@@ -459,14 +459,14 @@ def test_a_week_has_every_screen_on_every_day_and_every_show_once(
     assert len(week.blocks) == 8
 
 
-def test_a_week_draws_what_is_early_and_what_is_late(movie: Movie, screens: list[Screen]) -> None:
+def test_a_week_includes_early_and_late_shows(movie: Movie, screens: list[Screen]) -> None:
     apply(wishes(movie, screens[:1], clocks=[time(6, 30), time(3, 30)]))
     week = programme.week(theatre=screens[0].theatre, monday=MONDAY)
     assert [hour.hour for hour in week.days[0].hours] == [*range(6, 24), *range(6)]
     assert [block.left for block in week.blocks] == [30, 21 * 60 + 30]
 
 
-def test_the_hour_that_comes_twice_is_drawn_twice(movie: Movie) -> None:
+def test_the_repeated_hour_is_drawn_twice(movie: Movie) -> None:
     screen = ScreenFactory(theatre__timezone="America/New_York")
     saturday = date(2031, 11, 1)
     apply(wishes(movie, [screen], days=[saturday], clocks=[time(3)]))
@@ -477,7 +477,7 @@ def test_the_hour_that_comes_twice_is_drawn_twice(movie: Movie) -> None:
     assert week.days[5].hours[block.left // 60].hour == 3
 
 
-def test_a_show_without_a_screen_has_a_lane_of_its_own(screens: list[Screen]) -> None:
+def test_shows_without_a_screen_have_their_own_lane(screens: list[Screen]) -> None:
     start = datetime(2031, 5, 5, 18, tzinfo=UTC)
     show = ShowFactory(theatre=screens[0].theatre, start_time=start, end_time=None)
     make_seats(show, "SSSS")
@@ -488,7 +488,7 @@ def test_a_show_without_a_screen_has_a_lane_of_its_own(screens: list[Screen]) ->
     assert (lane.blocks[0].percent, lane.blocks[0].fill) == (25, "low")
 
 
-def test_a_planned_week_is_put_on_sale_at_once(
+def test_a_planned_week_is_opened_for_sale_at_once(
     movie: Movie, screens: list[Screen], card: PriceCard, staff: User
 ) -> None:
     apply(wishes(movie, screens[:1], price_card=card))

@@ -1,4 +1,4 @@
-"""New prices for unsold seats: on request, previewed, recorded, and never for what is sold."""
+"""Changing the prices of unsold seats: previewed, audited, and never for sold or held seats."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -60,13 +60,13 @@ def reprice(show: Show, **prices: str) -> int:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_is_sold_or_held_keeps_its_price(show: Show) -> None:
+def test_sold_and_held_seats_do_not_change_price(show: Show) -> None:
     assert reprice(show, standard="10.00") == 3
     assert prices_of(show) == ["12.00", "12.00", "10.00", "10.00", "10.00", "12.00"]
 
 
 @pytest.mark.django_db(transaction=True)
-def test_repricing_waits_for_a_sale_that_has_begun_and_leaves_its_price() -> None:
+def test_repricing_waits_for_a_running_sale_and_leaves_its_price() -> None:
     show = ShowFactory()
     sold, _ = make_seats(show, "SS")
 
@@ -87,7 +87,7 @@ def test_repricing_waits_for_a_sale_that_has_begun_and_leaves_its_price() -> Non
 
 
 @pytest.mark.django_db(transaction=True)
-def test_repricing_is_told_in_the_history_of_the_show_once(show: Show, office: Client) -> None:
+def test_repricing_is_one_entry_in_the_history_of_the_show(show: Show, office: Client) -> None:
     reprice(show, standard="10.00", premium="12.00")
     assert reprice(show, standard="10.00", premium="12.00") == 0
     [entry] = AuditEntry.objects.filter(action="unsold_seats_repriced")
@@ -99,7 +99,7 @@ def test_repricing_is_told_in_the_history_of_the_show_once(show: Show, office: C
 
 
 @pytest.mark.django_db(transaction=True)
-def test_seats_of_one_kind_that_cost_differently_get_one_price(show: Show) -> None:
+def test_seats_of_a_category_with_different_prices_get_one_price(show: Show) -> None:
     show.seats.filter(number=5).update(price="14.00")
     assert reprice(show, standard="14.00") == 2
     assert prices_of(show)[2:5] == ["14.00"] * 3
@@ -107,26 +107,26 @@ def test_seats_of_one_kind_that_cost_differently_get_one_price(show: Show) -> No
     assert entry.facts["changes"] == {"standard price": ["12.00", "14.00"]}
 
 
-def test_a_changed_card_alone_changes_no_seat(show: Show) -> None:
+def test_changing_the_card_alone_changes_no_seat(show: Show) -> None:
     PriceCardLine.objects.update(price="1.00")
     assert set(prices_of(show)) == {"12.00"}
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_page_previews_then_writes_what_it_has_shown(show: Show, office: Client) -> None:
-    wish: dict[str, Any] = {
+def test_confirming_saves_exactly_the_previewed_prices(show: Show, office: Client) -> None:
+    form: dict[str, Any] = {
         "price_card": PriceCardFactory(name="Matinee").pk,
         "price_standard": "7.50",
         "reason": "Slow week",
     }
-    page = office.post(at(show), wish)
+    page = office.post(at(show), form)
     assert "4 seats get a new price" in page.text
     assert "12.00 → <strong>7.50</strong> USD</td><td>3</td><td>2</td>" in page.text
     assert set(prices_of(show)) == {"12.00"}
-    # What the confirming form sends; the card was edited after it was looked at.
+    # The data that the preview sends; the card was edited after the preview.
     confirmed = dict(page.context["fixed_prices"]) | {"reason": "Slow week", "confirm": "yes"}
     PriceCardLine.objects.update(price="99.00")
-    done = office.post(at(show), wish | confirmed, follow=True)
+    done = office.post(at(show), form | confirmed, follow=True)
     assert "Seats with a new price: 4." in done.text
     assert prices_of(show) == ["12.00", "12.00", "7.50", "7.50", "7.50", "15.00"]
     show.refresh_from_db()
@@ -134,33 +134,33 @@ def test_the_page_previews_then_writes_what_it_has_shown(show: Show, office: Cli
 
 
 @pytest.mark.parametrize(
-    ("wish", "field"),
+    ("form", "field"),
     [
         ({"price_standard": "7.50"}, "reason"),
         ({"reason": "Slow"}, "price_card"),
         ({"reason": "Slow", "price_standard": "-1"}, "price_standard"),
     ],
 )
-def test_a_wish_that_is_not_whole_is_refused_at_its_field(
-    wish: dict[str, str], field: str, show: Show, office: Client
+def test_an_incomplete_form_shows_errors_at_its_fields(
+    form: dict[str, str], field: str, show: Show, office: Client
 ) -> None:
-    answer = office.post(at(show), wish | {"confirm": "yes"})
+    answer = office.post(at(show), form | {"confirm": "yes"})
     assert answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
     assert list(answer.context["form"].errors) == [field]
     assert set(prices_of(show)) == {"12.00"}
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_cancelled_show_keeps_its_prices(show: Show, office: Client) -> None:
+def test_prices_of_a_cancelled_show_cannot_change(show: Show, office: Client) -> None:
     Show.objects.update(status=ShowStatus.CANCELLED)
-    wish = {"price_standard": "7.50", "reason": "Slow"}
-    for answer in (office.post(at(show), wish), office.post(at(show), wish | {"confirm": "yes"})):
+    form = {"price_standard": "7.50", "reason": "Slow"}
+    for answer in (office.post(at(show), form), office.post(at(show), form | {"confirm": "yes"})):
         assert answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
         assert "so its prices stay as they were" in answer.text
     assert set(prices_of(show)) == {"12.00"}
 
 
-def test_a_plan_costs_as_much_for_a_large_room_as_for_a_small_one(show: Show) -> None:
+def test_query_count_of_a_preview_does_not_grow_with_the_seats(show: Show) -> None:
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
             plan_repricing(show_id=show.pk, prices={"standard": Decimal(5)})
@@ -173,6 +173,6 @@ def test_a_plan_costs_as_much_for_a_large_room_as_for_a_small_one(show: Show) ->
     assert queries() == small <= 3
 
 
-def test_the_button_is_there_for_who_may_use_it(show: Show, office: Client) -> None:
+def test_the_button_is_shown_only_to_staff_who_may_use_it(show: Show, office: Client) -> None:
     page = office.get(reverse("admin:catalog_show_change", args=[show.pk])).text
     assert at(show) in page

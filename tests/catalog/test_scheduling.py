@@ -1,4 +1,4 @@
-"""Local times, ends and collisions of shows."""
+"""Local times, end times and conflicts of shows."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -19,24 +19,24 @@ START = datetime(2031, 5, 1, 18, 0, tzinfo=UTC)
     st.datetimes(min_value=datetime(2020, 1, 1), max_value=datetime(2040, 1, 1)),  # noqa: DTZ001
     st.sampled_from(["Europe/Vienna", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata"]),
 )
-def test_a_local_time_is_what_the_clock_shows_then(wall_clock: datetime, zone: str) -> None:
+def test_a_local_time_is_what_the_clock_shows(wall_clock: datetime, zone: str) -> None:
     place = ZoneInfo(zone)
     try:
         moment = scheduling.local_moment(wall_clock, zone=place, fold=1)
     except scheduling.LocalTimeMissing:
-        # Only where clocks jump over it: the hour before and after differ.
+        # Only where the clocks skip it, so that the offsets before and after differ.
         before, after = (wall_clock + timedelta(hours=hours) for hours in (-2, 2))
         assert before.replace(tzinfo=place).utcoffset() != after.replace(tzinfo=place).utcoffset()
     else:
         assert moment.astimezone(place).replace(tzinfo=None, fold=0) == wall_clock
 
 
-def test_a_time_that_spring_skips_is_refused() -> None:
+def test_a_time_skipped_in_spring_is_refused() -> None:
     with pytest.raises(scheduling.LocalTimeMissing, match=r"30 Mar 2031 has no 02:30"):
         scheduling.local_moment(datetime(2031, 3, 30, 2, 30), zone=VIENNA)  # noqa: DTZ001
 
 
-def test_a_time_that_autumn_repeats_asks_which() -> None:
+def test_a_time_repeated_in_autumn_asks_which_one() -> None:
     twice = datetime(2031, 10, 26, 2, 30)  # noqa: DTZ001
     with pytest.raises(scheduling.LocalTimeAmbiguous, match=r"02:30 twice") as caught:
         scheduling.local_moment(twice, zone=VIENNA)
@@ -67,12 +67,12 @@ def test_a_show_without_a_screen_occupies_nothing() -> None:
     assert ends(None, None) == (None, None)
 
 
-def test_a_movie_without_a_duration_is_not_put_on_a_screen(screen: Screen) -> None:
+def test_a_movie_without_a_duration_cannot_have_a_screen(screen: Screen) -> None:
     with pytest.raises(scheduling.DurationMissing, match="Unfinished"):
         ends(screen, None)
 
 
-def test_an_occupation_is_named_on_the_clock_of_the_theatre(screen: Screen) -> None:
+def test_a_taken_screen_is_reported_in_local_time(screen: Screen) -> None:
     show = planned_show(screen=screen, start_time=START, movie=vertigo())
     assert scheduling.occupation_of(show) == "“Vertigo” on Thu 01 May 2031, 20:00 to 22:33"
 
@@ -87,16 +87,16 @@ def vertigo() -> Movie:
 )
 def test_shows_may_touch_but_not_overlap(screen: Screen, minutes: int, collide: bool) -> None:
     movie = vertigo()
-    there = planned_show(screen=screen, start_time=START, movie=movie)
-    wish = Show(movie=movie, screen=screen, start_time=START + timedelta(minutes=minutes))
-    wish.end_time, wish.occupied_until = scheduling.ends_of(
-        movie=movie, screen=screen, start_time=wish.start_time
+    other = planned_show(screen=screen, start_time=START, movie=movie)
+    show = Show(movie=movie, screen=screen, start_time=START + timedelta(minutes=minutes))
+    show.end_time, show.occupied_until = scheduling.ends_of(
+        movie=movie, screen=screen, start_time=show.start_time
     )
-    assert list(scheduling.collisions_of(wish)) == [there] * collide
-    Show.objects.filter(pk=there.pk).update(status=ShowStatus.CANCELLED)
-    assert not scheduling.collisions_of(wish)
+    assert list(scheduling.collisions_of(show)) == [other] * collide
+    Show.objects.filter(pk=other.pk).update(status=ShowStatus.CANCELLED)
+    assert not scheduling.collisions_of(show)
 
 
-def test_a_show_is_not_in_its_own_way(screen: Screen) -> None:
+def test_a_show_does_not_conflict_with_itself(screen: Screen) -> None:
     show = planned_show(screen=screen, start_time=START, movie=vertigo())
     assert not scheduling.collisions_of(show)

@@ -1,4 +1,4 @@
-"""Making, re-laying, blocking and freeing the seats of a show."""
+"""Creating and replacing seat maps, blocking and unblocking seats."""
 
 import uuid
 from collections.abc import Callable, Sequence
@@ -54,7 +54,7 @@ def show(db: None) -> Show:
     return ShowFactory()
 
 
-def test_a_seat_map_is_the_layout_with_its_prices(show: Show) -> None:
+def test_a_seat_map_is_the_layout_with_prices(show: Show) -> None:
     assert seat_maps.make_seat_map(show_id=show.pk, layout=LAYOUT, prices=PRICES) == 5
     assert seats_of(show) == [
         ("A", 1, "standard", Decimal("12.00"), 0, 0, "available", ""),
@@ -81,7 +81,7 @@ def test_a_price_card_gives_a_price_per_category(db: None) -> None:
     }
 
 
-def test_a_category_without_a_price_is_named_and_nothing_is_made(show: Show) -> None:
+def test_a_category_without_a_price_is_named_and_nothing_is_created(show: Show) -> None:
     with pytest.raises(seat_maps.PriceMissing, match="companion, premium") as caught:
         seat_maps.make_seat_map(
             show_id=show.pk,
@@ -101,7 +101,7 @@ def test_a_second_seat_map_is_refused(show: Show) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_people_who_make_a_seat_map_at_once_one_wins(race: Race) -> None:
+def test_of_two_concurrent_seat_maps_one_is_created(race: Race) -> None:
     # Different labels, so that only the lock, not a constraint, can stop the second.
     layouts = [parse_layout(f"{label}  {'S' * 50}") for label in "ABCD"]
     for _ in range(5):
@@ -118,7 +118,7 @@ def test_of_two_people_who_make_a_seat_map_at_once_one_wins(race: Race) -> None:
         assert len(seats_of(show)) == 50
 
 
-def test_relaying_replaces_all_seats_even_blocked_ones(show: Show) -> None:
+def test_replacing_a_seat_map_replaces_blocked_seats_too(show: Show) -> None:
     old = make_seats(show, "SSSS")
     seat_maps.block_seats(show_id=show.pk, seat_ids=[old[0].pk], reason="Broken")
     hold(old[1], minutes=-1)
@@ -128,7 +128,7 @@ def test_relaying_replaces_all_seats_even_blocked_ones(show: Show) -> None:
 
 
 @pytest.mark.parametrize("take", [sell, lambda seat: hold(seat, minutes=5)], ids=["sold", "held"])
-def test_relaying_is_refused_while_a_seat_is_taken(
+def test_replacing_is_refused_while_a_seat_is_taken(
     show: Show, take: Callable[[Seat], None]
 ) -> None:
     take(make_seats(show, "SSSS", "SSSS")[6])
@@ -138,7 +138,7 @@ def test_relaying_is_refused_while_a_seat_is_taken(
     assert seats_of(show) == before
 
 
-def test_relaying_is_refused_while_a_cancelled_booking_names_a_seat(show: Show) -> None:
+def test_replacing_is_refused_while_a_cancelled_booking_refers_to_a_seat(show: Show) -> None:
     (seat,) = make_seats(show, "S")
     Booking.objects.create(user=UserFactory(), show=show, seat=seat, cancelled_at=timezone.now())
     with pytest.raises(seat_maps.SeatMapInUse, match="Cancelled bookings"):
@@ -147,7 +147,7 @@ def test_relaying_is_refused_while_a_cancelled_booking_names_a_seat(show: Show) 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_people_who_relay_at_once_one_wins(race: Race) -> None:
+def test_of_two_concurrent_replacements_one_is_saved(race: Race) -> None:
     for _ in range(5):
         show = ShowFactory()
         make_seats(show, "SS")
@@ -159,13 +159,13 @@ def test_of_two_people_who_relay_at_once_one_wins(race: Race) -> None:
                 for label in "AB"
             ]
         )
-        # Both in full, one after the other, or the second is told of the first.
+        # Either both succeed one after the other, or the second one is refused.
         assert 3 in results
         assert all(result == 3 or isinstance(result, seat_maps.SeatMapExists) for result in results)
         assert len(seats_of(show)) == 3
 
 
-def test_a_blocked_seat_keeps_its_reason_until_it_is_freed(show: Show) -> None:
+def test_a_blocked_seat_has_its_reason_until_it_is_unblocked(show: Show) -> None:
     first, second, third = make_seats(show, "SSS")
     hold(second, minutes=-1)
     blocked = seat_maps.block_seats(
@@ -187,7 +187,7 @@ def test_a_blocked_seat_keeps_its_reason_until_it_is_freed(show: Show) -> None:
 
 
 @pytest.mark.parametrize("take", [sell, lambda seat: hold(seat, minutes=5)], ids=["sold", "held"])
-def test_taken_seats_are_neither_blocked_nor_freed(
+def test_taken_seats_can_be_neither_blocked_nor_unblocked(
     show: Show, take: Callable[[Seat], None]
 ) -> None:
     free, taken = make_seats(show, "SS")
@@ -221,7 +221,7 @@ def test_taken_seats_are_neither_blocked_nor_freed(
     ],
     ids=["block", "relay"],
 )
-def test_staff_wait_for_a_sale_that_has_begun_and_then_see_it(
+def test_staff_wait_for_a_running_sale_and_then_see_it(
     act: Callable[[Seat], Any], refusal: type[Exception]
 ) -> None:
     (seat,) = make_seats(ShowFactory(), "S")

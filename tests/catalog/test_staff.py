@@ -1,4 +1,4 @@
-"""Who of the staff works where."""
+"""Which theatres staff have access to."""
 
 from django.contrib.auth.models import AnonymousUser, Permission
 
@@ -7,7 +7,7 @@ from catalog.staff import theatres_of
 from tests.factories import TheatreFactory, UserFactory
 
 
-def test_staff_see_the_theatres_where_they_work(db):
+def test_staff_have_access_to_their_theatres(db):
     here, _elsewhere = TheatreFactory.create_batch(2)
     clerk = UserFactory(is_staff=True)
     assert not theatres_of(clerk).exists()
@@ -15,7 +15,7 @@ def test_staff_see_the_theatres_where_they_work(db):
     assert list(theatres_of(clerk)) == [here]
 
 
-def test_some_work_everywhere(db):
+def test_some_roles_have_access_to_all_theatres(db):
     theatres = TheatreFactory.create_batch(2)
     inspector = UserFactory(is_staff=True)
     inspector.user_permissions.add(Permission.objects.get(codename="work_everywhere"))
@@ -23,6 +23,6 @@ def test_some_work_everywhere(db):
         assert set(theatres_of(user)) == set(theatres)
 
 
-def test_nobody_sees_no_theatre(db):
+def test_anonymous_users_have_access_to_none(db):
     TheatreFactory()
     assert not theatres_of(AnonymousUser()).exists()

@@ -1,4 +1,4 @@
-"""Lists, forms and deletions of the back office: cheap, and refusing in sentences."""
+"""Lists, forms and deletions in the back office: query counts and error messages."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -50,7 +50,7 @@ def queries_for(office: Client, address: str) -> int:
 
 
 @pytest.mark.parametrize("model", MAKERS)
-def test_a_list_costs_as_much_for_many_rows_as_for_few(model: str, office: Client) -> None:
+def test_query_count_of_a_list_does_not_grow_with_its_rows(model: str, office: Client) -> None:
     address = reverse(f"admin:catalog_{model}_changelist")
     for _ in range(2):
         MAKERS[model]()
@@ -61,9 +61,7 @@ def test_a_list_costs_as_much_for_many_rows_as_for_few(model: str, office: Clien
 
 
 @pytest.mark.parametrize("model", MAKERS)
-def test_a_form_costs_as_much_in_a_large_house_as_in_a_small_one(
-    model: str, office: Client
-) -> None:
+def test_query_count_of_a_form_does_not_grow_with_the_theatre(model: str, office: Client) -> None:
     MAKERS[model]()
     row = office.get(reverse(f"admin:catalog_{model}_changelist")).context["cl"].result_list[0]
     address = reverse(f"admin:catalog_{model}_change", args=[row.pk])
@@ -75,7 +73,7 @@ def test_a_form_costs_as_much_in_a_large_house_as_in_a_small_one(
     assert queries_for(office, address) == small <= 15
 
 
-def test_a_show_is_found_by_its_movie(office: Client) -> None:
+def test_shows_are_searched_by_movie(office: Client) -> None:
     wanted = ShowFactory(movie__title="Vertigo")
     ShowFactory(movie__title="Rear Window")
     answer = office.get(reverse("admin:catalog_show_changelist"), {"q": "vertigo"})
@@ -91,7 +89,7 @@ def test_a_show_is_found_by_its_movie(office: Client) -> None:
         ("price_card", PriceCardFactory),
     ],
 )
-def test_a_field_finds_its_choices_while_one_types(
+def test_autocomplete_fields_find_their_choices(
     field: str, make: Callable[[], Any], office: Client
 ) -> None:
     wanted, _ = make(), make()
@@ -102,7 +100,7 @@ def test_a_field_finds_its_choices_while_one_types(
     assert answer.json()["results"][0] == {"id": str(wanted.pk), "text": str(wanted)}
 
 
-def test_a_nul_among_what_one_types_is_passed_over(office: Client) -> None:
+def test_nul_characters_in_a_search_are_ignored(office: Client) -> None:
     wanted = MovieFactory(title="Vertigo")
     asked = {"app_label": "catalog", "model_name": "show", "field_name": "movie"}
     answer = office.get(reverse("admin:autocomplete"), asked | {"term": "Ver\0tigo"})
@@ -111,14 +109,14 @@ def test_a_nul_among_what_one_types_is_passed_over(office: Client) -> None:
 
 @pytest.mark.parametrize("when", ["today", "week", "past", "all", ""])
 @pytest.mark.parametrize("status", ["open", "cancelled"])
-def test_every_filter_of_shows_opens(when: str, status: str, office: Client) -> None:
+def test_every_filter_of_the_show_list_works(when: str, status: str, office: Client) -> None:
     ShowFactory()
     query = {"when": when, "status__exact": status}
     answer = office.get(reverse("admin:catalog_show_changelist"), query)
     assert answer.status_code == HTTPStatus.OK
 
 
-def test_the_list_of_shows_starts_with_what_is_still_to_come(office: Client) -> None:
+def test_the_show_list_starts_with_upcoming_shows(office: Client) -> None:
     ahead = ShowFactory()
     over = ShowFactory(start_time="2020-01-01T20:00Z", end_time=None)
     address = reverse("admin:catalog_show_changelist")
@@ -126,19 +124,19 @@ def test_the_list_of_shows_starts_with_what_is_still_to_come(office: Client) -> 
     assert list(office.get(address, {"when": "past"}).context["cl"].result_list) == [over]
 
 
-def test_the_list_of_shows_names_the_zone_of_its_times(office: Client) -> None:
+def test_the_show_list_names_the_time_zone(office: Client) -> None:
     ShowFactory(theatre__timezone="Asia/Tokyo", start_time="2020-01-01T11:00Z", end_time=None)
     page = office.get(reverse("admin:catalog_show_changelist"), {"when": "past"}).text
     assert "<b>Wed 01 Jan 2020</b><small>20:00 JST</small>" in page
 
 
-def test_the_list_of_seats_names_the_currency_of_its_prices(office: Client) -> None:
+def test_the_seat_list_names_the_currency(office: Client) -> None:
     [seat] = make_seats(ShowFactory(theatre__currency="JPY"), "S")
     page = office.get(reverse("admin:catalog_seat_changelist")).text
     assert f"{seat.price} JPY" in page
 
 
-def test_a_form_of_a_show_never_lists_its_seats(office: Client) -> None:
+def test_the_show_form_never_lists_seats(office: Client) -> None:
     show = ShowFactory()
     make_seats(show, *["S" * 40] * 25)
     page = office.get(reverse("admin:catalog_show_change", args=[show.pk])).content
@@ -146,7 +144,7 @@ def test_a_form_of_a_show_never_lists_its_seats(office: Client) -> None:
     assert len(page) < 100_000
 
 
-def test_an_usher_looks_and_changes_nothing(db: None, client: Client) -> None:
+def test_an_usher_can_view_but_not_change(db: None, client: Client) -> None:
     ensure_roles()
     usher = UserFactory(is_staff=True)
     usher.groups.add(*usher.groups.model.objects.filter(name="Usher"))
@@ -165,7 +163,7 @@ def test_an_usher_looks_and_changes_nothing(db: None, client: Client) -> None:
     assert plan.status_code == HTTPStatus.FORBIDDEN
 
 
-def test_seats_are_changed_in_their_room_only(office: Client) -> None:
+def test_seats_can_be_changed_only_on_the_seat_map(office: Client) -> None:
     [seat] = make_seats(ShowFactory(), "S")
     assert office.get(reverse("admin:catalog_seat_add")).status_code == HTTPStatus.FORBIDDEN
     address = reverse("admin:catalog_seat_change", args=[seat.pk])
@@ -174,7 +172,7 @@ def test_seats_are_changed_in_their_room_only(office: Client) -> None:
     assert office.post(address, {"post": "yes"}).status_code == HTTPStatus.FORBIDDEN
 
 
-def test_a_new_price_card_offers_every_category_and_drops_those_without_a_price(
+def test_a_new_price_card_offers_every_category_and_omits_those_without_a_price(
     office: Client,
 ) -> None:
     address = reverse("admin:catalog_pricecard_add")
@@ -189,7 +187,7 @@ def test_a_new_price_card_offers_every_category_and_drops_those_without_a_price(
     assert (line.category, str(line.price)) == ("standard", "9.50")
 
 
-def test_two_prices_for_one_category_are_refused_in_the_form(office: Client) -> None:
+def test_a_price_card_refuses_two_prices_for_one_category(office: Client) -> None:
     data: dict[str, Any] = {"name": "Odd", "lines-TOTAL_FORMS": 2, "lines-INITIAL_FORMS": 0}
     for index in range(2):
         data |= {f"lines-{index}-category": "premium", f"lines-{index}-price": f"{index + 1}.00"}
@@ -212,7 +210,7 @@ def test_a_movie_with_shows_cannot_be_deleted_and_the_page_says_why(
     assert Movie.objects.filter(pk=movie.pk).exists()
 
 
-def test_deleting_a_show_counts_its_seats_and_takes_them_along(office: Client) -> None:
+def test_deleting_a_show_deletes_its_seats_and_shows_how_many(office: Client) -> None:
     show = ShowFactory()
     make_seats(show, *["S" * 20] * 10)
     address = reverse("admin:catalog_show_delete", args=[show.pk])
@@ -222,7 +220,7 @@ def test_deleting_a_show_counts_its_seats_and_takes_them_along(office: Client) -
     assert not Show.objects.exists()
 
 
-def test_several_theatres_are_deleted_from_their_list_and_logged(office: Client) -> None:
+def test_deleting_several_theatres_from_the_list_is_logged(office: Client) -> None:
     theatres = [TheatreFactory().pk for _ in range(3)]
     data = {"action": "delete_selected", "_selected_action": theatres, "post": "yes"}
     office.post(reverse("admin:catalog_theatre_changelist"), data)
@@ -233,19 +231,19 @@ def test_several_theatres_are_deleted_from_their_list_and_logged(office: Client)
 
 
 @pytest.mark.parametrize("in_a_list", [False, True])
-def test_a_deletion_that_loses_a_race_is_a_message_and_leaves_no_log(
+def test_a_deletion_that_loses_a_race_shows_a_message_and_is_not_logged(
     in_a_list: bool, office: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The database refuses what the page had found deletable a moment ago."""
+    """The database refuses a deletion that the page considered possible."""
     theatre = TheatreFactory()
 
-    def put_a_show_there_first(rows: Any) -> Any:
+    def add_a_show_first(rows: Any) -> Any:
         ShowFactory(theatre=theatre)
         return [], {}, set(), []
 
     monkeypatch.setattr(
         "catalog.admin.theatres.TheatreAdmin.get_deleted_objects",
-        lambda self, rows, request: put_a_show_there_first(rows),
+        lambda self, rows, request: add_a_show_first(rows),
     )
     if in_a_list:
         address = reverse("admin:catalog_theatre_changelist")
@@ -253,26 +251,26 @@ def test_a_deletion_that_loses_a_race_is_a_message_and_leaves_no_log(
     else:
         address, data = reverse("admin:catalog_theatre_delete", args=[theatre.pk]), {}
     answer = office.post(address, data | {"post": "yes"}, follow=True)
-    said = [str(message) for message in answer.context["messages"]]
-    assert any("somebody began to use it" in text for text in said)
+    texts = [str(message) for message in answer.context["messages"]]
+    assert any("somebody began to use it" in text for text in texts)
     assert Theatre.objects.filter(pk=theatre.pk).exists()
     assert not AuditEntry.objects.exists()
 
 
-def test_a_change_that_loses_a_race_is_a_message(
+def test_a_change_that_loses_a_race_shows_a_message(
     office: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two people give two screens of a theatre one name: the database decides."""
+    """Two users give two screens of a theatre the same name; the constraint decides."""
     taken = ScreenFactory(name="Blue")
     other = ScreenFactory(theatre=taken.theatre)
     monkeypatch.setattr("catalog.models.Screen.validate_constraints", lambda self, exclude: None)
     data = {"theatre": taken.theatre_id, "name": "Blue", "turnaround_minutes": 20, "layout": ""}
     answer = office.post(reverse("admin:catalog_screen_change", args=[other.pk]), data, follow=True)
-    [said] = [str(message) for message in answer.context["messages"]]
-    assert said.startswith("Nothing was saved")
+    [text] = [str(message) for message in answer.context["messages"]]
+    assert text.startswith("Nothing was saved")
 
 
-def test_a_broken_rule_that_no_form_knows_is_no_race(
+def test_an_unexpected_constraint_violation_is_not_reported_as_a_race(
     office: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     movie = MovieFactory()
@@ -287,37 +285,37 @@ def save_without_title(admin: Any, request: Any, movie: Movie, form: Any, change
     Movie.objects.filter(pk=movie.pk).update(title=None)
 
 
-def test_a_flawed_layout_is_refused_with_line_and_column_and_marked(office: Client) -> None:
+def test_an_invalid_layout_is_refused_with_line_and_column(office: Client) -> None:
     theatre = TheatreFactory()
     data = {"theatre": theatre.pk, "name": "1", "turnaround_minutes": 20, "layout": "A SS\nB SXS"}
     answer = office.post(reverse("admin:catalog_screen_add"), data)
-    assert answer.text.count("Line 2, column 4") == 2  # beside the text and under the field
+    assert answer.text.count("Line 2, column 4") == 2  # in the preview and under the field
 
 
-def test_flaws_are_counted_in_the_text_as_it_was_typed(office: Client) -> None:
+def test_layout_errors_count_lines_as_typed(office: Client) -> None:
     data = {"theatre": TheatreFactory().pk, "name": "2", "turnaround_minutes": 20}
     answer = office.post(reverse("admin:catalog_screen_add"), data | {"layout": "\n\n   A SXS"})
     assert "Line 3, column 7" in answer.context["adminform"].form.errors.as_text()
-    assert answer.text.count("Line 3, column 7") == 2  # the field's error and the drawing's
+    assert answer.text.count("Line 3, column 7") == 2  # under the field and in the preview
     office.post(reverse("admin:catalog_screen_add"), data | {"layout": "\n\nA SS"})
     assert Screen.objects.get().layout.endswith("\n\nA SS")
 
 
-def test_a_stored_layout_is_drawn_by_the_server(office: Client) -> None:
+def test_the_server_draws_a_stored_layout(office: Client) -> None:
     screen = ScreenFactory(layout="A SS\n\nB PPWC")
     page = office.get(reverse("admin:catalog_screen_change", args=[screen.pk])).text
     assert "6 seats" in page
-    drawn, _, _ = page.partition("<template>")  # behind it is what a script draws with
+    drawn, _, _ = page.partition("<template>")  # the template after it is the script's
     assert drawn.count('class="seat ') == 6
     assert "after-aisle" in drawn
 
 
-def test_no_page_asks_another_host_for_anything(office: Client) -> None:
+def test_no_page_loads_anything_from_another_host(office: Client) -> None:
     page = office.get(reverse("admin:index")).text
     assert "https://" not in page.replace("https://www.w3.org", "")
 
 
-def test_the_sidebar_shows_only_what_a_role_may_see(db: None, client: Client) -> None:
+def test_the_sidebar_lists_only_pages_the_role_may_view(db: None, client: Client) -> None:
     ensure_roles()
     clerk = UserFactory(is_staff=True)
     clerk.groups.add(*clerk.groups.model.objects.filter(name="Box office"))

@@ -1,4 +1,4 @@
-"""The week's pages: local times, one's own theatres, a preview that writes nothing."""
+"""The week view and its planning pages: local times, access by theatre, previews."""
 
 from datetime import UTC, date, datetime, timedelta
 from http import HTTPStatus
@@ -63,7 +63,7 @@ def at(page: str, theatre: Theatre, monday: date = MONDAY) -> str:
     return f"{page}?theatre={theatre.pk}&week={monday}"
 
 
-def wish(
+def plan_form(
     movie: Movie, screens: list[Screen], card: PriceCard | None, **other: Any
 ) -> dict[str, Any]:
     return {
@@ -81,7 +81,7 @@ def wish(
 def test_a_programmer_plans_copies_and_opens_a_week(
     programmer: Client, theatre: Theatre, screens: list[Screen], card: PriceCard, movie: Movie
 ) -> None:
-    data = wish(movie, screens, card)
+    data = plan_form(movie, screens, card)
     page = programmer.post(at(PLAN, theatre), data)
     assert "8 shows with 24 seats" in page.text
     assert not Show.objects.exists()
@@ -113,10 +113,10 @@ def test_a_programmer_plans_copies_and_opens_a_week(
     assert not Show.objects.filter(status=ShowStatus.PLANNED).exists()
 
 
-def test_a_week_is_on_the_clock_of_its_theatre(
+def test_a_week_is_shown_in_local_time(
     programmer: Client, theatre: Theatre, screens: list[Screen], card: PriceCard, movie: Movie
 ) -> None:
-    programmer.post(at(PLAN, theatre), wish(movie, screens, card, confirm="yes"))
+    programmer.post(at(PLAN, theatre), plan_form(movie, screens, card, confirm="yes"))
     page = programmer.get(at(WEEK, theatre)).text
     assert 'title="Vertigo, 17:00 to 18:40, Planned, 0 of 3 sold"' in page
     assert "<span>10</span>" in page
@@ -125,7 +125,7 @@ def test_a_week_is_on_the_clock_of_its_theatre(
     assert f"/admin/catalog/show/{show.pk}/change/" in page
 
 
-def test_without_a_choice_it_is_the_current_week_of_the_first_theatre(
+def test_the_default_is_the_current_week_of_the_first_theatre(
     programmer: Client, theatre: Theatre
 ) -> None:
     TheatreFactory(name="Alhambra")
@@ -142,26 +142,28 @@ def test_staff_without_a_theatre_see_no_week(programmer: Client, theatre: Theatr
 
 
 @pytest.mark.parametrize("page", [WEEK, PLAN, COPY])
-def test_another_house_is_not_there(page: str, programmer: Client) -> None:
+def test_other_theatres_are_not_found(page: str, programmer: Client) -> None:
     assert programmer.get(at(page, TheatreFactory())).status_code == HTTPStatus.NOT_FOUND
 
 
 @pytest.mark.parametrize(
     "query", ["week=soon", "week=2031-02-31", "week=0001-01-01", "theatre=x", "theatre=9e9"]
 )
-def test_an_unreadable_address_is_no_page(query: str, programmer: Client) -> None:
+def test_an_invalid_query_is_404(query: str, programmer: Client) -> None:
     assert programmer.get(f"{WEEK}?{query}").status_code == HTTPStatus.NOT_FOUND
 
 
-def test_a_screen_of_another_house_cannot_be_chosen(
+def test_a_screen_of_another_theatre_cannot_be_chosen(
     programmer: Client, theatre: Theatre, screens: list[Screen], card: PriceCard, movie: Movie
 ) -> None:
-    page = programmer.post(at(PLAN, theatre), wish(movie, [ScreenFactory()], card, confirm="yes"))
+    page = programmer.post(
+        at(PLAN, theatre), plan_form(movie, [ScreenFactory()], card, confirm="yes")
+    )
     assert page.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
     assert "screens" in page.context["form"].errors
 
 
-def test_who_may_only_look_may_not_plan(
+def test_staff_with_view_permission_cannot_plan(
     client: Client, theatre: Theatre, screens: list[Screen], card: PriceCard, movie: Movie
 ) -> None:
     ensure_roles()
@@ -172,7 +174,7 @@ def test_who_may_only_look_may_not_plan(
     page = client.get(at(WEEK, theatre))
     assert "Plan shows" not in page.text
     for address in (PLAN, COPY, OPEN):
-        answer = client.post(at(address, theatre), wish(movie, screens, card, confirm="yes"))
+        answer = client.post(at(address, theatre), plan_form(movie, screens, card, confirm="yes"))
         assert answer.status_code == HTTPStatus.FORBIDDEN
     assert not Show.objects.exists()
 
@@ -192,7 +194,7 @@ def test_who_may_only_look_may_not_plan(
         ({"times": "", "first": "06:00", "last": "05:55", "spacing": 5}, "__all__", "at most 500"),
     ],
 )
-def test_a_flaw_is_named_beside_its_field(
+def test_errors_are_shown_at_their_field(
     flaw: dict[str, Any],
     field: str,
     sentence: str,
@@ -202,16 +204,16 @@ def test_a_flaw_is_named_beside_its_field(
     card: PriceCard,
     movie: Movie,
 ) -> None:
-    page = programmer.post(at(PLAN, theatre), wish(movie, screens, card, **flaw))
+    page = programmer.post(at(PLAN, theatre), plan_form(movie, screens, card, **flaw))
     assert page.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
     assert sentence in page.context["form"].errors[field][0]
 
 
-def test_first_last_and_spacing_make_times(
+def test_times_are_computed_from_first_last_and_spacing(
     programmer: Client, theatre: Theatre, screens: list[Screen], card: PriceCard, movie: Movie
 ) -> None:
     spaced = {"times": "", "first": "18:00", "last": "00:30", "spacing": 130}
-    page = programmer.post(at(PLAN, theatre), wish(movie, screens[:1], card, **spaced))
+    page = programmer.post(at(PLAN, theatre), plan_form(movie, screens[:1], card, **spaced))
     clocks = [f"{line.wall_clock:%d %H:%M}" for line in page.context["lines"]]
     assert clocks[:4] == ["05 18:00", "05 20:10", "05 22:20", "06 00:30"]
 
@@ -224,7 +226,7 @@ def test_first_last_and_spacing_make_times(
         ({"to_week": "2031-05-14"}, "nothing to plan"),
     ],
 )
-def test_a_copy_needs_another_week_and_something_to_copy(
+def test_copying_needs_a_different_week_and_shows_to_copy(
     data: dict[str, str], sentence: str, programmer: Client, theatre: Theatre, screens: list[Screen]
 ) -> None:
     choice = {"weekdays": [0], "screens": [screens[0].pk], "status": "open"}
@@ -232,11 +234,11 @@ def test_a_copy_needs_another_week_and_something_to_copy(
     assert sentence in str(page.context["form"].errors)
 
 
-def test_a_time_that_comes_twice_is_asked_for(
+def test_an_ambiguous_local_time_asks_which_one(
     programmer: Client, theatre: Theatre, screens: list[Screen], card: PriceCard, movie: Movie
 ) -> None:
     address = at(PLAN, theatre, date(2031, 10, 20))
-    data = wish(movie, screens[:1], card, days=["2031-10-25"], times="02:30")
+    data = plan_form(movie, screens[:1], card, days=["2031-10-25"], times="02:30")
     page = programmer.post(address, data)
     assert page.context["asks_fold"]
     assert "Create" not in page.text
@@ -245,24 +247,26 @@ def test_a_time_that_comes_twice_is_asked_for(
     assert Show.objects.get().start_time == datetime(2031, 10, 26, 1, 30, tzinfo=UTC)
 
 
-def test_warnings_come_before_the_mistake(
+def test_the_preview_shows_warnings(
     programmer: Client, theatre: Theatre, screens: list[Screen], movie: Movie
 ) -> None:
-    page = programmer.post(at(PLAN, theatre), wish(movie, screens, None, times="23:00"))
+    page = programmer.post(at(PLAN, theatre), plan_form(movie, screens, None, times="23:00"))
     assert "No price card, so no seat map is made." in page.text
     assert "Runs past midnight, until 00:40." in page.text
 
 
-def test_a_week_costs_as_much_for_many_shows_as_for_few(
+def test_query_count_of_a_week_does_not_grow_with_its_shows(
     programmer: Client, theatre: Theatre, screens: list[Screen], card: PriceCard, movie: Movie
 ) -> None:
-    programmer.post(at(PLAN, theatre), wish(movie, screens[:1], card, times="10:00", confirm="yes"))
+    programmer.post(
+        at(PLAN, theatre), plan_form(movie, screens[:1], card, times="10:00", confirm="yes")
+    )
     counts = []
     for _ in range(2):
         with CaptureQueriesContext(connection) as queries:
             programmer.get(at(WEEK, theatre))
         counts.append(len(queries))
-        programmer.post(at(PLAN, theatre), wish(movie, screens, card, confirm="yes"))
+        programmer.post(at(PLAN, theatre), plan_form(movie, screens, card, confirm="yes"))
     assert counts[0] == counts[1] <= 9
     assert Seat.objects.count() == 3 * 10
 
@@ -270,8 +274,6 @@ def test_a_week_costs_as_much_for_many_shows_as_for_few(
 @pytest.mark.parametrize(
     ("page", "entry"), [(WEEK, "Week"), (PLAN, "Week"), ("/admin/catalog/show/", "Shows")]
 )
-def test_one_entry_of_the_sidebar_is_where_one_is(
-    page: str, entry: str, programmer: Client
-) -> None:
+def test_exactly_one_sidebar_entry_is_active(page: str, entry: str, programmer: Client) -> None:
     groups = programmer.get(page).context["sidebar_navigation"]
     assert [i["title"] for group in groups for i in group["items"] if i["active"]] == [entry]

@@ -1,4 +1,4 @@
-"""Staff save while a colleague deletes: a sentence, no error, and nothing comes back to life."""
+"""Saving an object while a colleague deletes it shows a message and does not recreate it."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -87,7 +87,7 @@ def while_it_is_deleted(row: Any, act: Callable[[], Any]) -> Any:
 
 @pytest.mark.parametrize("page", ["change", "delete"])
 @pytest.mark.parametrize("model", FORMS, ids=lambda model: model.__name__)
-def test_what_was_deleted_meanwhile_is_told_and_stays_deleted(
+def test_saving_an_object_deleted_meanwhile_shows_a_message_and_does_not_recreate_it(
     model: type[Model], page: str, office: Client
 ) -> None:
     make, fill_in = FORMS[model]
@@ -96,12 +96,12 @@ def test_what_was_deleted_meanwhile_is_told_and_stays_deleted(
     data = fill_in(row) if page == "change" else {"post": "yes"}
     answer = while_it_is_deleted(row, lambda: office.post(address, data, follow=True))
     assert answer.status_code == HTTPStatus.OK
-    [said] = [str(message) for message in answer.context["messages"]]
-    assert "Perhaps it was deleted?" in said
+    [text] = [str(message) for message in answer.context["messages"]]
+    assert "Perhaps it was deleted?" in text
     assert not model._default_manager.filter(pk=row.pk).exists()
 
 
-def test_a_show_that_is_deleted_meanwhile_gets_no_seats() -> None:
+def test_a_show_deleted_meanwhile_gets_no_seats() -> None:
     show = ShowFactory()
     layout, prices = rows_by_seats(rows=1, seats_per_row=2), {"standard": 9}
     with pytest.raises(ShowNotFound):
@@ -111,13 +111,13 @@ def test_a_show_that_is_deleted_meanwhile_gets_no_seats() -> None:
         )
 
 
-def test_of_eight_who_put_a_show_on_one_screen_at_once_one_wins(office: Client) -> None:
+def test_of_eight_concurrent_shows_on_one_screen_one_is_saved(office: Client) -> None:
     movie, screen = MovieFactory(duration_minutes=100), ScreenFactory()
-    wish = show_form(ShowFactory.build(movie=movie, theatre=screen.theatre))
+    form = show_form(ShowFactory.build(movie=movie, theatre=screen.theatre))
 
     def plan(_: int) -> Any:
         try:
-            return office.post(reverse("admin:catalog_show_add"), wish | {"screen": screen.pk})
+            return office.post(reverse("admin:catalog_show_add"), form | {"screen": screen.pk})
         finally:
             connection.close()
 

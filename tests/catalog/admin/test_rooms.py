@@ -1,4 +1,4 @@
-"""The room of a show in the back office: planned, made, drawn, blocked and freed."""
+"""The seat map of a show in the back office: planning, creating, drawing, blocking, unblocking."""
 
 from datetime import timedelta
 from http import HTTPStatus
@@ -20,7 +20,7 @@ from tests.factories import PriceCardFactory, ScreenFactory, ShowFactory, make_s
 
 @pytest.fixture
 def show(db: None) -> Show:
-    """A show on a screen of two rows, three standard and three premium seats, without seats yet."""
+    """A show without seats, on a screen with three standard and three premium seats."""
     screen = ScreenFactory(layout="A SSS\n\nB PPP\n")
     show = ShowFactory(theatre=screen.theatre, price_card=PriceCardFactory())
     Show.objects.filter(pk=show.pk).update(screen=screen, occupied_until=show.end_time)
@@ -31,11 +31,11 @@ def at(page: str, show: Show) -> str:
     return reverse(f"admin:catalog_show_{page}", args=[show.pk])
 
 
-def said(answer: Any) -> list[str]:
+def messages_of(answer: Any) -> list[str]:
     return [str(message) for message in answer.context["messages"]]
 
 
-def test_the_map_is_previewed_with_prices_and_written_only_when_confirmed(
+def test_a_seat_map_is_previewed_with_prices_and_created_only_when_confirmed(
     office: Client, show: Show
 ) -> None:
     plan = {"source": "screen", "price_card": show.price_card_id}
@@ -44,25 +44,25 @@ def test_the_map_is_previewed_with_prices_and_written_only_when_confirmed(
     assert "15.00 USD</small>" in preview.text
     assert not show.seats.exists()
     done = office.post(at("seat_map", show), plan | {"confirm": "yes"}, follow=True)
-    assert said(done) == ["The room has 6 seats now."]
+    assert messages_of(done) == ["The room has 6 seats now."]
     assert show.seats.count() == 6
 
 
-def test_a_price_typed_for_this_show_goes_before_the_card(office: Client, show: Show) -> None:
+def test_a_price_entered_for_the_show_overrides_the_card(office: Client, show: Show) -> None:
     plan = {"source": "screen", "price_card": show.price_card_id, "price_premium": "20.00"}
     office.post(at("seat_map", show), plan | {"confirm": "yes"})
     assert {str(seat.price) for seat in show.seats.filter(category="premium")} == {"20.00"}
     assert {str(seat.price) for seat in show.seats.filter(category="standard")} == {"12.00"}
 
 
-def test_rows_by_seats_need_no_screen_and_no_card(office: Client) -> None:
+def test_rows_by_seats_need_neither_screen_nor_card(office: Client) -> None:
     show = ShowFactory()
     plan = {"source": "block", "rows": 3, "seats_per_row": 4, "price_standard": "8.00"}
     office.post(at("seat_map", show), plan | {"confirm": "yes"})
     assert show.seats.count() == 12
 
 
-def test_the_last_rows_can_be_premium_at_a_price_of_their_own(office: Client) -> None:
+def test_the_last_rows_can_be_premium_with_their_own_price(office: Client) -> None:
     show = ShowFactory()
     plan = {
         "source": "block",
@@ -98,7 +98,7 @@ def test_the_last_rows_can_be_premium_at_a_price_of_their_own(office: Client) ->
         ({"source": "elsewhere"}, "source"),
     ],
 )
-def test_an_incomplete_plan_is_refused_at_its_field(
+def test_an_incomplete_plan_shows_errors_at_its_fields(
     plan: dict[str, Any], field: str, office: Client, show: Show
 ) -> None:
     answer = office.post(at("seat_map", show), plan | {"confirm": "yes"})
@@ -107,7 +107,7 @@ def test_an_incomplete_plan_is_refused_at_its_field(
     assert not show.seats.exists()
 
 
-def test_a_second_map_is_refused_with_a_page_of_its_own(office: Client, show: Show) -> None:
+def test_a_second_seat_map_is_refused_with_its_own_page(office: Client, show: Show) -> None:
     make_seats(show, "SS")
     plan = {"source": "screen", "price_card": show.price_card_id, "confirm": "yes"}
     for answer in (office.get(at("seat_map", show)), office.post(at("seat_map", show), plan)):
@@ -116,17 +116,17 @@ def test_a_second_map_is_refused_with_a_page_of_its_own(office: Client, show: Sh
     assert show.seats.count() == 2
 
 
-def test_seats_are_laid_anew_while_nothing_is_sold(office: Client, show: Show) -> None:
+def test_a_seat_map_can_be_replaced_while_nothing_is_sold(office: Client, show: Show) -> None:
     make_seats(show, "SS")
     plan = {"source": "screen", "price_card": show.price_card_id, "confirm": "yes"}
     office.post(at("relay", show), plan, follow=True)
     assert show.seats.count() == 6
     show.seats.filter(row="A", number=1).update(status=SeatStatus.BOOKED)
     answer = office.post(at("relay", show), plan, follow=True)
-    assert said(answer) == ["These seats are sold or held: A1."]
+    assert messages_of(answer) == ["These seats are sold or held: A1."]
 
 
-def test_the_room_is_drawn_with_every_state(office: Client, show: Show) -> None:
+def test_the_seat_map_shows_every_state(office: Client, show: Show) -> None:
     make_seats(show, "SSPW", "CSSS")
     show.seats.filter(row="A", number=2).update(status=SeatStatus.BOOKED)
     soon = timezone.now() + timedelta(minutes=5)
@@ -152,7 +152,7 @@ KINDS = {
 }
 
 
-def test_a_room_of_a_thousand_seats_takes_one_query_for_them(office: Client, show: Show) -> None:
+def test_a_thousand_seats_are_read_in_one_query(office: Client, show: Show) -> None:
     make_seats(show, "SS")
     with CaptureQueriesContext(connection) as small:
         office.get(at("room", show))
@@ -164,20 +164,20 @@ def test_a_room_of_a_thousand_seats_takes_one_query_for_them(office: Client, sho
     assert sum('FROM "seats"' in query["sql"] for query in large.captured_queries) == 1
 
 
-def test_seats_are_blocked_with_a_reason_and_freed_again(office: Client, show: Show) -> None:
+def test_seats_are_blocked_with_a_reason_and_unblocked(office: Client, show: Show) -> None:
     first, second, _ = make_seats(show, "SSS")
     chosen = {"seat": [first.pk, second.pk]}
     answer = office.post(
         at("room", show), chosen | {"action": "block", "reason": "Broken"}, follow=True
     )
-    assert said(answer) == ["Blocked A1, A2: Broken"]
+    assert messages_of(answer) == ["Blocked A1, A2: Broken"]
     assert show.seats.filter(status="blocked", block_reason="Broken").count() == 2
     answer = office.post(at("room", show), chosen | {"action": "free"}, follow=True)
-    assert said(answer) == ["Freed A1, A2."]
+    assert messages_of(answer) == ["Freed A1, A2."]
     assert show.seats.filter(status="available", block_reason="").count() == 3
 
 
-def test_every_change_of_a_room_is_in_the_history_of_its_show(
+def test_every_change_of_a_seat_map_is_in_the_history_of_its_show(
     office: Client, show: Show, staff: User
 ) -> None:
     plan = {"source": "screen", "price_card": show.price_card_id, "confirm": "yes"}
@@ -210,7 +210,7 @@ def test_every_change_of_a_room_is_in_the_history_of_its_show(
         ({"action": "free", "seat": ["A1"]}, "Select a valid choice"),
     ],
 )
-def test_a_senseless_change_is_refused_in_the_room(
+def test_an_invalid_change_of_seats_is_refused(
     change: dict[str, Any], sentence: str, office: Client, show: Show
 ) -> None:
     [seat] = make_seats(show, "S")
@@ -220,23 +220,21 @@ def test_a_senseless_change_is_refused_in_the_room(
     assert not AuditEntry.objects.exists()
 
 
-def test_a_seat_sold_meanwhile_is_not_blocked_and_nothing_is_recorded(
-    office: Client, show: Show
-) -> None:
+def test_a_seat_sold_meanwhile_is_not_blocked_and_not_audited(office: Client, show: Show) -> None:
     free, sold = make_seats(show, "SS")
     Seat.objects.filter(pk=sold.pk).update(status=SeatStatus.BOOKED)
     change = {"seat": [free.pk, sold.pk], "action": "block", "reason": "Broken"}
     answer = office.post(at("room", show), change, follow=True)
-    assert said(answer) == ["These seats are sold or held, so they cannot be blocked: A2."]
+    assert messages_of(answer) == ["These seats are sold or held, so they cannot be blocked: A2."]
     assert not show.seats.filter(status="blocked").exists()
     assert not AuditEntry.objects.exists()
 
 
-def test_a_whole_room_of_a_thousand_seats_can_be_blocked(office: Client, show: Show) -> None:
+def test_a_thousand_seats_can_be_blocked_at_once(office: Client, show: Show) -> None:
     seats = make_seats(show, *["S" * 50] * 24)
     change = {"seat": [seat.pk for seat in seats], "action": "block", "reason": "Private party"}
     answer = office.post(at("room", show), change, follow=True)
-    assert "and 1188 more" in said(answer)[0]
+    assert "and 1188 more" in messages_of(answer)[0]
 
 
 def test_an_unknown_show_is_not_found(office: Client) -> None:
@@ -245,7 +243,7 @@ def test_an_unknown_show_is_not_found(office: Client) -> None:
         assert office.get(address).status_code == HTTPStatus.NOT_FOUND
 
 
-def test_seats_without_a_place_are_drawn_by_row_and_number(office: Client, show: Show) -> None:
+def test_seats_without_a_position_are_drawn_by_row_and_number(office: Client, show: Show) -> None:
     Seat.objects.create(show=show, row="A", number=3, price="1.00")
     Seat.objects.create(show=show, row="AA", number=1, price="1.00")
     Seat.objects.create(show=show, row="B", number=1, price="1.00")

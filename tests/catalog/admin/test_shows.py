@@ -1,4 +1,4 @@
-"""The form of a show: times of the theatre, computed ends, and nothing moved under a customer."""
+"""The show form: local times, computed end times, and fields locked once seats are sold."""
 
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -29,7 +29,7 @@ def screen(db: None) -> Screen:
 
 
 def typed(movie: Movie, screen: Screen | None, at: str, **other: Any) -> dict[str, Any]:
-    """What a person fills in; `at` is as in 2027-06-01 20:15."""
+    """Return the form data; `at` has the format 2027-06-01 20:15."""
     day, clock = at.split()
     theatre = other.pop("theatre", screen and screen.theatre)
     return {
@@ -49,7 +49,7 @@ def errors(answer: Any) -> str:
     return str(answer.context["adminform"].form.errors.as_text())
 
 
-def test_a_start_is_on_the_clock_of_the_theatre_and_the_ends_are_computed(
+def test_the_start_is_local_time_and_the_ends_are_computed(
     office: Client, movie: Movie, screen: Screen
 ) -> None:
     office.post(ADD, typed(movie, screen, "2027-06-01 20:15"))
@@ -69,7 +69,7 @@ def test_the_form_shows_the_time_as_it_was_entered(
     assert "Europe/Vienna" in page
 
 
-def test_a_time_that_the_clocks_skip_is_refused(
+def test_a_local_time_that_does_not_exist_is_refused(
     office: Client, movie: Movie, screen: Screen
 ) -> None:
     answer = office.post(ADD, typed(movie, screen, "2027-03-28 02:30"))
@@ -78,7 +78,7 @@ def test_a_time_that_the_clocks_skip_is_refused(
 
 
 @pytest.mark.parametrize(("fold", "hour"), [(0, 0), (1, 1)])
-def test_a_time_that_comes_twice_asks_which(
+def test_an_ambiguous_local_time_asks_which_one(
     fold: int, hour: int, office: Client, movie: Movie, screen: Screen
 ) -> None:
     data = typed(movie, screen, "2027-10-31 02:30")
@@ -90,7 +90,7 @@ def test_a_time_that_comes_twice_asks_which(
     assert show.start_time == datetime(2027, 10, 31, hour, 30, tzinfo=UTC)
 
 
-def test_the_second_of_two_times_survives_another_save(
+def test_the_second_of_two_ambiguous_times_survives_another_save(
     office: Client, movie: Movie, screen: Screen
 ) -> None:
     data = typed(movie, screen, "2027-10-31 02:30", start_fold=1)
@@ -103,7 +103,7 @@ def test_the_second_of_two_times_survives_another_save(
     assert Show.objects.get().format == "3D"
 
 
-def test_online_sales_may_end_earlier_in_local_time_too(
+def test_online_sales_can_end_earlier_in_local_time(
     office: Client, movie: Movie, screen: Screen
 ) -> None:
     close = {"sales_close_date": "2027-06-01", "sales_close_time": "19:00"}
@@ -112,7 +112,7 @@ def test_online_sales_may_end_earlier_in_local_time_too(
 
 
 @pytest.mark.parametrize("half", [{"start_date": ""}, {"start_time": ""}])
-def test_half_a_time_is_refused(
+def test_an_incomplete_time_is_refused(
     half: dict[str, str], office: Client, movie: Movie, screen: Screen
 ) -> None:
     answer = office.post(ADD, typed(movie, screen, "2027-06-01 20:15") | half)
@@ -128,7 +128,7 @@ def test_a_show_needs_a_movie_with_a_duration_before_it_gets_a_screen(
     assert "duration first" in errors(answer)
 
 
-def test_a_show_without_a_screen_needs_none(office: Client) -> None:
+def test_a_show_without_a_screen_needs_no_duration(office: Client) -> None:
     movie = MovieFactory(duration_minutes=None)
     office.post(ADD, typed(movie, None, "2027-06-01 20:15", theatre=TheatreFactory()))
     assert Show.objects.get().end_time is None
@@ -165,7 +165,7 @@ def sold(office: Client, movie: Movie, screen: Screen) -> Show:
 @pytest.mark.parametrize(
     "change", [{"start_time": "20:30"}, {"status": "cancelled"}, {"status": "planned"}]
 )
-def test_what_a_customer_relies_on_cannot_be_changed(
+def test_a_show_with_sales_cannot_change_what_customers_rely_on(
     change: dict[str, str], office: Client, movie: Movie, screen: Screen, sold: Show
 ) -> None:
     address = reverse("admin:catalog_show_change", args=[sold.pk])
@@ -175,7 +175,7 @@ def test_what_a_customer_relies_on_cannot_be_changed(
     assert (show.start_time, show.status) == (sold.start_time, ShowStatus.OPEN)
 
 
-def test_the_rest_of_a_sold_show_can_be_changed_and_its_start_keeps_its_seconds(
+def test_a_show_with_sales_can_change_everything_else_and_preserves_the_seconds_of_its_start(
     office: Client, movie: Movie, screen: Screen, sold: Show
 ) -> None:
     address = reverse("admin:catalog_show_change", args=[sold.pk])
@@ -190,7 +190,7 @@ def locks(queries: CaptureQueriesContext) -> list[str]:
     return [sql.rpartition(" OF ")[2].strip('"') for sql in statements]
 
 
-def test_a_new_show_waits_for_whoever_plans_on_its_screen(
+def test_saving_a_show_waits_for_others_planning_on_its_screen(
     office: Client, movie: Movie, screen: Screen
 ) -> None:
     with CaptureQueriesContext(connection) as queries:
@@ -206,7 +206,7 @@ def test_a_new_show_waits_for_whoever_plans_on_its_screen(
         ({"format": "IMAX"}, ["shows"]),
     ],
 )
-def test_the_seats_are_locked_before_the_end_of_sales_moves_though_some_are_sold(
+def test_changing_the_end_of_sales_locks_the_seats_first_even_if_some_are_sold(
     change: dict[str, str],
     locked: list[str],
     office: Client,
@@ -221,7 +221,7 @@ def test_the_seats_are_locked_before_the_end_of_sales_moves_though_some_are_sold
     assert locks(queries) == locked
 
 
-def test_a_hold_that_ran_out_binds_nobody(
+def test_an_expired_hold_restricts_nothing(
     office: Client, movie: Movie, screen: Screen, sold: Show
 ) -> None:
     over = timezone.now() - timedelta(minutes=1)
@@ -231,25 +231,25 @@ def test_a_hold_that_ran_out_binds_nobody(
     assert Show.objects.get().status == ShowStatus.PLANNED
 
 
-def test_a_show_is_cancelled_on_the_page_that_asks_why_and_never_put_on_sale_again(
+def test_a_show_is_cancelled_only_with_a_reason_and_never_reopened(
     office: Client, movie: Movie, screen: Screen
 ) -> None:
-    wish = typed(movie, screen, "2027-06-01 20:15")
+    form = typed(movie, screen, "2027-06-01 20:15")
     assert "not one of the available choices" in errors(
-        office.post(ADD, wish | {"status": "cancelled"})
+        office.post(ADD, form | {"status": "cancelled"})
     )
-    office.post(ADD, wish)
+    office.post(ADD, form)
     show = Show.objects.get()
     address = reverse("admin:catalog_show_change", args=[show.pk])
-    answer = office.post(address, wish | {"status": "cancelled"})
+    answer = office.post(address, form | {"status": "cancelled"})
     assert "not one of the available choices" in errors(answer)
     Show.objects.update(status=ShowStatus.CANCELLED)
-    office.post(address, wish | {"format": "IMAX"})
+    office.post(address, form | {"format": "IMAX"})
     show.refresh_from_db()
     assert (show.status, show.format) == (ShowStatus.CANCELLED, "IMAX")
 
 
-def test_a_longer_movie_moves_no_planned_show_by_itself(
+def test_a_longer_duration_does_not_change_scheduled_shows(
     office: Client, movie: Movie, screen: Screen
 ) -> None:
     office.post(ADD, typed(movie, screen, "2027-06-01 20:15"))
