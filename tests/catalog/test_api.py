@@ -1,4 +1,4 @@
-"""The public catalog API."""
+"""The public catalogue API."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

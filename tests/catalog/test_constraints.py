@@ -1,4 +1,4 @@
-"""The database enforces the catalog's rules: plain SQL cannot break any of them."""
+"""The database enforces the catalogue's rules: plain SQL cannot break any of them."""
 
 from typing import Any
 
