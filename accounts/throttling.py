@@ -1,8 +1,10 @@
-"""Limits per user, or per address where nobody is logged in; and per address besides."""
+"""Rate limits per user and per address."""
 
+import time
 from datetime import timedelta
 
 from django.conf import settings
+from django.core.cache import caches
 from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.throttling import ScopedRateThrottle
@@ -15,7 +17,10 @@ from accounts.models import User
 
 
 class ScopedThrottle(ScopedRateThrottle):
-    """The view names its limit in `throttle_scope`. Without Redis there is no limit."""
+    """Limit per user, or per address without a token. There is no limit while Redis is down.
+
+    The view names its rate in `throttle_scope`.
+    """
 
     def get_rate(self) -> str | None:
         rate: str | None = settings.REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"][self.scope]
@@ -26,10 +31,10 @@ class ScopedThrottle(ScopedRateThrottle):
 
 
 class MailThrottle(ScopedThrottle):
-    """Limits how many mails a call may have sent to one address, whoever asks.
+    """Limit the mails to one recipient, whoever requests them.
 
-    It counts the mails in the queue, so it needs no Redis: nobody's mailbox is
-    flooded meanwhile. The view names its limit in `mail_throttle_scope`.
+    It counts the mails in the task queue, so it protects mailboxes even while
+    Redis is down. The view names its rate in `mail_throttle_scope`.
     """
 
     scope_attr = "mail_throttle_scope"
@@ -47,25 +52,49 @@ class MailThrottle(ScopedThrottle):
         return len(self.asked_for) < limit
 
     def wait(self) -> float:
-        """Return the seconds until the oldest of these mails counts no more."""
+        """Return the seconds until the oldest of these mails no longer counts."""
         return (self.asked_for[0] + self.window - timezone.now()).total_seconds()
 
 
 def _recipient(request: Request) -> dict[str, object] | None:
-    """Return whom the mail would go to, as its task names them."""
+    """Return the recipient as the arguments of the mail's task name it."""
     if isinstance(request.user, Caller):
         return {"user_id": request.user.id}
     body = request.data
     email = body.get("email") if isinstance(body, dict) else None
     if not isinstance(email, str):
-        return None  # it will be refused for its shape
+        return None  # the serializer will refuse it
     return {"email": User.objects.clean_email(email)}
 
 
 class AddressThrottle(ScopedThrottle):
-    """The view names its limit in `address_throttle_scope`; whoever is logged in counts too."""
+    """Limit per address, logged in or not. The view names its rate in `address_throttle_scope`."""
 
     scope_attr = "address_throttle_scope"
 
     def get_cache_key(self, request: Request, view: APIView) -> str | None:
         return self.cache_format % {"scope": self.scope, "ident": self.get_ident(request)}
+
+
+class ReadThrottle(ScopedThrottle):
+    """Limit public reads per address, logged in or not, in windows of fixed length.
+
+    Every server process counts in its own memory, so a site with N processes allows
+    up to N times the rate: two calls to Redis would cost more than many of these reads.
+    """
+
+    scope = "read"
+
+    def allow_request(self, request: Request, view: APIView) -> bool:
+        limit, seconds = self.parse_rate(self.get_rate())
+        if limit is None or seconds is None:
+            return True
+        window, elapsed = divmod(time.time(), seconds)
+        self.seconds_left = seconds - elapsed
+        counts = caches["process"]
+        key = f"{self.scope}-{window:.0f}-{self.get_ident(request)}"
+        counts.add(key, 0, timeout=seconds)
+        return counts.incr(key) <= limit
+
+    def wait(self) -> float:
+        return self.seconds_left

@@ -39,6 +39,18 @@ NUMBERS = {
     "WEB_GRACEFUL_SECONDS": 1,
     "WEB_THREADS": 1,
 }
+# Rate limits such as 60/min; an empty value removes the limit.
+RATES = (
+    "THROTTLE_BOOKING",
+    "THROTTLE_BOOKING_ADDRESS",
+    "THROTTLE_HOLD",
+    "THROTTLE_HOLD_ADDRESS",
+    "THROTTLE_LOGIN",
+    "THROTTLE_MAIL",
+    "THROTTLE_MAIL_LINK",
+    "THROTTLE_READ",
+    "THROTTLE_REGISTER",
+)
 SWITCHES = ("BOOKING_MAILS", "DATABASE_PREPARE", "DEVELOPMENT", "EMAIL_CONFIRMATION_REQUIRED")
 SENDING = ("smtp", "smtp+tls", "smtp+ssl", "smtps")
 SECOND_FACTORS = ("off", "optional", "required")
@@ -97,8 +109,9 @@ def _unreadable(environment: Mapping[str, str]) -> Iterator[str]:
     for name in SWITCHES:
         if environment.get(name, "").strip().lower() not in _ON | _OFF:
             yield f"{name} has {environment[name]!r}, which is neither 1 nor 0."
-    for name, rate in environment.items():
-        if name.startswith("THROTTLE_") and rate and not _RATE.fullmatch(rate):
+    for name in RATES:
+        rate = environment.get(name, "")
+        if rate and not _RATE.fullmatch(rate):
             yield f"{name} has {rate!r}, which is no rate such as 60/min."
     if environment.get("ADMIN_SECOND_FACTOR", "optional") not in SECOND_FACTORS:
         yield f"ADMIN_SECOND_FACTOR is none of {', '.join(SECOND_FACTORS)}."

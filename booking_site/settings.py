@@ -198,7 +198,15 @@ def _redis_cache(prefix: str) -> dict[str, object]:
     }
 
 
-CACHES = {"default": _redis_cache("site"), "idempotency": _redis_cache("idempotency")}
+CACHES = {
+    "default": _redis_cache("site"),
+    "idempotency": _redis_cache("idempotency"),
+    # The memory of one server process, for counts that need not be shared.
+    "process": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "OPTIONS": {"MAX_ENTRIES": 10_000},
+    },
+}
 
 # What requests leave for the worker, in PostgreSQL
 
@@ -272,6 +280,8 @@ REST_FRAMEWORK = {
         # own network shares one.
         "hold_address": env("THROTTLE_HOLD_ADDRESS", default="300/min") or None,
         "booking_address": env("THROTTLE_BOOKING_ADDRESS", default="300/min") or None,
+        # Public lists and seat maps, per address and server process.
+        "read": env("THROTTLE_READ", default="1200/min") or None,
     },
 }
 

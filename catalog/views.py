@@ -13,8 +13,10 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet, ReadOnlyModelViewSet
 
 from accounts.authentication import OptionalBearerAuthentication
+from accounts.throttling import ReadThrottle
 from booking_site.api.errors import DomainError
 from booking_site.api.openapi.schema import operation
+from booking_site.api.pagination import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
 from catalog.errors import ShowNotFound
 from catalog.filters import MovieFilter, MovieShowFilter, ShowFilter, TheatreShowFilter
 from catalog.list_cache import cached_list
@@ -48,6 +50,8 @@ class TheatreNotFound(DomainError):
 class Public(GenericViewSet[M]):
     authentication_classes = (OptionalBearerAuthentication,)
     permission_classes = (AllowAny,)
+    throttle_classes = (ReadThrottle,)
+    default_page_size: ClassVar[int] = DEFAULT_PAGE_SIZE
 
 
 class Catalogue(Public[M], ReadOnlyModelViewSet[M]):
@@ -86,6 +90,7 @@ class CachedCatalogue(Catalogue[M]):
 class MovieViewSet(CachedCatalogue[Movie]):
     queryset = Movie.objects.all()
     table = Movie._meta.db_table
+    default_page_size = MAX_PAGE_SIZE  # existing clients do not page this list
     serializer_class = MovieSerializer
     filterset_class = MovieFilter
     absent = MovieNotFound
@@ -137,6 +142,7 @@ class ShowsOf(Public[Show], ListModelMixin):
     )
 )
 class MovieShowsViewSet(ShowsOf):
+    default_page_size = MAX_PAGE_SIZE  # existing clients do not page this list
     filterset_class = MovieShowFilter
 
     def filter_queryset(self, queryset: QuerySet[Show, Row]) -> QuerySet[Show, Row]:

@@ -79,11 +79,27 @@ def whole_reads(statement: Statement, tables: frozenset[str]) -> set[str]:
     return found
 
 
-def _plan(values: list[Any]) -> dict[str, Any]:
+def rows_read(statement: Statement, table: str) -> int:
+    """Execute the statement and return how many rows of the table it reads, filtered ones too."""
+    text, values = statement.numbered()
+    with connection.cursor() as cursor:
+        cursor.execute(f"PREPARE measured AS {text}")
+        try:
+            nodes = list(_nodes(_plan(values, "measured", "ANALYZE, ")))
+        finally:
+            cursor.execute("DEALLOCATE measured")
+    return sum(
+        int((node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"])
+        for node in nodes
+        if node.get("Relation Name") == table
+    )
+
+
+def _plan(values: list[Any], name: str = "planned", options: str = "") -> dict[str, Any]:
     # EXPLAIN EXECUTE takes no parameters, so psycopg writes them into the text.
     with ClientCursor(connection.connection) as cursor:
         given = f"({', '.join(['%s'] * len(values))})" if values else ""
-        cursor.execute(f"EXPLAIN (FORMAT JSON) EXECUTE planned{given}", values or None)  # type: ignore[arg-type]
+        cursor.execute(f"EXPLAIN ({options}FORMAT JSON) EXECUTE {name}{given}", values or None)  # type: ignore[arg-type]
         row = cursor.fetchone()
     assert row is not None
     found = row[0] if isinstance(row[0], list) else json.loads(row[0])

@@ -11,6 +11,7 @@ from pytest_django import DjangoDbBlocker
 
 from accounts.models import User
 from accounts.tokens import issue_tokens
+from booking_site.environment import RATES
 from catalog.models import Movie, Theatre
 from tests.factories import MovieFactory, ShowFactory, UserFactory, make_seats
 from tests.web import SERVERS, Answer, Line, database_url, web_server
@@ -276,8 +277,7 @@ def target(
         show = ShowFactory(movie=MovieFactory())
         seats = make_seats(show, "SSSS")
         token = issue_tokens(user).access
-        environment = {f"THROTTLE_{name}": "" for name in ("REGISTER", "LOGIN", "HOLD", "BOOKING")}
-        environment["DATABASE_URL"] = database_url()
+        environment = dict.fromkeys(RATES, "") | {"DATABASE_URL": database_url()}
     log = tmp_path_factory.mktemp("server") / "log"
     with web_server(log, by=request.param, **environment) as server:
         ids = {"movie": show.movie_id, "theatre": show.theatre_id, "show": show.pk}

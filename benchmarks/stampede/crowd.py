@@ -54,7 +54,7 @@ def _look_around(plan: Plan, journal: Journal) -> None:
     """Read every seat map once more, now that nobody acts, and everybody's own bookings."""
     for number, person in enumerate(plan.people):
         client = Client(name=f"last{number}", person=person, servers=plan.servers, journal=journal)
-        looks = [Request("bookings", "GET", "/api/bookings")]
+        looks = [Request("bookings", "GET", "/api/bookings?page_size=500")]
         if number == 0:
             looks += [
                 Request("last_map", "GET", f"/api/shows/{room.show_id}/seats", room.show_id)

@@ -202,7 +202,7 @@ class Customer:
             ]
 
     def _list(self) -> None:
-        self._settle(Request("bookings", "GET", "/api/bookings"))
+        self._settle(Request("bookings", "GET", "/api/bookings?page_size=500"))
         self._settle(Request("orders", "GET", "/api/orders"))
 
     # How they do it

@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 MAX_PAGE_SIZE = 500
+DEFAULT_PAGE_SIZE = 50  # a view may set its own `default_page_size`
 
 
 class PageNumbers(BasePagination):
@@ -22,7 +23,8 @@ class PageNumbers(BasePagination):
     ) -> list[Any]:
         self.request = request
         self.page = _read(request, "page", default=1, maximum=10**9)
-        self.page_size = _read(request, "page_size", default=MAX_PAGE_SIZE, maximum=MAX_PAGE_SIZE)
+        default = getattr(view, "default_page_size", DEFAULT_PAGE_SIZE)
+        self.page_size = _read(request, "page_size", default=default, maximum=MAX_PAGE_SIZE)
         start = (self.page - 1) * self.page_size
         if isinstance(queryset, QuerySet):
             page, self.total = _counted(queryset, start, start + self.page_size)
@@ -64,7 +66,7 @@ class PageNumbers(BasePagination):
                     "type": "integer",
                     "minimum": 1,
                     "maximum": MAX_PAGE_SIZE,
-                    "default": MAX_PAGE_SIZE,
+                    "default": getattr(view, "default_page_size", DEFAULT_PAGE_SIZE),
                 },
             },
         ]
@@ -83,7 +85,10 @@ class _Total(Subquery):
 def _counted(queryset: QuerySet[Any], start: int, end: int) -> tuple[list[Any], int]:
     """Return the rows of the page and the total of all; one statement unless the page is empty."""
     total = _Total(queryset.order_by().values("pk"))
-    page = list(queryset.annotate(total_of_list=total)[start:end])
+    # With OFFSET alone, PostgreSQL computes the columns of the skipped rows as well.
+    keys = queryset.values("pk")[start:end]
+    rows = queryset.filter(pk__in=keys) if start else queryset[:end]
+    page = list(rows.annotate(total_of_list=total))
     if page:
         return page, page[0].total_of_list
     return page, queryset.count() if start else 0

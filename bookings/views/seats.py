@@ -6,6 +6,7 @@ from rest_framework.request import Request
 from rest_framework.viewsets import ViewSet
 
 from accounts.authentication import Caller, OptionalBearerAuthentication
+from accounts.throttling import ReadThrottle
 from booking_site.api.openapi.schema import operation
 from bookings.seat_map import seat_map
 from bookings.serializers import SeatSerializer
@@ -15,6 +16,7 @@ from catalog.errors import ShowNotFound
 class SeatMapViewSet(ViewSet):
     authentication_classes = (OptionalBearerAuthentication,)
     permission_classes = (AllowAny,)
+    throttle_classes = (ReadThrottle,)
     pagination_class = None
 
     @operation(

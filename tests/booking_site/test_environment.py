@@ -2,7 +2,7 @@
 
 import re
 
-from booking_site.environment import NUMBERS, SWITCHES
+from booking_site.environment import NUMBERS, RATES, SWITCHES
 from tests.web import ROOT
 
 READ = re.compile(
@@ -22,6 +22,7 @@ REFUSED = {"DEBUG"}
 def test_every_number_and_switch_is_judged_before_it_is_read() -> None:
     text = "".join((ROOT / source).read_text() for source in SOURCES)
     assert set(re.findall(r'env\.bool\(\s*"([A-Z_]+)"', text)) == set(SWITCHES)
+    assert set(re.findall(r'env\(\s*"(THROTTLE_[A-Z_]+)"', text)) == set(RATES)
     numbers = set(re.findall(r'(?:env\.int\(\s*|int\(os\.environ\.get\()"([A-Z_]+)"', text))
     assert numbers | {"PORT"} == set(NUMBERS)
 

@@ -12,6 +12,7 @@ from uuid import uuid4
 import pytest
 
 from accounts.tokens import issue_tokens
+from booking_site.environment import RATES
 from catalog.models import Seat, Show
 from tests.factories import ShowFactory, UserFactory, make_seats
 from tests.web import database_url, web_server
@@ -29,8 +30,7 @@ def two_servers(folder: Path, wsgi: str) -> Iterator[list[int]]:
                     folder / name,
                     wsgi=wsgi,
                     DATABASE_URL=database_url(),
-                    THROTTLE_BOOKING="",
-                    THROTTLE_BOOKING_ADDRESS="",
+                    **dict.fromkeys(RATES, ""),
                 )
             ).port
             for name in ("one", "two")

@@ -16,6 +16,7 @@ import pytest
 
 from accounts.models import User
 from accounts.tokens import issue_tokens
+from booking_site.environment import RATES
 from bookings.models import Booking, IdempotencyRecord, Order
 from catalog.models import Seat
 from tests.factories import ShowFactory, UserFactory, make_seats
@@ -45,7 +46,7 @@ class Answer(NamedTuple):
 @pytest.fixture(params=SERVERS_AND_REDIS)
 def ports(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[int]]:
     by, redis_url = SERVERS_AND_REDIS[request.param]
-    own = {"DATABASE_URL": database_url(), "REDIS_URL": redis_url, "THROTTLE_BOOKING": ""}
+    own = {"DATABASE_URL": database_url(), "REDIS_URL": redis_url, **dict.fromkeys(RATES, "")}
     with ExitStack() as stack:
         yield [
             stack.enter_context(web_server(tmp_path / name, by=by, **own)).port
