@@ -144,7 +144,8 @@ class Order(models.Model):
         blank=True,
         db_index=False,
     )
-    show = models.ForeignKey(Show, on_delete=models.PROTECT, related_name="+")
+    # The constraint below has an index that begins with the show.
+    show = models.ForeignKey(Show, on_delete=models.PROTECT, related_name="+", db_index=False)
     channel = models.CharField(max_length=12, choices=Channel, default=Channel.WEB)
     sold_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -152,6 +153,7 @@ class Order(models.Model):
         related_name="orders_sold",
         null=True,
         blank=True,
+        db_index=False,
     )
     customer_name = models.CharField(max_length=200, blank=True, default="")
     customer_email = models.EmailField(blank=True, default="")
@@ -188,7 +190,7 @@ class Order(models.Model):
         constraints = (
             models.UniqueConstraint(fields=["reference"], name="order_reference_unique"),
             # Lets a booking's foreign key say: my order is for my show.
-            models.UniqueConstraint(fields=["id", "show"], name="order_with_show"),
+            models.UniqueConstraint(fields=["show", "id"], name="order_with_show"),
             models.CheckConstraint(
                 condition=Q(channel__in=Channel.values), name="order_channel_known"
             ),
@@ -253,8 +255,11 @@ class Booking(models.Model):
         blank=True,
         db_index=False,
     )
-    show = models.ForeignKey(Show, on_delete=models.PROTECT, related_name="+")
-    seat = models.ForeignKey(Seat, on_delete=models.PROTECT, related_name="+", db_constraint=False)
+    show = models.ForeignKey(Show, on_delete=models.PROTECT, related_name="+", db_index=False)
+    # The database refuses to delete a seat that was ever booked (see the migration).
+    seat = models.ForeignKey(
+        Seat, on_delete=models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False
+    )
     order = models.ForeignKey(
         Order,
         on_delete=models.PROTECT,
@@ -281,7 +286,10 @@ class Booking(models.Model):
     class Meta:
         db_table = "bookings"
         ordering = ("-booked_at", "-id")
-        indexes = (models.Index(fields=["user", "-booked_at"], name="booking_by_user"),)
+        indexes = (
+            models.Index(fields=["user", "-booked_at"], name="booking_by_user"),
+            models.Index(fields=["show", "seat"], name="booking_by_show_and_seat"),
+        )
         constraints = (
             # The promise of the whole site: no seat is sold twice.
             models.UniqueConstraint(
@@ -340,7 +348,6 @@ class IdempotencyRecord(models.Model):
 
     class Meta:
         db_table = "idempotency_records"
-        indexes = (models.Index(fields=["created_at"], name="idempotency_by_age"),)
         constraints = (
             models.UniqueConstraint(
                 fields=["user", "operation", "key"], name="idempotency_one_per_key"

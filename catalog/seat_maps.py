@@ -10,8 +10,7 @@ from decimal import Decimal
 from http import HTTPStatus
 from typing import Any
 
-from django.db import connection, transaction
-from django.db.models import ProtectedError
+from django.db import IntegrityError, connection, transaction
 
 from accounts import audit
 from accounts.models import User
@@ -89,7 +88,7 @@ def relay_seat_map(
             raise SeatMapInUse(f"These seats are sold or held: {taken}.")
         try:
             old.delete()
-        except ProtectedError as error:
+        except IntegrityError as error:  # a booking refers to one of them
             raise SeatMapInUse(
                 "Cancelled bookings of this show still name its seats, so they stay."
             ) from error

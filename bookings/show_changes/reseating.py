@@ -108,7 +108,7 @@ def apply_reseating(show: Show, reseating: Reseating) -> list[str]:
     _place(seats, goals)
     copy_seats([(show.pk, _around(reseating.layout, goals.values()), prices)])
     gone = Seat.objects.filter(pk__in=seats.keys() - goals.keys())
-    bookings = Booking.objects.filter(seat__in=gone).order_by("pk")
+    bookings = Booking.objects.filter(show=show, seat__in=gone).order_by("pk")
     orphaned = [str(seats[seat_id]) for seat_id in bookings.values_list("seat_id", flat=True)]
     if orphaned:
         bookings.update(seat=Seat.objects.filter(show=show).exclude(pk__in=gone).earliest("pk"))
