@@ -1,6 +1,6 @@
-"""The black-box proof: many customers, several servers, faults, and a judge.
+"""A black-box test: many customers, several servers, injected faults, and a checker.
 
-The director (`make stampede`) starts servers and breaks things; the crowd,
-a process of its own, knows nothing but HTTP; both write one journal. The
-checker reads nothing else, so a journal can be judged again anywhere.
+The director (`make stampede`) starts the servers and injects the faults. The
+crowd, a separate process, sends requests over HTTP only. Both write one journal,
+which is all that the checker reads, so it can be checked again anywhere.
 """

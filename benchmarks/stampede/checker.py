@@ -1,4 +1,4 @@
-"""The judge: reads a journal and names everything that must not have happened."""
+"""Read a journal, and list everything that must not have happened."""
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
@@ -18,18 +18,18 @@ from benchmarks.stampede.claims import (
     claims_of,
     purchases_of,
 )
-from benchmarks.stampede.journal import Call, FaultLine, Story
+from benchmarks.stampede.journal import Call, FaultLine, History
 
-RULES_OF_THE_HOUSE = {"single_seat_gap", "companion_required"}
+SEAT_RULES = {"single_seat_gap", "companion_required"}
 EXPECTED_REFUSALS = {
     "book": {
         "seat_unavailable",
         "hold_expired",
         "hold_not_found",
         "hold_already_booked",
-        *RULES_OF_THE_HOUSE,
+        *SEAT_RULES,
     },
-    "hold": {"seat_unavailable", "hold_expired", "no_seats_together", *RULES_OF_THE_HOUSE},
+    "hold": {"seat_unavailable", "hold_expired", "no_seats_together", *SEAT_RULES},
     "extend": {"hold_expired", "hold_not_found", "hold_already_booked"},
     "release": {"hold_already_booked"},
     "misuse": {"idempotency_key_reused"},
@@ -38,30 +38,30 @@ UNSETTLED_CODES = {"busy", "outcome_unknown", "idempotency_key_in_progress"}
 
 
 class Case:
-    """A story with what every judgement looks up."""
+    """A history, and what the invariants look up in it."""
 
-    def __init__(self, story: Story) -> None:
-        self.story = story
-        self.purchases = purchases_of(story)
-        self.claims = claims_of(story, self.purchases)
+    def __init__(self, history: History) -> None:
+        self.history = history
+        self.purchases = purchases_of(history)
+        self.claims = claims_of(history, self.purchases)
         self.prices = {
-            spot[0]: Decimal(spot[3]) for room in story.plan["rooms"] for spot in room["spots"]
+            seat[0]: Decimal(seat[3]) for show in history.plan["shows"] for seat in show["seats"]
         }
         self.bookings = {row["id"]: row for row in self.table("bookings")}
 
     def table(self, name: str) -> list[dict[str, Any]]:
-        return self.story.tables.get(name, [])
+        return self.history.tables.get(name, [])
 
     def claims_on(self, seat_id: int) -> SeatClaims:
         return self.claims.get(seat_id) or SeatClaims([])
 
     @property
     def gap(self) -> str:
-        """Say for want of what the absence of violations would mean nothing; "" if it does."""
+        """Say what the history lacks to prove anything; "" if it lacks nothing."""
         if not self.won:
-            return "no purchase was answered 201. Play for longer, or with more users."
-        if self.story.plan.get("reads_tables") and not self.story.has_tables:
-            return "the journal lacks the tables, as when a run was cut short."
+            return "no purchase was answered 201. Run for longer, or with more users."
+        if self.history.plan.get("reads_tables") and not self.history.has_tables:
+            return "the journal lacks the tables, as when a run is cut short."
         return ""
 
     @cached_property
@@ -77,19 +77,19 @@ class Case:
 
     @cached_property
     def cancel_targets(self) -> set[Any]:
-        """Ids of bookings and references of orders that somebody asked to cancel."""
+        """Return the ids of bookings and references of orders that somebody asked to cancel."""
         ops = ("cancel_booking", "cancel_order")
-        return {call.target for call in self.story.calls if call.op in ops}
+        return {call.target for call in self.history.calls if call.op in ops}
 
 
-Judgement = Callable[[Case], Iterator[str]]
-JUDGEMENTS: dict[str, Judgement] = {}
+Invariant = Callable[[Case], Iterator[str]]
+INVARIANTS: dict[str, Invariant] = {}
 NEED_TABLES: set[str] = set()
 
 
-def judgement(name: str, *, needs_tables: bool = False) -> Callable[[Judgement], Judgement]:
-    def register(function: Judgement) -> Judgement:
-        JUDGEMENTS[name] = function
+def invariant(name: str, *, needs_tables: bool = False) -> Callable[[Invariant], Invariant]:
+    def register(function: Invariant) -> Invariant:
+        INVARIANTS[name] = function
         if needs_tables:
             NEED_TABLES.add(name)
         return function
@@ -98,19 +98,19 @@ def judgement(name: str, *, needs_tables: bool = False) -> Callable[[Judgement],
 
 
 def check(case: Case) -> dict[str, list[str] | None]:
-    """Return the violations of each invariant; None where the journal has no tables to tell."""
+    """Return the violations of each invariant; None if it needs tables that the journal lacks."""
     return {
         name: None
-        if name in NEED_TABLES and not case.story.has_tables
-        else list(dict.fromkeys(judge(case)))
-        for name, judge in JUDGEMENTS.items()
+        if name in NEED_TABLES and not case.history.has_tables
+        else list(dict.fromkeys(find_violations(case)))
+        for name, find_violations in INVARIANTS.items()
     }
 
 
-def recovery(fault: FaultLine, story: Story) -> float | None:
-    """Return the seconds from the fault to the first success that was asked for after it."""
+def recovery(fault: FaultLine, history: History) -> float | None:
+    """Return the seconds from the fault to the first success of a request sent after it."""
     answered = inf
-    for call in islice(story.calls, _first_after(story.calls, fault.began), None):
+    for call in islice(history.calls, _first_after(history.calls, fault.began), None):
         if call.began > answered:
             break
         if (
@@ -126,7 +126,7 @@ def _first_after(calls: list[Call], at: float) -> int:
     return bisect_left(calls, at, key=lambda call: call.began)
 
 
-@judgement("No seat is sold twice")
+@invariant("No seat is sold twice")
 def _sold_once(case: Case) -> Iterator[str]:
     by_seat: dict[int, list[dict[str, Any]]] = defaultdict(list)
     for row in sorted(case.bookings.values(), key=lambda row: (row["booked_at"], row["id"])):
@@ -151,41 +151,44 @@ def _overlapping(claims: list[Claim]) -> Iterator[tuple[Claim, Claim]]:
             yield first, second
 
 
-@judgement("Every 201 exists", needs_tables=True)
+@invariant("Every 201 exists", needs_tables=True)
 def _exists(case: Case) -> Iterator[str]:
     for purchase in case.won:
-        for told in purchase.answer["bookings"]:
-            row = case.bookings.get(told["id"])
-            told_facts = (purchase.user, told["show_id"], told["seat_id"], told["order_reference"])
+        for booking in purchase.answer["bookings"]:
+            row = case.bookings.get(booking["id"])
+            answered = (
+                purchase.user,
+                *(booking[name] for name in ("show_id", "seat_id", "order_reference")),
+            )
             if row is None:
-                yield f"booking {told['id']} of key {purchase.key} is not there"
-            elif told_facts != tuple(
+                yield f"booking {booking['id']} of key {purchase.key} does not exist"
+            elif answered != tuple(
                 row[name] for name in ("user_id", "show_id", "seat_id", "reference")
             ):
-                yield f"booking {told['id']} of key {purchase.key} is another one"
+                yield f"booking {booking['id']} of key {purchase.key} differs from its answer"
             elif row["cancelled_at"] and not case.cancel_targets & {row["id"], row["reference"]}:
-                yield f"booking {told['id']} was cancelled by nobody"
+                yield f"booking {booking['id']} was cancelled, though nobody asked"
 
 
-@judgement("A key has at most one effect")
+@invariant("A key has at most one effect")
 def _one_effect(case: Case) -> Iterator[str]:
-    told: Counter[str] = Counter()
+    answers_naming: Counter[str] = Counter()
     for purchase in case.won:
         answers = {call.reply for call in purchase.wins}
         if sum(not call.replayed for call in purchase.wins) > 1:
-            yield f"key {purchase.key} was answered {len(answers)} times as if anew"
-        told[purchase.answer["order"]["reference"]] += 1
-    for reference, count in told.items():
+            yield f"key {purchase.key} was answered {len(answers)} times as if new"
+        answers_naming[purchase.answer["order"]["reference"]] += 1
+    for reference, count in answers_naming.items():
         if count > 1:
             yield f"order {reference} was the answer to {count} keys"
     for row in case.table("orders"):
-        if row["reference"] not in told:
-            yield f"nobody was told of order {row['reference']}"
+        if row["reference"] not in answers_naming:
+            yield f"no answer names order {row['reference']}"
         if row["records"] != 1:
             yield f"order {row['reference']} is recorded under {row['records']} keys"
 
 
-@judgement("Equal keys get equal answers")
+@invariant("Equal keys get equal answers")
 def _equal_answers(case: Case) -> Iterator[str]:
     first_win: dict[tuple[int, str], float] = {}
     for purchase in case.won:
@@ -196,31 +199,31 @@ def _equal_answers(case: Case) -> Iterator[str]:
         for call in purchase.calls:
             if call.settled and not call.succeeded and call.began > won_at:
                 yield f"key {purchase.key} was booked, and later refused: {call.code}"
-    for call in case.story.calls:
+    for call in case.history.calls:
         if call.op == "misuse" and call.settled and call.code != "idempotency_key_reused":
             yield f"key {call.key} with another body: {call.status} {call.code}"
 
 
-@judgement("All seats of a wish or none")
+@invariant("All seats of a request or none")
 def _all_or_none(case: Case) -> Iterator[str]:
     for purchase in case.won:
-        wish = purchase.calls[0].wish or {}
+        body = purchase.calls[0].body or {}
         got = {booking["seat_id"] for booking in purchase.answer["bookings"]}
-        if "show_id" in wish and got != set(wish.get("seat_ids", [wish.get("seat_id")])):
+        if "show_id" in body and got != set(body.get("seat_ids", [body.get("seat_id")])):
             yield f"key {purchase.key} got {sorted(got)}"
         reference = purchase.answer["order"]["reference"]
         rows = case.bookings_by_order.get(reference)
         if rows and sorted(row["seat_id"] for row in rows) != sorted(got):
             yield f"order {reference} has other seats than its answer"
-    for call in case.story.calls:
-        wanted = (call.wish or {}).get("seat_ids") if call.op == "hold" else None
+    for call in case.history.calls:
+        wanted = (call.body or {}).get("seat_ids") if call.op == "hold" else None
         if wanted and call.succeeded and sorted(wanted) != sorted(call.reply["seat_ids"]):
-            yield f"hold {call.reply['id']} has other seats than were asked for"
+            yield f"hold {call.reply['id']} has other seats than requested"
 
 
-@judgement("A refused seat was taken")
+@invariant("A refused seat was unavailable")
 def _truly_refused(case: Case) -> Iterator[str]:
-    for call in case.story.calls:
+    for call in case.history.calls:
         if call.code != "seat_unavailable":
             continue
         if not call.reply["seat_ids"]:
@@ -231,7 +234,7 @@ def _truly_refused(case: Case) -> Iterator[str]:
                 yield f"seat {seat_id} was free when call {call.id} was refused"
 
 
-@judgement("A hold keeps its seats")
+@invariant("A hold reserves its seats")
 def _kept(case: Case) -> Iterator[str]:
     for seat_id, claims in case.claims.items():
         holds = [claim for claim in claims.claims if claim.kind == "hold"]
@@ -247,15 +250,15 @@ def _kept(case: Case) -> Iterator[str]:
                     yield f"seat {seat_id}: {rival.name} during {hold.name}"
 
 
-@judgement("Seat maps tell the truth")
+@invariant("Seat maps are correct")
 def _true_maps(case: Case) -> Iterator[str]:
-    rooms = {
-        room["show_id"]: [spot[0] for spot in room["spots"]] for room in case.story.plan["rooms"]
+    shows = {
+        show["show_id"]: [seat[0] for seat in show["seats"]] for show in case.history.plan["shows"]
     }
-    for call in case.story.calls:
+    for call in case.history.calls:
         if call.op not in ("map", "last_map") or not call.succeeded or call.show_id is None:
             continue
-        ids = rooms[call.show_id]
+        ids = shows[call.show_id]
         if len(call.reply["states"]) != len(ids) or call.reply["ids"] not in (None, ids):
             yield f"map {call.id} has other seats than the show"
         elif wrong := _wrong_seats(case, call, ids):
@@ -280,18 +283,18 @@ def _wrong_seats(case: Case, call: Call, ids: list[int]) -> list[int]:
     return wrong
 
 
-@judgement("Money adds up")
+@invariant("Money adds up")
 def _money(case: Case) -> Iterator[str]:
     for purchase in case.won:
         answer = purchase.answer
         if any(Decimal(b["price"]) != case.prices[b["seat_id"]] for b in answer["bookings"]):
-            yield f"key {purchase.key} paid other prices than the seat map's"
+            yield f"key {purchase.key} was charged other prices than the seat map's"
         if Decimal(answer["order"]["total"]) != _total(answer["bookings"]):
             yield f"the answer to key {purchase.key} does not add up"
     for row in case.table("orders"):
         if Decimal(row["total"]) != _total(case.bookings_by_order[row["reference"]]):
             yield f"order {row['reference']} does not add up"
-    for call in case.story.calls:
+    for call in case.history.calls:
         if call.op != "hold" or not call.succeeded:
             continue
         if Decimal(call.reply["total"]) != sum(map(Decimal, call.reply["prices"])):
@@ -302,56 +305,56 @@ def _total(bookings: list[dict[str, Any]]) -> Decimal:
     return sum((Decimal(booking["price"]) for booking in bookings), start=Decimal(0))
 
 
-@judgement("Everybody sees their own")
+@invariant("Users see only their own bookings")
 def _own(case: Case) -> Iterator[str]:
     sure: dict[int, list[tuple[float, int]]] = defaultdict(list)
     for purchase in case.won:
         answered = min(call.answered for call in purchase.wins)
         sure[purchase.user] += [(answered, b["id"]) for b in purchase.answer["bookings"]]
-    for call in case.story.calls:
+    for call in case.history.calls:
         if call.op in ("map", "last_map") and call.succeeded:
             if set(call.reply["user_ids"]) - {call.user}:
-                yield f"map {call.id} names other people"
+                yield f"map {call.id} names other users"
         elif call.op == "bookings" and call.succeeded:
             if any(user_id != call.user for _, user_id, _ in call.reply):
-                yield f"list {call.id} has bookings of others"
+                yield f"list {call.id} has bookings of other users"
             listed = {pk for pk, _, _ in call.reply}
             missing = {pk for at, pk in sure[call.user] if at < call.began} - listed
             if missing and len(listed) < 500:  # a page
                 yield f"list {call.id} lacks bookings {sorted(missing)[:5]}"
 
 
-@judgement("Every unknown outcome is settled")
+@invariant("Every unknown outcome is settled")
 def _settled(case: Case) -> Iterator[str]:
-    if not case.story.ended:
+    if not case.history.ended:
         yield "the journal has no end"
     for purchase in case.purchases:
         if not purchase.is_settled:
             yield f"key {purchase.key} was never settled"
 
 
-@judgement("No answer surprises")
+@invariant("Every refusal is expected")
 def _expected(case: Case) -> Iterator[str]:
-    for call in case.story.calls:
+    for call in case.history.calls:
         refusals = EXPECTED_REFUSALS.get(call.op, set()) | UNSETTLED_CODES
         if call.status is not None and not call.succeeded and call.code not in refusals:
             yield f"{call.op} {call.id} on server {call.server}: {call.status} {call.code}"
 
 
-@judgement("Every fault is survived")
+@invariant("The site recovers from every fault")
 def _survived(case: Case) -> Iterator[str]:
-    for number, fault in enumerate(case.story.faults):
-        if recovery(fault, case.story) is None:
+    for number, fault in enumerate(case.history.faults):
+        if recovery(fault, case.history) is None:
             yield f"no success after {fault.fault} (number {number})"
 
 
-@judgement("No lock or transaction is left", needs_tables=True)
+@invariant("No lock or transaction stays open", needs_tables=True)
 def _finished(case: Case) -> Iterator[str]:
-    for left in case.story.unfinished:
+    for left in case.history.unfinished:
         yield f"backend {left['pid']} is {left['state']}: {left['query']}"
 
 
-@judgement("The tables agree (doctor)", needs_tables=True)
+@invariant("The tables agree (doctor)", needs_tables=True)
 def _healthy(case: Case) -> Iterator[str]:
-    for finding in case.story.findings:
+    for finding in case.history.findings:
         yield f"{finding['invariant']}: {finding['count']}, e.g. {', '.join(finding['examples'])}"

@@ -1,4 +1,4 @@
-"""When a seat may have been taken, and when it surely was: intervals read from a journal.
+"""When a seat may have been taken, and when it surely was, according to a journal.
 
 Between a call and its answer nobody outside knows what the database did. So
 every claim has two intervals on the monotonic clock: the widest in which the
@@ -17,9 +17,9 @@ from itertools import accumulate
 from math import inf
 from typing import Any
 
-from benchmarks.stampede.journal import Call, Story
+from benchmarks.stampede.journal import Call, History
 
-# A call whose answer was lost may still wait on the server for locks, so long at most.
+# The longest that a call without an answer may still wait for locks on the server.
 LATE_SECONDS = 15.0
 CLOCK_GRAIN = 0.01
 
@@ -39,7 +39,7 @@ class Claim:
 
 @dataclass
 class Purchase:
-    """All calls of one user with one key and wish, in the order they began; complete when read."""
+    """All calls of one user with one key and body, in the order they began."""
 
     user: int
     key: str
@@ -51,18 +51,18 @@ class Purchase:
 
     @property
     def is_settled(self) -> bool:
-        """Whether the last word is an answer."""
+        """Whether the last call was answered."""
         return max(self.calls, key=lambda call: call.answered).settled
 
     @cached_property
     def answer(self) -> Any:
-        """The parsed body of the first 201."""
+        """Return the parsed body of the first 201."""
         return json.loads(self.wins[0].reply)
 
 
-def purchases_of(story: Story) -> list[Purchase]:
+def purchases_of(history: History) -> list[Purchase]:
     found: dict[tuple[int, str], Purchase] = {}
-    for call in story.calls:
+    for call in history.calls:
         if call.op == "book" and call.key is not None:
             found.setdefault((call.user, call.key), Purchase(call.user, call.key)).calls.append(
                 call
@@ -82,15 +82,15 @@ class SeatClaims:
         self._surely = _Reach((c.surely_from, c.surely_until) for c in self.claims)
 
     def maybe_taken(self, kinds: frozenset[str], began: float, answered: float) -> bool:
-        """Say whether a claim of these kinds may have held at a moment between the two."""
+        """Return whether a claim of these kinds may have held at a moment between the two."""
         return self._maybe[kinds].touches(began, answered)
 
     def surely_taken(self, began: float, answered: float) -> bool:
-        """Say whether one claim surely held all the time between the two."""
+        """Return whether one claim surely held all the time between the two."""
         return self._surely.covers(began, answered)
 
     def maybe_taken_against(self, user: int, began: float, answered: float) -> bool:
-        """Say whether the user may have been refused: by anybody's booking, by others' holds."""
+        """Return whether a booking, or another user's hold, may have refused the user."""
         return any(
             claim.maybe_from <= answered and claim.maybe_until >= began
             for claim in self.claims
@@ -103,7 +103,7 @@ HELD = frozenset({"hold", "before"})
 
 
 class _Reach:
-    """Intervals by their start, with the farthest end of all that start no later."""
+    """Intervals ordered by start, each with the latest end of those that start no later."""
 
     def __init__(self, intervals: Iterable[tuple[float, float]]) -> None:
         ordered = sorted(intervals)
@@ -119,13 +119,13 @@ class _Reach:
         return count > 0 and self._ends[count - 1] >= answered
 
 
-def claims_of(story: Story, purchases: list[Purchase]) -> dict[int, SeatClaims]:
+def claims_of(history: History, purchases: list[Purchase]) -> dict[int, SeatClaims]:
     """Return every claim by seat id. A seat without any is missing."""
     found: dict[int, list[Claim]] = defaultdict(list)
     for seat_id, claim in (
-        *_claims_before(story),
-        *_booking_claims(story, purchases),
-        *_hold_claims(story),
+        *_claims_before(history),
+        *_booking_claims(history, purchases),
+        *_hold_claims(history),
     ):
         found[seat_id].append(claim)
     return {seat_id: SeatClaims(claims) for seat_id, claims in found.items()}
@@ -134,15 +134,15 @@ def claims_of(story: Story, purchases: list[Purchase]) -> dict[int, SeatClaims]:
 Claimed = Iterator[tuple[int, Claim]]
 
 
-def _claims_before(story: Story) -> Claimed:
-    for room in story.plan["rooms"]:
-        for seat_id in room["taken"]:
+def _claims_before(history: History) -> Claimed:
+    for show in history.plan["shows"]:
+        for seat_id in show["taken"]:
             yield seat_id, Claim(0, "before", "before the run", -inf, inf, -inf, inf)
 
 
-def _booking_claims(story: Story, purchases: list[Purchase]) -> Claimed:
+def _booking_claims(history: History, purchases: list[Purchase]) -> Claimed:
     cancels: dict[Any, list[Call]] = defaultdict(list)
-    for call in story.calls:
+    for call in history.calls:
         if call.op in ("cancel_booking", "cancel_order"):
             cancels[call.target].append(call)
     for purchase in purchases:
@@ -171,18 +171,18 @@ def _unsettled_claims(purchase: Purchase) -> Claimed:
     if purchase.is_settled:
         return
     call = purchase.calls[0]
-    wish = call.wish or {}
-    for seat_id in wish.get("seat_ids", [wish.get("seat_id")]):
+    body = call.body or {}
+    for seat_id in body.get("seat_ids", [body.get("seat_id")]):
         if seat_id is not None:
             name = f"key {purchase.key}"
             yield seat_id, Claim(purchase.user, "booking", name, call.began, inf, -inf, inf)
 
 
-def _hold_claims(story: Story) -> Claimed:
-    spots = {room["show_id"]: [spot[0] for spot in room["spots"]] for room in story.plan["rooms"]}
-    longest = story.plan["hold_seconds"]
+def _hold_claims(history: History) -> Claimed:
+    seats = {show["show_id"]: [seat[0] for seat in show["seats"]] for show in history.plan["shows"]}
+    longest = history.plan["hold_seconds"]
     by_visit: dict[tuple[int, int | None], list[Call]] = defaultdict(list)
-    for call in story.calls:
+    for call in history.calls:
         if call.op in ("hold", "extend", "release", "book"):
             by_visit[call.user, call.show_id].append(call)
     for (_, show_id), calls in by_visit.items():
@@ -193,7 +193,7 @@ def _hold_claims(story: Story) -> Claimed:
             if call.succeeded:
                 yield from _kept_claims(call, later, longest)
             elif not call.settled and show_id is not None:
-                yield from _lost_claims(call, later, longest, spots[show_id])
+                yield from _lost_claims(call, later, longest, seats[show_id])
 
 
 def _kept_claims(call: Call, later: list[Call], longest: float) -> Claimed:
@@ -230,7 +230,7 @@ def _kept_claims(call: Call, later: list[Call], longest: float) -> Claimed:
 
 
 def _ends_hold(each: Call, hold: Call) -> bool:
-    """Say whether after this call's answer the hold claims nothing that the call does not.
+    """Return whether after this call's answer the hold claims nothing that the call does not.
 
     Bookings and later holds make claims of their own. A purchase of some of the
     seats leaves the others held.
@@ -238,20 +238,20 @@ def _ends_hold(each: Call, hold: Call) -> bool:
     if not each.succeeded:
         return False
     if each.op == "book":
-        return each.wish == {"hold_id": hold.reply["id"]}
+        return each.body == {"hold_id": hold.reply["id"]}
     return each.op == "hold" or each.target == hold.reply["id"]
 
 
-def _lost_claims(call: Call, later: list[Call], longest: float, spots: list[int]) -> Claimed:
-    """Yield what a hold may have claimed whose answer was lost."""
+def _lost_claims(call: Call, later: list[Call], longest: float, seats: list[int]) -> Claimed:
+    """Yield the possible claims of a hold whose answer was lost."""
     lost = min(call.answered, call.began + 60) + LATE_SECONDS
     until = lost + longest
     for each in later:
         if each.op == "hold" and each.succeeded and each.began > lost:
             until = min(until, each.answered)
             break
-    # The best seats may have been any.
-    for seat_id in (call.wish or {}).get("seat_ids", spots):
+    # The best seats may have been any seats.
+    for seat_id in (call.body or {}).get("seat_ids", seats):
         yield seat_id, Claim(call.user, "hold", "a lost hold", call.began, inf, -inf, until)
 
 

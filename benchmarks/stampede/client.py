@@ -1,7 +1,6 @@
-"""One customer's way to the servers, with everything written down.
+"""An HTTP client that records every request and answer in the journal.
 
-`http.client` never repeats a request by itself, so what the journal says was
-sent is what was sent.
+`http.client` never repeats a request by itself, so the journal is exact.
 """
 
 import itertools
@@ -14,9 +13,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from benchmarks.stampede.journal import Journal, is_settled
-from benchmarks.stampede.plan import Person
+from benchmarks.stampede.plan import Account
 
-# Longer than a server may wait for locks, so that a silence is really one.
+# Longer than a server may wait for locks.
 PATIENCE_SECONDS = 20
 STATE_LETTERS = {"available": "a", "held": "h", "booked": "b", "blocked": "x"}
 
@@ -30,13 +29,13 @@ class Request:
     path: str
     show_id: int | None = None
     key: str | None = None
-    wish: dict[str, Any] | None = None
+    body: dict[str, Any] | None = None
     target: Any = None
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`status` is None when none came; `document` is the parsed body, if it is JSON."""
+    """`status` is None without an answer; `document` is the parsed body, if it is JSON."""
 
     status: int | None
     document: Any = None
@@ -51,27 +50,29 @@ class Answer:
 
 
 class Client:
-    """Keeps a connection to each server. Not for two threads at once."""
+    """Has a connection to each server. Not thread-safe."""
 
-    def __init__(self, *, name: str, person: Person, servers: list[str], journal: Journal) -> None:
+    def __init__(
+        self, *, name: str, account: Account, servers: list[str], journal: Journal
+    ) -> None:
         self._name = name
-        self._person = person
+        self._account = account
         self._journal = journal
         self._numbers = itertools.count()
         self._connections = [connect_to(address) for address in servers]
 
     def send(self, request: Request, *, server: int) -> Answer:
-        """Send once and return what came of it."""
+        """Send once, and return the answer."""
         call_id = f"{self._name}-{next(self._numbers)}"
         self._journal.write(
             "call",
             id=call_id,
-            user=self._person.id,
+            user=self._account.id,
             op=request.op,
             server=server,
             show_id=request.show_id,
             key=request.key,
-            wish=request.wish,
+            body=request.body,
             target=request.target,
         )
         connection = self._connections[server]
@@ -92,13 +93,13 @@ class Client:
             id=call_id,
             status=response.status,
             code=answer.code,
-            reply=_kept(request.op, answer, text),
+            reply=_summary(request.op, answer, text),
             replayed=response.headers.get("Idempotency-Replayed") == "true",
         )
         return answer
 
     def settle(self, request: Request, *, rng: random.Random, until: float) -> Answer:
-        """Repeat the request, each time on any server, until the answer says what became of it.
+        """Repeat the request, each time to a random server, until its outcome is known.
 
         Give up at the monotonic time `until`.
         """
@@ -115,11 +116,11 @@ class Client:
             connection.close()
 
     def _body(self, request: Request) -> bytes | None:
-        return None if request.wish is None else json.dumps(request.wish).encode()
+        return None if request.body is None else json.dumps(request.body).encode()
 
     def _headers(self, request: Request) -> dict[str, str]:
-        headers = {"Authorization": f"Bearer {self._person.token}"}
-        if request.wish is not None:
+        headers = {"Authorization": f"Bearer {self._account.token}"}
+        if request.body is not None:
             headers["Content-Type"] = "application/json"
         if request.key is not None:
             headers["Idempotency-Key"] = request.key
@@ -140,11 +141,10 @@ def _parsed(text: str) -> Any:
         return None
 
 
-def _kept(op: str, answer: Answer, text: str) -> Any:
+def _summary(op: str, answer: Answer, text: str) -> Any:
     """Return what the checker needs of an answer.
 
-    A purchase is kept byte for byte, and what was wrong with any call; a seat
-    map as one letter per seat.
+    A purchase is recorded byte for byte, a seat map as one letter per seat.
     """
     document = answer.document
     if not answer.succeeded:

@@ -1,6 +1,6 @@
-"""The crowd, over HTTP only: `python -m benchmarks.stampede.crowd JOURNAL < PLAN`.
+"""All customers in one process: `python -m benchmarks.stampede.crowd JOURNAL < PLAN`.
 
-Says every few seconds on standard error how far it is.
+Reports its progress on standard error.
 """
 
 import sys
@@ -14,7 +14,7 @@ from benchmarks.stampede.journal import Journal
 from benchmarks.stampede.plan import Plan
 
 PROGRESS_SECONDS = 5.0
-# How long a wish whose outcome is unknown is repeated after the end.
+# How long a request whose outcome is unknown is repeated after the end.
 SETTLING_SECONDS = 60.0
 
 
@@ -31,38 +31,40 @@ def main() -> None:
             journal=journal,
             tally=tally,
             ends=ends,
-            gives_up=ends + SETTLING_SECONDS,
+            settle_until=ends + SETTLING_SECONDS,
         )
-        for number in range(len(plan.people))
+        for number in range(len(plan.accounts))
     ]
     with ThreadPoolExecutor(len(customers)) as pool:
-        playing = [pool.submit(customer.play) for customer in customers]
-        _report(playing, tally, began)
-    for each in playing:
+        running = [pool.submit(customer.run) for customer in customers]
+        _report(running, tally, began)
+    for each in running:
         each.result()
-    _look_around(plan, journal)
+    _read_final_answers(plan, journal)
 
 
-def _report(playing: list[Future[None]], tally: Tally, began: float) -> None:
-    left = set(playing)
-    while left:
-        _, left = wait(left, timeout=PROGRESS_SECONDS)
+def _report(running: list[Future[None]], tally: Tally, began: float) -> None:
+    pending = set(running)
+    while pending:
+        _, pending = wait(pending, timeout=PROGRESS_SECONDS)
         sys.stderr.write(f"{time.monotonic() - began:5.0f} s  {tally}\n")
 
 
-def _look_around(plan: Plan, journal: Journal) -> None:
-    """Read every seat map once more, now that nobody acts, and everybody's own bookings."""
-    for number, person in enumerate(plan.people):
-        client = Client(name=f"last{number}", person=person, servers=plan.servers, journal=journal)
-        looks = [Request("bookings", "GET", "/api/bookings?page_size=500")]
+def _read_final_answers(plan: Plan, journal: Journal) -> None:
+    """Read every seat map and every user's bookings, now that nothing changes any more."""
+    for number, account in enumerate(plan.accounts):
+        client = Client(
+            name=f"last{number}", account=account, servers=plan.servers, journal=journal
+        )
+        requests = [Request("bookings", "GET", "/api/bookings?page_size=500")]
         if number == 0:
-            looks += [
-                Request("last_map", "GET", f"/api/shows/{room.show_id}/seats", room.show_id)
-                for room in plan.rooms
+            requests += [
+                Request("last_map", "GET", f"/api/shows/{show.show_id}/seats", show.show_id)
+                for show in plan.shows
             ]
-        for look in looks:
+        for request in requests:
             for server in range(len(plan.servers)):
-                client.send(look, server=server)
+                client.send(request, server=server)
         client.close()
 
 

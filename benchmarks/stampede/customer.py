@@ -1,4 +1,4 @@
-"""A customer who does at random what customers do, and asks again when the answer was lost."""
+"""A customer who acts at random, and repeats requests whose answer was lost."""
 
 import random
 import time
@@ -12,15 +12,15 @@ from typing import Any
 
 from benchmarks.stampede.client import Answer, Client, Request
 from benchmarks.stampede.journal import Journal
-from benchmarks.stampede.plan import Plan, Room, Spot
+from benchmarks.stampede.plan import Plan, PlannedSeat, PlannedShow
 
-# With so many bookings a customer rather cancels, so that seats come free again.
-PLENTY = 6
+# With more bookings than this, a customer cancels one first, so that seats become available.
+MANY_BOOKINGS = 6
 REMEMBERED = 20
 
 
 class Tally:
-    """Counts for the line of progress; threads share it."""
+    """Counts for the progress report, shared by all threads."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -35,18 +35,18 @@ class Tally:
 
     def __str__(self) -> str:
         return (
-            f"{self._calls:,} wishes: {self._booked:,} booked or held,"
-            f" {self._refused:,} refused, {self._lost:,} not settled"
+            f"{self._calls:,} requests: {self._booked:,} booked or held,"
+            f" {self._refused:,} refused, {self._lost:,} without an outcome"
         )
 
 
 @dataclass
 class _Memory:
-    """What a customer knows. `bookings` maps the ids of live ones to the order's reference."""
+    """What a customer knows. `bookings` maps the ids of current ones to the order's reference."""
 
     purchases: list[Request] = field(default_factory=list)
     bookings: dict[int, str] = field(default_factory=dict)
-    free: dict[int, list[Spot]] = field(default_factory=dict)
+    free: dict[int, list[PlannedSeat]] = field(default_factory=dict)
 
 
 class Customer:
@@ -58,58 +58,58 @@ class Customer:
         journal: Journal,
         tally: Tally,
         ends: float,
-        gives_up: float,
+        settle_until: float,
     ) -> None:
         self._plan = plan
         self._tally = tally
         self._ends = ends
-        self._gives_up = gives_up
+        self._settle_until = settle_until
         self._rng = random.Random(f"{plan.seed}:{number}")  # noqa: S311 - no secret
         self._memory = _Memory()
         self._client, self._twin = (
             Client(
                 name=f"{number}{suffix}",
-                person=plan.people[number],
+                account=plan.accounts[number],
                 servers=plan.servers,
                 journal=journal,
             )
             for suffix in ("", "b")
         )
-        self._habits: dict[Callable[[], None], int] = {
+        self._actions: dict[Callable[[], None], int] = {
             self._book_one: 20,
             self._book_several: 12,
             self._book_hot: 12,
             self._hold: 18,
             self._hold_best: 6,
-            self._repeat: 8,
-            self._book_twice_at_once: 7,
+            self._replay: 8,
+            self._book_twice_concurrently: 7,
             self._misuse_key: 4,
             self._cancel: 6,
-            self._look: 8,
-            self._list: 4,
+            self._read_map: 8,
+            self._list_bookings: 4,
         }
 
-    def play(self) -> None:
-        """Go on until the end; what is unknown by then is still settled."""
+    def run(self) -> None:
+        """Act until the end. Requests whose outcome is unknown by then are still settled."""
         while time.monotonic() < self._ends:
-            if len(self._memory.bookings) > PLENTY:
+            if len(self._memory.bookings) > MANY_BOOKINGS:
                 self._cancel()
-            (habit,) = self._rng.choices(list(self._habits), list(self._habits.values()))
-            habit()
+            (action,) = self._rng.choices(list(self._actions), list(self._actions.values()))
+            action()
         self._client.close()
         self._twin.close()
 
-    # What customers do
+    # Actions
 
     def _book_one(self) -> None:
-        room = self._room()
-        (seat_id,) = self._choose(room, 1)
-        self._buy({"show_id": room.show_id, "seat_id": seat_id}, room.show_id)
+        show = self._show()
+        (seat_id,) = self._choose(show, 1)
+        self._buy({"show_id": show.show_id, "seat_id": seat_id}, show.show_id)
 
     def _book_several(self) -> None:
-        room = self._room()
-        seat_ids = self._choose(room, self._rng.randint(2, 6))
-        self._buy({"show_id": room.show_id, "seat_ids": seat_ids}, room.show_id)
+        show = self._show()
+        seat_ids = self._choose(show, self._rng.randint(2, 6))
+        self._buy({"show_id": show.show_id, "seat_ids": seat_ids}, show.show_id)
 
     def _book_hot(self) -> None:
         hot = self._plan.hot_seats
@@ -118,17 +118,17 @@ class Customer:
         self._buy({"show_id": show_id, "seat_ids": seat_ids}, show_id)
 
     def _hold(self) -> None:
-        room = self._room()
-        seat_ids = self._choose(room, self._rng.randint(1, 4))
-        self._hold_and_decide({"show_id": room.show_id, "seat_ids": seat_ids}, room)
+        show = self._show()
+        seat_ids = self._choose(show, self._rng.randint(1, 4))
+        self._hold_and_decide({"show_id": show.show_id, "seat_ids": seat_ids}, show)
 
     def _hold_best(self) -> None:
-        room = self._room()
-        wish = {"show_id": room.show_id, "quantity": self._rng.randint(1, 4)}
-        self._hold_and_decide(wish, room)
+        show = self._show()
+        body = {"show_id": show.show_id, "quantity": self._rng.randint(1, 4)}
+        self._hold_and_decide(body, show)
 
-    def _hold_and_decide(self, wish: dict[str, Any], room: Room) -> None:
-        answer = self._settle(Request("hold", "POST", "/api/holds", room.show_id, wish=wish))
+    def _hold_and_decide(self, body: dict[str, Any], show: PlannedShow) -> None:
+        answer = self._settle(Request("hold", "POST", "/api/holds", show.show_id, body=body))
         if not answer.succeeded:
             return
         hold_id = answer.document["id"]
@@ -137,26 +137,26 @@ class Customer:
         decision = self._rng.random()
         if decision < 0.15:
             extend = Request(
-                "extend", "POST", f"{place}/extend", room.show_id, target=hold_id, wish={}
+                "extend", "POST", f"{place}/extend", show.show_id, target=hold_id, body={}
             )
             self._settle(extend)
         if decision < 0.65:
-            self._buy({"hold_id": hold_id}, room.show_id)
+            self._buy({"hold_id": hold_id}, show.show_id)
         elif decision < 0.75:
-            self._buy({"show_id": room.show_id, "seat_ids": seat_ids[:1]}, room.show_id)
+            self._buy({"show_id": show.show_id, "seat_ids": seat_ids[:1]}, show.show_id)
         elif decision < 0.9:
-            self._settle(Request("release", "DELETE", place, room.show_id, target=hold_id))
+            self._settle(Request("release", "DELETE", place, show.show_id, target=hold_id))
 
-    def _repeat(self) -> None:
+    def _replay(self) -> None:
         if self._memory.purchases:
             purchase = self._rng.choice(self._memory.purchases)
             self._remember(purchase, self._settle(purchase))
 
-    def _book_twice_at_once(self) -> None:
-        """Send one purchase to two servers, or twice to one, at the same time."""
-        room = self._room()
-        wish = {"show_id": room.show_id, "seat_ids": self._choose(room, 2)}
-        purchase = self._purchase(wish, room.show_id)
+    def _book_twice_concurrently(self) -> None:
+        """Send one purchase twice at the same time, to two servers or to one."""
+        show = self._show()
+        body = {"show_id": show.show_id, "seat_ids": self._choose(show, 2)}
+        purchase = self._purchase(body, show.show_id)
         servers = [self._rng.randrange(len(self._plan.servers)) for _ in range(2)]
         with ThreadPoolExecutor(2) as pool:
             for sending in [
@@ -167,12 +167,12 @@ class Customer:
         self._remember(purchase, self._settle(purchase))
 
     def _misuse_key(self) -> None:
-        """Send a key again with a wish that no purchase has: all hot seats."""
+        """Send a key again with another body: all hot seats."""
         if self._memory.purchases:
             purchase = self._rng.choice(self._memory.purchases)
             show_id = self._plan.hot_show
-            wish = {"show_id": show_id, "seat_ids": self._plan.hot_seats}
-            misuse = Request("misuse", "POST", purchase.path, show_id, purchase.key, wish)
+            body = {"show_id": show_id, "seat_ids": self._plan.hot_seats}
+            misuse = Request("misuse", "POST", purchase.path, show_id, purchase.key, body)
             self._settle(misuse)
 
     def _cancel(self) -> None:
@@ -181,39 +181,39 @@ class Customer:
         booking_id, reference = self._rng.choice(list(self._memory.bookings.items()))
         if self._rng.random() < 0.6:
             path, target = f"/api/bookings/{booking_id}/cancel", booking_id
-            cancel = Request("cancel_booking", "POST", path, target=target, wish={})
+            cancel = Request("cancel_booking", "POST", path, target=target, body={})
             gone = {booking_id}
         else:
             path = f"/api/orders/{reference}/cancel"
-            cancel = Request("cancel_order", "POST", path, target=reference, wish={})
+            cancel = Request("cancel_order", "POST", path, target=reference, body={})
             gone = {pk for pk, each in self._memory.bookings.items() if each == reference}
         if self._settle(cancel).succeeded:
             for pk in gone:
                 del self._memory.bookings[pk]
 
-    def _look(self) -> None:
-        room = self._room()
-        path = f"/api/shows/{room.show_id}/seats"
-        answer = self._settle(Request("map", "GET", path, room.show_id))
+    def _read_map(self) -> None:
+        show = self._show()
+        path = f"/api/shows/{show.show_id}/seats"
+        answer = self._settle(Request("map", "GET", path, show.show_id))
         if answer.succeeded:
-            spots = {spot.id: spot for spot in room.spots}
-            self._memory.free[room.show_id] = [
-                spots[seat["id"]] for seat in answer.document if seat["status"] == "available"
+            seats = {seat.id: seat for seat in show.seats}
+            self._memory.free[show.show_id] = [
+                seats[seat["id"]] for seat in answer.document if seat["status"] == "available"
             ]
 
-    def _list(self) -> None:
+    def _list_bookings(self) -> None:
         self._settle(Request("bookings", "GET", "/api/bookings?page_size=500"))
         self._settle(Request("orders", "GET", "/api/orders"))
 
-    # How they do it
+    # Parts of actions
 
-    def _buy(self, wish: dict[str, Any], show_id: int) -> None:
-        purchase = self._purchase(wish, show_id)
+    def _buy(self, body: dict[str, Any], show_id: int) -> None:
+        purchase = self._purchase(body, show_id)
         self._remember(purchase, self._settle(purchase))
 
-    def _purchase(self, wish: dict[str, Any], show_id: int) -> Request:
+    def _purchase(self, body: dict[str, Any], show_id: int) -> Request:
         key = str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
-        return Request("book", "POST", "/api/bookings", show_id, key, wish)
+        return Request("book", "POST", "/api/bookings", show_id, key, body)
 
     def _remember(self, purchase: Request, answer: Answer) -> None:
         if answer.status != 201 or purchase in self._memory.purchases:
@@ -223,18 +223,18 @@ class Customer:
             self._memory.bookings[booking["id"]] = booking["order_reference"]
 
     def _settle(self, request: Request) -> Answer:
-        answer = self._client.settle(request, rng=self._rng, until=self._gives_up)
+        answer = self._client.settle(request, rng=self._rng, until=self._settle_until)
         self._tally.add(answer)
         return answer
 
-    def _room(self) -> Room:
-        return self._rng.choice(self._plan.rooms)
+    def _show(self) -> PlannedShow:
+        return self._rng.choice(self._plan.shows)
 
-    def _choose(self, room: Room, count: int) -> list[int]:
-        """Return neighbours in a row, half of the time such as were free at the last look."""
-        spots = room.spots
+    def _choose(self, show: PlannedShow, count: int) -> list[int]:
+        """Return neighbouring seats of a row, half of the time seats last seen as available."""
+        seats = show.seats
         if self._rng.random() < 0.5:
-            spots = self._memory.free.get(room.show_id) or spots
-        start = self._rng.randrange(len(spots))
-        row = spots[start].row
-        return [spot.id for spot in islice(spots, start, start + count) if spot.row == row]
+            seats = self._memory.free.get(show.show_id) or seats
+        start = self._rng.randrange(len(seats))
+        row = seats[start].row
+        return [seat.id for seat in islice(seats, start, start + count) if seat.row == row]

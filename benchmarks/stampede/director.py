@@ -1,6 +1,6 @@
-"""Many customers on several servers, faults meanwhile, and a verdict on every promise.
+"""Send many customers to several servers, inject faults, and check every promise.
 
-`make stampede` runs it. Exit code 1: a promise was broken; 2: nothing could be judged.
+`make stampede` runs it. Exit code 1: a promise was broken; 2: nothing could be checked.
 """
 
 import os
@@ -20,83 +20,81 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from benchmarks.servers import NotStarted
-from benchmarks.stampede import faults, servers, world
+from benchmarks.stampede import faults, fixtures, servers
 from benchmarks.stampede.checker import Case, check
+from benchmarks.stampede.final_state import write_final_state
 from benchmarks.stampede.journal import Journal, read_journal
-from benchmarks.stampede.last_state import write_last_state
-from benchmarks.stampede.plan import Plan, Room
+from benchmarks.stampede.plan import Plan, PlannedShow
 from benchmarks.stampede.table import render
 from booking_site.embedded.processes import StartupError, spawn
 
 ROOT = Path(__file__).parents[2]
-# Nothing breaks at the very start and end, so that there is traffic around every fault.
+# No faults at the very start and end, so that there are requests around every fault.
 CALM_SECONDS = 2.0
 LONGEST_GAP_SECONDS = 3.0
-# How long a site run by others keeps a hold: its settings are unknown here.
+# The default length of a hold; the settings of a site at --urls are unknown here.
 USUAL_HOLD_SECONDS = 600
-VIOLATIONS, NOT_JUDGED = 1, 2
+VIOLATIONS, NOT_CHECKED = 1, 2
 
 
 class Unusable(Exception):
-    """An option, a file or a machine with which there can be no run; the message names it."""
+    """An option, a file or a machine that allows no run; the message names it."""
 
 
 def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
     try:
         if options.check:
-            return _judge(options.check)
+            return _check(options.check)
         _validate(options)
         path = options.journal or _default_path()
         _record(options, path)
-        return _judge(path)
+        return _check(path)
     except Unusable as error:
         sys.stderr.write(f"{error}\n")
-        return NOT_JUDGED
+        return NOT_CHECKED
 
 
 def _parser() -> ArgumentParser:
     parser = ArgumentParser(
         prog="make stampede ARGS=…",
-        description="Send many customers to several servers, break things meanwhile, and judge"
-        " from outside whether every promise was held. Exit code 1 when one was not, 2 when"
-        " nothing could be judged.",
+        description="Send many customers to several servers, inject faults, and check from"
+        " outside that every promise holds. Exit code 1 when one is broken, 2 when nothing"
+        " could be checked.",
     )
     target = parser.add_mutually_exclusive_group()
     target.add_argument("--servers", type=int, default=2, help="app servers to start")
     target.add_argument(
-        "--urls", help="addresses of running servers instead, with commas; nothing is broken"
+        "--urls", help="use these running servers, separated by commas, without faults"
     )
-    target.add_argument("--check", type=Path, metavar="JOURNAL", help="only judge a journal again")
+    target.add_argument("--check", type=Path, metavar="JOURNAL", help="only check a journal again")
     parser.add_argument("--users", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--faults", default="", help=f"all, or some of {','.join(faults.FAULTS)}")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--journal", type=Path, help="where to write the journal")
-    parser.add_argument(
-        "--wsgi", default="booking_site.wsgi", help="the module that the servers serve"
-    )
+    parser.add_argument("--wsgi", default="booking_site.wsgi", help="the WSGI module to serve")
     return parser
 
 
 def _record(options: Namespace, path: Path) -> None:
-    """Play, and write the journal."""
+    """Run, and write the journal."""
     journal = _new_journal(path)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         if options.urls is not None:
-            _play_on_running_servers(options, journal, path)
+            _use_running_servers(options, journal, path)
         else:
-            _play_on_started_servers(options, journal, path)
-    except world.NothingToPlayWith as error:
-        raise Unusable(f"--urls: {error} Name servers of this site that run.") from error
+            _start_servers(options, journal, path)
+    except fixtures.SiteUnusable as error:
+        raise Unusable(f"--urls: {error} Name running servers of this site.") from error
     except (StartupError, NotStarted) as error:
         raise Unusable(str(error)) from error
     finally:
         journal.close()
 
 
-def _play_on_started_servers(options: Namespace, journal: Journal, path: Path) -> None:
+def _start_servers(options: Namespace, journal: Journal, path: Path) -> None:
     names = _fault_names(options.faults)
     rng = random.Random(options.seed)  # noqa: S311 - no secret
     with servers.running_site(
@@ -104,40 +102,40 @@ def _play_on_started_servers(options: Namespace, journal: Journal, path: Path) -
     ) as site:
         plan = Plan(
             servers=[app.url for app in site.apps],
-            people=world.make_people(options.users),
+            accounts=fixtures.create_accounts(options.users),
             seed=options.seed,
             seconds=options.seconds,
             hold_seconds=60 * servers.HOLD_MINUTES,
             reads_tables=True,
-            **_rooms(world.make_rooms(options.users)),
+            **_shows(fixtures.create_shows(options.users)),
         )
         with _crowd(plan, journal, path) as crowd:
-            _break_things(site, names, rng, journal, crowd, options.seconds)
-        write_last_state(plan=plan, journal=journal)
+            _inject_faults(site, names, rng, journal, crowd, options.seconds)
+        write_final_state(plan=plan, journal=journal)
         journal.write("end")
 
 
-def _play_on_running_servers(options: Namespace, journal: Journal, path: Path) -> None:
-    """Play on servers that others run, without faults."""
+def _use_running_servers(options: Namespace, journal: Journal, path: Path) -> None:
+    """Send the customers to servers started by others, without faults."""
     addresses = options.urls.split(",")
-    world.require_ready(addresses)
+    fixtures.require_ready(addresses)
     plan = Plan(
         servers=addresses,
-        people=world.register_people(addresses[0], options.users),
+        accounts=fixtures.register_accounts(addresses[0], options.users),
         seed=options.seed,
         seconds=options.seconds,
         hold_seconds=USUAL_HOLD_SECONDS,
         reads_tables=bool(os.environ.get("DATABASE_URL")),
-        **_rooms(world.find_rooms(addresses[0])),
+        **_shows(fixtures.find_shows(addresses[0])),
     )
     with _crowd(plan, journal, path):
         pass
     if plan.reads_tables:
-        write_last_state(plan=plan, journal=journal)
+        write_final_state(plan=plan, journal=journal)
     journal.write("end")
 
 
-def _break_things(
+def _inject_faults(
     site: servers.Site,
     names: list[str],
     rng: random.Random,
@@ -149,22 +147,22 @@ def _break_things(
     gap = min(LONGEST_GAP_SECONDS, seconds / (2 * len(names) + 1))
     time.sleep(min(CALM_SECONDS, gap))
     for name in faults.in_turn(names, rng):
-        left = began + seconds - CALM_SECONDS - time.monotonic()
-        if left < 0 or crowd.poll() is not None:
+        remaining = began + seconds - CALM_SECONDS - time.monotonic()
+        if remaining < 0 or crowd.poll() is not None:
             break
         line = faults.inject(name, site=site, rng=rng, journal=journal)
         sys.stderr.write(f"{time.monotonic() - began:5.0f} s  {line}\n")
         time.sleep(rng.uniform(0.3, 1) * gap)
 
 
-def _judge(path: Path) -> int:
-    """Print the table of a journal, and return the exit code."""
+def _check(path: Path) -> int:
+    """Print the table of a journal; return the exit code."""
     try:
         case = Case(read_journal(path))
     except OSError as error:
         raise Unusable(f"--check: {path} cannot be read: {error.strerror}.") from error
     except ValueError as error:
-        raise Unusable(f"--check: {error} Name a file that --journal has written.") from error
+        raise Unusable(f"--check: {error} Name a file written by --journal.") from error
     violations = check(case)
     sys.stdout.write(f"{render(case, violations)}\n\nJournal: {path}\n")
     if any(violations.values()):
@@ -176,7 +174,7 @@ def _judge(path: Path) -> int:
 
 @contextmanager
 def _crowd(plan: Plan, journal: Journal, path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Let the crowd play, and wait for its end."""
+    """Start the crowd, and wait until it ends."""
     journal.write("plan", **plan.for_journal())
     with tempfile.TemporaryFile() as stdin:
         stdin.write(plan.dump().encode())
@@ -195,28 +193,28 @@ def _crowd(plan: Plan, journal: Journal, path: Path) -> Iterator[subprocess.Pope
         crowd.wait()
 
 
-def _rooms(rooms: list[Room]) -> dict[str, Any]:
+def _shows(shows: list[PlannedShow]) -> dict[str, Any]:
     return {
-        "rooms": rooms,
-        "hot_show": rooms[0].show_id,
-        "hot_seats": world.hot_seats_of(rooms[0]),
+        "shows": shows,
+        "hot_show": shows[0].show_id,
+        "hot_seats": fixtures.hot_seats_of(shows[0]),
     }
 
 
 def _validate(options: Namespace) -> None:
-    """Raise Unusable naming the first option with which there can be no run."""
+    """Raise Unusable naming the first invalid option."""
     for name in ("servers", "users"):
         if (number := getattr(options, name)) < 1:
-            raise Unusable(f"--{name} {number}: give a whole number from 1 on.")
+            raise Unusable(f"--{name} {number}: give a whole number from 1.")
     if not 0 < options.seconds < inf:
         raise Unusable(f"--seconds {options.seconds:g}: give a number greater than 0.")
     if _fault_names(options.faults) and options.urls is not None:
-        raise Unusable("--faults: servers of others are not broken. Leave it or --urls out.")
+        raise Unusable("--faults: not allowed with --urls. Leave one of them out.")
     addresses = [] if options.urls is None else options.urls.split(",")
     if nonsense := [address for address in addresses if not _is_address(address)]:
         raise Unusable(
             f"--urls {nonsense[0]!r}: give addresses such as http://127.0.0.1:8000,"
-            " with commas between them."
+            " separated by commas."
         )
 
 
@@ -243,7 +241,7 @@ def _fault_names(text: str) -> list[str]:
     names = list(faults.FAULTS) if text == "all" else [name for name in text.split(",") if name]
     if unknown := set(names) - faults.FAULTS.keys():
         raise Unusable(
-            f"--faults: there is no {', '.join(sorted(unknown))}."
+            f"--faults: unknown: {', '.join(sorted(unknown))}."
             f" Give all, or some of {','.join(faults.FAULTS)}."
         )
     return names

@@ -1,4 +1,4 @@
-"""What goes wrong during a run, each fault a function that breaks one thing and mends it."""
+"""The faults of a run: each function breaks one thing and repairs it."""
 
 import os
 import random
@@ -18,7 +18,7 @@ HOUR = 3600
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """`servers` are the numbers of those that suffer; None: all of them."""
+    """`servers` are the numbers of those affected; None: all of them."""
 
     servers: list[int] | None = None
     detail: str = ""
@@ -37,7 +37,7 @@ def fault(name: str) -> Callable[[Fault], Fault]:
 
 
 def inject(name: str, *, site: Site, rng: random.Random, journal: Journal) -> str:
-    """Break and mend one thing, write it down, and return a line about it."""
+    """Inject one fault, record it, and return a line about it."""
     began = time.monotonic()
     damage = FAULTS[name](site, rng)
     journal.write(
@@ -52,7 +52,7 @@ def inject(name: str, *, site: Site, rng: random.Random, journal: Journal) -> st
 
 
 def in_turn(names: list[str], rng: random.Random) -> Iterator[str]:
-    """Yield the faults for ever, all of them before any comes again; without any, nothing."""
+    """Yield the faults indefinitely, each once before any is repeated; nothing without any."""
     while names:
         yield from rng.sample(names, len(names))
 
@@ -82,7 +82,7 @@ def flush_redis(site: Site, rng: random.Random) -> Damage:
 
 @fault("postgres-restart")
 def restart_postgres(site: Site, rng: random.Random) -> Damage:
-    site.postgres.process.send_signal(signal.SIGQUIT)  # at once: recovery from the log follows
+    site.postgres.process.send_signal(signal.SIGQUIT)  # immediate: recovery from the log follows
     site.restart_postgres()
     return Damage()
 
@@ -106,7 +106,7 @@ def terminate_connections(site: Site, rng: random.Random) -> Damage:
 def kill_server(site: Site, rng: random.Random) -> Damage:
     app = rng.choice(site.apps)
     if rng.random() < 0.5 and (workers := app.workers()):
-        os.kill(rng.choice(workers), signal.SIGKILL)  # its master starts another
+        os.kill(rng.choice(workers), signal.SIGKILL)  # its parent starts another
         return Damage([app.number], "worker")
     app.kill()
     _start_again(app)

@@ -1,9 +1,9 @@
-"""The journal: every call, answer and fault as one JSON line, and the last state of the tables.
+"""The journal: every call, answer and fault as one JSON line, then the final tables.
 
 Kinds of lines: `plan`, `call`, `answer` (of the call with the same `id`),
-`fault`, `row` (of a table, when all was over), `finding` (of the doctor),
-`unfinished` (a transaction or lock left behind), `end`. `at` is the monotonic
-clock of the machine, which all its processes share; `time` is the wall clock.
+`fault`, `row` (of a table, at the end), `finding` (of `doctor`), `unfinished`
+(an open transaction or a lock), `end`. `at` is the machine's monotonic clock,
+which all its processes share; `time` is the wall clock.
 """
 
 import json
@@ -16,10 +16,10 @@ from typing import Any
 
 
 class Journal:
-    """Appends lines to a file; threads and processes may share it."""
+    """Appends lines to a file. Threads and processes may share it."""
 
     def __init__(self, path: Path) -> None:
-        # One write per line, and the kernel appends whole writes.
+        # Each line is one write, and the kernel appends writes whole.
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
 
     def write(self, kind: str, **members: Any) -> float:
@@ -35,11 +35,11 @@ class Journal:
 
 @dataclass(slots=True, kw_only=True)
 class Call:
-    """A call and its answer. Without one, `status` is None and `answered` is when that was clear.
+    """A call and its answer. Without one, `status` is None, and `answered` is when it failed.
 
-    `wish` is the body that was sent, `target` the id in the address, `show_id`
-    the show it is about. `reply` is what the journal keeps of the answer: the
-    text of a purchase, and of others what `benchmarks.stampede.client` names.
+    `body` is the body that was sent, `target` the id in the address, `show_id`
+    the show it is about. `reply` is what the journal has of the answer: the text of
+    a purchase, otherwise a summary made by `benchmarks.stampede.client`.
     """
 
     id: str
@@ -49,7 +49,7 @@ class Call:
     began: float
     show_id: int | None = None
     key: str | None = None
-    wish: dict[str, Any] | None = None
+    body: dict[str, Any] | None = None
     target: Any = None
     answered: float = inf
     status: int | None = None
@@ -64,7 +64,7 @@ class Call:
 
     @property
     def settled(self) -> bool:
-        """Whether the answer says what became of the wish; else it has to be asked again."""
+        """Whether the answer tells the outcome; if not, the request must be repeated."""
         return is_settled(self.status, self.code)
 
 
@@ -74,7 +74,7 @@ def is_settled(status: int | None, code: str | None) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class FaultLine:
-    """`servers` are those that suffered; None: all."""
+    """`servers` are the numbers of those affected; None: all."""
 
     fault: str
     began: float
@@ -84,8 +84,8 @@ class FaultLine:
 
 
 @dataclass(slots=True)
-class Story:
-    """A journal, read. `calls` are in the order they began."""
+class History:
+    """A journal in memory. `calls` are in the order they began."""
 
     plan: dict[str, Any] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
@@ -100,29 +100,29 @@ class Story:
         return bool(self.tables)
 
 
-def read_journal(path: Path) -> Story:
-    """Read a journal. Raise ValueError naming the line that is none, or saying that no plan is."""
-    story = Story()
+def read_journal(path: Path) -> History:
+    """Read a journal. Raise ValueError naming an invalid line, or the absence of a plan."""
+    history = History()
     calls: dict[str, Call] = {}
     with path.open(errors="replace") as file:
         for number, text in enumerate(file, start=1):
             try:
-                _take_in(json.loads(text), story, calls)
+                _add_line(json.loads(text), history, calls)
             except (ValueError, KeyError, TypeError, AttributeError) as error:
-                raise ValueError(f"Line {number} of {path} is no line of a journal.") from error
-    if not story.plan:
-        raise ValueError(f"{path} is no journal of a stampede: it has no plan.")
-    story.calls = sorted(calls.values(), key=lambda call: call.began)
-    return story
+                raise ValueError(f"Line {number} of {path} isn't a line of a journal.") from error
+    if not history.plan:
+        raise ValueError(f"{path} isn't a journal of a stampede: it has no plan.")
+    history.calls = sorted(calls.values(), key=lambda call: call.began)
+    return history
 
 
-def _take_in(line: dict[str, Any], story: Story, calls: dict[str, Call]) -> None:
-    """Add what one line tells; whatever it lacks ends in one of Python's own errors."""
+def _add_line(line: dict[str, Any], history: History, calls: dict[str, Call]) -> None:
+    """Add one line. Raise KeyError, TypeError or ValueError if it is invalid."""
     kind, at = line.pop("kind"), line.pop("at")
     line.pop("time")
     match kind:
         case "plan":
-            story.plan = {"rooms": line["rooms"], "hold_seconds": line["hold_seconds"], **line}
+            history.plan = {"shows": line["shows"], "hold_seconds": line["hold_seconds"], **line}
         case "call":
             calls[line["id"]] = Call(began=at, **line)
         case "answer":
@@ -131,14 +131,14 @@ def _take_in(line: dict[str, Any], story: Story, calls: dict[str, Call]) -> None
             for name, value in line.items():
                 setattr(call, name, value)
         case "fault":
-            story.faults.append(FaultLine(**line))
+            history.faults.append(FaultLine(**line))
         case "row":
-            story.tables.setdefault(line["table"], []).append(line["row"])
+            history.tables.setdefault(line["table"], []).append(line["row"])
         case "finding":
-            story.findings.append(line)
+            history.findings.append(line)
         case "unfinished":
-            story.unfinished.append(line)
+            history.unfinished.append(line)
         case "end":
-            story.ended = True
+            history.ended = True
         case _:
             raise ValueError(kind)

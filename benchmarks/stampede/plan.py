@@ -1,11 +1,11 @@
-"""What the director tells the crowd: where to go, who plays, which seats are at stake."""
+"""The plan that the director gives to the crowd: servers, accounts, shows and seats."""
 
 import json
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple, Self
 
 
-class Spot(NamedTuple):
+class PlannedSeat(NamedTuple):
     """A seat as the seat map shows it; `price` is a decimal string."""
 
     id: int
@@ -15,23 +15,23 @@ class Spot(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Room:
-    """A show with its seats, in the order of its seat map; `taken` were so before the run."""
+class PlannedShow:
+    """A show with its seats, in the order of its seat map; `taken` before the run."""
 
     show_id: int
-    spots: list[Spot]
+    seats: list[PlannedSeat]
     taken: list[int]
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class Account:
     id: int
     token: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """`servers` are addresses such as `http://127.0.0.1:8000`; `seconds` is how long to play.
+    """`servers` are addresses such as `http://127.0.0.1:8000`; `seconds` is how long to run.
 
     The `hot_seats` are few, and everybody wants them. `hold_seconds` is the
     longest that a hold can live unasked. `reads_tables` says that the journal ends
@@ -39,8 +39,8 @@ class Plan:
     """
 
     servers: list[str]
-    people: list[Person]
-    rooms: list[Room]
+    accounts: list[Account]
+    shows: list[PlannedShow]
     hot_show: int
     hot_seats: list[int]
     seed: int
@@ -54,14 +54,14 @@ class Plan:
     @classmethod
     def load(cls, text: str) -> Self:
         plan = json.loads(text)
-        plan["people"] = [Person(**person) for person in plan["people"]]
-        plan["rooms"] = [_room(room) for room in plan["rooms"]]
+        plan["accounts"] = [Account(**account) for account in plan["accounts"]]
+        plan["shows"] = [_show(show) for show in plan["shows"]]
         return cls(**plan)
 
     def for_journal(self) -> dict[str, Any]:
-        """The plan without its tokens: a journal is for everybody to read."""
-        return asdict(self) | {"people": [person.id for person in self.people]}
+        """Return the plan without its tokens, so that a journal contains no secrets."""
+        return asdict(self) | {"accounts": [account.id for account in self.accounts]}
 
 
-def _room(room: dict[str, Any]) -> Room:
-    return Room(**room | {"spots": [Spot(*spot) for spot in room["spots"]]})
+def _show(show: dict[str, Any]) -> PlannedShow:
+    return PlannedShow(**show | {"seats": [PlannedSeat(*seat) for seat in show["seats"]]})

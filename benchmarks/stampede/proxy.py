@@ -1,9 +1,9 @@
-"""A TCP proxy before PostgreSQL that cuts connections at COMMIT: `… PORT TO_PORT`.
+"""A TCP proxy in front of PostgreSQL that cuts connections at COMMIT: `… PORT TO_PORT`.
 
 A line `before 3`, `during 3` or `after 3` on standard input makes it cut the
-next three commits: before PostgreSQL sees them, at once after it was sent
-them, or when its answer has arrived but was not passed on. `lose 3` keeps the
-connections and lets the commits disappear.
+next three commits: before PostgreSQL receives them, right after they were sent
+to it, or after it has answered but before the answer is passed on. `lose 3`
+drops the commits and leaves the connections open.
 """
 
 import asyncio
@@ -27,13 +27,13 @@ async def serve(client: asyncio.StreamReader, to_client: asyncio.StreamWriter, p
         def hang_up(_: object) -> None:
             to_client.close()
 
-        # Whichever side ends first, the other must not wait.
+        # When one side ends, the other must not wait.
         answers.add_done_callback(hang_up)
         while chunk := await client.read(CHUNK):
             if cuts and COMMIT in chunk:
                 if (when := cuts.popleft()) == "lose":
                     continue
-                # The client must not know before PostgreSQL has done what it is to do.
+                # The client must not learn of it before PostgreSQL has done its part.
                 answers.remove_done_callback(hang_up)
                 await _cut(when, chunk, answers, server, to_server)
                 break
@@ -41,7 +41,7 @@ async def serve(client: asyncio.StreamReader, to_client: asyncio.StreamWriter, p
             await to_server.drain()
         answers.cancel()
     except OSError:
-        pass  # a connection that breaks is what this is for
+        pass  # broken connections are the purpose of this proxy
     finally:
         for writer in writers:
             writer.close()

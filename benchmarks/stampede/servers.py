@@ -22,7 +22,7 @@ from booking_site.embedded.redis import start_redis
 
 STOP_SECONDS = 40.0  # more than WEB_GRACEFUL_SECONDS
 SKEWED_CLOCK = Path(__file__).parent / "skewed_clock"
-# Short, so that holds also end by themselves during a run.
+# Short, so that some holds expire during a run.
 HOLD_MINUTES = 1
 
 
@@ -54,7 +54,7 @@ class AppServer:
         wait_until(lambda: is_ready(self.port), what=f"Server {self.number}")
 
     def stop(self) -> None:
-        """Ask it to finish its requests and end, as a deploy does."""
+        """Let it finish its requests and end, as a deployment does."""
         self.process.terminate()
         try:
             self.process.wait(STOP_SECONDS)
@@ -62,7 +62,7 @@ class AppServer:
             self.kill()
 
     def kill(self) -> None:
-        """Kill it with its workers, as if the machine had gone."""
+        """Kill it and its workers, as if the machine had failed."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
@@ -78,7 +78,7 @@ class AppServer:
 
 @dataclass(kw_only=True)
 class Site:
-    """What a run consists of. `cutter` is the proxy before PostgreSQL that server 0 uses."""
+    """The servers of a run. `cutter` is the proxy between server 0 and PostgreSQL."""
 
     postgres: Server
     redis: Server
@@ -97,7 +97,7 @@ class Site:
 
 @contextmanager
 def running_site(*, servers: int, wsgi: str, logs: Path, with_cutter: bool) -> Iterator[Site]:
-    """Run a migrated site on PostgreSQL and Redis of its own; Django's connection leads there.
+    """Run a migrated site on its own PostgreSQL and Redis, and connect Django to that database.
 
     `wsgi` names the module that the web servers serve. Raise NotStarted, or
     `StartupError` where embedded servers cannot run.
@@ -108,7 +108,7 @@ def running_site(*, servers: int, wsgi: str, logs: Path, with_cutter: bool) -> I
         stack.callback(connection.close)
         stack.callback(lambda: site.postgres.stop())
         stack.callback(lambda: site.redis.stop())
-        _lead_django_to(site.postgres.url)
+        _connect_django_to(site.postgres.url)
         environments = [_environment(site)] * servers
         _migrate(environments[0])
         if with_cutter:
@@ -137,7 +137,7 @@ def _environment(site: Site) -> Mapping[str, str]:
     }
 
 
-def _lead_django_to(url: str) -> None:
+def _connect_django_to(url: str) -> None:
     connection.settings_dict.update(environ.Env.db_url_config(url))
     settings.DATABASES["default"].update(connection.settings_dict)
 

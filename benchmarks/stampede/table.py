@@ -1,4 +1,4 @@
-"""The one table that a run ends with."""
+"""The table that a run prints at its end."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
@@ -16,7 +16,7 @@ def render(case: Case, violations: dict[str, list[str] | None]) -> str:
         "Calls": _calls(case),
         "Refusals": _refusals(case),
         "Unknown outcomes of purchases": _unknown(case),
-        "Faults, and seconds to the next success": _faults(case),
+        "Seconds from each fault to the next success": _faults(case),
         "Violations": _violations(violations),
     }
     lines = []
@@ -30,21 +30,21 @@ Rows = Iterator[tuple[str, str]]
 
 
 def _calls(case: Case) -> Rows:
-    calls = case.story.calls
+    calls = case.history.calls
     span = max((c.answered for c in calls if c.status), default=0) - (
         calls[0].began if calls else 0
     )
     yield "sent", f"{len(calls):,} in {span:.0f} s"
-    yield "purchases wished", f"{len(case.purchases):,}"
-    yield "attempts to purchase", f"{sum(len(p.calls) for p in case.purchases):,}"
+    yield "purchases tried", f"{len(case.purchases):,}"
+    yield "attempts", f"{sum(len(p.calls) for p in case.purchases):,}"
     yield "answered 201", f"{sum(len(p.wins) for p in case.purchases):,}"
     replays = sum(call.replayed for purchase in case.purchases for call in purchase.wins)
-    yield "of these replays", f"{replays:,}"
+    yield "replays among these", f"{replays:,}"
     seats = sum(len(purchase.answer["bookings"]) for purchase in case.won)
     yield "purchases made", f"{len(case.won):,} of {seats:,} seats"
     done = Counter(call.op for call in calls if call.succeeded)
     for op, name in {
-        "hold": "holds made or replaced",
+        "hold": "holds created or replaced",
         "extend": "holds extended",
         "release": "holds released",
         "cancel_booking": "bookings cancelled",
@@ -58,7 +58,7 @@ def _calls(case: Case) -> Rows:
 def _refusals(case: Case) -> Rows:
     codes = Counter(
         (call.status, call.code or "")
-        for call in case.story.calls
+        for call in case.history.calls
         if call.status is not None and not call.succeeded
     )
     for (status, code), count in codes.most_common():
@@ -88,15 +88,15 @@ def _end(purchase: Purchase) -> str:
     first = min(purchase.wins, key=lambda call: call.answered)
     lost = any(not call.settled and call.began < first.began for call in purchase.calls)
     if not lost:
-        return "known before"
-    return "had gone through" if first.replayed else "booked by the repetition"
+        return "answered before"
+    return "had been booked" if first.replayed else "booked by a retry"
 
 
 def _faults(case: Case) -> Rows:
     seconds: dict[str, list[float | None]] = defaultdict(list)
-    for fault in case.story.faults:
+    for fault in case.history.faults:
         name = f"{fault.fault} {fault.detail}" if not fault.detail[:1].isdigit() else fault.fault
-        seconds[name.strip()].append(recovery(fault, case.story))
+        seconds[name.strip()].append(recovery(fault, case.history))
     for name, all_of_it in sorted(seconds.items()):
         known = [each for each in all_of_it if each is not None]
         text = f"median {median(known):.1f}, longest {max(known):.1f}" if known else "never"

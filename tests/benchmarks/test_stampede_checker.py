@@ -67,7 +67,7 @@ def order_row(reference: str, user: int, total: str) -> dict[str, Any]:
 
 def clean() -> Lines:
     """Ann buys seats 1 and 2, loses the answer and repeats; Ben is refused seat 1, holds 3."""
-    wish = {"show_id": 7, "seat_ids": [1, 2]}
+    body = {"show_id": 7, "seat_ids": [1, 2]}
     kept = {
         "id": "h1",
         "seat_ids": [3],
@@ -77,18 +77,18 @@ def clean() -> Lines:
         "server_time": "2030-01-01T12:00:00Z",
     }
     whole_map = {"ids": SEATS, "states": "bbhaaa", "mine": [1, 2], "user_ids": [ANN]}
-    spots = [[pk, "A", pk, "10.00"] for pk in SEATS]
+    seats = [[pk, "A", pk, "10.00"] for pk in SEATS]
     return [
         {
             "kind": "plan",
             "at": 0,
-            "rooms": [{"show_id": 7, "spots": spots, "taken": []}],
+            "shows": [{"show_id": 7, "seats": seats, "taken": []}],
             "hold_seconds": 60,
             "reads_tables": True,
         },
-        call(10, "a1", "book", key="K", show_id=7, wish=wish),
+        call(10, "a1", "book", key="K", show_id=7, body=body),
         {"kind": "answer", "at": 11, "id": "a1", "error": "ConnectionResetError()"},
-        call(12, "a2", "book", key="K", show_id=7, wish=wish),
+        call(12, "a2", "book", key="K", show_id=7, body=body),
         answer(13, "a2", 201, reply=bought("R1", (101, 1), (102, 2)), replayed=True),
         {
             "kind": "fault",
@@ -99,15 +99,15 @@ def clean() -> Lines:
             "servers": None,
             "detail": "",
         },
-        call(14, "b1", "book", BEN, key="L", show_id=7, wish={"show_id": 7, "seat_id": 1}),
+        call(14, "b1", "book", BEN, key="L", show_id=7, body={"show_id": 7, "seat_id": 1}),
         answer(15, "b1", 409, code="seat_unavailable", reply={"seat_ids": [1]}),
-        call(16, "b2", "hold", BEN, show_id=7, wish={"show_id": 7, "seat_ids": [3]}),
+        call(16, "b2", "hold", BEN, show_id=7, body={"show_id": 7, "seat_ids": [3]}),
         answer(17, "b2", 201, reply=kept),
         call(18, "a3", "last_map", show_id=7),
         answer(19, "a3", reply=whole_map),
         call(20, "a4", "bookings"),
         answer(21, "a4", reply=[[101, ANN, "confirmed"], [102, ANN, "confirmed"]]),
-        call(22, "a5", "misuse", key="K", show_id=7, wish={"show_id": 7, "seat_ids": SEATS}),
+        call(22, "a5", "misuse", key="K", show_id=7, body={"show_id": 7, "seat_ids": SEATS}),
         answer(23, "a5", 422, code="idempotency_key_reused", reply={}),
         booking_row(101, 1, "R1", ANN, 10.5),
         booking_row(102, 2, "R1", ANN, 10.5),
@@ -156,18 +156,18 @@ def record_twice(lines: Lines) -> None:
 
 def answer_as_if_new(lines: Lines) -> None:
     line(lines, "a2")["replayed"] = False
-    lines.append(call(24, "a6", "book", key="K", show_id=7, wish={"show_id": 7, "seat_ids": [1]}))
+    lines.append(call(24, "a6", "book", key="K", show_id=7, body={"show_id": 7, "seat_ids": [1]}))
     lines.append(answer(25, "a6", 201, reply=line(lines, "a2")["reply"]))
 
 
 def answer_otherwise(lines: Lines) -> None:
-    lines.append(call(24, "a6", "book", key="K", show_id=7, wish={"show_id": 7, "seat_ids": [1]}))
+    lines.append(call(24, "a6", "book", key="K", show_id=7, body={"show_id": 7, "seat_ids": [1]}))
     reply = bought("R1", (101, 1), (102, 2)) + " "
     lines.append(answer(25, "a6", 201, reply=reply, replayed=True))
 
 
 def refuse_after_booking(lines: Lines) -> None:
-    lines.append(call(24, "a6", "book", key="K", show_id=7, wish={"show_id": 7, "seat_ids": [1]}))
+    lines.append(call(24, "a6", "book", key="K", show_id=7, body={"show_id": 7, "seat_ids": [1]}))
     lines.append(answer(25, "a6", 409, code="seat_unavailable", reply={"seat_ids": [1]}))
 
 
@@ -177,11 +177,11 @@ def take_reused_key(lines: Lines) -> None:
 
 
 def sell_fewer(lines: Lines) -> None:
-    line(lines, "a1", "call")["wish"] = {"show_id": 7, "seat_ids": [1, 2, 4]}
+    line(lines, "a1", "call")["body"] = {"show_id": 7, "seat_ids": [1, 2, 4]}
 
 
 def hold_other_seats(lines: Lines) -> None:
-    line(lines, "b2", "call")["wish"] = {"show_id": 7, "seat_ids": [3, 4]}
+    line(lines, "b2", "call")["body"] = {"show_id": 7, "seat_ids": [3, 4]}
 
 
 def refuse_free_seat(lines: Lines) -> None:
@@ -189,9 +189,9 @@ def refuse_free_seat(lines: Lines) -> None:
 
 
 def sell_held_seat(lines: Lines) -> None:
-    wish = {"show_id": 7, "seat_id": 3}
+    body = {"show_id": 7, "seat_id": 3}
     lines += [
-        call(30, "a6", "book", key="M", show_id=7, wish=wish),
+        call(30, "a6", "book", key="M", show_id=7, body=body),
         answer(31, "a6", 201, reply=bought("R2", (104, 3))),
         booking_row(104, 3, "R2", ANN, 30.5),
         order_row("R2", ANN, "10.00"),
@@ -228,7 +228,7 @@ def forget_own_booking(lines: Lines) -> None:
 
 
 def never_settle(lines: Lines) -> None:
-    lines.append(call(24, "b6", "book", BEN, key="N", show_id=7, wish={"hold_id": "h1"}))
+    lines.append(call(24, "b6", "book", BEN, key="N", show_id=7, body={"hold_id": "h1"}))
     lines.append(answer(25, "b6", 503, code="outcome_unknown", reply={}))
 
 
@@ -277,21 +277,21 @@ def test_a_clean_journal_has_no_violation(tmp_path: Path) -> None:
         (answer_otherwise, "Equal keys get equal answers"),
         (refuse_after_booking, "Equal keys get equal answers"),
         (take_reused_key, "Equal keys get equal answers"),
-        (sell_fewer, "All seats of a wish or none"),
-        (hold_other_seats, "All seats of a wish or none"),
-        (refuse_free_seat, "A refused seat was taken"),
-        (sell_held_seat, "A hold keeps its seats"),
-        (show_sold_seat_as_free, "Seat maps tell the truth"),
-        (show_free_seat_as_sold, "Seat maps tell the truth"),
-        (leave_seat_available, "Seat maps tell the truth"),
+        (sell_fewer, "All seats of a request or none"),
+        (hold_other_seats, "All seats of a request or none"),
+        (refuse_free_seat, "A refused seat was unavailable"),
+        (sell_held_seat, "A hold reserves its seats"),
+        (show_sold_seat_as_free, "Seat maps are correct"),
+        (show_free_seat_as_sold, "Seat maps are correct"),
+        (leave_seat_available, "Seat maps are correct"),
         (charge_otherwise, "Money adds up"),
         (record_wrong_total, "Money adds up"),
-        (show_others, "Everybody sees their own"),
-        (forget_own_booking, "Everybody sees their own"),
+        (show_others, "Users see only their own bookings"),
+        (forget_own_booking, "Users see only their own bookings"),
         (never_settle, "Every unknown outcome is settled"),
-        (fail, "No answer surprises"),
-        (stay_down, "Every fault is survived"),
-        (leave_transaction, "No lock or transaction is left"),
+        (fail, "Every refusal is expected"),
+        (stay_down, "The site recovers from every fault"),
+        (leave_transaction, "No lock or transaction stays open"),
         (disagree, "The tables agree (doctor)"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What the database holds when all is over, written to the journal for the checker."""
+"""Write the state of the database at the end of a run to the journal, for the checker."""
 
 import time
 from typing import Any
@@ -9,7 +9,7 @@ from benchmarks.stampede.journal import Journal
 from benchmarks.stampede.plan import Plan
 from bookings.integrity.invariants import examine
 
-# Times in microseconds of the epoch: whole numbers compare exactly.
+# Times in microseconds since the epoch, as whole numbers compare exactly.
 TABLES = {
     "bookings": """
         SELECT bookings.id, bookings.user_id, bookings.show_id, seat_id, price::text,
@@ -24,20 +24,20 @@ TABLES = {
                (SELECT count(*) FROM idempotency_records AS record
                  WHERE record.user_id = orders.user_id
                    AND record.body LIKE '%%"reference":"' || reference || '"%%') AS records
-          FROM orders WHERE show_id = ANY (%(shows)s) AND user_id = ANY (%(people)s)
+          FROM orders WHERE show_id = ANY (%(shows)s) AND user_id = ANY (%(accounts)s)
     """,
     "seats": "SELECT id, status FROM seats WHERE show_id = ANY (%(shows)s)",
 }
 QUIET_SECONDS = 3.0
 
 
-def write_last_state(*, plan: Plan, journal: Journal) -> None:
-    """Write the tables, the doctor's findings and what is left open; nobody acts any more."""
+def write_final_state(*, plan: Plan, journal: Journal) -> None:
+    """Write the tables, the findings of `doctor` and what is unfinished, after the last request."""
     for left in _unfinished():
         journal.write("unfinished", **left)
     sought = {
-        "shows": [room.show_id for room in plan.rooms],
-        "people": [person.id for person in plan.people],
+        "shows": [show.show_id for show in plan.shows],
+        "accounts": [account.id for account in plan.accounts],
     }
     for table, sql in TABLES.items():
         for row in _rows(sql, sought):
@@ -57,7 +57,7 @@ def write_last_state(*, plan: Plan, journal: Journal) -> None:
 
 
 def _unfinished() -> list[dict[str, Any]]:
-    """Return the backends that still work or wait after some seconds of quiet."""
+    """Return the backends that are still active, or hold locks, after some seconds."""
     deadline = time.monotonic() + QUIET_SECONDS
     while True:
         left = _rows(
