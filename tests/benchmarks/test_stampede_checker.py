@@ -240,6 +240,8 @@ def fail(lines: Lines) -> None:
 def stay_down(lines: Lines) -> None:
     fault = next(each for each in lines if each["kind"] == "fault")
     lines.append(fault | {"began": 50, "ended": 51})
+    lines.append(call(60, "a9", "book", key="Z", show_id=7, body={"show_id": 7, "seat_id": 4}))
+    lines.append(answer(61, "a9", 503, code="busy", reply={}))
 
 
 def leave_transaction(lines: Lines) -> None:
@@ -356,3 +358,10 @@ def test_own_holds_refuse_nobody_but_own_bookings_do() -> None:
     assert not held.maybe_taken_against(ANN, 5, 6)
     assert held.maybe_taken_against(BEN, 5, 6)
     assert claims((0, 1, 10, 11)).maybe_taken_against(ANN, 5, 6)
+
+
+def test_a_fault_that_was_repaired_after_the_last_purchase_is_not_judged(tmp_path: Path) -> None:
+    lines = clean()
+    fault = next(each for each in lines if each["kind"] == "fault")
+    lines.append(fault | {"began": 50, "ended": 51})
+    assert found(tmp_path / "journal", lines) == set()
