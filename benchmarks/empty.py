@@ -1,4 +1,4 @@
-"""The least that a server can answer: its own cost, without any of ours."""
+"""An application that does nothing, to measure the server alone."""
 
 from collections.abc import Callable, Iterable
 from typing import Any

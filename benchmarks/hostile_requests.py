@@ -1,10 +1,10 @@
-"""Requests as bytes that no honest client sends: good ones, broken in one to three places."""
+"""Malformed requests as bytes: valid ones, broken in one to three ways."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
-HUGE_BODY = 9 * 1024 * 1024  # more than the site reads of what it refuses
+HUGE_BODY = 9 * 1024 * 1024  # more than the site reads of a body that it refuses
 
 Header = tuple[bytes, bytes]
 
@@ -37,11 +37,11 @@ class Draft:
 
 
 def hostile_request(seed: int, number: int, *, token: str) -> Draft:
-    """Return the same draft for the same seed and number; `token` is a caller's access token."""
+    """Return the same draft for the same seed and number; `token` is an access token."""
     random = Random(f"{seed}/{number}")  # noqa: S311 - the same requests each time
-    draft = _honest(random, token.encode())
-    for way in random.choices(_WAYS, _WEIGHTS, k=random.randint(1, 3)):
-        way(random, draft)
+    draft = _valid(random, token.encode())
+    for mutate in random.choices(_MUTATIONS, _WEIGHTS, k=random.randint(1, 3)):
+        mutate(random, draft)
     return draft
 
 
@@ -86,7 +86,7 @@ _CALLS: list[tuple[bytes, bytes, bytes]] = [
 ]
 
 
-def _honest(random: Random, token: bytes) -> Draft:
+def _valid(random: Random, token: bytes) -> Draft:
     method, target, body = random.choice(_CALLS)
     headers = [(b"Host", b"127.0.0.1"), (b"Idempotency-Key", b"k-%d" % random.randrange(50))]
     if random.random() < 0.7:
@@ -172,7 +172,7 @@ _BODIES = (
     *(b'{"show_id": %s}' % (b"9" * 5000), b'{"a": 1, "a": 2}', b'{"name": "%s"}' % (b"x" * 66_000)),
 )
 _NOISE = (
-    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(256)),  # TLS says hello
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(256)),  # a TLS ClientHello
     b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00",
     b"PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\n",
     *(b"\r\n" * 20, b"\x00" * 50, b"\n", b"GET /\r\n", b"G" * 70_000, b"QUIT\r\n"),
@@ -220,11 +220,11 @@ def _many_headers(random: Random, draft: Draft) -> None:
     draft.headers += [(b"X-%d" % number, b"y") for number in range(random.choice((90, 101, 3000)))]
 
 
-def _lost_header(random: Random, draft: Draft) -> None:
+def _missing_header(random: Random, draft: Draft) -> None:
     draft.headers.pop(random.randrange(len(draft.headers))) if draft.headers else None
 
 
-def _doubled_header(random: Random, draft: Draft) -> None:
+def _repeated_header(random: Random, draft: Draft) -> None:
     draft.headers += random.choices(draft.headers or [(b"Host", b"a")], k=random.choice((1, 2, 50)))
 
 
@@ -281,9 +281,9 @@ def _noise(random: Random, draft: Draft) -> None:
     draft.twists.append(random.choice((lambda raw: noise + raw, lambda raw: raw + noise)))
 
 
-_WAYS: list[Callable[[Random, Draft], None]] = [
-    *(_method, _target, _version, _line_end, _header, _many_headers, _lost_header),
-    *(_doubled_header, _length, _coding, _body, _huge_body, _expecting, _slow, _cut),
+_MUTATIONS: list[Callable[[Random, Draft], None]] = [
+    *(_method, _target, _version, _line_end, _header, _many_headers, _missing_header),
+    *(_repeated_header, _length, _coding, _body, _huge_body, _expecting, _slow, _cut),
     *(_bytes, _repeated, _noise),
 ]
 _WEIGHTS = [4, 8, 3, 3, 12, 1, 3, 3, 6, 8, 8, 0.3, 2, 1, 5, 8, 3, 2]

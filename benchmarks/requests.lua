@@ -2,11 +2,9 @@
 --
 -- wrk … -- FILE once|cycle plain|counted|holds
 --
--- A line of FILE: method, path, token, Idempotency-Key, body, between tabs.
--- once: each line a single time, and "finished" when the last is answered; cycle: from the
--- start again.
--- counted: count the statuses, which costs wrk some time. holds: release what
--- a line has held, in a request of its own.
+-- A line of FILE: method, path, token, Idempotency-Key and body, separated by tabs.
+-- once: send each line once, and print "finished" after the last answer; cycle: repeat them.
+-- counted: count the statuses, which costs wrk some time; holds: also release each hold.
 
 local threads = {}
 
@@ -17,11 +15,11 @@ end
 local lines, tokens, last, next_line, repeats = {}, {}, 0, 1, false
 local releases = {}
 local answered, reserved, is_tried = 0, 0, false
-local FOR_EVER = 60 * 60 * 1000 -- ms
+local NEVER_MS = 60 * 60 * 1000 -- an hour, longer than any run
 
 local function parse(line)
    local method, path, token, key, body = line:match("^(.-)\t(.-)\t(.-)\t(.-)\t(.*)$")
-   -- Browsers behind a proxy that speaks HTTPS with them.
+   -- As sent by a proxy that terminates TLS.
    local headers = { ["Host"] = "localhost", ["X-Forwarded-Proto"] = "https" }
    if token ~= "" then headers["Authorization"] = "Bearer " .. token end
    if key ~= "" then headers["Idempotency-Key"] = key end
@@ -29,7 +27,7 @@ local function parse(line)
    return method, path, headers, body ~= "" and body or nil
 end
 
-local function release_what_was_held(status, headers, body)
+local function queue_release(status, headers, body)
    local id = status == 201 and body:match('"id":%s*"([^"]+)"')
    if id then
       table.insert(releases, { id, tonumber(headers["X-Request-ID"] or headers["x-request-id"]) })
@@ -43,18 +41,18 @@ function init(arguments)
       local method, path, headers, body = parse(line)
       last = last + 1
       if mode == "holds" then
-         -- The answer names the request, so that the same customer can release it.
+         -- The answer returns this number, so that the same customer releases the hold.
          headers["X-Request-ID"] = tostring(last)
          tokens[last] = headers["Authorization"]
       end
       lines[last] = wrk.format(method, path, headers, body)
    end
    if not repeats then
-      -- Asked before each request: who comes when all are given out waits, so that the
-      -- answers to the others are still read.
+      -- wrk calls this before each request. After the last one it waits, so that the remaining
+      -- answers are still read.
       delay = function()
          reserved = reserved + 1
-         return reserved > last and FOR_EVER or 0
+         return reserved > last and NEVER_MS or 0
       end
    end
    statuses = {}
@@ -62,7 +60,7 @@ function init(arguments)
       response = function(status, headers, body)
          local name = tostring(status)
          statuses[name] = (statuses[name] or 0) + 1
-         if mode == "holds" then release_what_was_held(status, headers, body) end
+         if mode == "holds" then queue_release(status, headers, body) end
          answered = answered + 1
          if not repeats and answered == last then
             io.write("finished\n")
@@ -73,7 +71,7 @@ function init(arguments)
 end
 
 function request()
-   if not is_tried then -- by wrk itself, which does not send it
+   if not is_tried then -- wrk calls this once at its start and sends nothing
       is_tried = true
       return lines[1]
    end

@@ -1,10 +1,10 @@
 """How long a report over a year takes: 20 screens, 10 million seats, 3 million bookings.
 
-Run it from the root of the repository; the first run builds the data, in minutes:
+Run it from the root of the repository; the first run takes minutes to build the data:
 
     python -m booking_site.embedded --data /tmp/year -- python -m benchmarks.year_of_sales
 
-It refuses a database that has other shows.
+It refuses a database with other orders.
 """
 
 import os
@@ -30,11 +30,11 @@ RUNS = 5
 SHOWS = 36_500
 SEATS_PER_SHOW = 275
 BUILD = f"""
--- Neither foreign keys nor counters are asked: the rows are right by construction.
+-- Skips foreign keys and triggers: the rows are consistent by construction.
 SET LOCAL session_replication_role = replica;
 
 INSERT INTO theatres (id, name, timezone, currency)
-SELECT n, 'House ' || n, 'Europe/Vienna', 'EUR' FROM generate_series(1, 4) AS n;
+SELECT n, 'Theatre ' || n, 'Europe/Vienna', 'EUR' FROM generate_series(1, 4) AS n;
 
 INSERT INTO screens (id, theatre_id, name, layout, turnaround_minutes)
 SELECT n, (n - 1) / 5 + 1, 'Screen ' || n, '', 20 FROM generate_series(1, 20) AS n;
@@ -44,7 +44,7 @@ SELECT n, 'Film ' || n, (ARRAY['G', 'PG', '12A', '15', '18'])[n % 5 + 1]
   FROM generate_series(1, 80) AS n;
 
 INSERT INTO users (id, name, email, password_hash, is_superuser, is_staff, is_active)
-SELECT n, 'Person ' || n, 'person' || n || '@example.com', '!', false, false, true
+SELECT n, 'Customer ' || n, 'customer' || n || '@example.com', '!', false, false, true
   FROM generate_series(1, 20000) AS n;
 
 -- Five shows a day on each screen, until yesterday.
@@ -65,7 +65,7 @@ SELECT (show - 1) * {SEATS_PER_SHOW} + n + 1, show, chr(65 + n / 25), n % 25 + 1
        CASE WHEN n > 200 THEN 'premium' ELSE 'standard' END, n % 25, n / 25
   FROM generate_series(1, {SHOWS}) AS show, generate_series(0, {SEATS_PER_SHOW} - 1) AS n;
 
--- An order for each party: neighbours by threes. Every fifth was sold at the box office.
+-- An order for every three neighbouring seats; every fifth was sold at the box office.
 INSERT INTO orders (id, reference, user_id, show_id, channel, total, currency, created_at,
                     customer_name, customer_email)
 SELECT party, lpad(party::text, 9, '0'), CASE WHEN party % 5 > 0 THEN party % 20000 + 1 END,
@@ -90,7 +90,7 @@ def build() -> None:
 
 
 def seconds(dimension: Dimension, *, runs: int) -> list[float]:
-    """Ask for the whole year a few times."""
+    """Return how long each of some reports over the year took."""
     theatres = list(Theatre.objects.values_list("pk", flat=True))
     last = timezone.localdate()
     taken = []
@@ -103,37 +103,32 @@ def seconds(dimension: Dimension, *, runs: int) -> list[float]:
             last=last,
         )
         taken.append(perf_counter() - start)
-        assert found.lines  # noqa: S101 - else nothing was measured
+        assert found.lines  # noqa: S101 - otherwise nothing was measured
     return taken
 
 
 def measure() -> None:
-    say(f"{'report over the year, seconds':32}{'best':>8}{'median':>8}{'worst':>8}")
+    print(f"{'report over the year, seconds':32}{'best':>8}{'median':>8}{'worst':>8}")
     for dimension in Dimension:
         taken = seconds(dimension, runs=RUNS)
-        say(f"{dimension:32}{min(taken):8.2f}{median(taken):8.2f}{max(taken):8.2f}")
-
-
-def say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+        print(f"{dimension:32}{min(taken):8.2f}{median(taken):8.2f}{max(taken):8.2f}")
 
 
 def main() -> None:
     call_command("migrate", verbosity=0)
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*), bool_and(reference ~ '^[0-9]+$') FROM orders")
-        orders, ours = cursor.fetchone()
+        orders, is_ours = cursor.fetchone()
     if not orders:
         build()
-    elif not ours:
-        sys.exit("This database is somebody's: name another folder with --data.")
+    elif not is_ours:
+        sys.exit("This database has other orders: name another folder with --data.")
     if not CountedShow.objects.exists():
         [taken] = seconds(Dimension.FILM, runs=1)
-        say(f"Before anything is counted, a report over the year takes {taken:.0f} seconds.")
+        print(f"Without counted shows, a report over the year takes {taken:.0f} seconds.")
         start = perf_counter()
         call_command("count_shows")
-        say(f"Counting took {perf_counter() - start:.0f} seconds.")
+        print(f"Counting took {perf_counter() - start:.0f} seconds.")
         with connection.cursor() as cursor:
             cursor.execute("VACUUM ANALYZE counted_shows, counted_sales")
     measure()
