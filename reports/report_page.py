@@ -52,7 +52,7 @@ class ReportForm(forms.Form):
         label="Theatre",
         required=False,
         widget=forms.Select(LOOK),
-        error_messages={"invalid_choice": "You see no such theatre. Choose one of the list."},
+        error_messages={"invalid_choice": "Choose a theatre from the list."},
     )
     first = forms.DateField(label="From", widget=DayInput)
     last = forms.DateField(label="To", widget=DayInput)
@@ -77,11 +77,11 @@ class ReportForm(forms.Form):
         data: dict[str, Any] = super().clean() or {}
         if "first" in data and "last" in data:
             if data["last"] < data["first"]:
-                self.add_error("last", "The last day is before the first. Swap them.")
+                self.add_error("last", "The last day is before the first.")
             elif (data["last"] - data["first"]).days >= LONGEST_DAYS:
-                self.add_error("last", "A report spans three years at most. Choose fewer days.")
+                self.add_error("last", "A report can cover at most three years.")
             elif not 1900 <= data["first"].year <= data["last"].year < 2200:
-                self.add_error("first", "Choose years that calendars know: 1900 to 2199.")
+                self.add_error("first", "Choose years from 1900 to 2199.")
         return data
 
 

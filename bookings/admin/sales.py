@@ -46,7 +46,7 @@ class HoldAdmin(ReadOnly[Hold]):
     @admin.display(description="seats")
     def seats(self, hold: Hold) -> str:
         seats = Seat.objects.filter(pk__in=hold.seat_ids).order_by("row", "number")
-        return ", ".join(map(str, seats)) or "laid anew since"
+        return ", ".join(map(str, seats)) or "Seat map replaced"
 
     @admin.display(description="since", ordering="created_at")
     def since(self, hold: Hold) -> SafeString | str:
@@ -128,7 +128,7 @@ class OrderAdmin(ReadOnly[Order]):
 
     @admin.display(description="customer")
     def customer(self, order: Order) -> str:
-        return str(order.user) if order.user else order.customer_name or "at the box office"
+        return str(order.user) if order.user else order.customer_name or "Walk-in customer"
 
     @admin.display(description="customer", ordering="user__name")
     def buyer(self, order: Order) -> SafeString:

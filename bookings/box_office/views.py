@@ -102,7 +102,7 @@ class Cancellation(forms.Form):
     )
     reason = forms.CharField(
         max_length=200,
-        error_messages={"required": "Say why, for the colleague who is asked later."},
+        error_messages={"required": "Enter a reason."},
     )
 
     def __init__(self, data: Any, *, bookings: Collection[Booking]) -> None:
@@ -116,7 +116,7 @@ class Move(forms.Form):
     seat = forms.IntegerField(error_messages={"required": "Choose the new seat."})
     reason = forms.CharField(
         max_length=200,
-        error_messages={"required": "Say why, for the colleague who is asked later."},
+        error_messages={"required": "Enter a reason."},
     )
 
 
@@ -252,7 +252,7 @@ def move(request: HttpRequest, reference: str, booking_id: int) -> HttpResponse:
         except DomainError as refusal:
             flaws = [_in_words(refusal, _seats(order.show))]
         else:
-            messages.success(request, f"{booking.seat} was moved. The price paid stays.")
+            messages.success(request, f"{booking.seat} was moved. The price did not change.")
             return redirect("box-office-order", reference=reference)
     seats = _seats(order.show)
     context = _context(request, f"Move {booking.seat}") | _facts(order)
@@ -356,7 +356,7 @@ def _in_words(refusal: DomainError, seats: Sequence[Seat]) -> str:
     taken = set(refusal.facts.get("seat_ids", ()))
     named = ", ".join(str(seat) for seat in sorted(seats, key=Seat.place) if seat.pk in taken)
     if refusal.code == "seat_unavailable" and named:
-        return f"Just taken: {named}. Nothing was sold; the rest of the choice is kept."
+        return f"Just taken: {named}. Nothing was sold. The other seats are still selected."
     return f"{refusal.message} ({named})" if named else refusal.message
 
 

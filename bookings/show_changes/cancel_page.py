@@ -31,13 +31,13 @@ class CancelForm(forms.Form):
     reason = forms.CharField(
         max_length=200,
         widget=UnfoldAdminTextInputWidget({"placeholder": "e.g. projector broken"}),
-        help_text="Kept with every order and in the history of the show; customers don't see it.",
+        help_text="Shown with every order and in the history of the show. Customers don't see it.",
     )
     orders = forms.IntegerField(
         label="Number of orders to cancel",
         min_value=0,
         widget=UnfoldAdminIntegerFieldWidget({"autocomplete": "off"}),
-        help_text="Type it to confirm. This can't be undone.",
+        help_text="Enter the number to confirm. This can't be undone.",
     )
 
 
@@ -62,7 +62,7 @@ def cancel_page(
         except DomainError as refusal:
             form.add_error("orders" if refusal.code == "orders_changed" else None, refusal.message)
         else:
-            messages.success(request, "The show is cancelled. The worker cancels its orders now.")
+            messages.success(request, "Show cancelled. Its orders are being cancelled.")
             return HttpResponseRedirect(reverse("admin:catalog_show_cancel", args=[show.pk]))
     context |= {"form": form, "orders": live_purchases(show.pk)}
     status = HTTPStatus.UNPROCESSABLE_ENTITY if form.is_bound else HTTPStatus.OK
@@ -74,7 +74,7 @@ def _progress(request: HttpRequest, show: Show, context: dict[str, Any]) -> Http
     if request.method == "POST":
         with transaction.atomic(durable=True):
             cancel_orders.enqueue(show_id=show.pk)
-        messages.success(request, "The worker looks at it again.")
+        messages.success(request, "Cancellation restarted.")
         return HttpResponseRedirect(reverse("admin:catalog_show_cancel", args=[show.pk]))
     entry = cancellation_of(show.pk)
     concerned = purchases(show.pk)

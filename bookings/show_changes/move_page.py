@@ -32,7 +32,7 @@ class Reasoned(forms.Form):
     reason = forms.CharField(
         max_length=300,
         widget=UnfoldAdminTextInputWidget({"placeholder": "e.g. projector broken"}),
-        help_text="Kept in the history of the show.",
+        help_text="Shown in the history of the show.",
     )
     moves: Sequence[Move]
 
@@ -79,7 +79,7 @@ class MoveForm(Reasoned):
 class SwapForm(Reasoned):
     other = forms.ModelChoiceField(
         Show.objects.none(),
-        label="With",
+        label="Swap with",
         empty_label="Choose a show",
         widget=UnfoldAdminSelectWidget,
         help_text="Shows of this theatre that start within twelve hours, on other screens.",
@@ -156,7 +156,7 @@ def _judge(request: HttpRequest, form: Reasoned, context: dict[str, Any]) -> Htt
             actor=staff_user(request),
             reason=form.cleaned_data["reason"],
         )
-        messages.success(request, "Moved. Who has bought is told by mail.")
+        messages.success(request, "Show moved. Customers will be notified by e-mail.")
         return HttpResponseRedirect(reverse("admin:catalog_show_change", args=[show.pk]))
     moved = plan_moves(form.moves)
     zone = show.theatre.zone

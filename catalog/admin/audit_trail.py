@@ -80,7 +80,7 @@ class AuditEntryAdmin(ReadOnly[AuditEntry]):
 
     @admin.display(description="who", ordering="actor")
     def who(self, entry: AuditEntry) -> str:
-        return str(entry.actor or "the site")
+        return str(entry.actor or "System")
 
     @admin.display(description="theatre")
     def theatre(self, entry: AuditEntry) -> str:

@@ -138,7 +138,7 @@ class BackOffice(Audited, Themed[M]):
         except (ProtectedError, IntegrityError) as error:
             if not self._lost_a_race(error):
                 raise
-            messages.error(request, "Nothing was deleted: somebody began to use it meanwhile.")
+            messages.error(request, "Not deleted: it is now in use.")
             return HttpResponseRedirect(request.get_full_path())
 
     def changeform_view(
@@ -153,9 +153,7 @@ class BackOffice(Audited, Themed[M]):
         except (ProtectedError, IntegrityError) as error:
             if not self._lost_a_race(error):
                 raise
-            messages.error(
-                request, "Nothing was saved: it collides with what somebody else just did."
-            )
+            messages.error(request, "Not saved: it conflicts with another user's change.")
             return HttpResponseRedirect(request.get_full_path())
 
     def response_action(
@@ -170,7 +168,7 @@ class BackOffice(Audited, Themed[M]):
         except (ProtectedError, IntegrityError) as error:
             if not self._lost_a_race(error):
                 raise
-            messages.error(request, "Nothing was deleted: somebody began to use it meanwhile.")
+            messages.error(request, "Not deleted: it is now in use.")
             return HttpResponseRedirect(request.get_full_path())
 
     def _lost_a_race(self, error: Exception) -> bool:

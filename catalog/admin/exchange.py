@@ -35,7 +35,7 @@ class UploadForm(forms.Form):
         if file.size > MAX_BYTES:
             raise forms.ValidationError("The file is larger than 1 MB. Please split it.")
         if kind_of(file.name) not in KINDS:
-            raise forms.ValidationError("The name must end in .csv or .xlsx. Save it as one.")
+            raise forms.ValidationError("The file name must end in .csv or .xlsx.")
         return file
 
 
@@ -50,7 +50,7 @@ class ConfirmForm(forms.Form):
         try:
             return base64.b64decode(self.cleaned_data["content"], validate=True)
         except (binascii.Error, ValueError) as error:
-            raise forms.ValidationError("The file was cut. Choose it again.") from error
+            raise forms.ValidationError("Choose the file again.") from error
 
 
 class Exchanged(BackOffice[M]):
@@ -146,14 +146,14 @@ def _confirm(request: HttpRequest, model_admin: Exchanged[Any]) -> HttpResponse:
     if not done:
         messages.error(
             request,
-            "Nothing was imported: it was done already, or something changed since. Look again.",
+            "Nothing was imported: the data has changed since the preview. Check the new preview.",
         )
         return _look(request, model_admin, kind, content)
     new = sum(change.is_new for change in outcome.changes)
     messages.success(
         request,
-        f"Imported: {new} new, {len(outcome.changes) - new} changed, {outcome.unchanged} as they"
-        " were.",
+        f"Imported: {new} new, {len(outcome.changes) - new} changed, {outcome.unchanged}"
+        " unchanged.",
     )
     return HttpResponseRedirect(reverse(f"admin:catalog_{model_admin.opts.model_name}_changelist"))
 

@@ -76,10 +76,10 @@ class TheatreAdmin(BackOffice[Theatre]):
     def screen_count(self, theatre: Theatre) -> Any:
         return getattr(theatre, "screen_total", 0)
 
-    @admin.display(description="time there now")
+    @admin.display(description="local time")
     def local_time(self, theatre: Theatre) -> SafeString:
         return two_lines(local(timezone.now(), theatre.zone), theatre.timezone.replace("_", " "))
 
     @admin.display(description="single seats", ordering="gap_rule")
     def single_seats(self, theatre: Theatre) -> str:
-        return "may be left" if theatre.gap_rule == GapRule.OFF else "never left"
+        return "allowed" if theatre.gap_rule == GapRule.OFF else "not allowed"

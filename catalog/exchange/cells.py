@@ -1,4 +1,4 @@
-"""How the cells of an exchanged table are read; a refusal is a ValueError that names the remedy."""
+"""Parses the cells of an imported table. A ValueError says what is wrong and how to fix it."""
 
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -19,7 +19,7 @@ class WholeNumber(widgets.Widget):  # type: ignore[misc] # untyped
     def clean(self, value: Any, row: Any = None, **kwargs: Any) -> int | None:
         text = str(value or "").strip()
         if text and not (text.isascii() and text.isdigit() and len(text) < 10):
-            raise ValueError(f"“{text[:40]}” is no whole number. Write digits only, e.g. 120.")
+            raise ValueError(f"“{text[:40]}” isn't a whole number. Use digits only, e.g. 120.")
         return int(text) if text else None
 
 
@@ -31,7 +31,7 @@ class Day(widgets.DateWidget):  # type: ignore[misc] # untyped
         try:
             return super().clean(str(value or "").strip(), row)
         except ValueError as error:
-            raise ValueError(f"“{value[:40]}” is no day. Write it like 2026-12-31.") from error
+            raise ValueError(f"“{value[:40]}” isn't a date. Use the format 2026-12-31.") from error
 
 
 class Money(widgets.Widget):  # type: ignore[misc] # untyped
@@ -45,7 +45,7 @@ class Money(widgets.Widget):  # type: ignore[misc] # untyped
                 return round(price, 2)
         except InvalidOperation:
             pass
-        raise ValueError(f"“{text[:40]}” is no price. Write it like 12.50, without a currency.")
+        raise ValueError(f"“{text[:40]}” isn't a price. Use the format 12.50, without a currency.")
 
     def render(self, value: Any, obj: Any = None, **kwargs: Any) -> Decimal | None:
         price: Decimal | None = value

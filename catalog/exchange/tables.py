@@ -74,13 +74,13 @@ class Table(resources.ModelResource):  # type: ignore[misc] # untyped
             return found[0] if found else None
         instance: Model | None = self.in_reach().filter(pk=pk).first()
         if instance is None:
-            raise ValidationError({"id": f"There is no {pk}. Leave the id empty for a new one."})
+            raise ValidationError({"id": f"{pk} does not exist. To add a row, leave the id empty."})
         return instance
 
     def import_instance(self, instance: Any, row: Any, **kwargs: Any) -> None:
         if instance.pk is not None:
             if instance.pk in self.seen:
-                raise ValidationError("An earlier row of this file is about the same. Keep one.")
+                raise ValidationError("An earlier row of this file is for the same object.")
             self.seen.add(instance.pk)
         super().import_instance(instance, row, **kwargs)
 

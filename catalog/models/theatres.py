@@ -15,7 +15,7 @@ def validate_timezone(name: str) -> None:
     """Raise ValidationError unless `name` is an IANA time zone."""
     if name not in zoneinfo.available_timezones():
         raise ValidationError(
-            "“%(name)s” is no time zone. Use an IANA name such as Europe/Vienna.",
+            "“%(name)s” isn't a time zone. Use an IANA name such as Europe/Vienna.",
             params={"name": name},
         )
 

@@ -90,7 +90,7 @@ def test_from_an_empty_theatre_to_a_blocked_seat(office: Page, live_server: Live
     expect(office.get_by_text("24 seats, 300.00 EUR when sold out")).to_be_visible()
     assert not Seat.objects.exists()
     office.get_by_role("button", name="Create 24 seats").click()
-    expect(office.get_by_text("The room has 24 seats now.")).to_be_visible()
+    expect(office.get_by_text("Seat map with 24 seats created.")).to_be_visible()
 
     office.get_by_role("checkbox", name="B3, Standard, available").check()
     office.fill("[name=reason]", "Broken armrest")

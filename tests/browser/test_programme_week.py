@@ -81,7 +81,7 @@ def test_a_week_is_planned_copied_and_changed_in_21_clicks(office: Page) -> None
     clicker.click("link", "View week")
     expect(theatre_week).to_have_count(63)
     clicker.click("button", "Open 63 planned shows for sale")
-    expect(office.get_by_text("Open for sale now: 63.")).to_be_visible()
+    expect(office.get_by_text("Shows opened for sale: 63.")).to_be_visible()
 
     clicker.click("link", "Copy week")
     clicker.click("button", "Preview")
@@ -98,7 +98,7 @@ def test_a_week_is_planned_copied_and_changed_in_21_clicks(office: Page) -> None
     office.fill("[name=reason]", "School class")
     clicker.click("button", "Preview")
     clicker.click("button", "Move show")
-    expect(office.get_by_text("Who has bought is told by mail.")).to_be_visible()
+    expect(office.get_by_text("Show moved.")).to_be_visible()
 
     clicker.click("link", "Cancel show", exact=False)
     office.fill("[name=reason]", "Projector broken")

@@ -179,7 +179,7 @@ def test_saving_a_movie_links_to_the_update_of_its_shows(
     stale = client.post(at(movie), {"seen": "something else"})
     assert stale.status_code == HTTPStatus.CONFLICT
     done = client.post(at(movie), {"seen": page.context["seen"]}, follow=True)
-    assert "New ends: 1. Left as they were: 0." in done.text
+    assert "Updated: 1. Not changed: 0." in done.text
     assert done.context["lines"] == []
     show.refresh_from_db()
     assert show.end_time == NOON + timedelta(minutes=120)

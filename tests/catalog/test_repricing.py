@@ -127,7 +127,7 @@ def test_confirming_saves_exactly_the_previewed_prices(show: Show, office: Clien
     confirmed = dict(page.context["fixed_prices"]) | {"reason": "Slow week", "confirm": "yes"}
     PriceCardLine.objects.update(price="99.00")
     done = office.post(at(show), form | confirmed, follow=True)
-    assert "Seats with a new price: 4." in done.text
+    assert "Prices of 4 seats changed." in done.text
     assert prices_of(show) == ["12.00", "12.00", "7.50", "7.50", "7.50", "15.00"]
     show.refresh_from_db()
     assert str(show.price_card) == "Matinee"

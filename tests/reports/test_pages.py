@@ -95,7 +95,7 @@ def test_another_house_is_not_found_on_the_first_page(client: Client) -> None:
     assert client.get(INDEX, {"theatre": mine.pk}).status_code == HTTPStatus.OK
 
 
-def test_another_house_is_neither_reported_nor_offered(client: Client) -> None:
+def test_other_theatres_are_neither_reported_nor_offered(client: Client) -> None:
     user = log_in(client, "Manager")
     mine, other = TheatreFactory(name="Rex"), TheatreFactory(name="Roxy")
     mine.staff.add(user)
@@ -106,7 +106,7 @@ def test_another_house_is_neither_reported_nor_offered(client: Client) -> None:
     assert "Roxy" not in page.text
     refused = client.get(REPORTS, SPAN | {"theatre": other.pk})
     assert refused.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
-    assert "You see no such theatre" in refused.text
+    assert "Choose a theatre from the list." in refused.text
 
 
 def test_staff_without_a_theatre_see_no_figures(client: Client) -> None:
@@ -116,26 +116,26 @@ def test_staff_without_a_theatre_see_no_figures(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "said"),
+    ("query", "message"),
     [
         ({"first": "2026-03-12", "last": "2026-03-11"}, "last day is before the first"),
-        ({"first": "2020-01-01", "last": "2026-03-11"}, "three years at most"),
+        ({"first": "2020-01-01", "last": "2026-03-11"}, "at most three years"),
         ({"first": "yesterday", "last": "2026-03-11"}, "Enter a valid date"),
         ({"first": "2026-02-30", "last": "2026-03-11"}, "Enter a valid date"),
         ({"by": "director"}, "Select a valid choice"),
-        ({"theatre": "x"}, "You see no such theatre"),
+        ({"theatre": "x"}, "Choose a theatre from the list."),
         ({"theatre": "\0"}, "Null characters are not allowed"),
         ({"download": "pdf"}, "Select a valid choice"),
-        ({"first": "0001-01-01", "last": "0001-01-02"}, "years that calendars know"),
-        ({"first": "9999-12-30", "last": "9999-12-31"}, "years that calendars know"),
+        ({"first": "0001-01-01", "last": "0001-01-02"}, "years from 1900 to 2199"),
+        ({"first": "9999-12-30", "last": "9999-12-31"}, "years from 1900 to 2199"),
     ],
 )
-def test_a_bad_question_is_answered_by_the_field_and_a_remedy(
-    query: dict[str, str], said: str, office: Client
+def test_an_invalid_report_shows_an_error_at_its_field(
+    query: dict[str, str], message: str, office: Client
 ) -> None:
     answer = office.get(REPORTS, SPAN | query)
     assert answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
-    assert said in answer.text
+    assert message in answer.text
 
 
 def test_days_without_shows_are_an_empty_page_with_advice(office: Client) -> None:

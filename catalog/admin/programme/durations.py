@@ -52,7 +52,7 @@ def _write(request: HttpRequest, movie: Movie) -> HttpResponse:
         actor=staff_user(request),
     )
     done = sum(new.fits for new in plan)
-    messages.success(request, f"New ends: {done}. Left as they were: {len(plan) - done}.")
+    messages.success(request, f"Updated: {done}. Not changed: {len(plan) - done}.")
     return HttpResponseRedirect(reverse("admin:catalog_movie_durations", args=[movie.pk]))
 
 

@@ -38,16 +38,16 @@ class DraftForm(forms.Form):
         label="Status",
         choices=[(status, status.label) for status in STATUSES],
         widget=UnfoldAdminSelectWidget,
-        help_text="Planned shows are seen by staff only; the week's page opens them all at once.",
+        help_text="Only staff see planned shows. Open them all at once from the week view.",
     )
     fold = forms.TypedChoiceField(
-        label="Times that come twice",
-        choices=[("", "Leave them out"), (0, "The first of the two"), (1, "The second")],
+        label="Ambiguous times",
+        choices=[("", "Skip"), (0, "First occurrence"), (1, "Second occurrence")],
         coerce=int,
         empty_value=None,
         required=False,
         widget=UnfoldAdminSelectWidget,
-        help_text="When the clocks go back at night.",
+        help_text="For nights when the clocks go back.",
     )
     outside_run = forms.BooleanField(
         label="Include shows outside the run", required=False, widget=UnfoldBooleanWidget
@@ -67,11 +67,11 @@ class DraftForm(forms.Form):
             return data
         wishes = self.wishes(data)
         if not self.errors and not wishes:
-            self.add_error(None, "There is nothing to plan in this choice.")
+            self.add_error(None, "This selection contains no shows.")
         if len(wishes) > MOST_SHOWS:
             self.add_error(
                 None,
-                f"These are {len(wishes)} shows; plan at most {MOST_SHOWS} at a time: "
+                f"This selection has {len(wishes)} shows, but the limit is {MOST_SHOWS}: "
                 "choose fewer days or screens.",
             )
         self.draft = Draft(
@@ -101,7 +101,7 @@ class ClocksField(forms.CharField):
             return datetime.strptime(word.replace(".", ":"), "%H:%M").time()  # noqa: DTZ007
         except ValueError:
             raise forms.ValidationError(
-                "“%(word)s” is no time. Write times as 20:15, with blanks between them.",
+                "“%(word)s” isn't a valid time. Enter times like 20:15, separated by spaces.",
                 params={"word": word},
             ) from None
 
@@ -118,7 +118,7 @@ class BulkForm(DraftForm):
     times = ClocksField(
         required=False,
         widget=UnfoldAdminTextInputWidget({"placeholder": "14:00 17:15 20:30"}),
-        help_text="With blanks between them. Times before 06:00 are in the night after the day.",
+        help_text="Separated by spaces. Times before 06:00 are in the night after that day.",
     )
     first = forms.TimeField(
         label="or first", required=False, widget=forms.TimeInput({"type": "time", **LOOK}, "%H:%M")
@@ -136,7 +136,7 @@ class BulkForm(DraftForm):
     price_card = forms.ModelChoiceField(
         PriceCard.objects.all(),
         required=False,
-        empty_label="None yet: no seat maps are made",
+        empty_label="None (creates no seat maps)",
         widget=UnfoldAdminSelectWidget,
     )
     format = forms.CharField(
@@ -175,16 +175,16 @@ class BulkForm(DraftForm):
         spaced = [data["first"], data["last"], data["spacing"]]
         if spaced == [None, None, None]:
             if not times:
-                self.add_error("times", "Give times, or the first, the last and the spacing.")
+                self.add_error("times", "Enter times, or a first time, last time and interval.")
             return times
         if None in spaced:
             missing = next(name for name in ("first", "last", "spacing") if data[name] is None)
-            self.add_error(missing, "First, last and spacing belong together: this one is missing.")
+            self.add_error(missing, "Enter first, last and interval together.")
             return []
         first, last, minutes = spaced
         clocks = programme.spaced_clocks(first=first, last=last, spacing=timedelta(minutes=minutes))
         if not clocks:
-            self.add_error("last", "The last show starts before the first one.")
+            self.add_error("last", "The last time is before the first.")
         return [*times, *clocks]
 
 
@@ -192,9 +192,9 @@ class CopyForm(DraftForm):
     """A week of the theatre again, in another week."""
 
     to_week = forms.DateField(
-        label="Into the week of",
+        label="Copy to the week of",
         widget=forms.DateInput({"type": "date", **LOOK}, "%Y-%m-%d"),
-        help_text="Any day of it.",
+        help_text="Any day of that week.",
     )
     weekdays = forms.TypedMultipleChoiceField(
         label="Days", coerce=int, widget=UnfoldAdminCheckboxSelectMultipleWidget
@@ -211,9 +211,9 @@ class CopyForm(DraftForm):
     def clean_to_week(self) -> date:
         monday = programme.monday_of(self.cleaned_data["to_week"])
         if monday == self.monday:
-            raise forms.ValidationError("This is the week itself: choose another one.")
+            raise forms.ValidationError("Choose a different week.")
         if not 2000 <= monday.year < 2100:
-            raise forms.ValidationError("Choose a year of this century.")
+            raise forms.ValidationError("Choose a year in this century.")
         return monday
 
     def wishes(self, data: dict[str, Any]) -> Sequence[Wish]:

@@ -85,7 +85,7 @@ def open_week_page(request: HttpRequest, *, show_admin: BackOffice[Show]) -> Htt
             monday=place.monday,
             actor=request.user,  # type: ignore[arg-type] # the site admits no anonymous user
         )
-        messages.success(request, f"Open for sale now: {len(opened)}.")
+        messages.success(request, f"Shows opened for sale: {len(opened)}.")
     return HttpResponseRedirect(place.address("week"))
 
 
@@ -102,7 +102,7 @@ def place_of(request: HttpRequest, show_admin: BackOffice[Show]) -> Place | None
     wanted = request.GET.get("theatre")
     theatre = next((t for t in theatres if wanted in (None, "", str(t.pk))), None)
     if theatre is None:
-        raise Http404("There is no such theatre among those you work in.")
+        raise Http404("You have no theatre with this id.")
     today = programme.business_day(timezone.now(), theatre.zone)
     return Place(theatre, programme.monday_of(_day(request.GET.get("week")) or today), theatres)
 
@@ -125,5 +125,5 @@ def _day(text: str | None) -> date | None:
     except ValueError:
         day = None
     if day is None or day.year not in YEARS:
-        raise Http404("There is no such week.")
+        raise Http404("This week is out of range.")
     return day

@@ -113,7 +113,7 @@ class ShowForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run 
         """Copy the ends from today's facts, when something that moves them was changed."""
         show, screen = self.instance, data.get("screen")
         if screen and screen.theatre_id != data["theatre"].pk:
-            self.add_error("screen", f"{screen.name} does not stand in {data['theatre']}.")
+            self.add_error("screen", f"{screen.name} is not a screen of {data['theatre']}.")
             return
         if {"movie", "screen", "start", "theatre"} & set(self.changed_data):
             try:

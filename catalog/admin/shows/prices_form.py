@@ -19,7 +19,7 @@ class PricesForm(forms.Form):
     price_card = forms.ModelChoiceField(
         PriceCard.objects.all(),
         required=False,
-        empty_label="No card: the prices below",
+        empty_label="None (use the prices below)",
         widget=UnfoldAdminSelectWidget,
     )
 

@@ -28,7 +28,7 @@ class RepricingForm(PricesForm):
     reason = forms.CharField(
         max_length=300,
         widget=UnfoldAdminTextInputWidget({"placeholder": "e.g. premiere week is over"}),
-        help_text="Kept in the history of the show.",
+        help_text="Shown in the history of the show.",
     )
 
     def __init__(self, data: Any, *, show: Show) -> None:
@@ -37,7 +37,7 @@ class RepricingForm(PricesForm):
     def clean(self) -> dict[str, Any]:
         data = super().clean()
         if not self.errors and not self.prices:
-            self.add_error("price_card", "Choose a card, or type a price below.")
+            self.add_error("price_card", "Choose a price card, or enter a price below.")
         return data
 
 
@@ -69,7 +69,7 @@ def _write(request: HttpRequest, form: RepricingForm, show: Show) -> HttpRespons
         reason=form.cleaned_data["reason"],
         actor=staff_user(request),
     )
-    messages.success(request, f"Seats with a new price: {count}. What was sold keeps its price.")
+    messages.success(request, f"Prices of {count} seats changed.")
     return HttpResponseRedirect(reverse("admin:catalog_show_change", args=[show.pk]))
 
 

@@ -46,7 +46,7 @@ class SeatChange(forms.Form):
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}
         if data.get("action") == "block" and data.get("reason") == "":
-            self.add_error("reason", "Say why, for the colleague who finds the seat blocked.")
+            self.add_error("reason", "Enter a reason.")
         return data
 
 

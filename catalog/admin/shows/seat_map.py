@@ -40,7 +40,7 @@ class SeatMapPlan(PricesForm):
     """Where the seats come from, and what they cost. `layout` and `prices` once it is valid."""
 
     source = forms.ChoiceField(
-        choices=[("screen", "The screen's layout"), ("block", "So many rows of so many seats")],
+        choices=[("screen", "The screen's layout"), ("block", "Rows of equal length")],
         widget=UnfoldAdminRadioSelectWidget,
     )
     rows = forms.IntegerField(
@@ -80,7 +80,7 @@ class SeatMapPlan(PricesForm):
                 check_prices(layout, self.prices)
             except PriceMissing as refusal:
                 for category in refusal.facts["categories"]:
-                    self.add_error(f"price_{category}", "The room has such seats: give a price.")
+                    self.add_error(f"price_{category}", "Enter a price.")
         return data
 
     def _layout(self, data: dict[str, Any]) -> Layout | None:
@@ -90,7 +90,7 @@ class SeatMapPlan(PricesForm):
             return self.screen_layout
         for name in ("rows", "seats_per_row"):
             if data[name] is None:
-                self.add_error(name, "How many?")
+                self.add_error(name, "Enter a number.")
         if self.errors:
             return None
         premium_rows = data["premium_rows"] or 0
@@ -153,7 +153,7 @@ def _plan(
     except DomainError as refusal:
         messages.error(request, refusal.message)
     else:
-        messages.success(request, f"The room has {size} seats now.")
+        messages.success(request, f"Seat map with {size} seats created.")
     return HttpResponseRedirect(reverse("admin:catalog_show_room", args=[show.pk]))
 
 

@@ -341,7 +341,7 @@ def test_nobody_is_moved_to_a_taken_seat_or_without_a_reason(counter: Client, sh
     other = make_seats(ShowFactory(theatre=show.theatre), "S")[0].pk
     for to, reason, sentence in (
         (ids(show, "A2")[0], "Broken", "Just taken: A2"),
-        (ids(show, "A3")[0], "", "Say why"),
+        (ids(show, "A3")[0], "", "Enter a reason."),
         (other, "Broken", "not part of this show"),
     ):
         assert sentence in move(counter, order, to, reason).text
@@ -413,7 +413,7 @@ def test_some_seats_of_an_order_are_cancelled_however_late(
 
 @pytest.mark.parametrize(
     ("form", "sentence"),
-    [({"reason": ""}, "Say why"), ({"booking": []}, "Choose what to cancel.")],
+    [({"reason": ""}, "Enter a reason."), ({"booking": []}, "Choose what to cancel.")],
 )
 def test_a_cancellation_needs_seats_and_a_reason(
     counter: Client, show: Show, form: dict[str, Any], sentence: str

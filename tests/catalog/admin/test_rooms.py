@@ -44,7 +44,7 @@ def test_a_seat_map_is_previewed_with_prices_and_created_only_when_confirmed(
     assert "15.00 USD</small>" in preview.text
     assert not show.seats.exists()
     done = office.post(at("seat_map", show), plan | {"confirm": "yes"}, follow=True)
-    assert messages_of(done) == ["The room has 6 seats now."]
+    assert messages_of(done) == ["Seat map with 6 seats created."]
     assert show.seats.count() == 6
 
 
@@ -202,7 +202,7 @@ def test_every_change_of_a_seat_map_is_in_the_history_of_its_show(
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"action": "block"}, "Say why"),
+        ({"action": "block"}, "Enter a reason."),
         ({"action": "block", "reason": "x" * 201}, "at most 200 characters"),
         ({"action": "free", "seat": []}, "Select at least one seat."),
         ({"action": "sell"}, "Select a valid choice"),

@@ -138,7 +138,7 @@ def test_a_screen_of_another_theatre_is_refused(
     office: Client, movie: Movie, screen: Screen
 ) -> None:
     answer = office.post(ADD, typed(movie, screen, "2027-06-01 20:15", theatre=TheatreFactory()))
-    assert "does not stand in" in errors(answer)
+    assert "is not a screen of" in errors(answer)
 
 
 def test_a_taken_screen_is_refused_and_the_other_show_named(
