@@ -1,7 +1,10 @@
 """What happens to people: one function per verb, each one transaction."""
 
+from collections import Counter
+from collections.abc import Collection
 from http import HTTPStatus
 from typing import NamedTuple
+from uuid import UUID
 
 from axes.models import AccessAttempt
 from django.conf import settings
@@ -227,6 +230,18 @@ def revoke_tokens(*, user_id: int) -> None:
     """Kill every token of the user and end every sign-in, inside the caller's transaction."""
     User.objects.filter(pk=user_id).update(token_version=F("token_version") + 1)
     SignIn.objects.filter(user_id=user_id, ended_at__isnull=True).update(ended_at=Now())
+
+
+def end_sign_ins(*, sign_in_ids: Collection[UUID], actor: User) -> int:
+    """End these sign-ins as staff, with an audit entry per user; return how many were live."""
+    with transaction.atomic(durable=True):
+        live = SignIn.objects.filter(pk__in=sign_in_ids, ended_at__isnull=True)
+        locked = live.order_by("pk").select_for_update(of=("self",), no_key=True)
+        ended = list(locked.select_related("user"))
+        SignIn.objects.filter(pk__in=[each.pk for each in ended]).update(ended_at=Now())
+        for user, count in Counter(each.user for each in ended).items():
+            audit.record(actor=actor, action="sign_ins_ended", subject=user, sign_ins=count)
+    return len(ended)
 
 
 def require_strong_password(*, password: str, user: User, field: str) -> None:

@@ -257,6 +257,19 @@ def test_sign_ins_are_ended_not_edited(administrator, person, call):
     assert call("refresh", {"refresh": refresh}).status_code == 401
 
 
+def test_ending_sign_ins_is_audited_once(administrator, person):
+    for _ in range(2):
+        issue_tokens(person)
+    chosen = list(SignIn.objects.values_list("pk", flat=True))
+    for _ in range(2):
+        administrator.post("/admin/accounts/signin/", {"action": "end", "_selected_action": chosen})
+    (entry,) = audit.history_of(person)
+    assert (entry.action, entry.actor.email) == ("sign_ins_ended", "ada@example.com")
+    assert entry.facts == {"sign_ins": 2}
+    history = administrator.get(f"/admin/accounts/signin/{chosen[0]}/history/")
+    assert list(history.context["page"]) == [entry]
+
+
 def test_deleting_a_failed_login_lifts_the_lock(manager, person, call):
     body = {"email": person.email, "password": "wrong"}
     for _ in range(5):

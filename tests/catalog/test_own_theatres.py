@@ -7,10 +7,12 @@ import pytest
 from django.contrib.auth.models import Group, Permission
 from django.test import Client
 from django.urls import reverse
+from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from accounts import audit
-from accounts.models import User
+from accounts.models import AuditEntry, SignIn, User
 from accounts.roles import ensure_roles
+from accounts.tokens import issue_tokens
 from catalog.models import Screen, Theatre
 from tests.factories import (
     MovieFactory,
@@ -207,3 +209,51 @@ def test_a_manager_cannot_change_staff_of_another_theatre(
         {"name": "New", "email": colleague.email, "is_staff": "on"},
     )
     assert change.status_code == (302 if where in ("here", "nowhere") else 403)
+
+
+def test_a_manager_ends_no_sign_in_of_staff_of_another_theatre(
+    desk: Client, here: Theatre, there: Theatre, manager: User
+) -> None:
+    """Nor of an administrator, nor of staff who work everywhere."""
+    customer, colleague, stranger = UserFactory(), *UserFactory.create_batch(2, is_staff=True)
+    here.staff.add(colleague)
+    there.staff.add(stranger)
+    boss = UserFactory(is_staff=True, is_superuser=True)
+    people = (customer, colleague, stranger, boss)
+    for person in people:
+        issue_tokens(person)
+    address = reverse("admin:accounts_signin_changelist")
+    chosen = list(SignIn.objects.values_list("pk", flat=True))
+    answer = desk.post(address, {"action": "end", "_selected_action": chosen}, follow=True)
+    ended = SignIn.objects.filter(ended_at__isnull=False).values_list("user", flat=True)
+    assert set(ended) == {customer.pk, colleague.pk}
+    audited = AuditEntry.objects.values_list("subject_id", "action", "actor")
+    assert set(audited) == {
+        (str(person.pk), "sign_ins_ended", manager.pk) for person in (customer, colleague)
+    }
+    levels = [message.level_tag for message in answer.context["messages"]]
+    assert levels == ["success", "error"]
+
+
+def test_a_manager_removes_no_second_factor_of_staff_of_another_theatre(
+    desk: Client, here: Theatre, there: Theatre, manager: User
+) -> None:
+    manager.user_permissions.set(
+        Permission.objects.filter(codename__in=["delete_totpdevice", "view_totpdevice"])
+    )
+    colleague, stranger = UserFactory.create_batch(2, is_staff=True)
+    here.staff.add(colleague)
+    there.staff.add(stranger)
+    devices = [
+        TOTPDevice.objects.create(user=user, confirmed=True, name="Phone")
+        for user in (colleague, stranger)
+    ]
+    for device in devices:
+        page = reverse("admin:otp_totp_totpdevice_delete", args=[device.pk])
+        desk.post(page, {"post": "yes"})
+        chosen = {"action": "delete_selected", "post": "yes", "_selected_action": device.pk}
+        desk.post(reverse("admin:otp_totp_totpdevice_changelist"), chosen)
+    assert list(TOTPDevice.objects.all()) == devices[1:]
+    assert list(AuditEntry.objects.values_list("subject_id", "action")) == [
+        (str(colleague.pk), "second_factor_removed")
+    ]

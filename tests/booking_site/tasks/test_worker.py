@@ -19,6 +19,8 @@ from django.utils import timezone
 from django_tasks import TaskResultStatus
 from django_tasks_db.models import DBTaskResult
 
+from accounts import audit
+from accounts.models import AuditEntry, User
 from booking_site.tasks import worker
 from booking_site.tasks.outbox import ATTEMPTS, FIRST_PAUSE
 from booking_site.tasks.worker import Worker, rescue_tasks
@@ -294,7 +296,9 @@ def test_without_a_mail_server_the_worker_says_so_and_mails_wait(settings: Any) 
 
 
 @pytest.mark.django_db
-def test_the_office_sees_what_failed_and_has_it_tried_again(office: Client, notes: Path) -> None:
+def test_a_failed_task_is_shown_in_the_back_office_and_its_retry_is_audited(
+    office: Client, staff: User, notes: Path
+) -> None:
     note.enqueue(str(notes), text="one")
     DBTaskResult.objects.update(
         status=TaskResultStatus.FAILED,
@@ -307,18 +311,22 @@ def test_the_office_sees_what_failed_and_has_it_tried_again(office: Client, note
     assert "OSError" in text
     assert office.get(f"{page}{rows()[0].pk}/change/").status_code == 200
     assert not Worker().do_next_task()
-    office.post(page, {"action": "try_again", "_selected_action": [rows()[0].pk]})
+    office.post(page, {"action": "retry", "_selected_action": [rows()[0].pk]})
+    (entry,) = audit.history_of(rows()[0])
+    assert (entry.action, entry.actor) == ("task_retried", staff)
+    assert (entry.subject_name, entry.facts) == ("tests.jobs.note", {})
     assert Worker().do_next_task()
     assert notes.read_text() == "one\n"
 
 
 @pytest.mark.django_db
-def test_a_finished_task_is_not_done_again_by_the_office(office: Client, notes: Path) -> None:
+def test_a_finished_task_is_not_retried(office: Client, notes: Path) -> None:
     note.enqueue(str(notes), text="one")
     Worker().do_next_task()
     page = "/admin/django_tasks_database/dbtaskresult/"
-    office.post(page, {"action": "try_again", "_selected_action": [rows()[0].pk]})
+    office.post(page, {"action": "retry", "_selected_action": [rows()[0].pk]})
     assert not Worker().do_next_task()
+    assert not AuditEntry.objects.exists()
 
 
 @on_real_connections

@@ -3,16 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-from axes.models import AccessAttempt
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
-from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.models import Group
 from django.db import transaction
 from django.db.models import ManyToManyField, QuerySet
-from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
@@ -20,19 +16,15 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.module_loading import import_string
 from django.utils.safestring import SafeString
-from django_otp.plugins.otp_totp.models import TOTPDevice
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
 from unfold.forms import AdminPasswordChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from accounts import audit, services
+from accounts import services
 from accounts.audited_admin import Audited, staff_user
 from accounts.mails import send_confirmation
-from accounts.models import SignIn, User
-
-admin.site.unregister(Group)
-admin.site.unregister(TOTPDevice)  # its own page would show the keys
+from accounts.models import User
 
 
 class AddPersonForm(UserCreationForm):  # type: ignore[misc] # unfold is untyped
@@ -114,11 +106,7 @@ class UserAdmin(Audited, DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, typ
         return (*self.readonly_fields, "is_superuser")
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        if obj is not None and (
-            obj.is_removed
-            or obj.is_superuser > request.user.is_superuser
-            or (obj.is_staff and not _is_colleague(obj, of=staff_user(request)))
-        ):
+        if obj is not None and not may_manage(staff_user(request), obj):
             return False
         allowed: bool = super().has_change_permission(request, obj)
         return allowed
@@ -176,76 +164,13 @@ class UserAdmin(Audited, DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, typ
         return redirect("admin:accounts_user_changelist")
 
 
-def _is_colleague(person: User, *, of: User) -> bool:
-    """Report whether the other may act for this member of staff, as `COLLEAGUE_CHECK` decides."""
-    check: Callable[..., bool] = import_string(settings.COLLEAGUE_CHECK)
-    return check(person, of=of)
+def may_manage(actor: User, user: User) -> bool:
+    """Report whether the actor may edit the user and end their sign-ins.
 
-
-@admin.register(SignIn)
-class SignInAdmin(ModelAdmin):  # type: ignore[misc]
-    """Who is signed in where; ended here, never edited."""
-
-    list_display = ("user", "created_at", "expires_at", "ended_at")
-    list_filter = ("ended_at",)
-    list_select_related = ("user",)
-    search_fields = ("user__email", "user__name")
-    date_hierarchy = "created_at"
-    fields = readonly_fields = ("user", "created_at", "expires_at", "ended_at")
-    actions = ("end",)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
+    Nobody manages a removed user or, unless an administrator, an administrator. Of the
+    staff, only colleagues are managed, as `COLLEAGUE_CHECK` decides.
+    """
+    if user.is_removed or user.is_superuser > actor.is_superuser:
         return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: SignIn | None = None) -> bool:
-        return False
-
-    @admin.action(description="End the chosen sign-ins", permissions=["change"])
-    def end(self, request: HttpRequest, sign_ins: QuerySet[SignIn]) -> None:
-        ended = sign_ins.filter(ended_at__isnull=True).update(ended_at=Now())
-        messages.success(request, f"Ended: {ended}.")
-
-
-@admin.register(Group)
-class RoleAdmin(Audited, DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc]
-    """The roles; `make_roles` brings the four of the house back to what they should be."""
-
-
-@admin.register(AccessAttempt)
-class FailedLoginAdmin(Audited, ModelAdmin):  # type: ignore[misc]
-    """Failed logins that count at present. Deleting one lifts its lock."""
-
-    list_display = ("username", "ip_address", "failures_since_start", "attempt_time", "path_info")
-    search_fields = ("username", "ip_address")
-    fields = readonly_fields = list_display
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: AccessAttempt | None = None) -> bool:
-        return False
-
-
-@admin.register(TOTPDevice)
-class SecondFactorAdmin(Audited, ModelAdmin):  # type: ignore[misc]
-    """Who proves a code of which app. Deleting one helps somebody who lost their phone."""
-
-    list_display = ("user", "name", "confirmed", "created_at", "last_used_at")
-    list_select_related = ("user",)
-    search_fields = ("user__email", "user__name")
-    fields = readonly_fields = list_display
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: TOTPDevice | None = None) -> bool:
-        return False
-
-    def log_deletions(self, request: HttpRequest, queryset: QuerySet[TOTPDevice]) -> Any:
-        for device in queryset:
-            # Told of the person: the device is gone, and its name tells whose it was.
-            audit.record(
-                actor=staff_user(request),
-                action="second_factor_removed",
-                subject=device.user,
-            )
+    is_colleague: Callable[..., bool] = import_string(settings.COLLEAGUE_CHECK)
+    return not user.is_staff or is_colleague(user, of=actor)

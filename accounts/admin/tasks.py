@@ -1,8 +1,9 @@
-"""What the worker has to do, and what it could not."""
+"""Background tasks in the back office: pending, done and failed."""
 
 from typing import Any
 
 from django.contrib import admin, messages
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -10,12 +11,15 @@ from django_tasks import TaskResultStatus
 from django_tasks_db.models import DBTaskResult
 from unfold.admin import ModelAdmin
 
+from accounts import audit
+from accounts.audited_admin import Audited, staff_user
+
 admin.site.unregister(DBTaskResult)
 
 
 @admin.register(DBTaskResult)
-class TaskAdmin(ModelAdmin):  # type: ignore[misc]
-    """Tasks are looked at, and tried again; finished ones disappear by themselves."""
+class TaskAdmin(Audited, ModelAdmin):  # type: ignore[misc]
+    """Staff read tasks and retry failed ones. The worker deletes finished ones."""
 
     list_display = ("task_name", "status", "enqueued_at", "attempts", "finished_at", "error")
     list_filter = ("status", "task_path")
@@ -32,7 +36,7 @@ class TaskAdmin(ModelAdmin):  # type: ignore[misc]
         "exception_class_path",
         "traceback",
     )
-    actions = ("try_again",)
+    actions = ("retry",)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -51,12 +55,22 @@ class TaskAdmin(ModelAdmin):  # type: ignore[misc]
         path: str = row.exception_class_path
         return path.rpartition(".")[2]
 
-    @admin.action(description="Try failed tasks again", permissions=["change"])
-    def try_again(self, request: HttpRequest, rows: "QuerySet[DBTaskResult[..., Any]]") -> None:
-        revived = rows.filter(status=TaskResultStatus.FAILED).update(
-            status=TaskResultStatus.READY,
-            run_after=timezone.now(),
-            worker_ids=[],
-            finished_at=None,
-        )
-        messages.success(request, f"To be tried again: {revived}.")
+    @admin.action(description="Retry failed tasks", permissions=["change"])
+    def retry(self, request: HttpRequest, rows: "QuerySet[DBTaskResult[..., Any]]") -> None:
+        with transaction.atomic(durable=True):
+            failed = rows.filter(status=TaskResultStatus.FAILED).order_by("pk")
+            tasks = list(failed.select_for_update(of=("self",), no_key=True))
+            DBTaskResult.objects.filter(pk__in=[task.pk for task in tasks]).update(
+                status=TaskResultStatus.READY,
+                run_after=timezone.now(),
+                worker_ids=[],
+                finished_at=None,
+            )
+            for task in tasks:
+                audit.record(
+                    actor=staff_user(request),
+                    action="task_retried",
+                    subject=task,
+                    subject_name=task.task_path,  # its arguments are personal
+                )
+        messages.success(request, f"{len(tasks)} tasks will be retried.")

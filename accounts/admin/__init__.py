@@ -1,0 +1,6 @@
+"""Admin pages of users, access and background tasks."""
+
+from accounts.admin import access, tasks
+from accounts.admin.users import UserAdmin
+
+__all__ = ["UserAdmin", "access", "tasks"]

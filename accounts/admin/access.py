@@ -1,0 +1,103 @@
+"""Sign-ins, roles, failed logins and second factors in the back office."""
+
+from typing import Any
+
+from axes.models import AccessAttempt
+from django.contrib import admin, messages
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
+from django.contrib.auth.models import Group
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django_otp.plugins.otp_totp.models import TOTPDevice
+from unfold.admin import ModelAdmin
+
+from accounts import audit, services
+from accounts.admin.users import may_manage
+from accounts.audited_admin import Audited, staff_user
+from accounts.models import AuditEntry, SignIn
+
+admin.site.unregister(Group)
+admin.site.unregister(TOTPDevice)  # its own page would show the keys
+
+
+@admin.register(SignIn)
+class SignInAdmin(Audited, ModelAdmin):  # type: ignore[misc]
+    """Who is signed in where; ended here, never edited."""
+
+    list_display = ("user", "created_at", "expires_at", "ended_at")
+    list_filter = ("ended_at",)
+    list_select_related = ("user",)
+    search_fields = ("user__email", "user__name")
+    date_hierarchy = "created_at"
+    fields = readonly_fields = ("user", "created_at", "expires_at", "ended_at")
+    actions = ("end",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: SignIn | None = None) -> bool:
+        return False
+
+    def entries_about(self, obj: SignIn) -> QuerySet[AuditEntry]:
+        return audit.history_of(obj.user).filter(action="sign_ins_ended")
+
+    @admin.action(description="End selected sign-ins", permissions=["change"])
+    def end(self, request: HttpRequest, sign_ins: QuerySet[SignIn]) -> None:
+        actor = staff_user(request)
+        chosen = sign_ins.select_related("user")
+        allowed = [sign_in.pk for sign_in in chosen if may_manage(actor, sign_in.user)]
+        ended = services.end_sign_ins(sign_in_ids=allowed, actor=actor)
+        messages.success(request, f"{ended} sign-ins ended.")
+        if refused := len(chosen) - len(allowed):
+            messages.error(request, f"{refused} belong to staff whom you may not manage.")
+
+
+@admin.register(Group)
+class RoleAdmin(Audited, DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc]
+    """The roles; `make_roles` brings the four of the house back to what they should be."""
+
+
+@admin.register(AccessAttempt)
+class FailedLoginAdmin(Audited, ModelAdmin):  # type: ignore[misc]
+    """Failed logins that count at present. Deleting one lifts its lock."""
+
+    list_display = ("username", "ip_address", "failures_since_start", "attempt_time", "path_info")
+    search_fields = ("username", "ip_address")
+    fields = readonly_fields = list_display
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: AccessAttempt | None = None) -> bool:
+        return False
+
+
+@admin.register(TOTPDevice)
+class SecondFactorAdmin(Audited, ModelAdmin):  # type: ignore[misc]
+    """Who proves a code of which app. Deleting one helps somebody who lost their phone."""
+
+    list_display = ("user", "name", "confirmed", "created_at", "last_used_at")
+    list_select_related = ("user",)
+    search_fields = ("user__email", "user__name")
+    fields = readonly_fields = list_display
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: TOTPDevice | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: TOTPDevice | None = None) -> bool:
+        if obj is not None and not may_manage(staff_user(request), obj.user):
+            return False
+        allowed: bool = super().has_delete_permission(request, obj)
+        return allowed
+
+    def log_deletions(self, request: HttpRequest, queryset: QuerySet[TOTPDevice]) -> Any:
+        for device in queryset:
+            # Recorded for the user: the device is gone afterwards.
+            audit.record(
+                actor=staff_user(request),
+                action="second_factor_removed",
+                subject=device.user,
+            )
