@@ -30,7 +30,7 @@ run: $(INSTALLED) ## Start the site with demo data on http://127.0.0.1:8000 (or 
 
 test: $(INSTALLED) ## Run all tests except the browser tests (PROCESSES=2, ARGS="pytest options")
 	@case '$(PROCESSES)' in auto) ;; ''|*[!0-9]*|0*|???*) echo "PROCESSES must be a number from 1 to 99, or auto: make test PROCESSES=2" >&2; exit 1 ;; esac
-	@$(EMBEDDED) -- $(BIN)/python -m pytest --ignore=tests/browser --numprocesses $(PROCESSES) --dist loadfile $(ARGS)
+	@$(EMBEDDED) -- $(BIN)/python -m pytest --ignore=tests/browser --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-browser: $(INSTALLED) ## Run the browser tests (needs chromium)
 	@command -v "$$CHROMIUM" >/dev/null || { echo "The browser tests need Chromium: apt-get install chromium, or set CHROMIUM to its path." >&2; exit 1; }
