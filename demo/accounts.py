@@ -1,4 +1,4 @@
-"""The people of the demonstration: made by `seed_demo`, printed by `make run`."""
+"""The demo accounts: created by `seed_demo`, printed by `make run`."""
 
 from typing import NamedTuple
 
@@ -33,16 +33,15 @@ DEMO_ACCOUNTS = (
 
 
 def make_demo_accounts() -> None:
-    """Make the demonstration's people with their roles; those who exist stay as they are."""
+    """Create the demo accounts with their roles; existing ones are left unchanged."""
     ensure_roles()
     for account in DEMO_ACCOUNTS:
         with transaction.atomic(durable=True):
-            _make(account)
+            if not User.objects.filter(email=account.email).exists():
+                _make(account)
 
 
 def _make(account: DemoAccount) -> None:
-    if User.objects.filter(email=account.email).exists():
-        return
     user = User.objects.create_user(
         name=account.name,
         email=account.email,

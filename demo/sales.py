@@ -1,13 +1,12 @@
-"""Sales for a demonstration's shows: parties side by side, on the web and at the counter.
+"""Sales for demo shows: parties that sit together, online and at the counter.
 
-Repeatable: the same show is sold to the same extent, and a show of which anything was
-ever sold is left alone. What is sold for shows that are over gets times of before them.
+Repeatable: a show that has a booking is skipped. Bookings of past shows are dated before
+their start.
 """
 
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from random import Random
@@ -21,25 +20,19 @@ from catalog.models import Seat, SeatCategory, SeatStatus, Show
 
 PARTY_SIZES = (2, 2, 4, 3, 2, 5, 2, 6)
 SOLD_AT_THE_COUNTER = 0.3
-# How much of a room is sold in the end: by the hour of the local start, and at weekends more.
-SHARE_OF_THE_HOUR = ((19, 0.58), (16, 0.36), (13, 0.2), (0, 0.12))
-WEEKEND = 1.35
+# The share of a room that is sold in the end, by the local hour of the start.
+SHARE_BY_HOUR = ((19, 0.58), (16, 0.36), (13, 0.2), (0, 0.12))
+WEEKEND_FACTOR = 1.35
 FRIDAY = 4
-# How much of that is sold already, each day before the show.
-SOLD_AHEAD_PER_DAY = 0.62
-FULLEST = 0.94
+# Each day before the show, this share of the next day's sales has been made.
+SOLD_PER_DAY_AHEAD = 0.62
+LARGEST_SHARE = 0.94
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Crowd:
-    """Who buys on the web, and who sells at the counter of which theatre."""
-
-    customers: Sequence[User]
-    clerks: dict[int, User]
-
-
-def sell_demo_seats(show: Show, crowd: Crowd, *, first: User | None = None) -> int:
-    """Sell a part of the room, unless anything of it was sold before; return how many seats.
+def sell_demo_seats(
+    show: Show, *, customers: Sequence[User], clerk: User, first: User | None = None
+) -> int:
+    """Sell a part of the room, unless the show has bookings; return how many seats.
 
     `first` buys the first party. The show's movie and theatre are loaded.
     Opens its own transaction.
@@ -54,7 +47,7 @@ def sell_demo_seats(show: Show, crowd: Crowd, *, first: User | None = None) -> i
         terms = read_terms(show.pk)
         share = _share(show, terms.now, random)
         parties = list(_parties(seats.values(), share, random))
-        orders = [_order(crowd, terms, random) for _ in parties]
+        orders = [_order(customers, clerk, random) for _ in parties]
         if first and orders:
             orders[0] = Order(channel=Channel.WEB, user=first)
         _write(orders, parties, terms, random)
@@ -66,7 +59,7 @@ def sell_demo_seats(show: Show, crowd: Crowd, *, first: User | None = None) -> i
 def _write(
     orders: Sequence[Order], parties: Sequence[list[Seat]], terms: Terms, random: Random
 ) -> None:
-    """Write what `services.sales` would, for all parties at once: they are ten thousand."""
+    """Write what `services.sales` would, but for all parties of a show at once."""
     for order, party in zip(orders, parties, strict=True):
         order.reference = new_reference()
         order.show_id, order.currency = terms.show_id, terms.currency
@@ -90,20 +83,20 @@ def _write(
 
 
 def _share(show: Show, now: datetime, random: Random) -> float:
-    """Return which part of the seats is sold by now."""
+    """Return the share of the seats that is sold by now."""
     start = show.start_time.astimezone(show.theatre.zone)
-    share = next(share for hour, share in SHARE_OF_THE_HOUR if start.hour >= hour)
+    share = next(share for hour, share in SHARE_BY_HOUR if start.hour >= hour)
     if start.weekday() >= FRIDAY:
-        share *= WEEKEND
+        share *= WEEKEND_FACTOR
     days_ahead = max(0.0, (show.start_time - now) / timedelta(days=1))
-    share *= random.uniform(0.6, 1.3) * math.pow(SOLD_AHEAD_PER_DAY, days_ahead)
-    return min(share, FULLEST)
+    share *= random.uniform(0.6, 1.3) * math.pow(SOLD_PER_DAY_AHEAD, days_ahead)
+    return min(share, LARGEST_SHARE)
 
 
 def _parties(seats: Iterable[Seat], share: float, random: Random) -> Iterator[list[Seat]]:
-    """Yield seats side by side, the rear and the middle first; wheelchair places stay free.
+    """Yield adjacent seats, the rear and the middle first; wheelchair places stay free.
 
-    Inside a row the parties sit together, and no single seat is left at its ends.
+    Parties in a row sit next to each other, and no single seat is left at its ends.
     """
     rows: dict[int, list[Seat]] = defaultdict(list)
     for seat in seats:
@@ -125,7 +118,7 @@ def _parties(seats: Iterable[Seat], share: float, random: Random) -> Iterator[li
 
 
 def _blocks(row: list[Seat]) -> Iterator[list[Seat]]:
-    """Yield the seats that stand side by side, without an aisle or another's seat between."""
+    """Yield the runs of adjacent seats, without an aisle or a taken seat between them."""
     row.sort(key=lambda seat: seat.x or 0)
     begin = 0
     for index in range(1, len(row) + 1):
@@ -140,15 +133,14 @@ def _start(length: int, taken: int, random: Random) -> int:
     return random.choice(places or [0])
 
 
-def _order(crowd: Crowd, terms: Terms, random: Random) -> Order:
-    clerk = crowd.clerks.get(terms.theatre_id)
-    if clerk and random.random() < SOLD_AT_THE_COUNTER:
+def _order(customers: Sequence[User], clerk: User, random: Random) -> Order:
+    if random.random() < SOLD_AT_THE_COUNTER:
         return Order(channel=Channel.BOX_OFFICE, sold_by=clerk)
-    return Order(channel=Channel.WEB, user=random.choice(crowd.customers))
+    return Order(channel=Channel.WEB, user=random.choice(customers))
 
 
 def _moment(order: Order, terms: Terms, random: Random) -> datetime:
-    """Return when it was bought, never later than now; at the counter mostly before the show."""
+    """Return when it was bought, never in the future; at the counter just before the show."""
     latest = min(terms.now, terms.start_time)
     at_the_door = order.channel == Channel.BOX_OFFICE and latest == terms.start_time
     longest = timedelta(minutes=80) if at_the_door else timedelta(days=5)

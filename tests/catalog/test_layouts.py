@@ -15,7 +15,7 @@ from catalog.layouts import (
     rows_by_seats,
     validate_layout,
 )
-from demo.programme_data import ROOMS
+from demo.programme import LAYOUTS
 
 labels = st.one_of(
     st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ", min_size=1, max_size=2),
@@ -158,6 +158,6 @@ def test_the_validator_reports_line_and_column_of_every_error() -> None:
     validate_layout("A  S")
 
 
-@pytest.mark.parametrize("room", ROOMS)
+@pytest.mark.parametrize("room", LAYOUTS)
 def test_the_demo_layouts_have_every_seat_category(room: str) -> None:
     assert parse_layout(room).categories == set(CATEGORIES.values())

@@ -1,4 +1,4 @@
-"""The demonstration: people, a programme and half-sold rooms, never in production."""
+"""The demo data: accounts, a programme and sales, never in production."""
 
 from datetime import timedelta
 from io import StringIO
@@ -60,9 +60,7 @@ def test_past_weeks_and_the_coming_days_are_sold_and_a_second_run_changes_nothin
     assert not counter.exclude(sold_by__theatres=F("show__theatre")).exists()
     assert counter.values("sold_by").distinct().order_by().count() == 2
     everything = [model.objects.count() for model in (User, Show, Seat, Booking)]
-    assert seed_demo() == (
-        "Everything was there already.\n" * 2 + "Booked 0 seats for the demonstration's people.\n"
-    )
+    assert seed_demo() == ("Nothing was missing.\n" * 2 + "Booked 0 seats for demo customers.\n")
     assert [model.objects.count() for model in (User, Show, Seat, Booking)] == everything
 
 

@@ -1,4 +1,4 @@
-"""The invented programme: humane, repeatable, and safe to repeat."""
+"""The invented programme: realistic, repeatable, and safe to repeat."""
 
 import os
 import subprocess
@@ -63,8 +63,8 @@ def programme() -> list[tuple[Any, ...]]:
     )
 
 
-def test_it_makes_what_was_asked_for() -> None:
-    assert seed() == "Made 2 theatres, 4 screens, 5 movies, 16 shows, 1,400 seats.\n".replace(
+def test_it_creates_the_requested_amounts() -> None:
+    assert seed() == "Created 2 theatres, 4 screens, 5 movies, 16 shows, 1,400 seats.\n".replace(
         "1,400", f"{Seat.objects.count():,}"
     )
     assert set(Theatre.objects.values_list("gap_rule", flat=True)) == set(GapRule.values)
@@ -98,20 +98,22 @@ def test_shows_start_between_morning_and_late_evening_and_never_overlap() -> Non
             assert earlier.occupied_until <= later.start_time
 
 
-def test_a_second_run_makes_nothing() -> None:
+def test_a_second_run_creates_nothing() -> None:
     seed()
     before = programme()
-    assert seed() == "Everything was there already.\n"
+    assert seed() == "Nothing was missing.\n"
     assert programme() == before
 
 
 def test_a_larger_run_tops_up_and_changes_nothing() -> None:
     seed()
     before = programme()
-    assert seed(days=3, shows_per_day=4, screens=3, movies=7).startswith("Made 2 screens, 2 movies")
+    assert seed(days=3, shows_per_day=4, screens=3, movies=7).startswith(
+        "Created 2 screens, 2 movies"
+    )
     assert set(before) < set(programme())
     assert Show.objects.count() == 2 * 3 * 3 * 4
-    assert seed() == "Everything was there already.\n"
+    assert seed() == "Nothing was missing.\n"
 
 
 def test_the_seed_decides_the_programme() -> None:
@@ -123,7 +125,7 @@ def test_the_seed_decides_the_programme() -> None:
     assert programme() != first
 
 
-def test_a_show_of_the_staff_is_worked_around() -> None:
+def test_shows_planned_by_staff_are_left_alone() -> None:
     seed(days=1)
     screen = Screen.objects.earliest("pk")
     screen.shows.all().delete()
@@ -135,7 +137,7 @@ def test_a_show_of_the_staff_is_worked_around() -> None:
         end_time=None,
         occupied_until=noon + timedelta(hours=9),
     )
-    assert seed(days=1).startswith("Made 1 shows")
+    assert seed(days=1).startswith("Created 1 shows")
     assert screen.shows.exclude(pk=own.pk).count() == 1
 
 
@@ -155,13 +157,13 @@ def test_an_interrupted_run_is_finished_by_the_next() -> None:
 
     with pytest.raises(Interrupted):
         seed_programme(wanted, progress=interrupt)
-    made = seed_programme(wanted, progress=steps.append)
-    assert (made.theatres, made.shows) == (0, 4)
+    created = seed_programme(wanted, progress=steps.append)
+    assert (created["theatres"], created["shows"]) == (0, 4)
     assert steps == [1] * 7
     assert not Show.objects.filter(seats=None).exists()
 
 
-def test_clearing_leaves_what_others_made() -> None:
+def test_clearing_deletes_nothing_else() -> None:
     movie, show = MovieFactory(), ShowFactory()
     seed()
     assert (
@@ -174,7 +176,7 @@ def test_clearing_leaves_what_others_made() -> None:
     assert Movie.objects.filter(pk=movie.pk).exists()
 
 
-def test_clearing_keeps_shows_with_bookings_or_holds_and_says_so() -> None:
+def test_clearing_reports_shows_with_bookings_or_holds_and_does_not_delete_them() -> None:
     seed()
     sold, held = Show.objects.order_by("pk")[:2]
     user = UserFactory()
@@ -190,12 +192,12 @@ def test_clearing_keeps_shows_with_bookings_or_holds_and_says_so() -> None:
         expires_at=held.start_time,
         max_expires_at=held.start_time,
     )
-    cleared = clear_programme()
-    assert (cleared.shows, cleared.kept_shows, cleared.theatres) == (14, 2, 1)
+    deleted = clear_programme()
+    assert (deleted["shows"], deleted["kept_shows"], deleted["theatres"]) == (14, 2, 1)
     assert set(Show.objects.all()) == {sold, held}
     assert Movie.objects.filter(pk=sold.movie_id).exists()
     assert sold.seats.count() == len(set(sold.seats.values_list("row", "number")))
-    assert "Kept 2 shows" in seed(clear=True)
+    assert "Not deleted: 2 shows" in seed(clear=True)
 
 
 def test_clearing_in_production_needs_a_yes(settings: Any) -> None:
@@ -231,7 +233,7 @@ def test_a_bad_argument_is_named_with_its_remedy(option: str, value: Any, remedy
     assert not Theatre.objects.exists()
 
 
-def test_more_names_are_counted_on() -> None:
+def test_names_are_numbered_once_all_are_used() -> None:
     seed(theatres=9, movies=25, screens=1, days=1, shows_per_day=1)
     assert Theatre.objects.filter(name="Lantern Picture House 2").exists()
     assert Movie.objects.filter(title="The Salt Cartographer 2").exists()

@@ -24,8 +24,8 @@ _UNLIMITED = (
 
 class Command(BaseCommand):
     help = (
-        "Migrate, fill a database that shows nothing with demo data, start a worker, then become "
-        "granian, as in production."
+        "Migrate, fill an empty database with demo data, start a worker, then start granian as in "
+        "production."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -36,15 +36,15 @@ class Command(BaseCommand):
         if not settings.DEVELOPMENT:
             raise CommandError("run_site is for development; production starts deploy/serve.")
         call_command("migrate", interactive=False, verbosity=0)
-        # Also after an interrupted first start, and when the last demo week is over.
+        # Also after an interrupted first start, and when the last demo show has started.
         if not (Booking.objects.exists() and Show.objects.listed().upcoming().exists()):
             call_command("seed_demo")
         connections.close_all()
         self.stdout.write(_banner(f"http://127.0.0.1:{port}"))
         self.stdout.flush()
-        for name in _UNLIMITED:  # one person plays many customers here
+        for name in _UNLIMITED:  # here one person plays many customers
             os.environ.setdefault(name, "")
-        # It ends when this process does, which will be granian's.
+        # The worker ends with this process, which becomes granian's below.
         worker = [sys.executable, str(settings.BASE_DIR / "manage.py"), "worker"]
         subprocess.Popen([*worker, f"--parent={os.getpid()}"])  # noqa: S603 (no outside input)
         os.environ["PORT"] = str(port)

@@ -10,7 +10,13 @@ from tqdm import tqdm
 
 from booking_site.api.errors import DomainError
 from catalog.layouts import LayoutError
-from demo.programme import Programme, clear_programme, most_shows_per_day, seed_programme
+from demo.programme import (
+    Programme,
+    clear_programme,
+    in_words,
+    most_shows_per_day,
+    seed_programme,
+)
 
 AMOUNTS = {
     "theatres": (3, "theatres, in time zones of both hemispheres"),
@@ -19,14 +25,14 @@ AMOUNTS = {
     "days": (7, "days, from the start date on"),
     "shows_per_day": (3, "shows on each screen and day"),
 }
-# Far beyond any use, so that a slip of the keyboard does not fill the disk.
+# Far more than anyone needs, so that a typing mistake does not fill the disk.
 MOST = {"theatres": 100, "screens": 40, "movies": 500, "days": 730}
 
 
 class Command(BaseCommand):
     help = (
         "Create theatres, screens, movies, price cards, and shows with their seats. "
-        "Repeating it makes only what is missing."
+        "Run it again to create only what is missing."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -37,9 +43,9 @@ class Command(BaseCommand):
         parser.add_argument("--start-date", help="first day, YYYY-MM-DD (today)")
         parser.add_argument("--seed", type=int, default=1, help="same seed, same programme (1)")
         parser.add_argument(
-            "--clear", action="store_true", help="first delete what this command made before"
+            "--clear", action="store_true", help="first delete what this command created before"
         )
-        parser.add_argument("--yes", action="store_true", help="let --clear work in production")
+        parser.add_argument("--yes", action="store_true", help="allow --clear in production")
 
     def handle(self, *args: Any, **options: Any) -> None:
         programme = _programme(options)
@@ -50,20 +56,19 @@ class Command(BaseCommand):
             with tqdm(
                 total=steps, unit="day", disable=None if options["verbosity"] else True
             ) as bar:
-                made = seed_programme(programme, progress=bar.update)
+                created = in_words(seed_programme(programme, progress=bar.update))
         except (DomainError, LayoutError) as error:
             raise CommandError(f"{error} Correct it in the admin, then run this again.") from error
-        self.stdout.write(f"Made {made}." if str(made) else "Everything was there already.")
+        self.stdout.write(f"Created {created}." if created else "Nothing was missing.")
 
     def _clear(self, *, sure: bool) -> None:
         if not (settings.DEVELOPMENT or sure):
-            raise CommandError("--clear deletes shows and their seats. Add --yes if you mean it.")
-        cleared = clear_programme()
-        self.stdout.write(f"Deleted {cleared}." if str(cleared) else "There was nothing to delete.")
-        if cleared.kept_shows:
-            self.stdout.write(
-                f"Kept {cleared.kept_shows} shows: somebody holds or booked seats of them."
-            )
+            raise CommandError("--clear deletes shows and their seats. Add --yes to confirm.")
+        counts = clear_programme()
+        deleted = in_words(counts)
+        self.stdout.write(f"Deleted {deleted}." if deleted else "There was nothing to delete.")
+        if kept := counts["kept_shows"]:
+            self.stdout.write(f"Not deleted: {kept} shows with held or booked seats.")
 
 
 def _programme(options: dict[str, Any]) -> Programme:
@@ -89,7 +94,7 @@ def _start_date(text: str | None) -> date | None:
         day = date.fromisoformat(text)
     except ValueError:
         day = date.min
-    if not 2000 <= day.year < 2100 or text != day.isoformat():  # Python reads 20261122 too
+    if not 2000 <= day.year < 2100 or text != day.isoformat():  # fromisoformat accepts 20261122
         raise CommandError(f"--start-date must be a day such as 2026-11-22, not {text!r}.")
     return day
 
