@@ -44,13 +44,7 @@ def send_next() -> bool:
 
 def seconds_overdue() -> float:
     """Return for how long the oldest confirmation has been due; 0 without one."""
-    oldest = (
-        Order.objects.unsent()
-        .filter(confirmation_due_at__lte=Now())
-        .order_by("confirmation_due_at")
-        .values_list(Now() - F("confirmation_due_at"), flat=True)
-        .first()
-    )
+    oldest = _due().values_list(Now() - F("confirmation_due_at"), flat=True).first()
     return oldest.total_seconds() if oldest else 0.0
 
 
@@ -89,21 +83,23 @@ def send_again(*, order_ids: Collection[int], actor: User) -> int:
     return in_transaction(work)
 
 
+def _due() -> QuerySet[Order]:
+    """Return the orders to confirm now, the oldest first, without those given up."""
+    return (
+        Order.objects.unsent()
+        .filter(confirmation_due_at__lte=Now(), confirmation_attempts__lt=ATTEMPTS)
+        .order_by("confirmation_due_at")
+    )
+
+
 def _claim() -> Order | None:
     with transaction.atomic(durable=True):
-        order = (
-            Order.objects.unsent()
-            .filter(confirmation_due_at__lte=Now())
-            .order_by("confirmation_due_at")
-            .select_for_update(of=("self",), no_key=True, skip_locked=True)
-            .first()
-        )
+        order = _due().select_for_update(of=("self",), no_key=True, skip_locked=True).first()
         if order is not None:
             order.confirmation_attempts += 1
-            is_last = order.confirmation_attempts >= ATTEMPTS
             Order.objects.filter(pk=order.pk).update(
                 confirmation_attempts=order.confirmation_attempts,
-                confirmation_due_at=None if is_last else Now() + CLAIM,
+                confirmation_due_at=Now() + CLAIM,
             )
         return order
 

@@ -92,16 +92,10 @@ class BookingStatus(models.TextChoices):
 _BY_PLACE = (Length("seat__row"), "seat__row", "seat__number", "pk")
 
 
-# The worker has a confirmation to send, or has given up on it.
-UNSENT = Q(confirmation_sent_at__isnull=True) & (
-    Q(confirmation_due_at__isnull=False) | Q(confirmation_attempts__gt=0)
-)
-
-
 class OrderQuerySet(models.QuerySet["Order"]):
     def unsent(self) -> "OrderQuerySet":
-        """Return the orders whose confirmation is due later, due now, or given up."""
-        return self.filter(UNSENT)
+        """Return the orders whose confirmation is due, now or later, or was given up."""
+        return self.filter(confirmation_due_at__isnull=False)
 
     def with_parts(self) -> "OrderQuerySet":
         """Load what an order tells its customer, its `parts` among it, in one query."""
@@ -131,8 +125,8 @@ class Order(models.Model):
     `status` follows from its bookings and is written by the transaction that cancels them.
 
     The order is also the outbox of its confirmation mail (see bookings/confirmations.py).
-    `confirmation_due_at` is set while a mail has to be sent, `confirmation_sent_at` once it
-    was. Without either, no mail is wanted, or every one of `confirmation_attempts` failed.
+    `confirmation_due_at` is set until the mail has been sent, also when the worker gave up
+    after too many `confirmation_attempts`. Without it nothing has to be sent.
     """
 
     reference = models.CharField(max_length=9, help_text="Eight characters without look-alikes.")
@@ -184,7 +178,9 @@ class Order(models.Model):
         indexes = (
             models.Index(fields=["user", "-created_at"], name="order_by_user"),
             models.Index(
-                fields=["confirmation_due_at"], condition=UNSENT, name="order_unsent_by_due_time"
+                fields=["confirmation_due_at"],
+                condition=Q(confirmation_due_at__isnull=False),
+                name="order_unsent_by_due_time",
             ),
         )
         constraints = (

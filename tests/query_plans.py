@@ -5,7 +5,8 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from datetime import timedelta
+from typing import Any, NamedTuple
 
 from django.db import connection
 from psycopg import ClientCursor
@@ -31,7 +32,9 @@ class Statement:
             name = found[1]
             if name is None:
                 values.append(self.values[len(values)])
-                return f"${len(values)}"
+                # As psycopg writes it: PostgreSQL cannot infer this type from its place.
+                cast = "::interval" if isinstance(values[-1], timedelta) else ""
+                return f"${len(values)}{cast}"
             if name not in names:
                 values.append(self.values[name])
                 names[name] = len(values)
@@ -54,29 +57,36 @@ def statements_of(tables: frozenset[str]) -> Iterator[list[Statement]]:
         yield seen
 
 
-def whole_reads(statement: Statement, tables: frozenset[str]) -> set[str]:
-    """Return what of these tables is read from end to end, by the generic or the custom plan.
+class Reads(NamedTuple):
+    """`whole`: tables read from end to end; `indexes`: the names of the indexes used."""
 
-    PostgreSQL takes the generic plan, made without a look at the values, for a prepared
-    statement that is not worse off with it.
+    whole: set[str]
+    indexes: set[str]
+
+
+def reads_of(statement: Statement, tables: frozenset[str]) -> Reads:
+    """Return how the generic and the custom plan of the statement read these tables.
+
+    PostgreSQL uses the generic plan, made without knowing the values, for a prepared statement
+    that it does not make slower.
     """
     text, values = statement.numbered()
     partial = _partial_indexes()
-    found: set[str] = set()
+    reads = Reads(set(), set())
     with connection.cursor() as cursor:
         cursor.execute(f"PREPARE planned AS {text}")
         try:
             for mode in ("force_generic_plan", "force_custom_plan"):
                 cursor.execute(f"SET plan_cache_mode = {mode}")
-                found |= {
-                    f"{node['Node Type']} on {node['Relation Name']}, {mode}"
-                    for node in _nodes(_plan(values))
-                    if node.get("Relation Name") in tables and _is_whole(node, partial)
-                }
+                for node in _nodes(_plan(values)):
+                    if index := node.get("Index Name"):
+                        reads.indexes.add(index)
+                    if (table := node.get("Relation Name")) in tables and _is_whole(node, partial):
+                        reads.whole.add(f"{node['Node Type']} on {table}, {mode}")
         finally:
             cursor.execute("RESET plan_cache_mode")
             cursor.execute("DEALLOCATE planned")
-    return found
+    return reads
 
 
 def rows_read(statement: Statement, table: str) -> int:
@@ -110,15 +120,18 @@ def _plan(values: list[Any], name: str = "planned", options: str = "") -> dict[s
 def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield plan
     for part in plan.get("Plans", ()):
+        part["Limited"] = plan["Node Type"] == "Limit" and "Filter" not in part
         yield from _nodes(part)
 
 
 def _is_whole(node: dict[str, Any], partial: set[str]) -> bool:
-    """An index that is walked for its order alone is no better than the table."""
+    """An index that is walked for its order alone is no better than the table, but for a limit."""
     if node["Node Type"] == "Seq Scan":
         return True
     index = node.get("Index Name")
-    return index is not None and "Index Cond" not in node and index not in partial
+    if index is None or index in partial:
+        return False
+    return "Index Cond" not in node and not node.get("Limited")
 
 
 def _partial_indexes() -> set[str]:

@@ -13,8 +13,9 @@ from django.utils.safestring import SafeString
 from accounts import audit
 from accounts.audited_admin import HistoryEvent, staff_user
 from accounts.models import AuditEntry
+from booking_site.tasks.outbox import ATTEMPTS
 from bookings.confirmations import send_again
-from bookings.models import UNSENT, Booking, BookingStatus, Channel, Hold, HoldEnd, Order
+from bookings.models import Booking, BookingStatus, Channel, Hold, HoldEnd, Order
 from catalog.admin.base import ReadOnly, badge, local, local_lines, show_lines, two_lines
 from catalog.models import Seat
 
@@ -81,9 +82,11 @@ class ConfirmationFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
         match self.value():
             case "unsent":
-                return queryset.filter(UNSENT)
+                return queryset.filter(confirmation_due_at__isnull=False)
             case "given_up":
-                return queryset.filter(UNSENT, confirmation_due_at__isnull=True)
+                return queryset.filter(
+                    confirmation_due_at__isnull=False, confirmation_attempts__gte=ATTEMPTS
+                )
         return queryset
 
 
@@ -171,9 +174,11 @@ class OrderAdmin(ReadOnly[Order]):
         zone, attempts = order.show.theatre.zone, order.confirmation_attempts
         if order.confirmation_sent_at:
             return f"Sent {local(order.confirmation_sent_at, zone)}, attempt {attempts}"
-        if order.confirmation_due_at:
-            return f"Due {local(order.confirmation_due_at, zone)}, attempts so far: {attempts}"
-        return f"Given up after {attempts} attempts" if attempts else "No mail is due"
+        if order.confirmation_due_at is None:
+            return "No mail is due"
+        if attempts >= ATTEMPTS:
+            return f"Given up after {attempts} attempts"
+        return f"Due {local(order.confirmation_due_at, zone)}, attempts so far: {attempts}"
 
     def has_sell_permission(self, request: HttpRequest) -> bool:
         return staff_user(request).has_perm("bookings.sell_order")

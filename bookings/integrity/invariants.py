@@ -14,6 +14,7 @@ from django.db import connection
 from django.db.models import ForeignKey
 from django.utils.module_loading import import_string
 
+from booking_site.tasks.outbox import ATTEMPTS
 from bookings.integrity import guards
 
 EXAMPLES = 5
@@ -337,11 +338,10 @@ _INVARIANTS = (
     Invariant(
         "no_confirmation_given_up",
         "The worker has given up on no confirmation of an order.",
-        """
+        f"""
         SELECT 'order ' || reference FROM orders
-         WHERE confirmation_attempts > 0 AND confirmation_due_at IS NULL
-           AND confirmation_sent_at IS NULL
-        """,
+         WHERE confirmation_due_at <= now() AND confirmation_attempts >= {ATTEMPTS}
+        """,  # noqa: S608 - a number
         Gravity.FAILURE,
     ),
 )

@@ -41,14 +41,7 @@ class Migration(migrations.Migration):
         AddIndexConcurrently(
             model_name="order",
             index=models.Index(
-                condition=Q(
-                    ("confirmation_sent_at__isnull", True),
-                    Q(
-                        ("confirmation_due_at__isnull", False),
-                        ("confirmation_attempts__gt", 0),
-                        _connector="OR",
-                    ),
-                ),
+                condition=Q(("confirmation_due_at__isnull", False)),
                 fields=["confirmation_due_at"],
                 name="order_unsent_by_due_time",
             ),

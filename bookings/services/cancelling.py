@@ -5,7 +5,7 @@ from datetime import timedelta
 from http import HTTPStatus
 
 from django.conf import settings
-from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
+from django.db.models import Case, Exists, F, OuterRef, Value, When
 from django_tasks.base import Task
 
 from accounts.authentication import Caller
@@ -121,10 +121,6 @@ def cancel_locked(
             default=Value(OrderStatus.CANCELLED),
         ),
         confirmation_due_at=Case(When(live, then=F("confirmation_due_at")), default=None),
-        confirmation_attempts=Case(
-            When(live | Q(confirmation_sent_at__isnull=False), then=F("confirmation_attempts")),
-            default=0,
-        ),
     )
     mails.tell_buyers(mail, bookings)
 
