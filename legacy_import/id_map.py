@@ -1,4 +1,4 @@
-"""Maps the ids of the original system's rows to the ids of ours."""
+"""Maps the ids of the original system's rows to ids in this database."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
@@ -18,7 +18,7 @@ Values = Mapping[str, Any]
 class IdMap:
     """The imported rows of one venue. Every method runs in the caller's transaction.
 
-    A dry run gives negative ids, so that no insert of the site waits for it.
+    A dry run assigns negative ids, so that no insert of the site waits for it.
     """
 
     def __init__(self, *, venue: str, dry_run: bool = False) -> None:
@@ -26,13 +26,13 @@ class IdMap:
         self._dry_run_ids = count(-1, -1) if dry_run else None
 
     def known(self, table: str, ids: Iterable[int | None]) -> dict[int, int]:
-        """Return our ids of the rows that have been imported, by their original ids."""
+        """Return the new ids of the rows that have been imported, by their original ids."""
         wanted = {number for number in ids if number is not None}
         rows = ImportedRow.objects.filter(venue=self.venue, kind=table, original_id__in=wanted)
         return dict(rows.values_list("original_id", "own_id"))
 
     def reserve_ids(self, table: str, largest: int) -> None:
-        """Continue the table's sequence after the original's ids, before they are written."""
+        """Advance the table's sequence past the original's ids, before they are inserted."""
         if self._dry_run_ids:
             return
         with connection.cursor() as cursor:
@@ -45,7 +45,7 @@ class IdMap:
             )
 
     def write(self, table: str, rows: Sequence[tuple[int, Values]]) -> int:
-        """Insert the rows, by original id, and record them; return how many got a new id.
+        """Insert the rows, given by original id, and record them; return how many got a new id.
 
         All rows have the same columns, without `id`.
         """
@@ -69,7 +69,7 @@ class IdMap:
         return renumbered
 
     def _assign(self, table: str, originals: Sequence[int]) -> tuple[dict[int, int], int]:
-        """Return our ids by original id, and how many originals get a new id."""
+        """Return the new ids by original id, and how many differ from the original."""
         with connection.cursor() as cursor:
             cursor.execute(
                 sql.SQL("SELECT id FROM {} WHERE id = ANY(%s)").format(sql.Identifier(table)),

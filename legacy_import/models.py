@@ -1,4 +1,4 @@
-"""Which rows of the original system were imported."""
+"""The rows of the original system that were imported."""
 
 from django.db import models
 
@@ -6,7 +6,7 @@ from django.db import models
 class ImportedRow(models.Model):
     """Maps a row of the original system to ours; written in the same transaction as our row."""
 
-    # The column is older than the word.
+    # The column keeps its former name.
     venue = models.CharField(max_length=80, db_column="house")
     kind = models.CharField(max_length=12, help_text="The table, which has the same name in both.")
     original_id = models.BigIntegerField()

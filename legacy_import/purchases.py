@@ -1,4 +1,4 @@
-"""The original's bookings: each becomes a booking with an order of its own."""
+"""Converts the original's bookings: each becomes a booking with its ids order."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,59 +12,59 @@ from bookings.services.sales import new_reference
 from catalog.models import Seat, SeatStatus, Show
 from legacy_import.id_map import IdMap
 from legacy_import.source import Row, Source
-from legacy_import.users import LONGEST_NAME, Outcome, clean_address
+from legacy_import.users import LONGEST_NAME, BatchResult, clean_address
 
 
 @dataclass
-class _World:
-    """What the bookings of a batch refer to; ours by the original's ids."""
+class _References:
+    """What the bookings of a batch refer to, by original id: ids and rows of this database."""
 
     users: dict[int, int]
-    strangers: dict[int, Row]
+    without_account: dict[int, Row]  # the original's rows
     shows: dict[int, int]
-    currencies: dict[int, str]
+    currencies: dict[int, str]  # by show id of this database
     seats: dict[int, Seat]
-    sold: set[int]
+    sold: set[int]  # ids of seats
     held: set[int]
 
 
-def take_bookings(batch: Sequence[Row], id_map: IdMap, source: Source) -> Outcome:
-    """Sell the seats again, locked, to whom they were sold; the first booking of a seat counts.
+def convert_bookings(batch: Sequence[Row], id_map: IdMap, source: Source) -> BatchResult:
+    """Lock the seats and sell them to the same customers; a seat's first booking wins.
 
-    Who has no account here of their own keeps the seat all the same, as a
-    customer of the box office under name and e-mail address.
+    A customer without an account here becomes a customer of the box office, with
+    name and e-mail address.
     """
-    world = _look(batch, id_map, source)
-    outcome = Outcome()
+    references = _load_references(batch, id_map, source)
+    result = BatchResult()
     chosen: list[tuple[Row, Order]] = []
     for row in batch:
-        if flaw := _flaw(row, world):
-            outcome.refused.append((row["id"], flaw))
+        if problem := _problem(row, references):
+            result.rejected.append((row["id"], problem))
             continue
-        seat = world.seats[row["seat_id"]]
-        world.sold.add(seat.pk)
-        chosen.append((row, _order(row, seat, world)))
-        if row["user_id"] not in world.users:
-            outcome.changed.append((row["id"], "sold as by the box office, to no account"))
+        seat = references.seats[row["seat_id"]]
+        references.sold.add(seat.pk)
+        chosen.append((row, _order(row, seat, references)))
+        if row["user_id"] not in references.users:
+            result.adjusted.append((row["id"], "no account, so sold as by the box office"))
     orders = Order.objects.bulk_create(order for _, order in chosen)
     for (row, _), order in zip(chosen, orders, strict=True):
-        outcome.rows.append((row["id"], _booking(world.seats[row["seat_id"]], order)))
-    Seat.objects.filter(pk__in=[values["seat_id"] for _, values in outcome.rows]).update(
+        result.rows.append((row["id"], _booking(references.seats[row["seat_id"]], order)))
+    Seat.objects.filter(pk__in=[values["seat_id"] for _, values in result.rows]).update(
         status=SeatStatus.BOOKED, block_reason="", hold_id=None, held_until=None
     )
-    return outcome
+    return result
 
 
-def _look(batch: Sequence[Row], id_map: IdMap, source: Source) -> _World:
+def _load_references(batch: Sequence[Row], id_map: IdMap, source: Source) -> _References:
     users = id_map.known("users", [row["user_id"] for row in batch])
     shows = id_map.known("shows", [row["show_id"] for row in batch])
-    own = id_map.known("seats", [row["seat_id"] for row in batch])
-    seats = Seat.objects.filter(pk__in=own.values()).order_by("pk")
+    ids = id_map.known("seats", [row["seat_id"] for row in batch])
+    seats = Seat.objects.filter(pk__in=ids.values()).order_by("pk")
     locked = {seat.pk: seat for seat in seats.select_for_update(of=("self",), no_key=True)}
     sold = Booking.objects.filter(seat_id__in=locked, cancelled_at=None)
-    return _World(
+    return _References(
         users=users,
-        strangers=source.rows(
+        without_account=source.rows(
             "users",
             [row["user_id"] for row in batch if row["user_id"] and row["user_id"] not in users],
         ),
@@ -72,7 +72,7 @@ def _look(batch: Sequence[Row], id_map: IdMap, source: Source) -> _World:
         currencies=dict(
             Show.objects.filter(pk__in=shows.values()).values_list("pk", "theatre__currency")
         ),
-        seats={original: locked[pk] for original, pk in own.items() if pk in locked},
+        seats={original: locked[pk] for original, pk in ids.items() if pk in locked},
         sold=set(sold.values_list("seat_id", flat=True)),
         held=set(
             Seat.objects.filter(pk__in=locked, status=SeatStatus.HELD)
@@ -82,38 +82,38 @@ def _look(batch: Sequence[Row], id_map: IdMap, source: Source) -> _World:
     )
 
 
-def _flaw(row: Row, world: _World) -> str | None:
-    seat = world.seats.get(row["seat_id"])
-    if row["user_id"] not in world.users and row["user_id"] not in world.strangers:
-        return "its user is missing"
-    if row["show_id"] not in world.shows:
-        return "its show is missing or was not taken"
+def _problem(row: Row, references: _References) -> str | None:
+    seat = references.seats.get(row["seat_id"])
+    if row["user_id"] not in references.users and row["user_id"] not in references.without_account:
+        return "its user does not exist"
+    if row["show_id"] not in references.shows:
+        return "its show does not exist or was not imported"
     if seat is None:
-        return "its seat is missing or was not taken"
-    if seat.show_id != world.shows[row["show_id"]]:
-        return "its seat is of another show"
-    if seat.pk in world.sold:
-        return "its seat has another booking"
-    if seat.pk in world.held:
-        return "a customer holds its seat at this moment: run this again"
+        return "its seat does not exist or was not imported"
+    if seat.show_id != references.shows[row["show_id"]]:
+        return "its seat belongs to another show"
+    if seat.pk in references.sold:
+        return "its seat is booked by someone else"
+    if seat.pk in references.held:
+        return "its seat is on hold here: run the import again later"
     return None
 
 
-def _order(row: Row, seat: Seat, world: _World) -> Order:
+def _order(row: Row, seat: Seat, references: _References) -> Order:
     order = Order(
         reference=new_reference(),
         show_id=seat.show_id,
         total=seat.price,
-        currency=world.currencies[seat.show_id],
+        currency=references.currencies[seat.show_id],
         created_at=_moment(row),
     )
-    if row["user_id"] in world.users:
-        order.user_id = world.users[row["user_id"]]
+    if row["user_id"] in references.users:
+        order.user_id = references.users[row["user_id"]]
     else:
-        stranger = world.strangers[row["user_id"]]
+        customer = references.without_account[row["user_id"]]
         order.channel = Channel.BOX_OFFICE
-        order.customer_name = (stranger["name"] or "")[:LONGEST_NAME]
-        order.customer_email = clean_address(stranger["email"]) or ""
+        order.customer_name = (customer["name"] or "")[:LONGEST_NAME]
+        order.customer_email = clean_address(customer["email"]) or ""
     return order
 
 

@@ -1,4 +1,4 @@
-"""What became of the rows: counts for the screen, every single case for a file."""
+"""The import's report: counts and examples for the terminal, every case for a CSV file."""
 
 import csv
 from collections import Counter, defaultdict
@@ -9,34 +9,34 @@ EXAMPLES = 5
 
 
 class Report:
-    """Counts by table; a few ids for each reason. `cases` gets one CSV line for every case."""
+    """Counts by table, and example ids for each reason. `cases` gets a CSV line for every case."""
 
     def __init__(self, cases: IO[str] | None = None) -> None:
         self.read: Counter[str] = Counter()
         self.known: Counter[str] = Counter()
-        self.taken: Counter[str] = Counter()
+        self.imported: Counter[str] = Counter()
         self.renumbered: Counter[str] = Counter()
-        self.refused: Counter[str] = Counter()
+        self.rejected: Counter[str] = Counter()
         self._reasons: dict[tuple[str, str, str], list[int]] = defaultdict(list)
         self._totals: Counter[tuple[str, str, str]] = Counter()
         self._cases = csv.writer(cases) if cases else None
         if self._cases:
             self._cases.writerow(["table", "id", "outcome", "reason"])
 
-    def refuse(self, table: str, cases: Iterable[tuple[int, str]]) -> None:
+    def reject(self, table: str, cases: Iterable[tuple[int, str]]) -> None:
         for number, reason in cases:
-            self.refused[table] += 1
-            self._note(table, number, "not taken", reason)
+            self.rejected[table] += 1
+            self._note(table, number, "not imported", reason)
 
-    def change(self, table: str, cases: Iterable[tuple[int, str]]) -> None:
+    def adjust(self, table: str, cases: Iterable[tuple[int, str]]) -> None:
         for number, reason in cases:
-            self._note(table, number, "taken, but", reason)
+            self._note(table, number, "imported, but", reason)
 
     def lines(self) -> Iterator[str]:
-        """Yield the report for people."""
-        yield f"{'':<10}{'read':>9}{'before':>9}{'taken':>9}{'new id':>9}{'refused':>9}"
+        """Yield the report for the terminal."""
+        yield f"{'':<10}{'read':>9}{'before':>9}{'imported':>9}{'new id':>9}{'rejected':>9}"
         for table in self.read:
-            counts = (self.read, self.known, self.taken, self.renumbered, self.refused)
+            counts = (self.read, self.known, self.imported, self.renumbered, self.rejected)
             yield f"{table:<10}" + "".join(f"{count[table]:>9}" for count in counts)
         for key, total in sorted(self._totals.items()):
             table, outcome, reason = key

@@ -1,6 +1,6 @@
 """Imports a venue from the original system's database: every table in turn, in batches.
 
-Rows come in id order, in batches, each committed with the record of what it became. So a run
+Rows are read in id order. Each batch is committed together with the record of its new ids, so a run
 can be interrupted, and repeated while the original system still sells: no row is imported twice.
 """
 
@@ -17,12 +17,12 @@ from legacy_import.id_map import LARGEST_REUSED_ID, IdMap
 from legacy_import.models import ImportedRow
 from legacy_import.report import Report
 from legacy_import.source import TABLES, Row, Source
-from legacy_import.users import Outcome
+from legacy_import.users import BatchResult
 
-Take = Callable[[Sequence[Row]], Outcome]
+Convert = Callable[[Sequence[Row]], BatchResult]
 Progress = Callable[[str, int], None]
 
-# The advisory lock of the process that imports.
+# Advisory lock: one process imports at a time.
 IMPORT_LOCK = 7_240_119
 
 
@@ -50,48 +50,48 @@ def run_import(
 ) -> None:
     """Import the rows that have not been imported yet. A dry run is rolled back at its end.
 
-    `progress` is called with a table and how many more of its rows are done.
+    `progress` is called with a table and the number of rows just done.
     Raise `ImportRunning`.
     """
     id_map = IdMap(venue=venue.name, dry_run=dry_run)
-    takers: dict[str, Take] = {
-        "users": users.take_users,
-        "movies": programme.take_movies,
-        "theatres": lambda batch: programme.take_theatres(
+    converters: dict[str, Convert] = {
+        "users": users.convert_users,
+        "movies": programme.convert_movies,
+        "theatres": lambda batch: programme.convert_theatres(
             batch, timezone=venue.timezone, currency=venue.currency
         ),
-        "shows": lambda batch: programme.take_shows(batch, id_map),
-        "seats": lambda batch: programme.take_seats(batch, id_map),
-        "bookings": lambda batch: purchases.take_bookings(batch, id_map, source),
+        "shows": lambda batch: programme.convert_shows(batch, id_map),
+        "seats": lambda batch: programme.convert_seats(batch, id_map),
+        "bookings": lambda batch: purchases.convert_bookings(batch, id_map, source),
     }
     with _rolled_back() if dry_run else _locked() as commit:
         for table in TABLES:
             id_map.reserve_ids(table, source.biggest_id(table, below=LARGEST_REUSED_ID))
             for batch in source.batches(table, size=batch_size):
-                _import_batch(table, batch, takers[table], id_map, report, commit)
+                _import_batch(table, batch, converters[table], id_map, report, commit)
                 progress(table, len(batch))
-        report.change("seats", _sold_without_booking(id_map))
+        report.adjust("seats", _sold_without_booking(id_map))
 
 
-Commit = Callable[[Callable[[], tuple[Outcome, int]]], tuple[Outcome, int]]
+Commit = Callable[[Callable[[], tuple[BatchResult, int]]], tuple[BatchResult, int]]
 
 
 def _import_batch(
-    table: str, batch: list[Row], take: Take, id_map: IdMap, report: Report, commit: Commit
+    table: str, batch: list[Row], convert: Convert, id_map: IdMap, report: Report, commit: Commit
 ) -> None:
     known = id_map.known(table, [row["id"] for row in batch])
 
-    def work() -> tuple[Outcome, int]:
-        outcome = take([row for row in batch if row["id"] not in known])
-        return outcome, id_map.write(table, outcome.rows)
+    def work() -> tuple[BatchResult, int]:
+        result = convert([row for row in batch if row["id"] not in known])
+        return result, id_map.write(table, result.rows)
 
-    outcome, renumbered = commit(work)
+    result, renumbered = commit(work)
     report.read[table] += len(batch)
     report.known[table] += len(known)
-    report.taken[table] += len(outcome.rows)
+    report.imported[table] += len(result.rows)
     report.renumbered[table] += renumbered
-    report.refuse(table, outcome.refused)
-    report.change(table, outcome.changed)
+    report.reject(table, result.rejected)
+    report.adjust(table, result.adjusted)
 
 
 @contextmanager
@@ -119,4 +119,4 @@ def _sold_without_booking(id_map: IdMap) -> Iterator[tuple[int, str]]:
     ).values("pk")
     rows = ImportedRow.objects.filter(venue=id_map.venue, kind="seats", own_id__in=blocked)
     for number in rows.order_by("original_id").values_list("original_id", flat=True).iterator():
-        yield number, "sold there without a booking that could be taken: blocked here"
+        yield number, "sold, but no booking could be imported: blocked here"

@@ -1,4 +1,4 @@
-"""The original system's database: read, never written, as it was at one moment."""
+"""The original system's database: a read-only snapshot."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, LiteralString, Self
@@ -9,7 +9,7 @@ from psycopg.rows import dict_row
 
 Row = dict[str, Any]
 
-# In the order in which they refer to each other.
+# Referenced tables come first.
 TABLES: dict[str, tuple[str, ...]] = {
     "users": ("id", "name", "email", "password_hash", "created_at", "updated_at"),
     "movies": ("id", "title", "description", "created_at", "updated_at"),
@@ -19,17 +19,17 @@ TABLES: dict[str, tuple[str, ...]] = {
     "bookings": ("id", "user_id", "show_id", "seat_id", "booked_at"),
 }
 TIMES = {"start_time", "booked_at", "created_at", "updated_at"}
-# In a session whose zone is UTC the cast gives a time without zone that one. What no clock
-# of ours can show (infinity, the year 20026) is read as no time.
+# The session's time zone is UTC, so the cast reads times without a zone as UTC. Times that Python
+# can't represent (infinity, the year 20026) become NULL.
 _TIME = sql.SQL(
     "CASE WHEN {0} BETWEEN '0001-01-02' AND '9999-12-30' THEN {0}::timestamptz END AS {0}"
 )
-# Made by this system, not by the original one.
-OURS = "django_migrations"
+# This system has this table, the original does not.
+DJANGO_TABLE = "django_migrations"
 
 
 class Unreadable(Exception):
-    """The database cannot be reached, or is not one of the original system; one line says why."""
+    """The database can't be reached, or isn't the original system's; the message is one line."""
 
 
 class Source:
@@ -42,9 +42,9 @@ class Source:
             raise Unreadable(str(error).strip()) from error
         self._connection.read_only = True
         self._connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        # Between two reads it waits for our own writes, as long as those take.
+        # Between two reads it is idle while the import writes, however long that takes.
         self._connection.execute("SET idle_in_transaction_session_timeout = 0")
-        # Servers of the original wrote times without a zone in UTC.
+        # The original's servers wrote times without a zone in UTC.
         self._connection.execute("SET TIME ZONE 'UTC'")
 
     def __enter__(self) -> Self:
@@ -54,14 +54,14 @@ class Source:
         self._connection.close()
 
     def require_original(self) -> None:
-        """Raise `Unreadable` unless it has exactly the tables that we know how to read."""
+        """Raise `Unreadable` unless all tables and columns in TABLES exist."""
         found = self._connection.execute(
             "SELECT table_name AS table, array_agg(column_name::text) AS columns"
             " FROM information_schema.columns WHERE table_schema = 'public' GROUP BY 1"
         )
         columns = {row["table"]: set(row["columns"]) for row in found}
-        if OURS in columns:
-            raise Unreadable("This is a database of this system, not of the original one.")
+        if DJANGO_TABLE in columns:
+            raise Unreadable("This is a database of this system, not of the original.")
         missing = [
             f"{table}.{name}"
             for table, names in TABLES.items()
@@ -90,7 +90,7 @@ class Source:
             yield batch
 
     def rows(self, table: str, ids: Sequence[int]) -> dict[int, Row]:
-        """Return those rows of the ids that exist, by id."""
+        """Return the rows with these ids, by id; missing ones are left out."""
         found = self._connection.execute(self._select(table, "WHERE id = ANY(%s)"), [list(ids)])
         return {row["id"]: row for row in found}
 

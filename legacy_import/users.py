@@ -1,4 +1,4 @@
-"""The original's users: what of them can be taken, and under which conditions."""
+"""Converts the original's users."""
 
 import re
 from collections.abc import Sequence
@@ -14,29 +14,29 @@ from django.utils import timezone
 from accounts.models import User
 from legacy_import.source import Row
 
-# As bcryptjs writes it. A cost above 15 would take minutes to verify.
+# The format of bcryptjs. A cost above 15 would take minutes to verify.
 BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|1[0-5])\$[./A-Za-z0-9]{53}")
 LONGEST_EMAIL = 254
 LONGEST_NAME = 200
 
 
 @dataclass
-class Outcome:
-    """What a batch becomes: rows to write, by original id, and the cases to report."""
+class BatchResult:
+    """Rows to insert, and rows to report with a reason; all by original id."""
 
     rows: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
-    refused: list[tuple[int, str]] = field(default_factory=list)
-    changed: list[tuple[int, str]] = field(default_factory=list)
+    rejected: list[tuple[int, str]] = field(default_factory=list)
+    adjusted: list[tuple[int, str]] = field(default_factory=list)
 
 
-def stamps(row: Row) -> dict[str, Any]:
-    """Return when the row was made and changed; the original may not know."""
-    made = row["created_at"] or timezone.now()
-    return {"created_at": made, "updated_at": row["updated_at"] or made}
+def timestamps(row: Row) -> dict[str, Any]:
+    """Return when the row was created and updated; now, where the original has no time."""
+    created = row["created_at"] or timezone.now()
+    return {"created_at": created, "updated_at": row["updated_at"] or created}
 
 
 def clean_address(email: str | None) -> str | None:
-    """Return the address as it is kept here, or None when it is none."""
+    """Return the address as accounts store it, or None if it is invalid."""
     address = User.objects.clean_email(email or "")
     try:
         validate_email(address)
@@ -45,9 +45,9 @@ def clean_address(email: str | None) -> str | None:
     return address if len(address) <= LONGEST_EMAIL else None
 
 
-def take_users(batch: Sequence[Row]) -> Outcome:
-    """Take every person once; who has an account here, or twice there, is refused."""
-    outcome = Outcome()
+def convert_users(batch: Sequence[Row]) -> BatchResult:
+    """Convert users; reject those whose e-mail address already has an account."""
+    result = BatchResult()
     addresses = {row["id"]: clean_address(row["email"]) for row in batch}
     used = set(
         User.objects.annotate(lower=Lower("email"))
@@ -57,27 +57,29 @@ def take_users(batch: Sequence[Row]) -> Outcome:
     for row in batch:
         number, address = row["id"], addresses[row["id"]]
         if address is None:
-            outcome.refused.append((number, "the e-mail address is none"))
+            result.rejected.append((number, "the e-mail address is invalid"))
         elif address in used:
-            outcome.refused.append((number, "another account has this e-mail address"))
+            result.rejected.append((number, "another account has this e-mail address"))
         else:
             used.add(address)
-            outcome.rows.append((number, _user(row, address, outcome)))
-    return outcome
+            result.rows.append((number, _user(row, address, result)))
+    return result
 
 
-def _user(row: Row, address: str, outcome: Outcome) -> dict[str, Any]:
+def _user(row: Row, address: str, result: BatchResult) -> dict[str, Any]:
     number, name, password = row["id"], row["name"] or "", row["password_hash"] or ""
     if len(name) > LONGEST_NAME:
-        outcome.changed.append((number, f"the name was cut to {LONGEST_NAME} characters"))
+        result.adjusted.append((number, f"the name was cut to {LONGEST_NAME} characters"))
     if BCRYPT.fullmatch(password):
         encoded = f"bcrypt${password}"
     else:
-        outcome.changed.append((number, "the password is unreadable, so it has to be set anew"))
+        result.adjusted.append(
+            (number, "the password hash is unreadable, so the password must be reset")
+        )
         encoded = make_password(None)
     return {
         "name": name[:LONGEST_NAME],
         "email": address,
         "password_hash": encoded,
-        **stamps(row),
+        **timestamps(row),
     }

@@ -29,11 +29,11 @@ from tests.web import database_url
 pytestmark = pytest.mark.django_db(transaction=True)
 
 PASSWORD = "salt and sea"
-# Its hash, as bcryptjs writes them.
+# Its hash, in the format of bcryptjs.
 HASH = "$2a$04$/XJAM5z4f9FRrL4sGgKDR.zVv0moX94Xb9oLWdbJEA7mxJv6Nnwlu"
 TABLES = ("users", "movies", "theatres", "shows", "seats", "bookings")
 
-# As the original's migrations have it.
+# The schema that the original's migrations create.
 ORIGINAL = """
 CREATE TABLE users (id serial PRIMARY KEY, name varchar(255), email varchar(255) UNIQUE,
     password_hash varchar(255), created_at timestamptz DEFAULT now(),
@@ -49,7 +49,7 @@ CREATE TABLE seats (id serial PRIMARY KEY, show_id int, "row" varchar(10), numbe
 CREATE TABLE bookings (id serial PRIMARY KEY, user_id int, show_id int, seat_id int,
     booked_at timestamp DEFAULT now());
 """
-HOUSE = f"""
+ROWS = f"""
 INSERT INTO users (id, name, email, password_hash, created_at) VALUES
     (7, 'Lena Lion', 'Lena@Example.com', '{HASH}', '2024-05-01 10:00Z'),
     (8, 'Leo Lion', 'leo@example.com', '{HASH}', '2024-05-02 10:00Z');
@@ -67,7 +67,7 @@ INSERT INTO bookings (id, user_id, show_id, seat_id, booked_at) VALUES
 
 
 class Original:
-    """The database of the original system, as its own programs see it."""
+    """The database of the original system, with full access."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -89,13 +89,13 @@ def original() -> Iterator[Original]:
     with psycopg.connect(server, autocommit=True) as link:
         link.execute(f"DROP DATABASE IF EXISTS {name}")
         link.execute(f"CREATE DATABASE {name}")
-        house = Original(urlunsplit(urlsplit(server)._replace(path=f"/{name}")))
-        house.run(ORIGINAL, HOUSE)
-        yield house
+        database = Original(urlunsplit(urlsplit(server)._replace(path=f"/{name}")))
+        database.run(ORIGINAL, ROWS)
+        yield database
         link.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def move_in(original: Original, **options: Any) -> str:
+def import_original(original: Original, **options: Any) -> str:
     """Run the command and return what it reports, with single spaces."""
     output = io.StringIO()
     call_command("import_original", original.url, stdout=output, **options)
@@ -103,7 +103,7 @@ def move_in(original: Original, **options: Any) -> str:
 
 
 def content() -> list[list[tuple[Any, ...]]]:
-    """Return what there is, without what every run makes anew."""
+    """Return all rows, without values that differ in every run."""
     return [
         list(User.objects.order_by("pk").values_list("pk", "name", "email", "password")),
         list(Movie.objects.order_by("pk").values_list("pk", "title", "description", "created_at")),
@@ -131,8 +131,8 @@ def client_of(user_id: int) -> APIClient:
     return APIClient(HTTP_AUTHORIZATION=f"Bearer {token}")
 
 
-def test_people_log_in_with_their_old_passwords(original: Original, api: APIClient) -> None:
-    move_in(original)
+def test_users_log_in_with_their_old_passwords(original: Original, api: APIClient) -> None:
+    import_original(original)
     body = {"email": "lena@example.com", "password": PASSWORD}
     answer = api.post("/api/auth/login", body, format="json")
     assert answer.status_code == 200
@@ -146,7 +146,7 @@ def test_people_log_in_with_their_old_passwords(original: Original, api: APIClie
 
 
 def test_bookings_keep_their_seats_and_customers_find_them(original: Original) -> None:
-    report = move_in(original, timezone="Europe/Vienna", currency="EUR")
+    report = import_original(original, timezone="Europe/Vienna", currency="EUR")
     assert "users 2 0 2 0 0" in report
     assert "bookings 2 0 2 0 0" in report
     lena = client_of(7)
@@ -168,16 +168,16 @@ def test_bookings_keep_their_seats_and_customers_find_them(original: Original) -
     bought(client_of(8), seat)
 
 
-def test_the_house_is_as_its_invariants_want_it(original: Original) -> None:
-    move_in(original)
+def test_the_import_breaks_no_invariant(original: Original) -> None:
+    import_original(original)
     output = io.StringIO()
     call_command("doctor", stdout=output)
     assert " 0 broken" in output.getvalue()
 
 
 @pytest.mark.django_db(transaction=True, reset_sequences=True)
-def test_what_is_new_here_gets_ids_after_those_of_the_house(original: Original) -> None:
-    move_in(original)
+def test_new_rows_get_ids_after_the_imported_ones(original: Original) -> None:
+    import_original(original)
     assert UserFactory().pk > 8
     assert MovieFactory().pk > 4
     assert bought(client_of(7), Seat.objects.get(pk=102))["booking"]["id"] > 52
@@ -186,7 +186,7 @@ def test_what_is_new_here_gets_ids_after_those_of_the_house(original: Original) 
 def test_rows_whose_ids_are_in_use_here_get_new_ones(original: Original) -> None:
     here = User.objects.create(id=7, name="Here", email="here@example.com")
     MovieFactory(id=3)
-    report = move_in(original)
+    report = import_original(original)
     assert "users 2 0 2 1 0" in report
     lena = User.objects.get(email="lena@example.com")
     assert lena.pk not in (7, 8)
@@ -195,41 +195,41 @@ def test_rows_whose_ids_are_in_use_here_get_new_ones(original: Original) -> None
     assert not Booking.objects.filter(user=here).exists()
 
 
-def test_ids_that_cannot_be_kept_get_new_ones(original: Original) -> None:
+def test_ids_out_of_range_are_replaced(original: Original) -> None:
     original.run(
         "ALTER TABLE users ALTER id TYPE bigint",
         "UPDATE users SET id = 0 WHERE id = 7",
         "UPDATE users SET id = 9223372036854775807 WHERE id = 8",
         "DELETE FROM bookings",
     )
-    assert "users 2 0 2 2 0" in move_in(original)
+    assert "users 2 0 2 2 0" in import_original(original)
     assert all(0 < pk < 10**9 for pk in User.objects.values_list("pk", flat=True))
 
 
-def test_repeating_takes_nothing_twice(original: Original) -> None:
-    move_in(original)
+def test_repeating_imports_nothing_twice(original: Original) -> None:
+    import_original(original)
     before = content()
-    report = move_in(original)
+    report = import_original(original)
     assert content() == before
     assert "bookings 2 2 0 0 0" in report
     assert Order.objects.count() == 2
 
 
-def test_what_the_old_house_sold_meanwhile_is_taken_by_the_next_run(original: Original) -> None:
-    move_in(original)
+def test_the_next_run_imports_what_was_sold_meanwhile(original: Original) -> None:
+    import_original(original)
     original.run(
         f"INSERT INTO users VALUES (9, 'Mia', 'mia@example.com', '{HASH}')",
         "UPDATE seats SET status = 'booked' WHERE id = 102",
         "INSERT INTO bookings VALUES (53, 9, 11, 102)",
     )
-    assert "bookings 3 2 1 0 0" in move_in(original)
+    assert "bookings 3 2 1 0 0" in import_original(original)
     assert Booking.objects.get(pk=53).user.email == "mia@example.com"
     assert states(Seat.objects.get(pk=102)) == ["booked"]
 
 
 @pytest.mark.parametrize("batch", [1, 2, 1000])
 def test_the_size_of_a_batch_changes_nothing(original: Original, batch: int) -> None:
-    move_in(original, batch=batch)
+    import_original(original, batch=batch)
     assert [len(rows) for rows in content()] == [2, 2, 1, 2, 6, 2, 15]
     assert states(*Seat.objects.order_by("pk")) == [
         "booked",
@@ -242,30 +242,30 @@ def test_the_size_of_a_batch_changes_nothing(original: Original, batch: int) -> 
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_an_interrupted_run_goes_on_where_it_ended(
+def test_the_next_run_continues_an_interrupted_one(
     original: Original, table: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = run._import_batch
+    import_batch = run._import_batch
 
-    def fall(at: str, *others: Any) -> None:
+    def interrupt(at: str, *others: Any) -> None:
         if at == table:
             raise KeyboardInterrupt
-        whole(at, *others)
+        import_batch(at, *others)
 
-    monkeypatch.setattr(run, "_import_batch", fall)
+    monkeypatch.setattr(run, "_import_batch", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        move_in(original)
+        import_original(original)
     monkeypatch.undo()
-    move_in(original, batch=2)
+    import_original(original, batch=2)
     assert [len(rows) for rows in content()] == [2, 2, 1, 2, 6, 2, 15]
 
 
-def test_a_batch_is_taken_whole_or_not_at_all(
+def test_a_batch_is_imported_completely_or_not_at_all(
     original: Original, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ImportedRow.objects, "bulk_create", fail_to_record)
     with pytest.raises(RuntimeError):
-        move_in(original)
+        import_original(original)
     monkeypatch.undo()
     assert not User.objects.exists()
 
@@ -277,150 +277,152 @@ def fail_to_record(rows: Any) -> None:
 def test_a_dry_run_reports_the_same_and_changes_nothing(original: Original) -> None:
     original.run("UPDATE users SET email = 'none' WHERE id = 8")
     before, numbers = content(), sequences()
-    reported = move_in(original, dry_run=True)
+    reported = import_original(original, dry_run=True)
     assert content() == before
     assert not Order.objects.exists()
     assert sequences() == numbers
-    real = move_in(original)
+    real = import_original(original)
     assert reported == f"{real}\nThis was a dry run: nothing was imported."
 
 
-def test_the_old_house_is_only_read(original: Original) -> None:
+def test_the_original_is_only_read(original: Original) -> None:
     before = original.content()
-    move_in(original)
+    import_original(original)
     assert original.content() == before
     with Source(original.url) as source, pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
         source._connection.execute("DELETE FROM bookings")
 
 
-UNTAKEN = {
-    "users, not taken: the e-mail address is none (2: 9, 10)": [
+REPORTED = {
+    "users, not imported: the e-mail address is invalid (2: 9, 10)": [
         f"INSERT INTO users VALUES (9, 'Bob', 'bob', '{HASH}'),"
         f" (10, 'Bo', '{'b' * 60}@{('o' * 60 + '.') * 3}bob.example', '{HASH}')"
     ],
-    "users, not taken: another account has this e-mail address (1: 9)": [
+    "users, not imported: another account has this e-mail address (1: 9)": [
         f"INSERT INTO users VALUES (9, 'Lena', 'LENA@example.com ', '{HASH}')"
     ],
-    "users, taken, but: the password is unreadable, so it has to be set anew (1: 8)": [
+    "users, imported, but: the password hash is unreadable, so the password must be reset (1: 8)": [
         "UPDATE users SET password_hash = '$2a$31$x' WHERE id = 8"
     ],
-    "users, taken, but: the name was cut to 200 characters (1: 8)": [
+    "users, imported, but: the name was cut to 200 characters (1: 8)": [
         "UPDATE users SET name = repeat('x', 255) WHERE id = 8"
     ],
-    "movies, taken, but: the title was cut to 200 characters (1: 3)": [
+    "movies, imported, but: the title was cut to 200 characters (1: 3)": [
         "UPDATE movies SET title = repeat('x', 255) WHERE id = 3"
     ],
-    "shows, not taken: its movie is missing (1: 13)": [
+    "shows, not imported: its movie does not exist (1: 13)": [
         "INSERT INTO shows VALUES (13, 99, 2, now())"
     ],
-    "shows, not taken: its theatre is missing (1: 13)": [
+    "shows, not imported: its theatre does not exist (1: 13)": [
         "INSERT INTO shows VALUES (13, 3, 99, now())"
     ],
-    "shows, not taken: it has no start that can be read (4: 13, 14, 15, 16)": [
+    "shows, not imported: its start time is missing or out of range (4: 13, 14, 15, 16)": [
         "INSERT INTO shows VALUES (13, 3, 2, NULL), (14, 3, 2, 'infinity'),"
         " (15, 3, 2, '20026-05-01'), (16, 3, 2, '0044-03-15 BC')"
     ],
-    "seats, not taken: its show is missing or was not taken (1: 107)": [
+    "seats, not imported: its show does not exist or was not imported (1: 107)": [
         "INSERT INTO seats VALUES (107, 99, 'A', 1, 5)"
     ],
-    "seats, not taken: its row's name is not 1 to 4 characters long (2: 107, 108)": [
+    "seats, not imported: the name of its row is not 1 to 4 characters long (2: 107, 108)": [
         "INSERT INTO seats VALUES (107, 11, '', 1, 5), (108, 11, 'BALCONY', 1, 5)"
     ],
-    "seats, not taken: its number is none (2: 107, 108)": [
+    "seats, not imported: its number is missing or out of range (2: 107, 108)": [
         "INSERT INTO seats VALUES (107, 11, 'C', 0, 5), (108, 11, 'C', NULL, 5)"
     ],
-    "seats, not taken: its price is none (4: 107, 108, 109, 110)": [
+    "seats, not imported: its price is missing or out of range (4: 107, 108, 109, 110)": [
         "INSERT INTO seats VALUES (107, 11, 'C', 1, -1), (108, 11, 'C', 2, NULL),"
         " (109, 11, 'C', 3, 'NaN'), (110, 11, 'C', 4, 1e9)"
     ],
-    "seats, taken, but: sold there without a booking that could be taken: blocked here (1: 102)": [
+    "seats, imported, but: sold, but no booking could be imported: blocked here (1: 102)": [
         "UPDATE seats SET status = 'booked' WHERE id = 102"
     ],
-    "bookings, not taken: its user is missing (2: 53, 54)": [
+    "bookings, not imported: its user does not exist (2: 53, 54)": [
         "INSERT INTO bookings VALUES (53, 99, 11, 102), (54, NULL, 11, 103)"
     ],
-    "bookings, not taken: its show is missing or was not taken (1: 53)": [
+    "bookings, not imported: its show does not exist or was not imported (1: 53)": [
         "INSERT INTO bookings VALUES (53, 7, 99, 102)"
     ],
-    "bookings, not taken: its seat is missing or was not taken (1: 53)": [
+    "bookings, not imported: its seat does not exist or was not imported (1: 53)": [
         "INSERT INTO bookings VALUES (53, 7, 11, 999)"
     ],
-    "bookings, not taken: its seat is of another show (1: 53)": [
+    "bookings, not imported: its seat belongs to another show (1: 53)": [
         "INSERT INTO bookings VALUES (53, 7, 12, 102)"
     ],
-    "bookings, not taken: its seat has another booking (1: 53)": [
+    "bookings, not imported: its seat is booked by someone else (1: 53)": [
         "INSERT INTO bookings VALUES (53, 8, 11, 101)"
     ],
 }
 
 
-@pytest.mark.parametrize("line", UNTAKEN)
-def test_what_cannot_be_taken_is_reported_with_its_reason(original: Original, line: str) -> None:
-    original.run(*UNTAKEN[line])
-    assert line in move_in(original).splitlines()
-    if "taken, but" not in line or "blocked here" in line:
-        # By every run, until it is put right; what was taken is done with.
-        assert line in move_in(original).splitlines()
+@pytest.mark.parametrize("line", REPORTED)
+def test_rejected_and_adjusted_rows_are_reported_with_the_reason(
+    original: Original, line: str
+) -> None:
+    original.run(*REPORTED[line])
+    assert line in import_original(original).splitlines()
+    if "imported, but" not in line or "blocked here" in line:
+        # Every run reports it until it is fixed; imported rows are reported once.
+        assert line in import_original(original).splitlines()
     assert Booking.objects.filter(pk__in=[51, 52]).count() == 2
     output = io.StringIO()
     call_command("doctor", stdout=output)
     assert " 0 broken" in output.getvalue()
 
 
-def test_what_was_taken_with_a_change_is_reported_once(original: Original) -> None:
+def test_an_adjusted_row_is_reported_once(original: Original) -> None:
     original.run("UPDATE users SET name = repeat('x', 255) WHERE id = 8")
-    assert "the name was cut" in move_in(original)
-    assert "the name was cut" not in move_in(original)
+    assert "the name was cut" in import_original(original)
+    assert "the name was cut" not in import_original(original)
     assert User.objects.get(pk=8).name == "x" * 200
 
 
-def test_a_seat_without_its_booking_is_not_sold_and_the_booking_may_follow(
+def test_a_sold_seat_without_a_booking_is_blocked_until_the_booking_follows(
     original: Original,
 ) -> None:
     original.run("UPDATE seats SET status = 'booked' WHERE id = 102")
-    move_in(original)
+    import_original(original)
     seat = Seat.objects.get(pk=102)
     assert refusal(book_seats(client_of(7), seat)) == (409, "seat_unavailable")
     original.run("INSERT INTO bookings VALUES (53, 8, 11, 102)")
-    assert "blocked here" not in move_in(original)
+    assert "blocked here" not in import_original(original)
     assert states(seat) == ["booked"]
     assert client_of(8).get("/api/bookings/53").status_code == 200
 
 
-def test_the_first_of_two_bookings_of_a_seat_counts(original: Original) -> None:
+def test_the_first_of_two_bookings_of_a_seat_wins(original: Original) -> None:
     original.run("INSERT INTO bookings VALUES (40, 8, 11, 101)")
-    move_in(original)
+    import_original(original)
     assert Booking.objects.get(seat_id=101).user_id == 8
 
 
 def test_a_seat_sold_here_is_not_sold_again(original: Original) -> None:
-    move_in(original)
+    import_original(original)
     bought(client_of(8), Seat.objects.get(pk=102))
     original.run("INSERT INTO bookings VALUES (90, 7, 11, 102)")
-    assert "its seat has another booking (1: 90)" in move_in(original)
+    assert "its seat is booked by someone else (1: 90)" in import_original(original)
     assert Booking.objects.get(seat_id=102).user_id == 8
 
 
 def test_a_seat_held_here_waits_for_the_end_of_the_hold(original: Original) -> None:
-    move_in(original)
+    import_original(original)
     hold = held(client_of(8), Seat.objects.get(pk=102))
     original.run("INSERT INTO bookings VALUES (90, 7, 11, 102)")
-    assert "run this again (1: 90)" in move_in(original)
+    assert "run the import again later (1: 90)" in import_original(original)
     let_expire(hold["id"])
-    move_in(original)
+    import_original(original)
     assert Booking.objects.get(seat_id=102).user_id == 7
     assert states(Seat.objects.get(pk=102)) == ["booked"]
 
 
-def test_who_has_no_account_here_keeps_the_seat_as_a_customer_of_the_box_office(
+def test_a_booking_without_an_account_becomes_a_box_office_order(
     original: Original,
 ) -> None:
     original.run(
         f"INSERT INTO users VALUES (9, 'Lena Two', 'LENA@example.com', '{HASH}')",
         "INSERT INTO bookings VALUES (53, 9, 11, 102)",
     )
-    report = move_in(original)
-    assert "bookings, taken, but: sold as by the box office, to no account (1: 53)" in report
+    report = import_original(original)
+    assert "bookings, imported, but: no account, so sold as by the box office (1: 53)" in report
     order = Booking.objects.get(pk=53).order
     assert order is not None
     assert (order.user, order.channel) == (None, "box_office")
@@ -428,29 +430,31 @@ def test_who_has_no_account_here_keeps_the_seat_as_a_customer_of_the_box_office(
     assert len(client_of(7).get("/api/bookings").json()) == 1
 
 
-def test_an_account_made_here_is_not_handed_to_the_houses_namesake(original: Original) -> None:
+def test_an_account_created_here_does_not_get_bookings_of_the_same_address(
+    original: Original,
+) -> None:
     here = UserFactory(email="leo@example.com")
-    assert "another account has this e-mail address (1: 8)" in move_in(original)
+    assert "another account has this e-mail address (1: 8)" in import_original(original)
     assert not Booking.objects.filter(user=here).exists()
     assert Order.objects.get(customer_email="leo@example.com").customer_name == "Leo Lion"
 
 
-def test_two_houses_move_in_side_by_side(original: Original) -> None:
-    move_in(original, venue="Rex")
+def test_two_venues_are_imported_side_by_side(original: Original) -> None:
+    import_original(original, venue="Rex")
     original.run("UPDATE users SET email = 'other-' || email")
-    report = move_in(original, venue="Royal")
+    report = import_original(original, venue="Royal")
     assert "users 2 0 2 2 0" in report
     assert Booking.objects.count() == 4
     assert User.objects.count() == 4
 
 
-def test_every_case_goes_into_a_file(original: Original, tmp_path: Path) -> None:
+def test_every_case_is_written_to_a_file(original: Original, tmp_path: Path) -> None:
     original.run("INSERT INTO bookings VALUES (53, 99, 11, 102)")
-    move_in(original, report=tmp_path / "cases.csv")
+    import_original(original, report=tmp_path / "cases.csv")
     with (tmp_path / "cases.csv").open() as cases:
         assert list(csv.reader(cases)) == [
             ["table", "id", "outcome", "reason"],
-            ["bookings", "53", "not taken", "its user is missing"],
+            ["bookings", "53", "not imported", "its user does not exist"],
         ]
 
 
@@ -458,22 +462,22 @@ def test_a_second_import_at_the_same_time_is_refused(original: Original) -> None
     with psycopg.connect(database_url()) as link:
         link.execute("SELECT pg_advisory_lock(%s)", [run.IMPORT_LOCK])
         with pytest.raises(CommandError, match="Another import is running"):
-            move_in(original)
-    move_in(original)
+            import_original(original)
+    import_original(original)
 
 
-def test_a_database_of_this_system_is_not_taken_for_the_original() -> None:
+def test_a_database_of_this_system_is_refused() -> None:
     with pytest.raises(CommandError, match="a database of this system"):
         call_command("import_original", database_url())
 
 
-def test_what_a_database_lacks_is_named(original: Original) -> None:
+def test_missing_tables_and_columns_are_named(original: Original) -> None:
     original.run("DROP TABLE bookings", "ALTER TABLE users DROP name")
     with pytest.raises(CommandError, match=r"lacks users\.name, bookings\.id, bookings\.user_id"):
         call_command("import_original", original.url)
 
 
-def test_a_database_that_does_not_answer_is_one_line() -> None:
+def test_an_unreachable_database_is_reported() -> None:
     with pytest.raises(CommandError, match="connection"):
         call_command("import_original", "postgres://127.0.0.1:1/nothing")
 
@@ -481,11 +485,11 @@ def test_a_database_that_does_not_answer_is_one_line() -> None:
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"timezone": "Mars/Olympus"}, "no time zone"),
+        ({"timezone": "Mars/Olympus"}, "time zone"),
         ({"currency": "euro"}, "ISO 4217"),
     ],
 )
-def test_what_the_theatres_cannot_have_is_refused_first(
+def test_invalid_options_are_refused_before_importing(
     original: Original, option: dict[str, str], message: str
 ) -> None:
     with pytest.raises(CommandError, match=message):
@@ -493,8 +497,8 @@ def test_what_the_theatres_cannot_have_is_refused_first(
     assert not User.objects.exists()
 
 
-def test_nothing_is_left_open(original: Original) -> None:
-    move_in(original)
+def test_no_connection_is_left_open(original: Original) -> None:
+    import_original(original)
     connections["default"].close()
     with psycopg.connect(original.url) as link:
         (others,) = link.execute(

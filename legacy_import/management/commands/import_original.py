@@ -20,23 +20,27 @@ from legacy_import.source import TABLES, Source, Unreadable
 class Command(BaseCommand):
     help = (
         "Import users, movies, theatres, shows, seats and bookings from a database of the original"
-        " system, which is only read. Users keep their passwords, bookings their seats, rows their"
-        " ids where these are free. Run it as often as you like: no row is imported twice, and the"
-        " next run continues an interrupted one."
+        " system, which is only read. Passwords, seats of bookings, and ids that are still free"
+        " stay the same. Run it as often as you like: no row is imported twice, and the next run"
+        " continues an interrupted one."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("database_url", metavar="DATABASE_URL", help="postgres://…")
         parser.add_argument("--dry-run", action="store_true", help="only report what would happen")
-        parser.add_argument("--timezone", default="UTC", help="of its theatres, e.g. Europe/Vienna")
-        parser.add_argument("--currency", default="USD", help="of its theatres, e.g. EUR")
+        parser.add_argument(
+            "--timezone", default="UTC", help="time zone of its theatres, e.g. Europe/Vienna"
+        )
+        parser.add_argument("--currency", default="USD", help="currency of its theatres, e.g. EUR")
         parser.add_argument(
             "--venue",
             "--house",
             default="original",
-            help="a name, when several venues are imported",
+            help="a name, if you import several venues",
         )
-        parser.add_argument("--report", type=Path, metavar="FILE", help="write every case as CSV")
+        parser.add_argument(
+            "--report", type=Path, metavar="FILE", help="list every rejected or adjusted row as CSV"
+        )
         parser.add_argument("--batch", type=at_least_one, default=1000, help="rows per transaction")
 
     def handle(self, *, database_url: str, dry_run: bool, **options: Any) -> None:
@@ -78,11 +82,11 @@ def _venue(options: dict[str, Any]) -> Venue:
 
 
 class _Bars:
-    """One progress bar for each table, made when its first rows are done."""
+    """One progress bar for each table, created when its first rows are done."""
 
     def __init__(self, source: Source, *, quiet: bool) -> None:
         self._totals = {table: source.count(table) for table in TABLES}
-        self._disable = True if quiet else None  # None: off unless it is a terminal
+        self._disable = True if quiet else None  # None: only on a terminal
         self._bars: dict[str, tqdm[Any]] = {}
 
     def move(self, table: str, rows: int) -> None:
