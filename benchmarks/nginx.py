@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 from benchmarks.servers import ROOT, App, free_port, is_ready, wait_until
-from booking_site.embedded.processes import spawn
+from booking_site.embedded.processes import Child
 
 CONFIGURATION = ROOT / "deploy" / "nginx.conf"
 
@@ -31,10 +31,11 @@ def serving(upstream: str, *, log: Path) -> Iterator[App]:
     with TemporaryDirectory() as folder, log.open("ab") as output:
         file = Path(folder) / "nginx.conf"
         file.write_text(_configuration(folder, port=port, upstream=urlsplit(upstream).netloc))
-        process = spawn(
+        process = Child(
             [program, "-e", "stderr", "-p", folder, "-c", file],
             death_signal=signal.SIGTERM,
-            output=output,
+            stdout=output,
+            stderr=output,
         )
         try:
             wait_until(lambda: is_ready(port), what="nginx")

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 from psycopg import sql
 
-from booking_site.embedded.processes import spawn
+from booking_site.embedded.processes import Child
 
 SERVERS = ("granian", "gunicorn")
 WORKERS = 2
@@ -172,11 +172,12 @@ def serving(
     }[server]
     address = {"PORT": str(port), "BIND": f"127.0.0.1:{port}"}
     with log.open("ab") as output:
-        process = spawn(
+        process = Child(
             command,
             death_signal=signal.SIGTERM,
-            environment={**environment, **address},
-            output=output,
+            env={**environment, **address},
+            stdout=output,
+            stderr=output,
         )
         try:
             wait_until(lambda: is_ready(port), what=f"The server that logs to {log}")

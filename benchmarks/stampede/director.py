@@ -26,7 +26,7 @@ from benchmarks.stampede.final_state import write_final_state
 from benchmarks.stampede.journal import Journal, read_journal
 from benchmarks.stampede.plan import Plan, PlannedShow
 from benchmarks.stampede.table import render
-from booking_site.embedded.processes import StartupError, spawn
+from booking_site.embedded.processes import Child, StartupError
 
 ROOT = Path(__file__).parents[2]
 # No faults at the very start and end, so that there are requests around every fault.
@@ -179,7 +179,7 @@ def _crowd(plan: Plan, journal: Journal, path: Path) -> Iterator[subprocess.Pope
     with tempfile.TemporaryFile() as stdin:
         stdin.write(plan.dump().encode())
         stdin.seek(0)
-        crowd = spawn(
+        crowd = Child(
             [sys.executable, "-m", "benchmarks.stampede.crowd", path],
             death_signal=signal.SIGKILL,
             stdin=stdin,

@@ -17,7 +17,7 @@ from django.db import OperationalError, connection
 from benchmarks.servers import UNLIMITED, free_port, is_ready, wait_until
 from booking_site.embedded.directories import temporary_directory
 from booking_site.embedded.postgres import start_postgres
-from booking_site.embedded.processes import Server, spawn
+from booking_site.embedded.processes import Child, Server
 from booking_site.embedded.redis import start_redis
 
 STOP_SECONDS = 40.0  # more than WEB_GRACEFUL_SECONDS
@@ -42,12 +42,13 @@ class AppServer:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        self.process = spawn(
+        self.process = Child(
             [str(settings.BASE_DIR / "deploy" / "serve"), f"{self.wsgi}:application"],
             death_signal=signal.SIGTERM,
-            environment={**self.environment, **self._clock(), "PORT": str(self.port)},
-            output=self.log,
-            own_session=True,
+            env={**self.environment, **self._clock(), "PORT": str(self.port)},
+            stdout=self.log,
+            stderr=self.log,
+            start_new_session=True,
         )
 
     def wait(self) -> None:

@@ -18,7 +18,6 @@ from booking_site.embedded.processes import (
     Interrupted,
     Server,
     StartupError,
-    spawn,
     stop_requests,
 )
 from booking_site.embedded.redis import start_redis
@@ -69,7 +68,7 @@ class Command:
         then the command is stopped. Raises StartupError for that.
         """
         failed: Server | None = None
-        self._process = spawn(self._words, death_signal=signal.SIGTERM)
+        self._process = Child(self._words, death_signal=signal.SIGTERM)
         for number in stop_requests:
             self._process.send_signal(number)
         while (code := self._process.poll()) is None:

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from booking_site.embedded.processes import Account, Child, StartupError, pause, spawn
+from booking_site.embedded.processes import Child, StartupError, pause
 
 _OPEN_TO_ALL = Path("/var/tmp")  # noqa: S108 (directories in it are checked, see below)
 _PREFIX = "booking-site-"
@@ -30,7 +30,7 @@ class DataDirectory:
 
     path: Path
     durable: bool
-    account: Account | None
+    account: pwd.struct_passwd | None
     lock: int
 
     def spawn(
@@ -46,26 +46,31 @@ class DataDirectory:
         It inherits the lock: after a kill -9 of this process the directory stays
         locked until the last server has ended.
         """
+        identity = {}
+        if self.account is not None:
+            uid, gid = self.account.pw_uid, self.account.pw_gid
+            identity = {"user": uid, "group": gid, "extra_groups": []}
         with log.open("ab") as output, tempfile.TemporaryFile() as stdin:
             stdin.write(text.encode())
             stdin.seek(0)
-            return spawn(
+            return Child(
                 command,
                 death_signal=death_signal,
-                account=self.account,
                 # Neither PGDATA and the like, nor a locale that this machine lacks.
-                environment={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
+                env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
                 stdin=stdin,
-                output=output,
-                keep_open=[self.lock],
-                own_session=True,
+                stdout=output,
+                stderr=output,
+                pass_fds=[self.lock],
+                start_new_session=True,
+                **identity,
             )
 
     def give(self, path: Path) -> Path:
         """Make the servers' account the owner of a file or tree."""
         if self.account is not None:
             for each in (path, *path.rglob("*")):
-                os.chown(each, self.account.uid, self.account.gid, follow_symlinks=False)
+                os.chown(each, self.account.pw_uid, self.account.pw_gid, follow_symlinks=False)
         return path
 
     def runnable(self, root: Path, *names: str) -> Path:
@@ -162,12 +167,11 @@ def _replacement(path: Path) -> Path:
     return directory
 
 
-def _account(path: Path) -> Account | None:
+def _account(path: Path) -> pwd.struct_passwd | None:
     """Return the account for root's servers: the owner of earlier data, else nobody."""
     if os.geteuid() != 0:
         return None
-    owner = pwd.getpwnam("nobody")
     data = path / "postgres"
-    if data.exists() and data.stat().st_uid != 0:
-        owner = pwd.getpwuid(data.stat().st_uid)
-    return Account(uid=owner.pw_uid, gid=owner.pw_gid)
+    if data.exists() and (uid := data.stat().st_uid) != 0:
+        return pwd.getpwuid(uid)
+    return pwd.getpwnam("nobody")

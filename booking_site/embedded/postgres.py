@@ -13,7 +13,6 @@ from booking_site.embedded.processes import (
     Server,
     StartupError,
     last_line,
-    pause,
     start_on_free_port,
 )
 
@@ -115,14 +114,7 @@ def _options(settings: dict[str, str]) -> list[str]:
 
 
 def _run(directory: DataDirectory, command: list[str | Path], *, log: Path, text: str = "") -> None:
-    process = directory.spawn(command, death_signal=signal.SIGKILL, log=log, text=text)
-    try:
-        while process.poll() is None:
-            pause(0.01)
-    finally:
-        process.kill()
-        process.wait()
-    if process.returncode:
+    if directory.spawn(command, death_signal=signal.SIGKILL, log=log, text=text).wait():
         raise StartupError(f"PostgreSQL could not be set up: {last_line(log)}")
 
 

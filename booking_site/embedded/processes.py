@@ -6,11 +6,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 _REAPER = Path(__file__).with_name("reaper.py")
 _START_SECONDS = 60.0
@@ -28,18 +28,10 @@ class Interrupted(Exception):
     """A signal asked to stop before the command was started."""
 
 
-@dataclass(frozen=True)
-class Account:
-    """The unprivileged account that servers run as when this process is root."""
-
-    uid: int
-    gid: int
-
-
 class Child(subprocess.Popen[bytes]):
     """A process that gets `death_signal` when this process ends, however it ends."""
 
-    def __init__(self, command: Sequence[str | Path], death_signal: int, **options: Any) -> None:
+    def __init__(self, command: Sequence[str | Path], *, death_signal: int, **options: Any) -> None:
         super().__init__(command, **options)
         self._notify_reaper(death_signal)
 
@@ -74,32 +66,6 @@ def _reaper() -> subprocess.Popen[bytes]:
     )
     atexit.register(reaper.communicate)  # Close the pipe and wait for its end.
     return reaper
-
-
-def spawn(
-    command: Sequence[str | Path],
-    *,
-    death_signal: signal.Signals,
-    account: Account | None = None,
-    environment: Mapping[str, str] | None = None,
-    stdin: IO[bytes] | None = None,
-    output: IO[bytes] | None = None,
-    keep_open: Sequence[int] = (),
-    own_session: bool = False,
-) -> Child:
-    """Start a child that gets `death_signal` when this process ends, however it ends."""
-    identity = {"user": account.uid, "group": account.gid, "extra_groups": []} if account else {}
-    return Child(
-        command,
-        death_signal,
-        env=environment,
-        stdin=stdin,
-        stdout=output,
-        stderr=output,
-        pass_fds=keep_open,
-        start_new_session=own_session,
-        **identity,
-    )
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 import io
 import os
 import pty
+import pwd
 import signal
 import socket
 import subprocess
@@ -16,7 +17,6 @@ from packaging.requirements import Requirement
 from benchmarks.stampede.servers import wait_until
 from booking_site.embedded import processes
 from booking_site.embedded.directories import DataDirectory
-from booking_site.embedded.processes import Account
 from tests.waiting import is_unlocked
 from tests.web import ROOT
 
@@ -436,7 +436,7 @@ def test_programs_that_everybody_can_reach_are_used_in_place(tmp_path):
 
 def own_directory(path: Path) -> DataDirectory:
     """A directory whose servers run as an account, which is that of these tests."""
-    account = Account(uid=os.getuid(), gid=os.getgid())
+    account = pwd.getpwuid(os.getuid())
     return DataDirectory(path=path, durable=False, account=account, lock=-1)
 
 
@@ -458,7 +458,7 @@ def test_the_reaper_is_to_forget_a_child_that_has_ended(monkeypatch, method):
     """Else it might signal another process that got the same pid."""
     sent = io.BytesIO()
     monkeypatch.setattr(processes, "_reaper", lambda: SimpleNamespace(stdin=sent))
-    child = processes.spawn(["true"], death_signal=signal.SIGTERM)
+    child = processes.Child(["true"], death_signal=signal.SIGTERM)
     wait_until(lambda: getattr(child, method)() is not None, what="The end of the child")
     child.wait()
     lines = sent.getvalue().decode().splitlines()
