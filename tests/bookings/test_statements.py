@@ -1,7 +1,6 @@
 """How many SQL statements a call costs: a change of these numbers is a decision.
 
-Counted with BEGIN and COMMIT, as PostgreSQL gets them. One of each cancellation is the
-INSERT of its mail, which BOOKING_MAILS=0 spares; a purchase's is part of the sale's own.
+Counted with BEGIN and COMMIT, as PostgreSQL gets them.
 """
 
 from collections.abc import Callable, Iterator
