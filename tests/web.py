@@ -11,6 +11,7 @@ from http.client import HTTPMessage, HTTPResponse
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+import psutil
 from django.db import connection
 
 from benchmarks.servers import free_port, wait_until
@@ -38,8 +39,7 @@ class WebServer:
 
     def workers(self) -> list[int]:
         """Return the process ids of the workers."""
-        pid = self.process.pid
-        return [*map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+        return [child.pid for child in psutil.Process(self.process.pid).children()]
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 import environ
+import psutil
 from django.conf import settings
 from django.db import OperationalError, connection
 
@@ -68,8 +69,7 @@ class AppServer:
         self.process.wait()
 
     def workers(self) -> list[int]:
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return [int(pid) for pid in children.read_text().split()]
+        return [child.pid for child in psutil.Process(self.process.pid).children()]
 
     def _clock(self) -> dict[str, str]:
         if not self.skew_seconds:

@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
@@ -347,21 +348,11 @@ def test_a_site_that_is_run_for_trying_out_has_a_worker_that_ends_with_it(tmp_pa
     )
     try:
         assert is_readable(notes)
-        processes = [int(pid) for pid in children(site.pid).split()]
-        (helper,) = [pid for pid in processes if b"manage.py\0worker" in command_of(pid)]
-        watch = os.pidfd_open(helper)
+        children = psutil.Process(site.pid).children()
+        (worker,) = [child for child in children if "worker" in child.cmdline()]
         site.terminate()
-        assert is_readable(watch)
-        os.close(watch)
+        assert psutil.wait_procs([worker], timeout=PATIENCE_MS / 1000) == ([worker], [])
     finally:
         site.terminate()
         site.wait(timeout=40)
         os.close(notes)
-
-
-def children(pid: int) -> str:
-    return Path(f"/proc/{pid}/task/{pid}/children").read_text()
-
-
-def command_of(pid: int) -> bytes:
-    return Path(f"/proc/{pid}/cmdline").read_bytes()
