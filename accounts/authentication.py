@@ -10,7 +10,7 @@ from rest_framework.request import Request
 
 from accounts.tokens import AccessToken, TokenExpired, TokenInvalid, TokenRevoked
 from booking_site.api.errors import DomainError
-from booking_site.postgres.statements import Statement
+from booking_site.postgres.pipeline import Statement
 
 if TYPE_CHECKING:  # while it is imported, views load the default classes, which are here
     from rest_framework.views import APIView

@@ -2,8 +2,9 @@
 
 from collections import Counter
 from collections.abc import Collection
+from datetime import datetime
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from axes.models import AccessAttempt
@@ -11,7 +12,7 @@ from django.conf import settings
 from django.contrib.auth import password_validation
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
@@ -23,7 +24,7 @@ from accounts.mails import mails_about, send_confirmation
 from accounts.models import REMOVED_DOMAIN, SignIn, User
 from accounts.tokens import TokenRevoked, Tokens, issue_tokens
 from booking_site.api.errors import DomainError, violated_constraint
-from booking_site.postgres.compiled import Compiled, Given
+from booking_site.postgres.pipeline import Param, Rows, Statement
 
 CALLER_COLUMNS = (
     "name",
@@ -139,26 +140,40 @@ def log_in(*, request: HttpRequest, email: str, password: str) -> SignedIn:
     return SignedIn(user, issue_tokens(user))
 
 
-CALLER_LOCKED = Compiled(
-    lambda: (
-        User.objects.filter(pk=Given("user_id"))
-        .order_by()
-        .only(*CALLER_COLUMNS)
-        # no_key: foreign-key checks of other inserts need not wait for us.
-        .select_for_update(of=("self",), no_key=True)
-    )
-)
+class LockedCaller(NamedTuple):
+    """The columns of the caller's row that a purchase needs, locked."""
+
+    is_active: bool
+    token_version: int
+    email_confirmed_at: datetime | None
+
+
+def _locking(user_id: Any) -> QuerySet[User]:
+    # no_key: foreign-key checks of other inserts need not wait for us.
+    users = User.objects.filter(pk=user_id).order_by()
+    return users.select_for_update(of=("self",), no_key=True)
+
+
+LOCK_CALLER = Statement(lambda: _locking(Param("user_id")).values_list(*LockedCaller._fields))
+
+
+def locked_caller(caller: Caller, rows: Rows) -> LockedCaller:
+    """Return what `LOCK_CALLER` has read. Raise `TokenRevoked` as `lock_caller` does."""
+    for row in rows:
+        user = LockedCaller(*row)
+        if user.is_active and user.token_version == caller.token_version:
+            return user
+    raise TokenRevoked
 
 
 def lock_caller(*, caller: Caller) -> User:
     """Return the caller's row, locked until the transaction ends.
 
     Comes first in the lock order of every write: it makes one user's requests
-    queue, and it stands in for the authentication query. Raise `TokenRevoked`
-    when the user is gone, inactive or has revoked the token. Every column but
-    the password is loaded that the site's own calls look at.
+    queue, and it replaces the authentication query. Raise `TokenRevoked` when the
+    user is gone, inactive or has revoked the token. The password is not loaded.
     """
-    user = CALLER_LOCKED.first(user_id=caller.id)
+    user = _locking(caller.id).only(*CALLER_COLUMNS).first()
     if user is None or not user.is_active or user.token_version != caller.token_version:
         raise TokenRevoked
     return user
@@ -173,8 +188,8 @@ def current_user(*, caller: Caller) -> User:
     return user
 
 
-def require_confirmed_email(user: User) -> None:
-    """Raise `EmailUnconfirmed` where the house wants an address confirmed before a purchase."""
+def require_confirmed_email(user: User | LockedCaller) -> None:
+    """Raise `EmailUnconfirmed` if purchases need a confirmed address and the user has none."""
     if settings.EMAIL_CONFIRMATION_REQUIRED and user.email_confirmed_at is None:
         raise EmailUnconfirmed
 

@@ -143,7 +143,7 @@ DATABASES = {
 # The planner's cost of a random read relative to a sequential one. The default is that of
 # spinning disks, for which the planner prefers reading a whole table to using its index.
 PLANNER = "-c random_page_cost=1.1"
-# The statements of booking_site.postgres.statements are planned once per connection. psycopg
+# The statements of booking_site.postgres.pipeline are planned once per connection. psycopg
 # must not prepare any itself: after a rollback it deallocates all prepared statements.
 DATABASE_PREPARE = env.bool("DATABASE_PREPARE", default=True)
 DATABASES["default"]["OPTIONS"] = {

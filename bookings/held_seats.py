@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from django.db.models import F
 
@@ -12,10 +13,13 @@ from catalog.models import ClockTimestamp, Seat
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldSeats:
-    """A hold as it stands: its seats by row and number, and the database's time of saying so."""
+    """A hold, its seats by row and number, and the database's time when they were read.
 
-    hold: Hold
-    seats: list[Seat]
+    Read or locked: a `Hold` with each `Seat`, or a `LockedHold` with each `LockedSeat`.
+    """
+
+    hold: Any
+    seats: list[Any]
     currency: str
     now: datetime
     is_new: bool = False

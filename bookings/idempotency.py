@@ -1,39 +1,37 @@
-"""One `Idempotency-Key`, at most one effect: the way of every write that must not repeat.
+"""One `Idempotency-Key`, at most one effect: for every write that must not repeat.
 
 The key's record commits in the same transaction as its effect, so a crash
 leaves both or neither, and nothing "in progress" is ever stored. Two requests
-with one key queue at the user's row; the second is refused, by what the first
-has done or by the record's constraint, and then finds the record. After
-draft-ietf-httpapi-idempotency-key-header; that refusals are not kept is how
-Stripe's API v2 does it.
+with one key queue at the user's row; the second finds the record of the first.
+After draft-ietf-httpapi-idempotency-key-header; that refusals are not recorded
+follows Stripe's API v2.
 """
 
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
-from django.db import Error, InterfaceError, OperationalError, connection
-from rest_framework.renderers import JSONRenderer
+from django.db import Error, OperationalError, connection
 
 from accounts.authentication import Caller, require_active
-from accounts.models import User
-from accounts.services import lock_caller
+from accounts.services import LOCK_CALLER, LockedCaller, locked_caller
 from booking_site.api.errors import DomainError
-from booking_site.postgres.statements import Call, Statement, ask, sent_ahead
-from bookings import replays
-from bookings.services.first_look import first_look
-from bookings.transactions import (
-    DEADLOCK,
-    LOCK_TIMEOUT,
-    SERIALIZATION_FAILURE,
-    in_transaction,
-    sqlstate,
+from booking_site.postgres.pipeline import (
+    Call,
+    CommitUnknown,
+    Rows,
+    Statement,
+    execute,
+    execute_with_commit,
+    failed_statement,
 )
+from bookings import replays
+from bookings.replays import KeyScope, StoredAnswer
+from bookings.transactions import LOCK_TIMEOUT, in_transaction, sqlstate
 
 # Visible ASCII without `,` `"` `\`: two headers arrive joined by a comma.
 _PLAIN_KEY = r"[!#-+\--\[\]-~]{1,255}"
@@ -103,9 +101,26 @@ class OutcomeUnknown(DomainError):
 class Answer:
     """The answer to a write: status, JSON text, and whether it had been given before."""
 
-    status: int
-    body: str
+    scope: KeyScope
+    stored: StoredAnswer
     replayed: bool
+
+
+class Decision(NamedTuple):
+    """What a write decided: the JSON-ready body of its 201, and the statements that write it."""
+
+    body: Any
+    writes: Sequence[Call]
+
+
+class Work(Protocol):
+    """A write that must not repeat."""
+
+    def reads(self) -> Sequence[Call]:
+        """Return what it locks and reads, sent together with the lock of the user's row."""
+
+    def decide(self, user: LockedCaller, rows: Sequence[Rows]) -> Decision:
+        """Judge the rows of `reads`. Whatever it raises rolls back, and is not recorded."""
 
 
 def read_key(header: str | None) -> str:
@@ -118,140 +133,97 @@ def read_key(header: str | None) -> str:
 
 
 def fingerprint(operation: str, body: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of a validated, normalised body: equal wishes have equal fingerprints."""
+    """Return the SHA-256 of a validated, normalised body: equal requests have equal ones."""
     canonical = json.dumps([operation, body], sort_keys=True, default=str)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def run(
-    *,
-    caller: Caller,
-    operation: str,
-    key: str,
-    wish: Mapping[str, Any],
-    work: Callable[[User], Any],
+    *, caller: Caller, operation: str, key: str, request: Mapping[str, Any], work: Work
 ) -> Answer:
-    """Do the work once for the key, or return what was answered to it before.
+    """Do the work once for the key, or return the answer that was given to it before.
 
-    `wish` is the validated, normalised body. If it names seats, or a hold with
-    seats, of which some are taken, it is refused before anything is locked.
-    `work` gets the locked user, inside the one durable transaction, and
-    returns the JSON-ready body of the 201; what it raises rolls back and is
-    not kept.
+    `request` is the validated, normalised body. The work is done in one durable
+    transaction: the user's row is locked, the key's record is looked up, the work
+    judges and writes, and the bytes of its answer are recorded.
 
-    Raise `KeyReused`, `KeyInProgress`, `OutcomeUnknown`, `TokenRevoked`,
-    `SeatUnavailable`, `HoldAlreadyBooked`, `HoldExpired`, and whatever `work` raises.
+    Raise `TokenRevoked`, `KeyReused`, `KeyInProgress`, `OutcomeUnknown`, and
+    whatever the work raises.
     """
-    name = replays.Name(caller.id, operation, key)
-    asked = fingerprint(operation, wish)
-    if copy := replays.find(name):
+    scope = KeyScope(caller.id, operation, key)
+    asked = fingerprint(operation, request)
+    if copy := replays.find(scope):
         require_active(caller)
-        return _replay(copy, asked)
-    look = first_look(caller=caller, name=name, wish=wish)
-    if look.record:
-        return _replay(look.record, asked)
-    look.require_free()
-    ahead = partial(look.calls_of_purchase, user_id=caller.id, wish=wish)
-    try:
-        return _work_once(caller=caller, name=name, asked=asked, work=work, ahead=ahead)
-    except (KeyInProgress, OutcomeUnknown):
-        raise  # each is about the key, and says all that can be known now
-    except DomainError:
-        # Perhaps for its own effect: the same was sent twice at once, and the other was first.
-        record = first_look(caller=caller, name=name, wish={}).record
-        if record is None:
-            raise
-        return _replay(record, asked)
-
-
-def _work_once(
-    *,
-    caller: Caller,
-    name: replays.Name,
-    asked: str,
-    work: Callable[[User], Any],
-    ahead: Callable[[], Sequence[Call]],
-) -> Answer:
-    """Do the work and record the answer in one transaction. Raise `KeyReused` if one was.
-
-    `ahead` says what will be asked first, the caller's lock included.
-    """
-    committing: replays.Record | None = None
-    is_first = True
+        return _replay(scope, copy, asked)
+    answer: Answer | None = None
 
     def attempt() -> Answer:
-        nonlocal committing, is_first
-        committing = None
-        # What makes it start anew may be that what was looked at has changed.
-        calls = ahead() if is_first else []
-        is_first = False
-        with sent_ahead(*calls):
-            body = JSONRenderer().render(work(_lock(caller))).decode()
-        record = replays.Record(asked, HTTPStatus.CREATED, body)
-        _store(name, record)
-        committing = record
-        return Answer(record.status, record.body, replayed=False)
-
-    try:
-        answer = in_transaction(attempt)
-    except (OperationalError, InterfaceError) as error:
-        if committing is None or sqlstate(error) in {SERIALIZATION_FAILURE, DEADLOCK}:
+        nonlocal answer
+        answer = None
+        try:
+            callers, records, *rows = execute(
+                LOCK_CALLER(user_id=caller.id), _FIND(**scope._asdict()), *work.reads()
+            )
+        except OperationalError as error:
+            if failed_statement(error) is LOCK_CALLER and sqlstate(error) == LOCK_TIMEOUT:
+                raise KeyInProgress from error
             raise
-        answer = _settle(name, committing)
-    if not answer.replayed:
-        replays.keep(name, replays.Record(asked, answer.status, answer.body))
-    return answer
+        user = locked_caller(caller, callers)
+        for record in records:
+            return _replay(scope, StoredAnswer(*record), asked)
+        body, writes = work.decide(user, rows)
+        text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+        stored = StoredAnswer(asked, HTTPStatus.CREATED.value, text)
+        execute_with_commit(*writes, _STORE(**scope._asdict(), **stored._asdict()))
+        answer = Answer(scope, stored, replayed=False)
+        return answer
 
-
-def _lock(caller: Caller) -> User:
     try:
-        return lock_caller(caller=caller)
-    except OperationalError as error:
-        if sqlstate(error) == LOCK_TIMEOUT:
-            raise KeyInProgress from error
-        raise
+        return in_transaction(attempt)
+    except CommitUnknown as error:
+        if answer is None:  # a replay, whose record may have been lost
+            raise OutcomeUnknown from error
+        return _settle(answer)
 
 
 _FIND = Statement("""
     SELECT fingerprint, status, body FROM idempotency_records
-     WHERE user_id = %s AND operation = %s AND key = %s
+     WHERE user_id = %(user_id)s AND operation = %(operation)s AND key = %(key)s
 """)
 _STORE = Statement("""
     INSERT INTO idempotency_records (user_id, operation, key, fingerprint, status, body)
-    VALUES (%s, %s, %s, %s, %s, %s)
-    ON CONFLICT (user_id, operation, key) DO NOTHING RETURNING true
+    VALUES (%(user_id)s, %(operation)s, %(key)s, %(fingerprint)s, %(status)s, %(body)s)
 """)
+# Writes nothing but the log, so that COMMIT waits for the standby as that of a booking does.
+_WRITE_LOG = Statement("SELECT pg_logical_emit_message(true, '', '')")
 
 
-def _stored(name: replays.Name) -> replays.Record | None:
-    found = ask(Call(_FIND, name))
-    return replays.Record(*found[0]) if found else None
-
-
-def _store(name: replays.Name, record: replays.Record) -> None:
-    if not ask(Call(_STORE, [*name, *record])):
-        raise KeyReused
-
-
-def _replay(record: replays.Record, asked: str) -> Answer:
+def _replay(scope: KeyScope, record: StoredAnswer, asked: str) -> Answer:
     if record.fingerprint != asked:
         raise KeyReused
-    return Answer(record.status, record.body, replayed=True)
+    return Answer(scope, record, replayed=True)
 
 
-def _settle(name: replays.Name, mine: replays.Record) -> Answer:
-    """Look up once, on a new connection, whether the COMMIT of `mine` took effect.
+def _settle(answer: Answer) -> Answer:
+    """Look up once, on a new connection, whether the lost COMMIT of the answer took effect.
 
-    Not found proves nothing: the old backend may be about to commit. Another
-    record is that of the same call on another server, after ours was rolled back.
+    Not found proves nothing: the old backend may be about to commit. What is found could
+    be lost in a failover, unless the transaction that found it is itself replicated, so it
+    writes. Another record belongs to the same call on another server, after ours was
+    rolled back.
     """
+
+    def find() -> Rows:
+        records, _ = execute(_FIND(**answer.scope._asdict()), _WRITE_LOG())
+        return records
+
     try:
         connection.close()
-        record = _stored(name)
+        records = in_transaction(find)
     except Error as error:
         raise OutcomeUnknown from error
-    if record is None:
-        raise OutcomeUnknown
-    if record.fingerprint != mine.fingerprint:  # the key was used again since
-        raise KeyReused
-    return Answer(record.status, record.body, replayed=record != mine)
+    for record in records:
+        stored = StoredAnswer(*record)
+        replay = _replay(answer.scope, stored, answer.stored.fingerprint)
+        return answer if stored == answer.stored else replay
+    raise OutcomeUnknown

@@ -1,4 +1,4 @@
-"""Copies in Redis of what was answered to a key: fast to find, never relied on.
+"""Copies in Redis of the answers given to keys: a fast path, never relied on.
 
 Every error of Redis is a miss (see the settings of the cache), so nothing
 here raises, and nothing here decides: PostgreSQL has the record.
@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 from django.core.cache import caches
 
-# What clients are promised. PostgreSQL keeps its records longer.
-KEPT_SECONDS = 24 * 60 * 60
+# The promise to clients. PostgreSQL stores the records longer.
+STORED_SECONDS = 24 * 60 * 60
 
 
-class Name(NamedTuple):
-    """Whose key for what. Not the token's: a refreshed token may retry."""
+class KeyScope(NamedTuple):
+    """Which user's key, and for which operation. A refreshed token may retry."""
 
     user_id: int
     operation: str
@@ -24,22 +24,22 @@ class Name(NamedTuple):
         return f"{self.user_id}:{self.operation}:{self.key}"
 
 
-class Record(NamedTuple):
-    """What was answered, and the fingerprint of what was asked."""
+class StoredAnswer(NamedTuple):
+    """The answer given to a key, and the fingerprint of its request."""
 
     fingerprint: str
     status: int
     body: str
 
 
-def find(name: Name) -> Record | None:
-    found = caches["idempotency"].get(str(name))
-    return Record(*found) if found else None
+def find(scope: KeyScope) -> StoredAnswer | None:
+    found = caches["idempotency"].get(str(scope))
+    return StoredAnswer(*found) if found else None
 
 
-def keep(name: Name, record: Record) -> None:
-    caches["idempotency"].set(str(name), list(record), KEPT_SECONDS)
+def store(scope: KeyScope, answer: StoredAnswer) -> None:
+    caches["idempotency"].set(str(scope), list(answer), STORED_SECONDS)
 
 
-def forget(names: Iterable[Name]) -> None:
-    caches["idempotency"].delete_many([str(name) for name in names])
+def forget(scopes: Iterable[KeyScope]) -> None:
+    caches["idempotency"].delete_many([str(scope) for scope in scopes])

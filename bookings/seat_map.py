@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from accounts.authentication import Caller
 from booking_site.http.middleware import etag_of
-from booking_site.postgres.statements import Statement
+from booking_site.postgres.pipeline import Statement
 from catalog.errors import ShowNotFound
 from catalog.models import ShowStatus
 

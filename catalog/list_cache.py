@@ -13,7 +13,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 
 from booking_site.http.middleware import etag_of
-from booking_site.postgres.statements import Statement
+from booking_site.postgres.pipeline import Statement
 
 _VERSION = Statement('SELECT version FROM list_versions WHERE "table" = %(table)s')
 

@@ -13,8 +13,8 @@ from random import Random
 
 from accounts.models import User
 from bookings.models import Booking, Channel, Order
-from bookings.services.claims import Terms, lock_seats, read_terms
 from bookings.services.sales import new_reference
+from bookings.services.seat_locks import Terms, lock_seats, read_terms
 from bookings.transactions import in_transaction
 from catalog.models import Seat, SeatCategory, SeatStatus, Show
 
@@ -40,7 +40,7 @@ def sell_demo_seats(
 
     def work() -> int:
         seat_ids = Seat.objects.filter(show=show).values_list("pk", flat=True)
-        seats = lock_seats(show_id=show.pk, seat_ids=list(seat_ids), whole_rows=False)
+        seats = lock_seats(show_id=show.pk, seat_ids=list(seat_ids))
         if Booking.objects.filter(show=show).exists():
             return 0
         random = Random(f"sales of {show}")  # noqa: S311 - no secret

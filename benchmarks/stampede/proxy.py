@@ -10,8 +10,8 @@ import asyncio
 import sys
 from collections import deque
 
-# The simple query `COMMIT` of PostgreSQL's protocol: type, length, text, NUL.
-COMMIT = b"Q\x00\x00\x00\x0bCOMMIT\x00"
+# Ends the text of a statement in PostgreSQL's protocol, sent alone or behind the writes.
+COMMIT = b"COMMIT\x00"
 CHUNK = 1 << 16
 
 cuts: deque[str] = deque()

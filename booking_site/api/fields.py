@@ -1,6 +1,7 @@
 """What goes out: times and money, each spelled in one way."""
 
-from datetime import UTC
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from rest_framework import serializers
@@ -18,3 +19,13 @@ class MoneyField(serializers.DecimalField):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(max_digits=10, decimal_places=2, coerce_to_string=True, **kwargs)
+
+
+def utc_text(moment: datetime) -> str:
+    """Return what `UtcDateTimeField` makes of it."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def money_text(amount: Decimal) -> str:
+    """Return what `MoneyField` makes of it."""
+    return f"{amount:.2f}"

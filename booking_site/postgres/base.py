@@ -1,28 +1,29 @@
-"""Connections from the pool, set up once and looked at before use without a statement.
+"""Connections from the pool, set up once, and checked before use without a statement.
 
-Django's own check sends an empty statement with every request, which was a
-tenth of the cost of the cheap ones. A server that restarts or fails over closes
-its connections, and that can be seen on the socket.
+Django's own check sends an empty statement with every request. A server that restarts or
+fails over closes its connections, and that can be seen on the socket.
 """
 
 import select
 from typing import Any
 
 from django.db.backends.postgresql import base
+from django.db.backends.utils import debug_transaction
+from django.db.transaction import TransactionManagementError
 
-from booking_site.postgres.statements import forget_ahead
+from booking_site.postgres import pipeline
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
+    # Sent together with the next COMMIT (`pipeline.execute_with_commit`).
+    writes_with_commit: tuple[pipeline.Call, ...] = ()
     # Whether the last connection was given back with nothing to be cleared away.
     _is_clean = False
     _taken: Any = None
 
     def connect(self) -> None:
-        """Take a connection that Django has set up before as it is, unless something went wrong.
-
-        To set it up again with every request took longer than all that the pool does.
-        """
+        """Take a connection that Django has set up before as it is, unless something went wrong."""
+        self.writes_with_commit = ()
         if self._is_clean and self.pool:
             taken = self._take()
             if getattr(taken, "is_set_up", False):
@@ -45,9 +46,21 @@ class DatabaseWrapper(base.DatabaseWrapper):
             connection.close()
             self.pool.putconn(connection)  # which replaces closed ones
 
-    def create_cursor(self, name: str | None = None) -> Any:
-        forget_ahead(self.connection)
-        return super().create_cursor(name)
+    def validate_no_broken_transaction(self) -> None:
+        super().validate_no_broken_transaction()
+        if self.writes_with_commit:
+            raise TransactionManagementError("The last writes of this transaction are given.")
+
+    def _commit(self) -> None:
+        """COMMIT, with the last writes of the transaction before it in the same round trip."""
+        writes, self.writes_with_commit = self.writes_with_commit, ()
+        if self.connection is not None:
+            with debug_transaction(self, "COMMIT"), self.wrap_database_errors:
+                pipeline.commit(self, writes)
+
+    def _rollback(self) -> None:
+        self.writes_with_commit = ()
+        super()._rollback()  # type: ignore[misc] # unknown to the stubs
 
     def _close(self) -> None:
         went_wrong = self.in_atomic_block or self.needs_rollback or self.errors_occurred
@@ -58,7 +71,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
 
 def _is_quiet(socket: int) -> bool:
-    """Say whether nothing came unasked: the end of the connection, or words before it."""
+    """Return whether nothing came unasked: the end of the connection, or words before it."""
     poll = select.poll()
     poll.register(socket, select.POLLIN)
     return not poll.poll(0)

@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 from accounts.models import User
 from bookings import seat_choice
 from bookings.models import Order, OrderQuerySet
-from bookings.services.claims import draw, read_terms
+from bookings.services.seat_locks import draw, read_terms
 from catalog import programme
 from catalog.models import Seat, Show, ShowStatus, Theatre
 from catalog.staff import within_theatres_of

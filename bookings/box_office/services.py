@@ -16,14 +16,15 @@ from bookings.confirmations import confirm_again
 from bookings.idempotency import fingerprint
 from bookings.models import Booking, Channel, IdempotencyRecord, Order
 from bookings.services.cancelling import cancel_locked, lock_live
-from bookings.services.claims import (
+from bookings.services.sales import sell
+from bookings.services.seat_locks import (
     lock_seats,
     read_terms,
+    refusals_explained,
     require_few,
     require_free,
     require_known,
 )
-from bookings.services.sales import last_line_of_defence, sell
 from bookings.transactions import in_transaction
 from catalog.models import Seat, SeatStatus
 
@@ -68,7 +69,7 @@ def sell_at_counter(*, clerk: User, token: str, purchase: Purchase) -> Order:
     require_few(purchase.seat_ids)
 
     def work() -> Order:
-        seats = lock_seats(show_id=purchase.show_id, seat_ids=purchase.seat_ids, whole_rows=False)
+        seats = lock_seats(show_id=purchase.show_id, seat_ids=purchase.seat_ids)
         # Looked for behind the seats' locks: there the second of two clicks has waited.
         if order := _sold_before(clerk, token, purchase):
             return order
@@ -76,14 +77,15 @@ def sell_at_counter(*, clerk: User, token: str, purchase: Purchase) -> Order:
         terms = read_terms(purchase.show_id)
         terms.require_open_at_counter()
         require_free(seats.values(), now=terms.now, hold_id=None)
-        order = Order(
+        order = sell(
+            terms=terms,
+            seats=seats.values(),
+            with_mail=bool(purchase.customer_email),
             channel=Channel.BOX_OFFICE,
-            sold_by=clerk,
+            sold_by_id=clerk.pk,
             customer_name=purchase.customer_name,
             customer_email=purchase.customer_email,
         )
-        with_mail = bool(purchase.customer_email)
-        sell(order=order, terms=terms, seats=seats.values(), with_mail=with_mail)
         _remember_sale(clerk, token, purchase, order)
         audit.record(
             actor=clerk,
@@ -96,7 +98,8 @@ def sell_at_counter(*, clerk: User, token: str, purchase: Purchase) -> Order:
         )
         return order
 
-    return in_transaction(work)
+    with refusals_explained(show_id=purchase.show_id, seat_ids=purchase.seat_ids):
+        return in_transaction(work)
 
 
 def cancel_at_counter(
@@ -136,9 +139,7 @@ def move_at_counter(*, clerk: User, booking: Booking, seat_id: int, reason: str)
     """
 
     def work() -> None:
-        seats = lock_seats(
-            show_id=booking.show_id, seat_ids=[booking.seat_id, seat_id], whole_rows=False
-        )
+        seats = lock_seats(show_id=booking.show_id, seat_ids=[booking.seat_id, seat_id])
         require_known(seats, [seat_id])
         order, current = _lock_booking(booking)
         if current.seat_id == seat_id:
@@ -162,12 +163,12 @@ def move_at_counter(*, clerk: User, booking: Booking, seat_id: int, reason: str)
             price_of_the_new_seat=new.price,
         )
 
-    in_transaction(work)
+    with refusals_explained(show_id=booking.show_id, seat_ids=[seat_id]):
+        in_transaction(work)
 
 
 def _change_seat(booking: Booking, old: Seat, new: Seat) -> None:
-    with last_line_of_defence([new]):
-        Booking.objects.filter(pk=booking.pk).update(seat=new)
+    Booking.objects.filter(pk=booking.pk).update(seat=new)
     Seat.objects.filter(pk=old.pk).update(status=SeatStatus.AVAILABLE)
     Seat.objects.filter(pk=new.pk).update(status=SeatStatus.BOOKED, hold_id=None, held_until=None)
 

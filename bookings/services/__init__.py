@@ -1,19 +1,16 @@
 """The verbs of selling: each function is one write, whole or not at all.
 
 Lock order, for all of them: the user's row, the hold, seats by id, orders,
-bookings. The functions that take a `user` run inside the caller's transaction
-with that row locked (see `bookings.idempotency`); those that take a `caller`
-open their own.
+bookings. Each opens its own transaction.
 """
 
 from bookings.services.cancelling import cancel_booking, cancel_order
 from bookings.services.holds import extend_hold, hold_best_seats, hold_seats, release_hold
 from bookings.services.housekeeping import forget_person, release_expired_holds
-from bookings.services.sales import book_hold, book_seats
+from bookings.services.sales import book
 
 __all__ = [
-    "book_hold",
-    "book_seats",
+    "book",
     "cancel_booking",
     "cancel_order",
     "extend_hold",

@@ -14,7 +14,7 @@ from accounts.services import lock_caller
 from booking_site.api.errors import DomainError
 from bookings import mails
 from bookings.models import Booking, Order, OrderStatus
-from bookings.services.claims import lock_seats
+from bookings.services.seat_locks import lock_seats
 from bookings.transactions import in_transaction
 from catalog.models import ClockTimestamp, Seat, SeatStatus, Show
 
@@ -83,9 +83,7 @@ def lock_live(*, show_id: int, bookings: Iterable[Booking]) -> list[Booking]:
     Their seats and their orders are locked first.
     """
     bookings = list(bookings)
-    lock_seats(
-        show_id=show_id, seat_ids=[booking.seat_id for booking in bookings], whole_rows=False
-    )
+    lock_seats(show_id=show_id, seat_ids=[booking.seat_id for booking in bookings])
     orders = Order.objects.filter(pk__in={b.order_id for b in bookings if b.order_id})
     list(orders.order_by("pk").select_for_update(of=("self",), no_key=True).values_list("pk"))
     return list(

@@ -1,48 +1,55 @@
-"""Keeping seats for a few minutes: make, replace, extend, release."""
+"""Holding seats for a few minutes: make, replace, extend, release."""
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from functools import partial
 from http import HTTPStatus
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
+from django.db.models import F
 
-from accounts.authentication import Caller
-from accounts.models import User
-from accounts.services import lock_caller, require_confirmed_email
+from accounts.authentication import Caller, require_active
+from accounts.services import LOCK_CALLER, locked_caller, require_confirmed_email
 from booking_site.api.errors import DomainError
 from booking_site.observability.metrics import HOLDS
+from booking_site.postgres.pipeline import Call, Param, Statement, execute, execute_with_commit
 from bookings import seat_choice
 from bookings.held_seats import HeldSeats
 from bookings.models import Hold, HoldEnd
 from bookings.seat_choice import SingleSeatGap
-from bookings.services.claims import (
-    TERMS_COLUMNS,
+from bookings.services.sales import (
+    LOCK_OWN_HOLD,
+    HoldAlreadyBooked,
+    HoldExpired,
+    HoldNotFound,
+    LockedHold,
+    own_hold,
+)
+from bookings.services.seat_locks import (
+    TERMS,
+    TERMS_OF_HOLD,
+    LockedSeat,
     SeatUnavailable,
     Terms,
     draw,
     judge_choice,
-    lock_seats,
+    lock_seats_of_hold,
+    lock_wanted,
+    locked_seats,
     read_terms,
+    refusals_explained,
     require_few,
     require_free,
-    require_known,
-)
-from bookings.services.first_look import first_look
-from bookings.services.sales import (
-    HoldAlreadyBooked,
-    HoldExpired,
-    HoldNotFound,
-    lock_own_hold,
+    require_locked,
+    terms_of,
 )
 from bookings.transactions import in_transaction
-from catalog.errors import ShowNotFound
 from catalog.models import Seat
 
-# Who holds again this soon after a hold's end goes on with its clock.
+# Whoever holds again this soon after a hold's end continues with its clock.
 SAME_VISIT = timedelta(minutes=5)
 BEST_SEATS_TRIES = 3
 
@@ -69,11 +76,8 @@ def hold_seats(*, caller: Caller, show_id: int, seat_ids: Collection[int]) -> He
     `EmailUnconfirmed`, or `HoldExpired` when the caller has used up the longest
     time for this visit; then an older hold stays as it was.
     """
-    require_few(seat_ids)
-    first_look(caller=caller, wish={"show_id": show_id, "seat_ids": list(seat_ids)}).require_free()
-    return in_transaction(
-        lambda: _claim(user=lock_caller(caller=caller), show_id=show_id, seat_ids=seat_ids)
-    )
+    with refusals_explained(show_id=show_id, seat_ids=seat_ids, user_id=caller.id):
+        return in_transaction(lambda: _claim(caller, show_id, seat_ids))
 
 
 def hold_best_seats(
@@ -86,186 +90,166 @@ def hold_best_seats(
 ) -> HeldSeats:
     """Hold the best free seats for a party; a live hold is replaced.
 
-    Seats are chosen from one plain look at the room and then claimed like any
-    others, so a rival may be faster; then the room is looked at again. Raise
+    Seats are chosen from one snapshot of the room and then claimed like any
+    others. If a rival was faster, they are chosen again, three times in all. Raise
     `NoSeatsTogether`, and all that `hold_seats` does.
     """
     require_few(range(quantity))
-
-    def claim() -> HeldSeats:
-        user = lock_caller(caller=caller)
-        seat_ids = _best_seats(user, show_id, quantity, category, accessible)
-        return _claim(user=user, show_id=show_id, seat_ids=seat_ids)
-
-    for _ in range(BEST_SEATS_TRIES - 1):
+    for tries_left in reversed(range(BEST_SEATS_TRIES)):
+        require_active(caller)
+        seat_ids = _best_seats(caller, show_id, quantity, category, accessible)
         try:
-            return in_transaction(claim)
+            return hold_seats(caller=caller, show_id=show_id, seat_ids=seat_ids)
         except (SeatUnavailable, SingleSeatGap):
-            continue
-    return in_transaction(claim)
+            if not tries_left:
+                raise
+    raise AssertionError("The last try returns or raises.")
 
 
 def extend_hold(*, caller: Caller, hold_id: UUID) -> HeldSeats:
-    """Start the caller's live hold's minutes anew, up to its longest time.
+    """Restart the minutes of the caller's live hold, up to its longest time.
 
     Raise `HoldNotFound`, `HoldAlreadyBooked`, `HoldExpired`, `ShowNotFound` or
     `ShowClosed`.
     """
+    own: dict[str, Any] = {"user_id": caller.id, "hold_id": hold_id}
 
     def extend() -> HeldSeats:
-        hold = _lock_own(caller, hold_id)
+        callers, holds, seats, shows = execute(
+            LOCK_CALLER(user_id=caller.id),
+            LOCK_OWN_HOLD(**own),
+            lock_seats_of_hold(**own),
+            TERMS_OF_HOLD(**own),
+        )
+        locked_caller(caller, callers)
+        hold = own_hold(holds)
         if hold.end_reason == HoldEnd.BOOKED:
             raise HoldAlreadyBooked
         if hold.end_reason == HoldEnd.RELEASED:
             raise HoldNotFound
-        seats = lock_seats(show_id=hold.show_id, seat_ids=hold.seat_ids, whole_rows=False)
-        terms = read_terms(hold.show_id)
+        terms = terms_of(shows)
         terms.require_open()
         if hold.ended_at is not None or hold.expires_at <= terms.now:
             raise HoldExpired("The hold has expired. Please choose your seats again.")
-        hold.expires_at = min(terms.now + _hold_time(), hold.max_expires_at)
-        _write(hold)
-        return _held(hold, seats, terms)
+        hold = hold._replace(expires_at=min(terms.now + _hold_time(), hold.max_expires_at))
+        execute_with_commit(_write(hold, user_id=caller.id))
+        return _held(hold, locked_seats(seats), terms)
 
     return in_transaction(extend)
 
 
 def release_hold(*, caller: Caller, hold_id: UUID) -> None:
-    """Free the seats of the caller's hold at once; who released it can't book it any more.
+    """Free the seats of the caller's hold at once; it can't be booked any more.
 
     Raise `HoldNotFound`, or `HoldAlreadyBooked` as its seats are then sold.
     """
 
     def release() -> None:
-        hold = _lock_own(caller, hold_id)
+        callers, holds = execute(
+            LOCK_CALLER(user_id=caller.id), LOCK_OWN_HOLD(user_id=caller.id, hold_id=hold_id)
+        )
+        locked_caller(caller, callers)
+        hold = own_hold(holds)
         if hold.end_reason == HoldEnd.BOOKED:
             raise HoldAlreadyBooked
         if hold.ended_at is None:
-            end_holds([hold], HoldEnd.RELEASED)
+            execute_with_commit(_ending([hold], HoldEnd.RELEASED))
         elif hold.end_reason == HoldEnd.EXPIRED:  # and swept; it could still be booked
-            hold.end_reason = HoldEnd.RELEASED
-            hold.save(update_fields=["end_reason"])
+            Hold.objects.filter(pk=hold.id).update(end_reason=HoldEnd.RELEASED)
 
     in_transaction(release)
 
 
-# One statement instead of three querysets, which took half of a release's time.
-_END = """
+_END = Statement("""
     WITH locked AS (
-        SELECT id FROM seats WHERE id = ANY((SELECT %(seats)s)::bigint[])
+        SELECT id FROM seats WHERE id = ANY((SELECT %(seat_ids)s::bigint[])::bigint[])
          ORDER BY id FOR NO KEY UPDATE
     ), freed AS (
         UPDATE seats SET status = 'available', hold_id = NULL, held_until = NULL
           FROM locked
          WHERE seats.id = locked.id
            -- A seat whose time was over may be somebody else's by now.
-           AND hold_id = ANY(%(holds)s)
+           AND hold_id = ANY(%(hold_ids)s::uuid[])
     )
     UPDATE holds SET ended_at = clock_timestamp(), end_reason = %(reason)s
-     WHERE id = ANY((SELECT %(holds)s)::uuid[])
-"""
+     WHERE id = ANY((SELECT %(hold_ids)s::uuid[])::uuid[])
+""")
 
 
-def end_holds(holds: Collection[Hold], reason: HoldEnd) -> None:
-    """Free the seats that locked holds still keep, and end them."""
-    facts: dict[str, Any] = {
-        "holds": [hold.pk for hold in holds],
-        "seats": [pk for hold in holds for pk in hold.seat_ids],
-        "reason": reason.value,
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(_END, facts)
+def end_holds(holds: Collection[Hold | LockedHold], reason: HoldEnd) -> None:
+    """Free the seats that locked holds still hold, and end them."""
+    execute(_ending(holds, reason))
+
+
+def _ending(holds: Collection[Hold | LockedHold], reason: HoldEnd) -> Call:
     if reason != HoldEnd.EXPIRED:  # those end in the worker, whose numbers nobody reads
         transaction.on_commit(partial(HOLDS.labels(reason.value).inc, len(holds)))
+    return _END(
+        hold_ids=[hold.id for hold in holds],
+        seat_ids=[pk for hold in holds for pk in hold.seat_ids],
+        reason=reason.value,
+    )
 
 
-def _lock_own(caller: Caller, hold_id: UUID) -> Hold:
-    user = lock_caller(caller=caller)
-    hold = lock_own_hold(user_id=user.pk, hold_id=hold_id)
-    if hold is None:
-        raise HoldNotFound
-    return hold
-
-
-def _claim(*, user: User, show_id: int, seat_ids: Collection[int]) -> HeldSeats:
+def _claim(caller: Caller, show_id: int, seat_ids: Collection[int]) -> HeldSeats:
+    wanted = {"user_id": caller.id, "show_id": show_id}
+    callers, holds, seat_rows, shows, elsewhere = execute(
+        LOCK_CALLER(user_id=caller.id),
+        _LOCK_LAST_HOLD(**wanted),
+        lock_wanted(**wanted, seat_ids=seat_ids),
+        TERMS(show_id=show_id),
+        _COUNT_ELSEWHERE(**wanted),
+    )
+    user = locked_caller(caller, callers)
+    require_few(seat_ids)
     require_confirmed_email(user)
-    before, elsewhere, last = _read_terms_and_lock_last_hold(user_id=user.pk, show_id=show_id)
-    if elsewhere + len(seat_ids) > settings.MAX_HELD_SEATS_PER_USER:
+    terms, seats = terms_of(shows), locked_seats(seat_rows)
+    if elsewhere[0][0] + len(seat_ids) > settings.MAX_HELD_SEATS_PER_USER:
         raise TooManySeatsHeld(limit=settings.MAX_HELD_SEATS_PER_USER)
-    live = last if last and last.ended_at is None else None
-    hold_id = live.pk if live else None
-    old_ids = set(live.seat_ids) if live else set()
-    seats = lock_seats(
-        show_id=show_id,
-        seat_ids=old_ids | set(seat_ids),
-        whole_rows=before.gap_rule_applies,
-    )
-    require_known(seats, seat_ids)
-    terms = read_terms(show_id)
     terms.require_open()
-    wanted = {pk: seats[pk] for pk in seat_ids}
-    require_free(wanted.values(), now=terms.now, hold_id=hold_id)
+    require_locked(seats, seat_ids)
+    last = LockedHold(*holds[0]) if holds else None
+    live = last if last and last.ended_at is None else None
+    hold_id = live.id if live else None
+    chosen = {pk: seats[pk] for pk in seat_ids}
+    require_free(chosen.values(), now=terms.now, hold_id=hold_id)
+    writes = []
     if live and live.expires_at <= terms.now:
-        end_holds([live], HoldEnd.EXPIRED)
-        live, old_ids = None, set()
+        writes.append(_ending([live], HoldEnd.EXPIRED))
+        live = None
+    old_ids = set(live.seat_ids) if live else set()
     if old_ids != set(seat_ids):  # the same seats again are a retry, judged already
-        judge_choice(user=user, terms=terms, seats=seats, chosen=seat_ids, hold_id=hold_id)
-
-    hold = live or _new_hold(user_id=user.pk, show_id=show_id, last=last, now=terms.now)
-    if hold is not live:
+        judge_choice(user_id=caller.id, terms=terms, seats=seats, chosen=seat_ids, hold_id=hold_id)
+    hold = live or _new_hold(show_id=show_id, last=last, now=terms.now)
+    hold = hold._replace(
+        seat_ids=sorted(seat_ids),
+        expires_at=min(terms.now + _hold_time(), hold.max_expires_at),
+    )
+    if not live:
         transaction.on_commit(HOLDS.labels("made").inc)
-    hold.seat_ids = sorted(seat_ids)
-    hold.expires_at = min(terms.now + _hold_time(), hold.max_expires_at)
-    _write(hold, dropped=old_ids - set(seat_ids))
-    return _held(hold, wanted, terms, is_new=live is None)
+    writes.append(_write(hold, user_id=caller.id, dropped=old_ids - set(seat_ids)))
+    execute_with_commit(*writes)
+    return _held(hold, chosen, terms, is_new=live is None)
 
 
-# As a queryset each of the three took longer than all of them as one statement.
-_TERMS_AND_LAST_HOLD = f"""
-    WITH latest AS (
-        SELECT id, seat_ids, expires_at, max_expires_at, ended_at FROM holds
-         WHERE user_id = %(user)s AND show_id = %(show)s
-         -- Not by created_at: that is when its transaction began to wait for the user's row.
-         ORDER BY ended_at DESC NULLS FIRST LIMIT 1
-           FOR NO KEY UPDATE
+_LOCK_LAST_HOLD = Statement(
+    lambda: (
+        Hold.objects.filter(user_id=Param("user_id"), show_id=Param("show_id"))
+        # Not by created_at: that is when its transaction began to wait for the user's row.
+        .order_by(F("ended_at").desc(nulls_first=True))
+        .select_for_update(of=("self",), no_key=True)
+        .values_list(*LockedHold._fields)[:1]
     )
-    SELECT {TERMS_COLUMNS},
-           (SELECT coalesce(sum(cardinality(seat_ids)), 0) FROM holds
-             WHERE user_id = %(user)s AND show_id <> %(show)s
-               AND ended_at IS NULL AND expires_at > clock_timestamp()),
-           latest.id, latest.seat_ids, latest.expires_at, latest.max_expires_at, latest.ended_at
-      FROM shows JOIN theatres ON theatres.id = theatre_id LEFT JOIN latest ON true
-     WHERE shows.id = %(show)s AND status <> 'planned'
-"""  # noqa: S608 - a constant of ours
+)
+# Certain, as each of the user's holds is made with their row locked.
+_COUNT_ELSEWHERE = Statement("""
+    SELECT coalesce(sum(cardinality(seat_ids)), 0) FROM holds
+     WHERE user_id = %(user_id)s AND show_id <> %(show_id)s
+       AND ended_at IS NULL AND expires_at > clock_timestamp()
+""")
 
 
-def _read_terms_and_lock_last_hold(*, user_id: int, show_id: int) -> tuple[Terms, int, Hold | None]:
-    """Return the show's terms, how many seats the user holds of others, and their hold of it.
-
-    The hold is the live one, else the last to end, locked. The number is certain, as each
-    of the user's holds is made under their row. Raise `ShowNotFound`.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(_TERMS_AND_LAST_HOLD, {"user": user_id, "show": show_id})
-        found = cursor.fetchone()
-    if found is None:
-        raise ShowNotFound
-    *terms, elsewhere, hold_id, seat_ids, expires_at, max_expires_at, ended_at = found
-    if hold_id is None:
-        return Terms(show_id, *terms), elsewhere, None
-    hold = Hold(
-        pk=hold_id,
-        user_id=user_id,
-        show_id=show_id,
-        seat_ids=seat_ids,
-        expires_at=expires_at,
-        max_expires_at=max_expires_at,
-        ended_at=ended_at,
-    )
-    return Terms(show_id, *terms), elsewhere, hold
-
-
-def _new_hold(*, user_id: int, show_id: int, last: Hold | None, now: datetime) -> Hold:
+def _new_hold(*, show_id: int, last: LockedHold | None, now: datetime) -> LockedHold:
     limit = now + timedelta(minutes=settings.HOLD_MAX_MINUTES)
     if last is not None:
         ended = min(last.ended_at or last.expires_at, last.expires_at)
@@ -273,48 +257,47 @@ def _new_hold(*, user_id: int, show_id: int, last: Hold | None, now: datetime) -
             limit = last.max_expires_at
             if limit <= now:
                 raise HoldExpired(
-                    "You have held seats of this show for as long as we can keep them. "
+                    "You have held seats of this show for as long as possible. "
                     "Please book directly, or try again in a few minutes.",
                     retry_after=int((ended + SAME_VISIT - now).total_seconds()) + 1,
                 )
-    return Hold(user_id=user_id, show_id=show_id, max_expires_at=limit)
+    return LockedHold(uuid4(), show_id, [], limit, limit, None, "")
 
 
-# One statement instead of three querysets, which took a third of a hold's time.
-_WRITE = """
+_WRITE = Statement("""
     WITH hold AS (
         INSERT INTO holds (id, user_id, show_id, seat_ids, expires_at, max_expires_at)
-        VALUES (%(hold)s, %(user)s, %(show)s, %(seats)s, %(until)s, %(limit)s)
+        VALUES (%(hold_id)s, %(user_id)s, %(show_id)s, %(seat_ids)s, %(until)s, %(limit)s)
         ON CONFLICT (id) DO UPDATE
            SET seat_ids = excluded.seat_ids, expires_at = excluded.expires_at
     ), freed AS (
         UPDATE seats SET status = 'available', hold_id = NULL, held_until = NULL
-         WHERE id = ANY((SELECT %(dropped)s)::bigint[]) AND hold_id = %(hold)s
+         WHERE id = ANY((SELECT %(dropped)s::bigint[])::bigint[]) AND hold_id = %(hold_id)s
     )
-    UPDATE seats SET status = 'held', hold_id = %(hold)s, held_until = %(until)s
-     WHERE id = ANY((SELECT %(seats)s)::bigint[])
-"""
+    UPDATE seats SET status = 'held', hold_id = %(hold_id)s, held_until = %(until)s
+     WHERE id = ANY((SELECT %(seat_ids)s::bigint[])::bigint[])
+""")
 
 
-def _write(hold: Hold, *, dropped: Collection[int] = ()) -> None:
-    """Write the hold, new or not, and its locked seats; free those dropped from it."""
-    facts: dict[str, Any] = {
-        "hold": hold.pk,
-        "user": hold.user_id,
-        "show": hold.show_id,
-        "seats": hold.seat_ids,
-        "until": hold.expires_at,
-        "limit": hold.max_expires_at,
-        "dropped": list(dropped),
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(_WRITE, facts)
+def _write(hold: LockedHold, *, user_id: int, dropped: Collection[int] = ()) -> Call:
+    """Return the call that writes the hold and its locked seats, and frees the dropped ones."""
+    return _WRITE(
+        hold_id=hold.id,
+        user_id=user_id,
+        show_id=hold.show_id,
+        seat_ids=hold.seat_ids,
+        until=hold.expires_at,
+        limit=hold.max_expires_at,
+        dropped=list(dropped),
+    )
 
 
-def _held(hold: Hold, seats: dict[int, Seat], terms: Terms, *, is_new: bool = False) -> HeldSeats:
+def _held(
+    hold: LockedHold, seats: dict[int, LockedSeat], terms: Terms, *, is_new: bool = False
+) -> HeldSeats:
     return HeldSeats(
         hold=hold,
-        seats=sorted(seats.values(), key=Seat.place),
+        seats=sorted(seats.values(), key=LockedSeat.place),
         currency=terms.currency,
         now=terms.now,
         is_new=is_new,
@@ -326,12 +309,12 @@ def _hold_time() -> timedelta:
 
 
 def _best_seats(
-    user: User, show_id: int, quantity: int, category: str | None, accessible: bool
+    caller: Caller, show_id: int, quantity: int, category: str | None, accessible: bool
 ) -> list[int]:
     terms = read_terms(show_id)
     terms.require_open()
     live = (
-        Hold.objects.filter(user_id=user.pk, show_id=show_id, ended_at__isnull=True)
+        Hold.objects.filter(user_id=caller.id, show_id=show_id, ended_at__isnull=True)
         .values_list("pk", flat=True)
         .first()
     )

@@ -51,10 +51,10 @@ def forget_person(*, user_id: int) -> None:
     live = Hold.objects.filter(user_id=user_id, ended_at__isnull=True).order_by("pk")
     end_holds(list(live.select_for_update(of=("self",), no_key=True)), HoldEnd.RELEASED)
     records = IdempotencyRecord.objects.filter(user_id=user_id)
-    kept = [
-        replays.Name(user_id, operation, key)
+    scopes = [
+        replays.KeyScope(user_id, operation, key)
         for operation, key in records.values_list("operation", "key")
     ]
     records.delete()
     # A copy deleted before the commit could be written again by a late replay.
-    transaction.on_commit(lambda: replays.forget(kept))
+    transaction.on_commit(lambda: replays.forget(scopes))

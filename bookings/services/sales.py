@@ -1,37 +1,45 @@
-"""Selling seats: directly, or those that a hold has kept."""
+"""Selling seats: chosen directly, or those of a hold."""
 
 import secrets
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import transaction
+from django.db.models import QuerySet
 
-from accounts.models import User
-from accounts.services import require_confirmed_email
-from booking_site.api.errors import DomainError, violated_constraint
+from accounts.authentication import Caller
+from accounts.services import LockedCaller, require_confirmed_email
+from booking_site.api.errors import DomainError
+from booking_site.api.fields import money_text, utc_text
 from booking_site.observability.metrics import HOLDS
-from booking_site.postgres.compiled import Compiled, Given
-from booking_site.postgres.statements import Statement
-from bookings.models import Booking, Channel, Hold, HoldEnd, Order
-from bookings.services.claims import (
-    TERMS_COLUMNS,
-    SeatUnavailable,
+from booking_site.postgres.pipeline import Call, Param, Rows, Statement, execute
+from bookings import idempotency
+from bookings.idempotency import Answer, Decision
+from bookings.models import Channel, Hold, HoldEnd, Order
+from bookings.services.seat_locks import (
+    TERMS,
+    TERMS_OF_HOLD,
+    LockedSeat,
     Terms,
     is_free,
     judge_choice,
-    lock_seats,
-    read_terms,
+    lock_seats_of_hold,
+    lock_wanted,
+    locked_seats,
+    refusals_explained,
     require_few,
     require_free,
-    require_known,
+    require_locked,
+    terms_of,
 )
-from catalog.errors import ShowNotFound
-from catalog.models import ClockTimestamp, Seat
+from catalog.models import Seat
 
 # Of look-alikes (0 O, 1 I L, 2 Z, 5 S, 8 B, U V) at most one: it is read out over the counter.
 REFERENCE_LETTERS = "ACDEFGHJKMNPQRTVWXY34679"
@@ -69,231 +77,279 @@ class HoldAlreadyBooked(DomainError):
         super().__init__("The seats of this hold are already booked.")
 
 
-def book_seats(
-    *, user: User, show_id: int, seat_ids: Collection[int], with_mail: bool = True
-) -> list[Booking]:
-    """Sell the seats, all or none, and return the bookings as `sell` does.
+def book(*, caller: Caller, key: str, request: Mapping[str, Any], with_mail: bool = True) -> Answer:
+    """Sell the seats of a `BookingRequest`, all or none, once for the key.
 
-    The user's row is locked. Seats that the user holds are taken out of the
-    hold; what is left of it stays held. Raise `TooManySeats`, `ShowNotFound`,
-    `SeatNotFound`, `ShowClosed`, `SeatUnavailable`, `SingleSeatGap`,
-    `CompanionRequired` or `EmailUnconfirmed`.
+    Seats that the user holds are taken out of the hold; its other seats stay held. A hold
+    that has expired is sold all the same while all its seats are free.
+
+    Raise what `idempotency.run` does, `TooManySeats`, `EmailUnconfirmed`, `ShowNotFound`,
+    `SeatNotFound`, `ShowClosed`, `SeatUnavailable`, `SingleSeatGap`, `CompanionRequired`,
+    `HoldNotFound`, `HoldExpired` or `HoldAlreadyBooked`.
     """
-    require_few(seat_ids)
-    require_confirmed_email(user)
-    before, hold = read_terms_and_lock_hold(show_id=show_id, user_id=user.pk)
-    hold_id, held_ids = (hold.pk, hold.seat_ids) if hold else (None, [])
-    seats = lock_seats(
-        show_id=show_id,
-        seat_ids={*seat_ids, *held_ids},
-        whole_rows=before.gap_rule_applies,
-    )
-    require_known(seats, seat_ids)
-    terms = read_terms(show_id)
-    terms.require_open()
-    wanted = [seats[pk] for pk in seat_ids]
-    require_free(wanted, now=terms.now, hold_id=hold_id)
+    work: _PurchaseOfSeats | _PurchaseOfHold
+    with ExitStack() as stack:
+        if "hold_id" in request:
+            work = _PurchaseOfHold(caller.id, request["hold_id"], with_mail)
+        else:
+            work = _PurchaseOfSeats(caller.id, request["show_id"], request["seat_ids"], with_mail)
+            stack.enter_context(refusals_explained(user_id=caller.id, **request))
+        return idempotency.run(caller=caller, operation="book", key=key, request=request, work=work)
 
-    held = set(held_ids) if hold and hold.expires_at > terms.now else set()
-    if not held.issuperset(seat_ids):
-        judge_choice(
-            user=user,
-            terms=terms,
-            seats=seats,
-            chosen=seat_ids,
-            hold_id=hold_id,
-            kept=held.difference(seat_ids),
+
+@dataclass(frozen=True, slots=True)
+class _PurchaseOfSeats:
+    user_id: int
+    show_id: int
+    seat_ids: Collection[int]
+    with_mail: bool
+
+    def reads(self) -> list[Call]:
+        wanted = {"user_id": self.user_id, "show_id": self.show_id}
+        return [
+            _LOCK_LIVE_HOLD(**wanted),
+            lock_wanted(**wanted, seat_ids=self.seat_ids),
+            TERMS(show_id=self.show_id),
+            DRAW_IDS(bookings=len(self.seat_ids)),
+        ]
+
+    def decide(self, user: LockedCaller, rows: Sequence[Rows]) -> Decision:
+        holds, seat_rows, show_rows, ids = rows
+        require_few(self.seat_ids)
+        require_confirmed_email(user)
+        terms, seats = terms_of(show_rows), locked_seats(seat_rows)
+        terms.require_open()
+        require_locked(seats, self.seat_ids)
+        wanted = [seats[pk] for pk in self.seat_ids]
+        hold_id, held_ids, expires_at = holds[0] if holds else (None, [], terms.now)
+        require_free(wanted, now=terms.now, hold_id=hold_id)
+        held = set(held_ids) if expires_at > terms.now else set()
+        if not held.issuperset(self.seat_ids):
+            judge_choice(
+                user_id=self.user_id,
+                terms=terms,
+                seats=seats,
+                chosen=self.seat_ids,
+                hold_id=hold_id,
+                remaining=held.difference(self.seat_ids),
+            )
+        sale = Sale(
+            *ids[0], terms=terms, seats=wanted, user_id=self.user_id, with_mail=self.with_mail
         )
-    order = Order(user=user, channel=Channel.WEB)
-    bookings = sell(order=order, terms=terms, seats=wanted, with_mail=with_mail)
-    if hold:
-        take_out_of_hold(hold, seat_ids)
-    return bookings
+        writes = [sale.write()]
+        if booked := set(held_ids).intersection(self.seat_ids):
+            remaining = [pk for pk in held_ids if pk not in booked]
+            writes.append(_take_out_of_hold(hold_id, remaining))
+        return Decision(sale.answer(), writes)
 
 
-def book_hold(*, user: User, hold_id: UUID) -> list[Booking]:
-    """Sell the seats of the user's hold and return the bookings as `sell` does.
+@dataclass(frozen=True, slots=True)
+class _PurchaseOfHold:
+    user_id: int
+    hold_id: UUID
+    with_mail: bool
 
-    The user's row is locked. A hold that is over is sold all the same while
-    all its seats are free. Raise `HoldNotFound`, `HoldExpired`,
-    `HoldAlreadyBooked`, `ShowNotFound`, `ShowClosed` or `EmailUnconfirmed`.
-    """
-    require_confirmed_email(user)
-    hold = lock_own_hold(user_id=user.pk, hold_id=hold_id)
-    if hold is None or hold.end_reason == HoldEnd.RELEASED:
-        raise HoldNotFound
-    if hold.end_reason == HoldEnd.BOOKED:
-        raise HoldAlreadyBooked
-    seats = lock_seats(show_id=hold.show_id, seat_ids=hold.seat_ids, whole_rows=False)
-    terms = read_terms(hold.show_id)
-    terms.require_open()
-    # A room can be laid anew once a hold is over: then its seats are gone.
-    all_there = len(seats) == len(hold.seat_ids)
-    if not all_there or not all(
-        is_free(seat, now=terms.now, hold_id=hold_id) for seat in seats.values()
-    ):
-        raise HoldExpired
-    order = Order(user=user, channel=Channel.WEB)
-    bookings = sell(order=order, terms=terms, seats=seats.values())
-    _end_hold(hold, HoldEnd.BOOKED)
-    return bookings
+    def reads(self) -> list[Call]:
+        own: dict[str, Any] = {"user_id": self.user_id, "hold_id": self.hold_id}
+        return [
+            LOCK_OWN_HOLD(**own),
+            lock_seats_of_hold(**own),
+            TERMS_OF_HOLD(**own),
+            DRAW_IDS_FOR_HOLD(**own),
+        ]
+
+    def decide(self, user: LockedCaller, rows: Sequence[Rows]) -> Decision:
+        holds, seat_rows, show_rows, ids = rows
+        require_confirmed_email(user)
+        hold = own_hold(holds)
+        if hold.end_reason == HoldEnd.RELEASED:
+            raise HoldNotFound
+        if hold.end_reason == HoldEnd.BOOKED:
+            raise HoldAlreadyBooked
+        terms, seats = terms_of(show_rows), locked_seats(seat_rows)
+        terms.require_open()
+        # The seats of a hold that has expired may be sold, or replaced with their room.
+        if len(seats) < len(hold.seat_ids) or not all(
+            is_free(seat, now=terms.now, hold_id=hold.id) for seat in seats.values()
+        ):
+            raise HoldExpired
+        sale = Sale(
+            *ids[0],
+            terms=terms,
+            seats=seats.values(),
+            user_id=self.user_id,
+            with_mail=self.with_mail,
+        )
+        return Decision(sale.answer(), [sale.write(), _take_out_of_hold(hold.id, [])])
 
 
-OWN_HOLD_LOCKED = Compiled(
-    lambda: (
-        Hold.objects.filter(pk=Given("hold_id"), user_id=Given("user_id"))
-        .order_by()
-        .select_for_update(of=("self",), no_key=True)
+class LockedHold(NamedTuple):
+    """A row of `holds`, locked until the transaction ends."""
+
+    id: UUID
+    show_id: int
+    seat_ids: list[int]
+    expires_at: datetime
+    max_expires_at: datetime
+    ended_at: datetime | None
+    end_reason: str
+
+
+def _locking(**filters: Any) -> QuerySet[Hold]:
+    holds = Hold.objects.filter(user_id=Param("user_id"), **filters).order_by()
+    return holds.select_for_update(of=("self",), no_key=True)
+
+
+_LOCK_LIVE_HOLD = Statement(
+    lambda: _locking(show_id=Param("show_id"), ended_at__isnull=True).values_list(
+        "pk", "seat_ids", "expires_at"
+    )
+)
+LOCK_OWN_HOLD = Statement(lambda: _locking(pk=Param("hold_id")).values_list(*LockedHold._fields))
+
+
+def own_hold(rows: Rows) -> LockedHold:
+    """Return the user's hold that `LOCK_OWN_HOLD` has locked. Raise `HoldNotFound`."""
+    for row in rows:
+        return LockedHold(*row)
+    raise HoldNotFound
+
+
+_SHRINK_HOLD = Statement("UPDATE holds SET seat_ids = %(seat_ids)s WHERE id = %(hold_id)s")
+_BOOK_HOLD = Statement(
+    "UPDATE holds SET ended_at = clock_timestamp(), end_reason = 'booked' WHERE id = %(hold_id)s"
+)
+
+
+def _take_out_of_hold(hold_id: UUID, remaining: list[int]) -> Call:
+    """Return the call that leaves these seats in the locked hold, and ends it if there are none."""
+    if remaining:
+        return _SHRINK_HOLD(hold_id=hold_id, seat_ids=remaining)
+    transaction.on_commit(HOLDS.labels(HoldEnd.BOOKED.value).inc)
+    return _BOOK_HOLD(hold_id=hold_id)
+
+
+# The ids of an order and its bookings, so that the answer can be written before the rows are.
+_DRAW_IDS = """
+    SELECT nextval(pg_get_serial_sequence('orders', 'id')),
+           ARRAY(SELECT nextval(pg_get_serial_sequence('bookings', 'id'))
+                   FROM generate_series(1, {bookings}))
+"""
+DRAW_IDS = Statement(_DRAW_IDS.format(bookings="%(bookings)s::int"))
+DRAW_IDS_FOR_HOLD = Statement(
+    _DRAW_IDS.format(
+        bookings="(SELECT cardinality(seat_ids) FROM holds"
+        " WHERE id = %(hold_id)s AND user_id = %(user_id)s)"
     )
 )
 
 
-def lock_own_hold(*, user_id: int, hold_id: UUID) -> Hold | None:
-    """Return the user's hold, locked until the transaction ends, whatever became of it."""
-    return OWN_HOLD_LOCKED.first(user_id=user_id, hold_id=hold_id)
-
-
-# Both are asked for in every booking: as two statements they took a twentieth of its time.
-TERMS_AND_HOLD = Statement(f"""
-    WITH hold AS (
-        SELECT id, seat_ids, expires_at FROM holds
-         WHERE user_id = %(user)s AND show_id = %(show)s AND ended_at IS NULL
-           FOR NO KEY UPDATE
-    )
-    SELECT {TERMS_COLUMNS}, hold.id, hold.seat_ids, hold.expires_at
-      FROM shows JOIN theatres ON theatres.id = theatre_id LEFT JOIN hold ON true
-     WHERE shows.id = %(show)s AND status <> 'planned'
-""")  # noqa: S608 - a constant of ours
-
-
-def read_terms_and_lock_hold(*, show_id: int, user_id: int) -> tuple[Terms, Hold | None]:
-    """Return what `read_terms` does, and the user's hold for the show, locked, if there is one.
-
-    The hold's time may be over, unnoticed so far. Raise `ShowNotFound`.
-    """
-    found = TERMS_AND_HOLD.row(show=show_id, user=user_id)
-    if found is None:
-        raise ShowNotFound
-    *terms, hold_id, seat_ids, expires_at = found
-    if hold_id is None:
-        return Terms(show_id, *terms), None
-    hold = Hold(
-        pk=hold_id, user_id=user_id, show_id=show_id, seat_ids=seat_ids, expires_at=expires_at
-    )
-    hold._state.adding = False
-    return Terms(show_id, *terms), hold
-
-
-def take_out_of_hold(hold: Hold, seat_ids: Collection[int]) -> None:
-    """Drop booked seats from a locked hold, and end it when none is left."""
-    left = [pk for pk in hold.seat_ids if pk not in set(seat_ids)]
-    if left == hold.seat_ids:
-        return
-    if left:
-        hold.seat_ids = left
-        hold.save(update_fields=["seat_ids"])
-    else:
-        _end_hold(hold, HoldEnd.BOOKED)
-
-
-def _end_hold(hold: Hold, reason: HoldEnd) -> None:
-    Hold.objects.filter(pk=hold.pk).update(ended_at=ClockTimestamp(), end_reason=reason)
-    transaction.on_commit(HOLDS.labels(reason.value).inc)
-
-
-def sell(
-    *, order: Order, terms: Terms, seats: Iterable[Seat], with_mail: bool = True
-) -> list[Booking]:
-    """Sell locked, free seats; return the bookings by row and number, seat and order loaded.
-
-    `order` is unsaved and says to whom and through which channel; the rest is filled in.
-    """
-    seats = sorted(seats, key=Seat.place)
-    order.reference = new_reference()
-    order.show_id = terms.show_id
-    order.total = sum((seat.price for seat in seats), start=Decimal(0))
-    order.currency = terms.currency
-    order.created_at = terms.now
-    if with_mail and settings.BOOKING_MAILS:
-        order.confirmation_due_at = terms.now
-    with last_line_of_defence(seats):
-        return _write_sale(order, seats)
-
-
-@contextmanager
-def last_line_of_defence(seats: Iterable[Seat]) -> Iterator[None]:
-    """Turn the constraint's refusal of a second live booking into `SeatUnavailable`.
-
-    It only speaks when somebody wrote a booking past the seat's row, and did so just
-    now, or `first_look` would have named that very seat.
-    """
-    try:
-        yield
-    except IntegrityError as error:
-        if violated_constraint(error) == "booking_one_live_per_seat":
-            raise SeatUnavailable([seat.pk for seat in seats]) from error
-        raise
-
-
-# One statement instead of three querysets, which took a third of the booking's time.
 _SALE = Statement("""
-    WITH wanted AS (
-        SELECT * FROM unnest(%(seats)s::bigint[], %(prices)s::numeric[])
-                      WITH ORDINALITY AS seat (id, price, place)
+    WITH purchase AS (
+        INSERT INTO orders (id, reference, user_id, show_id, channel, sold_by_id, customer_name,
+                            customer_email, total, currency, created_at, confirmation_due_at)
+        VALUES (%(order_id)s, %(reference)s, %(user_id)s, %(show_id)s, %(channel)s,
+                %(sold_by_id)s, %(customer_name)s, %(customer_email)s, %(total)s, %(currency)s,
+                %(now)s, %(confirmation_due_at)s)
     ), sold AS (
         UPDATE seats SET status = 'booked', hold_id = NULL, held_until = NULL
-         WHERE id = ANY(%(seats)s::bigint[])
-    ), purchase AS (
-        INSERT INTO orders (reference, user_id, show_id, channel, sold_by_id, customer_name,
-                            customer_email, total, currency, created_at, confirmation_due_at)
-        VALUES (%(reference)s, %(user)s, %(show)s, %(channel)s, %(sold_by)s, %(customer_name)s,
-                %(customer_email)s, %(total)s, %(currency)s, %(now)s,
-                %(confirmation_due_at)s)
-        RETURNING id
+         WHERE id = ANY(%(seat_ids)s::bigint[])
     )
-    INSERT INTO bookings (user_id, show_id, seat_id, order_id, price, booked_at)
-    SELECT %(user)s, %(show)s, wanted.id, purchase.id, wanted.price, %(now)s
-      FROM purchase, wanted ORDER BY wanted.place
-    RETURNING order_id, seat_id, id
+    INSERT INTO bookings (id, user_id, show_id, seat_id, order_id, price, booked_at)
+    SELECT booking_id, %(user_id)s, %(show_id)s, seat_id, %(order_id)s, price, %(now)s
+      FROM unnest(%(booking_ids)s::bigint[], %(seat_ids)s::bigint[], %(prices)s::numeric[])
+           AS wanted (booking_id, seat_id, price)
 """)
 
 
-def _write_sale(order: Order, seats: list[Seat]) -> list[Booking]:
-    """Write the order, its bookings and the seats' state.
+class Sale:
+    """One order of locked, free seats, to be written and to be answered."""
 
-    Return the bookings in the order of the seats.
-    """
-    facts: dict[str, Any] = {
-        "seats": [seat.pk for seat in seats],
-        "prices": [seat.price for seat in seats],
-        "reference": order.reference,
-        "user": order.user_id,
-        "show": order.show_id,
-        "channel": order.channel,
-        "sold_by": order.sold_by_id,
-        "customer_name": order.customer_name,
-        "customer_email": order.customer_email,
-        "total": order.total,
-        "currency": order.currency,
-        "now": order.created_at,
-        "confirmation_due_at": order.confirmation_due_at,
-    }
-    written = _SALE.rows(**facts)
-    order.pk = written[0][0]
-    order._state.adding = False
-    numbers = {seat_id: number for _, seat_id, number in written}
-    return [
-        Booking(
-            pk=numbers[seat.pk],
-            user=order.user,
-            show_id=order.show_id,
-            seat=seat,
-            order=order,
-            price=seat.price,
-            booked_at=order.created_at,
+    def __init__(
+        self,
+        order_id: int,
+        booking_ids: list[int],
+        *,
+        terms: Terms,
+        seats: Iterable[Seat | LockedSeat],
+        with_mail: bool,
+        user_id: int | None = None,
+        channel: Channel = Channel.WEB,
+        sold_by_id: int | None = None,
+        customer_name: str = "",
+        customer_email: str = "",
+    ) -> None:
+        self.seats = sorted(seats, key=lambda seat: seat.place())
+        self.booking_ids = booking_ids
+        self.order: dict[str, Any] = {
+            "order_id": order_id,
+            "reference": new_reference(),
+            "user_id": user_id,
+            "show_id": terms.show_id,
+            "channel": channel.value,
+            "sold_by_id": sold_by_id,
+            "customer_name": customer_name,
+            "customer_email": customer_email,
+            "total": sum((seat.price for seat in self.seats), start=Decimal(0)),
+            "currency": terms.currency,
+            "now": terms.now,
+            "confirmation_due_at": terms.now if with_mail and settings.BOOKING_MAILS else None,
+        }
+
+    def write(self) -> Call:
+        """Return the statement that writes the order, its bookings and the seats' state."""
+        return _SALE(
+            **self.order,
+            booking_ids=self.booking_ids,
+            seat_ids=[seat.id for seat in self.seats],
+            prices=[seat.price for seat in self.seats],
         )
-        for seat in seats
-    ]
+
+    def answer(self) -> dict[str, Any]:
+        """Return the body of a `BookingAnswer`."""
+        order = self.order
+        sold_at = utc_text(order["now"])
+        bookings = [
+            {
+                "id": booking_id,
+                "user_id": order["user_id"],
+                "show_id": order["show_id"],
+                "seat_id": seat.id,
+                "row": seat.row,
+                "number": seat.number,
+                "price": money_text(seat.price),
+                "currency": order["currency"],
+                "booked_at": sold_at,
+                "order_reference": order["reference"],
+                "status": "confirmed",
+            }
+            for booking_id, seat in zip(self.booking_ids, self.seats, strict=True)
+        ]
+        return {
+            "message": "Booking confirmed. Enjoy the show!",
+            "booking": bookings[0],
+            "bookings": bookings,
+            "order": {
+                "reference": order["reference"],
+                "show_id": order["show_id"],
+                "channel": order["channel"],
+                "total": money_text(order["total"]),
+                "currency": order["currency"],
+                "created_at": sold_at,
+                "status": "confirmed",
+            },
+        }
+
+
+def sell(*, terms: Terms, seats: Collection[Seat], **facts: Any) -> Order:
+    """Sell locked, free seats in the caller's transaction, and return their order.
+
+    `facts` are those of a `Sale`.
+    """
+    (ids,) = DRAW_IDS.rows(bookings=len(seats))
+    sale = Sale(*ids, terms=terms, seats=seats, **facts)
+    execute(sale.write())
+    return Order.objects.get(pk=sale.order["order_id"])
 
 
 def new_reference() -> str:

@@ -17,8 +17,8 @@ from booking_site.api.errors import DomainError
 from bookings import mails
 from bookings.models import Booking, BookingQuerySet, Hold, HoldEnd, Order
 from bookings.services.cancelling import cancel_locked, lock_live
-from bookings.services.claims import ShowClosed
 from bookings.services.holds import end_holds
+from bookings.services.seat_locks import ShowClosed
 from bookings.transactions import in_transaction
 from catalog.errors import ShowNotFound
 from catalog.models import ClockTimestamp, Seat, Show, ShowStatus

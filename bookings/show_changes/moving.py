@@ -14,7 +14,7 @@ from accounts.models import User
 from booking_site.api.errors import DomainError, violated_constraint
 from bookings import mails
 from bookings.models import Booking
-from bookings.services.claims import ShowClosed
+from bookings.services.seat_locks import ShowClosed
 from bookings.show_changes.reseating import Reseating, apply_reseating, plan_reseating
 from bookings.transactions import in_transaction
 from catalog.errors import ShowNotFound

@@ -1,6 +1,5 @@
 """Buying seats, and what one has bought."""
 
-from collections.abc import Callable
 from typing import Any
 
 from django.db.models import QuerySet
@@ -14,25 +13,23 @@ from rest_framework.throttling import BaseThrottle
 from rest_framework.viewsets import GenericViewSet
 
 from accounts.authentication import ActiveUserForReads, caller_of
-from accounts.models import User
 from accounts.services import EmailUnconfirmed
 from accounts.throttling import AddressThrottle, ScopedThrottle
 from booking_site.api.openapi.schema import operation
 from booking_site.api.parsing import EmptySerializer, checked
-from bookings import idempotency, services
+from bookings import idempotency, replays, services
 from bookings.filters import BookingFilter
+from bookings.idempotency import Answer
 from bookings.models import Booking
 from bookings.seat_choice import CompanionRequired, SingleSeatGap
 from bookings.serializers import (
     BookingAnswer,
     BookingDetailSerializer,
     BookingRequest,
-    BookingSerializer,
-    OrderAnswer,
 )
 from bookings.services.cancelling import BookingNotFound, CancellationClosed
-from bookings.services.claims import SeatUnavailable, ShowClosed, TooManySeats
 from bookings.services.sales import HoldAlreadyBooked, HoldExpired, HoldNotFound
+from bookings.services.seat_locks import SeatUnavailable, ShowClosed, TooManySeats
 from catalog.errors import ShowNotFound
 from catalog.seat_maps import SeatNotFound
 
@@ -87,18 +84,10 @@ class BookingViewSet(ListModelMixin, GenericViewSet[Booking]):
     )
     def create(self, request: Request) -> HttpResponse:
         key = idempotency.read_key(request.META.get("HTTP_IDEMPOTENCY_KEY"))
-        wish = checked(BookingRequest, request)
-        answer = idempotency.run(
-            caller=caller_of(request),
-            operation="book",
-            key=key,
-            wish=wish,
-            work=_purchase(wish),
+        answer = services.book(
+            caller=caller_of(request), key=key, request=checked(BookingRequest, request)
         )
-        response = HttpResponse(answer.body, "application/json", answer.status)
-        if answer.replayed:
-            response["Idempotency-Replayed"] = "true"
-        return response
+        return AnswerResponse(answer)
 
     @operation("bookings_list", summary="One's own bookings, newest first")
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -125,24 +114,16 @@ class BookingViewSet(ListModelMixin, GenericViewSet[Booking]):
         return Response(self.get_serializer(self.get_queryset().get(pk=pk)).data)
 
 
-# Made once: making a serializer copies all its fields, and these are many.
-_BOOKING = BookingSerializer()
-_ORDER = OrderAnswer()
+class AnswerResponse(HttpResponse):
+    """The answer to a purchase, which is copied to Redis when the client has got it."""
 
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.stored.body, "application/json", answer.stored.status)
+        self._answer = answer
+        if answer.replayed:
+            self["Idempotency-Replayed"] = "true"
 
-def _purchase(wish: dict[str, Any]) -> Callable[[User], Any]:
-    """Return the work that a normalised `BookingRequest` asks for; it ends in a `BookingAnswer`."""
-    sell = services.book_hold if "hold_id" in wish else services.book_seats
-
-    def work(user: User) -> Any:
-        sold = sell(user=user, **wish)
-        # Put together here, as the serializer would write out the first booking twice.
-        bookings = [_BOOKING.to_representation(booking) for booking in sold]
-        return {
-            "message": "Booking confirmed. Enjoy the show!",
-            "booking": bookings[0],
-            "bookings": bookings,
-            "order": _ORDER.to_representation(sold[0].order),
-        }
-
-    return work
+    def close(self) -> None:
+        super().close()
+        if not self._answer.replayed:
+            replays.store(self._answer.scope, self._answer.stored)

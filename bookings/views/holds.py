@@ -19,9 +19,9 @@ from bookings.held_seats import live_holds
 from bookings.models import Hold
 from bookings.seat_choice import CompanionRequired, NoSeatsTogether, SingleSeatGap
 from bookings.serializers import HoldRequest, HoldSerializer
-from bookings.services.claims import SeatUnavailable, ShowClosed, TooManySeats
 from bookings.services.holds import TooManySeatsHeld
 from bookings.services.sales import HoldAlreadyBooked, HoldExpired, HoldNotFound
+from bookings.services.seat_locks import SeatUnavailable, ShowClosed, TooManySeats
 from catalog.errors import ShowNotFound
 from catalog.seat_maps import SeatNotFound
 
@@ -63,7 +63,7 @@ class HoldViewSet(GenericViewSet[Hold]):
         wish = checked(HoldRequest, request)
         hold = services.hold_seats if "seat_ids" in wish else services.hold_best_seats
         held = hold(caller=caller_of(request), **wish)
-        address = reverse("hold-detail", args=[held.hold.pk])
+        address = reverse("hold-detail", args=[held.hold.id])
         return Response(
             _HOLD.to_representation(held),
             status=201 if held.is_new else 200,
@@ -83,7 +83,7 @@ class HoldViewSet(GenericViewSet[Hold]):
     )
     def retrieve(self, request: Request, pk: UUID) -> Response:
         for held in live_holds(user_id=caller_of(request).id):
-            if held.hold.pk == pk:
+            if held.hold.id == pk:
                 return Response(_HOLD.to_representation(held))
         raise HoldNotFound
 

@@ -76,15 +76,15 @@ def test_two_devices_hold_no_more_together(
     race: Any, customer: APIClient, shows: list[list[Seat]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     meeting = Barrier(2, timeout=0.5)
-    count = holds._read_terms_and_lock_last_hold
+    execute = holds.execute
 
-    def count_and_look_around(**facts: Any) -> Any:
-        counted = count(**facts)
+    def count_and_look_around(*calls: Any) -> Any:
+        counted = execute(*calls)
         with suppress(BrokenBarrierError):  # as it should be: nobody else is here
             meeting.wait()
         return counted
 
-    monkeypatch.setattr(holds, "_read_terms_and_lock_last_hold", count_and_look_around)
+    monkeypatch.setattr(holds, "execute", count_and_look_around)
     results = race([lambda wish=wish: hold_seats(customer, *wish[:4]) for wish in shows])
     assert sorted(result.status_code for result in results) == [201, 422, 422]
     assert Seat.objects.filter(status=SeatStatus.HELD).count() == 4
@@ -96,7 +96,7 @@ def test_without_the_users_row_they_do(
     race: Any, customer: APIClient, shows: list[list[Seat]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Guards the test above: if this one fails, that one proves nothing."""
-    meet_after(monkeypatch, holds, "_read_terms_and_lock_last_hold")
+    meet_after(monkeypatch, holds, "execute")
     results = race([lambda wish=wish: hold_seats(customer, *wish[:4]) for wish in shows[:2]])
     assert [result.status_code for result in results] == [201, 201]
 

@@ -58,8 +58,8 @@ def test_a_seat_that_went_to_somebody_else_is_not_taken_away() -> None:
 def test_copies_of_a_persons_answers_are_forgotten_after_commit_only() -> None:
     """Before it, a late replay would read the record and write the copy again."""
     kept = record(days=0)
-    name = replays.Name(kept.user_id, kept.operation, kept.key)
-    replays.keep(name, replays.Record("f", 201, "{}"))
+    name = replays.KeyScope(kept.user_id, kept.operation, kept.key)
+    replays.store(name, replays.StoredAnswer("f", 201, "{}"))
     with suppress(InterruptedError), transaction.atomic():
         forget_person(user_id=kept.user_id)
         raise InterruptedError

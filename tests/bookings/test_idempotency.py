@@ -6,14 +6,16 @@ from uuid import uuid4
 
 import pytest
 from django.core.cache import caches
-from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from rest_framework.response import Response
 from rest_framework.test import APIClient
 
 from accounts.models import User
 from accounts.services import remove_person
 from accounts.tokens import issue_tokens
-from bookings import idempotency
+from booking_site.postgres import pipeline
+from booking_site.postgres.pipeline import CommitUnknown
 from bookings.idempotency import KeyInvalid, KeyMissing, fingerprint, read_key
 from bookings.models import Booking, Hold, IdempotencyRecord, Order
 from catalog.models import Seat
@@ -21,6 +23,7 @@ from tests.bookings.calls import (
     book,
     book_seats,
     bought,
+    elsewhere,
     held,
     nothing_happened,
     refusal,
@@ -224,22 +227,31 @@ def test_the_record_commits_with_its_effect_or_not_at_all(
     assert (response.status_code, "Idempotency-Replayed" in response) == (201, False)
 
 
+def lose_commit(monkeypatch: pytest.MonkeyPatch, do: Callable[..., None]) -> None:
+    """Let the next COMMIT, with its writes, be what is done instead; then its result is lost."""
+
+    def commit(connection: Any, writes: Any) -> None:
+        monkeypatch.undo()
+        do(connection, writes)
+        raise CommitUnknown("The connection was lost at COMMIT.")
+
+    monkeypatch.setattr(pipeline, "commit", commit)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_lost_commit_is_not_settled_by_what_its_key_bought_since(
     customer: APIClient, user: User, seats: list[Seat], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ours was rolled back; before we could ask, the key bought something else."""
+    """Ours was rolled back; before it was looked up, the key bought something else."""
+    other = IdempotencyRecord(
+        user=user, operation="book", key=KEY, fingerprint="another", status=201, body="{}"
+    )
 
-    def lose_the_commit(work: Callable[[], Any]) -> None:
-        with transaction.atomic():
-            work()
-            transaction.set_rollback(True)
-        IdempotencyRecord.objects.create(
-            user=user, operation="book", key=KEY, fingerprint="another", status=201, body="{}"
-        )
-        raise OperationalError("the connection is lost")
+    def roll_back(connection: Any, writes: Any) -> None:
+        connection.connection.rollback()
+        elsewhere(other.save)
 
-    monkeypatch.setattr(idempotency, "in_transaction", lose_the_commit)
+    lose_commit(monkeypatch, roll_back)
     assert refusal(book_seats(customer, seats[0], key=KEY)) == (422, "idempotency_key_reused")
 
 
@@ -248,19 +260,40 @@ def test_a_lost_commit_is_not_settled_by_what_its_key_bought_since(
 def test_a_lost_commit_is_a_replay_only_when_the_same_call_was_answered_elsewhere(
     customer: APIClient, seats: list[Seat], monkeypatch: pytest.MonkeyPatch, is_ours: bool
 ) -> None:
-    def lose_the_commit(work: Callable[[], Any]) -> None:
-        with transaction.atomic():
-            work()
-            record = IdempotencyRecord.objects.get()
-            transaction.set_rollback(True)
-        record.body = record.body if is_ours else "{}"
-        record.save(force_insert=True)
-        raise OperationalError("the connection is lost")
+    def commit(connection: Any, writes: Any) -> None:
+        *sale, (statement, record) = writes
+        body = record["body"] if is_ours else "{}"
+        pipeline.commit(connection, [*sale, statement(**{**record, "body": body})])
 
-    monkeypatch.setattr(idempotency, "in_transaction", lose_the_commit)
+    lose_commit(monkeypatch, commit)
     response = book_seats(customer, seats[0], key=KEY)
     assert response.status_code == 201
     assert ("Idempotency-Replayed" in response) is not is_ours
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_lost_commit_of_which_nothing_is_found_is_an_unknown_outcome(
+    customer: APIClient, seats: list[Seat], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lose_commit(monkeypatch, lambda connection, writes: connection.connection.rollback())
+    response = book_seats(customer, seats[0], key=KEY)
+    assert refusal(response) == (503, "outcome_unknown")
+    assert response["Retry-After"] == "1"
+    assert book_seats(customer, seats[0], key=KEY).status_code == 201
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_lost_commit_is_settled_by_a_transaction_that_writes(
+    customer: APIClient, seats: list[Seat], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only such a COMMIT waits for the standby, so what it found cannot be lost any more."""
+    lose_commit(monkeypatch, pipeline.commit)
+    with CaptureQueriesContext(connection) as queries:
+        assert book_seats(customer, seats[0], key=KEY).status_code == 201
+    *_, begin, find, write, commit = [query["sql"] for query in queries]
+    assert (begin, commit) == ("BEGIN", "COMMIT")
+    assert "FROM idempotency_records" in find
+    assert "pg_logical_emit_message(true" in write
 
 
 @pytest.mark.django_db(transaction=True)

@@ -7,7 +7,6 @@ kept them apart. If a control fails, the test above it proves nothing.
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import timedelta
 from threading import Barrier, Event
 from time import monotonic
@@ -15,20 +14,17 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
-from psycopg.errors import DeadlockDetected
 from rest_framework.response import Response
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from accounts.services import lock_caller
 from booking_site.api.errors import violated_constraint
 from bookings import idempotency, seat_choice, services, transactions
 from bookings.models import Booking, Hold, IdempotencyRecord, Order
-from bookings.services import cancelling, claims, holds, sales
-from bookings.services.first_look import FirstLook
+from bookings.services import cancelling, holds, sales, seat_locks
 from catalog.models import ClockTimestamp, Seat, SeatStatus, Show, ShowStatus
 from tests.bookings.calls import (
     book,
@@ -73,11 +69,13 @@ def without_index(seats: list[Seat]) -> Iterator[None]:
 def meet_after(monkeypatch: pytest.MonkeyPatch, where: Any, name: str, contenders: int = 2) -> None:
     """Let the contenders wait for each other once each has done `where.name`."""
     meeting = Barrier(contenders, timeout=15)
+    expected = iter(range(contenders))  # whoever runs again does not meet again
     do = getattr(where, name)
 
     def do_and_meet(*args: Any, **kwargs: Any) -> Any:
         value = do(*args, **kwargs)
-        meeting.wait()
+        if next(expected, None) is not None:
+            meeting.wait()
         return value
 
     monkeypatch.setattr(where, name, do_and_meet)
@@ -212,60 +210,47 @@ def test_one_key_sixteen_times_at_once_has_one_effect_and_one_answer(
     assert (Order.objects.count(), Booking.objects.count()) == (1, 2)
 
 
-def look_once_together(
-    monkeypatch: pytest.MonkeyPatch, contenders: int = 2, *, again: bool = True
-) -> None:
-    """Let all look before any of them works; without `again`, a second look finds nothing."""
-    meeting = Barrier(contenders, timeout=15)
-    first_look = idempotency.first_look
-
-    def look(**arguments: Any) -> FirstLook:
-        found = first_look(**arguments)
-        if arguments["wish"]:
-            meeting.wait()
-        return found if arguments["wish"] or again else replace(found, record=None)
-
-    monkeypatch.setattr(idempotency, "first_look", look)
-
-
-def test_one_key_worked_on_twice_at_once_has_one_answer(
+@pytest.mark.usefixtures("without_locks")
+def test_without_the_users_row_the_second_is_refused_its_own_seat(
     race: Race, customer: APIClient, seats: list[Seat], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    look_once_together(monkeypatch)
-    results = race([lambda: book_seats(customer, seats[0], key="k")] * 2)
-    assert outcomes(results) == {BOOKED: 2}
-    assert sum("Idempotency-Replayed" in response for response in results) == 1
-
-
-def test_without_a_look_after_the_refusal_the_second_is_told_that_its_own_seat_is_taken(
-    race: Race, customer: APIClient, seats: list[Seat], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    look_once_together(monkeypatch, again=False)
+    meet_after(monkeypatch, idempotency, "execute")
     results = race([lambda: book_seats(customer, seats[0], key="k")] * 2)
     assert outcomes(results) == {BOOKED: 1, TAKEN: 1}
 
 
-def test_one_key_for_two_wishes_at_once_buys_one(
-    race: Race, customer: APIClient, seats: list[Seat], monkeypatch: pytest.MonkeyPatch
+def test_one_key_for_two_purchases_at_once_buys_one(
+    race: Race, customer: APIClient, seats: list[Seat]
 ) -> None:
-    look_once_together(monkeypatch)
     results = race([lambda seat=seat: book_seats(customer, seat, key="k") for seat in seats[:2]])
     assert outcomes(results) == {BOOKED: 1, (422, "idempotency_key_reused"): 1}
     assert (Order.objects.count(), Booking.objects.count()) == (1, 1)
     assert seats_agree_with_bookings_and_holds()
 
 
-@pytest.mark.usefixtures("nothing_ahead")
-def test_whose_token_is_revoked_meanwhile_is_not_told_what_the_key_was_answered(
+@pytest.mark.usefixtures("without_locks")
+def test_without_the_users_row_the_constraint_refuses_a_second_purchase(
+    race: Race, customer: APIClient, seats: list[Seat], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rolled back by it, the second runs again and finds the record of the first."""
+    meet_after(monkeypatch, idempotency, "execute")
+    results = race([lambda seat=seat: book_seats(customer, seat, key="k") for seat in seats[:2]])
+    assert outcomes(results) == {BOOKED: 1, (422, "idempotency_key_reused"): 1}
+    assert (Order.objects.count(), Booking.objects.count()) == (1, 1)
+
+
+def test_a_token_revoked_meanwhile_gets_no_replay(
     customer: APIClient, user: User, seats: list[Seat], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def answer_and_revoke(**arguments: Any) -> User:
+    execute = idempotency.execute
+
+    def answer_and_revoke(*calls: Any) -> Any:
         monkeypatch.undo()
         assert elsewhere(lambda: book_seats(customer, seats[0], key="k")).status_code == 201
         elsewhere(lambda: User.objects.filter(pk=user.pk).update(token_version=2))
-        return lock_caller(**arguments)
+        return execute(*calls)
 
-    monkeypatch.setattr(idempotency, "lock_caller", answer_and_revoke)
+    monkeypatch.setattr(idempotency, "execute", answer_and_revoke)
     assert refusal(book_seats(customer, seats[0], key="k")) == (401, "token_revoked")
 
 
@@ -279,7 +264,9 @@ def test_overlapping_orders_in_opposite_order_meet_no_deadlock(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     bad_luck: list[Exception] = []
-    monkeypatch.setattr(transactions, "_is_bad_luck", lambda error: bad_luck.append(error) or True)
+    monkeypatch.setattr(
+        transactions, "_is_worth_retrying", lambda error: bad_luck.append(error) or True
+    )
     orders = [seats[:6], seats[5::-1], seats[2:8], seats[7:1:-1]] * 3
     results = race(
         [
@@ -292,7 +279,6 @@ def test_overlapping_orders_in_opposite_order_meet_no_deadlock(
     assert seats_agree_with_bookings_and_holds()
 
 
-@pytest.mark.usefixtures("nothing_ahead")
 def test_locked_in_opposite_order_the_seats_meet_in_a_deadlock_that_is_retried(
     race: Race,
     rivals: Callable[[int], list[APIClient]],
@@ -302,39 +288,44 @@ def test_locked_in_opposite_order_the_seats_meet_in_a_deadlock_that_is_retried(
     """The control, and the proof that a deadlock is nobody's refusal."""
     meeting = Barrier(2, timeout=15)
     order = iter([(0, 1), (1, 0)])
-    lock = claims.lock_seats
+    execute = idempotency.execute
 
-    def lock_one_by_one(*, show_id: int, seat_ids: set[int], whole_rows: bool) -> dict[int, Seat]:
+    def lock_one_by_one(*calls: Any) -> Any:
         for position, index in enumerate(next(order, ())):
-            lock(show_id=show_id, seat_ids=[seats[index].pk], whole_rows=False)
+            seat_locks.lock_seats(show_id=seats[0].show_id, seat_ids=[seats[index].pk])
             if position == 0:
                 meeting.wait()
-        return lock(show_id=show_id, seat_ids=seat_ids, whole_rows=whole_rows)
+        return execute(*calls)
 
     codes: list[str | None] = []
-    is_bad_luck = transactions._is_bad_luck
+    is_worth_retrying = transactions._is_worth_retrying
 
     def note(error: Any) -> bool:
         codes.append(transactions.sqlstate(error))
-        return is_bad_luck(error)
+        return is_worth_retrying(error)
 
-    monkeypatch.setattr(sales, "lock_seats", lock_one_by_one)
-    monkeypatch.setattr(transactions, "_is_bad_luck", note)
+    monkeypatch.setattr(idempotency, "execute", lock_one_by_one)
+    monkeypatch.setattr(transactions, "_is_worth_retrying", note)
     results = race([lambda client=client: book_seats(client, *seats[:2]) for client in rivals(2)])
     assert set(codes) == {transactions.DEADLOCK}
     assert outcomes(results) == {BOOKED: 1, TAKEN: 1}
 
 
-def test_seats_are_locked_by_id_whatever_the_order_of_the_wish(seats: list[Seat]) -> None:
-    for whole_rows in (False, True):
-        with CaptureQueriesContext(connection) as queries, transaction.atomic():
-            claims.lock_seats(
-                show_id=seats[0].show_id,
-                seat_ids=[seats[7].pk, seats[0].pk],
-                whole_rows=whole_rows,
-            )
-        (locking,) = [query["sql"] for query in queries if "FOR NO KEY UPDATE" in query["sql"]]
-        assert 'ORDER BY "seats"."id" ASC FOR NO KEY UPDATE OF "seats"' in locking
+def test_seats_are_locked_by_id_whatever_the_order_of_the_request(
+    customer: APIClient, seats: list[Seat]
+) -> None:
+    hold_id = held(customer, *seats[:2])["id"]
+    calls: list[Callable[[], Any]] = [
+        lambda: book(customer, show_id=seats[0].show_id, seat_ids=[seats[7].pk, seats[3].pk]),
+        lambda: book(customer, hold_id=hold_id),
+        lambda: hold_seats(customer, seats[9], seats[8]),
+    ]
+    for call in calls:
+        with CaptureQueriesContext(connection) as queries:
+            assert call().status_code == 201
+        locking = [query["sql"] for query in queries if 'UPDATE OF "seats"' in query["sql"]]
+        assert len(locking) == 1
+        assert locking[0].endswith('ORDER BY "seats"."id" ASC FOR NO KEY UPDATE OF "seats"')
 
 
 # Holding, booking, releasing, cancelling
@@ -359,7 +350,7 @@ def test_without_the_lock_both_get_the_seat(
     seats: list[Seat],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    meet_after(monkeypatch, claims, "is_free")
+    meet_after(monkeypatch, seat_locks, "is_free")
     one, other = rivals(2)
     results = race([lambda: book_seats(one, seats[0]), lambda: hold_seats(other, seats[0])])
     assert outcomes(results) == {BOOKED: 2}
@@ -388,14 +379,14 @@ def test_without_the_locks_a_released_hold_is_booked(
     customer: APIClient, seats: list[Seat], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hold_id = held(customer, seats[0])["id"]
-    lock = claims.lock_seats
+    execute = idempotency.execute
 
-    def release_meanwhile(**arguments: Any) -> dict[int, Seat]:
-        found = lock(**arguments)
+    def release_meanwhile(*calls: Any) -> Any:
+        rows = execute(*calls)
         assert elsewhere(lambda: customer.delete(f"/api/holds/{hold_id}")).status_code == 204
-        return found
+        return rows
 
-    monkeypatch.setattr(sales, "lock_seats", release_meanwhile)
+    monkeypatch.setattr(idempotency, "execute", release_meanwhile)
     assert book(customer, hold_id=hold_id).status_code == 201
 
 
@@ -495,19 +486,27 @@ def locked_by_a_rival(seat: Seat) -> Iterator[None]:
 def test_whoever_is_refused_anyway_locks_no_seat(
     customer: APIClient, seats: list[Seat], settings: Any
 ) -> None:
-    def locks(*wanted: Seat) -> tuple[int, bool]:
-        with CaptureQueriesContext(connection) as queries:
-            status = book_seats(customer, *wanted).status_code
-        return status, any('UPDATE OF "seats"' in query["sql"] for query in queries)
+    with locked_by_a_rival(seats[0]):
+        assert refusal(book_seats(customer, *seats)) == (422, "too_many_seats")
+        assert refusal(hold_seats(customer, *seats)) == (422, "too_many_seats")
+        settings.EMAIL_CONFIRMATION_REQUIRED = True
+        assert refusal(book_seats(customer, seats[0])) == (403, "email_unconfirmed")
+        assert refusal(hold_seats(customer, seats[0])) == (403, "email_unconfirmed")
+        settings.EMAIL_CONFIRMATION_REQUIRED = False
+        assert refusal(book_seats(customer, seats[0])) == (503, "busy")  # the control
+    assert book_seats(customer, seats[0]).status_code == 201
 
-    assert locks(*seats) == (422, False)
-    settings.EMAIL_CONFIRMATION_REQUIRED = True
-    assert locks(seats[0]) == (403, False)
-    settings.EMAIL_CONFIRMATION_REQUIRED = False
-    Show.objects.update(status="planned")
-    assert locks(seats[0]) == (404, False)
-    Show.objects.update(status="open")
-    assert locks(seats[0]) == (201, True)  # the control
+
+@pytest.mark.parametrize("taking", [held, bought])
+def test_whoever_comes_too_late_waits_for_nobody_behind_the_seat(
+    customer: APIClient, rivals: Callable[[int], list[APIClient]], seats: list[Seat], taking: Any
+) -> None:
+    """A seat that is sold is not locked, so the refusal does not queue for it."""
+    (rival,) = rivals(1)
+    taking(rival, seats[0])
+    with locked_by_a_rival(seats[0]):
+        expected = TAKEN if taking is bought else (503, "busy")
+        assert outcome(book_seats(customer, seats[0])) == expected
 
 
 def test_shortly_before_a_show_a_row_is_not_waited_for(
@@ -517,23 +516,6 @@ def test_shortly_before_a_show_a_row_is_not_waited_for(
     Show.objects.update(start_time=timezone.now() + timedelta(minutes=20))
     with locked_by_a_rival(row[5]):
         assert book_seats(customer, *row[:2]).status_code == 201
-
-
-def test_a_purchase_that_starts_anew_does_not_trust_its_first_look(
-    customer: APIClient, seats: list[Seat], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sent: list[int] = []
-    send = idempotency.sent_ahead
-
-    def fail_once(*calls: Any) -> Any:
-        sent.append(len(calls))
-        if len(sent) == 1:
-            raise OperationalError from DeadlockDetected()
-        return send(*calls)
-
-    monkeypatch.setattr(idempotency, "sent_ahead", fail_once)
-    assert book_seats(customer, seats[0]).status_code == 201
-    assert sent == [4, 0]
 
 
 @pytest.mark.parametrize("claim", [hold_seats, book_seats])
@@ -792,9 +774,9 @@ def test_without_a_second_look_at_the_show_it_is(
     seats: list[Seat],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    terms = claims.read_terms(seats[0].show_id)
+    terms = seat_locks.read_terms(seats[0].show_id)
     for module in (sales, holds):
-        monkeypatch.setattr(module, "read_terms", lambda show_id: terms)
+        monkeypatch.setattr(module, "terms_of", lambda rows: terms)
     results = buy_while_it_is_cancelled(race, rivals(4), seats)
     assert outcomes(results) == {BOOKED: 4}
 

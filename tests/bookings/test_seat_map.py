@@ -19,8 +19,7 @@ from accounts.tokens import issue_tokens
 from bookings import seat_map as room
 from bookings.models import Hold
 from bookings.seat_map import seat_map as read_seat_map
-from bookings.services.claims import is_free
-from bookings.services.first_look import first_look
+from bookings.services.seat_locks import is_free, taken_seats
 from catalog.models import STATE_NOW, ClockTimestamp, Seat, SeatStatus, Show, ShowStatus
 from tests.bookings.calls import bought, held, let_expire, refusal
 from tests.factories import SeatFactory, ShowFactory, UserFactory, make_seats
@@ -212,14 +211,13 @@ def test_only_shows_that_customers_may_know_have_a_map(api: APIClient, show: Sho
 def may_have(show: Show, user: User, hold_id: str | None) -> dict[str, set[int]]:
     """Return the seats that the user may have, as each place that judges it says."""
     seats = list(Seat.objects.filter(show=show).annotate(now=ClockTimestamp()))
-    wish = {"show_id": show.pk, "seat_ids": [seat.pk for seat in seats]}
     caller = Caller(id=user.pk, token_version=user.token_version)
-    look = first_look(caller=caller, wish=wish)
+    taken = taken_seats(show_id=show.pk, seat_ids=[seat.pk for seat in seats], user_id=user.pk)
     own = UUID(hold_id) if hold_id else None
     seen = json.loads(read_seat_map(show_id=show.pk, caller=caller).body)
     return {
         "is_free": {seat.pk for seat in seats if is_free(seat, now=seat.now, hold_id=own)},
-        "first_look": {seat.pk for seat in seats if seat.pk not in look.taken},
+        "taken_seats": {pk for pk in taken if not taken[pk]},
         "seat_map": {seat["id"] for seat in seen if seat["status"] == "available"},
     }
 

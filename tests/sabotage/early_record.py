@@ -6,18 +6,24 @@ site itself has no switch for this.
 """
 
 import os
+from typing import Any
 
 import psycopg
 
+from booking_site.postgres.pipeline import Call, Statement
 from booking_site.wsgi import application
-from bookings import idempotency, replays
+from bookings import idempotency
 
 __all__ = ["application"]
 
+STORE = idempotency._STORE
+NOTHING = Statement("SELECT")
 
-def store_apart(name: replays.Name, record: replays.Record) -> None:
+
+def store_apart(**record: Any) -> Call:
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as apart:
-        apart.execute(idempotency._STORE.sql, [*name, *record])
+        apart.execute(STORE.compiled.sql, record)
+    return NOTHING()
 
 
-idempotency._store = store_apart
+idempotency._STORE = store_apart

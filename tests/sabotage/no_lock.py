@@ -4,29 +4,21 @@ A control for the stampede, which must notice. Served instead of
 `booking_site.wsgi`; the site itself has no switch for this.
 """
 
-from collections.abc import Collection
-from contextlib import nullcontext
-
-from django.db import connection
-
+from booking_site.postgres.pipeline import Call, Rows, Statement, execute
 from booking_site.wsgi import application
 from bookings import idempotency
-from bookings.services import cancelling, claims, holds, sales
-from catalog.models import Seat
+from bookings.services import holds, seat_locks
 
 __all__ = ["application"]
 
-
-def look_without_lock(
-    *, show_id: int, seat_ids: Collection[int], whole_rows: bool
-) -> dict[int, Seat]:
-    seats = Seat.objects.filter(show_id=show_id).in_bulk(list(seat_ids))
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_sleep(0.03)")  # so that rivals see them free, too
-    return seats
+PAUSE = Statement("SELECT pg_sleep(0.03)::text")
 
 
-for module in (cancelling, claims, holds, sales):
-    module.lock_seats = look_without_lock
-# Else the seats would be locked ahead.
-idempotency.sent_ahead = lambda *calls: nullcontext()
+def execute_and_pause(*calls: Call) -> list[Rows]:
+    *rows, _ = execute(*calls, PAUSE())  # so that rivals see the seats free, too
+    return rows
+
+
+seat_locks._locking = lambda seats: seats.order_by("pk")
+for module in (holds, idempotency):
+    module.execute = execute_and_pause

@@ -23,7 +23,7 @@ from accounts.roles import ensure_roles
 from bookings.box_office import services
 from bookings.box_office.services import Purchase
 from bookings.models import Booking, Order
-from bookings.services.claims import SeatUnavailable, ShowClosed
+from bookings.services.seat_locks import SeatUnavailable, ShowClosed
 from catalog.models import GapRule, Seat, SeatStatus, Show, Theatre
 from tests.factories import ShowFactory, UserFactory, make_seats
 

@@ -22,7 +22,7 @@ from booking_site.tasks.worker import Worker, rescue_tasks
 from bookings import mails
 from bookings.integrity.invariants import examine
 from bookings.models import Booking, Hold, Order
-from bookings.services.claims import ShowClosed
+from bookings.services.seat_locks import ShowClosed
 from bookings.show_changes import cancelling
 from bookings.show_changes.cancelling import (
     OrdersChanged,

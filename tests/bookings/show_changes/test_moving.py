@@ -15,7 +15,7 @@ from booking_site.api.errors import DomainError
 from bookings.integrity.invariants import examine
 from bookings.models import Booking, Hold
 from bookings.seat_choice import NoEqualSeats
-from bookings.services.claims import ShowClosed
+from bookings.services.seat_locks import ShowClosed
 from bookings.show_changes import moving
 from bookings.show_changes.moving import Move, MoveChanged, StartInPast, swap_of
 from bookings.show_changes.reseating import LayoutMissing

@@ -1,0 +1,350 @@
+"""Prepared statements, several of them sent to PostgreSQL in one round trip.
+
+A booking waits for PostgreSQL twice: for its locks and reads, and for its writes with COMMIT
+behind them. psycopg's own `connection.pipeline()` costs the app five times as much processor
+time, and reports the error of one statement at the next one
+(docs/decisions/0016-two-round-trips.md), so this module makes libpq's calls itself, through
+`psycopg.pq`. Everything outside the busiest paths uses querysets and cursors.
+"""
+
+import re
+import select
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import count
+from typing import Any, NamedTuple
+
+import psycopg
+from django.conf import settings
+from django.db import OperationalError, connections, models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Expression, Field, Lookup, QuerySet
+from django.db.transaction import TransactionManagementError
+from django.db.utils import DEFAULT_DB_ALIAS
+from psycopg import abc, errors, pq
+from psycopg.adapt import PyFormat, Transformer
+from psycopg.pq.abc import PGresult
+
+Rows = list[tuple[Any, ...]]
+
+# A changed column made the plan invalid, or the server does not know the name: a pooler or
+# DISCARD ALL dropped it. Either way every statement is prepared again at its next use.
+STALE_PLAN = {"0A000", "26000"}
+
+_PLACEHOLDER = re.compile(r"%\((\w+)\)s|%%")
+_numbers = count(1)
+
+
+class CommitUnknown(OperationalError):
+    """COMMIT was sent and nobody knows what became of it.
+
+    The connection was lost before its result arrived, or PostgreSQL gave up waiting for a
+    synchronous standby: such a commit is visible, and can still be lost in a failover.
+    """
+
+
+class Param(Expression):
+    """Stands in the queryset of a `Statement` for a value that each call gives by name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(output_field=models.BigIntegerField())
+        self.name = name
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
+        return "%s", (self,)
+
+
+@Field.register_lookup
+class AmongLookup(Lookup[Any]):
+    """`pk__among=`: one SQL text for any number of ids, where `__in` has one for each."""
+
+    lookup_name = "among"
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
+        column, before = self.process_lhs(compiler, connection)
+        ids, behind = self.process_rhs(compiler, connection)
+        # SELECT hides the value from the planner, which would plan again for each call: it
+        # expects an unknown list to be long.
+        return f"{column} = ANY((SELECT {ids}::bigint[])::bigint[])", (*before, *behind)
+
+
+class Call(NamedTuple):
+    """A statement with the values of its parameters."""
+
+    statement: "Statement"
+    values: Mapping[str, Any]
+
+
+class _Compiled(NamedTuple):
+    sql: str  # with the placeholders of a cursor
+    text: bytes  # with PostgreSQL's own, such as $1
+    names: list[str]  # of the parameters, in their order
+    constants: dict[str, Any]  # the values that the queryset itself contains
+    locks: bool
+
+
+class Statement:
+    """One SQL statement, compiled once, and prepared once for each connection.
+
+    The source is a function that returns a queryset of tuples (`values_list`), or SQL with
+    placeholders such as `%(seat_ids)s::bigint[]`: PostgreSQL learns the type of a value only
+    from its place in the text. Columns must have types that psycopg reads as Django does.
+    """
+
+    def __init__(self, source: str | Callable[[], QuerySet[Any, Any]]) -> None:
+        self._source = source
+        self.name = f"statement_{next(_numbers)}".encode()
+
+    def __call__(self, **values: Any) -> Call:
+        return Call(self, values)
+
+    def rows(self, **values: Any) -> Rows:
+        """Execute it alone, and return its rows."""
+        return execute(Call(self, values))[0]
+
+    def row(self, **values: Any) -> tuple[Any, ...] | None:
+        """Execute it alone, and return its first row if there is one."""
+        return next(iter(self.rows(**values)), None)
+
+    @cached_property
+    def compiled(self) -> _Compiled:
+        return self.compile()
+
+    def compile(self) -> _Compiled:
+        sql, constants, locks = self._source, {}, False
+        if not isinstance(sql, str):
+            query = sql().query
+            sql, params = query.get_compiler(DEFAULT_DB_ALIAS).as_sql()
+            keys = [
+                p.name if isinstance(p, Param) else f"constant{i}" for i, p in enumerate(params)
+            ]
+            constants = dict(zip(keys, params, strict=True))
+            sql = sql.replace("%%", "%%%%") % tuple(f"%({key})s" for key in keys)
+            locks = query.select_for_update
+        names: list[str] = []
+
+        def numbered(found: re.Match[str]) -> str:
+            if found[1] is None:
+                return "%"
+            if found[1] not in names:
+                names.append(found[1])
+            return f"${names.index(found[1]) + 1}"
+
+        return _Compiled(sql, _PLACEHOLDER.sub(numbered, sql).encode(), names, constants, locks)
+
+
+def execute(*calls: Call) -> list[Rows]:
+    """Execute the statements in this order, in one round trip, and return the rows of each.
+
+    Raise the error of the first that failed, as a cursor would: the others behind it were not
+    executed.
+    """
+    connection = connections[DEFAULT_DB_ALIAS]
+    session = _session_of(connection)
+    _show(connection, calls)
+    with connection.wrap_database_errors:
+        results = session.send(calls)
+        if _is_stale(results[-1]) and not connection.in_atomic_block:
+            results = session.send(calls)
+        return [session.rows(*pair) for pair in zip(calls, results, strict=True)]
+
+
+def execute_with_commit(*calls: Call) -> None:
+    """Execute the last writes of a transaction in one round trip with its COMMIT.
+
+    They are sent when the outermost `atomic` block ends, and raise their errors there. Inside
+    another block, which does not commit, they are executed at once.
+    """
+    connection = connections[DEFAULT_DB_ALIAS]
+    if not connection.in_atomic_block:
+        raise TransactionManagementError("There is no transaction to commit.")
+    if connection.savepoint_ids:
+        execute(*calls)
+    else:
+        connection.validate_no_broken_transaction()
+        connection.writes_with_commit = calls  # type: ignore[attr-defined] # of our backend
+
+
+def commit(connection: BaseDatabaseWrapper, writes: Sequence[Call]) -> None:
+    """Execute the writes and COMMIT; for the backend, when Django ends a transaction.
+
+    Return only after COMMIT's own result has been read. Raise `CommitUnknown`, or the error
+    because of which everything was rolled back.
+    """
+    session = _session_of(connection)
+    if session.is_idle and not writes:
+        return
+    _show(connection, writes)
+    session.warnings.clear()
+    *written, committed = session.send([*writes, _COMMIT])
+    for pair in zip(writes, written, strict=True):
+        if _sqlstate(pair[1]):  # PostgreSQL refused it, so it never came to COMMIT
+            session.rows(*pair)
+    if isinstance(committed, psycopg.Error):
+        if committed.diag.severity_nonlocalized == "ERROR":
+            raise committed
+        raise CommitUnknown("The connection was lost at COMMIT.") from committed
+    if session.warnings:
+        raise CommitUnknown(session.warnings[0])
+    if committed.command_status != b"COMMIT":
+        raise TransactionManagementError("The transaction was rolled back.")
+
+
+def failed_statement(error: Exception) -> Statement | None:
+    """Return which statement of a pipeline the error is about."""
+    return getattr(error.__cause__, "statement", None)
+
+
+def _session_of(connection: BaseDatabaseWrapper) -> "_Session":
+    connection.ensure_connection()
+    connection.validate_no_broken_transaction()
+    attributes = vars(connection.connection)
+    session: _Session | None = attributes.get("_session")
+    if session is None:
+        session = attributes["_session"] = _Session(connection.connection)
+    return session
+
+
+def _show(connection: BaseDatabaseWrapper, calls: Sequence[Call]) -> None:
+    """Show the calls to whoever watches Django's cursors: the request log's count, and tests.
+
+    It happens before they are sent: what a wrapper would change, time or catch has no effect.
+    """
+    for call in calls:
+        compiled = call.statement.compiled
+        if compiled.locks and not connection.in_atomic_block:
+            raise TransactionManagementError("A lock outside a transaction ends at once.")
+        values = {**compiled.constants, **call.values}
+        for wrapper in connection.execute_wrappers:
+            wrapper(_sent_later, compiled.sql, values, False, {"connection": connection})
+        if connection.queries_logged:
+            sql = connection.ops.compose_sql(compiled.sql, values)  # type: ignore[attr-defined]
+            connection.queries_log.append({"sql": sql, "time": "0.000"})
+
+
+def _sent_later(*arguments: Any) -> None:
+    """Stands in for the cursor that an execute wrapper calls."""
+
+
+def _sqlstate(result: PGresult | psycopg.Error) -> str | None:
+    return result.sqlstate if isinstance(result, psycopg.Error) else None
+
+
+def _is_stale(result: PGresult | psycopg.Error) -> bool:
+    return _sqlstate(result) in STALE_PLAN
+
+
+_COMMIT = Call(Statement("COMMIT"), {})
+
+
+class _Session:
+    """What this module knows about one connection of psycopg."""
+
+    def __init__(self, psycopg_connection: psycopg.Connection[Any]) -> None:
+        self.warnings: list[str] = []
+        self._connection = psycopg_connection
+        self._pq = psycopg_connection.pgconn
+        self._poll = select.poll()
+        self._prepares = settings.DATABASE_PREPARE
+        self._prepared: dict[bytes, bytes] = {}  # texts by name
+        self._transformers: dict[Statement, abc.Transformer] = {}  # which cache loaders
+        psycopg_connection.add_notice_handler(self._note)
+
+    @property
+    def is_idle(self) -> bool:
+        return self._pq.transaction_status == pq.TransactionStatus.IDLE
+
+    def send(self, calls: Sequence[Call]) -> list[PGresult | psycopg.Error]:
+        """Return the result of each call; behind an error, that error for all the others.
+
+        A lost connection is an error of the call whose result did not arrive, and is closed.
+        """
+        steps: list[Call | None] = []  # what each result belongs to; None is nobody's
+        results: list[PGresult] = []
+        lost: psycopg.Error | None = None
+        try:
+            self._pq.enter_pipeline_mode()
+            if not self._connection.autocommit and self.is_idle:
+                self._pq.send_query_params(b"BEGIN", None)
+                steps.append(None)
+            for call in calls:
+                steps += [None] * self._put(call)
+                steps.append(call)
+            self._pq.pipeline_sync()
+            results.extend(self._results())
+            self._pq.exit_pipeline_mode()
+        except psycopg.Error as error:
+            self._connection.close()
+            lost = error
+        except BaseException:  # a result still on its way must not answer the next call
+            self._connection.close()
+            raise
+        return list(self._assigned(steps, results, lost))
+
+    def rows(self, call: Call, result: PGresult | psycopg.Error) -> Rows:
+        """Return the rows of the result. Raise the error that it is."""
+        if isinstance(result, psycopg.Error):
+            raise result
+        transformer = self._transformers[call.statement]
+        transformer.set_pgresult(result)
+        rows = transformer.load_rows(0, result.ntuples, tuple)
+        transformer.set_pgresult(None)  # or it would live as long as the connection
+        return rows
+
+    def _put(self, call: Call) -> int:
+        """Put the call into the pipeline; return how many results come before its own."""
+        statement, values = call
+        _, text, names, constants, _ = statement.compiled
+        transformer = self._transformers.get(statement)
+        if transformer is None:
+            transformer = self._transformers[statement] = Transformer.from_context(self._connection)
+        given = [values[name] if name in values else constants[name] for name in names]
+        dumped = transformer.dump_sequence(given, [PyFormat.TEXT] * len(names))
+        if not self._prepares or call is _COMMIT:
+            self._pq.send_query_params(text, dumped)
+            return 0
+        is_prepared = self._prepared.get(statement.name) == text
+        if not is_prepared:
+            self._pq.send_close_prepared(statement.name)
+            self._pq.send_prepare(statement.name, text)
+            self._prepared[statement.name] = text
+        self._pq.send_query_prepared(statement.name, dumped)
+        return 0 if is_prepared else 2
+
+    def _results(self) -> Iterator[PGresult]:
+        """Wait for the results, and for the end of the pipeline behind them."""
+        while self._pq.flush():  # more than the socket takes at once
+            self._wait(select.POLLIN | select.POLLOUT)
+        while True:
+            while self._pq.is_busy():
+                self._wait(select.POLLIN)
+            result = self._pq.get_result()
+            if result is None:  # ends the results of each statement
+                continue
+            if result.status == pq.ExecStatus.PIPELINE_SYNC:
+                return
+            yield result
+
+    def _wait(self, events: int) -> None:
+        self._poll.register(self._pq.socket, events)
+        self._poll.poll()
+        self._pq.consume_input()
+
+    def _assigned(
+        self, steps: Sequence[Call | None], results: Sequence[PGresult], lost: psycopg.Error | None
+    ) -> Iterator[PGresult | psycopg.Error]:
+        error: psycopg.Error | None = None
+        for index, step in enumerate(steps):
+            result = results[index] if index < len(results) else None
+            if error is None and (result is None or result.status == pq.ExecStatus.FATAL_ERROR):
+                # What failed was not prepared; neither was anything behind it.
+                self._prepared.clear()
+                error = errors.error_from_result(result) if result else lost
+                call = step or next(filter(None, steps[index:]))
+                vars(error)["statement"] = call.statement
+            if step is not None:
+                yield error or results[index]
+
+    def _note(self, notice: psycopg.errors.Diagnostic) -> None:
+        if notice.severity_nonlocalized == "WARNING":
+            self.warnings.append(notice.message_primary or "")

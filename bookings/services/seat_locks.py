@@ -1,0 +1,400 @@
+"""What every claim on seats needs: the show's terms, its seats' locks, the rules of choice."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from http import HTTPStatus
+from typing import NamedTuple
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.postgres.expressions import ArraySubquery
+from django.contrib.postgres.fields import ArrayField
+from django.db import IntegrityError
+from django.db.models import BigIntegerField, Exists, Expression, Func, Q, QuerySet, Subquery
+
+from accounts.models import User
+from booking_site.api.errors import DomainError, violated_constraint
+from booking_site.postgres.pipeline import Call, Param, Rows, Statement
+from bookings import seat_choice
+from bookings.models import Booking, Hold, HoldEnd
+from catalog.errors import ShowNotFound
+from catalog.models import (
+    ClockTimestamp,
+    GapRule,
+    Seat,
+    SeatCategory,
+    SeatStatus,
+    ShowStatus,
+)
+from catalog.seat_maps import SeatNotFound
+
+GAP_RULE_ENDS = timedelta(minutes=30)
+COMPANION_RULE_ENDS = timedelta(minutes=60)
+
+
+class SeatUnavailable(DomainError):
+    """Some of the seats are taken; `seat_ids` names them."""
+
+    code = "seat_unavailable"
+
+    def __init__(self, seat_ids: Collection[int]) -> None:
+        super().__init__(
+            "These seats are taken. Please choose others.",
+            seat_ids=sorted(seat_ids),
+        )
+
+
+class ShowClosed(DomainError):
+    """The show is not on sale: it has started, is cancelled, or its sales are closed."""
+
+    code = "show_closed"
+
+
+class SeatsMissing(Exception):
+    """Wanted seats were not locked: they are sold, blocked or of another show.
+
+    Only `refusals_explained` catches it: which they are is read after the rollback.
+    """
+
+    def __init__(self, seat_ids: Collection[int]) -> None:
+        super().__init__(seat_ids)
+        self.seat_ids = seat_ids
+
+
+class TooManySeats(DomainError):
+    """More seats than `limit` in one hold or one purchase."""
+
+    code = "too_many_seats"
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+    def __init__(self, *, limit: int) -> None:
+        super().__init__(f"You can choose at most {limit} seats at a time.", limit=limit)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms a show is sold, and what the database's clock said when they were read.
+
+    The fields are the columns of `TERMS`, in their order.
+    """
+
+    show_id: int
+    theatre_id: int
+    status: str
+    start_time: datetime
+    end_time: datetime | None
+    sales_close_at: datetime | None
+    has_layout: bool
+    gap_rule: str
+    currency: str
+    now: datetime
+
+    @property
+    def time_left(self) -> timedelta:
+        return self.start_time - self.now
+
+    @property
+    def gap_rule_applies(self) -> bool:
+        return (
+            self.gap_rule == GapRule.MIDDLE_ONLY
+            and self.has_layout
+            and self.time_left > GAP_RULE_ENDS
+        )
+
+    def require_open(self) -> None:
+        """Raise `ShowClosed` unless seats of the show are on sale."""
+        if self.status == ShowStatus.CANCELLED:
+            raise ShowClosed("This show has been cancelled.")
+        if self.start_time <= self.now:
+            raise ShowClosed("This show has already started.")
+        if self.sales_close_at is not None and self.sales_close_at <= self.now:
+            raise ShowClosed("Online sales for this show are closed.")
+
+    def require_open_at_counter(self) -> None:
+        """Raise `ShowClosed` unless the box office may still sell and move seats.
+
+        It may until the show is over; the end of online sales does not bind it. A show
+        without a known end closes at its start.
+        """
+        if self.status == ShowStatus.CANCELLED:
+            raise ShowClosed("This show has been cancelled.")
+        if (self.end_time or self.start_time) <= self.now:
+            raise ShowClosed("This show is over.")
+
+
+_TERMS = """
+    SELECT shows.id, theatre_id, status, start_time, end_time, sales_close_at,
+           screen_id IS NOT NULL, gap_rule, currency,
+           clock_timestamp() -- Not now(): that stands still from BEGIN on, while we wait for locks.
+      FROM shows JOIN theatres ON theatres.id = theatre_id
+     WHERE shows.id = {show} AND status <> 'planned'
+"""
+TERMS = Statement(_TERMS.format(show="%(show_id)s"))
+TERMS_OF_HOLD = Statement(
+    _TERMS.format(
+        show="(SELECT show_id FROM holds WHERE id = %(hold_id)s AND user_id = %(user_id)s)"
+    )
+)
+
+
+def terms_of(rows: Rows) -> Terms:
+    """Return what `TERMS` has read; raise `ShowNotFound` when there is no such show to buy.
+
+    What must hold when the seats are written is read *after* their locks: the
+    show has no lock of its own, and whoever closes it locks its seats first.
+    """
+    if not rows:
+        raise ShowNotFound
+    return Terms(*rows[0])
+
+
+def read_terms(show_id: int) -> Terms:
+    """Return the show's terms as of now. Raise `ShowNotFound`."""
+    return terms_of(TERMS.rows(show_id=show_id))
+
+
+class LockedSeat(NamedTuple):
+    """A row of `seats`, locked until the transaction ends."""
+
+    id: int
+    row: str
+    number: int
+    price: Decimal
+    category: str
+    x: int | None
+    y: int | None
+    status: str
+    hold_id: UUID | None
+    held_until: datetime | None
+
+    def place(self) -> tuple[int, str, int]:
+        """Sort key: row A first, B before AA, then by number."""
+        return (len(self.row), self.row, self.number)
+
+
+def _locking(seats: QuerySet[Seat]) -> QuerySet[Seat]:
+    return (
+        seats.order_by("pk")  # one order for everyone, so no deadlock
+        # no_key: foreign-key checks of other inserts need not wait for us.
+        .select_for_update(of=("self",), no_key=True)
+    )
+
+
+def lock_seats(*, show_id: int, seat_ids: Collection[int]) -> dict[int, Seat]:
+    """Return those of the seats that the show has, by id, locked until the transaction ends."""
+    return _locking(Seat.objects.filter(show_id=show_id, pk__in=seat_ids)).in_bulk()
+
+
+_SOLD_OR_BLOCKED = Q(status__in=[SeatStatus.BOOKED, SeatStatus.BLOCKED])
+
+
+def _wanted_seats() -> QuerySet[Seat]:
+    """The wanted seats, those of the caller's live hold, and under the gap rule their rows.
+
+    Whoever comes too late for a wanted seat does not lock it. Two buyers must not make
+    together the gap that neither could make alone, so whole rows are locked: by their
+    label, which is indexed, unlike `y`, and no two lines of a layout share one.
+    """
+    own = Hold.objects.filter(
+        user_id=Param("user_id"), show_id=Param("show_id"), ended_at__isnull=True
+    )
+    chosen = Seat.objects.filter(pk__among=Param("seat_ids"), show_id=Param("show_id"))
+    rows = Seat.objects.filter(
+        show_id=Param("show_id"),
+        row__in=chosen.values("row"),
+        show__screen__isnull=False,
+        show__theatre__gap_rule=GapRule.MIDDLE_ONLY,
+        show__start_time__gt=ClockTimestamp() + GAP_RULE_ENDS,
+    )
+    return Seat.objects.filter(
+        ~(_SOLD_OR_BLOCKED & Q(pk__among=Param("seat_ids"))),
+        show_id=Param("show_id"),
+        pk__among=_joined(
+            _joined(Param("seat_ids"), Subquery(own.values("seat_ids"))),
+            ArraySubquery(rows.values("pk")),
+        ),
+    )
+
+
+def _joined(*arrays: Expression | Subquery) -> Func:
+    return Func(*arrays, function="array_cat", output_field=ArrayField(BigIntegerField()))
+
+
+def _seats_of_hold() -> QuerySet[Seat]:
+    hold = Hold.objects.filter(pk=Param("hold_id"), user_id=Param("user_id")).exclude(
+        end_reason__in=[HoldEnd.BOOKED, HoldEnd.RELEASED]
+    )
+    return Seat.objects.exclude(_SOLD_OR_BLOCKED).filter(
+        pk__among=Subquery(hold.values("seat_ids"))
+    )
+
+
+def _of_confirmed(seats: QuerySet[Seat]) -> QuerySet[Seat]:
+    user = User.objects.filter(pk=Param("user_id"), email_confirmed_at__isnull=False)
+    return seats.filter(Exists(user))
+
+
+def _statements(seats: Callable[[], QuerySet[Seat]]) -> tuple[Statement, Statement]:
+    """Return the statement that locks the seats; and the same for confirmed users only."""
+    columns = LockedSeat._fields
+    return (
+        Statement(lambda: _locking(seats()).values_list(*columns)),
+        Statement(lambda: _locking(_of_confirmed(seats())).values_list(*columns)),
+    )
+
+
+_LOCK_WANTED = _statements(_wanted_seats)
+_LOCK_SEATS_OF_HOLD = _statements(_seats_of_hold)
+
+
+# Nobody shall wait for the seats of a user who is refused anyway.
+
+
+def lock_wanted(*, user_id: int, show_id: int, seat_ids: Collection[int]) -> Call:
+    """Return the call that locks the seats wanted by a user whose row is locked."""
+    few = seat_ids if len(seat_ids) <= settings.MAX_SEATS_PER_ORDER else ()
+    statement = _LOCK_WANTED[settings.EMAIL_CONFIRMATION_REQUIRED]
+    return statement(user_id=user_id, show_id=show_id, seat_ids=list(few))
+
+
+def lock_seats_of_hold(*, user_id: int, hold_id: UUID) -> Call:
+    """Return the call that locks the seats of a hold that may still be booked."""
+    statement = _LOCK_SEATS_OF_HOLD[settings.EMAIL_CONFIRMATION_REQUIRED]
+    return statement(user_id=user_id, hold_id=hold_id)
+
+
+def locked_seats(rows: Rows) -> dict[int, LockedSeat]:
+    """Return the seats that such a call has locked, by id."""
+    return {row[0]: LockedSeat(*row) for row in rows}
+
+
+def require_locked(seats: Mapping[int, LockedSeat], seat_ids: Collection[int]) -> None:
+    """Raise `SeatsMissing` if some of the wanted seats are not among the locked ones."""
+    if not seats.keys() >= set(seat_ids):
+        raise SeatsMissing(seat_ids)
+
+
+@contextmanager
+def refusals_explained(
+    *, show_id: int, seat_ids: Collection[int], user_id: int | None = None
+) -> Iterator[None]:
+    """Raise `SeatNotFound` or `SeatUnavailable` when seats could not be locked or written.
+
+    Wraps the transaction, so that nothing is locked any more while it reads which seats
+    were the reason. A constraint refuses a second live booking that somebody wrote without
+    a look at the seat's row.
+    """
+    try:
+        yield
+        return
+    except SeatsMissing as error:
+        reason: Exception = error
+    except IntegrityError as error:
+        if violated_constraint(error) != "booking_one_live_per_seat":
+            raise
+        reason = error
+    taken = taken_seats(show_id=show_id, seat_ids=seat_ids, user_id=user_id)
+    if missing := set(seat_ids) - taken.keys():
+        raise SeatNotFound(
+            "Some seats are not part of this show.", seat_ids=sorted(missing)
+        ) from reason
+    # If all are free by now, they were not a moment ago.
+    raise SeatUnavailable([pk for pk in taken if taken[pk]] or seat_ids) from reason
+
+
+_TAKEN = Statement("""
+    SELECT id, status IN ('booked', 'blocked')
+               OR held_until > clock_timestamp() AND hold_id NOT IN (
+                   SELECT id FROM holds WHERE user_id = %(user_id)s AND ended_at IS NULL)
+               OR EXISTS (SELECT FROM bookings
+                           WHERE bookings.seat_id = seats.id AND cancelled_at IS NULL)
+      FROM seats WHERE show_id = %(show_id)s AND id = ANY(%(seat_ids)s::bigint[])
+""")
+
+
+def taken_seats(*, show_id: int, seat_ids: Collection[int], user_id: int | None) -> dict[int, bool]:
+    """Return for each of the seats that the show has whether the user may not have it now."""
+    rows = _TAKEN.rows(show_id=show_id, seat_ids=list(seat_ids), user_id=user_id)
+    return {seat_id: bool(is_taken) for seat_id, is_taken in rows}
+
+
+def require_known(seats: Mapping[int, Seat], seat_ids: Collection[int]) -> None:
+    """Raise `SeatNotFound` naming the ids that are not among the seats of the show."""
+    if missing := set(seat_ids) - seats.keys():
+        raise SeatNotFound("Some seats are not part of this show.", seat_ids=sorted(missing))
+
+
+def is_free(seat: Seat | LockedSeat, *, now: datetime, hold_id: UUID | None) -> bool:
+    """Return whether the owner of the hold may have the seat: an expired hold is over."""
+    if seat.held_until is None:  # as it is for every seat that is not held
+        return seat.status == SeatStatus.AVAILABLE
+    return seat.hold_id == hold_id or seat.held_until <= now
+
+
+def require_free(
+    seats: Iterable[Seat | LockedSeat], *, now: datetime, hold_id: UUID | None
+) -> None:
+    """Raise `SeatUnavailable` naming the seats that the owner of the hold may not have."""
+    if taken := [seat.id for seat in seats if not is_free(seat, now=now, hold_id=hold_id)]:
+        raise SeatUnavailable(taken)
+
+
+def require_few(seat_ids: Collection[int]) -> None:
+    """Raise `TooManySeats` when one hold or one purchase may not have so many."""
+    if len(seat_ids) > settings.MAX_SEATS_PER_ORDER:
+        raise TooManySeats(limit=settings.MAX_SEATS_PER_ORDER)
+
+
+def draw(
+    seats: Iterable[Seat | LockedSeat],
+    *,
+    now: datetime,
+    hold_id: UUID | None,
+    remaining: Collection[int] = (),
+) -> list[seat_choice.Place]:
+    """Draw the seats as the owner of the hold sees them; those `remaining` in it are taken."""
+    return seat_choice.places_from(
+        (
+            seat.id,
+            seat.row,
+            seat.number,
+            seat.x,
+            seat.y,
+            seat.category,
+            seat.id not in remaining and is_free(seat, now=now, hold_id=hold_id),
+        )
+        for seat in seats
+    )
+
+
+def judge_choice(
+    *,
+    user_id: int,
+    terms: Terms,
+    seats: Mapping[int, LockedSeat],
+    chosen: Collection[int],
+    hold_id: UUID | None,
+    remaining: Collection[int] = (),
+) -> None:
+    """Apply the rules of choice to seats chosen for the first time.
+
+    `seats` are the locked ones, the chosen among them; where the gap rule is
+    on, whole rows. Those `remaining` stay in the user's hold. Raise
+    `SingleSeatGap` or `CompanionRequired`.
+    """
+    if terms.gap_rule_applies:
+        room = draw(seats.values(), now=terms.now, hold_id=hold_id, remaining=remaining)
+        seat_choice.refuse_gap(room, chosen)
+    has_companion = any(seats[pk].category == SeatCategory.COMPANION for pk in chosen)
+    if has_companion and terms.time_left > COMPANION_RULE_ENDS:
+        # Plain reads: only this user's own seats count, and the user's row is locked.
+        rows = Seat.objects.filter(show_id=terms.show_id, row__in={seats[pk].row for pk in chosen})
+        owned = Booking.objects.filter(
+            user_id=user_id, show_id=terms.show_id, cancelled_at__isnull=True
+        ).values_list("seat_id", flat=True)
+        seat_choice.refuse_lone_companions(
+            draw(rows, now=terms.now, hold_id=hold_id), chosen, owned={*owned, *remaining}
+        )
