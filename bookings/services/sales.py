@@ -77,7 +77,7 @@ class HoldAlreadyBooked(DomainError):
         super().__init__("The seats of this hold are already booked.")
 
 
-def book(*, caller: Caller, key: str, request: Mapping[str, Any], with_mail: bool = True) -> Answer:
+def book(*, caller: Caller, key: str, request: Mapping[str, Any]) -> Answer:
     """Sell the seats of a `BookingRequest`, all or none, once for the key.
 
     Seats that the user holds are taken out of the hold; its other seats stay held. A hold
@@ -90,9 +90,9 @@ def book(*, caller: Caller, key: str, request: Mapping[str, Any], with_mail: boo
     work: _PurchaseOfSeats | _PurchaseOfHold
     with ExitStack() as stack:
         if "hold_id" in request:
-            work = _PurchaseOfHold(caller.id, request["hold_id"], with_mail)
+            work = _PurchaseOfHold(caller.id, request["hold_id"])
         else:
-            work = _PurchaseOfSeats(caller.id, request["show_id"], request["seat_ids"], with_mail)
+            work = _PurchaseOfSeats(caller.id, request["show_id"], request["seat_ids"])
             stack.enter_context(refusals_explained(user_id=caller.id, **request))
         return idempotency.run(caller=caller, operation="book", key=key, request=request, work=work)
 
@@ -102,7 +102,6 @@ class _PurchaseOfSeats:
     user_id: int
     show_id: int
     seat_ids: Collection[int]
-    with_mail: bool
 
     def reads(self) -> list[Call]:
         wanted = {"user_id": self.user_id, "show_id": self.show_id}
@@ -133,9 +132,7 @@ class _PurchaseOfSeats:
                 hold_id=hold_id,
                 remaining=held.difference(self.seat_ids),
             )
-        sale = Sale(
-            *ids[0], terms=terms, seats=wanted, user_id=self.user_id, with_mail=self.with_mail
-        )
+        sale = Sale(*ids[0], terms=terms, seats=wanted, user_id=self.user_id)
         writes = [sale.write()]
         if booked := set(held_ids).intersection(self.seat_ids):
             remaining = [pk for pk in held_ids if pk not in booked]
@@ -147,7 +144,6 @@ class _PurchaseOfSeats:
 class _PurchaseOfHold:
     user_id: int
     hold_id: UUID
-    with_mail: bool
 
     def reads(self) -> list[Call]:
         own: dict[str, Any] = {"user_id": self.user_id, "hold_id": self.hold_id}
@@ -178,7 +174,6 @@ class _PurchaseOfHold:
             terms=terms,
             seats=seats.values(),
             user_id=self.user_id,
-            with_mail=self.with_mail,
         )
         return Decision(sale.answer(), [sale.write(), _take_out_of_hold(hold.id, [])])
 
@@ -272,7 +267,7 @@ class Sale:
         *,
         terms: Terms,
         seats: Iterable[Seat | LockedSeat],
-        with_mail: bool,
+        with_mail: bool = True,
         user_id: int | None = None,
         channel: Channel = Channel.WEB,
         sold_by_id: int | None = None,
