@@ -118,7 +118,7 @@ async def watch(server: App, tally: Tally, *, count: int) -> list[list[float]]:
     while len(memory) < len(marks):
         await asyncio.sleep(0.5)
         if tally.sent >= marks[len(memory)]:
-            memory.append([Memory.of(worker).rss for worker in children(server.pid)])
+            memory.append([Memory.of(worker).resident for worker in children(server.pid)])
             rate = tally.sent / (time.monotonic() - began)
             sizes = " and ".join(f"{mib:.0f}" for mib in memory[-1])
             print(f"{tally.sent:>8} sent, {rate:.0f} /s, workers use {sizes} MiB", flush=True)

@@ -66,8 +66,7 @@ def _watch(url: str, pid: int, load: Load, requests: int) -> int:
 
 def _print_step(sent: int, pid: int, statuses: dict[str, int] | None = None) -> None:
     workers = [Memory.of(worker) for worker in children(pid)]
-    texts = [f"{memory.rss:.1f} (shared pages divided: {memory.pss:.1f})" for memory in workers]
-    each = ", ".join(texts)
+    each = ", ".join(f"{memory.resident:.1f} ({memory.private:.1f} private)" for memory in workers)
     print(f"{sent:8,} requests, MiB of each worker: {each}  {statuses or ''}", flush=True)
 
 
