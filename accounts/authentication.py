@@ -21,9 +21,7 @@ class NotAuthenticated(DomainError):
 
     code = "not_authenticated"
     status = HTTPStatus.UNAUTHORIZED
-
-    def __init__(self) -> None:
-        super().__init__("Please log in first.")
+    message = "Please log in first."
 
 
 @dataclass(frozen=True)

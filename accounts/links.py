@@ -16,9 +16,7 @@ class LinkInvalid(DomainError):
 
     code = "link_invalid"
     status = HTTPStatus.BAD_REQUEST
-
-    def __init__(self) -> None:
-        super().__init__("This link is not valid any more. Please ask for a new one.")
+    message = "This link is not valid any more. Please ask for a new one."
 
 
 class ResetTokens(PasswordResetTokenGenerator):

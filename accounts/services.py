@@ -76,21 +76,17 @@ class InvalidCredentials(DomainError):
 
     code = "invalid_credentials"
     status = HTTPStatus.UNAUTHORIZED
-
-    def __init__(self) -> None:
-        super().__init__("E-mail address or password is wrong.")
+    message = "E-mail address or password is wrong."
 
 
 class StaffAccount(DomainError):
     """Somebody of the staff cannot be removed before they leave the staff."""
 
     code = "staff_account"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "This account belongs to a member of staff. "
-            "An administrator has to end that before the account can be removed."
-        )
+    message = (
+        "This account belongs to a member of staff. "
+        "An administrator has to end that before the account can be removed."
+    )
 
 
 class EmailUnconfirmed(DomainError):
@@ -98,11 +94,9 @@ class EmailUnconfirmed(DomainError):
 
     code = "email_unconfirmed"
     status = HTTPStatus.FORBIDDEN
-
-    def __init__(self) -> None:
-        super().__init__(
-            "Please confirm your e-mail address first: open the link in the mail we have sent you."
-        )
+    message = (
+        "Please confirm your e-mail address first: open the link in the mail we have sent you."
+    )
 
 
 class SignedIn(NamedTuple):

@@ -36,9 +36,7 @@ class TokenInvalid(DomainError):
 
     code = "token_invalid"
     status = HTTPStatus.UNAUTHORIZED
-
-    def __init__(self) -> None:
-        super().__init__("This login is not valid. Please log in again.")
+    message = "This login is not valid. Please log in again."
 
 
 class TokenExpired(DomainError):
@@ -46,9 +44,7 @@ class TokenExpired(DomainError):
 
     code = "token_expired"
     status = HTTPStatus.UNAUTHORIZED
-
-    def __init__(self) -> None:
-        super().__init__("Your login has expired. Please log in again.")
+    message = "Your login has expired. Please log in again."
 
 
 class TokenRevoked(DomainError):
@@ -56,9 +52,7 @@ class TokenRevoked(DomainError):
 
     code = "token_revoked"
     status = HTTPStatus.UNAUTHORIZED
-
-    def __init__(self) -> None:
-        super().__init__("This login is no longer valid. Please log in again.")
+    message = "This login is no longer valid. Please log in again."
 
 
 class Tokens(NamedTuple):

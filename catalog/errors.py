@@ -10,6 +10,4 @@ class ShowNotFound(DomainError):
 
     code = "show_not_found"
     status = HTTPStatus.NOT_FOUND
-
-    def __init__(self) -> None:
-        super().__init__("There is no such show.")
+    message = "There is no such show."

@@ -32,9 +32,7 @@ class MovieNotFound(DomainError):
 
     code = "movie_not_found"
     status = HTTPStatus.NOT_FOUND
-
-    def __init__(self) -> None:
-        super().__init__("There is no such movie.")
+    message = "There is no such movie."
 
 
 class TheatreNotFound(DomainError):
@@ -42,9 +40,7 @@ class TheatreNotFound(DomainError):
 
     code = "theatre_not_found"
     status = HTTPStatus.NOT_FOUND
-
-    def __init__(self) -> None:
-        super().__init__("There is no such theatre.")
+    message = "There is no such theatre."
 
 
 class Public(GenericViewSet[M]):

@@ -7,18 +7,22 @@ from typing import Any, ClassVar
 class DomainError(Exception):
     """A rule of the business said no. The message is fit for the customer to read.
 
-    Subclasses live beside the function that raises them and name their own
-    code and status. `facts` are JSON-ready extra members of the problem
-    document, e.g. `seat_ids=[4, 5]`; `retry_after` (seconds) also becomes the
-    header of that name.
+    Subclasses live beside the function that raises them and name their own code and status, and
+    their message if it is always the same. `facts` are JSON-ready extra members of the problem
+    document, e.g. `seat_ids=[4, 5]`; `retry_after` (seconds) also becomes the header of that name.
     """
 
     code: ClassVar[str]  # stable, snake_case: clients branch on this, never on text
     status: ClassVar[HTTPStatus] = HTTPStatus.CONFLICT
 
-    def __init__(self, message: str, *, retry_after: int | None = None, **facts: Any) -> None:
-        super().__init__(message)
-        self.message = message
+    message: str
+
+    def __init__(
+        self, message: str | None = None, *, retry_after: int | None = None, **facts: Any
+    ) -> None:
+        if message is not None:
+            self.message = message
+        super().__init__(self.message)
         self.retry_after = retry_after
         self.facts = facts
 

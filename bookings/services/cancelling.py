@@ -24,9 +24,7 @@ class BookingNotFound(DomainError):
 
     code = "booking_not_found"
     status = HTTPStatus.NOT_FOUND
-
-    def __init__(self) -> None:
-        super().__init__("You have no such booking.")
+    message = "You have no such booking."
 
 
 class OrderNotFound(DomainError):
@@ -34,9 +32,7 @@ class OrderNotFound(DomainError):
 
     code = "order_not_found"
     status = HTTPStatus.NOT_FOUND
-
-    def __init__(self) -> None:
-        super().__init__("You have no such order.")
+    message = "You have no such order."
 
 
 class CancellationClosed(DomainError):
