@@ -10,6 +10,8 @@ BIN := .venv/bin
 EMBEDDED := $(BIN)/python -m booking_site.embedded --ends-with-parent
 INSTALLED := .venv/.installed
 CHROMIUM ?= chromium
+# What the tests of test-parts start, as program:package of Debian.
+PARTS := nginx:nginx-light
 # makemigrations needs no database; this silences its warning that there is none.
 NO_DATABASE := ignore:Got an error checking a consistent migration history:RuntimeWarning
 
@@ -18,7 +20,7 @@ export DEVELOPMENT := 1
 export CHROMIUM
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-browser stampede fuzz timing bench growth memory lint fix shell migrations pins audit sbom findings
+.PHONY: help run test test-browser test-parts stampede fuzz timing bench growth memory lint fix shell migrations pins audit sbom findings
 
 help: ## List all commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do printf '%-22s%s\n' "$$name" "$$text"; done
@@ -28,13 +30,18 @@ help: ## List all commands
 run: $(INSTALLED) ## Start the site with demo data on http://127.0.0.1:8000 (or PORT=8123)
 	@$(EMBEDDED) --data .data '--needs-port=$(PORT)' -- $(BIN)/python manage.py run_site '--port=$(PORT)'
 
-test: $(INSTALLED) ## Run all tests except the browser tests (PROCESSES=2, ARGS="pytest options")
+test: $(INSTALLED) ## Run all tests except those of test-browser and test-parts (PROCESSES=2, ARGS="pytest options")
 	@case '$(PROCESSES)' in auto) ;; ''|*[!0-9]*|0*|???*) echo "PROCESSES must be a number from 1 to 99, or auto: make test PROCESSES=2" >&2; exit 1 ;; esac
-	@$(EMBEDDED) -- $(BIN)/python -m pytest --ignore=tests/browser --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(EMBEDDED) -- $(BIN)/python -m pytest --ignore=tests/browser --ignore=tests/parts --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-browser: $(INSTALLED) ## Run the browser tests (needs chromium)
 	@command -v "$$CHROMIUM" >/dev/null || { echo "The browser tests need Chromium: apt-get install chromium, or set CHROMIUM to its path." >&2; exit 1; }
 	@$(EMBEDDED) -- $(BIN)/python -m pytest tests/browser $(ARGS)
+
+test-parts: $(INSTALLED) ## Run the tests that need Debian's packages: nginx
+	@missing=; for part in $(PARTS); do PATH="$$PATH:/usr/sbin" command -v "$${part%%:*}" >/dev/null || missing="$$missing $${part##*:}"; done; \
+	test -z "$$missing" || { echo "These tests need Debian's packages: apt-get install --no-install-recommends$$missing" >&2; exit 1; }
+	@PATH="$$PATH:/usr/sbin" $(EMBEDDED) -- $(BIN)/python -m pytest tests/parts $(ARGS)
 
 stampede: $(INSTALLED) ## Check the guarantees under load and faults: ARGS="--users 200 --faults all"
 	@$(BIN)/python -m benchmarks.stampede $(ARGS)

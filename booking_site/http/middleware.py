@@ -187,8 +187,11 @@ def conditional(get_response: Handler) -> Handler:
             return response
         if "ETag" not in headers:
             headers["ETag"] = etag_of(response.content)
-        whose = "private" if "HTTP_AUTHORIZATION" in request.META else "public"
-        headers["Cache-Control"] = f"{whose}, no-cache"
+        if "HTTP_AUTHORIZATION" in request.META:
+            headers["Cache-Control"] = "private, no-cache"
+        else:
+            headers["Cache-Control"] = "public, no-cache"
+            headers["X-Accel-Expires"] = "1"  # lets deploy/nginx.conf repeat it within a second
         if _matches(request.META.get("HTTP_IF_NONE_MATCH", ""), headers["ETag"]):
             kept = {name: headers[name] for name in SENT_WITH_304 if name in headers}
             return HttpResponseNotModified(headers=kept)

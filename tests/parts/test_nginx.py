@@ -1,0 +1,303 @@
+"""Debian's nginx with deploy/nginx.conf in front of one web server with two threads."""
+
+import json
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from threading import Barrier
+from uuid import uuid4
+
+import psycopg
+import pytest
+from django.conf import settings
+
+from accounts.models import User
+from accounts.tokens import issue_tokens
+from benchmarks.stampede.servers import free_port, wait_until
+from catalog.models import Movie, Seat, Show
+from tests.factories import MovieFactory, ShowFactory, make_seats
+from tests.web import ROOT, Answer, Line, WebServer, database_url, web_server
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+CLIENT = settings.CORS_ALLOWED_ORIGINS[0]
+SLOW = 30
+READERS = 200
+SCRIPT = "/static/drf_spectacular_sidecar/swagger-ui-dist/swagger-ui-bundle.js"
+SLOW_STARTS = [
+    b"GET /livez",
+    b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A: b",
+    b"POST /api/auth/login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+    b"Content-Length: 900\r\n\r\n{",
+    b"POST /api/auth/login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\nff\r\n{",
+]
+
+
+@dataclass(frozen=True)
+class Proxied:
+    """nginx at `port`, and what the web server behind it has logged."""
+
+    port: int
+    app: WebServer
+    log: Path
+
+    def get(self, path: str, **headers: str) -> Answer:
+        with closing(Line(self.port)) as line:
+            named = {name.replace("_", "-"): value for name, value in headers.items()}
+            return line.call("GET", path, headers=named)
+
+    def requests(self, route: str) -> int:
+        """Return how many requests of a route have reached the web server."""
+        return self.log.read_text().count(f"route={route} ")
+
+
+def configured(folder: Path, *, port: int, app_port: int) -> str:
+    """Return deploy/nginx.conf with the addresses and paths of this test."""
+    text = (ROOT / "deploy/nginx.conf").read_text()
+    temporary = "".join(
+        f"{name}_temp_path {folder}/{name};\n"
+        for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    changes = {
+        "worker_processes auto;": f"worker_processes 2;\nuser root;\ndaemon off;\npid {folder}/pid;\n",
+        "http {\n": f"http {{\n{temporary}",
+        "listen 8080;": f"listen 127.0.0.1:{port};",
+        "server web1:8000": f"server 127.0.0.1:{app_port}",
+        "        server web2:8000 max_fails=2 fail_timeout=5s;\n": "",
+        "/var/cache/nginx": str(folder),
+    }
+    for old, new in changes.items():
+        assert old in text
+        text = text.replace(old, new)
+    return text
+
+
+@contextmanager
+def nginx(folder: Path, *, app_port: int) -> Iterator[int]:
+    port = free_port()
+    file = folder / "nginx.conf"
+    file.write_text(configured(folder, port=port, app_port=app_port))
+    with (folder / "nginx.log").open("wb") as output:
+        process = subprocess.Popen(
+            ["nginx", "-p", str(folder), "-c", str(file), "-e", "stderr"],
+            stdout=output,
+            stderr=output,
+        )
+        try:
+            wait_until(WebServer(port, process).listens, what="nginx")
+            yield port
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+@pytest.fixture
+def proxied(tmp_path: Path) -> Iterator[Proxied]:
+    log = tmp_path / "app.log"
+    own = {
+        "DATABASE_URL": database_url(),
+        "NUM_PROXIES": "1",
+        "WEB_THREADS": "2",
+        "LOCK_TIMEOUT_MS": "500",
+    }
+    with web_server(log, **own) as app, nginx(tmp_path, app_port=app.port) as port:
+        yield Proxied(port, app, log)
+
+
+@pytest.fixture
+def show() -> Show:
+    show: Show = ShowFactory()
+    make_seats(show, "S" * 20)
+    return show
+
+
+# Slow clients
+
+
+def slow_reader(port: int) -> socket.socket:
+    """Ask for a long response, and read its first byte."""
+    reader = socket.socket()
+    reader.settimeout(60)
+    reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    reader.connect(("127.0.0.1", port))
+    reader.sendall(f"GET {SCRIPT} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+    assert reader.recv(1) == b"H"
+    return reader
+
+
+def test_slow_clients_keep_nobody_waiting(proxied: Proxied) -> None:
+    with ExitStack() as crowd:
+        senders = [
+            crowd.enter_context(socket.create_connection(("127.0.0.1", proxied.port), timeout=60))
+            for _ in range(SLOW)
+        ]
+        for number, sender in enumerate(senders):
+            sender.sendall(SLOW_STARTS[number % len(SLOW_STARTS)])
+        readers = [crowd.enter_context(slow_reader(proxied.port)) for _ in range(SLOW)]
+        for _ in range(5):
+            for sender in senders:
+                sender.sendall(b"x")
+            for reader in readers:
+                assert reader.recv(1)
+            assert proxied.get("/readyz").status == 200
+            assert proxied.get("/api/movies").status == 200
+        # Nothing of the senders has reached the web server.
+        assert proxied.requests("api/auth/login") == 0
+
+
+def test_a_body_in_chunks_reaches_the_site_with_its_length(proxied: Proxied) -> None:
+    with closing(Line(proxied.port)) as line:
+        answer = line.call(
+            "POST",
+            "/api/auth/login",
+            headers={"Content-Type": "application/json", "Transfer-Encoding": "chunked"},
+            body=b"2\r\n{}\r\n0\r\n\r\n",
+        )
+    assert (answer.status, json.loads(answer.body)["code"]) == (400, "validation_failed")
+
+
+# The cache of public reads
+
+MAP_ROUTE = "api/shows/<bigint:show_id>/seats"
+
+
+def seat_map_path(show: Show) -> str:
+    return f"/api/shows/{show.pk}/seats"
+
+
+def test_a_rush_of_readers_costs_the_site_a_handful_of_requests(
+    proxied: Proxied, show: Show
+) -> None:
+    start_line = Barrier(READERS, timeout=60)
+
+    def read(_: int) -> Answer:
+        with closing(Line(proxied.port)) as line:
+            start_line.wait()
+            return line.call("GET", seat_map_path(show))
+
+    with ThreadPoolExecutor(READERS) as pool:
+        answers = list(pool.map(read, range(READERS)))
+    assert {answer.status for answer in answers} == {200}
+    assert len({answer.body for answer in answers}) == 1
+    assert 1 <= proxied.requests(MAP_ROUTE) <= READERS // 10
+
+
+def states(answer: Answer) -> dict[int, str]:
+    assert answer.status == 200
+    return {seat["id"]: seat["state"] for seat in json.loads(answer.body)}
+
+
+def second_of(answer: Answer) -> float:
+    return parsedate_to_datetime(answer.headers["Date"]).timestamp()
+
+
+def in_a_later_second(first: Answer, call: Callable[[], Answer]) -> Answer:
+    """Repeat the call until nginx's clock shows a later second than in the first answer."""
+    answers: list[Answer] = []
+
+    def is_later() -> bool:
+        answers.append(call())
+        return second_of(answers[-1]) > second_of(first)
+
+    wait_until(is_later, what="The next second")
+    return answers[-1]
+
+
+def book(proxied: Proxied, seat: Seat, token: str) -> Answer:
+    headers = {
+        "Authorization": f"Bearer {token}",
+        "Content-Type": "application/json",
+        "Idempotency-Key": uuid4().hex,
+    }
+    body = json.dumps({"show_id": seat.show_id, "seat_id": seat.pk}).encode()
+    with closing(Line(proxied.port)) as line:
+        return line.call("POST", "/api/bookings", headers=headers, body=body)
+
+
+def test_a_booking_is_seen_by_its_buyer_at_once_and_by_others_within_the_second(
+    proxied: Proxied, show: Show, user: User
+) -> None:
+    token = issue_tokens(user).access
+    path = seat_map_path(show)
+    for seat in show.seats.all()[:5]:
+        assert states(proxied.get(path))[seat.pk] == "available"  # now in the cache
+        booked = book(proxied, seat, token)
+        assert booked.status == 201
+        assert states(proxied.get(path, Authorization=f"Bearer {token}"))[seat.pk] == "booked"
+        later = in_a_later_second(booked, lambda: proxied.get(path))
+        assert states(later)[seat.pk] == "booked"
+
+
+def test_a_token_or_a_cookie_goes_past_the_cache(proxied: Proxied, show: Show, user: User) -> None:
+    token = issue_tokens(user).access
+    for number, personal in enumerate(
+        [{"Authorization": f"Bearer {token}"}, {"Cookie": "a=b"}] * 5, start=1
+    ):
+        assert proxied.get(seat_map_path(show), **personal).status == 200
+        assert proxied.requests(MAP_ROUTE) == number
+
+
+def test_each_origin_gets_its_own_headers(proxied: Proxied) -> None:
+    MovieFactory()
+    for _ in range(3):
+        assert "Access-Control-Allow-Origin" not in proxied.get("/api/movies").headers
+        allowed = proxied.get("/api/movies", Origin=CLIENT)
+        assert allowed.headers["Access-Control-Allow-Origin"] == CLIENT
+        other = proxied.get("/api/movies", Origin="https://evil.example")
+        assert "Access-Control-Allow-Origin" not in other.headers
+
+
+def test_a_response_is_only_repeated_for_the_same_accept_and_host(proxied: Proxied) -> None:
+    for _ in range(3):
+        assert proxied.get("/api/movies", Accept="application/json").status == 200
+        assert proxied.get("/api/movies", Accept="text/html").status == 406
+        assert proxied.get("/api/movies", Host="evil.example").status == 400
+        link = proxied.get("/api/movies", Host="localhost").headers["Link"]
+        assert "<https://localhost/api/movies" in link
+
+
+def test_a_refusal_is_never_repeated(proxied: Proxied) -> None:
+    missing = proxied.get("/api/movies/1000000")
+    assert missing.status == 404
+    Movie.objects.create(pk=1_000_000, title="New")
+    assert proxied.get("/api/movies/1000000").status == 200
+    with psycopg.connect(database_url()) as locker:
+        locker.execute("LOCK list_versions IN ACCESS EXCLUSIVE MODE")
+        busy = proxied.get("/api/theatres")
+        assert busy.status == 503
+    assert proxied.get("/api/theatres").status == 200
+
+
+def test_without_the_site_nothing_is_repeated(proxied: Proxied) -> None:
+    first = proxied.get("/api/movies")
+    assert first.status == 200
+    proxied.app.process.terminate()
+    proxied.app.process.wait(timeout=40)
+    assert in_a_later_second(first, lambda: proxied.get("/api/movies")).status == 502
+
+
+def test_a_cached_response_has_its_own_request_id_and_answers_conditional_reads(
+    proxied: Proxied, show: Show
+) -> None:
+    path = seat_map_path(show)
+    answers = [proxied.get(path) for _ in range(3)]
+    assert len({answer.headers["X-Request-ID"] for answer in answers}) == 3
+    assert proxied.get(path, X_Request_ID="mine-1").headers["X-Request-ID"] == "mine-1"
+    assert proxied.get(path, X_Request_ID='"').headers["X-Request-ID"] != '"'
+    etag = answers[0].headers["ETag"]
+    unchanged = proxied.get(path, If_None_Match=etag)
+    assert (unchanged.status, unchanged.headers["ETag"]) == (304, etag)
+    assert answers[0].headers["Cache-Control"] == "public, no-cache"
+    assert "X-Accel-Expires" not in answers[0].headers
+
+
+def test_the_site_trusts_what_the_proxy_says_of_the_client(proxied: Proxied) -> None:
+    """Its own X-Forwarded-Proto, and not the client's."""
+    answer = proxied.get("/api/theatres", X_Forwarded_Proto="http")
+    assert "<https://127.0.0.1/api/theatres" in answer.headers["Link"]
