@@ -58,5 +58,5 @@ def _configuration(folder: str, *, port: int, upstream: str) -> str:
         f"{name}_temp_path {folder}/{name};"
         for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
-    text = text.replace("http {", f"http {{ access_log off; {paths}")
+    text = text.replace("http {", f"http {{ {paths}")
     return f"daemon off; pid {folder}/nginx.pid; user {getpass.getuser()};\n{text}"

@@ -111,6 +111,12 @@ def test_what_is_no_port_stops_make_run_with_one_line(clone, text):
     assert complaint == f"PORT {text!r} is not a number from 1 to 65535: make run PORT=8123"
 
 
+def test_missing_packages_of_debian_stop_make_test_parts_with_one_line(clone):
+    done = make(clone, "test-parts", "--old-file", INSTALL, "PARTS=no-such-program:its-package")
+    complaint, _ = done.stderr.splitlines()
+    assert complaint.endswith("apt-get install --no-install-recommends its-package")
+
+
 @pytest.mark.parametrize("text", ["", "abc", "0", "-1", "2 3", "100"])
 def test_what_is_no_number_of_processes_stops_make_test_with_one_line(clone, text):
     done = make(clone, "test", "--old-file", INSTALL, f"PROCESSES={text}")

@@ -2,10 +2,9 @@
 
 import json
 import socket
-import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -18,10 +17,11 @@ from django.conf import settings
 
 from accounts.models import User
 from accounts.tokens import issue_tokens
-from benchmarks.stampede.servers import free_port, wait_until
+from benchmarks import nginx
+from benchmarks.servers import wait_until
 from catalog.models import Movie, Seat, Show
 from tests.factories import MovieFactory, ShowFactory, make_seats
-from tests.web import ROOT, Answer, Line, WebServer, database_url, web_server
+from tests.web import SERVERS, Answer, Line, WebServer, database_url, web_server
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -57,48 +57,9 @@ class Proxied:
         return self.log.read_text().count(f"route={route} ")
 
 
-def configured(folder: Path, *, port: int, app_port: int) -> str:
-    """Return deploy/nginx.conf with the addresses and paths of this test."""
-    text = (ROOT / "deploy/nginx.conf").read_text()
-    temporary = "".join(
-        f"{name}_temp_path {folder}/{name};\n"
-        for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    changes = {
-        "worker_processes auto;": f"worker_processes 2;\nuser root;\ndaemon off;\npid {folder}/pid;\n",
-        "http {\n": f"http {{\n{temporary}",
-        "listen 8080;": f"listen 127.0.0.1:{port};",
-        "server web1:8000": f"server 127.0.0.1:{app_port}",
-        "        server web2:8000 max_fails=2 fail_timeout=5s;\n": "",
-        "/var/cache/nginx": str(folder),
-    }
-    for old, new in changes.items():
-        assert old in text
-        text = text.replace(old, new)
-    return text
-
-
-@contextmanager
-def nginx(folder: Path, *, app_port: int) -> Iterator[int]:
-    port = free_port()
-    file = folder / "nginx.conf"
-    file.write_text(configured(folder, port=port, app_port=app_port))
-    with (folder / "nginx.log").open("wb") as output:
-        process = subprocess.Popen(
-            ["nginx", "-p", str(folder), "-c", str(file), "-e", "stderr"],
-            stdout=output,
-            stderr=output,
-        )
-        try:
-            wait_until(WebServer(port, process).listens, what="nginx")
-            yield port
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
-
-
 @pytest.fixture
-def proxied(tmp_path: Path) -> Iterator[Proxied]:
+def proxied(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Proxied]:
+    """The parameter names the web server: granian unless a test says otherwise."""
     log = tmp_path / "app.log"
     own = {
         "DATABASE_URL": database_url(),
@@ -106,8 +67,11 @@ def proxied(tmp_path: Path) -> Iterator[Proxied]:
         "WEB_THREADS": "2",
         "LOCK_TIMEOUT_MS": "500",
     }
-    with web_server(log, **own) as app, nginx(tmp_path, app_port=app.port) as port:
-        yield Proxied(port, app, log)
+    with (
+        web_server(log, by=getattr(request, "param", "granian"), **own) as app,
+        nginx.serving(f"http://127.0.0.1:{app.port}", log=tmp_path / "nginx.log") as proxy,
+    ):
+        yield Proxied(proxy.port, app, log)
 
 
 @pytest.fixture
@@ -131,6 +95,7 @@ def slow_reader(port: int) -> socket.socket:
     return reader
 
 
+@pytest.mark.parametrize("proxied", SERVERS, indirect=True)
 def test_slow_clients_keep_nobody_waiting(proxied: Proxied) -> None:
     with ExitStack() as crowd:
         senders = [
