@@ -6,10 +6,10 @@ gunicorn reads PORT and then listens on every address.
 import os
 from pathlib import Path
 
-from booking_site.environment import exit_if_unfit
+from booking_site.environment import exit_if_invalid
 from booking_site.observability.logging import logging_config
 
-exit_if_unfit(os.environ)
+exit_if_invalid(os.environ)
 
 wsgi_app = "booking_site.wsgi"
 worker_class = "gthread"

@@ -6,9 +6,9 @@ import sys
 
 from django.core.management import execute_from_command_line
 
-from booking_site.environment import exit_if_unfit
+from booking_site.environment import exit_if_invalid
 
 if __name__ == "__main__":
-    exit_if_unfit(os.environ)
+    exit_if_invalid(os.environ)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "booking_site.settings")
     execute_from_command_line(sys.argv)

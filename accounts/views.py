@@ -41,7 +41,7 @@ from accounts.tokens import (
     rotate_tokens,
 )
 from booking_site.api.openapi.schema import operation
-from booking_site.api.parsing import EmptySerializer, checked
+from booking_site.api.parsing import EmptySerializer, parse_body
 
 
 # No docstrings on views: the description of the API would take them over.
@@ -63,7 +63,7 @@ class RegisterView(OpenView):
         problems=[services.EmailTaken, services.WeakPassword],
     )
     def post(self, request: Request) -> Response:
-        signed_in = services.register(**checked(RegisterSerializer, request))
+        signed_in = services.register(**parse_body(RegisterSerializer, request))
         return Response(AccountSerializer(signed_in).data, status=status.HTTP_201_CREATED)
 
 
@@ -78,7 +78,7 @@ class LoginView(OpenView):
         problems=[services.InvalidCredentials, TooManyAttempts],
     )
     def post(self, request: Request) -> Response:
-        credentials = checked(LoginSerializer, request)
+        credentials = parse_body(LoginSerializer, request)
         signed_in = services.log_in(request=request._request, **credentials)
         return Response(AccountSerializer(signed_in).data)
 
@@ -95,7 +95,7 @@ class RefreshView(APIView):
         problems=[TokenInvalid, TokenExpired, TokenRevoked],
     )
     def post(self, request: Request) -> Response:
-        tokens = rotate_tokens(checked(RefreshSerializer, request)["refresh"])
+        tokens = rotate_tokens(parse_body(RefreshSerializer, request)["refresh"])
         return Response(TokensSerializer(tokens).data)
 
 
@@ -112,7 +112,7 @@ class LogoutView(APIView):
         problems=[TokenInvalid],
     )
     def post(self, request: Request) -> Response:
-        end_sign_in(checked(RefreshSerializer, request)["refresh"])
+        end_sign_in(parse_body(RefreshSerializer, request)["refresh"])
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -131,7 +131,7 @@ class MeView(APIView):
         problems=[TokenRevoked],
     )
     def patch(self, request: Request) -> Response:
-        user = services.rename(caller=caller_of(request), **checked(RenameSerializer, request))
+        user = services.rename(caller=caller_of(request), **parse_body(RenameSerializer, request))
         return Response(MeSerializer(user).data)
 
     @operation(
@@ -150,7 +150,7 @@ class MeView(APIView):
         services.close_account(
             request=request._request,
             caller=caller_of(request),
-            **checked(CloseAccountSerializer, request),
+            **parse_body(CloseAccountSerializer, request),
         )
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -174,7 +174,7 @@ class ChangePasswordView(APIView):
         services.change_password(
             request=request._request,
             caller=caller_of(request),
-            **checked(ChangePasswordSerializer, request),
+            **parse_body(ChangePasswordSerializer, request),
         )
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -204,7 +204,7 @@ class ResetPasswordView(OpenView):
         responses={202: AcceptedSerializer},
     )
     def post(self, request: Request) -> Response:
-        recovery.request_password_reset(**checked(ResetPasswordSerializer, request))
+        recovery.request_password_reset(**parse_body(ResetPasswordSerializer, request))
         message = "If there is an account with this address, a mail is on its way to it."
         return Response({"message": message}, status=status.HTTP_202_ACCEPTED)
 
@@ -220,7 +220,7 @@ class ConfirmResetView(OpenView):
         problems=[LinkInvalid, services.WeakPassword],
     )
     def post(self, request: Request) -> Response:
-        recovery.reset_password(**checked(ConfirmResetSerializer, request))
+        recovery.reset_password(**parse_body(ConfirmResetSerializer, request))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -235,7 +235,7 @@ class ConfirmEmailView(OpenView):
         problems=[LinkInvalid],
     )
     def post(self, request: Request) -> Response:
-        recovery.confirm_email(**checked(ConfirmEmailSerializer, request))
+        recovery.confirm_email(**parse_body(ConfirmEmailSerializer, request))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -252,7 +252,7 @@ class ResendConfirmationView(APIView):
         problems=[TokenRevoked],
     )
     def post(self, request: Request) -> Response:
-        checked(EmptySerializer, request)
+        parse_body(EmptySerializer, request)
         recovery.resend_confirmation(caller=caller_of(request))
         message = "If your address is not confirmed yet, a mail is on its way to it."
         return Response({"message": message}, status=status.HTTP_202_ACCEPTED)

@@ -16,9 +16,9 @@ class BookingSiteConfig(AppConfig):
 
     def ready(self) -> None:
         register_converter(BigIntConverter, "bigint")
-        # They run on every request without effect: connections to Redis stay open, and
-        # statements are only recorded with DEBUG.
+        # They run on every request and have no effect: connections to Redis stay open, and
+        # Django records statements with DEBUG only.
         request_started.disconnect(reset_queries)
         request_finished.disconnect(close_caches)
-        if settings.SENTRY_DSN:  # only then has its library to be installed
+        if settings.SENTRY_DSN:  # otherwise its package may not be installed
             import_module("booking_site.observability.sentry").start(dsn=settings.SENTRY_DSN)

@@ -1,6 +1,6 @@
-"""What in the environment is missing, unreadable or unsafe for production: all of it, at once.
+"""Checks the environment variables, and reports all errors at once.
 
-No Django here: the servers ask before there are settings.
+Without Django: the servers call it before there are settings.
 """
 
 import os
@@ -9,12 +9,13 @@ import sys
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from itertools import combinations
 from urllib.parse import urlsplit
 
 REQUIRED = ("SECRET_KEY", "JWT_SIGNING_KEY", "ALLOWED_HOSTS", "DATABASE_URL", "REDIS_URL")
 MIN_KEY_BYTES = 32
 MIN_DIFFERENT_CHARACTERS = 10
-# Whole numbers, and the least that each may be.
+# Whole numbers, and the minimum of each.
 NUMBERS = {
     "ACCESS_TOKEN_MINUTES": 1,
     "CANCELLATION_CUTOFF_MINUTES": 0,
@@ -22,11 +23,11 @@ NUMBERS = {
     "DATABASE_POOL_MIN": 0,
     "HOLD_MAX_MINUTES": 1,
     "HOLD_MINUTES": 1,
-    # 0 would let statements wait for ever.
+    # 0 would let statements wait indefinitely.
     "IDLE_IN_TRANSACTION_TIMEOUT_MS": 1,
     "LOCK_TIMEOUT_MS": 1,
     "STATEMENT_TIMEOUT_MS": 1,
-    # 0 would let passwords be guessed without end.
+    # 0 would allow any number of guesses at passwords.
     "LOGIN_FAILURES_PER_ACCOUNT": 1,
     "LOGIN_FAILURES_PER_ADDRESS": 1,
     "LOGIN_LOCK_MINUTES": 1,
@@ -54,44 +55,44 @@ RATES = (
 SWITCHES = ("BOOKING_MAILS", "DATABASE_PREPARE", "DEVELOPMENT", "EMAIL_CONFIRMATION_REQUIRED")
 SENDING = ("smtp", "smtp+tls", "smtp+ssl", "smtps")
 SECOND_FACTORS = ("off", "optional", "required")
-CUSTOMER_BITS = 64  # how much of an IPv6 address accounts.client_address looks at
+CUSTOMER_BITS = 64  # the prefix of an IPv6 address that accounts.client_address uses
 
 _RATE = re.compile(r"[1-9][0-9]*/(s|sec|second|m|min|minute|h|hour|d|day)")
-_HERE = {"localhost", "127.0.0.1", "::1"}
+_LOCAL = {"localhost", "127.0.0.1", "::1"}
 _ON = {"1", "true", "yes", "on", "y", "ok"}
 _OFF = {"", "0", "false", "no", "off", "n"}
 
 
 def validation_errors(environment: Mapping[str, str]) -> str:
-    """Return one line for each error in the environment, under a title; "" if there is none."""
+    """Return a title and one line for each error in the environment; "" without errors."""
     if _is_on(environment.get("DEVELOPMENT", "")):
-        title, found = "The environment cannot be read", list(_unreadable(environment))
+        title, found = "The environment is invalid", list(_invalid_values(environment))
     else:
-        title, found = "Not fit for production", flaws(environment)
-    lines = (f"\n- {flaw}" for flaw in found)
+        title, found = "The environment is not safe for production", production_errors(environment)
+    lines = (f"\n- {error}" for error in found)
     return f"{title} (see .env.example):{''.join(lines)}" if found else ""
 
 
-def exit_if_unfit(environment: Mapping[str, str]) -> None:
-    """End the process with the errors of the environment, if there are any, and no traceback."""
+def exit_if_invalid(environment: Mapping[str, str]) -> None:
+    """End the process with the errors of the environment, if any, without a traceback."""
     if text := validation_errors(environment):
         sys.exit(text)
 
 
-def flaws(environment: Mapping[str, str]) -> list[str]:
-    """Return a sentence for everything that production must not run with."""
+def production_errors(environment: Mapping[str, str]) -> list[str]:
+    """Return a sentence for everything that is missing, invalid or unsafe for production."""
     return [
         *(f"{name} is missing." for name in REQUIRED if not environment.get(name)),
-        *_unreadable(environment),
-        *_flaws_of_keys(environment),
-        *_flaws_of_names(environment),
-        *_flaws_of_mail(environment),
-        *_flaws_of_the_pool(environment),
+        *_invalid_values(environment),
+        *_key_errors(environment),
+        *_address_errors(environment),
+        *_mail_errors(environment),
+        *_pool_errors(environment),
     ]
 
 
 def networks(text: str) -> list[IPv4Network | IPv6Network]:
-    """Read networks or addresses, separated by commas. Raise ValueError."""
+    """Parse networks or addresses, separated by commas. Raise ValueError."""
     found = [ip_network(part.strip()) for part in text.split(",") if part.strip()]
     for network in found:
         if network.version == 6 and network.prefixlen > CUSTOMER_BITS:
@@ -99,34 +100,35 @@ def networks(text: str) -> list[IPv4Network | IPv6Network]:
     return found
 
 
-def _unreadable(environment: Mapping[str, str]) -> Iterator[str]:
+def _invalid_values(environment: Mapping[str, str]) -> Iterator[str]:
     for name, least in NUMBERS.items():
         if name in environment and _number(environment[name]) < least:
-            yield f"{name} has {environment[name]!r}, which is no whole number from {least} on."
+            value = environment[name]
+            yield f"{name} must be a whole number of at least {least}, not {value!r}."
     seconds = environment.get("DATABASE_POOL_TIMEOUT_SECONDS", "1")
     if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", seconds) or not float(seconds):
-        yield f"DATABASE_POOL_TIMEOUT_SECONDS has {seconds!r}, which is no number of seconds."
+        yield f"DATABASE_POOL_TIMEOUT_SECONDS must be a number of seconds, not {seconds!r}."
     for name in SWITCHES:
         if environment.get(name, "").strip().lower() not in _ON | _OFF:
-            yield f"{name} has {environment[name]!r}, which is neither 1 nor 0."
+            yield f"{name} must be 1 or 0, not {environment[name]!r}."
     for name in RATES:
         rate = environment.get(name, "")
         if rate and not _RATE.fullmatch(rate):
-            yield f"{name} has {rate!r}, which is no rate such as 60/min."
+            yield f"{name} must be a rate such as 60/min, not {rate!r}."
     if environment.get("ADMIN_SECOND_FACTOR", "optional") not in SECOND_FACTORS:
-        yield f"ADMIN_SECOND_FACTOR is none of {', '.join(SECOND_FACTORS)}."
+        yield f"ADMIN_SECOND_FACTOR must be one of {', '.join(SECOND_FACTORS)}."
     try:
         networks(environment.get("ADMIN_ALLOWED_ADDRESSES", ""))
     except ValueError as error:
-        yield f"ADMIN_ALLOWED_ADDRESSES cannot be read: {error}."
+        yield f"ADMIN_ALLOWED_ADDRESSES is invalid: {error}."
 
 
 def _number(text: str) -> int:
-    """Read a whole number; what is none is less than all that are allowed."""
+    """Return the whole number, or -1, which is less than any minimum, for anything else."""
     return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else -1
 
 
-def _flaws_of_keys(environment: Mapping[str, str]) -> Iterator[str]:
+def _key_errors(environment: Mapping[str, str]) -> Iterator[str]:
     keys = {
         name: environment[name]
         for name in ("SECRET_KEY", "JWT_SIGNING_KEY", "JWT_PREVIOUS_KEY", "METRICS_TOKEN")
@@ -136,36 +138,34 @@ def _flaws_of_keys(environment: Mapping[str, str]) -> Iterator[str]:
         if len(key.encode()) < MIN_KEY_BYTES:
             yield f"{name} is shorter than {MIN_KEY_BYTES} bytes."
         if len(set(key)) < MIN_DIFFERENT_CHARACTERS:
-            yield f"{name} is made of too few different characters."
-    names = list(keys)
-    for index, name in enumerate(names):
-        for other in names[index + 1 :]:
-            if keys[name] == keys[other]:
-                yield f"{name} and {other} are the same."
+            yield f"{name} has fewer than {MIN_DIFFERENT_CHARACTERS} different characters."
+    for name, other in combinations(keys, 2):
+        if keys[name] == keys[other]:
+            yield f"{name} and {other} are the same."
 
 
-def _flaws_of_names(environment: Mapping[str, str]) -> Iterator[str]:
+def _address_errors(environment: Mapping[str, str]) -> Iterator[str]:
     if _is_on(environment.get("DEBUG", "")):
         yield "DEBUG is on: it would show settings and data to strangers."
     for host in _list(environment, "ALLOWED_HOSTS"):
         if host in {"*", "."}:
             yield "ALLOWED_HOSTS allows every host."
         elif host.startswith(".") and "." not in host[1:]:
-            yield f"ALLOWED_HOSTS has {host!r}, which allows every host under a top level."
+            yield f"ALLOWED_HOSTS contains {host!r}, which allows every host of a top-level domain."
     for name in ("CORS_ALLOWED_ORIGINS", "CSRF_TRUSTED_ORIGINS"):
         for origin in _list(environment, name):
             parts = urlsplit(origin)
             if "*" in origin or not parts.hostname or parts.scheme not in {"http", "https"}:
-                yield f"{name} has {origin!r}, which is not one origin."
-            elif parts.scheme == "http" and parts.hostname not in _HERE:
-                yield f"{name} has {origin!r}, which is not reached by HTTPS."
+                yield f"{name} contains {origin!r}, which is not an origin."
+            elif parts.scheme == "http" and parts.hostname not in _LOCAL:
+                yield f"{name} contains {origin!r}, which does not use HTTPS."
     if environment.get("SENTRY_DSN") and find_spec("sentry_sdk") is None:
         yield "SENTRY_DSN needs the packages of requirements/sentry.txt."
     client = urlsplit(environment.get("CLIENT_URL", "https://client"))
     if not client.hostname or client.scheme not in {"http", "https"}:
         yield "CLIENT_URL is not the address of a website."
-    elif client.scheme == "http" and client.hostname not in _HERE:
-        yield "CLIENT_URL is not reached by HTTPS."
+    elif client.scheme == "http" and client.hostname not in _LOCAL:
+        yield "CLIENT_URL does not use HTTPS."
     database = environment.get("DATABASE_URL", "")
     if database and urlsplit(database).scheme not in {"postgres", "postgresql"}:
         yield "DATABASE_URL is not the address of a PostgreSQL server."
@@ -174,17 +174,17 @@ def _flaws_of_names(environment: Mapping[str, str]) -> Iterator[str]:
         yield "REDIS_URL is not the address of a Redis server."
 
 
-def _flaws_of_mail(environment: Mapping[str, str]) -> Iterator[str]:
+def _mail_errors(environment: Mapping[str, str]) -> Iterator[str]:
     address = environment.get("EMAIL_URL", "")
-    # Others would show links that change passwords to who reads the log, or send nothing.
+    # Other schemes send nothing, and some write links that change passwords to the log.
     if address and urlsplit(address).scheme not in SENDING:
-        yield f"EMAIL_URL begins with none of {', '.join(f'{name}://' for name in SENDING)}."
+        yield f"EMAIL_URL must start with one of {', '.join(f'{name}://' for name in SENDING)}."
 
 
-def _flaws_of_the_pool(environment: Mapping[str, str]) -> Iterator[str]:
+def _pool_errors(environment: Mapping[str, str]) -> Iterator[str]:
     threads = _number(environment.get("WEB_THREADS", "8"))
     if threads > _number(environment.get("DATABASE_POOL_MAX", "8")):
-        yield "WEB_THREADS is more than DATABASE_POOL_MAX: threads would wait for each other."
+        yield "WEB_THREADS exceeds DATABASE_POOL_MAX: threads would wait for each other."
 
 
 def _list(environment: Mapping[str, str], name: str) -> list[str]:
@@ -196,4 +196,4 @@ def _is_on(text: str) -> bool:
 
 
 if __name__ == "__main__":
-    exit_if_unfit(os.environ)
+    exit_if_invalid(os.environ)

@@ -1,7 +1,7 @@
-"""A Redis client that stops asking for a while when Redis does not answer.
+"""A Redis client that pauses when Redis does not respond.
 
-Without it every request would wait for a socket timeout while Redis is down
-or stopped. With it one call per period waits, all others miss at once.
+Without it, every request would wait for a socket timeout while Redis is down. With it, one
+call per period waits, and all others fail immediately.
 """
 
 import logging
@@ -31,7 +31,7 @@ class Breaker:
         return not self._closed
 
     def admits(self) -> bool:
-        """Say whether the caller may ask Redis; while open, only one per period may."""
+        """Return whether the caller may call Redis; while open, one caller per period may."""
         if self._closed:
             return True
         with self._lock:
@@ -45,14 +45,14 @@ class Breaker:
             self._next_try = time.monotonic() + PERIOD_SECONDS
             was_closed, self._closed = self._closed, False
         if was_closed:  # one line per outage, not one per request
-            logger.warning("Redis does not answer, going on without it: %s", error)
+            logger.warning("Redis does not respond; continuing without it: %s", error)
 
     def succeeded(self) -> None:
         if self._closed:
             return
         with self._lock:
             self._closed = True
-        logger.warning("Redis answers again.")
+        logger.warning("Redis responds again.")
 
 
 breaker = Breaker()
@@ -63,7 +63,7 @@ class BreakerRedis(redis.Redis):
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
         if not breaker.admits():
-            raise RedisConnectionError("Redis did not answer a moment ago.")
+            raise RedisConnectionError("Redis did not respond a moment ago.")
         try:
             answer = super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
         except (RedisConnectionError, RedisTimeoutError) as error:

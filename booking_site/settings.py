@@ -84,16 +84,16 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "booking_site.http.middleware.request_id",
     "booking_site.observability.request_log.observe",
-    "booking_site.http.middleware.whole",
+    "booking_site.http.middleware.content_length",
     "booking_site.http.security_headers.security_headers",
-    "booking_site.http.middleware.health",
+    "booking_site.http.middleware.probes",
     # From here to the views there are two ways. Calls of the API go through API_MIDDLEWARE,
     "booking_site.api_shortcut.api",
     # and pages through these.
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "accounts.admin_gate.only_known_addresses",
-    "booking_site.http.middleware.form_gate",
+    "booking_site.http.middleware.limit_form",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -106,13 +106,13 @@ MIDDLEWARE = [
 ]
 API_MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "booking_site.http.middleware.api_slash",
-    "booking_site.http.cors.Cors",
-    "booking_site.http.middleware.query_gate",
-    "booking_site.http.middleware.body_gate",
-    "booking_site.http.middleware.conditional",
+    "booking_site.http.middleware.strip_slash",
+    "corsheaders.middleware.CorsMiddleware",
+    "booking_site.http.middleware.require_utf8_query",
+    "booking_site.http.middleware.limit_body",
+    "booking_site.http.middleware.conditional_get",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "booking_site.http.middleware.known_host",
+    "booking_site.http.middleware.allowed_host",
     "axes.middleware.AxesMiddleware",
 ]
 
@@ -214,7 +214,7 @@ TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 # Modules with mails that are not tasks (see `booking_site.tasks.outbox.Outbox`).
 OUTBOXES = ["bookings.confirmations"]
 # Management commands that the worker runs, every so many seconds, with these options.
-CHORES: list[tuple[str, float, dict[str, object]]] = [
+SCHEDULED_JOBS: list[tuple[str, float, dict[str, object]]] = [
     ("release_expired_holds", 60, {}),
     ("purge_idempotency_records", 3600, {}),
     ("count_shows", 900, {}),

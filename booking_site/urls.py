@@ -1,4 +1,4 @@
-"""Composition root: which address is answered by whom."""
+"""The root URL configuration."""
 
 from django.contrib import admin
 from django.urls import include, path
@@ -11,7 +11,7 @@ from booking_site.http import views
 from reports import report_page
 
 urlpatterns = [
-    # Patterns are tried in this order: those called most come first.
+    # Patterns are tried in this order, so the most frequent ones come first.
     path("api/", include("bookings.urls")),
     path("api/", include("catalog.urls")),
     path("api/", include("accounts.urls")),

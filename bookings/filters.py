@@ -4,8 +4,9 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
+from django_filters.rest_framework import ChoiceFilter, FilterSet
 
-from booking_site.api.filters import BooleanFilter, ChoiceFilter, StrictFilterSet
+from booking_site.api.filters import BooleanFilter
 from bookings.models import BookingStatus, OrderStatus
 
 
@@ -24,11 +25,11 @@ class BookingStatusFilter(ChoiceFilter):
         return qs.filter(cancelled_at__isnull=value == BookingStatus.CONFIRMED) if value else qs
 
 
-class BookingFilter(StrictFilterSet):
+class BookingFilter(FilterSet):
     status = BookingStatusFilter(choices=BookingStatus.choices)
     upcoming = UpcomingFilter()
 
 
-class OrderFilter(StrictFilterSet):
+class OrderFilter(FilterSet):
     status = ChoiceFilter(choices=OrderStatus.choices)
     upcoming = UpcomingFilter()

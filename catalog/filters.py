@@ -4,19 +4,19 @@ from django.contrib.postgres.fields import ArrayField
 from django.db.models import Exists, OuterRef, Q, QuerySet, TextField
 from django.db.models.functions import Cast, Lower
 from django_filters import Filter
+from django_filters.rest_framework import FilterSet
 
 from booking_site.api.filters import (
     BooleanFilter,
     DateFilter,
     IdFilter,
     InstantFilter,
-    StrictFilterSet,
     TextFilter,
 )
 from catalog.models import Movie, Show, ShowQuerySet
 
 
-class MovieFilter(StrictFilterSet):
+class MovieFilter(FilterSet):
     """`theatre`, `date` and `now_showing` look for one show that meets all of them."""
 
     search = TextFilter(label="Text in the title or the description.")
@@ -46,7 +46,7 @@ class MovieFilter(StrictFilterSet):
         return queryset
 
 
-class ShowTimeFilter(StrictFilterSet):
+class ShowTimeFilter(FilterSet):
     date = DateFilter(label="Shows that start on this calendar day of their theatre.")
     to = InstantFilter(label="Shows that start before this time.")
     include_past = BooleanFilter(label="`true`: also shows that have started.")

@@ -1,10 +1,10 @@
-"""The one way an id appears in an address: `<bigint:pk>`."""
+"""The path converter for ids: `<bigint:pk>`."""
 
 MAX_BIGINT = 2**63 - 1
 
 
 class BigIntConverter:
-    """A decimal number that fits PostgreSQL's bigint; anything else matches no route."""
+    """A decimal integer that fits PostgreSQL's bigint; anything else matches no route."""
 
     regex = "0|[1-9][0-9]{0,18}"
 

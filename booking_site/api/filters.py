@@ -1,4 +1,7 @@
-"""Query parameters that are read strictly: what cannot be read is a 400 that names it."""
+"""Filters that parse query parameters strictly: an invalid one is a 400 that names it.
+
+Unknown parameters are ignored, as clients and proxies add their own.
+"""
 
 import re
 from datetime import UTC, date, datetime
@@ -8,24 +11,16 @@ import django_filters
 from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
-from django_filters.rest_framework import FilterSet
 from drf_spectacular.drainage import set_override
 
 from booking_site.api.converters import MAX_BIGINT
 
-# Years whose first or last day has a neighbour in every time zone.
+# Without the first and the last year: some of their times are out of range in other time zones.
 YEARS = r"^(?!0001|9999)[0-9]{4}-"
-# As RFC 3339 has them; Python reads other spellings of ISO 8601 too, such as 20261122.
+# The formats of RFC 3339. Python accepts more of ISO 8601, such as 20261122.
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _OFFSET = r"([Zz]|[+-][0-9]{2}:[0-9]{2})"
 _INSTANT = re.compile(_DAY.pattern + r"[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?" + _OFFSET)
-
-
-class StrictFilterSet(FilterSet):
-    """Base of all filter sets. Declare each filter with a class of this module.
-
-    Unknown parameters are ignored, as clients and proxies add their own.
-    """
 
 
 class _IdFormField(forms.IntegerField):
@@ -50,42 +45,44 @@ class _BooleanFormField(forms.Field):
 
 
 class _DateFormField(forms.Field):
+    pattern = _DAY
+    expected = "a date such as 2026-11-22"
+
+    def parse(self, text: str) -> date:
+        return date.fromisoformat(text)
+
     def to_python(self, value: Any) -> date | None:
         if value in self.empty_values:
             return None
         try:
-            day = date.fromisoformat(value) if _DAY.fullmatch(value) else None
+            parsed = self.parse(value) if self.pattern.fullmatch(value) else None
         except ValueError:
-            day = None
-        # The first and last days of the calendar have no neighbour in other time zones.
-        if day is None or not 2 <= day.year <= 9998:
-            raise ValidationError("Enter a date such as 2026-11-22.", code="invalid")
-        return day
+            parsed = None
+        if parsed is None or not 2 <= parsed.year <= 9998:  # see YEARS
+            raise ValidationError(f"Enter {self.expected}.", code="invalid")
+        return parsed
 
 
-class _InstantFormField(forms.Field):
+class _InstantFormField(_DateFormField):
+    pattern = _INSTANT
+    expected = "a time with its offset, such as 2026-11-22T18:30:00Z"
+
+    def parse(self, text: str) -> datetime:
+        return datetime.fromisoformat(text.upper())
+
     def to_python(self, value: Any) -> datetime | None:
-        if value in self.empty_values:
-            return None
-        try:
-            instant = datetime.fromisoformat(value.upper()) if _INSTANT.fullmatch(value) else None
-        except ValueError:
-            instant = None
-        if instant is None or not 2 <= instant.year <= 9998:
-            raise ValidationError(
-                "Enter a time with its offset, such as 2026-11-22T18:30:00Z.", code="invalid"
-            )
-        return instant.astimezone(UTC)
+        instant = super().to_python(value)
+        return instant.astimezone(UTC) if isinstance(instant, datetime) else None
 
 
 class StrictFilter(django_filters.Filter):
-    """Reads what `described`, an OpenAPI schema, allows. The `label` becomes its description."""
+    """Accepts what the OpenAPI schema `described` allows; `label` becomes its description."""
 
     described: ClassVar[dict[str, Any]]
 
     def __init__(self, *args: Any, label: str | None = None, **kwargs: Any) -> None:
         super().__init__(*args, label=label, **kwargs)
-        # Beside a schema of its own, drf-spectacular ignores a filter's label.
+        # drf-spectacular ignores the label of a filter that has its own schema.
         description = {"description": label} if label else {}
         set_override(self, "field", {**self.described, **description})
 
@@ -112,7 +109,7 @@ class DateFilter(StrictFilter):
 
 
 class InstantFilter(StrictFilter):
-    """`?from=2026-11-22T18:30:00Z`: RFC 3339 with an offset; arrives in UTC."""
+    """`?from=2026-11-22T18:30:00Z`: RFC 3339 with an offset, converted to UTC."""
 
     field_class = _InstantFormField
     described = {"type": "string", "format": "date-time", "pattern": YEARS}
@@ -126,7 +123,3 @@ class TextFilter(StrictFilter):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, max_length=200, **kwargs)
-
-
-class ChoiceFilter(django_filters.ChoiceFilter):
-    """`?status=confirmed`: one of `choices`."""

@@ -1,4 +1,4 @@
-"""What OPTIONS answers. A module of its own, as DRF's views load it while they are imported."""
+"""The response to OPTIONS. It has its own module because DRF's views import it as they load."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class AllowedMethods(BaseMetadata):
-    """The Allow header that every answer has, and nothing else."""
+    """Adds nothing to the Allow header, which every response has."""
 
     def determine_metadata(self, request: Request, view: "APIView") -> dict[str, Any]:
         return {}

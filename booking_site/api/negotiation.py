@@ -1,4 +1,4 @@
-"""Which media type to answer in."""
+"""Chooses the media type of a response."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,7 @@ from rest_framework.request import Request
 
 
 class Negotiation(DefaultContentNegotiation):
-    """DRF's, which knows nothing of qualities: `q=0` means never, and an empty Accept anything."""
+    """Respects qualities, unlike DRF's: `q=0` means never. An empty Accept means anything."""
 
     def select_renderer(
         self,
@@ -18,8 +18,8 @@ class Negotiation(DefaultContentNegotiation):
         format_suffix: str | None = None,
     ) -> tuple[BaseRenderer, str]:
         offered = {str(renderer.media_type): renderer for renderer in renderers}
-        anything = request.META.get("HTTP_ACCEPT", "").strip() in ("", "*/*")
-        preferred = next(iter(offered)) if anything else request.get_preferred_type([*offered])
+        accepts_any = request.META.get("HTTP_ACCEPT", "").strip() in ("", "*/*")
+        preferred = next(iter(offered)) if accepts_any else request.get_preferred_type([*offered])
         if preferred is None:
             raise NotAcceptable
         return offered[preferred], preferred

@@ -1,4 +1,4 @@
-"""Lists: a bare array, with the neighbours and the total in the headers."""
+"""Pagination of lists: a bare array, with links to other pages and the total in headers."""
 
 import re
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
 MAX_PAGE_SIZE = 500
@@ -22,12 +23,14 @@ class PageNumbers(BasePagination):
         self, queryset: QuerySet[Any] | Sequence[Any], request: Request, view: APIView | None = None
     ) -> list[Any]:
         self.request = request
-        self.page = _read(request, "page", default=1, maximum=10**9)
+        self.page = _page_parameter(request, "page", default=1, maximum=10**9)
         default = getattr(view, "default_page_size", DEFAULT_PAGE_SIZE)
-        self.page_size = _read(request, "page_size", default=default, maximum=MAX_PAGE_SIZE)
+        self.page_size = _page_parameter(
+            request, "page_size", default=default, maximum=MAX_PAGE_SIZE
+        )
         start = (self.page - 1) * self.page_size
         if isinstance(queryset, QuerySet):
-            page, self.total = _counted(queryset, start, start + self.page_size)
+            page, self.total = _page_and_total(queryset, start, start + self.page_size)
             return page
         self.total = len(queryset)
         return list(queryset[start : start + self.page_size])
@@ -43,12 +46,11 @@ class PageNumbers(BasePagination):
         if self.page < last:
             pages["next"] = self.page + 1
         pages["last"] = last
-        return ", ".join(f'<{self._address(page)}>; rel="{rel}"' for rel, page in pages.items())
-
-    def _address(self, page: int) -> str:
-        query = self.request.query_params.copy()
-        query["page"] = str(page)
-        return self.request.build_absolute_uri(f"{self.request.path}?{query.urlencode()}")
+        url = self.request.build_absolute_uri()
+        return ", ".join(
+            f'<{replace_query_param(url, "page", page)}>; rel="{rel}"'
+            for rel, page in pages.items()
+        )
 
     def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
         return [
@@ -61,7 +63,7 @@ class PageNumbers(BasePagination):
             {
                 "name": "page_size",
                 "in": "query",
-                "description": "How many items a page has.",
+                "description": "Items per page.",
                 "schema": {
                     "type": "integer",
                     "minimum": 1,
@@ -76,14 +78,14 @@ class PageNumbers(BasePagination):
 
 
 class _Total(Subquery):
-    """How many rows a queryset has, counted once, in the statement that reads a page of it."""
+    """The number of rows of a queryset, counted once by the statement that reads a page of it."""
 
     template = "(SELECT COUNT(*) FROM (%(subquery)s) AS counted)"
     output_field = IntegerField()
 
 
-def _counted(queryset: QuerySet[Any], start: int, end: int) -> tuple[list[Any], int]:
-    """Return the rows of the page and the total of all; one statement unless the page is empty."""
+def _page_and_total(queryset: QuerySet[Any], start: int, end: int) -> tuple[list[Any], int]:
+    """Return a page of rows and the number of all; one statement unless the page is empty."""
     total = _Total(queryset.order_by().values("pk"))
     # With OFFSET alone, PostgreSQL computes the columns of the skipped rows as well.
     keys = queryset.values("pk")[start:end]
@@ -94,7 +96,7 @@ def _counted(queryset: QuerySet[Any], start: int, end: int) -> tuple[list[Any], 
     return page, queryset.count() if start else 0
 
 
-def _read(request: Request, name: str, *, default: int, maximum: int) -> int:
+def _page_parameter(request: Request, name: str, *, default: int, maximum: int) -> int:
     text = request.query_params.get(name)
     if text is None:
         return default

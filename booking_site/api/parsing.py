@@ -1,4 +1,4 @@
-"""What comes in: one strict JSON parser, and fields that never guess a type."""
+"""Request bodies: a strict JSON parser, and serializer fields that never convert a type."""
 
 import json
 import math
@@ -18,18 +18,18 @@ from booking_site.api.converters import MAX_BIGINT
 from booking_site.api.errors import DomainError
 
 MAX_DEPTH = 16
-UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # PostgreSQL's text knows neither
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # NUL and surrogates, which PostgreSQL refuses
 
 
 class InvalidJSON(DomainError):
-    """The body is not one JSON object in UTF-8, or has parts that no two parsers read alike."""
+    """The body is not a single valid JSON object in UTF-8, or parsers disagree about it."""
 
     code = "invalid_json"
     status = HTTPStatus.BAD_REQUEST
 
 
-def read_object(raw: bytes) -> dict[str, Any]:
-    """Read one JSON object. Raise InvalidJSON for whatever else, never another error."""
+def parse_object(raw: bytes) -> dict[str, Any]:
+    """Return the JSON object in the bytes. Raise InvalidJSON for anything else."""
     try:
         value = json.loads(
             raw.decode(),
@@ -45,14 +45,14 @@ def read_object(raw: bytes) -> dict[str, Any]:
         raise InvalidJSON("The body is not valid JSON.") from error
     if not isinstance(value, dict):
         raise InvalidJSON("The body must be a JSON object.")
-    _check(value, depth=1)
+    _check_value(value, depth=1)
     return value
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) < len(pairs):
-        raise InvalidJSON("The body names a member twice.")
+        raise InvalidJSON("The body has a duplicate member.")
     return members
 
 
@@ -67,18 +67,18 @@ def _finite(text: str) -> float:
     return number
 
 
-def _check(value: object, *, depth: int) -> None:
+def _check_value(value: object, *, depth: int) -> None:
     if depth > MAX_DEPTH:
         raise InvalidJSON("The body is nested too deeply.")
     if isinstance(value, str) and UNSTORABLE.search(value):
         raise InvalidJSON("The body has a character that is not allowed.")
     if isinstance(value, dict):
         for name, member in value.items():
-            _check(name, depth=depth)
-            _check(member, depth=depth + 1)
+            _check_value(name, depth=depth)
+            _check_value(member, depth=depth + 1)
     elif isinstance(value, list):
         for member in value:
-            _check(member, depth=depth + 1)
+            _check_value(member, depth=depth + 1)
 
 
 class StrictJSONParser(BaseParser):
@@ -92,39 +92,37 @@ class StrictJSONParser(BaseParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        return _read(stream.read(), media_type or "")
+        return _parse(stream.read(), media_type or "")
 
 
-def _read(raw: bytes, media_type: str) -> dict[str, Any]:
-    # DRF also lets wildcards such as */* through.
+def _parse(raw: bytes, media_type: str) -> dict[str, Any]:
+    # DRF also accepts wildcards such as */*.
     kind, parameters = parse_header_parameters(media_type)
     charset = parameters.get("charset", "utf-8").lower()
     if kind != StrictJSONParser.media_type or charset != "utf-8":
         raise UnsupportedMediaType(media_type)
-    return read_object(raw)
+    return parse_object(raw)
 
 
 class Shape(NamedTuple):
-    """One way to fill in a body, by the names of its fields."""
+    """The fields of one form that a body can take."""
 
     required: tuple[str, ...]
     optional: tuple[str, ...] = ()
 
 
 class StrictSerializer(serializers.Serializer[Any]):
-    """Checks the shape of a body; every field that it does not know is refused by name.
+    """Checks the fields of a body and refuses unknown ones.
 
-    A body that comes in several shapes names them in `shapes`, for its
-    description; `validate` holds callers to them, in sentences.
+    If the body can take several forms, `shapes` lists them for the API schema, and `validate`
+    enforces them.
     """
 
     shapes: ClassVar[tuple[Shape, ...]] = ()
 
     def to_internal_value(self, data: Any) -> Any:
         known = {field.field_name for field in self._writable_fields}
-        errors: dict[str, Any] = {
-            name: ["This field is not known here."] for name in data if name not in known
-        }
+        errors: dict[str, Any] = {name: ["Unknown field."] for name in data if name not in known}
         try:
             value = super().to_internal_value(data)
         except serializers.ValidationError as error:
@@ -135,25 +133,25 @@ class StrictSerializer(serializers.Serializer[Any]):
 
 
 class EmptySerializer(StrictSerializer):
-    """For calls without a body: nothing or `{}`."""
+    """An empty body, or `{}`."""
 
 
-def checked(shape: type[StrictSerializer], request: Request) -> dict[str, Any]:
-    """Return the body of the request, if it has the shape.
+def parse_body(serializer: type[StrictSerializer], request: Request) -> dict[str, Any]:
+    """Return the validated body of the request.
 
     Raise InvalidJSON, UnsupportedMediaType or DRF's ValidationError.
     """
-    # Not by `request.data`, which chooses among parsers: there is only one.
-    body = _read(request.body, request.content_type) if request.body else {}
-    fields: dict[str, Any] = _reader(shape).run_validation(body)
-    return fields
+    # Not `request.data`, which first chooses a parser: there is only one.
+    body = _parse(request.body, request.content_type) if request.body else {}
+    validated: dict[str, Any] = _instance_of(serializer).run_validation(body)
+    return validated
 
 
-# One instance serves all requests: making a serializer copies all its fields, and validating
-# leaves no state in it.
+# All requests share one instance: creating a serializer copies all its fields, and
+# `run_validation` stores nothing in it.
 @cache
-def _reader(shape: type[StrictSerializer]) -> StrictSerializer:
-    return shape()
+def _instance_of(serializer: type[StrictSerializer]) -> StrictSerializer:
+    return serializer()
 
 
 class StrictIntegerField(serializers.IntegerField):
@@ -171,14 +169,14 @@ class StrictIntegerField(serializers.IntegerField):
 
 
 class IdField(StrictIntegerField):
-    """The id of a row, 1 to 2⁶³-1."""
+    """The id of a row: 1 to 2⁶³-1."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(min_value=1, **kwargs)
 
 
 class StrictBooleanField(serializers.BooleanField):
-    """`true` or `false`, no word or number that may mean one."""
+    """`true` or `false`, and no word or number instead."""
 
     def to_internal_value(self, data: Any) -> bool:
         if not isinstance(data, bool):
@@ -187,7 +185,7 @@ class StrictBooleanField(serializers.BooleanField):
 
 
 class StrictCharField(serializers.CharField):
-    """A JSON string; a number is no text."""
+    """A JSON string; numbers are refused."""
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
@@ -200,7 +198,7 @@ class StrictEmailField(StrictCharField, serializers.EmailField):
 
 
 class StrictUUIDField(serializers.UUIDField):
-    """A UUID in its usual spelling with hyphens; an integer is none."""
+    """A UUID as a JSON string with hyphens; integers are refused."""
 
     def to_internal_value(self, data: Any) -> Any:
         if not isinstance(data, str) or len(data) != 36:

@@ -1,4 +1,4 @@
-"""Every error as a problem document (RFC 9457), or as a page for people outside the API."""
+"""Error responses: problem documents (RFC 9457), or HTML pages for browsers outside the API."""
 
 import json
 import math
@@ -20,11 +20,11 @@ from booking_site.api.errors import DomainError
 
 @dataclass(frozen=True, slots=True)
 class ProblemType:
-    """One kind of error: the stable code, the status it comes with, and what it means."""
+    """A kind of error: its stable code, its status and its meaning."""
 
     code: str
     status: HTTPStatus
-    meaning: str  # also the message of an error that has no better one
+    meaning: str  # also the default message
 
     @property
     def title(self) -> str:
@@ -41,7 +41,7 @@ _GENERAL = (
     ProblemType("not_authenticated", HTTPStatus.UNAUTHORIZED, "Please log in first."),
     ProblemType("permission_denied", HTTPStatus.FORBIDDEN, "You are not allowed to do this."),
     ProblemType(
-        "csrf_failed", HTTPStatus.FORBIDDEN, "This form has expired. Reload the page, try again."
+        "csrf_failed", HTTPStatus.FORBIDDEN, "This form has expired. Reload the page and try again."
     ),
     ProblemType("not_found", HTTPStatus.NOT_FOUND, "There is nothing at this address."),
     ProblemType(
@@ -52,17 +52,17 @@ _GENERAL = (
     ProblemType(
         "not_acceptable",
         HTTPStatus.NOT_ACCEPTABLE,
-        "This address answers in none of the accepted media types.",
+        "This address can't answer in any of the accepted media types.",
     ),
     ProblemType(
         "length_required",
         HTTPStatus.LENGTH_REQUIRED,
-        "A body is needed, and its length in a Content-Length header.",
+        "A body with a Content-Length header is required.",
     ),
     ProblemType(
         "body_too_large",
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        "The body of a request is at most 64 KiB, that of a form of the back office 2 MiB.",
+        "A request body can have at most 64 KiB, and a back-office form at most 2 MiB.",
     ),
     ProblemType(
         "unsupported_media_type",
@@ -98,13 +98,13 @@ _CODES: dict[type[Exception], str] = {
 }
 
 BUSY_RETRY_SECONDS = 2
-# Of psycopg's InternalError, which else means a bug: idle-in-transaction and
-# transaction timeouts, and a primary that became a standby under us.
+# psycopg raises InternalError for these, which otherwise means a bug: idle-in-transaction and
+# transaction timeouts, and a primary that has become a standby.
 _BUSY_SQLSTATES = {"25P03", "25P04", "25006"}
 
 
 def catalogue() -> dict[str, ProblemType]:
-    """Return every kind of error that the service can answer with, by code."""
+    """Return every kind of error by its code."""
     domain = {
         error.code: ProblemType(error.code, HTTPStatus(error.status), _first_line(error))
         for error in _subclasses(DomainError)
@@ -124,7 +124,7 @@ def _first_line(error: type[DomainError]) -> str:
 
 
 def is_busy(error: BaseException) -> bool:
-    """Tell whether the database could not serve in time, rather than was asked nonsense."""
+    """Return whether the database was unavailable or too slow, rather than the query wrong."""
     sqlstate = getattr(error.__cause__, "sqlstate", None)
     return isinstance(error, (OperationalError, InterfaceError)) or sqlstate in _BUSY_SQLSTATES
 
@@ -134,7 +134,7 @@ def in_api(request: HttpRequest | Request) -> bool:
 
 
 class ProblemResponse(HttpResponse):
-    """A problem document; `code` is its code."""
+    """A problem document. `code` is the code in it."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self.code: str = document["code"]
@@ -180,11 +180,11 @@ def problem_response(
 def error_response(
     request: HttpRequest | Request, code: str, *, retry_after: int | None = None
 ) -> HttpResponse:
-    """Render a general error: a page of ours for a browser outside the API, else a problem."""
+    """Render a general error: an HTML page for a browser outside the API, else a problem."""
     problem = GENERAL[code]
-    if in_api(request) or not _prefers_a_page(request):
+    if in_api(request) or not _prefers_html(request):
         return problem_response(request, problem, retry_after=retry_after)
-    # Without the request: its context processors would ask a database that may be down.
+    # Without the request: its context processors would query a database that may be down.
     page = render_to_string(
         "site/error.html",
         {
@@ -199,19 +199,19 @@ def error_response(
     return response
 
 
-def _prefers_a_page(request: HttpRequest | Request) -> bool:
+def _prefers_html(request: HttpRequest | Request) -> bool:
     offered = ["application/problem+json", "text/html"]
     return bool(request.get_preferred_type(offered) == "text/html")
 
 
 def busy_response(request: HttpRequest | Request, error: BaseException) -> HttpResponse:
-    # Said in the one line that each request leaves in the log.
+    # For the log line of the request.
     structlog.contextvars.bind_contextvars(database=str(error).strip())
     return error_response(request, "busy", retry_after=BUSY_RETRY_SECONDS)
 
 
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpResponse | None:
-    """Answer an exception of an API view; None leaves it to Django, logged, as a 500."""
+    """Return the response to an exception of an API view; None makes Django log it as a 500."""
     request: Request = context["request"]
     if isinstance(error, DomainError):
         return _domain_response(request, error)
@@ -238,7 +238,7 @@ def _domain_response(request: Request, error: DomainError) -> HttpResponse:
 
 
 def _flatten(detail: Any, path: str = "") -> Iterator[tuple[str, list[str]]]:
-    """Yield (dotted path, sentences) for each flaw in DRF's nested error detail."""
+    """Yield (dotted path, sentences) for each invalid field in DRF's nested error detail."""
     if isinstance(detail, dict):
         for name, inner in detail.items():
             yield from _flatten(inner, f"{path}.{name}" if path else str(name))
@@ -251,9 +251,9 @@ def _flatten(detail: Any, path: str = "") -> Iterator[tuple[str, list[str]]]:
 
 
 def _sentence(errors: Mapping[str, list[str]]) -> str:
-    """Say what is wrong in one message for people, however many flaws there are."""
-    flaws = [
+    """Return one message for the customer, with the first three errors."""
+    messages = [
         sentences[0] if name == "non_field_errors" else f"{name[:60]}: {sentences[0]}"
         for name, sentences in errors.items()
     ]
-    return " ".join(flaws[:3])
+    return " ".join(messages[:3])

@@ -1,4 +1,4 @@
-"""The search field above the menu: which pages of the menu have the word in their name."""
+"""The search field above the menu: finds pages by their titles."""
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
@@ -6,9 +6,9 @@ from django.shortcuts import render
 
 
 def page(request: HttpRequest) -> HttpResponse:
-    """List what the caller's own menu has.
+    """List the pages of the caller's menu whose titles contain the word.
 
-    Instead of the theme's view, which puts objects into the cache; ours takes JSON only.
+    Replaces the theme's view, which caches Python objects; our cache stores JSON only.
     """
     word = request.GET.get("s", "").strip().lower()
     if not word:
@@ -22,5 +22,5 @@ def page(request: HttpRequest) -> HttpResponse:
     ]
     template = "unfold/helpers/search_results.html"
     response = render(request, template, {"results": found})
-    response["HX-Trigger"] = "search"  # lets the field show what came
+    response["HX-Trigger"] = "search"  # makes the theme display the results
     return response

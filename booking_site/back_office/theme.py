@@ -1,4 +1,4 @@
-"""How the back office looks and what its sidebar leads to."""
+"""The look of the back office, and its sidebar."""
 
 from collections.abc import Callable
 
@@ -16,17 +16,17 @@ def _may(permission: str) -> Callable[[HttpRequest], bool]:
     return lambda request: request.user.has_perm(permission)
 
 
-# Their addresses are below that of the list of shows, but the week leads to them.
+# Their addresses are below that of the list of shows, but they belong to the week's menu item.
 PLANNING = {"week", "plan", "copy-week"}
 
 
-def _is_here(model: str, page: str) -> Callable[[HttpRequest], bool]:
-    def judge(request: HttpRequest) -> bool:
+def _is_current(model: str, page: str) -> Callable[[HttpRequest], bool]:
+    def is_current(request: HttpRequest) -> bool:
         parent = reverse(f"admin:{model}_changelist")
         below = request.path.removeprefix(parent).partition("/")[0]
         return request.path.startswith(parent) and (below in PLANNING) == bool(page)
 
-    return judge
+    return is_current
 
 
 def _pages(title: str, *pages: tuple[str, str, str]) -> dict[str, object]:
@@ -40,7 +40,7 @@ def _items(*pages: tuple[str, str, str]) -> list[dict[str, object]]:
             "icon": icon,
             "link": reverse_lazy(f"admin:{model}_{page or 'changelist'}"),
             "permission": _may_view(model),
-            "active": _is_here(model, page),
+            "active": _is_current(model, page),
         }
         for name, icon, address in pages
         for model, _, page in [address.partition("/")]
@@ -105,7 +105,7 @@ UNFOLD = {
                 ("Movies", "movie", "catalog_movie"),
             ),
             _pages(
-                "House",
+                "Venues",
                 ("Theatres", "location_city", "catalog_theatre"),
                 ("Screens", "view_comfy", "catalog_screen"),
                 ("Price cards", "sell", "catalog_pricecard"),
@@ -125,7 +125,7 @@ UNFOLD = {
                         "title": "Reports",
                         "icon": "bar_chart",
                         "link": reverse_lazy("reports"),
-                        "permission": lambda request: request.user.has_perm("reports.view_reports"),
+                        "permission": _may("reports.view_reports"),
                     }
                 ],
             },
@@ -139,7 +139,7 @@ UNFOLD = {
                 ("Audit trail", "history", "accounts_auditentry"),
             ),
             {
-                "title": "Operation",
+                "title": "Operations",
                 "separator": True,
                 "items": [
                     *_items(("Tasks", "outgoing_mail", "django_tasks_database_dbtaskresult")),

@@ -1,4 +1,4 @@
-"""What holds for every request, or for every call of the API. The order is in the settings."""
+"""Middleware for every request or for calls of the API. The settings define the order."""
 
 import re
 from collections.abc import Callable
@@ -18,27 +18,27 @@ from booking_site.observability.metrics import metrics
 
 Handler = Callable[[HttpRequest], HttpResponse]
 
-SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+VALID_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 MAX_BODY = 64 * 1024
-# Of a page's form: a file to import has up to 1 MiB, a room's form a name for each seat.
+# An imported file can have 1 MiB, and a room's form has a field for each selected seat.
 MAX_FORM = 2 * 1024 * 1024
-# How much is read of a refused body, and in which steps.
+# How much of a refused body is read, and in which steps.
 MAX_DISCARDED = 8 * 1024 * 1024
 DISCARDED_AT_ONCE = 256 * 1024
 BODYLESS = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
-# Answers that hold tokens, or that are only true for a moment.
+# Responses that contain tokens, or that are valid for a moment only.
 NEVER_STORED = re.compile(r"/api/(auth|holds)(/|$)")
-VARIES = ("Authorization", "Origin")
-# The last two may change while the bytes of a page stay the same.
+VARY = ("Authorization", "Origin")
+# The last two can change while the bytes of a page stay the same.
 SENT_WITH_304 = ("ETag", "Cache-Control", "Vary", "Link", "X-Total-Count")
 
 
 def request_id(get_response: Handler) -> Handler:
-    """Take over the caller's X-Request-ID when it is sane, make one else; always return it."""
+    """Use the caller's X-Request-ID if it is valid, else a new one; every response has it."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         given = request.META.get("HTTP_X_REQUEST_ID", "")
-        name = given if SANE_REQUEST_ID.fullmatch(given) else uuid4().hex
+        name = given if VALID_REQUEST_ID.fullmatch(given) else uuid4().hex
         request.request_id = name  # type: ignore[attr-defined]
         response = get_response(request)
         response.headers["X-Request-ID"] = name
@@ -47,11 +47,11 @@ def request_id(get_response: Handler) -> Handler:
     return middleware
 
 
-def whole(get_response: Handler) -> Handler:
-    """Give every body its length, and answer HEAD like GET, without the body.
+def content_length(get_response: Handler) -> Handler:
+    """Add the Content-Length, and answer HEAD like GET, without the body.
 
-    A body without a length is sent in chunks, and the last, tiny one waits until
-    the client has acknowledged the others.
+    Without a length, the server sends a body in chunks. The last, tiny one waits until the
+    client has acknowledged the others.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
@@ -67,19 +67,18 @@ def whole(get_response: Handler) -> Handler:
     return middleware
 
 
-def health(get_response: Handler) -> Handler:
-    """Answer probes before anything that looks at the Host or demands HTTPS."""
-    probes = {"/livez": livez, "/readyz": readyz, "/metrics": metrics}
+def probes(get_response: Handler) -> Handler:
+    """Answer health checks and metrics, before the middleware that checks the Host or HTTPS."""
+    views = {"/livez": livez, "/readyz": readyz, "/metrics": metrics}
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        probe = probes.get(request.path_info, get_response)
-        return probe(request)
+        return views.get(request.path_info, get_response)(request)
 
     return middleware
 
 
-def api_slash(get_response: Handler) -> Handler:
-    """Route `/api/movies/` as `/api/movies`: no redirect, as that would lose a POST."""
+def strip_slash(get_response: Handler) -> Handler:
+    """Route `/api/movies/` as `/api/movies`. A redirect would lose the body of a POST."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         if request.path_info.endswith("/"):
@@ -90,7 +89,7 @@ def api_slash(get_response: Handler) -> Handler:
     return middleware
 
 
-def form_gate(get_response: Handler) -> Handler:
+def limit_form(get_response: Handler) -> Handler:
     """Refuse a form of more than 2 MiB."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
@@ -102,8 +101,8 @@ def form_gate(get_response: Handler) -> Handler:
     return middleware
 
 
-def body_gate(get_response: Handler) -> Handler:
-    """Let only bodies of a declared length reach the API, up to 64 KiB."""
+def limit_body(get_response: Handler) -> Handler:
+    """Refuse bodies of more than 64 KiB, and those without a Content-Length."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         if _declared_length(request) > MAX_BODY:
@@ -113,7 +112,7 @@ def body_gate(get_response: Handler) -> Handler:
             _discard_body(request)
             return problem_response(request, GENERAL["length_required"])
         try:
-            request.body  # noqa: B018 - read now, as a view that refuses early will not
+            request.body  # noqa: B018 - a view that refuses the request early doesn't read it
         except UnreadablePostError:
             return problem_response(request, GENERAL["bad_request"])
         response = get_response(request)
@@ -121,22 +120,22 @@ def body_gate(get_response: Handler) -> Handler:
             return response
         if request.method in ("GET", "HEAD"):
             return response
-        # The call needed a body, or it would have been content without one.
+        # The call requires a body; otherwise it would have succeeded without one.
         return problem_response(request, GENERAL["length_required"])
 
     return middleware
 
 
 def _discard_body(request: HttpRequest) -> None:
-    """Read a refused body, up to 8 MiB of it.
+    """Read up to 8 MiB of a refused body.
 
-    Servers close a connection whose body nobody read, and the client may then see a reset
-    instead of the answer.
+    A server closes a connection whose body was not read, and the client may then see a reset
+    instead of the response.
     """
     # Not `request.read`, for which a body without a Content-Length is empty.
     body = request.META["wsgi.input"]
     remaining = min(_declared_length(request) or MAX_DISCARDED, MAX_DISCARDED)
-    with suppress(OSError):  # the client has gone, or sends nonsense
+    with suppress(OSError):  # the client has disconnected, or its chunks are malformed
         while remaining > 0 and (piece := body.read(min(remaining, DISCARDED_AT_ONCE))):
             remaining -= len(piece)
 
@@ -146,17 +145,17 @@ def _declared_length(request: HttpRequest) -> int:
     return int(declared) if declared.isdecimal() else 0
 
 
-def query_gate(get_response: Handler) -> Handler:
-    """Refuse a query that is not UTF-8, which Django reads as something else."""
+def require_utf8_query(get_response: Handler) -> Handler:
+    """Refuse a query that is not UTF-8. Django would replace its invalid bytes."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         query = request.META.get("QUERY_STRING", "").encode("latin-1")
         if not query or _is_utf8(query):
             return get_response(request)
         names = [pair.partition(b"=")[0] for pair in query.split(b"&") if not _is_utf8(pair)]
-        flaw = "This is not valid UTF-8."
-        errors = {unquote_to_bytes(name).decode(errors="replace"): [flaw] for name in names}
-        message = " ".join(f"{name[:60]}: {flaw}" for name in list(errors)[:3])
+        sentence = "This is not valid UTF-8."
+        errors = {unquote_to_bytes(name).decode(errors="replace"): [sentence] for name in names}
+        message = " ".join(f"{name[:60]}: {sentence}" for name in list(errors)[:3])
         problem = GENERAL["validation_failed"]
         return problem_response(request, problem, message=message, errors=errors)
 
@@ -171,16 +170,16 @@ def _is_utf8(quoted: bytes) -> bool:
     return True
 
 
-def conditional(get_response: Handler) -> Handler:
-    """Say how long an answer of the API may be kept, and answer 304 to who has it already."""
+def conditional_get(get_response: Handler) -> Handler:
+    """Add ETag, Cache-Control and Vary to responses of the API; answer 304 if the ETag matches."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
         headers = response.headers
         if "Vary" in headers:
-            patch_vary_headers(response, VARIES)
+            patch_vary_headers(response, VARY)
         else:
-            headers["Vary"] = ", ".join(VARIES)
+            headers["Vary"] = ", ".join(VARY)
         reading = request.method in ("GET", "HEAD") and response.status_code == 200
         if not reading or NEVER_STORED.match(request.path_info):
             headers["Cache-Control"] = "no-store"
@@ -193,15 +192,15 @@ def conditional(get_response: Handler) -> Handler:
             headers["Cache-Control"] = "public, no-cache"
             headers["X-Accel-Expires"] = "1"  # lets deploy/nginx.conf repeat it within a second
         if _matches(request.META.get("HTTP_IF_NONE_MATCH", ""), headers["ETag"]):
-            kept = {name: headers[name] for name in SENT_WITH_304 if name in headers}
-            return HttpResponseNotModified(headers=kept)
+            sent = {name: headers[name] for name in SENT_WITH_304 if name in headers}
+            return HttpResponseNotModified(headers=sent)
         return response
 
     return middleware
 
 
-def known_host(get_response: Handler) -> Handler:
-    """Refuse a Host that is not of ALLOWED_HOSTS, as CommonMiddleware does for pages."""
+def allowed_host(get_response: Handler) -> Handler:
+    """Refuse a Host that is not in ALLOWED_HOSTS, as CommonMiddleware does for pages."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         request.get_host()
@@ -215,7 +214,7 @@ def etag_of(content: bytes) -> str:
 
 
 def _matches(if_none_match: str, etag: str) -> bool:
-    """Compare weakly, as RFC 9110 has it for If-None-Match."""
+    """Compare weakly, as RFC 9110 requires for If-None-Match."""
     if not if_none_match:
         return False
     known = parse_etags(if_none_match)

@@ -1,4 +1,4 @@
-"""What a browser may do with our answers: Content-Security-Policy and its siblings.
+"""Adds Content-Security-Policy and related headers.
 
 Django's SecurityMiddleware adds HSTS, nosniff, Referrer-Policy and
 Cross-Origin-Opener-Policy; X-Frame-Options comes from its own middleware.
@@ -19,7 +19,7 @@ Policy = dict[str, str]
 
 _STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 _OUR_PAGES = ("site/root.html", "site/error.html", "site/problems.html")
-# Of the page of drf-spectacular, beside the style sheet of Swagger UI.
+# Its style element, beside the style sheet of Swagger UI.
 _DOCS_PAGE = "drf_spectacular/swagger_ui.html"
 
 NOTHING: Policy = {
@@ -28,8 +28,8 @@ NOTHING: Policy = {
     "form-action": "'none'",
     "frame-ancestors": "'none'",
 }
-# The theme's Alpine evaluates the expressions of its attributes, and sets styles
-# by attribute; scripts written into a page stay forbidden.
+# The theme uses Alpine, which evaluates expressions and sets styles in attributes. Inline
+# scripts stay forbidden.
 ADMIN: Policy = NOTHING | {
     "script-src": "'self' 'unsafe-eval'",
     "style-src": "'self' 'unsafe-inline'",
@@ -38,7 +38,7 @@ ADMIN: Policy = NOTHING | {
     "connect-src": "'self'",
     "form-action": "'self'",
 }
-# No page of ours uses what a device could tell about its owner.
+# Features of a device that none of our pages uses.
 PERMISSIONS = ", ".join(
     f"{feature}=()"
     for feature in ("camera", "geolocation", "microphone", "payment", "usb", "browsing-topics")
@@ -46,18 +46,17 @@ PERMISSIONS = ", ".join(
 
 
 def security_headers(get_response: Handler) -> Handler:
-    """Allow a browser no more than the kind of answer needs."""
+    """Allow a browser only what the kind of response needs."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
         headers = response.headers
-        # What is said with a 304 would replace what was said with the page.
+        # The headers of a 304 would replace those of the cached page.
         if response.status_code != HTTPStatus.NOT_MODIFIED:
             is_page = headers.get("Content-Type", "").startswith("text/html")
-            policy = _policy_of(request) if is_page else NO_PAGE
-            headers["Content-Security-Policy"] = policy
+            headers["Content-Security-Policy"] = _policy_of(request) if is_page else NO_PAGE
         headers["Permissions-Policy"] = PERMISSIONS
-        # Other sites' pages cannot embed an answer; those of CORS_ALLOWED_ORIGINS fetch it.
+        # Pages of other sites can't embed a response; those in CORS_ALLOWED_ORIGINS can fetch it.
         headers["Cross-Origin-Resource-Policy"] = "same-origin"
         return response
 
@@ -70,22 +69,22 @@ def _policy_of(request: HttpRequest) -> str:
     return _docs() if request.path_info == "/api/docs" else _pages()
 
 
-def _written(policy: Policy) -> str:
+def _header(policy: Policy) -> str:
     return "; ".join(f"{directive} {sources}" for directive, sources in policy.items())
 
 
-NO_PAGE = _written(NOTHING)
-ADMIN_PAGES = _written(ADMIN)
+NO_PAGE = _header(NOTHING)
+ADMIN_PAGES = _header(ADMIN)
 
 
 @lru_cache
 def _pages() -> str:
-    return _written(NOTHING | {"style-src": _style_hashes(*_OUR_PAGES)})
+    return _header(NOTHING | {"style-src": _style_hashes(*_OUR_PAGES)})
 
 
 @lru_cache
 def _docs() -> str:
-    return _written(
+    return _header(
         NOTHING
         | {
             "script-src": "'self'",
@@ -97,8 +96,8 @@ def _docs() -> str:
 
 
 def _style_hashes(*templates: str) -> str:
-    """Return sources for the style elements of these pages, as they are without any data."""
-    # The address of a script, as the page of the docs has one of its own.
+    """Return CSP sources for the style elements of these templates, rendered without data."""
+    # The template of the docs page requires the address of a script.
     pages = (render_to_string(name, {"script_url": "#"}) for name in templates)
     styles = (style for page in pages for style in _STYLE.findall(page))
     digests = (sha256(style.encode()).digest() for style in styles)

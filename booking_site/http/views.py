@@ -1,4 +1,4 @@
-"""The pages around the API: the front door, health, and what Django calls when something fails."""
+"""Pages outside the API: the root page, health checks and Django's error handlers."""
 
 import sys
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from booking_site.api.problems import (
 READY_RETRY_SECONDS = 5
 MIGRATED = Event()  # migrations are not unapplied under a running server
 
-DOORS = {
+LINKS = {
     "movies": "/api/movies",
     "docs": "/api/docs",
     "schema": "/api/schema",
@@ -40,9 +40,9 @@ View = Callable[[HttpRequest], HttpResponse]
 
 
 def read_only(view: View) -> View:
-    """Refuse what is neither GET nor HEAD, with an error page of ours."""
+    """Answer other methods than GET and HEAD with 405, as an error page or problem document."""
 
-    @csrf_exempt  # nothing is changed here, so 405 is the truer answer
+    @csrf_exempt  # else a POST would get 403 instead of 405
     @wraps(view)
     def guarded(request: HttpRequest) -> HttpResponse:
         if request.method in ("GET", "HEAD"):
@@ -56,29 +56,29 @@ def read_only(view: View) -> View:
 
 @read_only
 def root(request: HttpRequest) -> HttpResponse:
-    """Name the service and what can be reached from here."""
+    """Show the name of the service and links to its parts."""
     if request.get_preferred_type(["application/json", "text/html"]) == "text/html":
-        return HttpResponse(render_to_string("site/root.html", {"doors": DOORS}))
-    return JsonResponse({"name": "Movie Booking API", "links": DOORS})
+        return HttpResponse(render_to_string("site/root.html", {"links": LINKS}))
+    return JsonResponse({"name": "Movie Booking API", "links": LINKS})
 
 
 @read_only
 def error_catalogue(request: HttpRequest) -> HttpResponse:
-    """Explain every problem code; the `type` of a problem document leads here."""
-    # Every second part of a meaning stands between backticks: it is code.
+    """Explain every problem code; the `type` of a problem document links here."""
+    # Every second part of a meaning is between backticks, so it is code.
     problems = [(problem, problem.meaning.split("`")) for problem in catalogue().values()]
     return HttpResponse(render_to_string("site/problems.html", {"problems": problems}))
 
 
 @read_only
 def livez(request: HttpRequest) -> HttpResponse:
-    """Say that this process answers, without asking anybody else."""
+    """Report that this process responds; PostgreSQL and Redis are not checked."""
     return JsonResponse({"status": "alive"}, headers={"Cache-Control": "no-store"})
 
 
 @read_only
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Say whether requests can be served: PostgreSQL answers and has every migration."""
+    """Report whether requests can be served: PostgreSQL responds and has every migration."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
@@ -106,7 +106,7 @@ def _is_migrated() -> bool:
 
 
 def _redis_state() -> str:
-    """Report Redis, which makes things fast and is never needed."""
+    """Return the state of Redis, without which the site still works, but more slowly."""
     try:
         get_redis_connection("default").ping()
     except RedisError:
@@ -131,7 +131,7 @@ def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer what nobody handled. Django has logged it with its traceback."""
+    """Answer an unhandled exception, which Django has logged with its traceback."""
     error = sys.exception()
     if error is not None and is_busy(error):
         return busy_response(request, error)

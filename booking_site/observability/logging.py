@@ -1,6 +1,6 @@
-"""How everything is logged: one JSON object a line in production, readable lines else.
+"""Configures logging: one JSON object per line in production, readable lines otherwise.
 
-No Django here: granian and gunicorn read this before there are settings.
+Without Django: granian and gunicorn use it before there are settings.
 """
 
 import logging
@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-# PostgreSQL repeats the row that it refuses, and with it what somebody typed.
+# PostgreSQL quotes the row that it refuses, and so may disclose what a user entered.
 _ROW_DATA = re.compile(r"^(DETAIL|CONTEXT):.*$", re.MULTILINE)
 
 
@@ -22,7 +22,7 @@ def without_row_data(text: str) -> str:
 
 
 def _is_not_busy(record: logging.LogRecord) -> bool:
-    """Leave out Django's line for a 503: the request's own has it, and what the database said."""
+    """Drop Django's line for a 503: the request's own line has the database's error as well."""
     return getattr(record, "status_code", None) != HTTPStatus.SERVICE_UNAVAILABLE
 
 
@@ -33,11 +33,11 @@ def _hide_row_data(logger: WrappedLogger, method: str, event: EventDict) -> Even
     return event
 
 
-class Lines(structlog.stdlib.ProcessorFormatter):
-    """structlog's formatter without its copy of every record, which nothing here needs."""
+class LogFormatter(structlog.stdlib.ProcessorFormatter):
+    """structlog's formatter, but faster: it does not copy records that structlog has made."""
 
     def __init__(self, *, as_json: bool | None = None) -> None:
-        """Write JSON unless told otherwise, or by default unless DEVELOPMENT is on."""
+        """By default, write JSON unless DEVELOPMENT is 1."""
         if as_json is None:
             as_json = os.environ.get("DEVELOPMENT") != "1"
         renderer: Processor = (
@@ -51,10 +51,10 @@ class Lines(structlog.stdlib.ProcessorFormatter):
         self._renderer = renderer
 
     def format(self, record: logging.LogRecord) -> str:
-        if not hasattr(record, "_logger"):  # not of structlog: its chain has still to be run
+        if not hasattr(record, "_logger"):  # not from structlog, so not processed yet
             return super().format(record)
-        event: dict[str, Any] = record.msg  # type: ignore[assignment] # left there by structlog
-        return str(self._renderer(None, "", event.copy()))  # renderers may take it apart
+        event: dict[str, Any] = record.msg  # type: ignore[assignment] # structlog puts it there
+        return str(self._renderer(None, "", event.copy()))  # renderers may change it
 
 
 _COMMON: list[Processor] = [
@@ -62,15 +62,15 @@ _COMMON: list[Processor] = [
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
-    # Tracebacks without the values of variables.
+    # Without the values of variables.
     structlog.processors.format_exc_info,
     _hide_row_data,
 ]
 
 
 def logging_config(*, as_json: bool) -> dict[str, Any]:
-    """Return the configuration for `logging.config.dictConfig`, and set up structlog itself."""
-    # Named by no line of ours, and looked up for each: logging's own advice to spare them.
+    """Return the configuration for `logging.config.dictConfig`, and configure structlog."""
+    # No format uses them, and looking them up for each record takes time.
     logging._srcfile = None
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     structlog.configure(
@@ -83,18 +83,18 @@ def logging_config(*, as_json: bool) -> dict[str, Any]:
         "disable_existing_loggers": False,
         "filters": {"not_busy": {"()": lambda: _is_not_busy}},
         "formatters": {
-            "lines": {"()": Lines, "as_json": as_json},
+            "lines": {"()": LogFormatter, "as_json": as_json},
         },
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "lines"}},
         "root": {"handlers": ["stderr"], "level": "INFO"},
         "loggers": {
             "django": {"handlers": [], "level": "INFO", "propagate": True},
-            # Our own line for each request says it already, without the address bar.
+            # Our own line for each request reports it already, without the query.
             "django.request": {"level": "ERROR", "filters": ["not_busy"]},
             "django.security": {"level": "CRITICAL"},
-            # It names the e-mail address that was typed.
+            # Its messages contain the e-mail address that was entered.
             "axes": {"level": "ERROR"},
-            # While PostgreSQL is away it warns of every attempt; each request's line says it too.
+            # During an outage it warns of every attempt, as does each request's line.
             "psycopg.pool": {"level": "ERROR"},
             "gunicorn.error": {"handlers": [], "level": "INFO", "propagate": True},
         },

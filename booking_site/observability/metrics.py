@@ -1,7 +1,7 @@
-"""What Prometheus may ask about this server, summed over its worker processes.
+"""Metrics of this server for Prometheus, summed over its worker processes.
 
-PROMETHEUS_MULTIPROC_DIR, set where the server is started, names the folder in which its
-workers add up; without it (tests, commands) a process has its own numbers.
+The workers share the folder PROMETHEUS_MULTIPROC_DIR, which is set where the server starts.
+Without it (in tests and commands), a process has its own metrics.
 """
 
 import os
@@ -35,20 +35,16 @@ from booking_site.tasks.outbox import outboxes
 REQUESTS = Counter("booking_requests", "Requests answered.", ["method", "route", "status"])
 SECONDS = Histogram(
     "booking_request_seconds",
-    "Time from a request to its answer.",
+    "Time from a request to its response.",
     ["route"],
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
 )
 OUTCOMES = Counter(
-    "booking_outcomes", "What POST /api/bookings ended in: created, or a problem code.", ["code"]
+    "booking_outcomes", "Outcomes of POST /api/bookings: created, or a problem code.", ["code"]
 )
-REPLAYS = Counter("booking_replays", "Purchases answered from an earlier answer to their key.")
-HOLDS = Counter(
-    "booking_holds",
-    "Holds made, and those that were booked or released; the others ran out.",
-    ["event"],
-)
-# There from the start: of a series that is born with its first event, alerts see no increase.
+REPLAYS = Counter("booking_replays", "Purchases answered with the stored response of their key.")
+HOLDS = Counter("booking_holds", "Holds made, booked and released; the others expired.", ["event"])
+# Created at the start: alerts see no increase in a series that begins with its first event.
 for _event in ("made", "booked", "released"):
     HOLDS.labels(_event)
 for _code in ("created", "outcome_unknown"):
@@ -57,17 +53,15 @@ POOL_CONNECTIONS = Gauge(
     "booking_pool_connections", "Open database connections.", multiprocess_mode="livesum"
 )
 POOL_BUSY = Gauge("booking_pool_busy", "Database connections in use.", multiprocess_mode="livesum")
-_LOOKING = Lock()
 POOL_WAITING = Gauge(
     "booking_pool_waiting", "Requests that wait for a connection.", multiprocess_mode="livesum"
 )
 REDIS_AVOIDED = Gauge(
     "booking_redis_avoided",
-    "Worker processes that go on without Redis, as it does not answer.",
+    "Worker processes that continue without Redis, as it does not respond.",
     multiprocess_mode="livesum",
 )
-# What each gauge of the pool says.
-_told: dict[Gauge, float] = {}
+_POOL_LOCK = Lock()
 
 
 def count_request(*, method: str, route: str, response: HttpResponse, seconds: float) -> None:
@@ -78,28 +72,20 @@ def count_request(*, method: str, route: str, response: HttpResponse, seconds: f
     REDIS_AVOIDED.set(breaker.is_open)
 
 
-# Looking one up takes as long as counting. There are as many as routes, methods and statuses.
+# Looking up a labelled metric takes as long as counting. Their number is limited.
 _requests = cache(REQUESTS.labels)
 _seconds = cache(SECONDS.labels)
 
 
 def count_pool(**signal: Any) -> None:
-    """Look at the pool when a request's connection is back in it: the last to end finds it idle."""
+    """Update the gauges of the pool, after a request has returned its connection."""
     pool = getattr(connection, "pool", None)
     if pool is not None:
-        with _LOOKING:  # else an earlier look could be written after a later one
+        with _POOL_LOCK:  # so that an older state never overwrites a newer one
             state = pool.get_stats()
-            busy = state["pool_size"] - state["pool_available"]
-            _tell(POOL_CONNECTIONS, state["pool_size"])
-            _tell(POOL_BUSY, busy)
-            _tell(POOL_WAITING, state["requests_waiting"])
-
-
-def _tell(gauge: Gauge, value: float) -> None:
-    """Set it, unless that is what it says: after most requests nothing has changed."""
-    if _told.get(gauge) != value:
-        gauge.set(value)
-        _told[gauge] = value
+            POOL_CONNECTIONS.set(state["pool_size"])
+            POOL_BUSY.set(state["pool_size"] - state["pool_available"])
+            POOL_WAITING.set(state["requests_waiting"])
 
 
 def _count_purchase(response: HttpResponse) -> None:
@@ -110,7 +96,7 @@ def _count_purchase(response: HttpResponse) -> None:
 
 
 class _QueueAge(Collector):
-    """How long the oldest due task or mail has waited, read when Prometheus asks."""
+    """The wait of the oldest due task or mail, read for each scrape."""
 
     def collect(self) -> Iterator[Metric]:
         yield GaugeMetricFamily(
@@ -126,7 +112,7 @@ def _queue_age() -> float:
             """
             SELECT extract(epoch FROM coalesce(max(now() - greatest(enqueued_at, due)), '0'))
               FROM (SELECT status, enqueued_at,
-                           -- The library's way to say: at once.
+                           -- The library's value for "immediately".
                            NULLIF(run_after, '9999-01-01 00:00+00') AS due
                       FROM django_tasks_database_dbtaskresult) AS task
              WHERE status = 'READY' AND coalesce(due, enqueued_at) <= now()
@@ -136,26 +122,26 @@ def _queue_age() -> float:
 
 
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Answer Prometheus, which knows METRICS_TOKEN; for others there is nothing here."""
+    """Return all metrics to callers with METRICS_TOKEN, and 404 to others."""
     token = settings.METRICS_TOKEN
     given = request.headers.get("Authorization", "")
     if not token or not constant_time_compare(given, f"Bearer {token}"):
         return error_response(request, "not_found")
-    numbers = generate_latest(REGISTRY)
+    output = generate_latest(REGISTRY)
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         _remove_gauges_of_dead_workers()
         shared = CollectorRegistry()
         MultiProcessCollector(shared)  # type: ignore[no-untyped-call]
-        numbers = generate_latest(shared)
+        output = generate_latest(shared)
     queue = CollectorRegistry()
     queue.register(_QueueAge())
-    return HttpResponse(numbers + generate_latest(queue), content_type=CONTENT_TYPE_LATEST)
+    return HttpResponse(output + generate_latest(queue), content_type=CONTENT_TYPE_LATEST)
 
 
 def _remove_gauges_of_dead_workers() -> None:
     for file in Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).glob("gauge_live*_*.db"):
         pid = int(file.stem.rpartition("_")[2])
         try:
-            os.kill(pid, 0)  # sends nothing
+            os.kill(pid, 0)  # sends no signal, only checks that the process exists
         except OSError:
             mark_process_dead(pid)  # type: ignore[no-untyped-call]

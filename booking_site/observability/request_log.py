@@ -1,4 +1,4 @@
-"""Each request leaves one line in the log and its numbers in the metrics."""
+"""Logs one line for each request and updates the metrics."""
 
 import logging
 import time
@@ -21,12 +21,12 @@ PROBES = {"/livez", "/readyz", "/metrics"}
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 log = structlog.get_logger("booking_site.requests")
-# Django puts the connection back at the same signal, and was there first.
+# Django returns the connection on the same signal, and connected to it earlier.
 request_finished.connect(metrics.count_pool)
 
 
-class _Statements:
-    """Counts what a request asks the database, as an execute wrapper."""
+class _StatementCounter:
+    """An execute wrapper that counts the SQL statements of a request."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -37,7 +37,7 @@ class _Statements:
 
 
 def observe(get_response: Handler) -> Handler:
-    """Log and count every request but probes: never its body, its headers or its query."""
+    """Log and count every request except probes, without its body, headers or query."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         if request.path_info in PROBES:
@@ -46,14 +46,14 @@ def observe(get_response: Handler) -> Handler:
         try:
             return _observed(get_response, request)
         finally:
-            structlog.contextvars.clear_contextvars()  # what the server says next is not of it
+            structlog.contextvars.clear_contextvars()
 
     return middleware
 
 
 def _observed(get_response: Handler, request: HttpRequest) -> HttpResponse:
     began = time.perf_counter()
-    statements = _Statements()
+    statements = _StatementCounter()
     with connection.execute_wrapper(statements):
         response = get_response(request)
     seconds = time.perf_counter() - began
@@ -75,7 +75,7 @@ def _observed(get_response: Handler, request: HttpRequest) -> HttpResponse:
 
 
 def _route(request: HttpRequest) -> str:
-    """Return the pattern of the address, as addresses themselves are endless and personal."""
+    """Return the pattern of the address: addresses are unlimited in number and contain data."""
     if request.resolver_match is not None:
         return request.resolver_match.route
     return "static" if request.path_info.startswith(settings.STATIC_URL) else "none"
@@ -84,5 +84,5 @@ def _route(request: HttpRequest) -> str:
 def _user_id(request: HttpRequest) -> int | None:
     user = getattr(request, "user", None)
     if isinstance(user, SimpleLazyObject) and user._wrapped is empty:
-        return None  # nobody asked who it is, so it is not looked up for the log
+        return None  # no view needed the user, so the log does not load it
     return getattr(user, "pk", None)

@@ -1,15 +1,15 @@
-"""Errors that nobody handled, sent to Sentry. Imported only where SENTRY_DSN is set."""
+"""Reports unhandled errors to Sentry. Imported only if SENTRY_DSN is set."""
 
 import sentry_sdk
 from sentry_sdk.types import Event, Hint
 
 from booking_site.observability.logging import without_row_data
 
-_TOLD_OF_A_REQUEST = {"method"}
+_REPORTED_OF_REQUEST = {"method"}
 
 
 def start(*, dsn: str) -> None:
-    """Send errors from now on: where in the code, in which request, and nothing personal."""
+    """Report errors from now on, without personal data or secrets."""
     sentry_sdk.init(
         dsn=dsn,
         max_request_body_size="never",
@@ -21,7 +21,7 @@ def start(*, dsn: str) -> None:
 
 def _without_secrets(event: Event, hint: Hint) -> Event:
     request = event.get("request", {})
-    for name in set(request) - _TOLD_OF_A_REQUEST:
+    for name in set(request) - _REPORTED_OF_REQUEST:
         del request[name]
     for exception in event.get("exception", {}).get("values", []):
         if exception.get("value"):

@@ -1,7 +1,6 @@
-"""What a cell of a spreadsheet may be, and how its text is kept from running as a formula.
+"""The values of spreadsheet cells, and the escaping of text that would run as a formula.
 
-A text that a spreadsheet would run as a formula is written with an apostrophe before it, and
-read without it, so every text reads as it was before it was written.
+Such a text is written with a leading apostrophe, which is removed when the file is read.
 """
 
 import re
@@ -10,21 +9,21 @@ from decimal import Decimal
 
 Cell = str | int | Decimal | date | None
 
-# Nobody would read the preview of more.
+# Nobody would read a longer preview.
 MAX_ROWS = 5_000
 _DANGEROUS = re.compile(r"'*[=+\-@\t\r\n]")
-_DEFUSED = re.compile(r"'+[=+\-@\t\r\n]")
+_ESCAPED = re.compile(r"'+[=+\-@\t\r\n]")
 
 
 class Unreadable(Exception):
-    """The file is not a table; the message says what to do."""
+    """The file is not a table. The message tells staff what to do."""
 
 
-def defused(text: str) -> str:
-    """Return the text in a form that no spreadsheet takes for a formula."""
+def escape_formula(text: str) -> str:
+    """Return the text in a form that no spreadsheet runs as a formula."""
     return f"'{text}" if _DANGEROUS.match(text) else text
 
 
-def fused(text: str) -> str:
-    """Undo `defused`."""
-    return text[1:] if _DEFUSED.match(text) else text
+def unescape_formula(text: str) -> str:
+    """Undo `escape_formula`."""
+    return text[1:] if _ESCAPED.match(text) else text

@@ -1,4 +1,4 @@
-"""Writes tables as files for spreadsheets, and reads them back: CSV and XLSX."""
+"""Writes and reads tables as CSV and XLSX files."""
 
 import csv
 import io
@@ -8,7 +8,13 @@ from types import ModuleType
 
 from django.http import HttpResponse
 
-from booking_site.spreadsheets.cells import MAX_ROWS, Cell, Unreadable, defused, fused
+from booking_site.spreadsheets.cells import (
+    MAX_ROWS,
+    Cell,
+    Unreadable,
+    escape_formula,
+    unescape_formula,
+)
 
 CSV = "csv"
 XLSX = "xlsx"
@@ -19,28 +25,28 @@ KINDS = {
 
 
 def as_file(rows: Iterable[Sequence[Cell]], *, name: str, kind: str) -> HttpResponse:
-    """Answer with the rows, the first of them headings, as a download called `name`."""
+    """Return the rows as a download called `name`; the first row has the headings."""
     content = _workbooks().write(rows, title=name) if kind == XLSX else _csv(rows)
     disposition = {"Content-Disposition": f'attachment; filename="{name}.{kind}"'}
     return HttpResponse(content, content_type=KINDS[kind], headers=disposition)
 
 
 def read_table(content: bytes, *, kind: str) -> list[list[str]]:
-    """Return the rows as text, headings included, empty rows left out. Raise `Unreadable`.
+    """Return the rows as text, with the headings. Raise `Unreadable`.
 
-    Every row has its place in the file: number it by `enumerate`, empty rows
-    at the end aside. Numbers of an XLSX lose what is no digit of theirs (`12.0` is `12`).
+    Only empty rows at the end are left out, so an index is a row's position in the file. Whole
+    numbers of an XLSX lose their decimal point: `12.0` becomes `12`.
     """
     rows = _workbooks().read(content) if kind == XLSX else _csv_rows(content)
     if len(rows) > MAX_ROWS:
         raise Unreadable(f"The file has more than {MAX_ROWS} rows. Please split it.")
     while rows and not any(rows[-1]):
         rows.pop()
-    return [[fused(cell) for cell in row] for row in rows]
+    return [[unescape_formula(cell) for cell in row] for row in rows]
 
 
 def _workbooks() -> ModuleType:
-    # Imported on first use, as openpyxl takes 6 MiB of each process of the site.
+    # Imported on first use, as openpyxl takes 6 MiB of each process.
     return import_module("booking_site.spreadsheets.workbooks")
 
 
@@ -48,8 +54,8 @@ def _csv(rows: Iterable[Sequence[Cell]]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text)
     for row in rows:
-        writer.writerow(defused(cell) if isinstance(cell, str) else cell for cell in row)
-    return text.getvalue().encode("utf-8-sig")  # the mark without which Excel guesses
+        writer.writerow(escape_formula(cell) if isinstance(cell, str) else cell for cell in row)
+    return text.getvalue().encode("utf-8-sig")  # without the mark, Excel guesses the encoding
 
 
 def _csv_rows(content: bytes) -> list[list[str]]:
@@ -58,11 +64,11 @@ def _csv_rows(content: bytes) -> list[list[str]]:
     except UnicodeDecodeError as error:
         raise Unreadable("The file is not UTF-8. Save it as “CSV UTF-8”, or as XLSX.") from error
     if "\0" in text:
-        raise Unreadable("The file has NUL characters in it: it is no CSV.")
+        raise Unreadable("The file contains NUL characters, so it isn't a CSV file.")
     heading = text.partition("\n")[0]
-    # Spreadsheets write semicolons where the comma is part of numbers.
+    # Spreadsheets write semicolons where the decimal separator is a comma.
     delimiter = ";" if heading.count(";") > heading.count(",") else ","
     try:
         return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
     except csv.Error as error:
-        raise Unreadable(f"The file is no CSV: {error}.") from error
+        raise Unreadable(f"The file isn't a CSV file: {error}.") from error

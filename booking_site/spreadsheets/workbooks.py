@@ -13,12 +13,12 @@ from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from openpyxl.styles import Font
 from openpyxl.utils.exceptions import InvalidFileException
 
-from booking_site.spreadsheets.cells import MAX_ROWS, Cell, Unreadable, defused
+from booking_site.spreadsheets.cells import MAX_ROWS, Cell, Unreadable, escape_formula
 
-# Of a file that unpacks to more nobody would read the preview; a small one can unpack to a lot.
+# A small file can unpack to a lot.
 MAX_UNPACKED = 64 * 1024 * 1024
-# What openpyxl raises for files that only claim to be one.
-NO_WORKBOOK = (BadZipFile, InvalidFileException, ParseError, LookupError, ValueError, OSError)
+# What openpyxl raises for files that aren't workbooks.
+INVALID_WORKBOOK = (BadZipFile, InvalidFileException, ParseError, LookupError, ValueError, OSError)
 
 
 def write(rows: Iterable[Sequence[Cell]], *, title: str) -> bytes:
@@ -40,8 +40,8 @@ def write(rows: Iterable[Sequence[Cell]], *, title: str) -> bytes:
 
 def _writable(cell: Cell) -> Cell:
     if isinstance(cell, str):
-        # XML has no such characters.
-        return str(ILLEGAL_CHARACTERS_RE.sub("\N{REPLACEMENT CHARACTER}", defused(cell)))
+        # XML does not allow these characters.
+        return str(ILLEGAL_CHARACTERS_RE.sub("\N{REPLACEMENT CHARACTER}", escape_formula(cell)))
     return cell
 
 
@@ -52,11 +52,11 @@ def read(content: bytes) -> list[list[str]]:
             raise Unreadable("The file is too large when unpacked. Please split it.")
         book = load_workbook(io.BytesIO(content), read_only=True, data_only=True)
         sheet = book.worksheets[0]
-        sheet.reset_dimensions()  # what the file claims about its size may be wrong
+        sheet.reset_dimensions()  # the size that the file claims may be wrong
         rows = sheet.iter_rows(max_row=MAX_ROWS + 1, max_col=50, values_only=True)
         return [_trimmed([_text(cell) for cell in row]) for row in rows]
-    except NO_WORKBOOK as error:
-        raise Unreadable("The file is no XLSX workbook. Save it as XLSX or CSV.") from error
+    except INVALID_WORKBOOK as error:
+        raise Unreadable("The file isn't an XLSX workbook. Save it as XLSX or CSV.") from error
 
 
 def _trimmed(row: list[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""How a mail is made of templates and handed to the server; only the worker does it."""
+"""Renders mails from templates and sends them. Only the worker does this."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ from django.template.loader import render_to_string
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mail:
-    """`template` names a pair of `templates/mail/`: `.txt` and `.html`; both get the facts.
+    """`template` names a `.txt` and a `.html` file in `templates/mail/`; `facts` is their context.
 
-    `message_id` is the part of the Message-ID before `@`. A mail that is sent twice with the
-    same one reaches the reader once, if the reader's provider compares them.
+    `message_id` is the part of the Message-ID before `@`. Some providers deliver two mails with
+    the same Message-ID only once.
     """
 
     to: str
@@ -26,7 +26,7 @@ class Mail:
 
 
 def send(mail: Mail) -> None:
-    """Send the mail as text and HTML. Raise OSError when the server does not take it."""
+    """Send the mail as text and HTML. Raise OSError if the server does not accept it."""
     subject = " ".join(mail.subject.split())  # a line break would end the header
     context = {**mail.facts, "subject": subject, "site_name": settings.SITE_NAME}
     headers = {"Message-ID": f"<{mail.message_id}@{_domain()}>"} if mail.message_id else {}

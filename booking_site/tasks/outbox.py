@@ -1,4 +1,4 @@
-"""How the worker sends mails that are no tasks, and how long it waits after a failure."""
+"""Outboxes of mails that are not tasks, and how long the worker waits after a failure."""
 
 from datetime import timedelta
 from importlib import import_module
@@ -7,12 +7,12 @@ from typing import Protocol, cast
 from django.conf import settings
 
 ATTEMPTS = 8
-# Grows fourfold with each attempt, so the last is most of a day after the first.
+# Each pause is four times the previous one, so the last attempt is most of a day after the first.
 FIRST_PAUSE = timedelta(seconds=10)
 
 
 class Outbox(Protocol):
-    """A module of OUTBOXES: a table of its app records which mails are due."""
+    """A module listed in OUTBOXES. A table of its app records which mails are due."""
 
     def send_next(self) -> bool:
         """Send the mail that has been due for longest; return whether any was due."""

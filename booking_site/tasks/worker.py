@@ -1,10 +1,9 @@
-"""The process that does what requests leave for later: tasks, and chores of the house.
+"""The worker process, which runs tasks and scheduled jobs.
 
-A task is a row of django-tasks-db, inserted in the transaction it belongs to, so
-it exists exactly when its reason does. It is done at least once: whatever raises
-is tried again later, and what a killed worker had begun is begun anew by another.
-A worker is known to live by an advisory lock of its database session, which
-PostgreSQL frees when the process ends, however it ends.
+A task is a row of django-tasks-db, inserted in the transaction it belongs to, so it exists
+exactly if that transaction was committed. It runs at least once: a task that raises is
+retried later, and another worker retries the task of a killed one. While a worker runs, its
+database session holds an advisory lock, which PostgreSQL releases when the process ends.
 """
 
 import io
@@ -31,41 +30,41 @@ logger = logging.getLogger(__name__)
 
 IDLE_SECONDS = 1.0
 RESCUE_SECONDS = 30.0
-# The first key of the advisory locks of workers; the second is made of the worker's id.
+# The first key of the workers' advisory locks; the second is the hash of the worker's id.
 WORKERS = 7_240_118
 
 
 class Worker:
-    """Works until `stop` is set or `is_orphan` says that nobody wants it any more."""
+    """Works until `stop` is set or `is_orphan` returns True."""
 
     def __init__(self, *, is_orphan: Callable[[], bool] = lambda: False) -> None:
         self.stop = Event()
         self._is_orphan = is_orphan
-        self._due = dict.fromkeys(range(len(settings.CHORES)), 0.0)
+        self._due = dict.fromkeys(range(len(settings.SCHEDULED_JOBS)), 0.0)
         self._rescue_due = 0.0
         self.id = ""
 
     def run(self, *, until_empty: bool = False) -> None:
-        """Do tasks and chores; with `until_empty`, only the tasks that are due by now."""
+        """Run tasks and scheduled jobs; with `until_empty`, only the tasks that are due now."""
         while not self._is_over():
             try:
-                with self._signed_in():
+                with self._registered():
                     rescue_tasks()
                     self._work(until_empty=until_empty)
                     return
             except (OperationalError, InterfaceError) as error:
-                if self._is_over():  # then the database may well have been stopped, too
+                if self._is_over():  # the database may have been stopped along with the worker
                     return
                 logger.warning("The worker lost the database: %s", str(error).strip())
                 connection.close()
                 self.stop.wait(IDLE_SECONDS)
 
     def do_next(self) -> bool:
-        """Send one mail of each outbox and do one task that is due; return whether any was due."""
+        """Send one mail of each outbox and run one task; return whether any was due."""
         return any([*(outbox.send_next() for outbox in outboxes()), self.do_next_task()])
 
     def do_next_task(self) -> bool:
-        """Do one task that is due, if there is any; tell whether there was."""
+        """Run one task that is due; return whether there was any."""
         with transaction.atomic(durable=True):
             row = DBTaskResult.objects.ready().get_locked()
             if row is None:
@@ -80,8 +79,8 @@ class Worker:
         return True
 
     @contextmanager
-    def _signed_in(self) -> Iterator[None]:
-        # A new name for each session: what an earlier one left behind is an orphan's.
+    def _registered(self) -> Iterator[None]:
+        # A new id for each session, so that unfinished tasks of an earlier one are rescued.
         self.id = uuid4().hex
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_lock(%s, hashtext(%s))", [WORKERS, self.id])
@@ -92,7 +91,7 @@ class Worker:
     def _work(self, *, until_empty: bool) -> None:
         while not self._is_over():
             if not until_empty:
-                self._do_chores()
+                self._run_scheduled_jobs()
             if not self.do_next():
                 if until_empty:
                     return
@@ -101,21 +100,21 @@ class Worker:
     def _is_over(self) -> bool:
         return self.stop.is_set() or self._is_orphan()
 
-    def _do_chores(self) -> None:
+    def _run_scheduled_jobs(self) -> None:
         now = time.monotonic()
         if now >= self._rescue_due:
             self._rescue_due = now + RESCUE_SECONDS
             rescue_tasks()
-        for index, (command, seconds, options) in enumerate(settings.CHORES):
+        for index, (command, seconds, options) in enumerate(settings.SCHEDULED_JOBS):
             if now >= self._due[index]:
                 self._due[index] = now + seconds
-                _do_chore(command, options)
+                _run_scheduled_job(command, options)
 
 
 def rescue_tasks() -> int:
-    """Put back what dead workers had begun, and return how many tasks that were.
+    """Put the unfinished tasks of dead workers back into the queue, and return their number.
 
-    A task that has been begun too often fails: it may be what kills the workers.
+    A task that was started too often fails instead: it may be what kills the workers.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -138,7 +137,7 @@ def rescue_tasks() -> int:
         )
         rescued: int = cursor.rowcount
     if rescued:
-        logger.warning("Tasks that a dead worker had begun are begun anew: %s", rescued)
+        logger.warning("Retrying tasks of dead workers: %s", rescued)
     return rescued
 
 
@@ -147,12 +146,12 @@ def _put_off(row: "DBTaskResult[..., Any]", error: Exception) -> None:
     name = type(error).__qualname__
     outcome: dict[str, Any] = {
         "exception_class_path": f"{type(error).__module__}.{name}",
-        # Without the message, in which there may be an e-mail address.
+        # Without the message, which may contain an e-mail address.
         "traceback": "".join(traceback.format_tb(error.__traceback__)),
     }
     if attempts < ATTEMPTS:
         pause = pause_after(attempts)
-        logger.warning("Task %s raised %s; again in %s", row.task_path, name, pause)
+        logger.warning("Task %s raised %s; retrying in %s", row.task_path, name, pause)
         outcome["run_after"] = timezone.now() + pause
         _close(row, status=TaskResultStatus.READY, **outcome)
     else:
@@ -162,21 +161,21 @@ def _put_off(row: "DBTaskResult[..., Any]", error: Exception) -> None:
 
 def _close(row: "DBTaskResult[..., Any]", *, status: TaskResultStatus, **outcome: Any) -> None:
     finished = None if status is TaskResultStatus.READY else timezone.now()
-    # Only what is still this attempt's: it may be gone, or another worker's by now.
+    # Only if it is still this attempt: the row may be gone, or belong to another worker by now.
     DBTaskResult.objects.filter(pk=row.pk, worker_ids=row.worker_ids).update(
         status=status, finished_at=finished, **outcome
     )
 
 
-def _do_chore(command: str, options: dict[str, Any]) -> None:
+def _run_scheduled_job(command: str, options: dict[str, Any]) -> None:
     try:
         call_command(command, stdout=io.StringIO(), **options)
     except (OperationalError, InterfaceError):
         raise
     except Exception:
-        logger.exception("The chore %s failed", command)
+        logger.exception("The scheduled job %s failed", command)
 
 
 def has_lost(parent: int) -> bool:
-    """Tell whether this process outlives the one that started it."""
+    """Return whether the process that started this one has ended."""
     return os.getppid() != parent

@@ -16,7 +16,7 @@ from accounts.authentication import ActiveUserForReads, caller_of
 from accounts.services import EmailUnconfirmed
 from accounts.throttling import AddressThrottle, ScopedThrottle
 from booking_site.api.openapi.schema import operation
-from booking_site.api.parsing import EmptySerializer, checked
+from booking_site.api.parsing import EmptySerializer, parse_body
 from bookings import idempotency, replays, services
 from bookings.filters import BookingFilter
 from bookings.idempotency import Answer
@@ -85,7 +85,7 @@ class BookingViewSet(ListModelMixin, GenericViewSet[Booking]):
     def create(self, request: Request) -> HttpResponse:
         key = idempotency.read_key(request.META.get("HTTP_IDEMPOTENCY_KEY"))
         answer = services.book(
-            caller=caller_of(request), key=key, request=checked(BookingRequest, request)
+            caller=caller_of(request), key=key, request=parse_body(BookingRequest, request)
         )
         return AnswerResponse(answer)
 
@@ -109,7 +109,7 @@ class BookingViewSet(ListModelMixin, GenericViewSet[Booking]):
     )
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: int) -> Response:
-        checked(EmptySerializer, request)
+        parse_body(EmptySerializer, request)
         services.cancel_booking(caller=caller_of(request), booking_id=pk)
         return Response(self.get_serializer(self.get_queryset().get(pk=pk)).data)
 

@@ -13,7 +13,7 @@ from accounts.authentication import ActiveUserForReads, caller_of
 from accounts.services import EmailUnconfirmed
 from accounts.throttling import AddressThrottle, ScopedThrottle
 from booking_site.api.openapi.schema import operation
-from booking_site.api.parsing import EmptySerializer, checked
+from booking_site.api.parsing import EmptySerializer, parse_body
 from bookings import services
 from bookings.held_seats import live_holds
 from bookings.models import Hold
@@ -60,7 +60,7 @@ class HoldViewSet(GenericViewSet[Hold]):
         ],
     )
     def create(self, request: Request) -> Response:
-        wish = checked(HoldRequest, request)
+        wish = parse_body(HoldRequest, request)
         hold = services.hold_seats if "seat_ids" in wish else services.hold_best_seats
         held = hold(caller=caller_of(request), **wish)
         address = reverse("hold-detail", args=[held.hold.id])
@@ -95,7 +95,7 @@ class HoldViewSet(GenericViewSet[Hold]):
         problems=[HoldNotFound, HoldAlreadyBooked],
     )
     def destroy(self, request: Request, pk: UUID) -> Response:
-        checked(EmptySerializer, request)
+        parse_body(EmptySerializer, request)
         services.release_hold(caller=caller_of(request), hold_id=pk)
         return Response(status=204)
 
@@ -108,7 +108,7 @@ class HoldViewSet(GenericViewSet[Hold]):
     )
     @action(detail=True, methods=["post"])
     def extend(self, request: Request, pk: UUID) -> Response:
-        checked(EmptySerializer, request)
+        parse_body(EmptySerializer, request)
         return Response(
             HoldSerializer(services.extend_hold(caller=caller_of(request), hold_id=pk)).data
         )

@@ -11,7 +11,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from accounts.authentication import ActiveUserForReads, caller_of
 from booking_site.api.openapi.schema import operation
-from booking_site.api.parsing import EmptySerializer, checked
+from booking_site.api.parsing import EmptySerializer, parse_body
 from bookings import services
 from bookings.filters import OrderFilter
 from bookings.models import Order
@@ -50,6 +50,6 @@ class OrderViewSet(ListModelMixin, GenericViewSet[Order]):
     )
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, reference: str) -> Response:
-        checked(EmptySerializer, request)
+        parse_body(EmptySerializer, request)
         services.cancel_order(caller=caller_of(request), reference=reference)
         return Response(self.get_serializer(self.get_queryset().get(reference=reference)).data)

@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 
 from booking_site import environment
-from booking_site.environment import NUMBERS, SWITCHES, flaws, validation_errors
+from booking_site.environment import NUMBERS, SWITCHES, production_errors, validation_errors
 from tests.web import ROOT
 
 SAFE = {
@@ -34,8 +34,8 @@ def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_safe_settings_have_no_flaw() -> None:
-    assert flaws(SAFE) == []
+def test_safe_settings_have_no_error() -> None:
+    assert production_errors(SAFE) == []
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_safe_settings_have_no_flaw() -> None:
         ({"JWT_SIGNING_KEY": "a1b2c3d4e5f6"}, "JWT_SIGNING_KEY is shorter than 32 bytes."),
         (
             {"JWT_SIGNING_KEY": "ab" * 30},
-            "JWT_SIGNING_KEY is made of too few different characters.",
+            "JWT_SIGNING_KEY has fewer than 10 different characters.",
         ),
         ({"JWT_PREVIOUS_KEY": "a1b2c3d4e5f6"}, "JWT_PREVIOUS_KEY is shorter than 32 bytes."),
         (
@@ -62,78 +62,81 @@ def test_safe_settings_have_no_flaw() -> None:
         ({"ALLOWED_HOSTS": "cinema.example,*"}, "ALLOWED_HOSTS allows every host."),
         (
             {"CORS_ALLOWED_ORIGINS": "https://*.example"},
-            "CORS_ALLOWED_ORIGINS has 'https://*.example', which is not one origin.",
+            "CORS_ALLOWED_ORIGINS contains 'https://*.example', which is not an origin.",
         ),
         (
             {"CORS_ALLOWED_ORIGINS": "null"},
-            "CORS_ALLOWED_ORIGINS has 'null', which is not one origin.",
+            "CORS_ALLOWED_ORIGINS contains 'null', which is not an origin.",
         ),
         (
             {"CSRF_TRUSTED_ORIGINS": "http://cinema.example"},
-            "CSRF_TRUSTED_ORIGINS has 'http://cinema.example', which is not reached by HTTPS.",
+            "CSRF_TRUSTED_ORIGINS contains 'http://cinema.example', which does not use HTTPS.",
         ),
         (
             {"DATABASE_URL": "sqlite:///x"},
             "DATABASE_URL is not the address of a PostgreSQL server.",
         ),
         ({"REDIS_URL": "locmem://"}, "REDIS_URL is not the address of a Redis server."),
-        ({"ADMIN_SECOND_FACTOR": "yes"}, "ADMIN_SECOND_FACTOR is none of off, optional, required."),
+        (
+            {"ADMIN_SECOND_FACTOR": "yes"},
+            "ADMIN_SECOND_FACTOR must be one of off, optional, required.",
+        ),
         (
             {"ADMIN_ALLOWED_ADDRESSES": "2001:db8::1"},
-            "ADMIN_ALLOWED_ADDRESSES cannot be read: 2001:db8::1/128 is narrower than /64.",
+            "ADMIN_ALLOWED_ADDRESSES is invalid: 2001:db8::1/128 is narrower than /64.",
         ),
         (
             {"THROTTLE_LOGIN": "often"},
-            "THROTTLE_LOGIN has 'often', which is no rate such as 60/min.",
+            "THROTTLE_LOGIN must be a rate such as 60/min, not 'often'.",
         ),
         *(
-            ({name: text}, f"{name} has {text!r}, which is no whole number from {least} on.")
+            ({name: text}, f"{name} must be a whole number of at least {least}, not {text!r}.")
             for name, least in NUMBERS.items()
             for text in ("", "many", "1.5", str(least - 1))
         ),
         *(
-            ({name: text}, f"{name} has {text!r}, which is no number of seconds.")
+            ({name: text}, f"{name} must be a number of seconds, not {text!r}.")
             for name in ["DATABASE_POOL_TIMEOUT_SECONDS"]
             for text in ("0", "", "soon", "-1")
         ),
-        *(({name: "ja"}, f"{name} has 'ja', which is neither 1 nor 0.") for name in SWITCHES),
+        *(({name: "ja"}, f"{name} must be 1 or 0, not 'ja'.") for name in SWITCHES),
         (
             {"ALLOWED_HOSTS": ".example"},
-            "ALLOWED_HOSTS has '.example', which allows every host under a top level.",
+            "ALLOWED_HOSTS contains '.example', which allows every host of a top-level domain.",
         ),
         ({"CLIENT_URL": "cinema.example"}, "CLIENT_URL is not the address of a website."),
-        ({"CLIENT_URL": "http://cinema.example"}, "CLIENT_URL is not reached by HTTPS."),
+        ({"CLIENT_URL": "http://cinema.example"}, "CLIENT_URL does not use HTTPS."),
         *(
             (
                 {"EMAIL_URL": address},
-                "EMAIL_URL begins with none of smtp://, smtp+tls://, smtp+ssl://, smtps://.",
+                "EMAIL_URL must start with one of smtp://, smtp+tls://, smtp+ssl://, smtps://.",
             )
             for address in ("consolemail://", "mail.example", "dummymail://")
         ),
         (
             {"WEB_THREADS": "20"},
-            "WEB_THREADS is more than DATABASE_POOL_MAX: threads would wait for each other.",
+            "WEB_THREADS exceeds DATABASE_POOL_MAX: threads would wait for each other.",
         ),
     ],
 )
-def test_each_flaw_is_found(change: dict[str, str], sentence: str) -> None:
-    assert sentence in flaws(SAFE | change)
+def test_each_error_is_found(change: dict[str, str], sentence: str) -> None:
+    assert sentence in production_errors(SAFE | change)
 
 
 def test_reports_of_errors_need_their_package(monkeypatch: pytest.MonkeyPatch) -> None:
     dsn = SAFE | {"SENTRY_DSN": "https://key@sentry.example/1"}
-    assert flaws(dsn) == []
+    assert production_errors(dsn) == []
     monkeypatch.setattr(environment, "find_spec", lambda name: None)
-    assert flaws(dsn) == ["SENTRY_DSN needs the packages of requirements/sentry.txt."]
+    assert production_errors(dsn) == ["SENTRY_DSN needs the packages of requirements/sentry.txt."]
 
 
 def test_keys_that_a_platform_generates_are_long_enough() -> None:
     generated = base64.b64encode(bytes(range(32))).decode()
-    assert flaws(SAFE | {"SECRET_KEY": generated}) == []
+    assert production_errors(SAFE | {"SECRET_KEY": generated}) == []
 
 
-def test_a_client_on_the_developers_machine_is_no_flaw() -> None:
-    assert flaws(SAFE | {"CORS_ALLOWED_ORIGINS": "http://localhost:5173"}) == []
+def test_a_client_on_the_developers_machine_is_allowed() -> None:
+    assert production_errors(SAFE | {"CORS_ALLOWED_ORIGINS": "http://localhost:5173"}) == []
 
 
 @pytest.mark.parametrize(
@@ -162,21 +165,21 @@ def test_production_names_everything_that_is_wrong_and_does_not_start(
         "SECRET_KEY is shorter",
         "ALLOWED_HOSTS allows every host.",
         "DEBUG is on",
-        "ADMIN_SECOND_FACTOR is none of",
-        "THROTTLE_LOGIN has 'often'",
-        "WEB_THREADS has 'abc'",
-        "NUM_PROXIES has '-1'",
-        "EMAIL_URL begins with none of",
+        "ADMIN_SECOND_FACTOR must be one of",
+        "THROTTLE_LOGIN must be a rate",
+        "WEB_THREADS must be a whole number",
+        "NUM_PROXIES must be a whole number",
+        "EMAIL_URL must start with one of",
     ):
         assert f"\n- {part}" in done.stderr
 
 
-def test_what_cannot_be_read_is_refused_in_development_too() -> None:
+def test_invalid_values_are_refused_in_development_too() -> None:
     flawed = {"DEVELOPMENT": "1", "HOLD_MINUTES": "ten", "THROTTLE_LOGIN": "often"}
     assert validation_errors(flawed).splitlines() == [
-        "The environment cannot be read (see .env.example):",
-        "- HOLD_MINUTES has 'ten', which is no whole number from 1 on.",
-        "- THROTTLE_LOGIN has 'often', which is no rate such as 60/min.",
+        "The environment is invalid (see .env.example):",
+        "- HOLD_MINUTES must be a whole number of at least 1, not 'ten'.",
+        "- THROTTLE_LOGIN must be a rate such as 60/min, not 'often'.",
     ]
     assert validation_errors({"DEVELOPMENT": "1"}) == validation_errors(SAFE) == ""
 

@@ -5,6 +5,7 @@ from typing import Any
 from django.db import OperationalError, connection
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
+from django_filters.rest_framework import FilterSet
 from rest_framework import serializers
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -19,7 +20,6 @@ from booking_site.api.filters import (
     DateFilter,
     IdFilter,
     InstantFilter,
-    StrictFilterSet,
 )
 from booking_site.api.filters import TextFilter as Text
 from booking_site.api.pagination import PageNumbers
@@ -79,7 +79,7 @@ class Numbers(Open):
         return paginator.get_paginated_response(page)
 
 
-class Filters(StrictFilterSet):
+class Filters(FilterSet):
     theatre = IdFilter(method="keep")
     now_showing = BooleanFilter(method="keep")
     date = DateFilter(method="keep")

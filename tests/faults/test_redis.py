@@ -129,4 +129,4 @@ def test_redis_is_used_again_once_it_is_back(stage, redis, purchase, log_of):
     wish = purchase()
     assert not is_replay(wish.send(stage.first))
     assert redis.keys(f"*{wish.key}")
-    assert log_of(stage.first).count("Redis answers again") == 1
+    assert log_of(stage.first).count("Redis responds again") == 1

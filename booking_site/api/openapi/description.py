@@ -1,4 +1,4 @@
-"""What the OpenAPI description says of the API as a whole, and how its pages are served."""
+"""Settings of drf-spectacular: the API's description, and how its pages are served."""
 
 DESCRIPTION = {
     "TITLE": "Movie Booking API",

@@ -1,4 +1,4 @@
-"""The OpenAPI description: what every operation shares is added here, once."""
+"""The OpenAPI schema: adds what all operations share."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -30,10 +30,10 @@ def operation(
 ) -> Callable[[F], F]:
     """Describe a view method under a stable operation id.
 
-    `problems` are the errors special to it, as DomainError classes or codes;
-    those that any call may meet (400 for a body or a query, 401, 404 for an
-    address, 405, 406, 411, 413, 415, 429, 500, 503) are added by themselves. `described` goes to
-    drf-spectacular's extend_schema: request, responses, parameters, summary …
+    `problems` are its own errors, as DomainError classes or codes. Errors that any call can
+    return (400 for a body or a query, 401, 404 for an address, 405, 406, 411, 413, 415, 429,
+    500, 503) are added automatically. `described` goes to drf-spectacular's extend_schema:
+    request, responses, parameters, summary …
     """
     codes = [problem if isinstance(problem, str) else problem.code for problem in problems]
     decorate: Callable[[F], F] = extend_schema(
@@ -43,7 +43,7 @@ def operation(
 
 
 class ContractSchema(AutoSchema):
-    """Adds what the contract promises for every request."""
+    """Adds the errors, ETags and strict bodies that all operations have."""
 
     def get_override_parameters(self) -> list[Any]:
         parameters = super().get_override_parameters()
@@ -54,7 +54,7 @@ class ContractSchema(AutoSchema):
                     "If-None-Match",
                     str,
                     OpenApiParameter.HEADER,
-                    description="An ETag seen before: an unchanged answer is 304.",
+                    description="The ETag of an earlier response. If nothing changed: 304.",
                 ),
             ]
         return parameters
@@ -68,7 +68,7 @@ class ContractSchema(AutoSchema):
     def _get_request_body(self, direction: Direction = "request") -> dict[str, Any] | None:
         if self.method != "DELETE" or not is_serializer(self.get_request_serializer()):
             return cast("dict[str, Any] | None", super()._get_request_body(direction))
-        # OpenAPI 3.0 is silent on a DELETE with a body, so drf-spectacular leaves it out.
+        # OpenAPI 3.0 doesn't define a body for DELETE, so drf-spectacular leaves it out.
         self.method = "POST"
         try:
             return cast("dict[str, Any] | None", super()._get_request_body(direction))
@@ -77,17 +77,17 @@ class ContractSchema(AutoSchema):
 
     def _get_request_for_media_type(self, serializer: Any, direction: Direction = "request") -> Any:
         schema, required = super()._get_request_for_media_type(serializer, direction)
-        # drf-spectacular looks for required fields, which are inside the shapes.
+        # drf-spectacular looks for required fields, but they are inside the shapes.
         return schema, required or bool(getattr(serializer, "shapes", ()))
 
     def _get_filter_parameters(self) -> list[dict[str, Any]]:
-        # An empty filter is none: forms send all their fields.
+        # An empty filter is ignored, as forms send all their fields.
         return [{**each, "allowEmptyValue": True} for each in super()._get_filter_parameters()]
 
     def _map_basic_serializer(self, serializer: Any, direction: Direction) -> dict[str, Any]:
         schema: dict[str, Any] = super()._map_basic_serializer(serializer, direction)
         if type(serializer).__doc__ is None:
-            schema.pop("description", None)  # inherited: it speaks of the base class
+            schema.pop("description", None)  # inherited from a base class
         if direction == "request" and isinstance(serializer, StrictSerializer):
             schema["additionalProperties"] = False
             if serializer.shapes:
@@ -98,8 +98,7 @@ class ContractSchema(AutoSchema):
         self, field: Any, direction: Direction, bypass_extensions: bool = False
     ) -> dict[str, Any]:
         schema: dict[str, Any] = super()._map_serializer_field(field, direction, bypass_extensions)
-        # An e-mail address has its format, and a pattern beside it would say less.
-        if isinstance(field, StrictEmailField):
+        if isinstance(field, StrictEmailField):  # has a format, so it needs no pattern
             return schema
         if direction == "request" and isinstance(field, StrictCharField):
             blank = field.allow_blank or not field.trim_whitespace
@@ -111,7 +110,7 @@ class ContractSchema(AutoSchema):
     def _get_response_bodies(self, direction: Direction = "response") -> dict[str, Any]:
         bodies: dict[str, Any] = super()._get_response_bodies(direction)
         if self.method == "GET" and self._has_etag():
-            bodies["304"] = {"description": "Unchanged since the ETag in If-None-Match."}
+            bodies["304"] = {"description": "Unchanged: the ETag is one of If-None-Match."}
         kinds = catalogue()
         by_status: dict[HTTPStatus, list[str]] = defaultdict(list)
         for code in sorted(self._problem_codes()):
@@ -158,7 +157,7 @@ class ContractSchema(AutoSchema):
 
 
 def _one_of(schema: dict[str, Any], shapes: Iterable[Shape]) -> dict[str, Any]:
-    """Split the schema of a body into one for each of its shapes."""
+    """Split the schema of a body into one for each shape."""
     common = {name: schema[name] for name in ("type", "additionalProperties")}
     return {
         "description": schema["description"],
@@ -188,7 +187,7 @@ _PROBLEM = {
         "request_id": {"type": "string"},
         "errors": {
             "type": "object",
-            "description": "With status 400: what is wrong, by field.",
+            "description": "With status 400: the problems by field.",
             "additionalProperties": {"type": "array", "items": {"type": "string"}},
         },
     },
@@ -205,7 +204,7 @@ class BearerScheme(OpenApiAuthenticationExtension):
 
 
 class OptionalBearerScheme(BearerScheme):
-    """A name of its own, as drf-spectacular wants one for each class."""
+    """Has its own name because drf-spectacular requires one for each class."""
 
     target_class = "accounts.authentication.OptionalBearerAuthentication"
     name = "optional_bearer"

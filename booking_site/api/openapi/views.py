@@ -1,4 +1,4 @@
-"""The description of the API, for machines."""
+"""Serves the OpenAPI schema."""
 
 from threading import Lock
 
@@ -6,13 +6,13 @@ from drf_spectacular.views import SpectacularAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-_ALONE = Lock()
+_LOCK = Lock()
 
 
 class SchemaView(SpectacularAPIView):
-    """drf-spectacular loads its extensions when first asked, and two threads at once stumble."""
+    """Generates one schema at a time: drf-spectacular's first use is not thread-safe."""
 
     def _get_schema_response(self, request: Request) -> Response:
-        with _ALONE:
-            answer: Response = super()._get_schema_response(request)  # type: ignore[no-untyped-call]
-        return answer
+        with _LOCK:
+            response: Response = super()._get_schema_response(request)  # type: ignore[no-untyped-call]
+        return response

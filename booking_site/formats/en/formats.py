@@ -1,4 +1,4 @@
-"""How dates are written where they belong to no theatre: one way on every page, with the zone."""
+"""Formats of dates and times that do not belong to a theatre; they include the time zone."""
 
 DATE_FORMAT = "j M Y"
 TIME_FORMAT = "H:i"

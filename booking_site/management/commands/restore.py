@@ -11,8 +11,8 @@ from booking_site.postgres.backups import DumpFailed, read_dump
 
 class Command(BaseCommand):
     help = (
-        "Fill an empty database from a backup, flush Redis, and examine the result. "
-        "No web process may run meanwhile."
+        "Restore a backup into an empty database, flush Redis, and run the doctor. "
+        "Stop all web processes first."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -20,16 +20,18 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, file: Path, **options: Any) -> None:
         if not file.is_file():
-            raise CommandError(f"There is no {file}.")
+            raise CommandError(f"{file} does not exist.")
         try:
             read_dump(file)
         except DumpFailed as failure:
             raise CommandError(str(failure)) from failure
         self.stdout.write("Restored.")
         try:
-            # It has answers about purchases that the backup does not know.
+            # It may have responses for purchases that are not in the backup.
             get_redis_connection("default").flushdb()
         except RedisError as error:
-            raise CommandError(f"Restored, but flush Redis before you go on: {error}") from error
+            raise CommandError(
+                f"Restored. Flush Redis before you start the site: {error}"
+            ) from error
         self.stdout.write("Flushed Redis.")
         call_command("doctor", stdout=self.stdout)

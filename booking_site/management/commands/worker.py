@@ -1,4 +1,4 @@
-"""Send mails and keep house, beside the web processes."""
+"""Run tasks and scheduled jobs, beside the web processes."""
 
 import signal
 from argparse import ArgumentParser
@@ -13,13 +13,13 @@ from booking_site.tasks.worker import Worker, has_lost
 
 class Command(BaseCommand):
     help = (
-        "Do the tasks that requests have left: mails; and the chores of the house. One process is"
-        " enough, more are safe. SIGTERM ends it after the task at hand; killed, nothing is lost."
+        "Run tasks, such as mails, and scheduled jobs. One process is enough; more are safe."
+        " SIGTERM ends it after the current task. If it is killed, no task is lost."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--until-empty", action="store_true", help="do what is due by now, then end"
+            "--until-empty", action="store_true", help="run the tasks that are due, then end"
         )
         parser.add_argument(
             "--parent", type=int, metavar="PID", help="end when this parent process has ended"
@@ -27,7 +27,7 @@ class Command(BaseCommand):
 
     def handle(self, *, until_empty: bool, parent: int | None, **options: Any) -> None:
         if not settings.EMAIL_URL:
-            raise CommandError("Set EMAIL_URL (see .env.example). Until then mails wait.")
+            raise CommandError("Set EMAIL_URL (see .env.example). Until then, mails stay queued.")
         worker = Worker(is_orphan=partial(has_lost, parent)) if parent else Worker()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: worker.stop.set())

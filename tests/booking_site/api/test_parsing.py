@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from booking_site.api.parsing import InvalidJSON, read_object
+from booking_site.api.parsing import InvalidJSON, parse_object
 
 pytestmark = pytest.mark.urls("tests.booking_site.urls")
 
@@ -51,13 +51,13 @@ pytestmark = pytest.mark.urls("tests.booking_site.urls")
 )
 def test_whatever_is_not_one_clean_object_is_refused(raw: bytes) -> None:
     with pytest.raises(InvalidJSON):
-        read_object(raw)
+        parse_object(raw)
 
 
 def test_a_clean_object_is_read_as_it_is() -> None:
     value = {"a": [1, 2.5, True, None, {"b": "Ω 🎬 \u2028"}], "e": ""}
-    assert read_object(json.dumps(value).encode()) == value
-    assert read_object(json.dumps(value, ensure_ascii=False).encode()) == value
+    assert parse_object(json.dumps(value).encode()) == value
+    assert parse_object(json.dumps(value, ensure_ascii=False).encode()) == value
 
 
 @pytest.mark.parametrize(

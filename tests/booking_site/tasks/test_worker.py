@@ -267,10 +267,13 @@ def test_two_workers_never_do_one_task_both(
 
 
 @on_real_connections
-def test_chores_are_done_and_one_that_fails_stops_neither_tasks_nor_the_others(
+def test_scheduled_jobs_run_and_one_that_fails_stops_neither_tasks_nor_the_others(
     settings: Any, notes: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    settings.CHORES = [("no_such_chore", 60, {}), ("prune_db_task_results", 60, {"verbosity": 0})]
+    settings.SCHEDULED_JOBS = [
+        ("no_such_job", 60, {}),
+        ("prune_db_task_results", 60, {"verbosity": 0}),
+    ]
     note.enqueue(str(notes), text="old")
     DBTaskResult.objects.update(
         status=TaskResultStatus.SUCCESSFUL, finished_at=timezone.now() - timezone.timedelta(days=30)
@@ -280,11 +283,11 @@ def test_chores_are_done_and_one_that_fails_stops_neither_tasks_nor_the_others(
     busy.run()
     assert notes.read_text() == "new\n"
     assert len(rows()) == 1
-    assert "no_such_chore" in caplog.text
+    assert "no_such_job" in caplog.text
 
 
 @on_real_connections
-def test_the_chores_of_the_house_exist_and_run_in_a_worker(notes: Path, caplog: Any) -> None:
+def test_the_scheduled_jobs_exist_and_run_in_a_worker(notes: Path, caplog: Any) -> None:
     note.enqueue(str(notes), text="one")
     Worker(is_orphan=notes.exists).run()
     assert caplog.text == ""
