@@ -30,7 +30,7 @@ def test_following_next_reads_everything_once(api: APIClient) -> None:
         response = api.get(address)
         seen += response.json()
         address = links(response["Link"]).get("next", "")
-        assert not address or "page_size=400&colour=a%26b" in address
+        assert not address or {"page_size=400", "colour=a%26b"} < set(re.split("[?&]", address))
     assert seen == list(range(1, 1202))
 
 

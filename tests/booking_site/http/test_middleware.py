@@ -130,7 +130,7 @@ def test_a_form_over_2_mib_is_refused_unread(client: Client, path: str) -> None:
     headers = {"Accept": "text/html"}
     answer = client.post(path, largest + b"x", content_type=form, headers=headers)
     assert answer.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-    assert "that of a form of the back office 2 MiB" in answer.text
+    assert "2 MiB" in answer.text
     assert answer.wsgi_request._read_started is False
     answer = client.post(path, largest, content_type=form, headers=headers)
     assert answer.status_code != HTTPStatus.REQUEST_ENTITY_TOO_LARGE
