@@ -1,6 +1,7 @@
 """Bad input at every endpoint, over the wire: a clear 4xx, and the connection goes on."""
 
 import json
+import socket
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -353,6 +354,16 @@ def test_a_body_of_unknown_length_is_read_up_to_8_mib(target: Target) -> None:
         body = chunk * 7 + b"0\r\n\r\n"
         assert line.call("POST", "/api/auth/login", headers=chunked, body=body).status == 411
         assert line.call("GET", "/livez").status == 200
+
+
+def test_malformed_chunks_cause_no_server_error(target: Target) -> None:
+    """gunicorn's parser raises errors of its own; granian closes the connection."""
+    head = b"POST /api/auth/login HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with closing(Line(target.port)) as line:
+        line.socket.sendall(head + b"zz\r\n{}\r\n0\r\n\r\n")
+        line.socket.shutdown(socket.SHUT_WR)
+        with line.socket.makefile("rb") as answer:
+            assert answer.readline().split(b" ")[1:2] in ([], [b"400"], [b"411"])
 
 
 def test_two_hosts_are_refused(target: Target) -> None:

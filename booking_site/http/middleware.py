@@ -135,7 +135,8 @@ def _discard_body(request: HttpRequest) -> None:
     # Not `request.read`, for which a body without a Content-Length is empty.
     body = request.META["wsgi.input"]
     remaining = min(_declared_length(request) or MAX_DISCARDED, MAX_DISCARDED)
-    with suppress(OSError):  # the client has disconnected, or its chunks are malformed
+    # The client has disconnected, or its chunks are malformed: each server has its own errors.
+    with suppress(Exception):
         while remaining > 0 and (piece := body.read(min(remaining, DISCARDED_AT_ONCE))):
             remaining -= len(piece)
 
