@@ -100,7 +100,7 @@ $(INSTALLED): requirements/dev.txt
 	@test -w . || { echo "The directory $(CURDIR) is not writable: clone into one that is." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "This needs Python 3.11 or newer: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) has no venv module: apt-get install python3-venv" >&2; exit 1; }
-	@echo "Installing the packages of requirements/dev.txt into .venv; this takes a minute or two, once."
+	@echo "Installing the packages of requirements/dev.txt into .venv; this takes a minute or two, once." >&2
 	@$(PYTHON) -m venv --clear .venv
-	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
+	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --requirement requirements/dev.txt >&2
 	@touch $@
