@@ -13,7 +13,7 @@ from django.db import connection
 
 EXPECTED = Path(__file__).with_name("guards.txt")
 
-# Named `table.guard`, or `function()`. What PostgreSQL does not enforce now is left out.
+# Named `table.guard`, or `function()`. Guards that PostgreSQL does not enforce are left out.
 _ENFORCED = """
     SELECT conrelid::regclass || '.' || conname, pg_get_constraintdef(pg_constraint.oid, TRUE)
       FROM pg_constraint LEFT JOIN pg_index ON indexrelid = conindid
@@ -47,12 +47,12 @@ _ENFORCED = """
      WHERE pronamespace = current_schema()::regnamespace AND prorettype = 'trigger'::regtype
 """
 
-# After a dump is restored, casts of texts stand elsewhere.
+# Restoring a dump moves the casts of texts.
 _CASTS = re.compile(r"::(?:text|character varying)(?:\[\])?")
 
 
 def enforced() -> set[str]:
-    """Return `name: definition` of each, alike on PostgreSQL 15 to 18 and after a restore."""
+    """Return `name: definition` of each, the same on PostgreSQL 15 to 18 and after a restore."""
     tables = _own_tables()
     with connection.cursor() as cursor:
         cursor.execute(_ENFORCED)
@@ -73,7 +73,7 @@ def _own_tables() -> set[str]:
 
 
 def missing() -> list[str]:
-    """Return the names of those that are not as the migrations make them."""
+    """Return the names of guards that are missing or differ from what the migrations create."""
     return sorted(
         line.partition(":")[0] for line in set(EXPECTED.read_text().splitlines()) - enforced()
     )

@@ -15,7 +15,7 @@ from tests.faults.stage import Stage, until
 from tests.web import Answer
 
 PURCHASES = 15
-OUTAGE = "Redis does not answer"
+OUTAGE = "Redis does not respond"
 
 
 @pytest.fixture

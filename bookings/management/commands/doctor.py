@@ -1,4 +1,4 @@
-"""Look whether a live database is as it should be."""
+"""Check a live database."""
 
 import sys
 import time
@@ -14,9 +14,9 @@ BROKEN, NOT_EXAMINED, TASKS_FAILED = 1, 2, 3
 
 class Command(BaseCommand):
     help = (
-        "Check every invariant in one read-only pass over one snapshot, beside live traffic."
-        " One line each. Exit code 1 when one is broken; 2 when the database cannot be"
-        " examined; 3 when all hold, but the worker has given up on tasks."
+        "Check every invariant in one read-only snapshot, beside live traffic, and print a line"
+        " for each. Exit code 1: one is broken; 2: the database cannot be checked; 3: none is"
+        " broken, but the worker has given up on tasks or mails."
     )
 
     def handle(self, **options: Any) -> None:
@@ -25,13 +25,13 @@ class Command(BaseCommand):
             findings = self._examine()
         except (OperationalError, InterfaceError) as error:
             raise CommandError(
-                f"The database does not answer: {_first_line(error)}. Check DATABASE_URL,"
-                " and that PostgreSQL runs.",
+                f"The database does not respond: {_first_line(error)}. Check DATABASE_URL,"
+                " and that PostgreSQL is running.",
                 returncode=NOT_EXAMINED,
             ) from error
         except ProgrammingError as error:
             raise CommandError(
-                f"The tables are not those of this version: {_first_line(error)}."
+                f"The tables do not match this version: {_first_line(error)}."
                 " Run manage.py migrate.",
                 returncode=NOT_EXAMINED,
             ) from error
@@ -45,12 +45,12 @@ class Command(BaseCommand):
             sys.exit(TASKS_FAILED)
 
     def _examine(self) -> list[Finding]:
-        """Print a line for each invariant, and return what was found."""
+        """Print a line for each invariant, and return the findings."""
         findings = []
         with transaction.atomic(durable=True):
             with connection.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-                # Whole tables are joined; with less, PostgreSQL does it through files.
+                # Joins of whole tables; with less memory, PostgreSQL writes temporary files.
                 cursor.execute("SET LOCAL work_mem = '64MB'")
             for finding in examine():
                 self.stdout.write(self._line(finding))

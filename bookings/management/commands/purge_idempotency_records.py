@@ -1,4 +1,4 @@
-"""Delete answers that nobody asks for again."""
+"""Delete idempotency records whose clients no longer retry."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -10,7 +10,7 @@ from bookings.services.housekeeping import RECORDS_KEPT, purge_idempotency_recor
 
 
 class Command(BaseCommand):
-    help = f"Delete answers kept for keys for more than {RECORDS_KEPT.days} days, in batches."
+    help = f"Delete idempotency records older than {RECORDS_KEPT.days} days, in batches."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(

@@ -1,4 +1,4 @@
-"""End holds whose time is over."""
+"""End expired holds."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -11,8 +11,8 @@ from bookings import services
 
 class Command(BaseCommand):
     help = (
-        "End holds whose time is over, in batches, safe beside live traffic. Tidiness only:"
-        " an expired hold holds nothing, swept or not."
+        "End expired holds, in batches, beside live traffic. This is tidying up only: the seats of"
+        " an expired hold are available anyway."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

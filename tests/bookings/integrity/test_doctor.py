@@ -114,30 +114,35 @@ BREAKS = {
     "held_seat_in_hold": "UPDATE holds SET ended_at = now(), end_reason = 'released'",
     "held_until_agrees": "UPDATE seats SET held_until = held_until + interval '1 s'"
     " WHERE status = 'held'",
-    "hold_keeps_its_seats": "UPDATE seats SET status = 'available', hold_id = NULL,"
+    "hold_has_its_seats": "UPDATE seats SET status = 'available', hold_id = NULL,"
     " held_until = NULL WHERE status = 'held'",
     "one_live_hold": "INSERT INTO holds (id, user_id, show_id, seat_ids, expires_at,"
     " max_expires_at) SELECT gen_random_uuid(), user_id, show_id, '{}', expires_at,"
     " max_expires_at FROM holds",
-    "answer_names_own_order": "UPDATE idempotency_records SET body = 'nonsense'",
-    "screen_shows_one_film": "INSERT INTO shows (movie_id, theatre_id, screen_id, start_time,"
+    "response_names_own_order": "UPDATE idempotency_records SET body = 'nonsense'",
+    "shows_do_not_overlap": "INSERT INTO shows (movie_id, theatre_id, screen_id, start_time,"
     " occupied_until) SELECT movie_id, theatre_id, screen_id,"
     " start_time + interval '1 hour', occupied_until FROM shows",
     "counted_shows_agree": """
         INSERT INTO counted_shows (show_id, seats_for_sale, counted_at)
         SELECT id, 77, now() FROM shows
     """,
-    "screen_taken_until_after_end": "UPDATE shows SET occupied_until = end_time - interval '1 s'",
+    "screen_occupied_until_end": "UPDATE shows SET occupied_until = end_time - interval '1 s'",
     "one_seat_per_place": "UPDATE seats SET x = 0",
-    "removed_people_hold_nothing": "UPDATE users SET email = 'deleted-1@invalid'",
-    "unswept_holds": "UPDATE holds SET expires_at = now() - interval '1 s'",
-    "old_answers": "UPDATE idempotency_records SET created_at = now() - interval '8 days'",
+    "removed_users_hold_nothing": "UPDATE users SET email = 'deleted-1@invalid'",
+    "expired_holds": "UPDATE holds SET expires_at = now() - interval '1 s'",
+    "old_idempotency_records": "UPDATE idempotency_records"
+    " SET created_at = now() - interval '8 days'",
     "cancelled_shows_with_bookings": "UPDATE shows SET status = 'cancelled'",
-    "few_seats_in_hold": "UPDATE holds SET seat_ids = array_fill(seat_ids[1], ARRAY[11])",
+    "hold_within_seat_limit": "UPDATE holds SET seat_ids = array_fill(seat_ids[1], ARRAY[11])",
     "hold_lists_seats_once": "UPDATE holds SET seat_ids = seat_ids || seat_ids",
-    "user_and_show_exist": "SET LOCAL session_replication_role = replica; DELETE FROM users",
+    "references_exist": "SET LOCAL session_replication_role = replica; DELETE FROM users",
     "no_task_given_up": "UPDATE django_tasks_database_dbtaskresult SET status = 'FAILED'",
 }
+
+
+def test_every_invariant_has_a_statement_that_breaks_it() -> None:
+    assert {each.name for each in invariants()} == set(BREAKS)
 
 
 @pytest.mark.parametrize("invariant", invariants(), ids=lambda each: each.name)
@@ -336,7 +341,7 @@ def test_what_belongs_to_nothing_is_named(
 ) -> None:
     """A replica checks no foreign key, and neither does a hurried import."""
     run(f"SET LOCAL session_replication_role = replica; DELETE FROM {lost}s")
-    (finding,) = [each for each in examine() if each.invariant.name == "user_and_show_exist"]
+    (finding,) = [each for each in examine() if each.invariant.name == "references_exist"]
     assert finding.count == count
     assert {example.split()[0] for example in finding.examples} == kinds
     assert all(f": no {lost} " in example for example in finding.examples)
@@ -358,8 +363,8 @@ def test_a_foreign_key_whose_triggers_sleep_is_named(show: Show, state: str) -> 
 
 def test_a_hold_that_is_over_may_have_lost_its_seats(show: Show) -> None:
     run("UPDATE holds SET expires_at = now() - interval '1 s'")
-    run(BREAKS["hold_keeps_its_seats"])
-    assert set(findings()) == {"unswept_holds"}
+    run(BREAKS["hold_has_its_seats"])
+    assert set(findings()) == {"expired_holds"}
 
 
 def test_examples_are_few_and_the_count_is_whole(show: Show) -> None:
@@ -392,10 +397,10 @@ def test_a_broken_invariant_ends_with_exit_code_1_and_examples(show: Show) -> No
 
 @pytest.mark.django_db(transaction=True)
 def test_what_only_waits_to_be_tidied_is_no_violation(show: Show) -> None:
-    run(BREAKS["old_answers"])
+    run(BREAKS["old_idempotency_records"])
     output = StringIO()
     call_command("doctor", stdout=output)
-    assert "note   old_answers" in output.getvalue()
+    assert "note   old_idempotency_records" in output.getvalue()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -454,7 +459,7 @@ def test_without_a_database_the_doctor_says_so_in_one_line() -> None:
     run = doctor_on("postgres://nobody@127.0.0.1:1/nothing")
     assert (run.returncode, run.stdout) == (2, "")
     (line,) = run.stderr.splitlines()
-    assert line.startswith("CommandError: The database does not answer: ")
+    assert line.startswith("CommandError: The database does not respond: ")
     assert "DATABASE_URL" in line
 
 

@@ -1,0 +1,145 @@
+-- The invariants that `manage.py doctor` checks, in the order in which it prints them.
+--
+-- Each has a name, a gravity (see bookings.integrity.invariants.Gravity) and a sentence that is
+-- true of a sound database. Its query returns one text column that names the offenders.
+
+-- seat_sold_once (violation): A seat has at most one active booking.
+SELECT 'seat ' || seat_id FROM bookings
+ WHERE cancelled_at IS NULL GROUP BY seat_id HAVING count(*) > 1;
+
+-- booked_seat_has_booking (violation): A seat is booked exactly if it has an active booking.
+SELECT 'seat ' || coalesce(seats.id, bookings.seat_id)
+  FROM (SELECT id FROM seats WHERE status = 'booked') AS seats
+  FULL JOIN (SELECT seat_id FROM bookings WHERE cancelled_at IS NULL) AS bookings
+    ON bookings.seat_id = seats.id
+ WHERE seats.id IS NULL OR bookings.seat_id IS NULL;
+
+-- booking_in_its_show (violation): A booking's seat and order belong to the booking's show.
+SELECT 'booking ' || bookings.id
+  FROM bookings
+  LEFT JOIN seats ON seats.id = bookings.seat_id
+  LEFT JOIN orders ON orders.id = bookings.order_id
+ WHERE seats.show_id IS DISTINCT FROM bookings.show_id
+    OR bookings.order_id IS NOT NULL AND orders.show_id IS DISTINCT FROM bookings.show_id;
+
+-- booking_in_own_order (violation): A booking and its order have the same user.
+SELECT 'booking ' || bookings.id
+  FROM bookings JOIN orders ON orders.id = bookings.order_id
+ WHERE bookings.user_id IS DISTINCT FROM orders.user_id;
+
+-- cancelled_after_booked (violation): A booking is cancelled after it was made.
+SELECT 'booking ' || id FROM bookings WHERE cancelled_at < booked_at;
+
+-- order_has_bookings (violation): An order has at least one booking.
+SELECT 'order ' || reference FROM orders
+ WHERE NOT EXISTS (SELECT FROM bookings WHERE bookings.order_id = orders.id);
+
+-- order_status_agrees (violation): An order's status matches its bookings.
+SELECT 'order ' || orders.reference
+  FROM orders
+  JOIN (SELECT order_id, count(*) AS sold, count(cancelled_at) AS cancelled
+          FROM bookings WHERE order_id IS NOT NULL GROUP BY order_id) AS counted
+    ON counted.order_id = orders.id
+ WHERE orders.status <> CASE cancelled WHEN 0 THEN 'confirmed' WHEN sold THEN 'cancelled'
+                        ELSE 'partially_cancelled' END;
+
+-- order_total_adds_up (violation): An order's total is the sum of its bookings' prices.
+SELECT 'order ' || orders.reference
+  FROM orders
+  JOIN (SELECT order_id, sum(price) AS total FROM bookings
+         WHERE order_id IS NOT NULL GROUP BY order_id) AS sums
+    ON sums.order_id = orders.id
+ WHERE sums.total IS DISTINCT FROM orders.total;
+
+-- held_seat_in_hold (violation): A held seat is listed by its hold, which belongs to the same show and has not ended.
+SELECT 'seat ' || seats.id
+  FROM seats LEFT JOIN holds ON holds.id = seats.hold_id
+ WHERE seats.status = 'held'
+   AND (holds.id IS NULL OR holds.ended_at IS NOT NULL
+        OR holds.show_id <> seats.show_id OR NOT seats.id = ANY (holds.seat_ids));
+
+-- held_until_agrees (violation): A held seat and its hold agree on when the hold ends.
+SELECT 'seat ' || seats.id
+  FROM seats JOIN holds ON holds.id = seats.hold_id
+ WHERE seats.status = 'held' AND holds.ended_at IS NULL
+   AND seats.held_until <> holds.expires_at;
+
+-- hold_has_its_seats (violation): All seats that an active hold lists belong to it.
+SELECT 'hold ' || holds.id
+  FROM holds
+ WHERE ended_at IS NULL AND expires_at > clock_timestamp()
+   AND (cardinality(seat_ids) = 0 OR EXISTS (
+        SELECT FROM unnest(holds.seat_ids) AS wanted(id)
+          LEFT JOIN seats ON seats.id = wanted.id
+         WHERE seats.hold_id IS DISTINCT FROM holds.id));
+
+-- hold_lists_seats_once (violation): An active hold lists each of its seats once.
+SELECT 'hold ' || id FROM holds
+ WHERE ended_at IS NULL AND expires_at > clock_timestamp()
+   AND cardinality(seat_ids) > (SELECT count(DISTINCT seat) FROM unnest(seat_ids) AS seat);
+
+-- one_live_hold (violation): A user has at most one active hold per show, and no hold exceeds its maximum time.
+SELECT 'user ' || user_id || ' show ' || show_id FROM holds
+ WHERE ended_at IS NULL GROUP BY user_id, show_id HAVING count(*) > 1
+ UNION ALL
+SELECT 'hold ' || id FROM holds WHERE expires_at > max_expires_at;
+
+-- hold_within_seat_limit (violation): An active hold has at most $max_seats seats (MAX_SEATS_PER_ORDER).
+SELECT 'hold ' || id FROM holds
+ WHERE ended_at IS NULL AND expires_at > clock_timestamp()
+   AND cardinality(seat_ids) > $max_seats;
+
+-- response_names_own_order (violation): The stored response of a key names an order of the same user.
+-- Not a cast to json, which would fail at the first text that is not JSON.
+SELECT 'record ' || records.id
+  FROM (SELECT id, user_id,
+               split_part(split_part(body, '"order_reference":"', 2), '"', 1) AS reference
+          FROM idempotency_records WHERE operation = 'book') AS records
+  LEFT JOIN orders USING (reference)
+ WHERE orders.id IS NULL OR orders.user_id IS DISTINCT FROM records.user_id;
+
+-- shows_do_not_overlap (violation): Shows on a screen that are not cancelled do not overlap, including turnaround.
+SELECT 'show ' || id
+  FROM (SELECT id, start_time,
+               lag(occupied_until) OVER (PARTITION BY screen_id ORDER BY start_time)
+                 AS taken_until
+          FROM shows WHERE screen_id IS NOT NULL AND status <> 'cancelled') AS shows
+ WHERE start_time < taken_until;
+
+-- screen_occupied_until_end (violation): A show on a screen occupies it at least until its end.
+SELECT 'show ' || id FROM shows
+ WHERE screen_id IS NOT NULL
+   AND (occupied_until IS NULL OR occupied_until <= start_time
+        OR occupied_until < end_time);
+
+-- one_seat_per_place (violation): No two seats of a show have the same position.
+SELECT 'show ' || show_id || ' x ' || x || ' y ' || y FROM seats
+ WHERE x IS NOT NULL AND y IS NOT NULL
+ GROUP BY show_id, x, y HAVING count(*) > 1;
+
+-- removed_users_hold_nothing (violation): A removed user has no active hold and no idempotency record.
+SELECT 'user ' || id FROM users
+ WHERE email LIKE 'deleted-%@invalid'
+   AND (EXISTS (SELECT FROM holds WHERE user_id = users.id AND ended_at IS NULL)
+        OR EXISTS (SELECT FROM idempotency_records WHERE user_id = users.id));
+
+-- expired_holds (note): Expired holds wait for release_expired_holds.
+SELECT 'hold ' || id FROM holds WHERE ended_at IS NULL AND expires_at <= now();
+
+-- old_idempotency_records (note): Idempotency records older than seven days wait for purge_idempotency_records.
+SELECT 'record ' || id FROM idempotency_records
+ WHERE created_at < now() - interval '7 days';
+
+-- cancelled_shows_with_bookings (note): Bookings of cancelled shows wait to be cancelled.
+SELECT 'booking ' || bookings.id
+  FROM bookings JOIN shows ON shows.id = bookings.show_id
+ WHERE bookings.cancelled_at IS NULL AND shows.status = 'cancelled';
+
+-- no_task_given_up (failure): The worker has given up on no task.
+SELECT task_path || ' x ' || count(*)
+  FROM django_tasks_database_dbtaskresult
+ WHERE status = 'FAILED' GROUP BY task_path;
+
+-- no_confirmation_given_up (failure): The worker has given up on no confirmation of an order.
+SELECT 'order ' || reference FROM orders
+ WHERE confirmation_due_at <= now() AND confirmation_attempts >= $attempts;
