@@ -52,7 +52,14 @@ RATES = (
     "THROTTLE_READ",
     "THROTTLE_REGISTER",
 )
-SWITCHES = ("BOOKING_MAILS", "DATABASE_PREPARE", "DEVELOPMENT", "EMAIL_CONFIRMATION_REQUIRED")
+SWITCHES = (
+    "BOOKING_MAILS",
+    "DATABASE_PREPARE",
+    "DEVELOPMENT",
+    "EMAIL_CONFIRMATION_REQUIRED",
+    "HSTS_INCLUDE_SUBDOMAINS",
+    "HSTS_PRELOAD",
+)
 SENDING = ("smtp", "smtp+tls", "smtp+ssl", "smtps")
 SECOND_FACTORS = ("off", "optional", "required")
 CUSTOMER_BITS = 64  # the prefix of an IPv6 address that accounts.client_address uses

@@ -34,10 +34,18 @@ def _secret(name: str) -> str:
 # Django
 
 DEBUG = False
-# Wants 50 characters; 32 random bytes, as platforms generate them, are written in 44.
-SILENCED_SYSTEM_CHECKS = ["security.W009"]
+SILENCED_SYSTEM_CHECKS = [
+    # Wants 50 characters; 32 random bytes, as platforms generate them, are written in 44.
+    "security.W009",
+    # Want HSTS for subdomains and preloading. Both affect hosts that this site does not know, for
+    # as long as a year, so the operator decides: HSTS_INCLUDE_SUBDOMAINS, HSTS_PRELOAD.
+    "security.W005",
+    "security.W021",
+]
 SECRET_KEY = _secret("SECRET_KEY")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]", "testserver"])
+# How many proxies stand in front of the web servers; their X-Forwarded-... headers are trusted.
+NUM_PROXIES = env.int("NUM_PROXIES", default=0)
 ROOT_URLCONF = "booking_site.urls"
 WSGI_APPLICATION = "booking_site.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -87,9 +95,8 @@ MIDDLEWARE = [
     "booking_site.http.middleware.content_length",
     "booking_site.http.security_headers.security_headers",
     "booking_site.http.middleware.probes",
-    # From here to the views there are two ways. Calls of the API go through API_MIDDLEWARE,
-    "booking_site.api_shortcut.api",
-    # and pages through these.
+    "booking_site.http.api_handler.api",  # sends calls of the API through API_MIDDLEWARE
+    # Only for pages:
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "accounts.admin_gate.only_known_addresses",
@@ -102,7 +109,6 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
-    "booking_site.api_shortcut.views",
 ]
 API_MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -265,7 +271,7 @@ REST_FRAMEWORK = {
     "URL_FORMAT_OVERRIDE": None,
     "EXCEPTION_HANDLER": "booking_site.api.problems.exception_handler",
     "COERCE_DECIMAL_TO_STRING": True,
-    "NUM_PROXIES": env.int("NUM_PROXIES", default=0),
+    "NUM_PROXIES": NUM_PROXIES,
     "UNAUTHENTICATED_USER": None,
     "DEFAULT_THROTTLE_RATES": {
         # Per address for the first three, per user for the others; "" lifts a limit.
@@ -377,10 +383,11 @@ CORS_EXPOSE_HEADERS = [
 
 SECURE_SSL_REDIRECT = not DEVELOPMENT
 SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$"]
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+# Without a proxy in front, any client could claim that its request came over HTTPS.
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if NUM_PROXIES else None
 SECURE_HSTS_SECONDS = 0 if DEVELOPMENT else 31_536_000
-SECURE_HSTS_INCLUDE_SUBDOMAINS = not DEVELOPMENT
-SECURE_HSTS_PRELOAD = not DEVELOPMENT
+SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("HSTS_INCLUDE_SUBDOMAINS", default=False)
+SECURE_HSTS_PRELOAD = env.bool("HSTS_PRELOAD", default=False)
 SESSION_COOKIE_SECURE = not DEVELOPMENT
 CSRF_COOKIE_SECURE = not DEVELOPMENT
 if not DEVELOPMENT:

@@ -22,6 +22,7 @@ TOOLING = (
     "tests/booking_site/test_production.py",
     "tests/booking_site/test_embedded.py",
     "tests/test_bad_input.py",
+    "tests/booking_site/http/test_servers.py",
     "tests/booking_site/http/test_health.py",
     "tests/bookings/test_maps_over_http.py",
     "tests/test_moved_models.py",

@@ -211,11 +211,19 @@ def test_production_answers_over_https_only_with_cookies_of_this_host_only() -> 
     assert done.returncode == 0, done.stderr
     status, location, headers, cookies, session = json.loads(done.stdout.splitlines()[-1])
     assert (status, location) == (301, "https://cinema.example/admin/login/")
-    assert headers["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains; preload"
+    assert headers["Strict-Transport-Security"] == "max-age=31536000"
     assert session == ["__Host-session", True]
     cookie = cookies["__Host-csrf"]
     assert (cookie["secure"], cookie["httponly"], cookie["path"]) == (True, True, "/")
     assert (cookie["domain"], cookie["samesite"]) == ("", "Lax")
+
+
+def test_the_operator_extends_hsts_to_subdomains_and_preloading() -> None:
+    chosen = {"HSTS_INCLUDE_SUBDOMAINS": "1", "HSTS_PRELOAD": "1"}
+    done = run("-c", HTTPS, DJANGO_SETTINGS_MODULE="booking_site.settings", **SAFE, **chosen)
+    assert done.returncode == 0, done.stderr
+    headers = json.loads(done.stdout.splitlines()[-1])[2]
+    assert headers["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains; preload"
 
 
 def test_production_logs_json_and_never_a_secret_or_a_body() -> None:

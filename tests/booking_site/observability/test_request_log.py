@@ -301,7 +301,9 @@ def test_a_crash_report_says_where_and_nothing_personal(
     statuses: list[str] = []
     try:
         # As a server calls it: the test client's own way in is one that Sentry does not see.
-        WSGIHandler()(request.environ, lambda status, headers: statuses.append(status))
+        # granian adds the process's environment.
+        environ = {**request.environ, "SECRET_KEY": secret}
+        WSGIHandler()(environ, lambda status, headers: statuses.append(status))
         sentry_sdk.flush()
     finally:
         sentry_sdk.get_client().close()

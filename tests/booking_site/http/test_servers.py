@@ -1,0 +1,236 @@
+"""What granian and gunicorn do with our configuration, seen from outside."""
+
+import json
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from benchmarks.servers import wait_until
+from tests.web import SERVERS, Answer, Line, WebServer, database_url, web_server
+
+TOKEN = "a-token-for-the-metrics-of-these-tests"
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+PATIENT = {"LOCK_TIMEOUT_MS": "60000", "STATEMENT_TIMEOUT_MS": "60000"}
+
+by_each_server = pytest.mark.parametrize("by", SERVERS)
+with_tables = pytest.mark.django_db(transaction=True)
+
+
+def get(server: WebServer, path: str, **headers: str) -> Answer:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    with closing(Line(server.port)) as line:
+        return line.call("GET", path, headers=named)
+
+
+def get_movies(server: WebServer) -> int:
+    return get(server, "/api/movies").status
+
+
+def pool_size(server: WebServer) -> float:
+    answer = get(server, "/metrics", Authorization=f"Bearer {TOKEN}")
+    lines = dict(line.split(" ") for line in answer.body.decode().splitlines() if line[0] != "#")
+    return float(lines["booking_pool_connections"])
+
+
+@contextmanager
+def movies_locked() -> Iterator[psycopg.Connection]:
+    """Let requests for movies wait in the database until the connection rolls back."""
+    with psycopg.connect(database_url()) as locker:
+        locker.execute("LOCK list_versions IN ACCESS EXCLUSIVE MODE")
+        yield locker
+        locker.rollback()
+
+
+def wait_for_requests(count: int) -> None:
+    """Return once so many requests wait in the database."""
+    with psycopg.connect(database_url(), autocommit=True) as watcher:
+        wait_until(
+            lambda: watcher.execute(WAITING).fetchone() == (count,), what=f"{count} requests"
+        )
+
+
+# Stopping
+
+
+@with_tables
+@by_each_server
+def test_a_server_told_to_stop_answers_the_requests_in_flight(tmp_path: Path, by: str) -> None:
+    own = {"DATABASE_URL": database_url(), **PATIENT}
+    with (
+        web_server(tmp_path / "log", by=by, **own) as server,
+        ThreadPoolExecutor(2) as aside,
+        movies_locked() as locker,
+    ):
+        answers = [aside.submit(get_movies, server) for _ in range(2)]
+        wait_for_requests(2)
+        server.process.terminate()
+        wait_until(lambda: b"Stopping worker" in log_of(tmp_path) or by == "gunicorn", what="stop")
+        locker.rollback()
+        assert [answer.result() for answer in answers] == [200, 200]
+        assert server.process.wait(40) == 0
+
+
+def log_of(folder: Path) -> bytes:
+    return (folder / "log").read_bytes()
+
+
+@with_tables
+@by_each_server
+def test_a_request_that_never_ends_does_not_keep_a_server_from_stopping(
+    tmp_path: Path, by: str
+) -> None:
+    own = {"DATABASE_URL": database_url(), "WEB_GRACEFUL_SECONDS": "1", **PATIENT}
+    with (
+        web_server(tmp_path / "log", by=by, **own) as server,
+        ThreadPoolExecutor(1) as aside,
+        movies_locked(),
+    ):
+        answer = aside.submit(get_movies, server)
+        wait_for_requests(1)
+        server.process.terminate()
+        server.process.wait(40)  # with the request still waiting
+        assert isinstance(answer.exception(), ConnectionError)
+
+
+@with_tables
+@by_each_server
+def test_a_killed_worker_is_replaced_and_its_gauges_are_gone(tmp_path: Path, by: str) -> None:
+    metrics = tmp_path / "metrics"
+    own = {
+        "DATABASE_URL": database_url(),
+        "METRICS_TOKEN": TOKEN,
+        "PROMETHEUS_MULTIPROC_DIR": str(metrics),
+    }
+    with web_server(tmp_path / "log", by=by, **own) as server:
+        assert get_movies(server) == 200
+        (killed,) = server.workers()
+        assert list(metrics.glob(f"gauge_live*_{killed}.db"))
+        os.kill(killed, signal.SIGKILL)
+        wait_until(lambda: server.workers() not in ([], [killed]), what="another worker")
+        wait_until(server.listens, what="The other worker")
+        assert pool_size(server) == 0
+        assert not list(metrics.glob(f"gauge_live*_{killed}.db"))
+
+
+# Threads and connections
+
+
+@with_tables
+@by_each_server
+def test_there_are_no_more_threads_than_web_threads(tmp_path: Path, by: str) -> None:
+    own = {
+        "DATABASE_URL": database_url(),
+        "METRICS_TOKEN": TOKEN,
+        "PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "metrics"),
+        "WEB_THREADS": "2",
+        **PATIENT,
+    }
+    with web_server(tmp_path / "log", by=by, **own) as server, ThreadPoolExecutor(16) as aside:
+        with movies_locked():
+            answers = [aside.submit(get_movies, server) for _ in range(16)]
+            wait_for_requests(2)
+        assert [answer.result() for answer in answers] == [200] * 16
+        assert pool_size(server) == 2
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        pytest.param(b"", id="nothing at all"),
+        pytest.param(b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A: b", id="half a head"),
+        pytest.param(b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", id="idle after a request"),
+    ],
+)
+def test_idle_connections_keep_nobody_waiting(
+    django_db_setup: None, tmp_path: Path, start: bytes
+) -> None:
+    """granian gives a thread to a whole head, and counts open connections apart from threads."""
+    own = {"DATABASE_URL": database_url(), "WEB_THREADS": "2"}
+    with web_server(tmp_path / "log", **own) as server, ExitStack() as crowd:
+        for _ in range(60):
+            client = crowd.enter_context(
+                socket.create_connection(("127.0.0.1", server.port), timeout=30)
+            )
+            client.sendall(start)
+        assert get(server, "/livez").status == 200
+
+
+def test_a_connection_that_sends_nothing_is_closed(django_db_setup: None, tmp_path: Path) -> None:
+    own = {"DATABASE_URL": database_url(), "GRANIAN_HTTP1_HEADER_READ_TIMEOUT": "300"}
+    with (
+        web_server(tmp_path / "log", **own) as server,
+        socket.create_connection(("127.0.0.1", server.port), timeout=60) as client,
+    ):
+        assert client.recv(1) == b""
+
+
+def test_gunicorn_has_no_control_socket(django_db_setup: None, tmp_path: Path) -> None:
+    own = {"DATABASE_URL": database_url(), "XDG_RUNTIME_DIR": str(tmp_path / "run")}
+    with web_server(tmp_path / "log", by="gunicorn", **own) as server:
+        assert get(server, "/livez").status == 200
+        assert not (tmp_path / "run").exists()
+
+
+# Problems, and what a log may contain
+
+CANARY = "canary-of-the-environment-4b1d"
+PRODUCTION = {
+    "DEVELOPMENT": "0",
+    "SECRET_KEY": f"0123456789-{CANARY}-secret-key",
+    "JWT_SIGNING_KEY": f"0123456789-{CANARY}-signing-key",
+    "ALLOWED_HOSTS": "127.0.0.1",
+    "ANY_VARIABLE": CANARY,
+    "NUM_PROXIES": "1",
+    "PYTHONWARNINGS": "ignore",  # no static files are collected here
+}
+
+
+@with_tables
+@by_each_server
+def test_no_log_line_contains_the_environment(tmp_path: Path, by: str) -> None:
+    """granian copies the environment into each request's META; a crash logs none of it."""
+    own = {**PRODUCTION, "DATABASE_URL": database_url()}
+    with web_server(tmp_path / "log", by=by, wsgi="tests.sabotage.crash", **own) as server:
+        answer = get(server, "/api/movies", X_Forwarded_Proto="https")
+    assert (answer.status, answer.headers["Content-Type"]) == (500, "application/problem+json")
+    problem = json.loads(answer.body)
+    assert problem["code"] == "internal_error"
+    assert "Planted" not in answer.body.decode()
+    log = log_of(tmp_path).decode()
+    lines = [json.loads(line) for line in log.splitlines()]  # the server's own lines too
+    (crash,) = [line for line in lines if "Planted crash" in line.get("exception", "")]
+    assert crash["request_id"] == problem["request_id"]
+    assert CANARY not in log
+    assert database_url() not in log
+
+
+@with_tables
+@by_each_server
+@pytest.mark.parametrize(("proxies", "scheme"), [("0", "http"), ("1", "https")])
+def test_x_forwarded_proto_counts_behind_a_proxy_only(
+    tmp_path: Path, by: str, proxies: str, scheme: str
+) -> None:
+    own = {"DATABASE_URL": database_url(), "NUM_PROXIES": proxies}
+    with web_server(tmp_path / "log", by=by, **own) as server:
+        answer = get(server, "/api/movies", X_Forwarded_Proto="https", X_Forwarded_For="10.0.0.1")
+    assert f"<{scheme}://127.0.0.1/api/movies" in answer.headers["Link"]
+
+
+@with_tables
+@by_each_server
+def test_a_limit_is_a_problem_with_retry_after(tmp_path: Path, by: str) -> None:
+    own = {"DATABASE_URL": database_url(), "THROTTLE_LOGIN": "1/hour"}
+    login = {"Content-Type": "application/json"}
+    body = b'{"email": "nobody@example.com", "password": "seven seals in the bay"}'
+    with web_server(tmp_path / "log", by=by, **own) as server, closing(Line(server.port)) as line:
+        answers = [line.call("POST", "/api/auth/login", headers=login, body=body) for _ in range(2)]
+    assert [answer.status for answer in answers] == [401, 429]
+    assert json.loads(answers[1].body)["code"] == "throttled"
+    assert int(answers[1].headers["Retry-After"]) > 0
