@@ -30,7 +30,7 @@ def export_caller(*, caller: Caller) -> dict[str, Any]:
         ),
         "changes_by_staff": [
             {"changed_at": entry.at, "change": "; ".join([entry.label, *audit.sentences(entry)])}
-            for entry in audit.history_of(user)
+            for entry in audit.history_of(user).select_related(None)
         ],
         "mails": mails_as_json(mails_about(user)),
     }

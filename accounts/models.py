@@ -6,19 +6,34 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.contrib.auth.hashers import check_password, make_password
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.contrib.postgres.indexes import GinIndex
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models.functions import Lower, Now
 
 from booking_site.postgres.timestamped import Timestamped, TimestampedQuerySet
+from booking_site.postgres.words import Words, words_beginning_with
 
 REMOVED_DOMAIN = "@invalid"  # RFC 2606: nobody has it, and no form accepts it
+
+
+NAME_WORDS = Words("name")
+MOST_MATCHES = 50
 
 
 class UserQuerySet(TimestampedQuerySet["User"]):
     def current(self, *, user_id: int, token_version: int) -> "UserQuerySet":
         """The user a token of this version speaks for, unless it is revoked."""
         return self.filter(pk=user_id, is_active=True, token_version=token_version)
+
+    def matching(self, text: str) -> "UserQuerySet":
+        """Users whose e-mail address begins with the text, or whose name has its words."""
+        email = models.Q(email__startswith=UserManager.clean_email(text))
+        if "@" in text:
+            return self.filter(email)
+        return self.alias(words=NAME_WORDS).filter(
+            email | models.Q(words=words_beginning_with(text))
+        )
 
 
 class UserManager(BaseUserManager["User"]):
@@ -27,6 +42,14 @@ class UserManager(BaseUserManager["User"]):
 
     def current(self, *, user_id: int, token_version: int) -> UserQuerySet:
         return self.get_queryset().current(user_id=user_id, token_version=token_version)
+
+    def ids_matching(self, text: str) -> list[int]:
+        """The ids of users who match the text, at most `MOST_MATCHES`.
+
+        Read beforehand, they let PostgreSQL use the indexes of the tables that name users.
+        """
+        users = self.get_queryset().matching(text)
+        return list(users.values_list("pk", flat=True)[:MOST_MATCHES])
 
     def create_user(
         self, *, name: str, email: str, password: str | None = None, **fields: Any
@@ -96,6 +119,14 @@ class User(AbstractBaseUser, PermissionsMixin, Timestamped):
             # One person, one account, however the address is typed.
             models.UniqueConstraint(Lower("email"), name="user_one_per_email"),
         )
+        indexes = (
+            GinIndex(NAME_WORDS, name="user_by_words_of_name"),
+            # For the list of users, of which few are staff or inactive.
+            models.Index(fields=["email"], condition=models.Q(is_staff=True), name="user_staff"),
+            models.Index(
+                fields=["email"], condition=models.Q(is_active=False), name="user_inactive"
+            ),
+        )
 
     def __str__(self) -> str:
         return f"{self.name} <{self.email}>" if self.name else "Removed person"
@@ -149,6 +180,9 @@ class SignIn(models.Model):
         return f"{self.user} since {self.created_at:%Y-%m-%d %H:%M}"
 
 
+AUDIT_WORDS = Words("action", "subject_name")
+
+
 class AuditEntry(models.Model):
     """What somebody of the staff did to one object, and why. Never changed, never deleted.
 
@@ -176,6 +210,7 @@ class AuditEntry(models.Model):
             models.Index(fields=["subject_type", "subject_id", "-at"], name="audit_by_subject"),
             models.Index(fields=["theatre_id", "-at"], name="audit_by_theatre"),
             models.Index(fields=["-at"], name="audit_by_time"),
+            GinIndex(AUDIT_WORDS, name="audit_by_words"),
         )
 
     def __str__(self) -> str:

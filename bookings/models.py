@@ -8,10 +8,13 @@ from typing import Any
 from django.conf import settings
 from django.contrib.postgres.expressions import ArraySubquery
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Cast, Coalesce, JSONObject, Length, Now
+from django.db.models.functions import Cast, Coalesce, JSONObject, Length, Now, Upper
 
+from accounts.models import User
+from booking_site.postgres.words import Words, words_beginning_with
 from catalog.models import Seat, Show
 
 
@@ -92,10 +95,22 @@ class BookingStatus(models.TextChoices):
 _BY_PLACE = (Length("seat__row"), "seat__row", "seat__number", "pk")
 
 
+CUSTOMER_WORDS = Words("customer_name")
+
+
 class OrderQuerySet(models.QuerySet["Order"]):
     def unsent(self) -> "OrderQuerySet":
         """Return the orders whose confirmation is due, now or later, or was given up."""
         return self.filter(confirmation_due_at__isnull=False)
+
+    def of_customer(self, text: str) -> "OrderQuerySet":
+        """Return the orders of customers with that name or e-mail address, also walk-in ones."""
+        walk_in = Q(customer_email__iexact=text)
+        if "@" not in text:
+            walk_in |= Q(words=words_beginning_with(text))
+        return self.alias(words=CUSTOMER_WORDS).filter(
+            Q(user__in=User.objects.ids_matching(text)) | Q(channel=Channel.BOX_OFFICE) & walk_in
+        )
 
     def with_parts(self) -> "OrderQuerySet":
         """Load what an order tells its customer, its `parts` among it, in one query."""
@@ -181,6 +196,23 @@ class Order(models.Model):
                 fields=["confirmation_due_at"],
                 condition=Q(confirmation_due_at__isnull=False),
                 name="order_unsent_by_due_time",
+            ),
+            # For the back office: few orders are sold at the box office, few are cancelled.
+            models.Index(
+                fields=["id"], condition=Q(channel="box_office"), name="order_of_box_office"
+            ),
+            GinIndex(
+                CUSTOMER_WORDS, condition=Q(channel="box_office"), name="order_by_words_of_name"
+            ),
+            models.Index(
+                Upper("customer_email"),
+                condition=Q(channel="box_office"),
+                name="order_by_customer_email",
+            ),
+            models.Index(
+                fields=["status", "id"],
+                condition=~Q(status="confirmed"),
+                name="order_not_confirmed",
             ),
         )
         constraints = (
@@ -285,6 +317,9 @@ class Booking(models.Model):
         indexes = (
             models.Index(fields=["user", "-booked_at"], name="booking_by_user"),
             models.Index(fields=["show", "seat"], name="booking_by_show_and_seat"),
+            models.Index(
+                fields=["id"], condition=Q(cancelled_at__isnull=False), name="booking_cancelled"
+            ),
         )
         constraints = (
             # The promise of the whole site: no seat is sold twice.

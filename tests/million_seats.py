@@ -46,7 +46,10 @@ _STATEMENTS = (
     INSERT INTO orders (id, reference, user_id, show_id, customer_name, customer_email, total,
                         currency, channel, created_at)
     SELECT id, overlay(upper(lpad(to_hex(id), 8, '0')) placing '-' from 5 for 0),
-           1001 + id / 10 % 13000, show_id, '', '', 36, 'EUR', 'web',
+           CASE WHEN id % 50 <> 4 THEN 1001 + id / 10 % 13000 END, show_id,
+           CASE WHEN id % 50 = 4 THEN 'Walker ' || id ELSE '' END,
+           CASE WHEN id % 50 = 4 THEN 'Walker' || id || '@example.com' ELSE '' END, 36, 'EUR',
+           CASE WHEN id % 50 = 4 THEN 'box_office' ELSE 'web' END,
            now() - (1001000 - id) * interval '8 seconds'
       FROM seats WHERE status = 'booked' AND number IN (1, 4)
     """,
@@ -75,7 +78,7 @@ _STATEMENTS = (
     INSERT INTO idempotency_records (user_id, operation, key, fingerprint, status, body,
                                      created_at)
     SELECT user_id, 'book', 'key ' || id, repeat('f', 64), 201, repeat('x', 600), created_at
-      FROM orders
+      FROM orders WHERE user_id IS NOT NULL
     """,
     """
     INSERT INTO holds (id, user_id, show_id, seat_ids, expires_at, max_expires_at, created_at,
@@ -83,18 +86,31 @@ _STATEMENTS = (
     SELECT gen_random_uuid(), user_id, show_id, ARRAY[id], created_at + interval '10 minutes',
            created_at + interval '20 minutes', created_at, created_at + interval '5 minutes',
            'booked'
-      FROM orders
+      FROM orders WHERE user_id IS NOT NULL
     """,
     """
     WITH live AS (
         INSERT INTO holds (id, user_id, show_id, seat_ids, expires_at, max_expires_at)
         SELECT gen_random_uuid(), 1001 + id / 100 % 13000, show_id, ARRAY[id],
-               now() + interval '10 minutes', now() + interval '20 minutes'
-          FROM seats WHERE show_id > 10000 AND row = 'A' AND number = 10
+               now() + (1 + id % 600) * interval '1 second', now() + interval '20 minutes'
+          FROM seats WHERE show_id > 10000 AND show_id % 10 = 0 AND row = 'A' AND number = 10
         RETURNING id, seat_ids, expires_at
     )
     UPDATE seats SET status = 'held', hold_id = live.id, held_until = live.expires_at
       FROM live WHERE seats.id = live.seat_ids[1]
+    """,
+    """
+    INSERT INTO sign_ins (id, user_id, token_id, created_at, expires_at)
+    SELECT gen_random_uuid(), 1001 + n % 13000, gen_random_uuid(),
+           now() - n * interval '1 minute', now() + interval '14 days' - n * interval '1 minute'
+      FROM generate_series(1, 50000) AS n
+    """,
+    """
+    INSERT INTO audit_entries (at, actor_id, action, subject_type, subject_id, subject_name,
+                               theatre_id, facts)
+    SELECT now() - n * interval '1 minute', 1001 + n % 50, 'seats_blocked', 'catalog.show',
+           1001 + n % 10000, 'Movie ' || 1001 + n % 200, 1001 + n % 20, '{}'
+      FROM generate_series(1, 50000) AS n
     """,
     *(
         f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), (SELECT max(id) FROM {table}))"

@@ -91,18 +91,37 @@ def reads_of(statement: Statement, tables: frozenset[str]) -> Reads:
 
 def rows_read(statement: Statement, table: str) -> int:
     """Execute the statement and return how many rows of the table it reads, filtered ones too."""
+    return sum(_rows(node) for node in _executed(statement) if node.get("Relation Name") == table)
+
+
+def reads_of_execution(statement: Statement, tables: frozenset[str], most: int) -> Reads:
+    """Execute the statement and return how it reads these tables.
+
+    A table is `whole` if more than `most` rows of it are read in sequence, or in the order of
+    an index: a list may read its first page so.
+    """
+    reads = Reads(set(), set())
+    for node in _executed(statement):
+        if index := node.get("Index Name"):
+            reads.indexes.add(index)
+        searches = "Index Cond" in node or node["Node Type"] == "Bitmap Heap Scan"
+        if node.get("Relation Name") in tables and not searches and _rows(node) > most:
+            reads.whole.add(f"{_rows(node)} rows, {node['Node Type']} on {node['Relation Name']}")
+    return reads
+
+
+def _executed(statement: Statement) -> list[dict[str, Any]]:
     text, values = statement.numbered()
     with connection.cursor() as cursor:
         cursor.execute(f"PREPARE measured AS {text}")
         try:
-            nodes = list(_nodes(_plan(values, "measured", "ANALYZE, ")))
+            return list(_nodes(_plan(values, "measured", "ANALYZE, ")))
         finally:
             cursor.execute("DEALLOCATE measured")
-    return sum(
-        int((node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"])
-        for node in nodes
-        if node.get("Relation Name") == table
-    )
+
+
+def _rows(node: dict[str, Any]) -> int:
+    return int((node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"])
 
 
 def _plan(values: list[Any], name: str = "planned", options: str = "") -> dict[str, Any]:

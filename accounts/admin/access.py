@@ -14,21 +14,22 @@ from unfold.admin import ModelAdmin
 from accounts import audit, services
 from accounts.admin.users import may_manage
 from accounts.audited_admin import Audited, staff_user
-from accounts.models import AuditEntry, SignIn
+from accounts.models import AuditEntry, SignIn, User
+from booking_site.back_office.large_tables import LargeTable
 
 admin.site.unregister(Group)
 admin.site.unregister(TOTPDevice)  # its own page would show the keys
 
 
 @admin.register(SignIn)
-class SignInAdmin(Audited, ModelAdmin):  # type: ignore[misc]
+class SignInAdmin(LargeTable, Audited, ModelAdmin):  # type: ignore[misc]
     """Who is signed in where; ended here, never edited."""
 
     list_display = ("user", "created_at", "expires_at", "ended_at")
-    list_filter = ("ended_at",)
     list_select_related = ("user",)
-    search_fields = ("user__email", "user__name")
-    date_hierarchy = "created_at"
+    search_fields = ("user__email",)
+    search_help_text = "Name or e-mail address"
+    ordering = ("-expires_at",)  # which every use of the sign-in moves on
     fields = readonly_fields = ("user", "created_at", "expires_at", "ended_at")
     actions = ("end",)
 
@@ -37,6 +38,9 @@ class SignInAdmin(Audited, ModelAdmin):  # type: ignore[misc]
 
     def has_delete_permission(self, request: HttpRequest, obj: SignIn | None = None) -> bool:
         return False
+
+    def matching(self, rows: QuerySet[SignIn], text: str) -> QuerySet[SignIn]:
+        return rows.filter(user__in=User.objects.ids_matching(text))
 
     def entries_about(self, obj: SignIn) -> QuerySet[AuditEntry]:
         return audit.history_of(obj.user).filter(action="sign_ins_ended")

@@ -25,6 +25,7 @@ from accounts import services
 from accounts.audited_admin import Audited, staff_user
 from accounts.mails import send_confirmation
 from accounts.models import User
+from booking_site.back_office.large_tables import LargeTable
 
 
 class AddPersonForm(UserCreationForm):  # type: ignore[misc] # unfold is untyped
@@ -45,8 +46,26 @@ class ChangePersonForm(forms.ModelForm):  # type: ignore[type-arg] # not generic
         return User.objects.clean_email(self.cleaned_data["email"])
 
 
+class AccessFilter(admin.SimpleListFilter):
+    title = "access"
+    parameter_name = "access"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("staff", "Staff"), ("administrators", "Administrators"), ("inactive", "Inactive")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> QuerySet[User]:
+        match self.value():
+            case "staff":
+                return queryset.filter(is_staff=True)
+            case "administrators":
+                return queryset.filter(is_staff=True, is_superuser=True)
+            case "inactive":
+                return queryset.filter(is_active=False)
+        return queryset
+
+
 @admin.register(User)
-class UserAdmin(Audited, DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
+class UserAdmin(LargeTable, Audited, DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
     """People are removed by an action, never deleted: what they bought stays in the books."""
 
     form = ChangePersonForm
@@ -54,7 +73,7 @@ class UserAdmin(Audited, DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, typ
     change_password_form = AdminPasswordChangeForm
     list_display = ("email", "name", "roles", "is_active", "is_staff", "created_at")
     search_help_text = "Name or e-mail address"
-    list_filter = ("is_active", "is_staff", "is_superuser", "groups")
+    list_filter = (AccessFilter, "groups")
     search_fields = ("name", "email")
     ordering = ("email",)
     filter_horizontal = ()
@@ -77,6 +96,9 @@ class UserAdmin(Audited, DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, typ
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         people: QuerySet[User] = super().get_queryset(request).prefetch_related("groups")
         return people
+
+    def matching(self, rows: QuerySet[User], text: str) -> QuerySet[User]:
+        return rows.filter(pk__in=User.objects.ids_matching(text))
 
     def formfield_for_manytomany(
         self, db_field: "ManyToManyField[Any, Any]", request: HttpRequest, **kwargs: Any

@@ -5,15 +5,17 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from accounts import audit
 from accounts.audited_admin import HistoryEvent, staff_user
-from accounts.models import AuditEntry
+from accounts.models import AuditEntry, User
+from booking_site.back_office.large_tables import LargeTable
 from booking_site.tasks.outbox import ATTEMPTS
+from bookings.box_office.queries import ids_of_orders
 from bookings.confirmations import send_again
 from bookings.models import Booking, BookingStatus, Channel, Hold, HoldEnd, Order
 from catalog.admin.base import ReadOnly, badge, local, local_lines, show_lines, two_lines
@@ -23,14 +25,23 @@ SHOW = ("show__movie", "show__theatre", "show__screen__theatre")
 
 
 @admin.register(Hold)
-class HoldAdmin(ReadOnly[Hold]):
+class HoldAdmin(LargeTable, ReadOnly[Hold]):
     theatre_path = "show__theatre"
     list_display = ("customer", "on_show", "seat_count", "since", "until", "state")
-    list_filter = ("end_reason",)
     list_select_related = ("user", *SHOW)
-    search_fields = ("user__email", "user__name", "show__movie__title")
-    search_help_text = "Customer or movie"
+    ordering = ("-expires_at",)
+    search_fields = ("user__email",)
+    search_help_text = "Customer. Without a search, the list has live holds only."
     fields = ("user", "show", "seats", "since", "until", "longest", "ended", "state")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Hold], search_term: str
+    ) -> tuple[QuerySet[Hold], bool]:
+        rows, may_repeat = super().get_search_results(request, queryset, search_term)
+        return (rows if search_term.strip() else rows.filter(ended_at__isnull=True)), may_repeat
+
+    def matching(self, rows: QuerySet[Hold], text: str) -> QuerySet[Hold]:
+        return rows.filter(user__in=User.objects.ids_matching(text))
 
     @admin.display(description="customer", ordering="user__name")
     def customer(self, hold: Hold) -> SafeString:
@@ -91,7 +102,7 @@ class ConfirmationFilter(admin.SimpleListFilter):
 
 
 @admin.register(Order)
-class OrderAdmin(ReadOnly[Order]):
+class OrderAdmin(LargeTable, ReadOnly[Order]):
     theatre_path = "show__theatre"
     list_display = (
         "reference",
@@ -106,7 +117,8 @@ class OrderAdmin(ReadOnly[Order]):
     list_filter = ("status", "channel", ConfirmationFilter)
     actions = ("send_again",)
     list_select_related = ("user", *SHOW)
-    search_fields = ("reference", "user__email", "user__name", "customer_name", "customer_email")
+    ordering = ("-id",)
+    search_fields = ("reference",)
     search_help_text = "Reference or customer"
     fields = (
         "reference",
@@ -125,6 +137,9 @@ class OrderAdmin(ReadOnly[Order]):
         live = Booking.objects.filter(order=OuterRef("pk"), cancelled_at=None).order_by()
         counted = live.values("order").annotate(n=Count("pk")).values("n")
         return super().get_queryset(request).annotate(live_bookings=Coalesce(Subquery(counted), 0))
+
+    def matching(self, rows: QuerySet[Order], text: str) -> QuerySet[Order]:
+        return rows.filter(pk__in=ids_of_orders(text))
 
     def derived_events(self, order: Order) -> list[HistoryEvent]:
         return _customer_events(order, order.bookings.all())
@@ -228,12 +243,13 @@ class Alive(admin.SimpleListFilter):
 
 
 @admin.register(Booking)
-class BookingAdmin(ReadOnly[Booking]):
+class BookingAdmin(LargeTable, ReadOnly[Booking]):
     theatre_path = "show__theatre"
     list_display = ("bought_with", "buyer", "on_show", "seat", "amount", "sold", "state")
     list_filter = (Alive,)
     list_select_related = ("user", "order__user", "seat", *SHOW)
-    search_fields = ("order__reference", "user__email", "user__name")
+    ordering = ("-id",)
+    search_fields = ("order__reference",)
     search_help_text = "Reference of the order, or customer"
     fields = (
         "order",
@@ -247,6 +263,11 @@ class BookingAdmin(ReadOnly[Booking]):
         "cancelled_by",
         "cancel_reason",
     )
+
+    def matching(self, rows: QuerySet[Booking], text: str) -> QuerySet[Booking]:
+        # Only bookings from before there were orders have none.
+        without_order = Q(order__isnull=True, user__in=User.objects.ids_matching(text))
+        return rows.filter(Q(order__in=ids_of_orders(text)) | without_order)
 
     def entries_about(self, booking: Booking) -> QuerySet[AuditEntry]:
         """A booking is sold, moved and cancelled with its order, where that is written."""

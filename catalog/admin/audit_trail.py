@@ -1,50 +1,28 @@
 """Who did what, when and why, in the theatres of the reader and in none."""
 
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.contrib import admin
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest
-from unfold.paginator import InfinitePaginator
 
 from accounts import audit
-from accounts.models import AuditEntry
+from accounts.models import AUDIT_WORDS, AuditEntry, User
 from accounts.roles import WORK_EVERYWHERE
-from catalog.admin.base import ReadOnly, local
+from booking_site.back_office.large_tables import LargeTable
+from booking_site.postgres.words import words_beginning_with
+from catalog.admin.base import ReadOnly, TheatreFilter, local
 from catalog.models import Theatre
 from catalog.staff import theatres_of
 
 
-class InTheatre(admin.SimpleListFilter):
-    title = "theatre"
-    parameter_name = "theatre"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(str(theatre.pk), theatre.name) for theatre in theatres_of(request.user)]
-
-    def queryset(
-        self, request: HttpRequest, queryset: QuerySet[AuditEntry]
-    ) -> QuerySet[AuditEntry]:
-        offered = {str(key) for key, _ in self.lookup_choices}
-        if self.value() in offered:
-            return queryset.filter(theatre_id=self.value())
-        return queryset
-
-
 @admin.register(AuditEntry)
-class AuditEntryAdmin(ReadOnly[AuditEntry]):
+class AuditEntryAdmin(LargeTable, ReadOnly[AuditEntry]):
     list_display = ("time", "who", "label", "subject_name", "theatre", "reason", "details")
-    list_filter = (
-        InTheatre,
-        ("action", admin.AllValuesFieldListFilter),
-        ("actor", admin.RelatedOnlyFieldListFilter),
-    )
+    list_filter = (TheatreFilter,)
     list_select_related = ("actor",)
-    date_hierarchy = "at"
-    search_fields = ("subject_name", "actor__name", "actor__email")
-    search_help_text = "Object, or who did it"
-    paginator = InfinitePaginator  # it only ever grows
+    search_fields = ("subject_name",)
+    search_help_text = "Action, object, or who did it"
     fields = (
         "time",
         "who",
@@ -55,6 +33,10 @@ class AuditEntryAdmin(ReadOnly[AuditEntry]):
         "reason",
         "details",
     )
+
+    def matching(self, rows: QuerySet[AuditEntry], text: str) -> QuerySet[AuditEntry]:
+        actors = Q(actor__in=User.objects.ids_matching(text))
+        return rows.alias(words=AUDIT_WORDS).filter(actors | Q(words=words_beginning_with(text)))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEntry]:
         theatre = Theatre.objects.filter(pk=OuterRef("theatre_id"))

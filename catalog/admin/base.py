@@ -21,7 +21,7 @@ from unfold.admin import TabularInline as ThemedTabularInline
 from accounts.audited_admin import Audited
 from booking_site.api.errors import violated_constraint
 from catalog.models import Show, Theatre
-from catalog.staff import within_theatres_of
+from catalog.staff import theatres_of, within_theatres_of
 
 M = TypeVar("M", bound=Model)
 Parent = TypeVar("Parent", bound=Model)
@@ -194,6 +194,20 @@ class ReadOnly(BackOffice[M]):
 
     def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
         return False
+
+
+class TheatreFilter(admin.SimpleListFilter):
+    """Rows of one of the user's theatres, found by their `theatre_id`."""
+
+    title = "theatre"
+    parameter_name = "theatre"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(str(theatre.pk), theatre.name) for theatre in theatres_of(request.user)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        offered = {str(key) for key, _ in self.lookup_choices}
+        return queryset.filter(theatre_id=self.value()) if self.value() in offered else queryset
 
 
 def local(moment: datetime | None, zone: ZoneInfo) -> str:

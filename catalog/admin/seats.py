@@ -6,30 +6,28 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.paginator import InfinitePaginator
 
 from accounts import audit
 from accounts.models import AuditEntry
+from booking_site.back_office.large_tables import LargeTable
 from catalog.admin.base import ReadOnly, badge, show_lines
-from catalog.models import STATE_NOW, Seat, SeatStatus
+from catalog.models import STATE_NOW, Seat, SeatStatus, Show
+
+MOST_SHOWS = 50
 
 
 @admin.register(Seat)
-class SeatAdmin(ReadOnly[Seat]):
+class SeatAdmin(LargeTable, ReadOnly[Seat]):
     theatre_path = "show__theatre"
     empty_history_text = (
         "Nobody has blocked, freed or moved this seat. The order's history shows who bought it."
     )
     list_display = ("place", "on_show", "category", "amount", "state", "block_reason", "room")
     list_display_links = ("place",)
-    list_filter = ("status", "category")
     list_select_related = ("show__movie", "show__theatre", "show__screen__theatre")
-    search_fields = ("=row", "show__movie__title")
-    search_help_text = "Row, or title of the movie"
+    search_fields = ("show__movie__title",)
+    search_help_text = "Movie, theatre or screen of a show to come"
     ordering = ("show_id", "row", "number")  # as its unique index, so a page needs no sorting
-    # Millions of rows: neither counted nor paged to the end.
-    paginator = InfinitePaginator
-    sortable_by = ()
     fields = (
         "show",
         "row",
@@ -42,6 +40,10 @@ class SeatAdmin(ReadOnly[Seat]):
         "x",
         "y",
     )
+
+    def matching(self, rows: QuerySet[Seat], text: str) -> QuerySet[Seat]:
+        shows = Show.objects.upcoming().matching(text).order_by("start_time")
+        return rows.filter(show__in=list(shows.values_list("pk", flat=True)[:MOST_SHOWS]))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Seat]:
         return super().get_queryset(request).annotate(state_now=STATE_NOW)

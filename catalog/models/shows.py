@@ -39,6 +39,22 @@ class ShowQuerySet(TimestampedQuerySet["Show"]):
     def upcoming(self) -> "ShowQuerySet":
         return self.filter(start_time__gt=Now())
 
+    def matching(self, text: str) -> "ShowQuerySet":
+        """Shows of whose movie, theatre or screen the name contains each word of the text."""
+        shows = self
+        for word in text.split():
+            # Ids read beforehand, so that PostgreSQL can use the indexes of shows.
+            movies = list(Movie.objects.filter(title__icontains=word).values_list("pk", flat=True))
+            places = {
+                "theatre": Theatre.objects.filter(name__icontains=word),
+                "screen": Screen.objects.filter(name__icontains=word),
+            }
+            where = Q(movie__in=movies)
+            for name, rows in places.items():
+                where |= Q(**{f"{name}__in": list(rows.values_list("pk", flat=True))})
+            shows = shows.filter(where)
+        return shows
+
     def on_local_day(self, day: date) -> "ShowQuerySet":
         """Shows that start on that calendar day, as clocks in their own theatre have it."""
         midnight = datetime.combine(day, time.min, UTC)

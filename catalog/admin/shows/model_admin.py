@@ -7,15 +7,16 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.db import models
-from django.db.models import Count, F, Func, OuterRef, QuerySet, Subquery
-from django.db.models.functions import Cast, Coalesce, Now
+from django.db.models import F, Func, QuerySet
+from django.db.models.functions import Cast, Now
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from accounts.audited_admin import staff_user
-from catalog.admin.base import BackOffice, badge, local, local_lines, two_lines
+from booking_site.back_office.large_tables import LargeTable
+from catalog.admin.base import BackOffice, TheatreFilter, badge, local, local_lines, two_lines
 from catalog.admin.programme.planning import bulk_page, copy_page
 from catalog.admin.programme.week import open_week_page, week_page
 from catalog.admin.shows.form import ShowForm
@@ -23,7 +24,7 @@ from catalog.admin.shows.pages import extra_show_pages
 from catalog.admin.shows.repricing import MAY_REPRICE, repricing_page
 from catalog.admin.shows.room import room_page
 from catalog.admin.shows.seat_map import relay_page, seat_map_page
-from catalog.models import Seat, Show, ShowStatus
+from catalog.models import Show, ShowQuerySet, ShowStatus
 from catalog.refused_overlaps import note_refused
 
 
@@ -35,9 +36,7 @@ def _local_date(moment: Any) -> Cast:
     return Cast(there, models.DateField())
 
 
-def _seat_count(seats: QuerySet[Seat]) -> Coalesce:
-    counted = seats.filter(show=OuterRef("pk")).order_by().values("show")
-    return Coalesce(Subquery(counted.annotate(n=Count("pk")).values("n")), 0)
+A_DAY = Cast(models.Value("1 day"), models.DurationField())
 
 
 class When(admin.SimpleListFilter):
@@ -58,7 +57,9 @@ class When(admin.SimpleListFilter):
         today = _local_date(Now())
         match self.value():
             case "today":
-                return queryset.alias(day=_local_date(F("start_time"))).filter(day=today)
+                near = (Now() - A_DAY, Now() + A_DAY)  # indexes know only moments
+                shows = queryset.filter(start_time__range=near)
+                return shows.alias(day=_local_date(F("start_time"))).filter(day=today)
             case "week":
                 week = Now() + Cast(models.Value("7 days"), models.DurationField())
                 return queryset.filter(start_time__gt=Now(), start_time__lt=week)
@@ -70,12 +71,12 @@ class When(admin.SimpleListFilter):
 
 
 @admin.register(Show)
-class ShowAdmin(BackOffice[Show]):
+class ShowAdmin(LargeTable, BackOffice[Show]):
     theatre_path = "theatre"
     form = ShowForm
     list_display = ("title", "when", "place", "state", "seat_map")
-    list_filter = (When, "status", ("theatre", admin.RelatedOnlyFieldListFilter))
-    search_fields = ("movie__title", "theatre__name", "screen__name")
+    list_filter = (When, "status", TheatreFilter)
+    search_fields = ("movie__title",)
     search_help_text = "Movie, theatre or screen"
     autocomplete_fields = ("movie", "theatre", "screen", "price_card")
     readonly_fields = ("ends", "free_again")
@@ -86,16 +87,14 @@ class ShowAdmin(BackOffice[Show]):
         ("Computed", {"fields": ("ends", "free_again")}),
     )
 
+    def matching(self, rows: QuerySet[Show], text: str) -> QuerySet[Show]:
+        assert isinstance(rows, ShowQuerySet)  # noqa: S101 - for the type checker
+        return rows.matching(text)
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Show]:
-        return (
-            super()
-            .get_queryset(request)
-            .select_related("movie", "theatre", "screen__theatre")
-            .annotate(
-                seats_total=_seat_count(Seat.objects.all()),
-                seats_free=_seat_count(Seat.objects.free()),
-            )
-        )
+        shows = super().get_queryset(request)
+        assert isinstance(shows, ShowQuerySet)  # noqa: S101 - for the type checker
+        return shows.with_seat_facts().select_related("movie", "theatre", "screen__theatre")
 
     def get_urls(self) -> list[URLPattern]:
         pages: dict[str, Callable[..., HttpResponse]] = {
@@ -173,10 +172,10 @@ class ShowAdmin(BackOffice[Show]):
 
     @admin.display(description="seats")
     def seat_map(self, show: Show) -> SafeString:
-        total, free = getattr(show, "seats_total", 0), getattr(show, "seats_free", 0)
+        seats = getattr(show, "seat_facts", {})
         page, text = ("seat_map", "Create seat map")
-        if total:
-            page, text = ("room", f"{free} of {total} free")
+        if seats.get("total"):
+            page, text = ("room", f"{seats['available']} of {seats['total']} free")
         return format_html(
             '<a class="text-link" href="{}">{}</a>',
             reverse(f"admin:catalog_show_{page}", args=[show.pk]),
