@@ -1,8 +1,8 @@
-"""Every setting, from the environment (see .env.example), safe by default.
+"""All settings, from environment variables (see .env.example), safe by default.
 
-`DEVELOPMENT=1`, set by `make` and the embedded wrapper only, permits what
-production refuses. `PROCESS_ROLE=web`, set by the WSGI entry point, adds the
-connection pool and the timeouts that a request needs and a command does not.
+`DEVELOPMENT=1`, which only `make` and the embedded servers set, permits what production
+refuses. `PROCESS_ROLE=web`, which the WSGI entry point sets, adds what only requests need: the
+connection pool and the timeouts.
 """
 
 import os
@@ -10,9 +10,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import environ
+from corsheaders.defaults import default_headers
 from django.core.exceptions import ImproperlyConfigured
 
-from booking_site.api.openapi.description import DESCRIPTION
+from booking_site.api.openapi.description import SPECTACULAR_SETTINGS  # noqa: F401 - a setting
 from booking_site.back_office.theme import UNFOLD
 from booking_site.environment import networks, validation_errors
 from booking_site.observability.logging import logging_config
@@ -34,30 +35,22 @@ def _secret(name: str) -> str:
 # Django
 
 DEBUG = False
-SILENCED_SYSTEM_CHECKS = [
-    # Wants 50 characters; 32 random bytes, as platforms generate them, are written in 44.
-    "security.W009",
-    # Want HSTS for subdomains and preloading. Both affect hosts that this site does not know, for
-    # as long as a year, so the operator decides: HSTS_INCLUDE_SUBDOMAINS, HSTS_PRELOAD.
-    "security.W005",
-    "security.W021",
-]
+# W009 demands keys of 50 characters, but the 32 random bytes that platforms generate take 44.
+# W005 and W021 demand HSTS for subdomains and preloading, which the operator decides, as both
+# affect hosts outside this site: HSTS_INCLUDE_SUBDOMAINS and HSTS_PRELOAD.
+SILENCED_SYSTEM_CHECKS = ["security.W009", "security.W005", "security.W021"]
 SECRET_KEY = _secret("SECRET_KEY")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]", "testserver"])
 # How many proxies stand in front of the web servers; their X-Forwarded-... headers are trusted.
 NUM_PROXIES = env.int("NUM_PROXIES", default=0)
 ROOT_URLCONF = "booking_site.urls"
-WSGI_APPLICATION = "booking_site.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "accounts.User"
-# Where who opened the login page itself goes; Django would send them to a page we have not.
+# For users who opened the login page directly. Django's default address does not exist here.
 LOGIN_REDIRECT_URL = "admin:index"
 LANGUAGE_CODE = "en"
 FORMAT_MODULE_PATH = ["booking_site.formats"]
 TIME_ZONE = "UTC"
-USE_TZ = True
-# Addresses under /api/ have no trailing slash; one is stripped, never redirected.
-APPEND_SLASH = True
 
 INSTALLED_APPS = [
     "unfold",
@@ -139,26 +132,20 @@ TEMPLATES = [
 
 # PostgreSQL
 
-DATABASES = {
-    "default": {
-        **env.db("DATABASE_URL", default="postgres://localhost/booking"),
-        "ENGINE": "booking_site.postgres",
-        "ATOMIC_REQUESTS": False,
-    }
-}
-# The planner's cost of a random read relative to a sequential one. The default is that of
-# spinning disks, for which the planner prefers reading a whole table to using its index.
+_database = env.db("DATABASE_URL", default="postgres://localhost/booking")
+DATABASES = {"default": _database | {"ENGINE": "booking_site.postgres"}}
+# The cost of a random read relative to a sequential one. PostgreSQL's default is for spinning
+# disks, on which reading a whole table is often faster than using its index.
 PLANNER = "-c random_page_cost=1.1"
 # The statements of booking_site.postgres.pipeline are planned once per connection. psycopg
 # must not prepare any itself: after a rollback it deallocates all prepared statements.
 DATABASE_PREPARE = env.bool("DATABASE_PREPARE", default=True)
-DATABASES["default"]["OPTIONS"] = {
-    **DATABASES["default"].get("OPTIONS", {}),
+DATABASES["default"]["OPTIONS"] = _database.get("OPTIONS", {}) | {
     "options": PLANNER,
     "server_side_binding": True,
     "prepare_threshold": None,
 }
-# Milliseconds. A request that waits longer is answered 503 and rolled back.
+# Milliseconds. A request that takes longer is rolled back and answered with 503.
 LOCK_TIMEOUT_MS = env.int("LOCK_TIMEOUT_MS", default=3000)
 STATEMENT_TIMEOUT_MS = env.int("STATEMENT_TIMEOUT_MS", default=5000)
 IDLE_IN_TRANSACTION_TIMEOUT_MS = env.int("IDLE_IN_TRANSACTION_TIMEOUT_MS", default=10000)
@@ -170,20 +157,19 @@ if WEB:
             f" -c statement_timeout={STATEMENT_TIMEOUT_MS}"
             f" -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_TIMEOUT_MS}"
         ),
-        # Persistent connections, looked at before use (see booking_site.postgres): a
-        # restarted server costs a reconnect, not a failed request.
+        # Connections are checked before use (see booking_site.postgres), so that no request
+        # fails because the server has restarted.
         "pool": {
             "min_size": env.int("DATABASE_POOL_MIN", default=1),
             "max_size": env.int("DATABASE_POOL_MAX", default=8),
             "timeout": env.float("DATABASE_POOL_TIMEOUT_SECONDS", default=3.0),
-            # Pauses between attempts to connect double until then, and a new request
-            # begins anew. With the usual five minutes, requests fail after an outage
-            # for up to as long as it took.
+            # The pauses between attempts to connect double up to this limit. With the default
+            # of five minutes, requests would go on failing long after an outage.
             "reconnect_timeout": 2.0,
         },
     }
 
-# Redis: makes things fast, never right.
+# Redis, a cache: nothing that the site promises depends on it.
 
 REDIS_URL = env("REDIS_URL", default="redis://localhost:6379/0")
 
@@ -194,7 +180,7 @@ def _redis_cache(prefix: str) -> dict[str, object]:
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": prefix,
         "OPTIONS": {
-            # JSON, never pickle: whoever can write to Redis must not run code here.
+            # Not pickle: someone who can write to Redis must not be able to run code here.
             "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
             "REDIS_CLIENT_CLASS": "booking_site.redis_client.BreakerRedis",
             "SOCKET_CONNECT_TIMEOUT": 0.2,
@@ -207,19 +193,19 @@ def _redis_cache(prefix: str) -> dict[str, object]:
 CACHES = {
     "default": _redis_cache("site"),
     "idempotency": _redis_cache("idempotency"),
-    # The memory of one server process, for counts that need not be shared.
+    # For counts that the server processes need not share.
     "process": {
         "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
         "OPTIONS": {"MAX_ENTRIES": 10_000},
     },
 }
 
-# What requests leave for the worker, in PostgreSQL
+# The worker
 
 TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
-# Modules with mails that are not tasks (see `booking_site.tasks.outbox.Outbox`).
+# Modules that send mails which are not tasks (see `booking_site.tasks.outbox.Outbox`).
 OUTBOXES = ["bookings.confirmations"]
-# Management commands that the worker runs, every so many seconds, with these options.
+# Management commands that the worker runs: their names, intervals in seconds and options.
 SCHEDULED_JOBS: list[tuple[str, float, dict[str, object]]] = [
     ("release_expired_holds", 60, {}),
     ("purge_idempotency_records", 3600, {}),
@@ -231,23 +217,23 @@ SCHEDULED_JOBS: list[tuple[str, float, dict[str, object]]] = [
     ),
 ]
 
-# Mails. In production nothing is sent before EMAIL_URL is set: the worker refuses to
-# start, and mails wait. The console would show links that change passwords.
+# Mails. In production, EMAIL_URL must be set before the worker starts, and mails stay queued
+# until then. Writing them to the console would disclose links that change passwords.
 
 SITE_NAME = env("SITE_NAME", default="Movie Booking")
 EMAIL_URL = env("EMAIL_URL", default="consolemail://" if DEVELOPMENT else "")
 vars().update(env.email_url_config(EMAIL_URL or "dummymail://"))
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env("MAIL_FROM", default=f"{SITE_NAME} <no-reply@localhost>")
-# Tell customers by mail what they bought and gave back.
+# Whether customers get mails about their orders and cancellations.
 BOOKING_MAILS = env.bool("BOOKING_MAILS", default=True)
-# How long a mailed link works, to confirm an address or to set a new password.
+# How long the links in mails work, which confirm an address or set a new password.
 PASSWORD_RESET_TIMEOUT = 3600 * env.int("MAIL_LINK_HOURS", default=24)
 
 # Static files
 
 STATIC_URL = "/static/"
-# In development files come from where they are written, so nothing is collected.
+# In development, files are served from their apps, so `collectstatic` is not needed.
 STATIC_ROOT = None if DEVELOPMENT else BASE_DIR / "staticfiles"
 WHITENOISE_USE_FINDERS = DEVELOPMENT
 if not DEVELOPMENT:
@@ -270,20 +256,18 @@ REST_FRAMEWORK = {
     "DEFAULT_METADATA_CLASS": "booking_site.api.metadata.AllowedMethods",
     "URL_FORMAT_OVERRIDE": None,
     "EXCEPTION_HANDLER": "booking_site.api.problems.exception_handler",
-    "COERCE_DECIMAL_TO_STRING": True,
     "NUM_PROXIES": NUM_PROXIES,
     "UNAUTHENTICATED_USER": None,
     "DEFAULT_THROTTLE_RATES": {
-        # Per address for the first three, per user for the others; "" lifts a limit.
+        # Per address; an empty value removes the limit.
         "register": env("THROTTLE_REGISTER", default="20/hour") or None,
         "login": env("THROTTLE_LOGIN", default="60/min") or None,
         "mail_link": env("THROTTLE_MAIL_LINK", default="30/hour") or None,
-        # Per e-mail address, or per user:
+        # Per e-mail address or user.
         "mail": env("THROTTLE_MAIL", default="5/hour") or None,
         "hold": env("THROTTLE_HOLD", default="60/min") or None,
         "booking": env("THROTTLE_BOOKING", default="60/min") or None,
-        # Per address again: many accounts, one machine. A household or a cinema's
-        # own network shares one.
+        # Per address, across all users there.
         "hold_address": env("THROTTLE_HOLD_ADDRESS", default="300/min") or None,
         "booking_address": env("THROTTLE_BOOKING_ADDRESS", default="300/min") or None,
         # Public lists and seat maps, per address and server process.
@@ -291,9 +275,7 @@ REST_FRAMEWORK = {
     },
 }
 
-SPECTACULAR_SETTINGS = DESCRIPTION
-
-# Who calls
+# Users
 
 PASSWORD_HASHERS = [
     "accounts.hashers.LeanArgon2PasswordHasher",
@@ -314,7 +296,7 @@ AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
 ]
 
-# Guessing passwords, at the API and the back office; counted in PostgreSQL.
+# Failed logins, counted in PostgreSQL.
 LOGIN_FAILURES_PER_ADDRESS = env.int("LOGIN_FAILURES_PER_ADDRESS", default=50)
 AXES_FAILURE_LIMIT = env.int("LOGIN_FAILURES_PER_ACCOUNT", default=5)
 AXES_COOLOFF_TIME = timedelta(minutes=env.int("LOGIN_LOCK_MINUTES", default=15))
@@ -322,34 +304,34 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_RESET_ON_SUCCESS = True
 AXES_DISABLE_ACCESS_LOG = True
-AXES_ENABLE_ADMIN = False  # accounts.admin has a page in the style of the others
+AXES_ENABLE_ADMIN = False  # accounts.admin has its own page
 AXES_HANDLER = "accounts.brute_force.LoginGuard"
 AXES_USERNAME_FORM_FIELD = "username"
 AXES_USERNAME_CALLABLE = "accounts.brute_force.attempted_email"
 AXES_CLIENT_IP_CALLABLE = "accounts.client_address.client_address"
 AXES_LOCKOUT_CALLABLE = "accounts.brute_force.lockout_response"
 
-# Called with user_id=… in the transaction that removes a person.
+# Called with user_id=… in the transaction that removes a user.
 PERSON_REMOVERS = ["bookings.services.forget_person"]
-# Called with user_id=…; each returns sections of what is kept about a person, JSON-ready.
+# Called with user_id=…; each returns the stored data about a user, JSON-ready, by section.
 PERSON_EXPORTERS = ["bookings.exports.export_person"]
 
-# Called with (person, of=…): may `of` set the password of this member of staff?
+# Called with (person, of=…): whether `of` may set the password of this member of staff.
 COLLEAGUE_CHECK = "catalog.staff.is_colleague"
-# Pages about one show of apps above the catalogue.
+# Pages about one show, from apps above the catalogue.
 EXTRA_SHOW_PAGES = [
     "bookings.show_changes.move_page.MOVE_PAGE",
     "bookings.show_changes.move_page.SWAP_PAGE",
     "bookings.show_changes.cancel_page.CANCEL_PAGE",
 ]
-# What `manage.py doctor` checks of apps above bookings.
+# What `manage.py doctor` checks, from apps above bookings.
 INVARIANTS = ["reports.invariants.COUNTED_SHOWS_AGREE"]
 
 # Whether holding and booking needs a confirmed e-mail address.
 EMAIL_CONFIRMATION_REQUIRED = env.bool("EMAIL_CONFIRMATION_REQUIRED", default=False)
 
 JWT_SIGNING_KEY = _secret("JWT_SIGNING_KEY")
-# Accepted, never used to sign: the key before the last rotation.
+# The key before the last rotation: it verifies tokens but does not sign new ones.
 JWT_PREVIOUS_KEY = env("JWT_PREVIOUS_KEY", default="")
 JWT_ISSUER = JWT_AUDIENCE = "movie-booking-api"
 ACCESS_TOKEN_LIFETIME = timedelta(minutes=env.int("ACCESS_TOKEN_MINUTES", default=1440))
@@ -358,17 +340,9 @@ REFRESH_TOKEN_LIFETIME = timedelta(days=14)
 CORS_ALLOWED_ORIGINS = env.list(
     "CORS_ALLOWED_ORIGINS", default=["http://localhost:5173"] if DEVELOPMENT else []
 )
-# Where mailed links lead: /confirm-email and /reset-password, with ?uid=…&token=…
+# Links in mails lead to its /confirm-email and /reset-password, with ?uid=…&token=…
 CLIENT_URL = env("CLIENT_URL", default=next(iter(CORS_ALLOWED_ORIGINS), "http://localhost:5173"))
-CORS_URLS_REGEX = r"^/api/.*$"
-CORS_ALLOW_HEADERS = [
-    "accept",
-    "authorization",
-    "content-type",
-    "idempotency-key",
-    "if-none-match",
-    "x-request-id",
-]
+CORS_ALLOW_HEADERS = [*default_headers, "idempotency-key", "if-none-match", "x-request-id"]
 CORS_EXPOSE_HEADERS = [
     "ETag",
     "Link",
@@ -379,10 +353,9 @@ CORS_EXPOSE_HEADERS = [
     "Location",
 ]
 
-# Transport: HTTPS everywhere but in development and for health checks.
+# HTTPS, except in development
 
 SECURE_SSL_REDIRECT = not DEVELOPMENT
-SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$"]
 # Without a proxy in front, any client could claim that its request came over HTTPS.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if NUM_PROXIES else None
 SECURE_HSTS_SECONDS = 0 if DEVELOPMENT else 31_536_000
@@ -391,21 +364,18 @@ SECURE_HSTS_PRELOAD = env.bool("HSTS_PRELOAD", default=False)
 SESSION_COOKIE_SECURE = not DEVELOPMENT
 CSRF_COOKIE_SECURE = not DEVELOPMENT
 if not DEVELOPMENT:
-    # With this prefix browsers take them from this very host only, over HTTPS.
+    # With this prefix, browsers accept them from this host only, over HTTPS.
     SESSION_COOKIE_NAME = "__Host-session"
     CSRF_COOKIE_NAME = "__Host-csrf"
-CSRF_COOKIE_HTTPONLY = True  # forms carry it; no script of ours reads it
-SESSION_COOKIE_AGE = 12 * 60 * 60  # a long day of work
-SECURE_REFERRER_POLICY = "same-origin"
-SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
-X_FRAME_OPTIONS = "DENY"
+CSRF_COOKIE_HTTPONLY = True  # forms contain the token, so no script reads the cookie
+SESSION_COOKIE_AGE = 12 * 60 * 60  # a long working day
 CSRF_FAILURE_VIEW = "booking_site.http.views.csrf_failed"
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
 # Selling
 
 MAX_SEATS_PER_ORDER = env.int("MAX_SEATS_PER_ORDER", default=10)
-# In live holds of all shows together.
+# Across all active holds of a user.
 MAX_HELD_SEATS_PER_USER = env.int("MAX_HELD_SEATS_PER_USER", default=20)
 HOLD_MINUTES = env.int("HOLD_MINUTES", default=10)
 HOLD_MAX_MINUTES = env.int("HOLD_MAX_MINUTES", default=30)
@@ -413,16 +383,15 @@ CANCELLATION_CUTOFF_MINUTES = env.int("CANCELLATION_CUTOFF_MINUTES", default=60)
 
 # The back office
 
-# A room's form names each chosen seat, and a large room has more than 1,000.
+# A room's form has a field for each selected seat, and a large room has more than 1,000 seats.
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 8000
-# Whether staff prove a one-time code besides their password.
+# Whether staff need a one-time code besides their password.
 ADMIN_SECOND_FACTOR = env("ADMIN_SECOND_FACTOR", default="optional")
 OTP_TOTP_ISSUER = UNFOLD["SITE_HEADER"]
-# Networks that may reach it; none means all.
+# Networks from which it can be used; if empty, all.
 ADMIN_ALLOWED_ADDRESSES = networks(env("ADMIN_ALLOWED_ADDRESSES", default=""))
 
-# Watching
-
+# Observability
 LOGGING = logging_config(as_json=not DEVELOPMENT)
 METRICS_TOKEN = env("METRICS_TOKEN", default="")
 SENTRY_DSN = env("SENTRY_DSN", default="")

@@ -1,9 +1,9 @@
-"""Booking confirmations: each order is the outbox of its own mail.
+"""Confirmation mails: each order is the outbox of its own mail.
 
-The sale sets `confirmation_due_at`, so the mail costs it no row, and a sale that is rolled back
-sends none. The worker claims an order by moving that time into the future, in a transaction of
-its own: if it is killed while it sends, another worker sends the mail when the time has come. So
-a confirmation is sent at least once. Both mails carry the same Message-ID then.
+The sale sets `confirmation_due_at`, so it inserts no row for the mail, and a sale that is rolled
+back sends none. The worker claims an order by postponing that time, in a separate transaction. If
+it is killed while sending, another worker sends the mail at that time. So a confirmation is sent
+at least once, and a duplicate has the same Message-ID.
 """
 
 import logging
@@ -49,7 +49,7 @@ def seconds_overdue() -> float:
 
 
 def confirm_again(orders: Iterable[Order]) -> None:
-    """Have the worker send another confirmation, of what is booked by then."""
+    """Have the worker send another confirmation, of the bookings that are active by then."""
     if settings.BOOKING_MAILS:
         Order.objects.filter(pk__in=[order.pk for order in orders]).update(
             confirmation_due_at=Now(),
@@ -60,7 +60,7 @@ def confirm_again(orders: Iterable[Order]) -> None:
 
 
 def send_again(*, order_ids: Collection[int], actor: User) -> int:
-    """Confirm these orders again, at the wish of staff; return how many are not cancelled."""
+    """Confirm these orders again for staff, and return how many are not cancelled."""
 
     def work() -> int:
         orders = (
@@ -84,7 +84,7 @@ def send_again(*, order_ids: Collection[int], actor: User) -> int:
 
 
 def _due() -> QuerySet[Order]:
-    """Return the orders to confirm now, the oldest first, without those given up."""
+    """Return the orders to confirm now, oldest first, without those given up."""
     return (
         Order.objects.unsent()
         .filter(confirmation_due_at__lte=Now(), confirmation_attempts__lt=ATTEMPTS)
@@ -108,7 +108,7 @@ def _put_off(order: Order, error: Exception) -> None:
     attempts, name = order.confirmation_attempts, type(error).__qualname__
     if attempts < ATTEMPTS:
         pause = pause_after(attempts)
-        logger.warning("The confirmation of %s raised %s; again in %s", order, name, pause)
+        logger.warning("The confirmation of %s raised %s; retrying in %s", order, name, pause)
         _claimed(order).update(confirmation_due_at=Now() + pause)
     else:
         logger.error("The confirmation of %s raised %s; given up", order, name)
@@ -122,7 +122,7 @@ def _close(order: Order, *, sent: bool) -> None:
 
 
 def _claimed(order: Order) -> QuerySet[Order]:
-    """Return the order, unless another worker has claimed it or a new confirmation is wanted."""
+    """Return the order, unless another worker has claimed it or staff requested a new mail."""
     return Order.objects.filter(
         pk=order.pk,
         confirmation_attempts=order.confirmation_attempts,

@@ -1,4 +1,4 @@
-"""What this app keeps about a person, for that person."""
+"""Exports the data of this app about a user, for that user."""
 
 from typing import Any
 
@@ -9,8 +9,8 @@ from bookings.serializers import BookingDetailSerializer, OrderDetailSerializer
 
 
 def export_person(*, user_id: int) -> dict[str, Any]:
-    """Return sections by name, JSON-ready. The answers kept for keys repeat the bookings."""
-    orders = Order.objects.filter(user_id=user_id).with_parts()
+    """Return sections by name, JSON-ready. Stored responses are left out: they repeat bookings."""
+    orders = Order.objects.filter(user_id=user_id).with_bookings_json()
     bookings = Booking.objects.filter(user_id=user_id).with_details()
     return {
         "holds": list(

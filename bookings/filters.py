@@ -1,4 +1,4 @@
-"""Filters of the lists of bookings and orders."""
+"""Filters for lists of bookings and orders."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from bookings.models import BookingStatus, OrderStatus
 
 
 class UpcomingFilter(BooleanFilter):
-    """`true`: shows that have not started; `false`: those that have."""
+    """`true`: only shows that have not started; `false`: only shows that have."""
 
     def filter(self, qs: QuerySet[Any], value: bool | None) -> QuerySet[Any]:
         if value is None:

@@ -30,12 +30,12 @@ class HeldSeats:
 
     @property
     def expires_in(self) -> int:
-        """Whole seconds left, never more than there are."""
+        """The remaining time in whole seconds, rounded down."""
         return max(0, int((self.hold.expires_at - self.now).total_seconds()))
 
 
 def live_holds(*, user_id: int) -> list[HeldSeats]:
-    """Return the user's holds whose time is not over, newest first; two queries."""
+    """Return the user's active holds, newest first; two queries."""
     holds = list(
         Hold.objects.filter(
             user_id=user_id, ended_at__isnull=True, expires_at__gt=ClockTimestamp()

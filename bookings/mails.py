@@ -1,7 +1,6 @@
-"""The mails about purchases, as tasks: enqueued in the transaction they belong to.
-
-What they say is read when they are sent: an order that was given back meanwhile is
-not confirmed any more, and a removed person gets no mail.
+"""Mails about purchases. Except for confirmations, they are tasks.
+The worker reads the bookings when it sends a mail: an order that was cancelled in the meantime
+is not confirmed, and a removed user gets no mail.
 """
 
 from collections import defaultdict
@@ -16,29 +15,29 @@ from django_tasks_db.models import DBTaskResult
 
 from booking_site.tasks.email import Mail, send
 from bookings.models import Booking, Order
-from catalog.models import Seat, Show
+from catalog.models import Show
 
 
-def tell_buyers(mail: "Task[..., None]", bookings: Iterable[Booking], **facts: str) -> None:
-    """Have every buyer of the bookings get the mail once, inside the transaction it reports."""
+def notify_buyers(mail: "Task[..., None]", bookings: Iterable[Booking], **facts: str) -> None:
+    """Enqueue one mail for each purchase among the bookings. Call it in their transaction."""
     if settings.BOOKING_MAILS:
         for booking_ids in _by_purchase(bookings):
             mail.enqueue(booking_ids=booking_ids, **facts)
 
 
-def tell_of_moved_show(before: Show, bookings: Iterable[Booking]) -> None:
-    """Have every buyer of the bookings learn once from where the show was moved."""
+def notify_of_moved_show(before: Show, bookings: Iterable[Booking]) -> None:
+    """Enqueue mails with the screen and time that the show had before."""
     was = _place_and_time(before)
-    tell_buyers(show_moved, bookings, was_starts=was["starts"], was_screen=was["screen"])
+    notify_buyers(show_moved, bookings, was_starts=was["starts"], was_screen=was["screen"])
 
 
 def mails_about(
     orders: Iterable[Order], bookings: Iterable[Booking]
 ) -> "QuerySet[DBTaskResult[..., Any]]":
-    """Return what the queue still has about purchases, sent or not."""
+    """Return the tasks of mails about the purchases that are still stored, sent or not."""
     return DBTaskResult.objects.filter(
         Q(args_kwargs__kwargs__order_id__in=[order.pk for order in orders])
-        # A mail is about one purchase, so its first booking tells whose it is.
+        # A mail is about one purchase, so its first booking identifies the buyer.
         | Q(args_kwargs__kwargs__booking_ids__0__in=[booking.pk for booking in bookings])
     ).order_by("enqueued_at")
 
@@ -57,9 +56,9 @@ def order_made(order_id: int) -> None:
 
 
 def send_confirmation(order: Order) -> bool:
-    """Send the tickets that are still booked; return False when there is nothing to send.
+    """Send the tickets that are still booked; return False if there is nothing to send.
 
-    Raise OSError when the server does not take the mail.
+    Raise OSError if the mail server does not accept the mail.
     """
     live = _bookings(order_id=order.pk, cancelled_at=None)
     return bool(live) and _send(
@@ -72,27 +71,23 @@ def send_confirmation(order: Order) -> bool:
 
 @task
 def bookings_cancelled(booking_ids: list[int]) -> None:
-    gone = _bookings(pk__in=booking_ids)
-    left = []
-    if gone and gone[0].order_id:
-        left = _bookings(order_id=gone[0].order_id, cancelled_at=None)
-    if gone:
-        subject = f"Cancelled: {gone[0].show.movie.title}"
-        _send(gone, subject, "bookings_cancelled", seats_left=_seats(left))
+    if cancelled := _bookings(pk__in=booking_ids):
+        order_id = cancelled[0].order_id
+        left = _bookings(order_id=order_id, cancelled_at=None) if order_id else []
+        subject = f"Cancelled: {cancelled[0].show.movie.title}"
+        _send(cancelled, subject, "bookings_cancelled", seats_left=_seats(left))
 
 
 @task
 def show_cancelled(booking_ids: list[int]) -> None:
-    gone = _bookings(pk__in=booking_ids)
-    if gone:
-        subject = f"The show is cancelled: {gone[0].show.movie.title}"
-        _send(gone, subject, "show_cancelled")
+    if cancelled := _bookings(pk__in=booking_ids):
+        subject = f"The show is cancelled: {cancelled[0].show.movie.title}"
+        _send(cancelled, subject, "show_cancelled")
 
 
 @task
 def show_moved(booking_ids: list[int], was_starts: str, was_screen: str) -> None:
-    live = _bookings(pk__in=booking_ids, cancelled_at=None)
-    if live:
+    if live := _bookings(pk__in=booking_ids, cancelled_at=None):
         subject = f"The show was moved: {live[0].show.movie.title}"
         _send(live, subject, "show_moved", was_starts=was_starts, was_screen=was_screen)
 
@@ -105,7 +100,7 @@ def _bookings(**which: Any) -> list[Booking]:
 def _send(
     bookings: list[Booking], subject: str, template: str, *, message_id: str = "", **facts: Any
 ) -> bool:
-    """Send one mail to the buyer of the bookings; return False when the address is not known."""
+    """Send one mail to the buyer of the bookings; return False if the buyer has no address."""
     first = bookings[0]
     if first.user is not None:
         name, address = first.user.name, first.user.email if first.user.is_active else ""
@@ -130,11 +125,7 @@ def _send(
 
 
 def _seats(bookings: Iterable[Booking]) -> str:
-    return ", ".join(_seat(booking.seat) for booking in bookings)
-
-
-def _seat(seat: Seat) -> str:
-    return f"{seat.row}{seat.number}"
+    return ", ".join(str(booking.seat) for booking in bookings)
 
 
 def _place_and_time(show: Show) -> dict[str, str]:

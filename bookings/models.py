@@ -1,4 +1,4 @@
-"""Who holds, ordered and booked which seat, and what was answered to whom."""
+"""Holds, orders, bookings and idempotency records."""
 
 import uuid
 from datetime import datetime
@@ -25,9 +25,9 @@ class HoldEnd(models.TextChoices):
 
 
 class Hold(models.Model):
-    """Seats kept for one user for a few minutes. Rows are never deleted by the site.
+    """Seats reserved for one user for a few minutes. The site never deletes a row.
 
-    `expires_at` and the `held_until` of its seats are written together.
+    `expires_at` and its seats' `held_until` are always written together.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -112,20 +112,20 @@ class OrderQuerySet(models.QuerySet["Order"]):
             Q(user__in=User.objects.ids_matching(text)) | Q(channel=Channel.BOX_OFFICE) & walk_in
         )
 
-    def with_parts(self) -> "OrderQuerySet":
-        """Load what an order tells its customer, its `parts` among it, in one query."""
-        parts = Booking.objects.filter(order=models.OuterRef("pk")).order_by(*_BY_PLACE)
-        facts = {"row": "seat__row", "number": "seat__number"}
-        facts |= {name: name for name in ("id", "user_id", "show_id", "seat_id")}
-        facts |= {name: name for name in ("booked_at", "cancelled_at")}
-        # As text: a number of JSON is read as a float.
+    def with_bookings_json(self) -> "OrderQuerySet":
+        """Load what the API shows of an order, with its bookings as JSON, in one query."""
+        bookings = Booking.objects.filter(order=models.OuterRef("pk")).order_by(*_BY_PLACE)
+        columns = {"row": "seat__row", "number": "seat__number"}
+        columns |= {name: name for name in ("id", "user_id", "show_id", "seat_id")}
+        columns |= {name: name for name in ("booked_at", "cancelled_at")}
+        # As text, because a JSON number would become a float.
         price = Cast(Coalesce("price", "seat__price"), models.TextField())
         return self.select_related("show__movie", "show__theatre", "show__screen").annotate(
-            facts_of_parts=ArraySubquery(parts.values(json=JSONObject(price=price, **facts)))
+            bookings_json=ArraySubquery(bookings.values(json=JSONObject(price=price, **columns)))
         )
 
     def with_details(self) -> "OrderQuerySet":
-        """Load what an order shows of itself, in two queries."""
+        """Load the show, and the bookings with their seats, in two queries."""
         return self.select_related("show__movie", "show__theatre", "show__screen").prefetch_related(
             models.Prefetch(
                 "bookings",
@@ -135,13 +135,13 @@ class OrderQuerySet(models.QuerySet["Order"]):
 
 
 class Order(models.Model):
-    """One purchase: the bookings made together, under one short reference.
+    """One purchase: bookings made together, under one reference.
 
-    `status` follows from its bookings and is written by the transaction that cancels them.
+    The transaction that cancels bookings updates `status`.
 
     The order is also the outbox of its confirmation mail (see bookings/confirmations.py).
-    `confirmation_due_at` is set until the mail has been sent, also when the worker gave up
-    after too many `confirmation_attempts`. Without it nothing has to be sent.
+    `confirmation_due_at` is set until the mail has been sent, even if the worker has given up
+    after too many `confirmation_attempts`. If it is null, no mail is due.
     """
 
     reference = models.CharField(max_length=9, help_text="Eight characters without look-alikes.")
@@ -217,7 +217,7 @@ class Order(models.Model):
         )
         constraints = (
             models.UniqueConstraint(fields=["reference"], name="order_reference_unique"),
-            # Lets a booking's foreign key say: my order is for my show.
+            # The target of the foreign key that ties a booking's order to the booking's show.
             models.UniqueConstraint(fields=["show", "id"], name="order_with_show"),
             models.CheckConstraint(
                 condition=Q(channel__in=Channel.values), name="order_channel_known"
@@ -241,38 +241,37 @@ class Order(models.Model):
         return self.reference
 
     @property
-    def parts(self) -> "list[Booking]":
-        """Its bookings by row and number, loaded before by one of the methods above."""
-        facts = getattr(self, "facts_of_parts", None)
-        return list(self.bookings.all()) if facts is None else [_part(self, each) for each in facts]
+    def bookings_by_place(self) -> "list[Booking]":
+        """The bookings that `with_bookings_json` has loaded, by row and number."""
+        rows: list[dict[str, Any]] = self.bookings_json  # type: ignore[attr-defined] # annotated
+        return [_booking_from_json(self, row) for row in rows]
 
 
-def _part(order: Order, facts: dict[str, Any]) -> "Booking":
-    """Return a booking of the order as `with_parts` has read it."""
-    cancelled_at = facts["cancelled_at"]
+def _booking_from_json(order: Order, columns: dict[str, Any]) -> "Booking":
+    cancelled_at = columns["cancelled_at"]
     return Booking(
-        pk=facts["id"],
-        user_id=facts["user_id"],
-        show_id=facts["show_id"],
-        seat=Seat(pk=facts["seat_id"], row=facts["row"], number=facts["number"]),
+        pk=columns["id"],
+        user_id=columns["user_id"],
+        show_id=columns["show_id"],
+        seat=Seat(pk=columns["seat_id"], row=columns["row"], number=columns["number"]),
         order=order,
-        price=Decimal(facts["price"]),
-        booked_at=datetime.fromisoformat(facts["booked_at"]),
+        price=Decimal(columns["price"]),
+        booked_at=datetime.fromisoformat(columns["booked_at"]),
         cancelled_at=datetime.fromisoformat(cancelled_at) if cancelled_at else None,
     )
 
 
 class BookingQuerySet(models.QuerySet["Booking"]):
     def with_details(self) -> "BookingQuerySet":
-        """Load what a booking shows of itself, in one query."""
+        """Load the seat, the order and the show, in one query."""
         return self.select_related("seat", "order", "show__movie", "show__theatre", "show__screen")
 
 
 class Booking(models.Model):
-    """One seat sold to one user. A cancelled booking stays, with `cancelled_at`.
+    """One seat sold to one customer. A cancelled booking is not deleted: it has `cancelled_at`.
 
-    The seat's and the order's foreign keys include the show (see the
-    migration), so neither can belong to another one.
+    The foreign keys of the seat and the order include the show (see the migration), so neither
+    can belong to another show.
     """
 
     user = models.ForeignKey(
@@ -345,8 +344,8 @@ class Booking(models.Model):
     def status(self) -> BookingStatus:
         return BookingStatus.CANCELLED if self.cancelled_at else BookingStatus.CONFIRMED
 
-    # A booking written as plain SQL, before there were orders, has neither
-    # price nor order: its seat and its theatre know.
+    # Bookings of the original system have neither price nor order, so the seat and the theatre
+    # provide them.
 
     @property
     def amount(self) -> Decimal:
@@ -362,9 +361,9 @@ class Booking(models.Model):
 
 
 class IdempotencyRecord(models.Model):
-    """What was answered to a key, committed together with its effect.
+    """The response to a request with an idempotency key, committed together with its effect.
 
-    `body` is the answer's text byte for byte; JSON columns would reorder it.
+    `body` is the exact text of the response. A JSON column would reorder it.
     """
 
     user = models.ForeignKey(

@@ -1,8 +1,8 @@
-"""The seat map of a show, as one caller may see it.
+"""The seat map of a show, as one caller sees it.
 
-The most frequent response of the site, so it is not built from models. One statement reads
-one letter per seat, its state. The JSON around the letters changes rarely and is cached, and
-so is the whole response for as long as the letters stay the same.
+It is the most frequent response of the site, so it is not built from models. One statement reads
+a letter per seat, its state. The JSON around the letters changes rarely and is cached, and so is
+the whole response while the letters stay the same.
 """
 
 import json
@@ -60,22 +60,22 @@ _DRAW = Statement("""
 """)
 
 
-def _middle(status: str, user_id: int | None, state: str, *, mine: bool) -> bytes:
-    facts = {"status": status, "user_id": user_id, "state": state, "mine": mine}
-    return _json(facts)[1:-1]
+def _state_json(status: str, user_id: int | None, state: str, *, mine: bool) -> bytes:
+    members = {"status": status, "user_id": user_id, "state": state, "mine": mine}
+    return _json(members)[1:-1]
 
 
 def _json(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-# What a letter means, but for `B`, which names the caller.
-_MIDDLES = {
-    "a": _middle("available", None, "available", mine=False),
-    "b": _middle("booked", None, "booked", mine=False),
-    "h": _middle("booked", None, "held", mine=False),
-    "H": _middle("available", None, "held", mine=True),
-    "x": _middle("booked", None, "blocked", mine=False),
+# The JSON of each letter, except `B`, which contains the caller's id.
+_STATES = {
+    "a": _state_json("available", None, "available", mine=False),
+    "b": _state_json("booked", None, "booked", mine=False),
+    "h": _state_json("booked", None, "held", mine=False),
+    "H": _state_json("available", None, "held", mine=True),
+    "x": _state_json("booked", None, "blocked", mine=False),
 }
 
 
@@ -86,10 +86,10 @@ class SeatMap(NamedTuple):
 
 @dataclass(slots=True)
 class _Drawing:
-    """A room without its states: the JSON before, between and after them.
+    """The JSON before, between and after the states of the seats.
 
-    `places` has for each seat the position of its letter. `last` has the letters of the last
-    map that was the same for every caller, and that map.
+    `places` has the position of each seat's letter. `last` has the letters of the last map that
+    was the same for every caller, and that map.
     """
 
     fingerprint: int
@@ -106,7 +106,7 @@ _EMPTY = _seat_map(b"[]")
 
 
 class _Room:
-    """A show's drawing. The fingerprint read with the letters says whether it is current."""
+    """The cached drawing of a show, valid if its fingerprint is that read with the letters."""
 
     drawing: _Drawing | None = None
 
@@ -119,10 +119,10 @@ def _room(show_id: int) -> _Room:
 def seat_map(*, show_id: int, caller: Caller | None) -> SeatMap:
     """Return the seats of the show, row A first, then by number.
 
-    `state` is one of four; `status` says only whether the caller may book the seat. `user_id`
-    is the caller's id on seats that the caller has booked, and null on all others, so that
-    nobody learns who sits where. One statement, three if the room has changed since this
-    process drew it. Raise `ShowNotFound`.
+    `status` is `available` if the caller can book the seat; `state` has the details. `user_id` is
+    the caller's id on seats that the caller has booked, and null on all others, so that nobody
+    learns who sits where. One statement; three if this process has no current drawing. Raise
+    `ShowNotFound`.
     """
     user_id, version = (caller.id, caller.token_version) if caller else (None, None)
     while True:
@@ -138,7 +138,7 @@ def seat_map(*, show_id: int, caller: Caller | None) -> SeatMap:
         room.drawing = _draw(_DRAW.rows(show=show_id))
     if "B" in letters or "H" in letters:
         return _fill(drawing, letters, user_id)
-    # The same letters in the same drawing are the same bytes, which need not be joined and hashed.
+    # The same letters in the same drawing make the same bytes.
     last = drawing.last
     if last is None or last[0] != letters:
         last = drawing.last = letters, _fill(drawing, letters, None)
@@ -146,10 +146,10 @@ def seat_map(*, show_id: int, caller: Caller | None) -> SeatMap:
 
 
 def _fill(drawing: _Drawing, letters: str, user_id: int | None) -> SeatMap:
-    middles = _MIDDLES | {"B": _middle("booked", user_id, "booked", mine=True)}
+    states = _STATES | {"B": _state_json("booked", user_id, "booked", mine=True)}
     text = [b""] * (2 * len(letters) + 1)
     text[::2] = drawing.around
-    text[1::2] = [middles[letters[place]] for place in drawing.places]
+    text[1::2] = [states[letters[place]] for place in drawing.places]
     return _seat_map(b"".join(text))
 
 

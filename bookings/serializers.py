@@ -1,4 +1,4 @@
-"""The shapes of holds, orders and bookings, on their way in and out."""
+"""Serializers of holds, orders, bookings and seats."""
 
 from typing import Any
 
@@ -32,10 +32,10 @@ LONGEST_LIST = 500
     }
 )
 class SeatIdsField(serializers.ListField):
-    """A list of different seat ids; their order means nothing."""
+    """A list of different seat ids, in any order."""
 
     child = IdField()
-    default_error_messages = {"twice": "A seat is named twice."}
+    default_error_messages = {"duplicate": "The same seat is listed twice."}
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(allow_empty=False, max_length=LONGEST_LIST, **kwargs)
@@ -43,14 +43,14 @@ class SeatIdsField(serializers.ListField):
     def to_internal_value(self, data: Any) -> list[int]:
         seat_ids = super().to_internal_value(data)
         if len(set(seat_ids)) < len(seat_ids):
-            self.fail("twice")
+            self.fail("duplicate")
         return sorted(seat_ids)
 
 
 class BookingRequest(StrictSerializer):
     """`{show_id, seat_id}`, `{show_id, seat_ids}` or `{hold_id}`.
 
-    Validated data is normalised: `{show_id, seat_ids}` (sorted) or `{hold_id}`.
+    The validated data is `{show_id, seat_ids}`, sorted, or `{hold_id}`.
     """
 
     show_id = IdField(required=False)
@@ -61,12 +61,12 @@ class BookingRequest(StrictSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if "hold_id" in attrs:
-            _refuse(attrs.keys() - {"hold_id"}, "Name a hold or seats, not both.")
+            _refuse(attrs.keys() - {"hold_id"}, "Send a hold or seats, not both.")
             return attrs
         if "show_id" not in attrs:
             raise serializers.ValidationError({"show_id": [REQUIRED]})
         if "seat_id" in attrs:
-            _refuse(attrs.keys() & {"seat_ids"}, "Name seat_id or seat_ids, not both.")
+            _refuse(attrs.keys() & {"seat_ids"}, "Send seat_id or seat_ids, not both.")
             return {"show_id": attrs["show_id"], "seat_ids": [attrs["seat_id"]]}
         if "seat_ids" not in attrs:
             raise serializers.ValidationError({"seat_id": [REQUIRED]})
@@ -74,7 +74,7 @@ class BookingRequest(StrictSerializer):
 
 
 class HoldRequest(StrictSerializer):
-    """`{show_id, seat_ids}`, or `{show_id, quantity}` for the best seats free."""
+    """`{show_id, seat_ids}`, or `{show_id, quantity}` for the best available seats."""
 
     show_id = IdField()
     seat_ids = SeatIdsField(required=False)
@@ -90,7 +90,7 @@ class HoldRequest(StrictSerializer):
         if "seat_ids" in attrs:
             _refuse(
                 attrs.keys() & {"quantity", "category", "accessible"},
-                "Name seat_ids, or a quantity to get the best seats, not both.",
+                "Send seat_ids, or a quantity to get the best seats, not both.",
             )
         elif "quantity" not in attrs:
             raise serializers.ValidationError({"seat_ids": [REQUIRED]})
@@ -103,7 +103,7 @@ def _refuse(names: set[str], sentence: str) -> None:
 
 
 class SeatSerializer(serializers.Serializer[Any]):
-    """A seat of the map, as the caller sees it; see `bookings.seat_map`."""
+    """A seat as the caller sees it. `bookings.seat_map` builds the JSON."""
 
     id = serializers.IntegerField()
     row = serializers.CharField()
@@ -133,7 +133,7 @@ class BookingSerializer(serializers.Serializer[Booking]):
 
 
 class BookedShowSerializer(serializers.Serializer[Any]):
-    """Where and when: what a ticket says beside the seat."""
+    """The movie, place and time of a booking or an order."""
 
     movie_id = serializers.IntegerField(source="show.movie_id")
     movie_title = serializers.CharField(source="show.movie.title")
@@ -143,7 +143,7 @@ class BookedShowSerializer(serializers.Serializer[Any]):
     start_time = UtcDateTimeField(source="show.start_time")
     end_time = UtcDateTimeField(source="show.end_time", allow_null=True)
     local_start_time = serializers.SerializerMethodField(
-        help_text="The start on the clocks of the theatre, with their offset."
+        help_text="The start in the theatre's local time, with its UTC offset."
     )
     timezone = serializers.CharField(source="show.theatre.timezone")
 
@@ -168,17 +168,17 @@ class OrderSerializer(serializers.Serializer[Any]):
 
 class OrderDetailSerializer(BookedShowSerializer, OrderSerializer):
     status = serializers.ChoiceField(OrderStatus.choices)
-    bookings = BookingSerializer(many=True, source="parts")
+    bookings = BookingSerializer(many=True, source="bookings_by_place")
 
 
 class OrderAnswer(OrderSerializer):
-    """An order that was just made."""
+    """A new order."""
 
     status = serializers.ChoiceField([OrderStatus.CONFIRMED.value])
 
 
 class BookingAnswer(serializers.Serializer[Any]):
-    """The 201 of a purchase. `booking` is the first of `bookings`, by row and number."""
+    """The response to a purchase. `booking` is the first of `bookings`, by row and number."""
 
     message = serializers.CharField()
     booking = BookingSerializer()
@@ -197,7 +197,7 @@ class HeldSeatSerializer(serializers.Serializer[Any]):
 
 
 class HoldSerializer(serializers.Serializer[Any]):
-    """A hold and its seats. `expires_in` counts seconds from `server_time` on."""
+    """A hold and its seats. `expires_in` is in seconds from `server_time`."""
 
     id = serializers.UUIDField(source="hold.id")
     show_id = serializers.IntegerField(source="hold.show_id")

@@ -10,7 +10,7 @@ from bookings.views.seats import SeatMapViewSet
 
 
 class ReferenceConverter:
-    """An order's reference as people type it: any case, with or without the hyphen."""
+    """An order's reference in any case, with or without its hyphen."""
 
     regex = "[A-Za-z0-9]{4}-?[A-Za-z0-9]{4}"
 

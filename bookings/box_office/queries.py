@@ -1,4 +1,4 @@
-"""What the box office looks at: the shows of a day, a room as it is now, and orders to be found."""
+"""Queries of the box office: the shows of a day, orders and the best seats."""
 
 import re
 from datetime import date, timedelta
@@ -21,7 +21,7 @@ REMEMBERED = timedelta(days=30)
 
 
 def shows_of(theatre: Theatre, day: date) -> QuerySet[Show]:
-    """Return what the theatre shows on that business day, planned ones left out."""
+    """Return the theatre's published shows on that business day."""
     begin, end = programme.span_of(day, theatre.zone)
     return (
         Show.objects.published()
@@ -33,7 +33,7 @@ def shows_of(theatre: Theatre, day: date) -> QuerySet[Show]:
 
 
 def sellable(user: User) -> QuerySet[Show]:
-    """Return the shows whose room the user may open at the box office."""
+    """Return the shows that the user may sell at the box office."""
     shows = Show.objects.exclude(status=ShowStatus.PLANNED)
     return within_theatres_of(user, shows, "theatre").select_related(
         "movie", "theatre", "screen__theatre"
@@ -74,7 +74,7 @@ def _reference(text: str) -> str:
 
 
 def best_seats(*, show_id: int, quantity: int, accessible: bool) -> list[int]:
-    """Return the ids of the best free seats together, by one plain look at the room.
+    """Return the ids of the best free seats together, without locking them.
 
     Raise `NoSeatsTogether` or `ShowNotFound`.
     """

@@ -1,4 +1,4 @@
-"""A room at the counter: every seat with its price, free ones to be chosen."""
+"""Draws a room for the box office, with prices and inputs to select free seats."""
 
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
@@ -21,8 +21,8 @@ def state_of(seat: Seat) -> str:
 def draw_room(
     seats: Sequence[Seat], *, one_only: bool, chosen: Collection[str]
 ) -> list[DrawnRow[Any]]:
-    """Arrange the room, to choose one seat from or many; `chosen` are ids as text."""
-    return draw(seats, _to_choose("radio" if one_only else "checkbox", chosen))
+    """Return the rows of the room, to select one seat or several; `chosen` are ids as text."""
+    return draw(seats, _drawing("radio" if one_only else "checkbox", chosen))
 
 
 def categories(seats: Sequence[Seat]) -> list[SeatCategory]:
@@ -30,11 +30,11 @@ def categories(seats: Sequence[Seat]) -> list[SeatCategory]:
     return [kind for kind in SeatCategory if kind in there]
 
 
-def _to_choose(input_type: str, chosen: Collection[str]) -> Callable[[Seat], SafeString]:
-    def picture(seat: Seat) -> SafeString:
+def _drawing(input_type: str, chosen: Collection[str]) -> Callable[[Seat], SafeString]:
+    def draw_seat(seat: Seat) -> SafeString:
         ticked = "checked" if str(seat.pk) in chosen else ""
         reason = f", blocked: {seat.block_reason}" if seat.block_reason else ""
-        # The state stands last in the label: the script of the page exchanges the last word.
+        # The state comes last in the label, where the script of the page replaces it.
         return format_html(
             '<label class="seat {category} {state}" title="{name}, {kind}, {price}{reason}">'
             '<input type="{input_type}" name="seat" value="{id}" data-seat="{name}"'
@@ -52,4 +52,4 @@ def _to_choose(input_type: str, chosen: Collection[str]) -> Callable[[Seat], Saf
             number=seat.number,
         )
 
-    return picture
+    return draw_seat

@@ -1,7 +1,7 @@
-"""The verbs of the box office: a clerk sells, cancels and moves seats, and every deed is recorded.
+"""Sales, cancellations and moves at the box office, each with an audit entry.
 
-No user's row is locked: seats by id come first here. The single-gap and companion rules
-are for customers who choose alone; a clerk sees the people.
+They lock seats first, without a user's row. The gap and companion rules do not apply: a clerk
+can talk to the customers.
 """
 
 import json
@@ -32,26 +32,26 @@ OPERATION = "box_office_sale"
 
 
 class FormUsed(DomainError):
-    """The form has sold other seats before; `reference` names that order."""
+    """This form has already sold other seats; `reference` names that order."""
 
     code = "form_used"
 
 
 class BookingCancelled(DomainError):
-    """The booking is cancelled, so nobody is to be moved."""
+    """The booking is cancelled, so it cannot be moved."""
 
     code = "booking_cancelled"
 
 
 class BookingMoved(DomainError):
-    """A colleague has moved the customer in the meantime."""
+    """A colleague has moved this booking in the meantime."""
 
     code = "booking_moved"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Purchase:
-    """What a customer at the counter wants: seats of a show, and maybe a mail."""
+    """The seats that a customer at the box office wants, and where to send the confirmation."""
 
     show_id: int
     seat_ids: frozenset[int]
@@ -60,17 +60,17 @@ class Purchase:
 
 
 def sell_at_counter(*, clerk: User, token: str, purchase: Purchase) -> Order:
-    """Sell the seats, all or none, and return the order; once for each `token` of a form.
+    """Sell all the seats or none, and return the order; once for each `token` of a form.
 
-    The same form sent again returns the same order. Raise `FormUsed` when it asks for
-    something else by then, `TooManySeats`, `ShowNotFound`, `SeatNotFound`, `ShowClosed`
-    or `SeatUnavailable`.
+    A form that is submitted twice gets the same order. Raise `FormUsed` if it asks for other
+    seats then, `TooManySeats`, `ShowNotFound`, `SeatNotFound`, `ShowClosed` or
+    `SeatUnavailable`.
     """
     require_few(purchase.seat_ids)
 
     def work() -> Order:
         seats = lock_seats(show_id=purchase.show_id, seat_ids=purchase.seat_ids)
-        # Looked for behind the seats' locks: there the second of two clicks has waited.
+        # Read after locking the seats: the second of two clicks has waited for the first.
         if order := _sold_before(clerk, token, purchase):
             return order
         require_known(seats, purchase.seat_ids)
@@ -105,9 +105,9 @@ def sell_at_counter(*, clerk: User, token: str, purchase: Purchase) -> Order:
 def cancel_at_counter(
     *, clerk: User, order: Order, booking_ids: Collection[int], reason: str
 ) -> list[Booking]:
-    """Cancel these bookings of the order, however late, and return those that were live.
+    """Cancel these bookings of the order at any time, and return those that were active.
 
-    Those already cancelled stay as they are, so it is repeatable.
+    Bookings that are already cancelled do not change, so it can be repeated.
     """
 
     def work() -> list[Booking]:
@@ -131,11 +131,11 @@ def cancel_at_counter(
 
 
 def move_at_counter(*, clerk: User, booking: Booking, seat_id: int, reason: str) -> None:
-    """Give the customer another free seat of the same show, at the price that was paid.
+    """Move the booking to another free seat of the same show, at the price that was paid.
 
-    The booking keeps its row; the audit entry tells from where to where. Repeatable.
-    `booking` is one of an order, as it was read before. Raise `SeatNotFound`,
-    `SeatUnavailable`, `ShowNotFound`, `ShowClosed`, `BookingCancelled` or `BookingMoved`.
+    `booking` belongs to an order, and is as the clerk saw it. Can be repeated. Raise
+    `SeatNotFound`, `SeatUnavailable`, `ShowNotFound`, `ShowClosed`, `BookingCancelled` or
+    `BookingMoved`.
     """
 
     def work() -> None:
@@ -145,7 +145,7 @@ def move_at_counter(*, clerk: User, booking: Booking, seat_id: int, reason: str)
         if current.seat_id == seat_id:
             return
         if current.seat_id != booking.seat_id:
-            raise BookingMoved("A colleague has moved this customer. Look at the order again.")
+            raise BookingMoved("A colleague has moved this booking. Reload the order.")
         terms = read_terms(booking.show_id)
         terms.require_open_at_counter()
         old, new = seats[current.seat_id], seats[seat_id]
@@ -198,21 +198,21 @@ def _sold_before(clerk: User, token: str, purchase: Purchase) -> Order | None:
 
 
 def _fingerprint(purchase: Purchase) -> str:
-    wish = {
+    wanted = {
         "show_id": purchase.show_id,
         "seat_ids": sorted(purchase.seat_ids),
         "customer": [purchase.customer_name, purchase.customer_email],
     }
-    return fingerprint(OPERATION, wish)
+    return fingerprint(OPERATION, wanted)
 
 
 def _lock_booking(booking: Booking) -> tuple[Order, Booking]:
-    """Return the order and the booking, locked in this order; raise `BookingCancelled`."""
+    """Lock the order, then the booking, and return both. Raise `BookingCancelled`."""
     locked = Order.objects.select_for_update(of=("self",), no_key=True)
     order = locked.get(bookings=booking)
     current = Booking.objects.select_for_update(of=("self",), no_key=True).get(pk=booking.pk)
     if current.cancelled_at is not None:
-        raise BookingCancelled("This booking is cancelled, so nobody is to be moved.")
+        raise BookingCancelled("This booking is cancelled, so it can't be moved.")
     return order, current
 
 

@@ -1,4 +1,4 @@
-"""The box office: choose a show, choose seats, sell; find an order again, cancel it, move it."""
+"""The pages of the box office: sell seats of a show; find, cancel and move orders."""
 
 import json
 from collections.abc import Callable, Collection, Sequence
@@ -41,12 +41,13 @@ from catalog.models import STATE_NOW, Seat, SeatStatus, Show, Theatre
 from catalog.staff import theatres_of
 
 MAY_SELL = "bookings.sell_order"
+NUMBER_NEEDED = "Enter the number of seats."
 
 View = Callable[..., HttpResponse]
 
 
 def counter_page(view: View) -> View:
-    """Open the page to logged-in staff who may sell; others are refused, whatever it shows."""
+    """Restrict the page to staff who may sell."""
 
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -58,7 +59,7 @@ def counter_page(view: View) -> View:
 
 
 class Search(forms.Form):
-    """Which day of which theatre; or what to find an order by."""
+    """The day and theatre to show, or the text to find orders by."""
 
     theatre = forms.ModelChoiceField(Theatre.objects.none(), required=False)
     day = forms.DateField(
@@ -73,11 +74,11 @@ class Search(forms.Form):
 
 
 class Sale(forms.Form):
-    """The seats that were chosen in the room, and whom to send the tickets to."""
+    """The selected seats, and the customer to send the tickets to."""
 
     token = forms.RegexField(r"^[0-9a-f]{32}$")
     seat = forms.TypedMultipleChoiceField(
-        coerce=int, error_messages={"required": "Choose at least one seat."}
+        coerce=int, error_messages={"required": "Select at least one seat."}
     )
     customer_name = forms.CharField(max_length=200, required=False)
     customer_email = forms.EmailField(required=False)
@@ -88,41 +89,39 @@ class Sale(forms.Form):
 
 
 class BestSeats(forms.Form):
-    """How many seats together, and whether a wheelchair needs a place."""
+    """How many seats to select together, and whether a wheelchair bay is needed."""
 
     best = forms.IntegerField(min_value=1, max_value=99)
     accessible = forms.BooleanField(required=False)
 
 
-class Cancellation(forms.Form):
-    """Which seats of an order go, and why."""
+class Reasoned(forms.Form):
+    reason = forms.CharField(max_length=200, error_messages={"required": "Enter a reason."})
+
+
+class Cancellation(Reasoned):
+    """The bookings of an order to cancel, and why."""
 
     booking = forms.TypedMultipleChoiceField(
-        coerce=int, error_messages={"required": "Choose what to cancel."}
+        coerce=int, error_messages={"required": "Select the seats to cancel."}
     )
-    reason = forms.CharField(
-        max_length=200,
-        error_messages={"required": "Enter a reason."},
-    )
+    field_order = ("booking", "reason")
 
     def __init__(self, data: Any, *, bookings: Collection[Booking]) -> None:
         super().__init__(data)
         self.fields["booking"].choices = [(row.pk, str(row)) for row in bookings]  # type: ignore[attr-defined]
 
 
-class Move(forms.Form):
-    """Which seat the customer gets instead, and why."""
+class Move(Reasoned):
+    """The new seat of a booking, and why it moves."""
 
-    seat = forms.IntegerField(error_messages={"required": "Choose the new seat."})
-    reason = forms.CharField(
-        max_length=200,
-        error_messages={"required": "Enter a reason."},
-    )
+    seat = forms.IntegerField(error_messages={"required": "Select the new seat."})
+    field_order = ("seat", "reason")
 
 
 @require_GET
 def entry(request: HttpRequest) -> HttpResponse:
-    """Show what runs today, or on another day, in one of the clerk's theatres; and find orders."""
+    """List the shows of a day in one of the clerk's theatres, or the orders that were found."""
     clerk = staff_user(request)
     form = Search(request.GET, user=clerk)
     asked = form.cleaned_data if form.is_valid() else {}
@@ -150,7 +149,7 @@ def entry(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def sell(request: HttpRequest, show_id: int) -> HttpResponse:
-    """Show the room; a POST sells the chosen seats and leads to the order."""
+    """Show the room; a POST sells the selected seats and redirects to the order."""
     clerk = staff_user(request)
     show = get_object_or_404(queries.sellable(clerk), pk=show_id)
     seats = _seats(show)
@@ -171,18 +170,18 @@ def sell(request: HttpRequest, show_id: int) -> HttpResponse:
     try:
         order = sell_at_counter(clerk=clerk, token=data["token"], purchase=purchase)
     except DomainError as refusal:
-        # Seats as they are now: what has just been taken is told by name, the rest stays chosen.
+        # With the current state of the seats. Those that are still free stay selected.
         return _room(request, show, _seats(show), form=form, refusal=refusal)
     return redirect("box-office-order", reference=order.reference)
 
 
 def _offer(request: HttpRequest, show: Show, seats: Sequence[Seat]) -> HttpResponse:
-    """Show the room, the best seats chosen when a number was asked for."""
+    """Show the room, with the best seats selected if a number of seats was entered."""
     form = BestSeats(request.GET or None)
     if not form.is_bound:
         return _room(request, show, seats)
     if not form.is_valid():
-        return _room(request, show, seats, flaws=["Say how many seats, as a number from 1."])
+        return _room(request, show, seats, flaws=[NUMBER_NEEDED])
     try:
         best = _best(show, form)
     except DomainError as refusal:
@@ -192,7 +191,7 @@ def _offer(request: HttpRequest, show: Show, seats: Sequence[Seat]) -> HttpRespo
 
 @require_GET
 def seats_now(request: HttpRequest, show_id: int) -> HttpResponse:
-    """Tell a page of the room what is taken by now, and with `best` which seats to offer."""
+    """Return the seats that are taken by now; with `best`, the best seats instead."""
     clerk = staff_user(request)
     show = get_object_or_404(queries.sellable(clerk), pk=show_id)
     form = BestSeats(request.GET or None)
@@ -201,7 +200,7 @@ def seats_now(request: HttpRequest, show_id: int) -> HttpResponse:
         taken = states.exclude(state_now=SeatStatus.AVAILABLE).order_by("pk")
         return _json(request, {"taken": dict(taken.values_list("pk", "state_now"))})
     if not form.is_valid():
-        return _json(request, {"message": "Say how many seats, as a number from 1."})
+        return _json(request, {"message": NUMBER_NEEDED})
     try:
         return _json(request, {"best": _best(show, form)})
     except DomainError as refusal:
@@ -210,12 +209,12 @@ def seats_now(request: HttpRequest, show_id: int) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def order_page(request: HttpRequest, reference: str) -> HttpResponse:
-    """Show an order; a POST cancels the chosen seats of it."""
+    """Show an order; a POST cancels the selected seats."""
     clerk = staff_user(request)
     order = _order(clerk, reference)
     bookings = order.bookings.all()
     live = [booking for booking in bookings if booking.cancelled_at is None]
-    # Of all, not only of the live ones: the second of two clicks finds nothing left to do.
+    # All bookings, not only active ones, so that the second of two clicks changes nothing.
     form = Cancellation(request.POST if request.method == "POST" else None, bookings=bookings)
     if form.is_valid():
         cancelled = cancel_at_counter(
@@ -236,7 +235,7 @@ def order_page(request: HttpRequest, reference: str) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def move(request: HttpRequest, reference: str, booking_id: int) -> HttpResponse:
-    """Show the room to choose another seat from; a POST moves the customer there."""
+    """Show the room to select another seat; a POST moves the booking there."""
     clerk = staff_user(request)
     order = _order(clerk, reference)
     live = order.bookings.filter(cancelled_at=None).select_related("seat", "show__theatre")
@@ -270,19 +269,16 @@ def move(request: HttpRequest, reference: str, booking_id: int) -> HttpResponse:
 
 @require_GET
 def ticket(request: HttpRequest, reference: str) -> HttpResponse:
-    """Show the order as it is printed: one ticket for the whole party."""
+    """Show the printable ticket of an order: one for the whole party."""
     order = _order(staff_user(request), reference)
     live = [booking for booking in order.bookings.all() if booking.cancelled_at is None]
-    context = _facts(order) | {
-        "live": live,
-        "total": _sum(live),
-    }
+    context = _facts(order) | {"live": live, "total": _sum(live)}
     return TemplateResponse(request, "bookings/box_office/ticket.html", context)
 
 
 def _was_cancelled(order: Order, cancelled: Collection[Booking]) -> str:
     if not cancelled:
-        return "These seats were cancelled before."
+        return "These seats were already cancelled."
     return (
         f"Cancelled: {len(cancelled)}, worth {_sum(cancelled)} {order.currency}."
         " The seats are free again."
@@ -323,7 +319,7 @@ def _room(
     chosen: Collection[int] = (),
     token: str | None = None,
 ) -> HttpResponse:
-    """Draw the room for selling, with what is chosen so far and what was wrong with it."""
+    """Show the room for selling, with the selected seats and the errors."""
     if refusal:
         flaws = [_in_words(refusal, seats)]
     wanted = form.data.getlist("seat") if form else map(str, chosen)  # type: ignore[attr-defined]
@@ -352,7 +348,7 @@ def _flaws(form: forms.Form) -> list[str]:
 
 
 def _in_words(refusal: DomainError, seats: Sequence[Seat]) -> str:
-    """Say what was refused, and of which seats, by their names."""
+    """Return the message of the refusal, with the names of the seats."""
     taken = set(refusal.facts.get("seat_ids", ()))
     named = ", ".join(str(seat) for seat in sorted(seats, key=Seat.place) if seat.pk in taken)
     if refusal.code == "seat_unavailable" and named:
@@ -378,7 +374,7 @@ def _context(request: HttpRequest, title: str) -> dict[str, Any]:
 
 
 def _json(request: HttpRequest, body: dict[str, Any]) -> HttpResponse:
-    """Answer with a tag over the bytes; a page that has them already gets a 304."""
+    """Return the body as JSON with an ETag, or 304 if the page has it already."""
     response = HttpResponse(json.dumps(body), content_type="application/json")
     etag = f'"{sha256(response.content).hexdigest()[:32]}"'
     response["ETag"] = etag

@@ -1,7 +1,7 @@
-"""Which seats to offer, and which choices of seats to refuse.
+"""Finds the best seats, and refuses selections that break a rule.
 
-Pure functions over a snapshot of the room: no queries, no clock. The caller
-decides whether a rule applies just now, and holds the locks where it must.
+Pure functions over a snapshot of the room: no queries, no clock. The caller decides whether a
+rule applies at the moment, and locks the seats if necessary.
 """
 
 from bookings.seat_choice.best import NoSeatsTogether, best_available

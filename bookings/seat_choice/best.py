@@ -1,4 +1,4 @@
-"""The best seats for a party, wherever in the room they are."""
+"""Finds the best seats for a party."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -18,19 +18,19 @@ from bookings.seat_choice.room import (
     runs_of,
 )
 
-SMALLEST_PART = 2  # a divided party leaves nobody alone
+SMALLEST_PART = 2  # nobody of a divided party sits alone
 
 
 class NoSeatsTogether(DomainError):
-    """The party fits nowhere; `largest_block` seats of one run (0 if none) still would."""
+    """No block of seats fits the party; `largest_block` adjacent seats are still available."""
 
     code: ClassVar[str] = "no_seats_together"
 
     def __init__(self, *, quantity: int, largest_block: int) -> None:
         super().__init__(
-            f"There are no {quantity} seats together any more."
+            f"{quantity} seats together are no longer available."
             if quantity > 1
-            else "There is no such seat any more.",
+            else "No such seat is available any more.",
             largest_block=largest_block,
         )
 
@@ -43,20 +43,19 @@ def best_available(
     accessible: bool = False,
     gap_rule: bool,
 ) -> list[int]:
-    """Choose seats for a party; return their ids, front to back and from the left.
+    """Return the ids of the best seats for a party, front to back and left to right.
 
-    `places` is the whole room. In this order: one block of a run that leaves no
-    gap; one that leaves as few as can be; two parts in neighbouring lines that
-    share a column, neither of a single seat. Among equals, the nearest to the
-    middle of the line, two thirds back; then further back; then further left.
+    `places` is the whole room. The best choice is a block of one run that leaves no gap; then
+    one with as few gaps as possible; then two parts in neighbouring lines that share a column,
+    neither of them a single seat. Among equals, it is the one nearest to the middle of the line,
+    two thirds of the way to the back; then the one further back; then the one further left.
 
-    Without `category`, standard and premium seats count alike. `accessible`
-    parties get a wheelchair bay, more only if they must, and rather companion
-    seats than others; with the category `wheelchair` they get bays only.
-    Nobody else is offered bays or companion seats. With `gap_rule`,
-    `refuse_gap` accepts whatever is returned.
+    Without `category`, standard and premium seats are equal. `accessible` parties get one
+    wheelchair bay, more only if necessary, and prefer companion seats; with the category
+    `wheelchair` they get bays only. Other parties get neither bays nor companion seats. With
+    `gap_rule`, `refuse_gap` accepts the result.
 
-    Raises NoSeatsTogether.
+    Raise NoSeatsTogether.
     """
     lines = _rated_lines(list(places), _offered(category, accessible=accessible))
     runs = [run for line in lines.values() for run in line if run.has_bay or not accessible]
@@ -73,9 +72,9 @@ def best_available(
     raise NoSeatsTogether(quantity=quantity, largest_block=largest)
 
 
-# What speaks against a choice is one number, its weightiest part in the highest bits: bays,
-# gaps, ordinary seats, distance. Numbers are added up and compared in a fraction of the time
-# of tuples. Each part has room for more than a room of 32,768 cells each way can come to.
+# The cost of a choice is one number, with the most important part in the highest bits: bays,
+# gaps, ordinary seats, distance. Numbers are much faster to add and compare than tuples. No part
+# can overflow, even in a room of 32,768 by 32,768 cells.
 _AN_ORDINARY_SEAT = 1 << 60
 _A_GAP = _AN_ORDINARY_SEAT << 20
 _A_BAY = _A_GAP << 20
@@ -83,7 +82,7 @@ _COST = itemgetter(0)
 
 
 class _Block(NamedTuple):
-    """`size` adjacent places of a run that a party could have, from the cell `left`."""
+    """`size` adjacent places of a run, from the cell `left`."""
 
     cost: int
     rated: "_RatedRun"
@@ -109,25 +108,24 @@ class _Block(NamedTuple):
 
     @property
     def make(self) -> tuple[int, list[int]]:
-        """What an alternative has in common with it: standard seats, bays and companion seats."""
+        """What an alternative must share: the number of standard seats, and the special seats."""
         special = [place.id for place in self.places if place.category not in ORDINARY]
         return sum(place.category == STANDARD for place in self.places), special
 
     def passes_gap_rule(self) -> bool:
-        """Say what `refuse_gap` would: instead of one block only another one may be named."""
+        """Return whether `refuse_gap` accepts the block, whose alternatives are other blocks."""
         return not self.has_gap or self.make not in self.rated.makes_without_gap(self.size)
 
     def lefts_sharing(self, size: int) -> range:
-        """Return where a block of that size may start to share a column with this one."""
+        """Return where a block of that size can start to share a column with this one."""
         return range(self.left - size + 1, self.left + self.size)
 
 
 @dataclass(frozen=True, slots=True)
 class _RatedRun:
-    """A run with running totals, so that a block is rated without a loop over its places.
+    """A run with running totals, so that rating a block needs no loop over its places.
 
-    Each list has an entry for the wall behind the last place, too: totals
-    count the places before the index.
+    A total counts the places before its index, so each list has one more entry than the run.
     """
 
     run: Run
@@ -169,7 +167,7 @@ class _RatedRun:
         return self.cost[-1] >= _A_BAY
 
     def blocks(self, size: int) -> Iterator[_Block]:
-        """Yield what can be had of that size, no companion seat without its bay."""
+        """Yield the available blocks of that size that have no companion seat without its bay."""
         unwanted, cost, gap_before, gap_at = self.unwanted, self.cost, self.gap_before, self.gap_at
         first = self.run[0].x
         for start in range(len(self.run) - size + 1):
@@ -199,7 +197,7 @@ def _totals(amounts: Iterable[int]) -> list[int]:
 
 
 def _offered(category: str | None, *, accessible: bool) -> frozenset[str]:
-    """Return the categories that make up what was asked for."""
+    """Return the categories that the party can get."""
     wanted = ORDINARY if category is None else frozenset({category})
     special = frozenset({WHEELCHAIR, COMPANION})
     if not accessible:
@@ -210,9 +208,9 @@ def _offered(category: str | None, *, accessible: bool) -> frozenset[str]:
 def _rated_lines(places: list[Place], offered: frozenset[str]) -> dict[int, list[_RatedRun]]:
     """Return the runs of each line (`y`), back line first, rated by distance to the focal point.
 
-    That is the middle of the line's seats, two thirds of the way to the back.
-    Distances are squared, added up over the seats, and times 36, which makes
-    integers of them: equal distances compare equal.
+    That is the middle of the line's seats, two thirds of the way to the back. Distances are
+    squared, summed over the seats and multiplied by 36, so that they are integers and equal
+    distances compare equal.
     """
     lines = {y: list(runs) for y, runs in groupby(runs_of(places), key=lambda run: run[0].y)}
     if not lines:
@@ -238,7 +236,7 @@ def _pairings(
 ) -> list[_Pairing]:
     """Return (least cost, fronts, backs) for neighbouring lines and sizes, all cheapest first.
 
-    Any of the fronts with any of the backs is a party with what it needs.
+    Any front with any back has the seats that the party needs.
     """
     near = [
         (y, y + 1)
@@ -269,7 +267,7 @@ def _pairings(
 def _with_a_bay(
     fronts: list[_Block], backs: list[_Block]
 ) -> Iterator[tuple[list[_Block], list[_Block]]]:
-    """Divide the pairs that have a bay into two kinds."""
+    """Split the pairs that have a bay: those with one in front, and those with one only in back."""
     yield [front for front in fronts if front.has_bay], backs
     yield (
         [front for front in fronts if not front.has_bay],
@@ -282,8 +280,8 @@ def _two_parts(
 ) -> tuple[_Block, _Block] | None:
     """Return the cheapest two parts in neighbouring lines that share a column, front part first.
 
-    With `gap_rule`, both pass it. Everything is tried in the order of the least
-    it can cost, so that the search ends where nothing cheaper can follow.
+    With `gap_rule`, both pass it. Pairs are tried in the order of their least possible cost, so
+    the search ends when no cheaper one can follow.
     """
     best: tuple[int, _Block, _Block] | None = None
     for least, fronts, backs in _pairings(lines, quantity, accessible=accessible):

@@ -1,4 +1,4 @@
-"""Companion seats: kept for whoever has a wheelchair bay beside them."""
+"""Companion seats, which are reserved for parties with a wheelchair bay beside them."""
 
 from collections.abc import Collection, Iterable, Iterator
 from http import HTTPStatus
@@ -11,7 +11,7 @@ from bookings.seat_choice.room import COMPANION, WHEELCHAIR, Place, Run, listed,
 
 
 class CompanionRequired(DomainError):
-    """The companion seats `seat_ids` are kept for whoever has a bay beside them."""
+    """The companion seats `seat_ids` are reserved for parties that also book a bay beside them."""
 
     code: ClassVar[str] = "companion_required"
     status: ClassVar[HTTPStatus] = HTTPStatus.UNPROCESSABLE_ENTITY
@@ -22,9 +22,8 @@ def companions_without_bay(
 ) -> list[int]:
     """Return the ids of the chosen companion seats whose bays the buyer does not have.
 
-    Companion seats side by side belong to the bays that follow on either side
-    of them; `owned` are the seats that the buyer holds or has booked. One bay
-    is enough for all of them; without any bay nobody can have them.
+    Adjacent companion seats belong to the bays on either side of them, and one of these bays is
+    enough for all of them. `owned` are the seats that the buyer holds or has booked.
     """
     return [place.id for place in _lone_companions(places, set(chosen), set(owned))]
 
@@ -35,13 +34,13 @@ def refuse_lone_companions(
     """Raise CompanionRequired if `companions_without_bay` finds any."""
     if lone := _lone_companions(places, set(chosen), set(owned)):
         raise CompanionRequired(
-            f"{listed(lone)} can only be had together with a wheelchair place beside it.",
+            f"{listed(lone)}: only available together with a wheelchair bay beside it.",
             seat_ids=[place.id for place in lone],
         )
 
 
 def bays_beside(run: Run) -> Iterator[tuple[Place, set[int]]]:
-    """Yield each place of the run with the ids of its bays: none unless it is a companion seat."""
+    """Yield each place of the run with the ids of its bays, which only companion seats have."""
     groups = [(name, list(seats)) for name, seats in groupby(run, attrgetter("category"))]
     for index, (category, seats) in enumerate(groups):
         beside = groups[max(index - 1, 0) : index + 2] if category == COMPANION else []

@@ -1,4 +1,4 @@
-"""No single gap: which choices leave a seat alone, and what to choose instead."""
+"""The gap rule: finds selections that leave a single seat, and alternatives to them."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
@@ -15,17 +15,17 @@ from bookings.seat_choice.room import ORDINARY, PREMIUM, STANDARD, Place, Run, l
 
 
 class SingleSeatGap(DomainError):
-    """`seat_ids` need not be left alone; each of `alternatives` (lists of ids) is accepted."""
+    """The selection would leave `seat_ids` as single seats; any of `alternatives` is accepted."""
 
     code: ClassVar[str] = "single_seat_gap"
     status: ClassVar[HTTPStatus] = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 def new_gaps(places: Iterable[Place], chosen: Collection[int]) -> list[int]:
-    """Return the ids of the seats that choosing `chosen` newly leaves alone.
+    """Return the ids of the seats that the selection newly leaves single.
 
-    Such a seat is free, standard or premium, and between two seats of its run
-    that are taken or chosen, at least one of them chosen.
+    Such a seat is free, standard or premium, and between two seats of its run that are taken or
+    chosen, at least one of them chosen.
     """
     return [place.id for run in runs_of(places) for place in _gaps(run, set(chosen))]
 
@@ -33,16 +33,14 @@ def new_gaps(places: Iterable[Place], chosen: Collection[int]) -> list[int]:
 def alternatives(
     places: Iterable[Place], chosen: Collection[int], *, limit: int = 3
 ) -> list[list[int]]:
-    """Return up to `limit` choices to make instead, nearest first; [] if `chosen` may stand.
+    """Return up to `limit` other selections, nearest first; [] if `chosen` is acceptable.
 
-    Each run is judged by itself. Where it is left with a new gap, only such
-    choices count as others that leave none: as many seats of each category, in
-    the same run, in no more parts than chosen, with the same bays and companion
-    seats. Nobody is told to sit apart, to pay more or to change bays for the
-    sake of a gap. A run without any such choice is exempt and stays as chosen.
+    Each run is checked separately. An alternative leaves no new gap, and has as many seats of
+    each category, in the same run, in no more parts, with the same bays and companion seats: no
+    customer must sit apart, pay more or change bays because of a gap. A run without alternatives
+    is exempt.
 
-    `places` holds at least every seat of the lines in which seats are chosen;
-    the chosen ones are free.
+    `places` has at least every seat of the lines with chosen seats. The chosen seats are free.
     """
     wish = set(chosen)
     refused = False
@@ -63,14 +61,14 @@ def alternatives(
 
 
 def refuse_gap(places: Iterable[Place], chosen: Collection[int]) -> None:
-    """Raise SingleSeatGap if `chosen` leaves a gap that `alternatives` could avoid."""
+    """Raise SingleSeatGap if `chosen` leaves a gap and there are `alternatives`."""
     places = list(places)
     if others := alternatives(places, chosen):
         unavoidable = new_gaps(places, others[0])  # in runs that are exempt
         gaps = set(new_gaps(places, chosen)).difference(unavoidable)
         alone = [place for place in places if place.id in gaps]
         raise SingleSeatGap(
-            f"This would leave {listed(alone)} alone between taken seats. "
+            f"This would leave a single free seat between taken ones: {listed(alone)}. "
             "Please choose other seats.",
             seat_ids=[place.id for place in alone],
             alternatives=others,
@@ -90,11 +88,11 @@ def _gaps(run: Run, chosen: set[int]) -> list[Place]:
     ]
 
 
-# How a place looks to the next one; a wall looks open, and so does what cannot be left alone.
+# The state of a place for its right neighbour. A wall is open, as are bays and companion seats.
 _OPEN, _TAKEN, _CHOSEN, _OPEN_AFTER_TAKEN, _OPEN_AFTER_CHOSEN = range(5)
 
-# For each look of the place before, in the order above, the looks that this one may take on.
-# An open seat may stay between two taken places, but not between a chosen one and another.
+# For each state of the previous place, in the order above, the states that a place can have.
+# An open seat can be between two taken places, but not between a chosen one and another.
 _Choices = tuple[tuple[int, ...], ...]
 _FIXED: _Choices = ((_CHOSEN,), (_CHOSEN,), (_CHOSEN,), (), ())
 _SOLD: _Choices = ((_TAKEN,), (_TAKEN,), (_TAKEN,), (_TAKEN,), ())
@@ -108,16 +106,16 @@ _OPEN_TO_CHOICE: _Choices = (
 )
 
 
-# A rearrangement of the places before `-ahead`, in the order in which to go on: plain tuples,
-# as there are thousands. The least distance it can come to; its parts; `ahead`; the indices
-# chosen; the distance so far; how the last place looks to the next, where a wall looks like an
-# open place; and how many standard and how many premium seats are chosen.
+# A rearrangement of the places before the index `-ahead`, as a plain tuple because there are
+# thousands, sorted in the order in which the search continues: the least distance it can have;
+# its parts; `ahead`; the chosen indices; the distance so far; the state of the last place; the
+# numbers of standard and premium seats chosen.
 _Partial = tuple[float, int, int, tuple[int, ...], int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class _Wish:
-    """What was chosen in one run, as indices: of bays and companion seats, and of others."""
+    """The selection in one run, as indices: `fixed` are bays and companion seats."""
 
     run: Run
     fixed: frozenset[int]
@@ -152,9 +150,9 @@ class _Wish:
 def _least_to_come(
     choices: list[_Choices], wished: list[int], moving: int
 ) -> list[list[list[float]]]:
-    """Return the least distance still to come, by index, look of the place before, seats moved.
+    """Return the least remaining distance, by index, state of the previous place and seats moved.
 
-    Parts and categories are left out of account: it may turn out more, never less.
+    It ignores parts and categories, so the real distance can be greater but never less.
     """
     never = [inf] * (moving + 1)
     to_come: list[list[float]] = [[*never[1:], 0]] * 5
@@ -178,7 +176,7 @@ def _least_to_come(
 
 @dataclass(frozen=True, slots=True)
 class _Guide:
-    """What leads the search through one run, by index."""
+    """Guides the search through one run; its lists are by index."""
 
     wish: _Wish
     choices: list[_Choices]
@@ -199,7 +197,7 @@ class _Guide:
         return cls(wish, choices, wished, list(accumulate(standard)), to_come)
 
     def onward(self, partial: _Partial) -> Iterator[_Partial]:
-        """Yield what `partial` may become with one more place."""
+        """Yield the rearrangements that `partial` can become with one more place."""
         _, parts, ahead, picks, distance, before, standard, premium = partial
         index = -ahead
         for look in self.choices[index][before]:
@@ -227,12 +225,11 @@ class _Guide:
 def _rearrangements(run: Run, chosen: set[int], limit: int) -> list[tuple[int, list[int]]]:
     """Return (distance, ids) of the nearest choices for `run` that `alternatives` allows.
 
-    The distance is how many places the buyers move in all, nobody passing
-    another: between any two neighbouring places as many pass as there are more
-    or fewer seats chosen than wished on the one side. So it grows from left to
-    right, and A* finds the nearest first, guided by the least that is still to
-    come. Whatever may follow a partial rearrangement may also follow one that
-    is alike but in no more parts, so only the `limit` nearest are followed.
+    The distance is the total number of places that buyers move, without passing each other: the
+    number who cross between two neighbouring places is the difference between seats chosen and
+    seats wished on one side. So it grows from left to right, and A* finds the nearest first,
+    guided by the least remaining distance. Whatever can follow a partial rearrangement can also
+    follow a similar one with no more parts, so only the `limit` nearest of these are followed.
     """
     guide = _Guide.of(_Wish.of(run, chosen))
     found: list[tuple[int, list[int]]] = []

@@ -1,4 +1,4 @@
-"""Where a sold room sits in another room: equal or better seats, close by, parties together."""
+"""Finds the places of sold seats in another room: equal or better, near, and together."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,18 +9,18 @@ from typing import ClassVar, NamedTuple
 from booking_site.api.errors import DomainError
 from bookings.seat_choice.room import COMPANION, PREMIUM, STANDARD, WHEELCHAIR, Place, Run, runs_of
 
-# What each seat may become, the equal one first. A bay has no chair, so it is for bays only.
+# The categories that each seat can become, the same one first. A bay has no chair.
 FITTING = {
     STANDARD: (STANDARD, PREMIUM),
     PREMIUM: (PREMIUM,),
     WHEELCHAIR: (WHEELCHAIR,),
     COMPANION: (COMPANION, STANDARD, PREMIUM),
 }
-SMALLEST_PART = 2  # a divided party leaves nobody alone, but a bay may stand by itself
+SMALLEST_PART = 2  # nobody of a divided party sits alone, except in a bay
 
 
 class NoEqualSeats(DomainError):
-    """Some parties find no equal or better seats together; `parties` names them."""
+    """Some parties have no equal or better seats in the new room; `parties` lists them."""
 
     code: ClassVar[str] = "no_equal_seats"
 
@@ -34,7 +34,7 @@ class Party:
 
 
 class _Cost(NamedTuple):
-    better: int  # seats of a better category than was paid for
+    better: int  # seats of a better category than before
     distance: float
 
     def plus(self, other: "_Cost") -> "_Cost":
@@ -47,7 +47,7 @@ class _Seating(NamedTuple):
 
     @property
     def lines(self) -> range:
-        """The lines in which the other part of a divided party may sit."""
+        """The lines in which the other part of a divided party can sit."""
         y = self.pairs[0][1].y
         return range(y - 1, y + 2)
 
@@ -57,11 +57,11 @@ def remap(
 ) -> dict[int, Place]:
     """Return the place in the new room for the id of every seat of the parties.
 
-    `old` and `new` are whole rooms. A party gets one unbroken block; else two
-    parts in one line or neighbouring ones; else the parts in which it sits
-    already. Among those: as few better categories as can be, then the nearest
-    to where it sits, in proportion to the rooms. Who is hardest to seat comes
-    first: bays and companions, premium seats, then large parties.
+    `old` and `new` are whole rooms. A party gets one block; else two parts in the same line or in
+    neighbouring lines; else as many parts as it has already. Among these, it gets as few seats
+    of a better category as possible, and then the ones nearest to its old seats, relative to the
+    size of the rooms. Parties that are hardest to seat come first: those with bays and companion
+    seats, those with premium seats, then large ones.
 
     Raise NoEqualSeats.
     """
@@ -91,7 +91,7 @@ def _difficulty(party: Party) -> tuple[int, int, str]:
 
 
 class _Room:
-    """The new room as it fills, and how to find in it the place that matches an old one."""
+    """The new room while parties are placed in it, and the positions that match old ones."""
 
     def __init__(self, old: Sequence[Place], new: Sequence[Place]) -> None:
         self.taken: set[int] = set()
@@ -100,10 +100,10 @@ class _Room:
         self._back = _projection([seat.y for seat in old], [place.y for place in new])
 
     def seat(self, party: list[Place]) -> _Seating | None:
-        return self._block(party) or self._two_parts(party) or self._as_they_sit(party)
+        return self._block(party) or self._two_parts(party) or self._same_parts(party)
 
     def _block(self, party: list[Place], lines: range | None = None) -> _Seating | None:
-        """Return the best unbroken block for them, in those lines."""
+        """Return the best block for the seats, in those lines."""
         best: _Seating | None = None
         wanted = sum(self._back(seat.y) for seat in party) / len(party)
         for run in sorted(self._runs, key=lambda run: abs(run[0].y - wanted)):
@@ -111,7 +111,7 @@ class _Room:
                 continue
             away = sum((run[0].y - self._back(seat.y)) ** 2 for seat in party)
             if best and best.cost <= (0, away):
-                continue  # so far away that nothing in this run can be better
+                continue  # too far away for anything in this run to be better
             for block in self._free_blocks(run, len(party)):
                 seating = self._in_block(party, block)
                 if seating and (best is None or seating.cost < best.cost):
@@ -127,7 +127,7 @@ class _Room:
                 yield run[end - size : end]
 
     def _in_block(self, party: list[Place], block: Run) -> _Seating | None:
-        """Seat them from left to right where the categories allow it, else as these do."""
+        """Place the seats from left to right if their categories fit, else by category."""
         pairs = list(zip(party, block, strict=True))
         if not all(place.category in FITTING[seat.category] for seat, place in pairs):
             pairs = _by_category(party, block)
@@ -143,7 +143,7 @@ class _Room:
         seatings = (
             self._divided(party[:cut], party[cut:])
             for cut in range(1, len(party))
-            if _may_part(party[:cut]) and _may_part(party[cut:])
+            if _may_be_part(party[:cut]) and _may_be_part(party[cut:])
         )
         return min(filter(None, seatings), default=None, key=attrgetter("cost"))
 
@@ -157,7 +157,7 @@ class _Room:
         self.taken -= ids
         return second and _Seating(first.cost.plus(second.cost), first.pairs + second.pairs)
 
-    def _as_they_sit(self, party: list[Place]) -> _Seating | None:
+    def _same_parts(self, party: list[Place]) -> _Seating | None:
         parts = runs_of(party)
         if len(parts) == 1:
             return None
@@ -174,12 +174,12 @@ class _Room:
         return whole if len(whole.pairs) == len(party) else None
 
 
-def _may_part(part: list[Place]) -> bool:
+def _may_be_part(part: list[Place]) -> bool:
     return len(part) >= SMALLEST_PART or part[0].category == WHEELCHAIR
 
 
 def _by_category(party: list[Place], block: Run) -> list[tuple[Place, Place]]:
-    """Pair the seats with the places of the block, the choosiest first; [] if some do not fit."""
+    """Pair the seats with places of the block by category; [] if some do not fit."""
     left = list(block)
     pairs = []
     for seat in sorted(party, key=lambda seat: len(FITTING[seat.category])):
@@ -197,7 +197,7 @@ def _by_category(party: list[Place], block: Run) -> list[tuple[Place, Place]]:
 
 
 def _projection(old: Sequence[int], new: Sequence[int]) -> Callable[[int], float]:
-    """Return what tells where a line or column of the old room would be in the new one."""
+    """Return a function from a line or column of the old room to that of the new one."""
     low, high = min(new), max(new)
     first, span = min(old), max(old) - min(old)
     return lambda place: low + (place - first) / span * (high - low) if span else (low + high) / 2

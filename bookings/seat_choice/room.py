@@ -1,4 +1,4 @@
-"""The room as one buyer sees it: places, and the runs they stand in."""
+"""A room as one buyer sees it: its places and runs."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ ORDINARY = frozenset({STANDARD, PREMIUM})
 class Place:
     """A seat as one buyer sees it.
 
-    `x` and `y` are cell and line of the layout, `y` growing from the screen to
-    the back. `free`: this buyer may have it, because it is available, its hold
-    is over, or the hold is the buyer's own.
+    `x` and `y` are the cell and line of the layout; `y` grows from the screen to the back. `free`
+    means that this buyer can have it: it is available, its hold has expired, or the hold is the
+    buyer's own.
     """
 
     id: int
@@ -35,11 +35,10 @@ Run = list[Place]
 def places_from(
     records: Iterable[tuple[int, str, int, int | None, int | None, str, bool]],
 ) -> list[Place]:
-    """Make places of (id, row, number, x, y, category, free).
+    """Return places for records of (id, row, number, x, y, category, free).
 
-    Plain SQL may have made seats without `x` or `y`. If any seat lacks one,
-    the number and the order of the rows (A first, B before AA) stand in for
-    all of them: half of a room cannot be placed beside the other half.
+    Seats of the original system may lack `x` or `y`. If any seat does, all seats are placed by
+    their number and row (A first, B before AA) instead.
     """
     records = list(records)
     if all(x is not None and y is not None for _, _, _, x, y, _, _ in records):

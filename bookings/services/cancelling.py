@@ -116,7 +116,7 @@ def cancel_locked(
         ),
         confirmation_due_at=Case(When(live, then=F("confirmation_due_at")), default=None),
     )
-    mails.tell_buyers(mail, bookings)
+    mails.notify_buyers(mail, bookings)
 
 
 def _cancel_in_time(*, show_id: int, bookings: Iterable[Booking], user: User) -> None:

@@ -1,4 +1,4 @@
-"""Cancelling a show: a reason, the number of orders typed, and then how far it is."""
+"""The page that cancels a show, and then shows the progress of its orders."""
 
 from http import HTTPStatus
 from typing import Any
@@ -44,7 +44,7 @@ class CancelForm(forms.Form):
 def cancel_page(
     request: HttpRequest, show_id: int, *, show_admin: BackOffice[Show]
 ) -> HttpResponse:
-    """Ask, then cancel; for a cancelled show tell how far its orders are."""
+    """Show the form and cancel the show; for a cancelled show, show the progress."""
     show = show_for(request, show_admin, show_id)
     if not request.user.has_perm(MAY_CANCEL):
         raise PermissionDenied
@@ -70,20 +70,20 @@ def cancel_page(
 
 
 def _progress(request: HttpRequest, show: Show, context: dict[str, Any]) -> HttpResponse:
-    """Tell the status of every order; a POST sets the worker to it again, which harms nothing."""
+    """List the status of every order; a POST enqueues the task again, which is safe."""
     if request.method == "POST":
         with transaction.atomic(durable=True):
             cancel_orders.enqueue(show_id=show.pk)
         messages.success(request, "Cancellation restarted.")
         return HttpResponseRedirect(reverse("admin:catalog_show_cancel", args=[show.pk]))
     entry = cancellation_of(show.pk)
-    concerned = purchases(show.pk)
+    affected = purchases(show.pk)
     context |= {
         "entry": entry,
         "cancelled": local(entry.at, show.theatre.zone) if entry else "",
-        "purchases": concerned,
-        "done": sum(not purchase.left for purchase in concerned),
-        "is_done": not any(purchase.left for purchase in concerned),
+        "purchases": affected,
+        "done": sum(not purchase.left for purchase in affected),
+        "is_done": not any(purchase.left for purchase in affected),
     }
     return TemplateResponse(request, "bookings/admin/cancelled_show.html", context)
 

@@ -1,9 +1,8 @@
-"""Cancelling a show: at once for buyers, then order by order for those who have bought.
+"""Cancelling a show: it closes at once, and a task then cancels its orders.
 
-The show is closed under the locks of all its seats, so that no booking commits
-into it. Its orders are cancelled by a task, in batches, each one transaction
-with its mails. What is left to do is what is still booked: a task that is
-killed, or runs twice, finds its place by itself.
+The show is closed while all its seats are locked, so that no booking can commit afterwards.
+The task cancels orders in batches, each in one transaction with its mails. It can be killed or
+run twice, as each batch starts from the bookings that are still active.
 """
 
 from dataclasses import dataclass
@@ -29,18 +28,18 @@ REASON_LENGTH = 200  # of a booking's `cancel_reason`
 
 
 class OrdersChanged(DomainError):
-    """The number of orders typed is not, or no more, the number there is; `orders` says it."""
+    """The number of orders entered is not the current number; `orders` gives it."""
 
     code = "orders_changed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Purchase:
-    """An order of a show, or a booking without one, and how far its cancelling is."""
+    """An order of a show, or a booking without one, and how many of its seats are cancelled."""
 
     name: str
     seats: int
-    left: int  # still booked
+    left: int  # seats not cancelled yet
 
     @property
     def status(self) -> str:
@@ -48,11 +47,11 @@ class Purchase:
 
 
 def cancel_show(*, show_id: int, orders: int, reason: str, actor: User) -> None:
-    """Close the show for ever, and have its orders cancelled by the worker.
+    """Close the show permanently, and have the worker cancel its orders.
 
-    `orders` is how many live ones the caller believes there are. A show that is
-    cancelled already stays so. Opens its own transaction. Raise ShowNotFound,
-    ShowClosed when it has begun, or OrdersChanged.
+    `orders` is the number of active orders that the caller has seen. Nothing happens if the show
+    is already cancelled. Opens its own transaction. Raise ShowNotFound, ShowClosed if it has
+    started, or OrdersChanged.
     """
 
     def work() -> None:
@@ -64,7 +63,7 @@ def cancel_show(*, show_id: int, orders: int, reason: str, actor: User) -> None:
         count = live_purchases(show_id)
         if count != orders:
             raise OrdersChanged(
-                f"This show has {count} live orders, not {orders}. Look again, and type {count}.",
+                f"This show now has {count} active orders, not {orders}. Enter {count} to confirm.",
                 orders=count,
             )
         show.status = ShowStatus.CANCELLED
@@ -83,8 +82,8 @@ def cancel_show(*, show_id: int, orders: int, reason: str, actor: User) -> None:
 
 
 def _lock_show_and_seats(show_id: int) -> Show:
-    # Whoever buys locks seats, and reads the show after that: all seats
-    # locked, nobody is between the two. Seats before shows, as always.
+    # A sale locks seats and then reads the show. While all seats are locked, no sale is between
+    # the two. Seats are always locked before shows.
     seats = Seat.objects.filter(show=show_id).order_by("pk")
     list(seats.select_for_update(of=("self",), no_key=True).values_list("pk"))
     show = (
@@ -99,7 +98,7 @@ def _lock_show_and_seats(show_id: int) -> Show:
 
 
 def live_purchases(show_id: int) -> int:
-    """Return how many orders have a live booking, those counted that have no order at all."""
+    """Return the number of orders with an active booking; a booking without an order is one."""
     live = Booking.objects.filter(show=show_id, cancelled_at__isnull=True)
     counted: dict[str, int] = live.aggregate(
         orders=Count("order", distinct=True), alone=Count("pk", filter=Q(order__isnull=True))
@@ -108,7 +107,7 @@ def live_purchases(show_id: int) -> int:
 
 
 def purchases(show_id: int) -> list[Purchase]:
-    """Return every purchase that the show's cancelling has to do with, by name; one query."""
+    """Return every purchase that the cancellation affects, by name; one query."""
     rows = (
         _concerned(show_id)
         .values(reference=F("order__reference"), alone=Case(When(order__isnull=True, then="pk")))
@@ -124,13 +123,13 @@ def purchases(show_id: int) -> list[Purchase]:
 
 
 def cancellation_of(show_id: int) -> AuditEntry | None:
-    """Return who cancelled the show, when and why; None while nobody did."""
+    """Return the audit entry of the show's cancellation; None if it is not cancelled."""
     return audit.history_of(Show(pk=show_id)).filter(action=ACTION).first()
 
 
 @task
 def cancel_orders(show_id: int) -> None:
-    """Cancel what is still booked for a cancelled show. May be repeated at any time."""
+    """Cancel the active bookings of a cancelled show. Can be repeated at any time."""
     entry = cancellation_of(show_id)
     if entry is None:
         return
@@ -140,7 +139,7 @@ def cancel_orders(show_id: int) -> None:
 
 
 def _concerned(show_id: int) -> BookingQuerySet:
-    """Return the bookings that are, or were, cancelled with the show."""
+    """Return the bookings that are or will be cancelled with the show."""
     entry = cancellation_of(show_id)
     live = Q(cancelled_at__isnull=True)
     if entry:
@@ -149,16 +148,16 @@ def _concerned(show_id: int) -> BookingQuerySet:
 
 
 def _end_holds(show_id: int) -> None:
-    # Holds before seats, as their owners lock them; new ones are refused by now.
+    # Holds are locked before seats, as everywhere. The closed show refuses new ones.
     live = Hold.objects.filter(show=show_id, ended_at__isnull=True).order_by("pk")
     end_holds(list(live.select_for_update(of=("self",), no_key=True)), HoldEnd.RELEASED)
 
 
 def _cancel_batch(show_id: int, entry: AuditEntry) -> bool:
-    """Cancel the next few purchases whole, their mails enqueued; say whether there were any."""
+    """Cancel the next purchases and enqueue their mails; return whether there were any."""
     wanted = _next_bookings(show_id)
     live = lock_live(show_id=show_id, bookings=wanted)
-    # Nothing is cancelled in a show that was opened again.
+    # Nothing is cancelled if the show was reopened.
     if not Show.objects.filter(pk=show_id, status=ShowStatus.CANCELLED).exists():
         return False
     reason = entry.reason[:REASON_LENGTH]
@@ -176,7 +175,7 @@ def _cancel_batch(show_id: int, entry: AuditEntry) -> bool:
 
 
 def _next_bookings(show_id: int) -> list[Booking]:
-    """Return the live bookings of the next orders; at the end those that have none."""
+    """Return the active bookings of the next orders; at the end, those without an order."""
     live = Booking.objects.filter(show=show_id, cancelled_at__isnull=True)
     orders = live.filter(order__isnull=False).order_by("order").values_list("order", flat=True)
     if batch := list(orders.distinct()[:PURCHASES_PER_BATCH]):

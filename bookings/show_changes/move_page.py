@@ -1,4 +1,4 @@
-"""Moving a show or swapping two screens: look at every seat's new place, then do it."""
+"""The pages that move a show or swap two screens, each with a preview of every seat."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -26,8 +26,8 @@ from catalog.scheduling import LocalTimeAmbiguous, ScreenTaken, local_moment
 MAY_MOVE = "catalog.change_show"
 
 
-class Reasoned(forms.Form):
-    """A change that customers may feel. `moves` once it is valid."""
+class ChangeForm(forms.Form):
+    """A change of shows, with its reason. A valid form has `moves`."""
 
     reason = forms.CharField(
         max_length=300,
@@ -41,7 +41,7 @@ class Reasoned(forms.Form):
         super().__init__(data, **options)
 
 
-class MoveForm(Reasoned):
+class MoveForm(ChangeForm):
     screen = forms.ModelChoiceField(Screen.objects.none(), widget=UnfoldAdminSelectWidget)
     start = LocalTimeField(label="Start")
     field_order = ("screen", "start", "reason")
@@ -53,7 +53,7 @@ class MoveForm(Reasoned):
         screens = self.fields["screen"]
         assert isinstance(screens, forms.ModelChoiceField)  # noqa: S101 - for the type checker
         screens.queryset = Screen.objects.filter(theatre=show.theatre_id).select_related("theatre")
-        self.fields["start"].help_text = f"On the clock of the theatre ({zone.key})."
+        self.fields["start"].help_text = f"Local time of the theatre ({zone.key})."
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}
@@ -76,7 +76,7 @@ class MoveForm(Reasoned):
         return data
 
 
-class SwapForm(Reasoned):
+class SwapForm(ChangeForm):
     other = forms.ModelChoiceField(
         Show.objects.none(),
         label="Swap with",
@@ -116,7 +116,7 @@ def move_page(request: HttpRequest, show_id: int, *, show_admin: BackOffice[Show
 
 
 def swap_page(request: HttpRequest, show_id: int, *, show_admin: BackOffice[Show]) -> HttpResponse:
-    """Let two shows swap their screens; each keeps its time."""
+    """Swap the screens of two shows; each keeps its time."""
     return _page(request, show_id, show_admin, form_class=SwapForm, title="Swap screens")
 
 
@@ -135,9 +135,9 @@ def _page(
     context = show_context(request, show_admin, show, title=title) | {"form": form}
     if form.is_valid():
         try:
-            return _judge(request, form, context)
+            return _preview_or_move(request, form, context)
         except ScreenTaken as refusal:
-            if refusal.show and "seen" in request.POST:  # a preview refuses nothing yet
+            if refusal.show and "seen" in request.POST:  # previews are not recorded
                 note_refused(actor=staff_user(request), refused=[(refusal.show, refusal.rivals)])
             form.add_error(None, refusal.message)
         except DomainError as refusal:
@@ -146,8 +146,10 @@ def _page(
     return TemplateResponse(request, "bookings/admin/move_show.html", context, status=status)
 
 
-def _judge(request: HttpRequest, form: Reasoned, context: dict[str, Any]) -> HttpResponse:
-    """Preview the moves, or make them when they were previewed. Raise DomainError."""
+def _preview_or_move(
+    request: HttpRequest, form: ChangeForm, context: dict[str, Any]
+) -> HttpResponse:
+    """Preview the moves, or make them if they were previewed. Raise DomainError."""
     show = form.show
     if "seen" in request.POST:
         move_shows(

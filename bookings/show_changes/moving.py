@@ -1,4 +1,4 @@
-"""Moving shows: to another time, to another screen, or two shows into each other's rooms."""
+"""Moves shows to another time or screen, or swaps the screens of two shows."""
 
 import hashlib
 from collections.abc import Sequence
@@ -23,20 +23,20 @@ from catalog.scheduling import ScreenInOtherTheatre, ScreenTaken, collisions_of,
 
 
 class StartInPast(DomainError):
-    """The new start is over already."""
+    """The new start time is in the past."""
 
     code = "start_in_past"
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class MoveChanged(DomainError):
-    """Something was sold, held or given back since the preview, so it shows other seats now."""
+    """Seats were sold, held or released after the preview of the move."""
 
     code = "move_changed"
 
 
 class Move(NamedTuple):
-    """What is wanted: this show on that screen at that time."""
+    """The screen and time that a show should get."""
 
     show_id: int
     screen_id: int | None
@@ -45,7 +45,7 @@ class Move(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MovedShow:
-    """One show as it is (`before`) and as it will be (`show`, unsaved), with its seats."""
+    """A show before the move, after it (`show`, unsaved), and the new places of its seats."""
 
     before: Show
     show: Show
@@ -53,7 +53,7 @@ class MovedShow:
 
 
 def plan_moves(moves: Sequence[Move]) -> list[MovedShow]:
-    """Work out what the moves, made together, would do, and write nothing.
+    """Return what the moves would do if made together, without writing anything.
 
     Raise ShowNotFound, ShowClosed, StartInPast, ScreenInOtherTheatre,
     ScreenTaken, DurationMissing, LayoutMissing, PriceMissing or NoEqualSeats.
@@ -70,7 +70,7 @@ def swap_of(one: Show, other: Show) -> list[Move]:
 
 
 def fingerprint(moved: Sequence[MovedShow]) -> str:
-    """Return what is equal for plans that do the same to everybody who has a seat."""
+    """Return a hash that is equal for plans with the same effect on every sold or held seat."""
     facts = [
         (
             each.show.pk,
@@ -86,28 +86,28 @@ def fingerprint(moved: Sequence[MovedShow]) -> str:
 def move_shows(
     *, moves: Sequence[Move], seen: str, actor: User | None, reason: str
 ) -> list[MovedShow]:
-    """Carry out what was previewed, all or nothing, and tell everybody who has bought.
+    """Make all the previewed moves or none, and notify every customer by mail.
 
-    `seen` is the fingerprint of the preview. Opens its own transaction. Raise
-    MoveChanged, and all that `plan_moves` does.
+    `seen` is the fingerprint of the preview. Opens its own transaction. Raise MoveChanged, or
+    an error of `plan_moves`.
     """
 
     def work() -> list[MovedShow]:
-        # Seats before shows, as everybody who locks both: from here on nobody
-        # buys or holds a seat of these shows, and whoever waits reads them anew.
+        # Seats are always locked before shows. From here on, nobody can buy or hold a seat of
+        # these shows, and a transaction that waits reads them again.
         ids = [move.show_id for move in moves]
         for rows in (Seat.objects.filter(show__in=ids), Show.objects.filter(pk__in=ids)):
             list(rows.order_by("pk").select_for_update(of=("self",), no_key=True).values_list("pk"))
         moved = plan_moves(moves)
         if fingerprint(moved) != seen:
             raise MoveChanged(
-                "Since the preview something changed: this was done already, or seats were sold,"
-                " held or given back. Look at it again."
+                "The show has changed since the preview: it was moved, or seats were sold, held or"
+                " released. Check the new preview."
             )
         _write_times(moved)
         for each in moved:
             orphaned = apply_reseating(each.show, each.seats)
-            _tell(each, actor=actor, reason=reason, orphaned=orphaned)
+            _record_and_notify(each, actor=actor, reason=reason, orphaned=orphaned)
         return moved
 
     try:
@@ -132,7 +132,7 @@ def _plan(move: Move, together: Sequence[int]) -> MovedShow:
     if before.start_time <= now:
         raise ShowClosed("This show has already started, so it can't move.")
     if move.start_time <= now:
-        raise StartInPast("This start is over already: choose a later one.")
+        raise StartInPast("This start time is in the past. Choose a later one.")
     show = _moved(before, move)
     if rivals := list(collisions_of(show).exclude(pk__in=together)):
         raise ScreenTaken(
@@ -144,16 +144,16 @@ def _plan(move: Move, together: Sequence[int]) -> MovedShow:
 
 
 def _moved(before: Show, move: Move) -> Show:
-    """Return a copy of the show with its new times; its length stays what it was planned with."""
+    """Return a copy of the show with its new times and the same length."""
     screen = before.screen
     if move.screen_id != before.screen_id:
         screens = Screen.objects.select_related("theatre")
         screen = screens.get(pk=move.screen_id) if move.screen_id else None
     if screen and screen.theatre_id != before.theatre_id:
-        raise ScreenInOtherTheatre(f"{screen.name} does not stand in {before.theatre}.")
+        raise ScreenInOtherTheatre(f"{screen.name} belongs to another theatre.")
     later = move.start_time - before.start_time
     planned = ends_of(movie=before.movie, screen=screen, start_time=move.start_time)
-    # As long as it was planned to be, whatever the movie's duration is by now.
+    # The show keeps its planned length, even if the movie's duration has changed.
     end_time = before.end_time + later if before.end_time else planned.end_time
     turnaround = timedelta(minutes=screen.turnaround_minutes) if screen else None
     close = before.sales_close_at
@@ -173,7 +173,7 @@ def _moved(before: Show, move: Move) -> Show:
 
 
 def _write_times(moved: Sequence[MovedShow]) -> None:
-    """Save all shows, then let the database judge the screens: two shows may swap."""
+    """Save all shows, and check their screens only then, so that two shows can swap."""
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS show_screen_not_taken DEFERRED")
         for each in moved:
@@ -190,7 +190,9 @@ def _write_times(moved: Sequence[MovedShow]) -> None:
         cursor.execute("SET CONSTRAINTS show_screen_not_taken IMMEDIATE")
 
 
-def _tell(moved: MovedShow, *, actor: User | None, reason: str, orphaned: Sequence[str]) -> None:
+def _record_and_notify(
+    moved: MovedShow, *, actor: User | None, reason: str, orphaned: Sequence[str]
+) -> None:
     before, show = moved.before, moved.show
     audit.record(
         actor=actor,
@@ -204,7 +206,7 @@ def _tell(moved: MovedShow, *, actor: User | None, reason: str, orphaned: Sequen
         cancelled_seats_gone=orphaned,
     )
     live = Booking.objects.filter(show=show, cancelled_at__isnull=True).order_by("pk")
-    mails.tell_of_moved_show(before, live)
+    mails.notify_of_moved_show(before, live)
 
 
 def _clock(show: Show) -> str:

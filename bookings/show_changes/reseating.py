@@ -21,15 +21,15 @@ from catalog.layouts import Layout, Place, Row
 from catalog.models import Seat, SeatStatus, Show
 from catalog.seat_maps import check_prices, copy_seats, prices_of
 
-# Added to the numbers of seats while they change places: no layout has so many seats.
+# Added to seat numbers while seats change places. No layout has so many seats.
 OUT_OF_THE_WAY = 1_000_000
-# The columns of a seat's place, and those that are reset when it becomes free there.
+# The columns of a seat's place, and those that are reset when it becomes free.
 PLACED = ("row", "number", "x", "y", "category")
 FREED = ("price", "status", "block_reason", "hold_id", "held_until")
 
 
 class LayoutMissing(DomainError):
-    """The screen has no layout, so a show with seats cannot move there."""
+    """The screen has no layout, so a show with seats cannot move to it."""
 
     code = "layout_missing"
     status = HTTPStatus.UNPROCESSABLE_ENTITY
@@ -48,12 +48,12 @@ class SeatChange(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reseating:
-    """`layout` is the new room; None when the seats stay as they are."""
+    """`layout` is that of the new room; None if the seats stay as they are."""
 
     layout: Layout | None = None
     changes: tuple[SeatChange, ...] = ()  # party by party
     taken: int = 0  # sold or held
-    blocked: int = 0  # seats whose block ends with the old room
+    blocked: int = 0  # blocked seats, which are free in the new room
 
     @property
     def parties(self) -> dict[str, list[SeatChange]]:
@@ -74,7 +74,7 @@ def plan_reseating(*, before: Show, show: Show) -> Reseating:
         return Reseating(taken=len(taken))
     layout = show.screen.room if show.screen else None
     if layout is None:
-        raise LayoutMissing(f"{show.screen} has no layout: draw one first.")
+        raise LayoutMissing(f"{show.screen} has no layout. Draw one first.")
     places = list(layout.places)
     if {(p.row, p.number, p.x, p.y, p.category) for p in places} == {
         (s.row, s.number, s.x, s.y, s.category) for s in seats
@@ -101,7 +101,7 @@ def apply_reseating(show: Show, reseating: Reseating) -> list[str]:
     prices = _prices(show, list(seats.values()))
     goals = {change.seat_id: change.becomes for change in reseating.changes}
     goals |= (freed := _namesakes(show, seats, goals, reseating.layout))
-    # Else names would collide: A1 becomes A2 while A2 is still A2.
+    # Otherwise names would collide: A1 becomes A2 while A2 still exists.
     Seat.objects.filter(pk__in=seats).update(number=F("number") + OUT_OF_THE_WAY)
     for seat_id in freed:
         _set_free(seats[seat_id], prices[freed[seat_id].category])
@@ -155,7 +155,7 @@ def _parties(show: Show, taken: dict[int, Seat]) -> dict[int, str]:
     names = {seat.pk: f"Hold {str(seat.hold_id)[:8]}" for seat in taken.values() if seat.hold_id}
     live = Booking.objects.filter(show=show, cancelled_at__isnull=True).select_related("order")
     for booking in live:
-        # Bookings without an order, from before there were orders: one party for each customer.
+        # Bookings of the original system have no order: one party for each customer.
         names[booking.seat_id] = booking.order_reference or f"Customer {booking.user_id}"
     return names
 

@@ -59,7 +59,7 @@ class BookingViewSet(ListModelMixin, GenericViewSet[Booking]):
 
     @operation(
         "bookings_create",
-        summary="Book seats, or those of a hold: all or none",
+        summary="Book seats, or the seats of a hold",
         request=BookingRequest,
         responses={201: BookingAnswer},
         parameters=[IDEMPOTENCY_KEY],
@@ -89,11 +89,11 @@ class BookingViewSet(ListModelMixin, GenericViewSet[Booking]):
         )
         return AnswerResponse(answer)
 
-    @operation("bookings_list", summary="One's own bookings, newest first")
+    @operation("bookings_list", summary="List my bookings, newest first")
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().list(request, *args, **kwargs)
 
-    @operation("bookings_read", summary="One of one's own bookings", problems=[BookingNotFound])
+    @operation("bookings_read", summary="Read one of my bookings", problems=[BookingNotFound])
     def retrieve(self, request: Request, pk: int) -> Response:
         booking = self.get_queryset().filter(pk=pk).first()
         if booking is None:

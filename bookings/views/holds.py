@@ -1,4 +1,4 @@
-"""Keeping seats for a few minutes."""
+"""Views for holding seats for a few minutes."""
 
 from uuid import UUID
 
@@ -25,12 +25,12 @@ from bookings.services.seat_locks import SeatUnavailable, ShowClosed, TooManySea
 from catalog.errors import ShowNotFound
 from catalog.seat_maps import SeatNotFound
 
-# Made once: making a serializer copies all its fields, and these are many.
+# One instance for all requests, as creating a serializer copies all its fields.
 _HOLD = HoldSerializer()
 
 
 class HoldViewSet(GenericViewSet[Hold]):
-    queryset = Hold.objects.none()  # for the schema; whose they are depends on the caller
+    queryset = Hold.objects.none()  # for the API schema only
     permission_classes = (ActiveUserForReads,)
     serializer_class = HoldSerializer
     throttle_scope = "hold"
@@ -42,7 +42,7 @@ class HoldViewSet(GenericViewSet[Hold]):
 
     @operation(
         "holds_create",
-        summary="Hold seats of a show, or replace those held: all or none",
+        summary="Hold seats of a show, or replace the seats held there",
         request=HoldRequest,
         responses={201: HoldSerializer, 200: HoldSerializer},
         problems=[
@@ -70,14 +70,14 @@ class HoldViewSet(GenericViewSet[Hold]):
             headers={"Location": request.build_absolute_uri(address)},
         )
 
-    @operation("holds_list", summary="One's live holds", responses=HoldSerializer(many=True))
+    @operation("holds_list", summary="List my active holds", responses=HoldSerializer(many=True))
     def list(self, request: Request) -> Response:
         page = self.paginate_queryset(live_holds(user_id=caller_of(request).id))
         return self.get_paginated_response(HoldSerializer(page, many=True).data)
 
     @operation(
         "holds_read",
-        summary="One of one's live holds",
+        summary="Read one of my active holds",
         responses=HoldSerializer,
         problems=[HoldNotFound],
     )
@@ -89,7 +89,7 @@ class HoldViewSet(GenericViewSet[Hold]):
 
     @operation(
         "holds_release",
-        summary="Release a hold: its seats are free at once",
+        summary="Release a hold and free its seats",
         request=None,
         responses={204: None},
         problems=[HoldNotFound, HoldAlreadyBooked],
@@ -101,7 +101,7 @@ class HoldViewSet(GenericViewSet[Hold]):
 
     @operation(
         "holds_extend",
-        summary="Start a hold's minutes anew, up to its longest time",
+        summary="Extend a hold, up to its maximum time",
         request=EmptySerializer,
         responses=HoldSerializer,
         problems=[HoldNotFound, HoldExpired, HoldAlreadyBooked, ShowClosed],

@@ -1,4 +1,4 @@
-"""One's own purchases, whole."""
+"""Views of the caller's orders."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ from bookings.services.cancelling import CancellationClosed, OrderNotFound
 
 
 class OrderViewSet(ListModelMixin, GenericViewSet[Order]):
-    queryset = Order.objects.none()  # for the schema; whose they are depends on the caller
+    queryset = Order.objects.none()  # for the API schema only
     permission_classes = (ActiveUserForReads,)
     serializer_class = OrderDetailSerializer
     filterset_class = OrderFilter
@@ -28,13 +28,13 @@ class OrderViewSet(ListModelMixin, GenericViewSet[Order]):
     lookup_value_converter = "reference"
 
     def get_queryset(self) -> QuerySet[Order]:
-        return Order.objects.filter(user_id=caller_of(self.request).id).with_parts()
+        return Order.objects.filter(user_id=caller_of(self.request).id).with_bookings_json()
 
-    @operation("orders_list", summary="One's own orders, newest first")
+    @operation("orders_list", summary="List my orders, newest first")
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().list(request, *args, **kwargs)
 
-    @operation("orders_read", summary="One of one's own orders", problems=[OrderNotFound])
+    @operation("orders_read", summary="Read one of my orders", problems=[OrderNotFound])
     def retrieve(self, request: Request, reference: str) -> Response:
         order = self.get_queryset().filter(reference=reference).first()
         if order is None:
@@ -43,7 +43,7 @@ class OrderViewSet(ListModelMixin, GenericViewSet[Order]):
 
     @operation(
         "orders_cancel",
-        summary="Cancel what is left of an order and free its seats",
+        summary="Cancel all remaining bookings of an order",
         request=EmptySerializer,
         responses=OrderDetailSerializer,
         problems=[OrderNotFound, CancellationClosed],

@@ -1,4 +1,4 @@
-"""The seat map of a show, for everybody to read."""
+"""The public seat map of a show."""
 
 from django.http import HttpResponse
 from rest_framework.permissions import AllowAny
@@ -21,7 +21,7 @@ class SeatMapViewSet(ViewSet):
 
     @operation(
         "show_seats_list",
-        summary="The seat map of a show",
+        summary="Read the seat map of a show",
         responses=SeatSerializer(many=True),
         problems=[ShowNotFound],
     )

@@ -169,7 +169,7 @@ def test_a_cancelled_show_is_told_to_each_purchase_once(
     bought(customer, seats[2])
     bought(login(rival), seats[3])
     posted()
-    mails.tell_buyers(mails.show_cancelled, Booking.objects.order_by("pk"))
+    mails.notify_buyers(mails.show_cancelled, Booking.objects.order_by("pk"))
     messages = posted()
     assert [message.to for message in messages] == [[user.email], [user.email], [rival.email]]
     for text in texts(messages[0]):

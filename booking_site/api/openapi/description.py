@@ -1,6 +1,6 @@
 """Settings of drf-spectacular: the API's description, and how its pages are served."""
 
-DESCRIPTION = {
+SPECTACULAR_SETTINGS = {
     "TITLE": "Movie Booking API",
     "DESCRIPTION": "Movies, showtimes, accounts and seat bookings that never sell a seat twice.",
     "VERSION": "0.1.0",

@@ -269,7 +269,7 @@ def test_more_seats_than_an_order_may_have_are_refused(counter: Client) -> None:
 def test_nothing_chosen_is_said_and_the_form_stays_usable(counter: Client, show: Show) -> None:
     page = sell(counter, show, token="b" * 32)
     assert page.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
-    assert "Choose at least one seat." in page.text
+    assert "Select at least one seat." in page.text
     assert page.context["token"] == "b" * 32
 
 
@@ -279,7 +279,7 @@ def test_best_seats_are_chosen_but_not_sold(counter: Client, show: Show) -> None
     answer = counter.get(at("seats", show.pk), {"best": 3}).json()
     assert {str(pk) for pk in answer["best"]} == ticked(page)
     assert not Order.objects.exists()
-    refusal = "There are no 9 seats together any more."
+    refusal = "9 seats together are no longer available."
     assert refusal in counter.get(at("sell", show.pk), {"best": 9}).text
     assert counter.get(at("seats", show.pk), {"best": 9}).json() == {"message": refusal}
 
@@ -413,7 +413,7 @@ def test_some_seats_of_an_order_are_cancelled_however_late(
 
 @pytest.mark.parametrize(
     ("form", "sentence"),
-    [({"reason": ""}, "Enter a reason."), ({"booking": []}, "Choose what to cancel.")],
+    [({"reason": ""}, "Enter a reason."), ({"booking": []}, "Select the seats to cancel.")],
 )
 def test_a_cancellation_needs_seats_and_a_reason(
     counter: Client, show: Show, form: dict[str, Any], sentence: str
@@ -442,7 +442,7 @@ def test_a_cancellation_says_what_it_was_worth_and_the_second_click_that_it_is_d
     assert "Cancelled: 2, worth 27.00 USD." in cancel(counter, order).text
     page = cancel(counter, order)
     assert page.status_code == HTTPStatus.OK
-    assert "These seats were cancelled before." in page.text
+    assert "These seats were already cancelled." in page.text
 
 
 def test_an_order_is_found_by_reference_mail_and_name(counter: Client, show: Show) -> None:

@@ -229,7 +229,7 @@ def test_an_error_in_the_middle_loses_and_repeats_nothing(
     monkeypatch.setattr(cancelling, "PURCHASES_PER_BATCH", 2)
     sell(login, seats, orders=5)
     posted()
-    tell, told = mails.tell_buyers, []
+    tell, told = mails.notify_buyers, []
 
     def fail_at_the_second_batch(mail: Any, bookings: list[Booking]) -> None:
         tell(mail, bookings)
@@ -238,7 +238,7 @@ def test_an_error_in_the_middle_loses_and_repeats_nothing(
             raise OSError
 
     cancel(show, staff)
-    monkeypatch.setattr(mails, "tell_buyers", fail_at_the_second_batch)
+    monkeypatch.setattr(mails, "notify_buyers", fail_at_the_second_batch)
     with pytest.raises(OSError):  # noqa: PT011 - ours, without a text
         cancel_orders.call(show_id=show.pk)
     assert sorted(each.status for each in purchases(show.pk)) == ["cancelled"] * 2 + ["waiting"] * 3
