@@ -130,7 +130,7 @@ def test_a_refused_confirmation_is_tried_again_later_and_given_up_in_the_end(
     assert not send_next()
     assert seconds_overdue() == 0
     assert list(Order.objects.unsent()) == [order]
-    assert caplog.text.count("raised OSError; again") == ATTEMPTS - 1
+    assert caplog.text.count("raised OSError; retrying") == ATTEMPTS - 1
     assert "raised OSError; given up" in caplog.text
     assert "lena" not in caplog.text
 

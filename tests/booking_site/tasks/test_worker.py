@@ -151,7 +151,7 @@ def test_what_is_kept_and_logged_of_a_failure_names_nobody(
     for _ in range(ATTEMPTS):
         make_due()
         Worker().do_next_task()
-    assert caplog.text.count("raised OSError; again") == ATTEMPTS - 1
+    assert caplog.text.count("raised OSError; retrying") == ATTEMPTS - 1
     assert "raised OSError; given up" in caplog.text
     assert "lena" not in caplog.text + rows()[0].traceback
 

@@ -162,7 +162,7 @@ def test_a_wrong_number_of_orders_cancels_nothing(
     typed: int, show: Show, seats: list[Seat], staff: User, customer: APIClient
 ) -> None:
     bought(customer, seats[0])
-    with pytest.raises(OrdersChanged, match="type 1") as refused:
+    with pytest.raises(OrdersChanged) as refused:
         cancel(show, staff, orders=typed)
     assert refused.value.facts == {"orders": 1}
     assert Show.objects.get().status == ShowStatus.OPEN

@@ -94,7 +94,7 @@ def test_what_was_sold_meanwhile_is_previewed_again(
     bought(customer, seat(show, "A1"))
     page = programmer.post(page_of(show, "move"), moving_to(small, show, seen=seen))
     assert page.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
-    assert "Look at it again." in page.text
+    assert "Check the new preview." in page.text
     assert Show.objects.get().screen != small
 
 
@@ -114,7 +114,7 @@ def test_a_show_is_cancelled_by_typing_how_many_orders_it_has(
     page = programmer.get(page_of(show, "cancel"))
     assert "1 order will be cancelled" in page.text
     page = programmer.post(page_of(show, "cancel"), {"reason": "Broken", "orders": "2"})
-    assert "type 1" in page.context["form"].errors["orders"][0]
+    assert "Enter 1" in page.context["form"].errors["orders"][0]
     page = programmer.post(
         page_of(show, "cancel"), {"reason": "Broken", "orders": "1"}, follow=True
     )
