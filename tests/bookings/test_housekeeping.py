@@ -94,5 +94,5 @@ def test_answers_older_than_seven_days_are_deleted_in_batches() -> None:
     "command", ["release_expired_holds", "purge_idempotency_records", "count_shows"]
 )
 def test_a_batch_of_no_size_is_refused(command: str, size: str) -> None:
-    with pytest.raises(CommandError, match=f"--batch: '{size}' must be a whole number of at least 1"):
+    with pytest.raises(CommandError, match=f"--batch: '{size}' must be"):
         call_command(command, f"--batch={size}")
