@@ -1,4 +1,4 @@
-"""What the catalogue and those who sell from it say alike when something is not there."""
+"""Errors that the catalogue shares with the apps that sell its seats."""
 
 from http import HTTPStatus
 
@@ -6,7 +6,7 @@ from booking_site.api.errors import DomainError
 
 
 class ShowNotFound(DomainError):
-    """There is no such show, or not for customers."""
+    """No published show has this id."""
 
     code = "show_not_found"
     status = HTTPStatus.NOT_FOUND

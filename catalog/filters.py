@@ -1,4 +1,4 @@
-"""What lists of movies and shows can be narrowed to."""
+"""The filters of the lists of movies and shows."""
 
 from django.contrib.postgres.fields import ArrayField
 from django.db.models import Exists, OuterRef, Q, QuerySet, TextField
@@ -17,59 +17,59 @@ from catalog.models import Movie, Show, ShowQuerySet
 
 
 class MovieFilter(FilterSet):
-    """`theatre`, `date` and `now_showing` look for one show that meets all of them."""
+    """`theatre`, `date` and `now_showing` must be met by the same show."""
 
     search = TextFilter(label="Text in the title or the description.")
     genre = TextFilter(label="One of the movie's genres, in any case.")
     theatre = IdFilter(label="Movies with a show in this theatre.")
-    date = DateFilter(label="Movies with a show on this calendar day of the theatre.")
-    now_showing = BooleanFilter(label="`true`: only movies with a show to come.")
+    date = DateFilter(label="Movies with a show on this calendar day in the theatre's time zone.")
+    now_showing = BooleanFilter(label="`true`: only movies with an upcoming show.")
 
     def filter_queryset(self, queryset: "QuerySet[Movie]") -> "QuerySet[Movie]":
-        asked = self.form.cleaned_data
-        if text := asked["search"]:
+        values = self.form.cleaned_data
+        if text := values["search"]:
             queryset = queryset.filter(Q(title__icontains=text) | Q(description__icontains=text))
-        if genre := asked["genre"]:
+        if genre := values["genre"]:
             lowered = Cast(Lower(Cast("genres", TextField())), ArrayField(TextField()))
             queryset = queryset.alias(lowered=lowered).filter(
                 Q(("lowered__contains", [genre.lower()]))
             )
-        if asked["theatre"] or asked["date"] or asked["now_showing"]:
+        if values["theatre"] or values["date"] or values["now_showing"]:
             shows = Show.objects.listed().filter(movie=OuterRef("pk"))
-            if theatre_id := asked["theatre"]:
+            if theatre_id := values["theatre"]:
                 shows = shows.filter(theatre=theatre_id)
-            if day := asked["date"]:
+            if day := values["date"]:
                 shows = shows.on_local_day(day)
-            if asked["now_showing"]:
+            if values["now_showing"]:
                 shows = shows.upcoming()
             queryset = queryset.filter(Exists(shows))
         return queryset
 
 
 class ShowTimeFilter(FilterSet):
-    date = DateFilter(label="Shows that start on this calendar day of their theatre.")
+    date = DateFilter(label="Shows that start on this calendar day in their theatre's time zone.")
     to = InstantFilter(label="Shows that start before this time.")
     include_past = BooleanFilter(label="`true`: also shows that have started.")
 
     @classmethod
     def get_filters(cls) -> dict[str, Filter]:
-        # No attribute, as `from` is a word of Python's own.
+        # Not an attribute, because `from` is a keyword.
         start = InstantFilter(label="Shows that start at this time or later.")
         return {**super().get_filters(), "from": start}
 
     def filter_queryset(self, queryset: ShowQuerySet) -> ShowQuerySet:
-        asked = self.form.cleaned_data
-        if movie_id := asked.get("movie"):
+        values = self.form.cleaned_data
+        if movie_id := values.get("movie"):
             queryset = queryset.filter(movie=movie_id)
-        if theatre_id := asked.get("theatre"):
+        if theatre_id := values.get("theatre"):
             queryset = queryset.filter(theatre=theatre_id)
-        if day := asked["date"]:
+        if day := values["date"]:
             queryset = queryset.on_local_day(day)
-        if start := asked["from"]:
+        if start := values["from"]:
             queryset = queryset.filter(start_time__gte=start)
-        if end := asked["to"]:
+        if end := values["to"]:
             queryset = queryset.filter(start_time__lt=end)
-        return queryset if asked["include_past"] else queryset.upcoming()
+        return queryset if values["include_past"] else queryset.upcoming()
 
 
 class MovieShowFilter(ShowTimeFilter):
@@ -81,4 +81,4 @@ class TheatreShowFilter(ShowTimeFilter):
 
 
 class ShowFilter(MovieShowFilter, TheatreShowFilter):
-    """Of any movie in any theatre, unless it is said."""
+    """The filters of both lists above."""

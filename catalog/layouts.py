@@ -22,15 +22,15 @@ from django.core.exceptions import ValidationError
 
 CATEGORIES = {"S": "standard", "P": "premium", "W": "wheelchair", "C": "companion"}
 LETTERS = {category: letter for letter, category in CATEGORIES.items()}
-NOTHING = "."
+EMPTY = "."
 MAX_ROWS = 60
 MAX_SEATS_PER_ROW = 100
 
 _LABEL = re.compile(r"[A-Z]{1,2}|[1-9][0-9]?")
 
 
-class Flaw(NamedTuple):
-    """What is wrong where; line and column count from 1."""
+class LayoutProblem(NamedTuple):
+    """Line and column count from 1."""
 
     message: str
     line: int
@@ -41,11 +41,11 @@ class Flaw(NamedTuple):
 
 
 class LayoutError(ValueError):
-    """The text is not a valid layout. `flaws` has at least one entry, from top to bottom."""
+    """The text is not a valid layout. `problems` has at least one entry, from top to bottom."""
 
-    def __init__(self, flaws: list[Flaw]) -> None:
-        super().__init__("\n".join(map(str, flaws)))
-        self.flaws = tuple(flaws)
+    def __init__(self, problems: list[LayoutProblem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = tuple(problems)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,41 +98,43 @@ class Layout:
 
 
 def parse_layout(text: str) -> Layout:
-    """Read a layout, or raise LayoutError with the first flaw of every line."""
+    """Read a layout, or raise LayoutError with the first problem of every line."""
     lines = [line.rstrip(" ") for line in re.split(r"\r?\n", text)]
     while lines and not lines[-1]:
         lines.pop()
     if not lines:
-        raise LayoutError([Flaw("This layout has no seats.", 1, 1)])
+        raise LayoutError([LayoutProblem("This layout has no seats.", 1, 1)])
     rows: dict[str, Row] = {}
-    flaws: list[Flaw] = []
+    problems: list[LayoutProblem] = []
     for y, line in enumerate(lines[:MAX_ROWS]):
         if not line:
             continue
         try:
             row = _parse_row(line, y)
         except LayoutError as error:
-            flaws += error.flaws
+            problems += error.problems
         else:
             first = rows.setdefault(row.label, row)
             if first is not row:
                 message = f"Row {row.label} is already on line {first.y + 1}."
-                flaws.append(Flaw(message, y + 1, line.index(row.label) + 1))
+                problems.append(LayoutProblem(message, y + 1, line.index(row.label) + 1))
     if len(lines) > MAX_ROWS:
-        flaws.append(Flaw(f"A layout can have at most {MAX_ROWS} rows.", MAX_ROWS + 1, 1))
-    if flaws:
-        raise LayoutError(flaws)
+        problems.append(
+            LayoutProblem(f"A layout can have at most {MAX_ROWS} rows.", MAX_ROWS + 1, 1)
+        )
+    if problems:
+        raise LayoutError(problems)
     return Layout(tuple(rows.values()))
 
 
 def _parse_row(line: str, y: int) -> Row:
     if "\t" in line:
-        raise _flaw("Use spaces instead of tabs.", y=y, column=line.index("\t") + 1)
+        raise _error("Use spaces instead of tabs.", y=y, column=line.index("\t") + 1)
     trimmed = line.lstrip(" ")
     label, _, rest = trimmed.partition(" ")
     label_column = len(line) - len(trimmed) + 1
     if not _LABEL.fullmatch(label):
-        raise _flaw(
+        raise _error(
             "Start the row with its label: one or two capital letters, or a number up to 99.",
             y=y,
             column=label_column,
@@ -140,18 +142,18 @@ def _parse_row(line: str, y: int) -> Row:
     cells = rest.lstrip(" ")
     start = len(line) - len(cells) + 1
     for x, cell in enumerate(cells):
-        if cell not in CATEGORIES and cell != NOTHING:
+        if cell not in CATEGORIES and cell != EMPTY:
             message = f"“{cell}” is not a seat category. Use S, P, W, C or “.”."
-            raise _flaw(message, y=y, column=start + x)
+            raise _error(message, y=y, column=start + x)
     if len(cells) > MAX_SEATS_PER_ROW:
-        raise _flaw(
+        raise _error(
             f"A row can have at most {MAX_SEATS_PER_ROW} places.",
             y=y,
             column=start + MAX_SEATS_PER_ROW,
         )
-    taken = [x for x, cell in enumerate(cells) if cell != NOTHING]
+    taken = [x for x, cell in enumerate(cells) if cell != EMPTY]
     if not taken:
-        raise _flaw(
+        raise _error(
             f"Row {label} has no seats. For an aisle, leave the line empty.",
             y=y,
             column=label_column,
@@ -163,8 +165,8 @@ def _parse_row(line: str, y: int) -> Row:
     return Row(label=label, y=y, places=places)
 
 
-def _flaw(message: str, *, y: int, column: int) -> LayoutError:
-    return LayoutError([Flaw(message, y + 1, column)])
+def _error(message: str, *, y: int, column: int) -> LayoutError:
+    return LayoutError([LayoutProblem(message, y + 1, column)])
 
 
 def format_layout(layout: Layout) -> str:
@@ -172,7 +174,7 @@ def format_layout(layout: Layout) -> str:
     margin = max(len(row.label) for row in layout.rows) + 2
     lines = [""] * layout.height
     for row in layout.rows:
-        cells = [NOTHING] * layout.width
+        cells = [EMPTY] * layout.width
         for place in row.places:
             cells[place.x] = LETTERS[place.category]
         lines[row.y] = row.label.ljust(margin) + "".join(cells)
@@ -180,7 +182,7 @@ def format_layout(layout: Layout) -> str:
 
 
 def rows_by_seats(*, rows: int, seats_per_row: int, premium_rows: int = 0) -> Layout:
-    """A plain block, rows A, B, … Z, AA, …, for a show without a screen.
+    """Return a layout of equal rows A, B, … Z, AA, …, for a show without a screen.
 
     Seats are standard, those of the last `premium_rows` premium. Raise
     ValueError outside 1 to MAX_ROWS rows or 1 to MAX_SEATS_PER_ROW seats, or
@@ -209,5 +211,5 @@ def validate_layout(text: str) -> None:
         parse_layout(text)
     except LayoutError as error:
         raise ValidationError(
-            [ValidationError(str(flaw), code="layout") for flaw in error.flaws]
+            [ValidationError(str(problem), code="layout") for problem in error.problems]
         ) from error

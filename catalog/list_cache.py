@@ -1,7 +1,4 @@
-"""Lists cached as the bytes that go out, until a row of their table changes.
-
-Rendering a list costs several times as much as the rest of its request.
-"""
+"""Caches whole lists as rendered bytes, until a row of their table changes."""
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -34,8 +31,8 @@ def _entry(address: str) -> _Entry:
 
 
 def cached_list(*, table: str, address: str, make: Callable[[], Response]) -> HttpResponse:
-    """Return what `make` makes, which is called only if the table has changed; one statement."""
-    # Read before the list is made: the list may then be newer than its version, never older.
+    """Return the response of `make`, rendered again only if the table changed. One statement."""
+    # Read before the list, so the list may be newer than its version but never older.
     found = _VERSION.row(table=table)
     version = found[0] if found else None
     entry = _entry(address)

@@ -1,4 +1,4 @@
-"""Remembering what was refused because its screen was taken, until something comes of it."""
+"""Records shows that were refused because their screen was occupied, until they are resolved."""
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
@@ -9,19 +9,19 @@ from django.utils import timezone
 
 from accounts.models import User
 from catalog.models import RefusedOverlap, Show, ShowStatus, Theatre
-from catalog.scheduling import occupation_of
+from catalog.scheduling import describe_occupation
 
-REMEMBERED_FOR = timedelta(days=7)
-# A show of that movie so near to the wish, changed since, is what came of it.
+LISTED_FOR = timedelta(days=7)
+# A show of the movie this close to the refused start, changed since, resolves the overlap.
 NEAR = timedelta(hours=1)
-LONGEST_TEXT = 300
+MAX_TEXT_LENGTH = 300
 
 
-def note_refused(*, actor: User | None, refused: Iterable[tuple[Show, Sequence[Show]]]) -> None:
-    """Remember who wanted which shows (unsaved, on a screen), each with those in its way.
+def record_overlaps(*, actor: User | None, overlaps: Iterable[tuple[Show, Sequence[Show]]]) -> None:
+    """Record refused shows (unsaved, with a screen), each with the shows it overlaps.
 
     Runs in the caller's transaction, which must not be the one that the refusal
-    undoes. What the site itself wanted (no actor) is nobody's to look after.
+    rolls back. Without an actor nothing is recorded: nobody would follow it up.
     """
     if actor is None:
         return
@@ -31,11 +31,11 @@ def note_refused(*, actor: User | None, refused: Iterable[tuple[Show, Sequence[S
             screen_id=show.screen_id,
             movie_id=show.movie_id,
             start_time=show.start_time,
-            in_the_way="; ".join(map(occupation_of, rivals))[:LONGEST_TEXT],
+            in_the_way="; ".join(map(describe_occupation, rivals))[:MAX_TEXT_LENGTH],
             refused_to=actor,
             refused_at=now,
         )
-        for show, rivals in refused
+        for show, rivals in overlaps
     }
     RefusedOverlap.objects.bulk_create(
         rows.values(),
@@ -45,13 +45,13 @@ def note_refused(*, actor: User | None, refused: Iterable[tuple[Show, Sequence[S
     )
 
 
-def unresolved(theatres: QuerySet[Theatre]) -> QuerySet[RefusedOverlap]:
-    """Return what was refused lately in these theatres and is still to come, by start.
+def unresolved_overlaps(theatres: QuerySet[Theatre]) -> QuerySet[RefusedOverlap]:
+    """Return the recent overlaps in these theatres with a future start, by start.
 
-    Settled is a wish near to whose time the theatre shows the movie by now, on
-    whichever screen, by a show that was made or changed since the refusal.
+    An overlap is resolved once the theatre shows the movie near that time, on any
+    screen, in a show that was created or changed after the refusal.
     """
-    settled = Show.objects.filter(
+    resolved = Show.objects.filter(
         movie=OuterRef("movie"),
         theatre=OuterRef("screen__theatre"),
         start_time__range=(OuterRef("start_time") - NEAR, OuterRef("start_time") + NEAR),
@@ -59,10 +59,10 @@ def unresolved(theatres: QuerySet[Theatre]) -> QuerySet[RefusedOverlap]:
     ).exclude(status=ShowStatus.CANCELLED)
     return (
         RefusedOverlap.objects.filter(
-            ~Exists(settled),
+            ~Exists(resolved),
             screen__theatre__in=theatres,
             start_time__gt=Now(),
-            refused_at__gt=Now() - REMEMBERED_FOR,
+            refused_at__gt=Now() - LISTED_FOR,
         )
         .select_related("movie", "screen__theatre", "refused_to")
         .order_by("start_time", "pk")

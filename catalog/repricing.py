@@ -1,4 +1,4 @@
-"""New prices for those seats of a show that nobody has. A changed price card alone changes none."""
+"""New prices for the unsold seats of a show. Editing a price card alone changes no seat."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -16,20 +16,20 @@ from catalog.seat_maps import Prices
 
 
 class ShowCancelled(DomainError):
-    """A cancelled show sells nothing, so its prices stay as they were."""
+    """The show is cancelled, so its prices cannot change."""
 
     code = "show_cancelled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repricing:
-    """Seats of one category that cost the same, and what becomes of that."""
+    """The seats of one category and price, with their new price."""
 
     category: SeatCategory
     was: Decimal
     becomes: Decimal
-    unsold: int  # free or blocked: these get the new price
-    taken: int  # sold or held: these keep theirs
+    unsold: int  # available or blocked: these get the new price
+    taken: int  # sold or held: these do not
 
     @property
     def changes(self) -> bool:
@@ -37,9 +37,9 @@ class Repricing:
 
 
 def plan_repricing(*, show_id: int, prices: Prices) -> list[Repricing]:
-    """Work out what `reprice_unsold` would do, category by category, and write nothing.
+    """Return what `reprice_unsold` would do, by category, and write nothing.
 
-    A category without a price in `prices` keeps what it costs. Raise ShowNotFound or
+    The price of a category that is not in `prices` does not change. Raise ShowNotFound or
     ShowCancelled.
     """
     _require_sellable(Show.objects.filter(pk=show_id))
@@ -54,16 +54,16 @@ def reprice_unsold(
     price_card: PriceCard | None = None,
     actor: User | None = None,
 ) -> int:
-    """Give every free or blocked seat the price of its category, and return how many changed.
+    """Set the prices of available and blocked seats by category; return how many changed.
 
-    Seats that are sold or held at this moment keep their price. The card, when there is
-    one, becomes the show's own. Repeatable: a second time nothing changes and nothing is
-    recorded. Raise ShowNotFound or ShowCancelled. Opens its own durable transaction.
+    Prices of sold and held seats do not change. `price_card`, if given, becomes the
+    show's card. Repeatable: a second run changes and records nothing. Raise
+    ShowNotFound or ShowCancelled. Opens its own durable transaction.
     """
     with transaction.atomic(durable=True):
         seats = Seat.objects.filter(show_id=show_id)
-        # Buyers lock their seats and then read the price: they wait here, or we for them.
-        # no_key: foreign-key checks of other inserts need not wait for us.
+        # Bookings lock their seats before they read prices, so they wait for this, or this for
+        # them. no_key: other inserts' foreign-key checks don't wait for this lock.
         list(seats.order_by("pk").select_for_update(of=("self",), no_key=True).values_list("pk"))
         shows = Show.objects.filter(pk=show_id)
         _require_sellable(shows.select_for_update(of=("self",), no_key=True))
@@ -72,7 +72,7 @@ def reprice_unsold(
             _unsold(seats, line.category, line.was).update(price=line.becomes) for line in plan
         )
         show = shows.select_related("movie", "theatre", "screen__theatre", "price_card").get()
-        changes = _by_category(plan)
+        changes = _price_changes(plan)
         if price_card and show.price_card_id != price_card.pk:
             changes["price_card"] = [str(show.price_card or ""), str(price_card)]
             shows.update(price_card=price_card)
@@ -94,7 +94,7 @@ def _require_sellable(shows: Iterable[Show]) -> None:
     if show is None:
         raise ShowNotFound
     if show.status == ShowStatus.CANCELLED:
-        raise ShowCancelled("This show is cancelled, so its prices stay as they were.")
+        raise ShowCancelled("This show is cancelled, so its prices can't change.")
 
 
 def _plan(seats: SeatQuerySet, prices: Prices) -> list[Repricing]:
@@ -120,8 +120,8 @@ def _unsold(seats: SeatQuerySet, category: SeatCategory, price: Decimal) -> Seat
     return seats.filter(category=category, price=price).exclude(pk__in=taken)
 
 
-def _by_category(plan: Iterable[Repricing]) -> dict[str, list[str]]:
-    """Return old and new price by category; a category that cost several prices lists them."""
+def _price_changes(plan: Iterable[Repricing]) -> dict[str, list[str]]:
+    """Return old and new price by category; several old prices are listed together."""
     changes: dict[str, list[str]] = {}
     for line in plan:
         name = f"{line.category} price"

@@ -1,4 +1,4 @@
-"""When a show runs: local times of a theatre, ends copied at planning, collisions."""
+"""When a show runs: local times of a theatre, end times, collisions on a screen."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -11,37 +11,41 @@ from catalog.models import Movie, Screen, Show, ShowQuerySet, ShowStatus
 
 
 class LocalTimeMissing(DomainError):
-    """The clock skips this time in spring."""
+    """Clocks skip this time that night, as daylight saving time begins."""
 
     code = "local_time_missing"
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class LocalTimeAmbiguous(DomainError):
-    """The clock shows this time twice in autumn; `offsets` has both, the earlier first."""
+    """Clocks show this time twice that night, as daylight saving time ends.
+
+    `offsets` lists both UTC offsets, the earlier occurrence first.
+    """
 
     code = "local_time_ambiguous"
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class DurationMissing(DomainError):
-    """A show on a screen needs an end, and the movie has no duration."""
+    """A show on a screen needs an end time, and the movie has no duration."""
 
     code = "duration_missing"
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class ScreenInOtherTheatre(DomainError):
-    """The screen does not stand in the show's theatre."""
+    """The screen belongs to a different theatre than the show."""
 
     code = "screen_in_other_theatre"
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class ScreenTaken(DomainError):
-    """Other shows (`rivals`, and by id `show_ids`) occupy the screen at the time of `show`.
+    """Another show occupies the screen at that time; `show_ids` lists it.
 
-    Neither is known when somebody was faster while several shows were being saved.
+    `rivals` are these shows and `show` is the refused one. They are unknown if the
+    constraint refused the show.
     """
 
     code = "screen_taken"
@@ -60,24 +64,23 @@ class Ends(NamedTuple):
 def local_moment(wall_clock: datetime, *, zone: ZoneInfo, fold: int | None = None) -> datetime:
     """Return the moment, in UTC, at which clocks in `zone` show `wall_clock` (naive).
 
-    `fold` chooses when they show it twice: 0 the earlier moment, 1 the later.
-    Raise LocalTimeMissing, or LocalTimeAmbiguous when the choice is needed
-    and not made.
+    `fold` chooses the first (0) or second (1) occurrence of an ambiguous time.
+    Raise LocalTimeMissing, or LocalTimeAmbiguous if `fold` is needed and None.
     """
     earlier, later = (wall_clock.replace(tzinfo=zone, fold=choice) for choice in (0, 1))
     moment = earlier.astimezone(UTC)
     if moment.astimezone(zone).replace(tzinfo=None) != wall_clock.replace(fold=0):
         raise LocalTimeMissing(
-            f"{wall_clock:%d %b %Y} has no {wall_clock:%H:%M} in {zone.key}: "
-            "the clocks go forward over it."
+            f"{wall_clock:%H:%M} does not exist on {wall_clock:%d %b %Y} in {zone.key}, "
+            "because clocks go forward."
         )
     if earlier.utcoffset() == later.utcoffset():
         return moment
     if fold is None:
         offsets = [choice.isoformat(timespec="minutes")[16:] for choice in (earlier, later)]
         raise LocalTimeAmbiguous(
-            f"{wall_clock:%d %b %Y} has {wall_clock:%H:%M} twice in {zone.key}: "
-            f"say whether you mean the first (UTC{offsets[0]}) or the second (UTC{offsets[1]}).",
+            f"{wall_clock:%H:%M} occurs twice on {wall_clock:%d %b %Y} in {zone.key}: "
+            f"choose the first (UTC{offsets[0]}) or the second (UTC{offsets[1]}).",
             offsets=offsets,
         )
     return (later if fold else earlier).astimezone(UTC)
@@ -86,12 +89,14 @@ def local_moment(wall_clock: datetime, *, zone: ZoneInfo, fold: int | None = Non
 def ends_of(*, movie: Movie, screen: Screen | None, start_time: datetime) -> Ends:
     """Return when a show would end, and when its screen would be free again.
 
-    Without a screen nothing is occupied; without a duration there is no end,
-    which a show on a screen can't have: raise DurationMissing.
+    Both are None without a duration, the latter also without a screen. Raise
+    DurationMissing for a show on a screen without a duration.
     """
     if movie.duration_minutes is None:
         if screen:
-            raise DurationMissing(f"Give “{movie}” a duration first: its screen needs an end.")
+            raise DurationMissing(
+                f"Enter a duration for “{movie}” first: a show on a screen needs an end."
+            )
         return Ends(None, None)
     end_time = start_time + timedelta(minutes=movie.duration_minutes)
     if not screen:
@@ -100,17 +105,17 @@ def ends_of(*, movie: Movie, screen: Screen | None, start_time: datetime) -> End
 
 
 def lock_screen(screen: Screen) -> None:
-    """Wait for whoever plans a show on this screen. Needs a transaction.
+    """Lock the screen against others who plan shows on it. Needs a transaction.
 
-    Two who wrote at once would wait for each other in the exclusion constraint,
-    and PostgreSQL would end one of them as a deadlock.
+    Two concurrent writers would wait for each other in the exclusion constraint,
+    and PostgreSQL would abort one of them because of the deadlock.
     """
     screens = Screen.objects.filter(pk=screen.pk)
     list(screens.select_for_update(of=("self",), no_key=True).values_list("pk"))
 
 
 def collisions_of(show: Show) -> ShowQuerySet:
-    """Other shows on this show's screen at its time, earliest first.
+    """Return other shows on this show's screen at its time, earliest first.
 
     The show may be unsaved; without a screen it collides with nothing.
     """
@@ -129,8 +134,8 @@ def collisions_of(show: Show) -> ShowQuerySet:
     )
 
 
-def occupation_of(show: Show) -> str:
-    """Name a show, and from when until when it takes its screen."""
+def describe_occupation(show: Show) -> str:
+    """Return the movie, the day, and from when until when the show occupies its screen."""
     zone = show.theatre.zone
     day = show.start_time.astimezone(zone)
     hours = [

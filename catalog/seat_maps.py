@@ -1,8 +1,8 @@
-"""The seats of a show: laid from a layout, blocked and freed by staff.
+"""The seats of a show: created from a layout, blocked and unblocked by staff.
 
-Buyers lock seats and never the show. Staff lock the show's row only to queue
-among themselves, and after the seats, as everybody who locks both. What `actor` did (None:
-the site itself) is recorded in the transaction that does it.
+Bookings lock seats and never the show. Staff lock the show's row only against each other, and
+after the seats, like everyone who locks both. Each function writes an audit entry for `actor`
+(None: the site itself) in its transaction.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -23,39 +23,39 @@ Prices = Mapping[str, Decimal]  # by seat category
 
 
 class SeatMapExists(DomainError):
-    """The show already has seats."""
+    """The show already has a seat map."""
 
     code = "seat_map_exists"
 
 
 class SeatMapInUse(DomainError):
-    """Seats of the show are sold or held, or bookings of it are kept."""
+    """The seat map cannot be replaced: the show has sold or held seats, or past bookings."""
 
     code = "seat_map_in_use"
 
 
 class PriceMissing(DomainError):
-    """The layout has a category without a price; `categories` names it."""
+    """A category of the layout has no price; `categories` lists those missing."""
 
     code = "price_missing"
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class SeatNotFound(DomainError):
-    """Some seats are not part of the show; `seat_ids` names them."""
+    """Some seats do not belong to the show; `seat_ids` lists them."""
 
     code = "seat_not_found"
     status = HTTPStatus.NOT_FOUND
 
 
 class SeatsTaken(DomainError):
-    """Some seats are sold or held; `seat_ids` and the message name them."""
+    """Some seats are sold or held; `seat_ids` lists them."""
 
     code = "seats_taken"
 
 
 def prices_of(card: PriceCard) -> dict[str, Decimal]:
-    """Return the card's price per category; a category without a line is absent."""
+    """Return the card's prices by category; a category without a price is absent."""
     return dict(card.lines.values_list("category", "price"))
 
 
@@ -67,19 +67,19 @@ def make_seat_map(
     Raise PriceMissing or SeatMapExists. Opens its own durable transaction.
     """
     with transaction.atomic(durable=True):
-        size = _lay(show_id, layout, prices)
-        _record(show_id, actor, "seat_map_made", seats=size, changes=_as_new(prices))
+        size = _create_seats(show_id, layout, prices)
+        _record(show_id, actor, "seat_map_created", seats=size, changes=_price_changes(prices))
     return size
 
 
-def relay_seat_map(
+def replace_seat_map(
     *, show_id: int, layout: Layout, prices: Prices, actor: User | None = None
 ) -> int:
     """Replace all seats of a show, blocked ones included, and return the new number.
 
-    Raise PriceMissing, SeatMapInUse when a seat is sold or held or a booking
-    of one is kept, or SeatMapExists when somebody else re-laid it meanwhile.
-    Opens its own durable transaction.
+    Raise PriceMissing, SeatMapInUse if a seat is sold or held or has a past booking,
+    or SeatMapExists if someone else replaced the seats meanwhile. Opens its own
+    durable transaction.
     """
     with transaction.atomic(durable=True):
         seats = _lock_seats(Seat.objects.filter(show_id=show_id))
@@ -90,17 +90,17 @@ def relay_seat_map(
             old.delete()
         except IntegrityError as error:  # a booking refers to one of them
             raise SeatMapInUse(
-                "Cancelled bookings of this show still name its seats, so they stay."
+                "Cancelled bookings still refer to the seats of this show, so they stay."
             ) from error
-        size = _lay(show_id, layout, prices)
-        _record(show_id, actor, "seat_map_laid_anew", seats=size, changes=_as_new(prices))
+        size = _create_seats(show_id, layout, prices)
+        _record(show_id, actor, "seat_map_replaced", seats=size, changes=_price_changes(prices))
     return size
 
 
-def _lay(show_id: int, layout: Layout, prices: Prices) -> int:
-    # Two people at the button: the second waits here, and then finds the seats.
+def _create_seats(show_id: int, layout: Layout, prices: Prices) -> int:
+    # If two users create the seats at once, the second waits here and then finds them.
     show = Show.objects.select_for_update(of=("self",), no_key=True).filter(pk=show_id)
-    if not show.values_list("pk"):  # deleted while somebody looked at the preview
+    if not show.values_list("pk"):  # deleted since the preview
         raise ShowNotFound
     if Seat.objects.filter(show_id=show_id).exists():
         raise SeatMapExists("This show already has a seat map.")
@@ -108,10 +108,10 @@ def _lay(show_id: int, layout: Layout, prices: Prices) -> int:
 
 
 def copy_seats(maps: Iterable[tuple[int, Layout, Prices]]) -> int:
-    """Stream the seats of many shows into the table, and return their number.
+    """Insert the seats of many shows by COPY, and return their number.
 
-    Memory stays flat however many there are. For shows that nobody else can
-    see yet: nothing is locked or looked at. Raise PriceMissing.
+    Memory does not grow with their number. Locks and checks nothing, so the shows
+    must not be committed yet, or be locked. Raise PriceMissing.
     """
     count = 0
     with (
@@ -140,7 +140,7 @@ def check_prices(layout: Layout, prices: Prices) -> None:
 def block_seats(
     *, show_id: int, seat_ids: Collection[int], reason: str, actor: User | None = None
 ) -> list[Seat]:
-    """Take seats off sale, and return them by id. Blocked ones get the new reason.
+    """Block seats, and return them by id. Already blocked ones get the new reason.
 
     Raise SeatNotFound or SeatsTaken; then none is blocked. Opens its own
     durable transaction.
@@ -156,10 +156,12 @@ def block_seats(
     return seats
 
 
-def free_seats(*, show_id: int, seat_ids: Collection[int], actor: User | None = None) -> list[Seat]:
-    """Put blocked seats back on sale, and return all named seats by id. Repeatable.
+def unblock_seats(
+    *, show_id: int, seat_ids: Collection[int], actor: User | None = None
+) -> list[Seat]:
+    """Put blocked seats back on sale, and return all these seats by id. Repeatable.
 
-    Raise SeatNotFound or SeatsTaken; then none is freed. Opens its own
+    Raise SeatNotFound or SeatsTaken; then none is unblocked. Opens its own
     durable transaction.
     """
     with transaction.atomic(durable=True):
@@ -170,15 +172,15 @@ def free_seats(*, show_id: int, seat_ids: Collection[int], actor: User | None = 
             seat.block_reason = ""
         Seat.objects.bulk_update(blocked, ["status", "block_reason"])
         if blocked:
-            _record(show_id, actor, "seats_freed", seats=_names(blocked))
+            _record(show_id, actor, "seats_unblocked", seats=_names(blocked))
     return seats
 
 
 def _lock_for_staff(show_id: int, seat_ids: Collection[int], *, refusal: str) -> list[Seat]:
     seats = _lock_seats(Seat.objects.filter(show_id=show_id, pk__in=seat_ids))
     if missing := sorted(set(seat_ids) - {seat.pk for seat in seats}):
-        raise SeatNotFound("Some seats are not part of this show.", seat_ids=missing)
-    # A statement of its own: a hold may have ended while the lock was awaited.
+        raise SeatNotFound("Some seats do not belong to this show.", seat_ids=missing)
+    # A separate statement: a hold may have expired while waiting for the lock.
     taken = Seat.objects.filter(pk__in=[seat.pk for seat in seats]).taken()
     if names := _names(taken):
         raise SeatsTaken(
@@ -190,8 +192,8 @@ def _lock_for_staff(show_id: int, seat_ids: Collection[int], *, refusal: str) ->
 
 def _lock_seats(seats: SeatQuerySet) -> list[Seat]:
     """Return the seats by primary key, locked until the transaction ends."""
-    # One order for everyone, so no deadlock. no_key: foreign-key checks of
-    # other inserts need not wait for us.
+    # Everyone locks in this order, so there is no deadlock. no_key: other inserts'
+    # foreign-key checks don't wait for this lock.
     return list(seats.order_by("pk").select_for_update(of=("self",), no_key=True))
 
 
@@ -209,10 +211,9 @@ def _record(
     )
 
 
-def _as_new(prices: Prices) -> dict[str, list[str]]:
+def _price_changes(prices: Prices) -> dict[str, list[str]]:
     return {f"{category} price": [str(price)] for category, price in prices.items()}
 
 
 def _names(seats: Iterable[Seat]) -> str:
-    ordered = sorted(seats, key=lambda seat: (len(seat.row), seat.row, seat.number))
-    return ", ".join(map(str, ordered))
+    return ", ".join(map(str, sorted(seats, key=Seat.place)))

@@ -1,4 +1,4 @@
-"""How movies, theatres and shows go out."""
+"""The JSON of movies, theatres and shows."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ class TheatreSerializer(Out):
 
 
 class ShowSerializer(Out):
-    """Needs shows from `with_seat_facts`, with their movie, theatre and screen."""
+    """For shows from `with_seat_facts`, with their movie, theatre and screen."""
 
     id = serializers.IntegerField()
     movie_id = serializers.IntegerField()
@@ -47,15 +47,15 @@ class ShowSerializer(Out):
     start_time = UtcDateTimeField()
     end_time = UtcDateTimeField(allow_null=True)
     local_start_time = serializers.SerializerMethodField(
-        help_text="The start on the clocks of the theatre, with their offset."
+        help_text="The start in the theatre's local time, with its UTC offset."
     )
     timezone = serializers.CharField(source="theatre.timezone", help_text="IANA name.")
     format = serializers.CharField(help_text="E.g. 2D.")
-    language = serializers.CharField(help_text="As shown in the hall; may be empty.")
+    language = serializers.CharField(help_text="Language of the screening; may be empty.")
     status = serializers.ChoiceField(choices=[ShowStatus.OPEN.value, ShowStatus.CANCELLED.value])
     seats_total = serializers.IntegerField(source="seat_facts.total")
     seats_available = serializers.IntegerField(
-        source="seat_facts.available", help_text="Seats that anybody may book now."
+        source="seat_facts.available", help_text="Seats that anyone may book now."
     )
     price_from = MoneyField(
         source="seat_facts.price_from",

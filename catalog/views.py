@@ -1,4 +1,4 @@
-"""The public catalogue: what is shown where and when, for everybody to read."""
+"""The public endpoints of movies, theatres and shows."""
 
 from http import HTTPStatus
 from typing import Any, ClassVar, TypeVar
@@ -28,7 +28,7 @@ Row = TypeVar("Row")
 
 
 class MovieNotFound(DomainError):
-    """There is no such movie."""
+    """No movie has this id."""
 
     code = "movie_not_found"
     status = HTTPStatus.NOT_FOUND
@@ -36,34 +36,32 @@ class MovieNotFound(DomainError):
 
 
 class TheatreNotFound(DomainError):
-    """There is no such theatre."""
+    """No theatre has this id."""
 
     code = "theatre_not_found"
     status = HTTPStatus.NOT_FOUND
     message = "There is no such theatre."
 
 
-class Public(GenericViewSet[M]):
+class PublicViewSet(GenericViewSet[M]):
     authentication_classes = (OptionalBearerAuthentication,)
     permission_classes = (AllowAny,)
     throttle_classes = (ReadThrottle,)
     default_page_size: ClassVar[int] = DEFAULT_PAGE_SIZE
 
 
-class Catalogue(Public[M], ReadOnlyModelViewSet[M]):
-    """A list, and each item of it under its id."""
-
-    absent: ClassVar[type[MovieNotFound | TheatreNotFound | ShowNotFound]]
+class CatalogueViewSet(PublicViewSet[M], ReadOnlyModelViewSet[M]):
+    not_found: ClassVar[type[MovieNotFound | TheatreNotFound | ShowNotFound]]
 
     def get_object(self) -> M:
-        found = self.get_queryset().filter(pk=self.kwargs["pk"]).first()
-        if found is None:
-            raise self.absent
-        return found
+        row = self.get_queryset().filter(pk=self.kwargs["pk"]).first()
+        if row is None:
+            raise self.not_found
+        return row
 
 
-class CachedCatalogue(Catalogue[M]):
-    """A list that everybody reads and that rarely changes."""
+class CachedCatalogueViewSet(CatalogueViewSet[M]):
+    """Caches the unfiltered list, which changes rarely."""
 
     table: ClassVar[str]
 
@@ -75,7 +73,7 @@ class CachedCatalogue(Catalogue[M]):
         return cached_list(
             table=self.table,
             address=request.build_absolute_uri(),  # the Link header repeats it
-            make=lambda: super(CachedCatalogue, self).list(request, *args, **kwargs),
+            make=lambda: super(CachedCatalogueViewSet, self).list(request, *args, **kwargs),
         )
 
 
@@ -83,24 +81,24 @@ class CachedCatalogue(Catalogue[M]):
     list=operation("movies_list", summary="Movies, by title"),
     retrieve=operation("movies_read", summary="One movie", problems=[MovieNotFound]),
 )
-class MovieViewSet(CachedCatalogue[Movie]):
+class MovieViewSet(CachedCatalogueViewSet[Movie]):
     queryset = Movie.objects.all()
     table = Movie._meta.db_table
     default_page_size = MAX_PAGE_SIZE  # existing clients do not page this list
     serializer_class = MovieSerializer
     filterset_class = MovieFilter
-    absent = MovieNotFound
+    not_found = MovieNotFound
 
 
 @extend_schema_view(
     list=operation("theatres_list", summary="Theatres, by name"),
     retrieve=operation("theatres_read", summary="One theatre", problems=[TheatreNotFound]),
 )
-class TheatreViewSet(CachedCatalogue[Theatre]):
+class TheatreViewSet(CachedCatalogueViewSet[Theatre]):
     queryset = Theatre.objects.all()
     table = Theatre._meta.db_table
     serializer_class = TheatreSerializer
-    absent = TheatreNotFound
+    not_found = TheatreNotFound
 
 
 SHOWS = (
@@ -111,63 +109,61 @@ SHOWS = (
 
 
 @extend_schema_view(
-    list=operation("shows_list", summary="Shows to come, by start"),
+    list=operation("shows_list", summary="Upcoming shows, by start"),
     retrieve=operation("shows_read", summary="One show", problems=[ShowNotFound]),
 )
-class ShowViewSet(Catalogue[Show]):
-    """Cancelled shows are in no list; who has the address of one is told."""
+class ShowViewSet(CatalogueViewSet[Show]):
+    """Lists leave out cancelled shows, but the URL of one still answers, with its status."""
 
     serializer_class = ShowSerializer
     filterset_class = ShowFilter
-    absent = ShowNotFound
+    not_found = ShowNotFound
 
     def get_queryset(self) -> QuerySet[Show]:
         return SHOWS.published() if self.action == "retrieve" else SHOWS.listed()
 
 
-class ShowsOf(Public[Show], ListModelMixin):
-    """The shows of one movie or theatre, whose id is the only one in the address."""
+class RelatedShowsViewSet(PublicViewSet[Show], ListModelMixin):
+    """The shows of one movie or theatre. Its id is the only keyword argument of the URL."""
 
     queryset = SHOWS.listed()
     serializer_class = ShowSerializer
+    related: ClassVar[type[Movie | Theatre]]
+    not_found: ClassVar[type[MovieNotFound | TheatreNotFound]]
+
+    def filter_queryset(self, queryset: QuerySet[Show, Row]) -> QuerySet[Show, Row]:
+        return super().filter_queryset(queryset.filter(**self.kwargs))
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        response = super().list(request, *args, **kwargs)
+        # Checked last, because a movie or theatre with shows exists.
+        if not response.data:
+            (pk,) = self.kwargs.values()
+            if not self.related._default_manager.filter(pk=pk).exists():
+                raise self.not_found
+        return response
 
 
 @extend_schema_view(
     list=operation(
-        "movie_shows_list", summary="Shows of a movie to come, by start", problems=[MovieNotFound]
+        "movie_shows_list", summary="Upcoming shows of a movie, by start", problems=[MovieNotFound]
     )
 )
-class MovieShowsViewSet(ShowsOf):
+class MovieShowsViewSet(RelatedShowsViewSet):
     default_page_size = MAX_PAGE_SIZE  # existing clients do not page this list
     filterset_class = MovieShowFilter
-
-    def filter_queryset(self, queryset: QuerySet[Show, Row]) -> QuerySet[Show, Row]:
-        return super().filter_queryset(queryset.filter(movie=self.kwargs["movie_id"]))
-
-    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        response = super().list(request, *args, **kwargs)
-        # Asked last: where there are shows, there is a movie.
-        if not response.data and not Movie.objects.filter(pk=self.kwargs["movie_id"]).exists():
-            raise MovieNotFound
-        return response
+    related = Movie
+    not_found = MovieNotFound
 
 
 @extend_schema_view(
     list=operation(
         "theatre_shows_list",
-        summary="Shows of a theatre to come, by start",
+        summary="Upcoming shows of a theatre, by start",
         problems=[TheatreNotFound],
     )
 )
-class TheatreShowsViewSet(ShowsOf):
+class TheatreShowsViewSet(RelatedShowsViewSet):
     filterset_class = TheatreShowFilter
-
-    def filter_queryset(self, queryset: QuerySet[Show, Row]) -> QuerySet[Show, Row]:
-        return super().filter_queryset(queryset.filter(theatre=self.kwargs["theatre_id"]))
-
-    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        response = super().list(request, *args, **kwargs)
-        # Asked last: where there are shows, there is a theatre.
-        if not response.data and not Theatre.objects.filter(pk=self.kwargs["theatre_id"]).exists():
-            raise TheatreNotFound
-        return response
+    related = Theatre
+    not_found = TheatreNotFound

@@ -1,20 +1,20 @@
-"""Charts as numbers for templates/reports/chart.html: every value is text beside its drawing."""
+"""The data of charts for templates/reports/chart.html."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 
-from reports.queries import Dimension, Line, Report
+from reports.queries import Dimension, Report
 
-MOST_BARS = 12
+MAX_BARS = 12
 
 Point = tuple[str, int | Decimal]  # label and value
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """`share` is the value in percent of the largest, `offset` that of its place from the left."""
+    """`share` is the value in percent of the largest, `offset` the position from the left."""
 
     label: str
     value: int | Decimal
@@ -24,7 +24,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """`kind` is `bars` (lying, each with its label) or `columns` (standing, one for each day)."""
+    """`kind` is `bars` (horizontal, with labels) or `columns` (vertical, one for each day)."""
 
     title: str
     unit: str
@@ -39,37 +39,26 @@ class Chart:
 
 
 def of_report(report: Report) -> list[Chart]:
-    """Draw admissions and gross in each currency: days as columns, the largest others as bars."""
+    """Return charts of admissions and gross by currency: days as columns, others as bars."""
     charts = []
     for total in report.totals:
         lines = [line for line in report.lines if line.currency == total.currency]
-        for title, unit, points in (
-            ("Admissions", total.currency if len(report.totals) > 1 else "", _admissions(lines)),
-            ("Gross", total.currency, _gross(lines)),
-        ):
-            if report.dimension is Dimension.DAY:
-                charts.append(_columns(title, unit, points))
-            else:
-                charts.append(_lying(title, unit, points))
+        admissions: list[Point] = [(line.label, line.figures.admissions) for line in lines]
+        gross: list[Point] = [(line.label, line.figures.gross) for line in lines]
+        chart = _column_chart if report.dimension is Dimension.DAY else _bar_chart
+        unit = total.currency if len(report.totals) > 1 else ""
+        charts += [chart("Admissions", unit, admissions), chart("Gross", total.currency, gross)]
     return charts
 
 
-def _admissions(lines: Sequence[Line]) -> list[Point]:
-    return [(line.label, line.figures.admissions) for line in lines]
-
-
-def _gross(lines: Sequence[Line]) -> list[Point]:
-    return [(line.label, line.figures.gross) for line in lines]
-
-
-def _lying(title: str, unit: str, points: Sequence[Point]) -> Chart:
+def _bar_chart(title: str, unit: str, points: Sequence[Point]) -> Chart:
     ordered = sorted(points, key=lambda point: -point[1])
-    shown = _bars(ordered[:MOST_BARS])
+    shown = _bars(ordered[:MAX_BARS])
     return Chart(title, unit, "bars", shown, left_out=len(ordered) - len(shown))
 
 
-def _columns(title: str, unit: str, points: Sequence[Point]) -> Chart:
-    """Draw a column for each day, those without a show included."""
+def _column_chart(title: str, unit: str, points: Sequence[Point]) -> Chart:
+    """Return a chart with a column for every day, also those without a show."""
     values = dict(points)
     first, last = (date.fromisoformat(day) for day in (min(values), max(values)))
     days = [str(first + timedelta(days=n)) for n in range((last - first).days + 1)]

@@ -1,4 +1,4 @@
-"""What the first page of the back office asks: today's shows, what needs a look, the week."""
+"""Queries of the dashboard: today's shows, shows that need attention, figures of the week."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -11,29 +11,29 @@ from django.utils import timezone
 
 from bookings.models import Booking
 from catalog.models import Seat, SeatStatus, Show, ShowStatus, Theatre
-from catalog.programme import business_day, span_of
+from catalog.programme.days import business_day, span_of
 from reports.figures import NONE, SHOW_FIGURES, Figures
 
-LOOK_AHEAD = timedelta(days=7)
+CHECKED_AHEAD = timedelta(days=7)
 PREMIERE_WITHIN = timedelta(hours=48)
 CLOSING_WITHIN = timedelta(hours=1)
 
-# What a show may need, and how a list says so.
-NEEDS = {
+# The checks of a show, and their messages.
+WARNINGS = {
     "no_seat_map": "has no seat map",
     "no_price_card": "has no price card",
-    "unsold_premiere": "is the film's first here and has sold nothing",
+    "unsold_premiere": "is the first show of its movie here and has sold nothing",
     "closing_soon": "closes its online sales soon",
 }
 
 
 def business_day_of(theatre: Theatre) -> date:
-    """Return the business day that the clock of the theatre is in."""
+    """Return the theatre's current business day."""
     return business_day(timezone.now(), theatre.zone)
 
 
 def shows_today(theatre: Theatre) -> QuerySet[Show]:
-    """Return the shows of the theatre's business day by start, cancelled ones included.
+    """Return the shows of the theatre's current business day by start, also cancelled ones.
 
     Each has `seats_sold` and `seats_for_sale`.
     """
@@ -46,22 +46,22 @@ def shows_today(theatre: Theatre) -> QuerySet[Show]:
         )
         .select_related("movie", "theatre", "screen__theatre")
         .annotate(
-            seats_sold=_counted(Booking.objects.filter(cancelled_at=None)),
-            seats_for_sale=_counted(Seat.objects.exclude(status=SeatStatus.BLOCKED)),
+            seats_sold=_count_per_show(Booking.objects.filter(cancelled_at=None)),
+            seats_for_sale=_count_per_show(Seat.objects.exclude(status=SeatStatus.BLOCKED)),
         )
         .order_by("start_time", "pk")
     )
 
 
-def _counted(rows: "QuerySet[Seat] | QuerySet[Booking]") -> Coalesce:
+def _count_per_show(rows: "QuerySet[Seat] | QuerySet[Booking]") -> Coalesce:
     counted = rows.filter(show=OuterRef("pk")).order_by().values("show")
     return Coalesce(Subquery(counted.annotate(n=Count("pk")).values("n")), 0)
 
 
-def shows_in_need(theatres: QuerySet[Theatre]) -> QuerySet[Show]:
-    """Return shows of the next week that somebody should look at, by start.
+def shows_needing_attention(theatres: QuerySet[Theatre]) -> QuerySet[Show]:
+    """Return the shows of the next week with a warning, by start.
 
-    Each has a boolean for every key of `NEEDS`.
+    Each has a boolean for every key of `WARNINGS`.
     """
     earlier = Show.objects.filter(
         movie=OuterRef("movie"), theatre=OuterRef("theatre"), start_time__lt=OuterRef("start_time")
@@ -69,7 +69,7 @@ def shows_in_need(theatres: QuerySet[Theatre]) -> QuerySet[Show]:
     sold = Booking.objects.filter(show=OuterRef("pk"), cancelled_at=None)
     return (
         Show.objects.filter(
-            theatre__in=theatres, start_time__gt=Now(), start_time__lt=Now() + LOOK_AHEAD
+            theatre__in=theatres, start_time__gt=Now(), start_time__lt=Now() + CHECKED_AHEAD
         )
         .exclude(status=ShowStatus.CANCELLED)
         .annotate(
@@ -85,7 +85,7 @@ def shows_in_need(theatres: QuerySet[Theatre]) -> QuerySet[Show]:
                 sales_end__lt=Now() + CLOSING_WITHIN,
             ),
         )
-        .filter(Q(*((need, True) for need in NEEDS), _connector=Q.OR))
+        .filter(Q(*((warning, True) for warning in WARNINGS), _connector=Q.OR))
         .select_related("movie", "theatre", "screen__theatre")
         .order_by("start_time", "pk")
     )
@@ -93,7 +93,7 @@ def shows_in_need(theatres: QuerySet[Theatre]) -> QuerySet[Show]:
 
 @dataclass(frozen=True, slots=True)
 class Week:
-    """A theatre's figures in one currency, so far, beside those of a week before at that moment."""
+    """A theatre's figures in one currency so far, and those of the same time last week."""
 
     theatre: str
     currency: str
@@ -109,7 +109,7 @@ _WEEKS = f"""
 SELECT theatre_id, min(theatre), sold_in, period,
        sum(shows), sum(parts.seats), sum(admissions), sum(priced), sum(gross)
   FROM (SELECT id, sold_in, 1 AS shows, seats, 0 AS admissions, 0 AS priced, 0 AS gross
-          FROM houses
+          FROM sold_shows
          UNION ALL
         SELECT id, currency, 0, 0, admissions, priced, gross FROM sales) AS parts
   JOIN chosen USING (id)
@@ -122,14 +122,14 @@ SELECT theatre_id, min(theatre), sold_in, period,
        ('this_week', day >= monday),
        ('last_week', day >= monday - 7 AND had_begun)) AS periods (period, covers) ON covers
  GROUP BY theatre_id, sold_in, period
-"""  # noqa: S608 - constants of ours
+"""  # noqa: S608 - no outside input
 
 
 def weeks(theatre_ids: Collection[int]) -> list[Week]:
     """Return each theatre's week in each of its currencies, by the theatres' names.
 
-    Weeks start on Monday. Today and this week are compared with what had begun
-    seven days ago, by the clock of the theatre.
+    Weeks start on Monday. Today and this week are compared with shows that had
+    started at the same local time a week ago.
     """
     with connection.cursor() as cursor:
         cursor.execute(_WEEKS, {"theatres": list(theatre_ids)})

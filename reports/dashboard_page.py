@@ -1,4 +1,4 @@
-"""The first page of the back office: what goes on today in one house, and the week in all."""
+"""The dashboard of the back office: today in one theatre, and the week in all."""
 
 from datetime import timedelta
 from typing import Any
@@ -7,55 +7,54 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest
 from django.urls import reverse
 
-from accounts.models import User
+from accounts.audited_admin import staff_user
 from catalog.admin.base import local
 from catalog.admin.programme.week import week_address
 from catalog.models import RefusedOverlap, Show, Theatre
-from catalog.refused_overlaps import unresolved
+from catalog.refused_overlaps import unresolved_overlaps
 from catalog.staff import theatres_of
 from reports import charts, dashboard
 from reports.figures import DEFINITIONS, Figures
 from reports.queries import Dimension, report
 from reports.report_page import VIEW_REPORTS
 
-MOST_IN_NEED = 20
+MAX_ENTRIES = 20
 CHART_DAYS = timedelta(days=13)
 
 
 def context(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """Add what the user may see: shows with `view_show`, their sums with `view_reports`.
+    """Add what the user may see: shows with `view_show`, their figures with `view_reports`.
 
-    Raise Http404 when the query names a theatre that is not the user's.
+    Raise Http404 if the query names a theatre where the user does not work.
     """
-    user = request.user
-    assert isinstance(user, User)  # noqa: S101 - the site lets nobody else in
-    context |= {"doors": _doors(context["sidebar_navigation"])}
+    user = staff_user(request)
+    context |= {"page_groups": _page_groups(context["sidebar_navigation"])}
     if not user.has_perm("catalog.view_show"):
         return context
     theatres = list(theatres_of(user))
     theatre = _chosen(request, theatres)
     if theatre is None:
-        return context | {"houses": []}
+        return context | {"theatres": []}
     context |= {
-        "houses": theatres,
-        "house": theatre,
+        "theatres": theatres,
+        "theatre": theatre,
         "business_day": dashboard.business_day_of(theatre),
-        "shows_today": [_with_fill(show) for show in dashboard.shows_today(theatre)],
-        **_needs(dashboard.shows_in_need(theatres_of(user))),
-        **_refused(unresolved(theatres_of(user))),
+        "shows_today": [_with_occupancy(show) for show in dashboard.shows_today(theatre)],
+        **_needing_attention(dashboard.shows_needing_attention(theatres_of(user))),
+        **_conflicts(unresolved_overlaps(theatres_of(user))),
     }
     if user.has_perm(VIEW_REPORTS):
         context |= _figures(theatre, theatres)
     return context
 
 
-def _doors(groups: list[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
-    """Return the groups of the sidebar that have a page for this user, with these pages."""
-    open_to_user = (
+def _page_groups(groups: list[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Return the titles and pages of the sidebar groups, with the pages this user may open."""
+    permitted = (
         (group["title"], [page for page in group["items"] if page["has_permission"]])
         for group in groups
     )
-    return [(title, pages) for title, pages in open_to_user if pages]
+    return [(title, pages) for title, pages in permitted if pages]
 
 
 def _chosen(request: HttpRequest, theatres: list[Theatre]) -> Theatre | None:
@@ -68,7 +67,7 @@ def _chosen(request: HttpRequest, theatres: list[Theatre]) -> Theatre | None:
     raise Http404
 
 
-def _with_fill(show: Any) -> dict[str, Any]:
+def _with_occupancy(show: Any) -> dict[str, Any]:
     sold, seats = show.seats_sold, show.seats_for_sale
     return {
         "show": show,
@@ -80,34 +79,36 @@ def _with_fill(show: Any) -> dict[str, Any]:
     }
 
 
-def _needs(shows: "QuerySet[Show]") -> dict[str, Any]:
-    found = list(shows[: MOST_IN_NEED + 1])
+def _needing_attention(shows: "QuerySet[Show]") -> dict[str, Any]:
+    found = list(shows[: MAX_ENTRIES + 1])
     return {
-        "in_need": [
+        "needing_attention": [
             {
                 "show": show,
                 "address": _address(show),
-                "needs": [text for need, text in dashboard.NEEDS.items() if getattr(show, need)],
+                "warnings": [
+                    text for name, text in dashboard.WARNINGS.items() if getattr(show, name)
+                ],
             }
-            for show in found[:MOST_IN_NEED]
+            for show in found[:MAX_ENTRIES]
         ],
-        "more_in_need": len(found) > MOST_IN_NEED,
+        "more_needing_attention": len(found) > MAX_ENTRIES,
     }
 
 
-def _refused(wishes: "QuerySet[RefusedOverlap]") -> dict[str, Any]:
-    found = list(wishes[: MOST_IN_NEED + 1])
+def _conflicts(overlaps: "QuerySet[RefusedOverlap]") -> dict[str, Any]:
+    found = list(overlaps[: MAX_ENTRIES + 1])
     return {
-        "refused": [
+        "conflicts": [
             {
-                "wish": wish,
-                "wanted": local(wish.start_time, wish.screen.theatre.zone),
-                "asked": local(wish.refused_at, wish.screen.theatre.zone),
-                "address": week_address(wish.screen.theatre, wish.start_time),
+                "overlap": overlap,
+                "start": local(overlap.start_time, overlap.screen.theatre.zone),
+                "refused_at": local(overlap.refused_at, overlap.screen.theatre.zone),
+                "address": week_address(overlap.screen.theatre, overlap.start_time),
             }
-            for wish in found[:MOST_IN_NEED]
+            for overlap in found[:MAX_ENTRIES]
         ],
-        "more_refused": len(found) > MOST_IN_NEED,
+        "more_conflicts": len(found) > MAX_ENTRIES,
     }
 
 
@@ -142,5 +143,5 @@ def _figures(theatre: Theatre, theatres: list[Theatre]) -> dict[str, Any]:
 
 
 def _change(now: Figures, before: Figures) -> int | None:
-    """Return by how many percent the takings grew; None when there were none."""
+    """Return the growth of gross in percent; None if it was 0 before."""
     return round(100 * (now.gross - before.gross) / before.gross) if before.gross else None

@@ -1,4 +1,4 @@
-"""Admissions, takings and occupancy: what the words mean, and the SQL that they all share."""
+"""Admissions, gross and occupancy: their definitions, and the SQL that all reports share."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,25 +9,25 @@ from operator import add
 from catalog.programme.days import DAY_BREAK
 
 BUSINESS_DAY = (
-    "A business day lasts from 06:00 to 05:59 on the clock of the theatre: a show at 00:30 belongs"
+    "A business day lasts from 06:00 to 05:59 in the theatre's time zone: a show at 00:30 belongs"
     " to the evening before."
 )
-# Shown beside every figure; what they say is what SHOW_FIGURES and Figures do.
+# Shown beside the figures. SHOW_FIGURES and Figures compute what these texts describe.
 DEFINITIONS = {
-    "Shows": "Shows that have begun and were not cancelled, by the business day of their start. "
+    "Shows": "Shows that have started and were not cancelled, by the business day of their start. "
     + BUSINESS_DAY,
-    "Admissions": "Seats sold for these shows and not given back, whether or not they were used.",
-    "Gross": "The sum of the prices of these seats, as they were paid, taxes included. Currencies"
-    " are never added up: each has lines of its own.",
-    "Seats for sale": "The seats of these shows without those that are blocked.",
+    "Admissions": "Seats sold for these shows and not cancelled, whether or not they were used.",
+    "Gross": "The sum of the prices paid for these seats, including taxes. Currencies are reported"
+    " separately.",
+    "Seats for sale": "The seats of these shows that are not blocked.",
     "Occupancy": "Admissions divided by seats for sale.",
-    "Average ticket": "Gross divided by the admissions whose price is known. Seats moved in from an"
+    "Average ticket": "Gross divided by the admissions whose price is known. Seats imported from an"
     " earlier system without a price count as admissions only.",
 }
 
-# Two common table expressions, to be completed with a condition on `shows` and `theatres`:
-# `houses`, one row for each show, and `sales`, its live bookings by channel and currency.
-# One statement, so one snapshot: a show is either counted already or counted here.
+# Common table expressions, with a placeholder for a condition on `shows` and `theatres`:
+# `sold_shows` has a row for each show, `sales` its live bookings by channel and currency.
+# One statement is one snapshot, so each show is either already counted or counted here.
 SHOW_FIGURES = f"""
 WITH chosen AS MATERIALIZED (
     SELECT shows.id, shows.movie_id, movies.title, movies.certificate,
@@ -59,7 +59,7 @@ WITH chosen AS MATERIALIZED (
     SELECT chosen.id, channel, coalesce(sold.currency, chosen.currency),
            admissions, priced, gross
       FROM chosen
-           -- Show by show, by index: hardly any show is not counted yet.
+           -- LATERAL, so that it reads by index: few shows are not counted yet.
            CROSS JOIN LATERAL (
                SELECT coalesce(orders.channel, '') AS channel, orders.currency,
                       count(*) AS admissions, count(bookings.price) AS priced,
@@ -68,14 +68,14 @@ WITH chosen AS MATERIALIZED (
                 WHERE bookings.show_id = chosen.id AND bookings.cancelled_at IS NULL
                 GROUP BY 1, 2) AS sold
      WHERE NOT chosen.counted
-), houses AS (
-    -- A show counts where most of its seats were sold, should its theatre have changed currency.
+), sold_shows AS (
+    -- If the theatre changed currency, a show counts in the currency of most of its sales.
     SELECT DISTINCT ON (chosen.id)
            chosen.*, coalesce(sales.currency, chosen.currency) AS sold_in
       FROM chosen LEFT JOIN sales ON sales.id = chosen.id
      ORDER BY chosen.id, sales.admissions DESC NULLS LAST, sales.currency
 )
-"""  # noqa: S608 - a constant of this module
+"""  # noqa: S608 - no outside input
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +99,14 @@ class Figures:
 
     @property
     def occupancy(self) -> Decimal | None:
-        """In percent, with one place; None without seats."""
+        """In percent, with one decimal; None without seats."""
         if not self.seats:
             return None
         return _rounded(Decimal(100 * self.admissions) / self.seats, "0.1")
 
     @property
     def average_price(self) -> Decimal | None:
-        """None without a ticket whose price is known."""
+        """None if no price is known."""
         return _rounded(self.gross / self.priced, "0.01") if self.priced else None
 
 

@@ -1,10 +1,10 @@
-"""What must be true of the sums of sales, checked by `manage.py doctor`."""
+"""The invariant of the counted sales, checked by `manage.py doctor`."""
 
 from bookings.integrity.invariants import Invariant
 
 COUNTED_SHOWS_AGREE = Invariant(
     "counted_shows_agree",
-    "What was counted of a show for the reports is what counting it again finds.",
+    "The counted sales of a show agree with its bookings.",
     """
     WITH counted AS (
         SELECT show_id, channel, currency, admissions, priced, gross

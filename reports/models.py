@@ -1,4 +1,4 @@
-"""Sums of the sales of finished shows, so that reports need not read every booking."""
+"""Counted sales of past shows, so that reports need not read every booking."""
 
 from django.db import models
 from django.db.models import Q
@@ -7,14 +7,14 @@ from catalog.models import Show
 
 
 class CountedShow(models.Model):
-    """A finished show whose sales are summed up in `counted_sales`.
+    """A past show whose sales are counted in `counted_sales`.
 
-    Triggers of the database (bookings, migration 0007) delete this row in the transaction
-    that changes the sums. `counted_at` is null between the mark and the count: see
+    Database triggers (bookings, migration 0007) delete this row in the transaction that
+    changes the sales. `counted_at` is null between marking and counting, see
     reports/summaries.py.
     """
 
-    # The database deletes both rows with the show, also when plain SQL deletes the show.
+    # Triggers delete the row with the show, also if plain SQL deletes the show.
     show = models.OneToOneField(
         Show, on_delete=models.DO_NOTHING, primary_key=True, related_name="+", db_constraint=False
     )

@@ -1,4 +1,4 @@
-"""Reports: figures of a span of business days, grouped by what one asks for."""
+"""The reports: figures of a span of business days, grouped by a dimension."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Dimension(models.TextChoices):
 
 NO_CHANNEL = "Before this system"
 
-# The key that tells groups apart, and what people call them, of a row of `chosen`.
+# SQL for the key of a group, and its label, from a row of `chosen`.
 _GROUPS = {
     Dimension.FILM: ("movie_id::text", "title"),
     Dimension.THEATRE: ("theatre_id::text", "theatre"),
@@ -35,8 +35,8 @@ _GROUPS = {
     Dimension.CERTIFICATE: ("certificate", "coalesce(nullif(certificate, ''), 'No certificate')"),
 }
 
-# No zone is farther from UTC than 14 hours, and a business day ends 6 hours late;
-# indexes know only moments.
+# The conditions on start_time alone are for the index: no zone is further from UTC than 14
+# hours, and a business day ends 6 hours after midnight.
 _IN_SPAN = f"""
     shows.theatre_id = ANY(%(theatres)s)
     AND shows.start_time >= %(first)s::date::timestamp AT TIME ZONE 'UTC' - interval '14 hours'
@@ -51,7 +51,7 @@ SELECT min(label), currency,
        sum(shows), sum(seats), sum(admissions), sum(priced), sum(gross)
   FROM (SELECT {key} AS key, {label} AS label, sold_in AS currency, 1 AS shows, seats,
                0 AS admissions, 0 AS priced, 0 AS gross
-          FROM houses {each_channel}
+          FROM sold_shows {each_channel}
          UNION ALL
         SELECT {key}, {label}, sales.currency, 0, 0, admissions, priced, gross
           FROM sales JOIN chosen USING (id)) AS parts
@@ -71,7 +71,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`lines` of a currency follow each other; `totals` has one line for each currency."""
+    """`lines` are grouped by currency; `totals` has one line for each currency."""
 
     dimension: Dimension
     lines: list[Line]
@@ -81,10 +81,10 @@ class Report:
 def report(
     *, dimension: Dimension, theatre_ids: Collection[int], first: date, last: date
 ) -> Report:
-    """Sum up the shows of these theatres from business day `first` to `last`, both included.
+    """Sum up the shows of these theatres from business day `first` to `last`, inclusive.
 
-    Days come in their order, other groups by admissions. Each channel is measured
-    against all seats that were for sale.
+    Days are in order, other groups by admissions. The occupancy of a channel is its
+    share of all seats for sale.
     """
     key, label = _GROUPS[dimension]
     by_channel = dimension is Dimension.CHANNEL
@@ -120,7 +120,7 @@ def _totals(lines: Iterable[Line], *, by_channel: bool) -> Iterable[Line]:
         by_currency.setdefault(line.currency, []).append(line.figures)
     for currency, figures in by_currency.items():
         total = summed(figures)
-        if by_channel:  # every channel has the same shows and seats
+        if by_channel:  # all channels have the same shows and seats
             shared = figures[0]
             total = Figures(shared.shows, shared.seats, total.admissions, total.priced, total.gross)
         yield Line("Total", currency, total)

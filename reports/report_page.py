@@ -1,4 +1,4 @@
-"""The reports page: figures of a span of days as a chart, a table and a file."""
+"""The reports page: figures of a span of days as charts, a table and a file."""
 
 from datetime import timedelta
 from http import HTTPStatus
@@ -15,6 +15,7 @@ from django.utils import timezone
 from accounts.models import User
 from booking_site.spreadsheets.cells import Cell
 from booking_site.spreadsheets.files import CSV, XLSX, as_file
+from catalog.admin.local_time import INPUT_ATTRS, DateInput
 from catalog.models import Theatre
 from catalog.staff import theatres_of
 from reports import charts
@@ -22,9 +23,8 @@ from reports.figures import DEFINITIONS
 from reports.queries import Dimension, Line, Report, report
 
 VIEW_REPORTS = "reports.view_reports"
-LONGEST_DAYS = 3 * 366
+MAX_DAYS = 3 * 366
 DEFAULT_DAYS = 28
-LOOK = {"class": "office-input"}
 HEADINGS = (
     "Currency",
     "Shows",
@@ -36,38 +36,33 @@ HEADINGS = (
 )
 
 
-class DayInput(forms.DateInput):
-    def __init__(self) -> None:
-        super().__init__({"type": "date", **LOOK}, format="%Y-%m-%d")
-
-
 class ReportForm(forms.Form):
-    """What to report. The theatres offered are those that the user may see."""
+    """The dimension and days of a report, and one of the user's theatres or all of them."""
 
     by = forms.ChoiceField(
-        label="By", choices=Dimension, initial=Dimension.FILM, widget=forms.Select(LOOK)
+        label="By", choices=Dimension, initial=Dimension.FILM, widget=forms.Select(INPUT_ATTRS)
     )
     theatre = forms.ModelChoiceField(
         Theatre.objects.none(),
         label="Theatre",
         required=False,
-        widget=forms.Select(LOOK),
+        widget=forms.Select(INPUT_ATTRS),
         error_messages={"invalid_choice": "Choose a theatre from the list."},
     )
-    first = forms.DateField(label="From", widget=DayInput)
-    last = forms.DateField(label="To", widget=DayInput)
+    first = forms.DateField(label="From", widget=DateInput)
+    last = forms.DateField(label="To", widget=DateInput)
     download = forms.ChoiceField(
         choices=[(CSV, "CSV"), (XLSX, "XLSX")], required=False, widget=forms.HiddenInput
     )
 
     def __init__(self, data: Any, *, theatres: QuerySet[Theatre]) -> None:
         today = timezone.localdate()
-        asked = {
+        defaults = {
             "by": Dimension.FILM,
             "first": (today - timedelta(days=DEFAULT_DAYS - 1)).isoformat(),
             "last": today.isoformat(),
         }
-        super().__init__(asked | data.dict())
+        super().__init__(defaults | data.dict())
         field = self.fields["theatre"]
         assert isinstance(field, forms.ModelChoiceField)  # noqa: S101 - for the type checker
         field.queryset = theatres
@@ -78,7 +73,7 @@ class ReportForm(forms.Form):
         if "first" in data and "last" in data:
             if data["last"] < data["first"]:
                 self.add_error("last", "The last day is before the first.")
-            elif (data["last"] - data["first"]).days >= LONGEST_DAYS:
+            elif (data["last"] - data["first"]).days >= MAX_DAYS:
                 self.add_error("last", "A report can cover at most three years.")
             elif not 1900 <= data["first"].year <= data["last"].year < 2200:
                 self.add_error("first", "Choose years from 1900 to 2199.")
@@ -86,7 +81,7 @@ class ReportForm(forms.Form):
 
 
 def page(request: HttpRequest) -> HttpResponse:
-    """Show the report that the query asks for, or send it as a file."""
+    """Show the report described by the query, or send it as a file."""
     user = request.user
     if not isinstance(user, User) or not user.has_perm(VIEW_REPORTS):
         raise PermissionDenied
@@ -115,13 +110,13 @@ def _page(request: HttpRequest, form: ReportForm, found: Report | None) -> HttpR
         "report": found,
         "charts": charts.of_report(found) if found else [],
         "definitions": DEFINITIONS,
-        "downloads": [(kind.upper(), _asking_for(request, kind)) for kind in (CSV, XLSX)],
+        "downloads": [(kind.upper(), _download_query(request, kind)) for kind in (CSV, XLSX)],
     }
     status = HTTPStatus.OK if found else HTTPStatus.UNPROCESSABLE_ENTITY
     return TemplateResponse(request, "reports/reports.html", context, status=status)
 
 
-def _asking_for(request: HttpRequest, kind: str) -> str:
+def _download_query(request: HttpRequest, kind: str) -> str:
     query = request.GET.copy()
     query["download"] = kind
     return query.urlencode()

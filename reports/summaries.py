@@ -1,15 +1,15 @@
-"""Counting shows that are over, once and for all, so that reports over a year are fast.
+"""Counts the sales of past shows once, so that reports over a year are fast.
 
-How a counted show stays right, without a lock that a sale could meet
+How the count stays correct without a lock that sales could wait for
 (docs/decisions/0013-precomputed-sales-reports.md):
 
-1. A show that is over is *marked*: it gets a row in `counted_shows`, committed, without figures.
-2. Whatever writes its bookings or seats from then on finds the mark and deletes it (triggers).
-   Writers that began before could not see it: so the counting waits until they are done.
-3. Then it is counted, the mark locked. Who writes meanwhile waits for that lock, and deletes
-   what was counted; who wrote before is in the figures, or has deleted the mark.
+1. A past show is *marked*: it gets a row in `counted_shows`, committed, without figures.
+2. From then on every write to its bookings or seats finds the mark and deletes it (triggers).
+   Transactions that began before can't see it, so counting waits until they have ended.
+3. The mark is locked and the show counted. Concurrent writes wait for that lock and then
+   delete the count; earlier ones are included, or have deleted the mark.
 
-One process counts at a time: it must have waited after every mark that it counts.
+One process counts at a time, because it must have waited after every mark that it counts.
 """
 
 import time
@@ -21,16 +21,16 @@ from django.db import connection, transaction
 from catalog.models import ShowStatus
 from reports.models import CountedShow
 
-# Late enough that hardly any sale or cancellation of the evening is still to come.
-OVER_FOR = "1 day"
-LOOK_AGAIN_SECONDS = 0.05
-# The advisory lock of whoever counts.
-COUNTING = 7_240_120
+# By then there are hardly any more sales or cancellations.
+MIN_AGE = "1 day"
+POLL_SECONDS = 0.05
+# Advisory lock: one process counts at a time.
+COUNT_LOCK = 7_240_120
 
 MARK = """
 INSERT INTO counted_shows (show_id)
 SELECT id FROM shows
- WHERE coalesce(end_time, start_time) < now() - %(over_for)s::interval AND status <> %(cancelled)s
+ WHERE coalesce(end_time, start_time) < now() - %(min_age)s::interval AND status <> %(cancelled)s
    AND NOT EXISTS (SELECT FROM counted_shows WHERE show_id = shows.id)
  ORDER BY start_time DESC
  LIMIT %(batch)s
@@ -69,18 +69,18 @@ UPDATE counted_shows
 
 
 def count_shows(*, batch: int, patience: float) -> int:
-    """Count up to `batch` shows that are over, and return how many were.
+    """Count up to `batch` past shows, and return how many were counted.
 
-    Waits up to `patience` seconds for transactions that are older than the
-    marks; when some last longer, or somebody else counts, nothing is counted,
-    and the marks wait for the next call. Opens its own transactions.
+    Waits up to `patience` seconds for transactions older than the marks. If some
+    last longer, or another process is counting, returns 0 and leaves the marks for
+    the next call. Opens its own transactions.
     """
     with _alone() as alone:
         if not alone:
             return 0
         with transaction.atomic(durable=True), connection.cursor() as cursor:
             cursor.execute(
-                MARK, {"over_for": OVER_FOR, "cancelled": ShowStatus.CANCELLED, "batch": batch}
+                MARK, {"min_age": MIN_AGE, "cancelled": ShowStatus.CANCELLED, "batch": batch}
             )
         if not CountedShow.objects.filter(counted_at=None).exists():
             return 0
@@ -97,17 +97,17 @@ def count_shows(*, batch: int, patience: float) -> int:
 @contextmanager
 def _alone() -> Iterator[bool]:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [COUNTING])
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [COUNT_LOCK])
         (alone,) = cursor.fetchone()
         try:
             yield alone
         finally:
             if alone:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [COUNTING])
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [COUNT_LOCK])
 
 
 def _older_writers_are_done(patience: float) -> bool:
-    """Wait until every transaction that writes at this moment has ended."""
+    """Wait until every current writing transaction has ended; return False after `patience`."""
     deadline = time.monotonic() + patience
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())::text")
@@ -120,4 +120,4 @@ def _older_writers_are_done(patience: float) -> bool:
                 return True
             if time.monotonic() >= deadline:
                 return False
-            time.sleep(LOOK_AGAIN_SECONDS)
+            time.sleep(POLL_SECONDS)

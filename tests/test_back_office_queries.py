@@ -20,8 +20,8 @@ from accounts.mails import send_confirmation
 from accounts.models import SignIn, User
 from accounts.roles import ensure_roles
 from bookings.models import Booking, Hold, Order
-from catalog import programme
 from catalog.models import Movie, PriceCard, Screen, Seat, Show
+from catalog.programme.days import business_day, monday_of
 from tests.factories import (
     MovieFactory,
     PriceCardFactory,
@@ -106,8 +106,8 @@ def test_no_page_costs_more_in_a_large_house_than_in_a_small_one(
     [screen] = Screen.objects.all()
     put_on_a_screen(house.show, screen)
     house.theatre.staff.add(staff)
-    monday = programme.monday_of(
-        programme.business_day(Show.objects.get(pk=house.show.pk).start_time, house.theatre.zone)
+    monday = monday_of(
+        business_day(Show.objects.get(pk=house.show.pk).start_time, house.theatre.zone)
     )
 
     def visits(row: Row) -> str:

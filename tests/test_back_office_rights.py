@@ -187,7 +187,7 @@ def routes() -> Iterator[str]:
 def address(row: Row, house: House, *, week: str = "2031-05-05") -> str:
     """Fill in the route what the house has; `week` is the Monday of the week to look at."""
     own = house.objects.get(model_of(row))
-    show = house.bare_show if row.deed == "lay" and "seat-map" in row.route else house.show
+    show = house.bare_show if row.deed == "lay" and "/seat-map" in row.route else house.show
     parts = {
         "object_id": own.pk if own else "",
         "id": own.pk if own else "",

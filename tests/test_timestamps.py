@@ -10,12 +10,8 @@ from django.db.models import F, Model
 from django.utils import timezone
 
 from catalog.models import PriceCard, Show, ShowStatus, Theatre
-from catalog.programme import (
-    apply_durations,
-    duration_fingerprint,
-    open_planned,
-    plan_durations,
-)
+from catalog.programme.durations import apply_durations, fingerprint, plan_durations
+from catalog.programme.weeks import open_planned
 from catalog.repricing import reprice_unsold
 from tests.factories import MovieFactory, ScreenFactory, UserFactory, make_seats, planned_show
 
@@ -82,7 +78,7 @@ def test_applying_a_duration_renews_the_time(show: Show) -> None:
     movie.duration_minutes = 120
     movie.save()
     theatres = Theatre.objects.all()
-    seen = duration_fingerprint(plan_durations(movie=movie, theatres=theatres))
+    seen = fingerprint(plan_durations(movie=movie, theatres=theatres))
     apply_durations(movie_id=movie.pk, theatres=theatres, seen=seen, actor=None)
     assert is_fresh(show)
 

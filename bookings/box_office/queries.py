@@ -10,8 +10,8 @@ from accounts.models import User
 from bookings import seat_choice
 from bookings.models import Order, OrderQuerySet
 from bookings.services.seat_locks import draw, read_terms
-from catalog import programme
 from catalog.models import Seat, Show, ShowStatus, Theatre
+from catalog.programme.days import span_of
 from catalog.staff import within_theatres_of
 
 FOUND_AT_MOST = 50
@@ -22,7 +22,7 @@ REMEMBERED = timedelta(days=30)
 
 def shows_of(theatre: Theatre, day: date) -> QuerySet[Show]:
     """Return the theatre's published shows on that business day."""
-    begin, end = programme.span_of(day, theatre.zone)
+    begin, end = span_of(day, theatre.zone)
     return (
         Show.objects.published()
         .filter(theatre=theatre, start_time__gte=begin, start_time__lt=end)

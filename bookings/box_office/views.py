@@ -35,9 +35,9 @@ from bookings.box_office.services import (
     sell_at_counter,
 )
 from bookings.models import Booking, Order
-from catalog import programme
 from catalog.admin.base import local
 from catalog.models import STATE_NOW, Seat, SeatStatus, Show, Theatre
+from catalog.programme.days import business_day
 from catalog.staff import theatres_of
 
 MAY_SELL = "bookings.sell_order"
@@ -134,7 +134,7 @@ def entry(request: HttpRequest) -> HttpResponse:
             return redirect("box-office-order", reference=orders[0].reference)
         context |= {"q": text, "orders": orders}
     elif theatre:
-        today = programme.business_day(timezone.now(), theatre.zone)
+        today = business_day(timezone.now(), theatre.zone)
         day: date = asked.get("day") or today
         shows = queries.shows_of(theatre, day)
         context |= {

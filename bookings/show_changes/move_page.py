@@ -20,7 +20,7 @@ from catalog.admin.base import BackOffice, local
 from catalog.admin.local_time import LocalTimeField, LocalTimeWidget
 from catalog.admin.shows.pages import ShowPage, show_context, show_for
 from catalog.models import Screen, Show, ShowStatus
-from catalog.refused_overlaps import note_refused
+from catalog.refused_overlaps import record_overlaps
 from catalog.scheduling import LocalTimeAmbiguous, ScreenTaken, local_moment
 
 MAY_MOVE = "catalog.change_show"
@@ -138,7 +138,9 @@ def _page(
             return _preview_or_move(request, form, context)
         except ScreenTaken as refusal:
             if refusal.show and "seen" in request.POST:  # previews are not recorded
-                note_refused(actor=staff_user(request), refused=[(refusal.show, refusal.rivals)])
+                record_overlaps(
+                    actor=staff_user(request), overlaps=[(refusal.show, refusal.rivals)]
+                )
             form.add_error(None, refusal.message)
         except DomainError as refusal:
             form.add_error(None, refusal.message)

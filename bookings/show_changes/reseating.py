@@ -72,7 +72,7 @@ def plan_reseating(*, before: Show, show: Show) -> Reseating:
     taken = Seat.objects.filter(show=show).taken().in_bulk()
     if not seats or show.screen_id == before.screen_id:
         return Reseating(taken=len(taken))
-    layout = show.screen.room if show.screen else None
+    layout = show.screen.parsed_layout if show.screen else None
     if layout is None:
         raise LayoutMissing(f"{show.screen} has no layout. Draw one first.")
     places = list(layout.places)

@@ -1,4 +1,4 @@
-"""Who did what, when and why, in the theatres of the reader and in none."""
+"""The audit trail in the back office: entries of the user's theatres and of no theatre."""
 
 from zoneinfo import ZoneInfo
 

@@ -1,8 +1,9 @@
-"""What every page of the back office shares: the theme, kind refusals, local times."""
+"""Base classes of all back office pages, and how cells show times, shows and states."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, tzinfo
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -25,6 +26,7 @@ from catalog.staff import theatres_of, within_theatres_of
 
 M = TypeVar("M", bound=Model)
 Parent = TypeVar("Parent", bound=Model)
+Response = TypeVar("Response")
 
 if TYPE_CHECKING:
     # The theme has no types; its classes keep Django's interface.
@@ -40,12 +42,12 @@ else:
 
 
 class BackOffice(Audited, Themed[M]):
-    """A model's pages under the theme, where a refusal is a sentence and never a traceback.
+    """A model's pages. Staff see, choose and change only rows of their own theatres.
 
-    Staff find, choose and change only what belongs to their own theatres.
+    Conflicts with other users' changes become messages instead of server errors.
     """
 
-    # The lookup from a row to its theatre; None where rows belong to the whole chain.
+    # The lookup from a row to its theatre; None if rows belong to the whole chain.
     theatre_path: ClassVar[str | None] = None
 
     list_per_page = 50
@@ -67,7 +69,7 @@ class BackOffice(Audited, Themed[M]):
         db_field: "RelatedField[Any, Any]",
         request: HttpRequest,
     ) -> QuerySet[Any] | None:
-        """Offer, and accept, only rows that the user would find on their own pages."""
+        """Offer and accept only rows that the user can see."""
         page = self.admin_site._registry.get(db_field.remote_field.model)
         if isinstance(page, BackOffice) and page.theatre_path:
             return page.get_queryset(request)
@@ -92,16 +94,16 @@ class BackOffice(Audited, Themed[M]):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[M], search_term: str
     ) -> tuple[QuerySet[M], bool]:
-        # PostgreSQL has no NUL, and unlike the search of a list nobody has refused it yet.
+        # PostgreSQL rejects NUL. The change list checks for it, autocomplete does not.
         return super().get_search_results(request, queryset, search_term.replace("\0", ""))
 
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
     ) -> M | None:
-        """Lock what a form is about to change: what it judges stays true until it is saved.
+        """Lock the object of a submitted form, so that validation holds until it is saved.
 
-        None, for which Django has a message, when somebody deleted it meanwhile. Raise
-        Http404 when it is not there to begin with, or not in one of the user's theatres.
+        Return None, for which Django shows a message, if someone has just deleted it. Raise
+        Http404 if it does not exist, or not in one of the user's theatres.
         """
         found: M | None = super().get_object(request, object_id, from_field)
         if found is None:
@@ -116,30 +118,25 @@ class BackOffice(Audited, Themed[M]):
     def get_deleted_objects(
         self, objs: Iterable[Any], request: HttpRequest
     ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
-        """Count what would go, or what is in the way; a show alone has hundreds of seats."""
-        doomed = list(objs)
+        """Count what would be deleted, or what prevents it, instead of listing every seat."""
+        rows_to_delete = list(objs)
         collector = Collector(using=router.db_for_write(self.model))
         try:
-            collector.collect(doomed)
+            collector.collect(rows_to_delete)
         except ProtectedError as error:
-            in_the_way = Counter(type(row) for row in error.protected_objects)
-            return [], {}, set(), _in_words(in_the_way)
+            protected = Counter(type(row) for row in error.protected_objects)
+            return [], {}, set(), _in_words(protected)
         counts = Counter({model: len(rows) for model, rows in collector.data.items()})
         for rows in collector.fast_deletes:
             counts[rows.model] += rows.count()
-        going = {str(model._meta.verbose_name_plural): n for model, n in counts.items() if n}
-        return [str(row) for row in doomed[:20]], going, set(), []
+        deleted = {str(model._meta.verbose_name_plural): n for model, n in counts.items() if n}
+        return [str(row) for row in rows_to_delete[:20]], deleted, set(), []
 
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        try:
-            return super().delete_view(request, object_id, extra_context)
-        except (ProtectedError, IntegrityError) as error:
-            if not self._lost_a_race(error):
-                raise
-            messages.error(request, "Not deleted: it is now in use.")
-            return HttpResponseRedirect(request.get_full_path())
+        view = partial(super().delete_view, request, object_id, extra_context)
+        return self._or_conflict(request, view, "Not deleted: it is now in use.")
 
     def changeform_view(
         self,
@@ -148,31 +145,34 @@ class BackOffice(Audited, Themed[M]):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> Any:
-        try:
-            return super().changeform_view(request, object_id, form_url, extra_context)
-        except (ProtectedError, IntegrityError) as error:
-            if not self._lost_a_race(error):
-                raise
-            messages.error(request, "Not saved: it conflicts with another user's change.")
-            return HttpResponseRedirect(request.get_full_path())
+        view = partial(super().changeform_view, request, object_id, form_url, extra_context)
+        message = "Not saved: it conflicts with another user's change."
+        return self._or_conflict(request, view, message)
 
     def response_action(
         self, request: HttpRequest, queryset: QuerySet[M], *location: Any
     ) -> HttpResponse | None:
+        view = partial(super().response_action, request, queryset, *location)
         if request.POST.get("action") != "delete_selected":
-            return super().response_action(request, queryset, *location)
+            return view()
+        # One transaction: the audit entry is written first, and must go if the deletion fails.
+        view = transaction.atomic(durable=True)(view)
+        return self._or_conflict(request, view, "Not deleted: it is now in use.")
+
+    def _or_conflict(
+        self, request: HttpRequest, view: Callable[[], Response], message: str
+    ) -> Response | HttpResponse:
+        """Return the view's response, or show the message if another user's change conflicts."""
         try:
-            # The log of a deletion is written first: it must go if the deletion fails.
-            with transaction.atomic(durable=True):
-                return super().response_action(request, queryset, *location)
+            return view()
         except (ProtectedError, IntegrityError) as error:
-            if not self._lost_a_race(error):
+            if not self._is_conflict(error):
                 raise
-            messages.error(request, "Not deleted: it is now in use.")
+            messages.error(request, message)
             return HttpResponseRedirect(request.get_full_path())
 
-    def _lost_a_race(self, error: Exception) -> bool:
-        """Tell whether the form saw no obstacle because somebody else was faster by an instant."""
+    def _is_conflict(self, error: Exception) -> bool:
+        """Return whether a concurrent change caused the error, after the form was validated."""
         if isinstance(error, ProtectedError) or isinstance(error.__cause__, ForeignKeyViolation):
             return True
         models = (self.model, *(inline.model for inline in self.inlines))
@@ -181,7 +181,7 @@ class BackOffice(Audited, Themed[M]):
 
 
 class ReadOnly(BackOffice[M]):
-    """Pages to look at: nobody adds, changes or deletes here, whatever their rights."""
+    """Pages where nobody can add, change or delete, whatever their permissions."""
 
     list_filter_submit = False
     warn_unsaved_form = False
@@ -211,29 +211,29 @@ class TheatreFilter(admin.SimpleListFilter):
 
 
 def local(moment: datetime | None, zone: ZoneInfo) -> str:
-    """Write a moment as the clock in that zone shows it, with the zone; "" for none."""
+    """Format a moment in this time zone; "" for None."""
     return f"{moment.astimezone(zone):%a %d %b %Y, %H:%M %Z}" if moment else ""
 
 
 def local_lines(moment: datetime | None, zone: ZoneInfo) -> SafeString | str:
-    """Write a moment like `local`, for a narrow cell of a list."""
+    """Format a moment like `local`, in two lines for a narrow list cell."""
     day, _, clock = local(moment, zone).partition(", ")
     return two_lines(day, clock) if moment else ""
 
 
 def two_lines(first: object, second: object) -> SafeString:
-    """Draw what a cell of a list says, and below it, smaller, what belongs to it."""
+    """Return the HTML of a list cell: a line, and a smaller one below it."""
     return format_html('<span class="two-lines"><b>{}</b><small>{}</small></span>', first, second)
 
 
 def show_lines(show: Show) -> SafeString:
-    """Name a show in a cell: the movie, and below it when and where."""
+    """Return the HTML of a show in a list cell: the movie, and below it time and place."""
     starts = show.start_time.astimezone(show.theatre.zone)
     return two_lines(show.movie, f"{starts:%a %d %b, %H:%M %Z} · {show.screen or show.theatre}")
 
 
 def badge(kind: str, text: str) -> SafeString:
-    """Draw a short label; the style sheet gives each kind its colour."""
+    """Return the HTML of a short label; the style sheet has a colour for each kind."""
     return format_html('<span class="badge badge-{}">{}</span>', kind, text)
 
 

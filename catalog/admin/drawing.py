@@ -1,4 +1,4 @@
-"""A room as rows of cells, ready for the template catalog/room.html."""
+"""Arranges seats in rows of cells for the template catalog/room.html."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ GAP = SafeString('<i class="room-gap"></i>')
 
 
 class Placed(Protocol):
-    """A seat, or the place of one in a layout. Without `x` and `y` it is placed by its name."""
+    """A seat, or a place in a layout. Without `x` and `y` it is placed by row and number."""
 
     @property
     def row(self) -> str: ...
@@ -30,23 +30,23 @@ P = TypeVar("P", bound=Placed)
 
 @dataclass(frozen=True, slots=True)
 class DrawnRow(Generic[P]):
-    """One row from wall to wall; None is a cell without a seat."""
+    """One row, padded to the width of the room; None is a cell without a seat."""
 
     label: str
     cells: tuple[P | None, ...]
-    after_aisle: bool  # nothing stands on the line before it
-    picture: Callable[[Any], SafeString]
+    after_aisle: bool  # the line before it is empty
+    render: Callable[[Any], SafeString]
 
     @property
     def html(self) -> SafeString:
-        """The cells as the page has them. As a template, 1,000 seats took half a second."""
+        """The HTML of the cells. A template would be slow for large rooms."""
         return format_html_join(
-            "", "{}", ((GAP if place is None else self.picture(place),) for place in self.cells)
+            "", "{}", ((GAP if place is None else self.render(place),) for place in self.cells)
         )
 
 
-def to_look_at(place: Any) -> SafeString:
-    """Draw a seat, or the place of one, that nobody can choose."""
+def static_seat(place: Any) -> SafeString:
+    """Return the HTML of a seat that can't be selected."""
     return format_html(
         '<span class="seat {} {}" title="{}{}, {}"><b>{}</b></span>',
         place.category,
@@ -59,9 +59,9 @@ def to_look_at(place: Any) -> SafeString:
 
 
 def draw(
-    places: Iterable[P], picture: Callable[[Any], SafeString] = to_look_at
+    places: Iterable[P], render: Callable[[Any], SafeString] = static_seat
 ) -> list[DrawnRow[P]]:
-    """Arrange the places of one room, front row first, every row equally wide."""
+    """Arrange the places of a room, front row first, all rows equally wide."""
     rows: dict[str, list[P]] = {}
     for place in places:
         rows.setdefault(place.row, []).append(place)
@@ -74,7 +74,7 @@ def draw(
         line = members[0].y
         aisle = before is not None and line is not None and line > before + 1
         cells += [None] * (width - len(cells))
-        drawn.append(DrawnRow(label, tuple(cells), aisle, picture))
+        drawn.append(DrawnRow(label, tuple(cells), aisle, render))
         before = line
     return drawn
 
@@ -88,10 +88,10 @@ def _cell(place: Placed) -> int:
 
 
 def _cells(members: list[P]) -> list[P | None]:
-    """Lay one row out; places that claim the same cell stand side by side."""
+    """Return the cells of one row; places with the same `x` are put side by side."""
     cells: list[P | None] = []
     for place in sorted(members, key=lambda place: (_cell(place), place.number)):
-        # A number typed in plain SQL may be huge: the row must still be drawable.
+        # Plain SQL can insert huge numbers, so limit the width of a gap.
         gap = min(_cell(place), 200) - len(cells)
         cells += [None] * gap
         cells.append(place)

@@ -1,4 +1,4 @@
-"""Import and export of movies, screens and price cards: a file in, a look at it, and taken."""
+"""The pages to import, after a preview, and export movies, screens and price cards."""
 
 import base64
 import binascii
@@ -13,11 +13,12 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
-from accounts.models import User
+from accounts.audited_admin import staff_user
 from booking_site.spreadsheets.cells import Unreadable
 from booking_site.spreadsheets.files import CSV, KINDS, XLSX, as_file, read_table
 from catalog.admin.base import BackOffice, M
-from catalog.exchange import TABLES, Outcome, Table, preview, take
+from catalog.exchange.importing import Outcome, import_rows, preview_import
+from catalog.exchange.tables import TABLES, Table
 
 MAX_BYTES = 1024 * 1024
 
@@ -40,7 +41,7 @@ class UploadForm(forms.Form):
 
 
 class ConfirmForm(forms.Form):
-    """The file again, as it was looked at, and what it would do."""
+    """The previewed file, and the digest of its outcome."""
 
     kind = forms.ChoiceField(choices=[(CSV, CSV), (XLSX, XLSX)])
     content = forms.CharField(max_length=2 * MAX_BYTES)
@@ -53,7 +54,7 @@ class ConfirmForm(forms.Form):
             raise forms.ValidationError("Choose the file again.") from error
 
 
-class Exchanged(BackOffice[M]):
+class ImportExportAdmin(BackOffice[M]):
     """A model's pages with an import and an export beside the list."""
 
     def get_urls(self) -> list[URLPattern]:
@@ -81,26 +82,25 @@ def kind_of(name: str) -> str:
     return name.rpartition(".")[2].lower()
 
 
-def table_of(model_admin: Exchanged[Any]) -> type[Table]:
+def table_of(model_admin: ImportExportAdmin[Any]) -> type[Table]:
     return TABLES[str(model_admin.opts.model_name)]
 
 
-def export_page(request: HttpRequest, *, model_admin: Exchanged[Any]) -> HttpResponse:
-    """Send every object within the user's reach as a file."""
+def export_page(request: HttpRequest, *, model_admin: ImportExportAdmin[Any]) -> HttpResponse:
+    """Send all rows that the user may see as a file."""
     if not model_admin.has_view_permission(request):
         raise PermissionDenied
     kind = request.GET.get("kind", CSV)
     if kind not in KINDS:
         raise Http404
-    assert isinstance(request.user, User)  # noqa: S101 - for the type checker
-    rows = table_of(model_admin)(user=request.user).rows()
+    rows = table_of(model_admin)(user=staff_user(request)).rows()
     return as_file(
         rows, name=str(model_admin.opts.verbose_name_plural).replace(" ", "-"), kind=kind
     )
 
 
-def import_page(request: HttpRequest, *, model_admin: Exchanged[Any]) -> HttpResponse:
-    """Ask for a file; show what it would do; do it."""
+def import_page(request: HttpRequest, *, model_admin: ImportExportAdmin[Any]) -> HttpResponse:
+    """Ask for a file, preview its outcome, and import it once confirmed."""
     if not model_admin.has_import_permission(request):
         raise PermissionDenied
     if request.method != "POST":
@@ -111,44 +111,42 @@ def import_page(request: HttpRequest, *, model_admin: Exchanged[Any]) -> HttpRes
     if not form.is_valid():
         return _page(request, model_admin, form=form)
     file = form.cleaned_data["file"]
-    return _look(request, model_admin, kind_of(file.name), file.read())
+    return _preview(request, model_admin, kind_of(file.name), file.read())
 
 
-def _look(
-    request: HttpRequest, model_admin: Exchanged[Any], kind: str, content: bytes
+def _preview(
+    request: HttpRequest, model_admin: ImportExportAdmin[Any], kind: str, content: bytes
 ) -> HttpResponse:
-    assert isinstance(request.user, User)  # noqa: S101 - for the type checker
     try:
         rows = read_table(content, kind=kind)
-        outcome = preview(table=table_of(model_admin), user=request.user, rows=rows)
-    except Unreadable as refusal:
-        return _page(request, model_admin, form=UploadForm(), refusal=str(refusal))
+        outcome = preview_import(table=table_of(model_admin), user=staff_user(request), rows=rows)
+    except Unreadable as error:
+        return _page(request, model_admin, form=UploadForm(), error=str(error))
     file = {"kind": kind, "content": base64.b64encode(content).decode()}
     return _page(request, model_admin, form=UploadForm(), outcome=outcome, file=file)
 
 
-def _confirm(request: HttpRequest, model_admin: Exchanged[Any]) -> HttpResponse:
+def _confirm(request: HttpRequest, model_admin: ImportExportAdmin[Any]) -> HttpResponse:
     form = ConfirmForm(request.POST)
     if not form.is_valid():
-        refusal = "The file did not arrive whole. Choose it again."
-        return _page(request, model_admin, form=UploadForm(), refusal=refusal)
+        error = "The file did not arrive completely. Choose it again."
+        return _page(request, model_admin, form=UploadForm(), error=error)
     kind, content, expected = (form.cleaned_data[name] for name in ("kind", "content", "expected"))
-    assert isinstance(request.user, User)  # noqa: S101 - for the type checker
     try:
-        done, outcome = take(
+        done, outcome = import_rows(
             table=table_of(model_admin),
-            user=request.user,
+            user=staff_user(request),
             rows=read_table(content, kind=kind),
             expected=expected,
         )
-    except Unreadable as refusal:
-        return _page(request, model_admin, form=UploadForm(), refusal=str(refusal))
+    except Unreadable as error:
+        return _page(request, model_admin, form=UploadForm(), error=str(error))
     if not done:
         messages.error(
             request,
             "Nothing was imported: the data has changed since the preview. Check the new preview.",
         )
-        return _look(request, model_admin, kind, content)
+        return _preview(request, model_admin, kind, content)
     new = sum(change.is_new for change in outcome.changes)
     messages.success(
         request,
@@ -160,10 +158,10 @@ def _confirm(request: HttpRequest, model_admin: Exchanged[Any]) -> HttpResponse:
 
 def _page(
     request: HttpRequest,
-    model_admin: Exchanged[Any],
+    model_admin: ImportExportAdmin[Any],
     *,
     form: UploadForm,
-    refusal: str = "",
+    error: str = "",
     outcome: Outcome | None = None,
     file: dict[str, str] | None = None,
 ) -> HttpResponse:
@@ -172,11 +170,11 @@ def _page(
         "opts": model_admin.opts,
         "title": f"Import {model_admin.opts.verbose_name_plural}",
         "form": form,
-        "refusal": refusal,
+        "error": error,
         "outcome": outcome,
         "file": file,
         "columns": table_of(model_admin)._meta.export_order,
     }
-    failed = refusal or form.errors or (outcome and outcome.flaws)
+    failed = error or form.errors or (outcome and outcome.errors)
     status = HTTPStatus.UNPROCESSABLE_ENTITY if failed else HTTPStatus.OK
     return TemplateResponse(request, "catalog/admin/import.html", context, status=status)

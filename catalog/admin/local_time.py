@@ -1,15 +1,25 @@
-"""A form field for a time on a theatre's clock, and for which of two when it comes twice."""
+"""Form inputs for dates and times, and a field for a theatre's local time."""
 
 from datetime import date, datetime, time
 from typing import Any, NamedTuple
 
 from django import forms
 
-LOOK = {"class": "office-input"}
+INPUT_ATTRS = {"class": "office-input"}
+
+
+class DateInput(forms.DateInput):
+    def __init__(self) -> None:
+        super().__init__({"type": "date", **INPUT_ATTRS}, format="%Y-%m-%d")
+
+
+class TimeInput(forms.TimeInput):
+    def __init__(self) -> None:
+        super().__init__({"type": "time", **INPUT_ATTRS}, format="%H:%M")
 
 
 class WallClock(NamedTuple):
-    """What was entered: a naive time, and 0 or 1 for the first or second of two."""
+    """An entered local time: naive, with 0 or 1 for the first or second occurrence, or None."""
 
     shown: datetime
     fold: int | None
@@ -19,26 +29,26 @@ class WallClock(NamedTuple):
 
 
 class LocalTimeWidget(forms.MultiWidget):
-    """The third input asks which of two times is meant; it is hidden until `ask` is called."""
+    """Date, time, and a choice of occurrence that is hidden until `ask` is called."""
 
     def __init__(self) -> None:
         super().__init__(
             widgets={
-                "date": forms.DateInput({"type": "date", **LOOK}, format="%Y-%m-%d"),
-                "time": forms.TimeInput({"type": "time", **LOOK}, format="%H:%M"),
+                "date": DateInput(),
+                "time": TimeInput(),
                 "fold": forms.HiddenInput(),
             }
         )
 
     def ask(self, offsets: list[str]) -> None:
-        """Let the user choose between the two moments, given their offsets from UTC."""
+        """Let the user choose between two occurrences, given their offsets from UTC."""
         first, second = offsets
         choices = [
-            ("", "Which one?"),
-            (0, f"the first, UTC{first}"),
-            (1, f"the other, UTC{second}"),
+            ("", "Choose one"),
+            (0, f"first (UTC{first})"),
+            (1, f"second (UTC{second})"),
         ]
-        self.widgets = [*self.widgets[:2], forms.Select(LOOK, choices)]
+        self.widgets = [*self.widgets[:2], forms.Select(INPUT_ATTRS, choices)]
 
     def decompress(self, value: datetime | None) -> list[date | time | int | None]:
         if value is None:
@@ -47,7 +57,7 @@ class LocalTimeWidget(forms.MultiWidget):
 
 
 class HiddenLocalTimeWidget(LocalTimeWidget):
-    """The same inputs, unseen: a choice that is confirmed goes along as it was."""
+    """The same inputs hidden, for a confirmation form that repeats the entered values."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -72,11 +82,11 @@ class LocalTimeField(forms.MultiValueField):
             ),
         )
         super().__init__(fields, require_all_fields=False, **kwargs)
-        # The field's own label names neither of its two inputs.
+        # The field's label is attached to neither input, so each gets its own.
         for part, input_ in zip(("date", "time"), self.widget.widgets, strict=False):
             input_.attrs["aria-label"] = f"{self.label}: {part}"
         for field in fields[:2]:
-            field.error_messages["incomplete"] = "Give both the date and the time."
+            field.error_messages["incomplete"] = "Enter both the date and the time."
 
     def compress(self, data_list: list[Any]) -> WallClock | None:
         if not data_list or data_list[0] is None:

@@ -10,32 +10,32 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 
-from catalog.admin.exchange import Exchanged
+from catalog.admin.exchange import ImportExportAdmin
 from catalog.admin.programme.durations import MAY_APPLY, durations_page
 from catalog.models import Movie, Show
-from catalog.programme import plan_durations
+from catalog.programme.durations import plan_durations
 from catalog.staff import theatres_of
 
 
-class Showing(admin.SimpleListFilter):
+class ProgrammeFilter(admin.SimpleListFilter):
     title = "programme"
     parameter_name = "programme"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("ahead", "With shows ahead"), ("none", "Without shows ahead")]
+        return [("ahead", "With upcoming shows"), ("none", "Without upcoming shows")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Movie]) -> QuerySet[Movie]:
-        ahead = Exists(Show.objects.upcoming().filter(movie=OuterRef("pk")))
+        has_shows = Exists(Show.objects.upcoming().filter(movie=OuterRef("pk")))
         match self.value():
             case "ahead":
-                return queryset.filter(ahead)
+                return queryset.filter(has_shows)
             case "none":
-                return queryset.filter(~ahead)
+                return queryset.filter(~has_shows)
         return queryset
 
 
 @admin.register(Movie)
-class MovieAdmin(Exchanged[Movie]):
+class MovieAdmin(ImportExportAdmin[Movie]):
     list_display = (
         "title",
         "running_time",
@@ -45,15 +45,15 @@ class MovieAdmin(Exchanged[Movie]):
         "release_date",
         "ahead",
     )
-    list_filter = (Showing, "certificate", "language")
+    list_filter = (ProgrammeFilter, "certificate", "language")
     search_fields = ("title", "description")
-    ordering = ("title", "id")  # said here, as grouping drops the model's own
+    ordering = ("title", "id")  # GROUP BY drops the default ordering
     search_help_text = "Title or description"
     readonly_fields = ("created_at", "updated_at")
     fieldsets = (
         (None, {"fields": ("title", "description", "duration_minutes")}),
         (
-            "For the customer",
+            "For customers",
             {"fields": ("certificate", "language", "genres", "poster_url")},
         ),
         ("Run", {"fields": (("release_date", "run_ends_on"),)}),
@@ -72,18 +72,18 @@ class MovieAdmin(Exchanged[Movie]):
         ]
 
     def response_change(self, request: HttpRequest, obj: Movie) -> HttpResponse:
-        """Say which shows keep their old end, now that they don't get the new one by themselves."""
+        """Warn about upcoming shows that still end by the former duration."""
         if obj.duration_minutes and request.user.has_perm(MAY_APPLY):
-            stale = len(plan_durations(movie=obj, theatres=theatres_of(request.user)))
-            if stale:
-                messages.warning(request, _keep_their_end(obj, stale))
+            outdated = len(plan_durations(movie=obj, theatres=theatres_of(request.user)))
+            if outdated:
+                messages.warning(request, _outdated_ends(obj, outdated))
         return super().response_change(request, obj)
 
     def formfield_for_dbfield(
         self, db_field: "Field[Any, Any]", request: HttpRequest, **kwargs: Any
     ) -> Any:
         if db_field.name == "poster_url":
-            kwargs["assume_scheme"] = "https"  # else Django warns of its changed default
+            kwargs["assume_scheme"] = "https"  # silences Django's deprecation warning
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     @admin.display(description="running time", ordering="duration_minutes")
@@ -97,16 +97,14 @@ class MovieAdmin(Exchanged[Movie]):
     def genre_list(self, movie: Movie) -> str:
         return ", ".join(movie.genres)
 
-    @admin.display(description="shows ahead", ordering="shows_ahead")
+    @admin.display(description="upcoming shows", ordering="shows_ahead")
     def ahead(self, movie: Movie) -> int:
         return int(getattr(movie, "shows_ahead", 0))
 
 
-def _keep_their_end(movie: Movie, count: int) -> str:
+def _outdated_ends(movie: Movie, count: int) -> str:
     return format_html(
-        '{} planned with. <a class="text-link" href="{}">Look at the ends of shows</a>',
-        "1 show ahead keeps the end it was"
-        if count == 1
-        else f"{count} shows ahead keep the end they were",
+        '{} planned with the former duration. <a class="text-link" href="{}">Update end times</a>',
+        "1 upcoming show was" if count == 1 else f"{count} upcoming shows were",
         reverse("admin:catalog_movie_durations", args=[movie.pk]),
     )

@@ -7,7 +7,7 @@ from django.db.models import Field, QuerySet
 from django.http import HttpRequest
 
 from catalog.admin.base import TabularInline
-from catalog.admin.exchange import Exchanged
+from catalog.admin.exchange import ImportExportAdmin
 from catalog.models import PriceCard, PriceCardLine, SeatCategory
 
 
@@ -23,13 +23,13 @@ class PriceCardLineInline(TabularInline[PriceCardLine, PriceCard]):
         self, db_field: Field[Any, Any], request: HttpRequest, **kwargs: Any
     ) -> Any:
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
-        if field is not None:  # its name stands over the column, which is no label
+        if field is not None:  # the column heading is not attached to the input as a label
             field.widget.attrs["aria-label"] = str(db_field.verbose_name).capitalize()
         return field
 
 
 @admin.register(PriceCard)
-class PriceCardAdmin(Exchanged[PriceCard]):
+class PriceCardAdmin(ImportExportAdmin[PriceCard]):
     list_display = ("name", "prices")
     search_fields = ("name",)
     inlines = (PriceCardLineInline,)
@@ -40,7 +40,7 @@ class PriceCardAdmin(Exchanged[PriceCard]):
     def get_formset_kwargs(
         self, request: HttpRequest, obj: PriceCard, inline: Any, prefix: str
     ) -> dict[str, Any]:
-        """Start a new card with a line for every category; a line without a price is dropped."""
+        """Give a new card a line for every category; lines left without a price are ignored."""
         kwargs: dict[str, Any] = super().get_formset_kwargs(request, obj, inline, prefix)
         if obj.pk is None:
             kwargs["initial"] = [{"category": category} for category in SeatCategory.values]

@@ -1,4 +1,4 @@
-"""Screens in the back office: the layout is typed as text, or painted in the drawing beside it."""
+"""Screens in the back office: the layout is edited as text, or in the drawing beside it."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
 from catalog.admin.drawing import draw
-from catalog.admin.exchange import Exchanged
+from catalog.admin.exchange import ImportExportAdmin
 from catalog.layouts import (
     CATEGORIES,
+    EMPTY,
     MAX_ROWS,
     MAX_SEATS_PER_ROW,
-    NOTHING,
     Layout,
     LayoutError,
     format_layout,
@@ -24,7 +24,7 @@ from catalog.models import Screen
 
 
 class LayoutEditor(forms.Textarea):
-    """A text area with the drawn room beside it, to be painted on; flaws are marked in the text."""
+    """A text area beside a drawing of the room that can be edited too; errors are marked."""
 
     class Media:
         css = {"all": ["back_office/layouts.css"]}
@@ -45,25 +45,25 @@ class LayoutEditor(forms.Textarea):
             "textarea": textarea,
             "max_rows": MAX_ROWS,
             "max_seats": MAX_SEATS_PER_ROW,
-            "kinds": [*CATEGORIES.items(), (NOTHING, "empty")],
+            "kinds": [*CATEGORIES.items(), (EMPTY, "empty")],
             "start": format_layout(rows_by_seats(rows=8, seats_per_row=12)),
         }
         return render_to_string("catalog/admin/layout_editor.html", context | _preview(value or ""))
 
 
 def _preview(text: str) -> dict[str, Any]:
-    """Return the drawn room, or the flaws; neither while nothing is typed."""
+    """Return the drawn room, or the layout's problems; neither for an empty text."""
     if not text.strip():
         return {}
     try:
         layout = parse_layout(text)
     except LayoutError as error:
-        return {"flaws": error.flaws}
+        return {"problems": error.problems}
     return {"drawn": draw(layout.places), "size": layout.size}
 
 
 class ScreenForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run time
-    # As it was typed: errors count its lines and columns, and an empty line is an aisle.
+    # Not stripped: errors count its lines and columns, and an empty line is an aisle.
     layout = forms.CharField(widget=LayoutEditor, required=False, strip=False)
 
     class Meta:
@@ -72,7 +72,7 @@ class ScreenForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at ru
 
 
 @admin.register(Screen)
-class ScreenAdmin(Exchanged[Screen]):
+class ScreenAdmin(ImportExportAdmin[Screen]):
     theatre_path = "theatre"
     form = ScreenForm
     list_display = ("name", "theatre", "room", "turnaround")
@@ -93,5 +93,5 @@ class ScreenAdmin(Exchanged[Screen]):
 
 
 def screen_layout(screen: Screen | None) -> Layout | None:
-    """Return the screen's layout; None without a screen too."""
-    return screen.room if screen else None
+    """Return the screen's layout; None also without a screen."""
+    return screen.parsed_layout if screen else None

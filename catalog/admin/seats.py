@@ -1,4 +1,4 @@
-"""Seats in the back office: a list to search in. They are changed in the room of their show."""
+"""Seats in the back office: a searchable list. They are changed on the seat map of their show."""
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -20,14 +20,14 @@ MOST_SHOWS = 50
 class SeatAdmin(LargeTable, ReadOnly[Seat]):
     theatre_path = "show__theatre"
     empty_history_text = (
-        "Nobody has blocked, freed or moved this seat. The order's history shows who bought it."
+        "This seat has never been blocked or moved. The order's history shows who bought it."
     )
     list_display = ("place", "on_show", "category", "amount", "state", "block_reason", "room")
     list_display_links = ("place",)
     list_select_related = ("show__movie", "show__theatre", "show__screen__theatre")
     search_fields = ("show__movie__title",)
-    search_help_text = "Movie, theatre or screen of a show to come"
-    ordering = ("show_id", "row", "number")  # as its unique index, so a page needs no sorting
+    search_help_text = "Movie, theatre or screen of a upcoming show"
+    ordering = ("show_id", "row", "number")  # like its unique index, so no sorting
     fields = (
         "show",
         "row",
@@ -49,7 +49,7 @@ class SeatAdmin(LargeTable, ReadOnly[Seat]):
         return super().get_queryset(request).annotate(state_now=STATE_NOW)
 
     def entries_about(self, seat: Seat) -> QuerySet[AuditEntry]:
-        """A seat is blocked, freed and moved with others of its show, where that is written."""
+        """Add the entries of its show that name this seat: seats are blocked and moved together."""
         return super().entries_about(seat) | audit.history_of_seat(seat.show, str(seat))
 
     @admin.display(description="seat")

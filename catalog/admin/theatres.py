@@ -18,7 +18,7 @@ from catalog.models import GapRule, Theatre
 
 
 def _zones() -> list[tuple[str, list[tuple[str, str]]]]:
-    """Return the time zones of the world, by continent."""
+    """Return the choices of time zones, grouped by continent."""
 
     def continent(name: str) -> str:
         return name.partition("/")[0] if "/" in name else "Other"
@@ -35,7 +35,7 @@ class TheatreForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at r
         label="Time zone",
         choices=_zones,
         widget=UnfoldAdminSelect2Widget,
-        help_text="All times of this theatre are entered and shown in it.",
+        help_text="All times of this theatre are entered and shown in this time zone.",
     )
 
     class Meta:
@@ -50,7 +50,7 @@ class TheatreAdmin(BackOffice[Theatre]):
     list_display = ("name", "location", "screen_count", "local_time", "currency", "single_seats")
     list_filter = ("currency", "gap_rule")
     search_fields = ("name", "location")
-    ordering = ("name", "id")  # said here, as grouping drops the model's own
+    ordering = ("name", "id")  # GROUP BY drops the default ordering
     search_help_text = "Name or location"
     autocomplete_fields = ("staff",)
 
@@ -58,7 +58,7 @@ class TheatreAdmin(BackOffice[Theatre]):
         return super().get_queryset(request).annotate(screen_total=Count("screens"))
 
     def get_fields(self, request: HttpRequest, obj: Theatre | None = None) -> Any:
-        """Leave out who works here for those who may not manage people."""
+        """Leave out the staff for users who may not manage users."""
         fields = super().get_fields(request, obj)
         if request.user.has_perm("accounts.change_user"):
             return fields
@@ -67,7 +67,7 @@ class TheatreAdmin(BackOffice[Theatre]):
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
         if not change and not request.user.has_perm(WORK_EVERYWHERE):
-            form.instance.staff.add(request.user)  # else they would not find it again
+            form.instance.staff.add(request.user)  # otherwise they could not see it
 
     def theatre_of(self, obj: Theatre) -> Theatre:
         return obj

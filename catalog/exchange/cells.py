@@ -53,7 +53,7 @@ class Money(widgets.Widget):  # type: ignore[misc] # untyped
 
 
 class TheatreName(widgets.Widget):  # type: ignore[misc] # untyped
-    """A theatre by its name, among those where the user works."""
+    """A theatre by name, among those where the user works."""
 
     def __init__(self, user: User) -> None:
         super().__init__()

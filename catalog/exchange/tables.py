@@ -19,7 +19,7 @@ from catalog.staff import theatres_of
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a row does: `cells` are column, value before and value after, of those that differ."""
+    """What a row changes: `cells` lists column, old value and new value."""
 
     row: int
     name: str
@@ -27,8 +27,8 @@ class Change:
     cells: list[tuple[str, str, str]]
 
 
-class Rules:
-    """How every table is read: nothing is written for a row that changes nothing."""
+class ImportOptions:
+    """The import-export options of every table: rows without a change write nothing."""
 
     skip_unchanged = True
     report_skipped = True
@@ -38,9 +38,9 @@ class Rules:
 
 
 class Table(resources.ModelResource):  # type: ignore[misc] # untyped
-    """How rows become objects. `user` decides which are in reach."""
+    """How rows become objects, among those that `user` may change."""
 
-    key: tuple[str, ...] = ()  # the columns people know an object by
+    natural_key: tuple[str, ...] = ()  # the columns that identify an object without its id
 
     def __init__(self, *, user: User) -> None:
         super().__init__()
@@ -49,16 +49,16 @@ class Table(resources.ModelResource):  # type: ignore[misc] # untyped
         self.changes: list[Change] = []
 
     def rows(self) -> Iterator[list[Cell]]:
-        """Yield the headings and every object in reach, as `take` understands them."""
-        dataset = self.export(self.in_reach())
+        """Yield the headings and a row for every object, in the form that imports read."""
+        dataset = self.export(self.accessible())
         yield list(dataset.headers)
         yield from (list(row) for row in dataset)
 
-    def in_reach(self) -> QuerySet[Any]:
+    def accessible(self) -> QuerySet[Any]:
         raise NotImplementedError
 
-    def named(self, row: Mapping[str, str]) -> QuerySet[Any]:
-        """Return those in reach that a row without an id means."""
+    def by_natural_key(self, row: Mapping[str, str]) -> QuerySet[Any]:
+        """Return the accessible objects with the row's natural key."""
         raise NotImplementedError
 
     def get_instance(self, instance_loader: Any, row: Mapping[str, str]) -> Model | None:
@@ -67,12 +67,13 @@ class Table(resources.ModelResource):  # type: ignore[misc] # untyped
         except ValueError as error:
             raise ValidationError({"id": str(error)}) from error
         if pk is None:
-            found = list(self.named(row)[:2])
+            found = list(self.by_natural_key(row)[:2])
             if len(found) > 1:
-                said = f"Several have this {' and '.join(self.key)}. Give the id of the one meant."
-                raise ValidationError({self.key[0]: said})
+                columns = " and ".join(self.natural_key)
+                message = f"There are several with this {columns}. Enter the id of the right one."
+                raise ValidationError({self.natural_key[0]: message})
             return found[0] if found else None
-        instance: Model | None = self.in_reach().filter(pk=pk).first()
+        instance: Model | None = self.accessible().filter(pk=pk).first()
         if instance is None:
             raise ValidationError({"id": f"{pk} does not exist. To add a row, leave the id empty."})
         return instance
@@ -91,7 +92,7 @@ class Table(resources.ModelResource):  # type: ignore[misc] # untyped
             return
         before = field.get_value(instance)
         super().import_field(field, instance, row, is_m2m, **kwargs)
-        # Spreadsheets change the ends of lines, and nobody means that.
+        # Spreadsheets change line endings; don't count that as a change.
         if isinstance(before, str) and _lines(before) == _lines(field.get_value(instance)):
             setattr(instance, field.attribute, before)
 
@@ -126,7 +127,7 @@ class Table(resources.ModelResource):  # type: ignore[misc] # untyped
 
 
 class MovieTable(Table):
-    key = ("title", "release_date")
+    natural_key = ("title", "release_date")
     title = fields.Field("title", "title", widget=PlainText())
     description = fields.Field("description", "description", widget=PlainText())
     duration_minutes = fields.Field("duration_minutes", "duration_minutes", widget=WholeNumber())
@@ -137,7 +138,7 @@ class MovieTable(Table):
     release_date = fields.Field("release_date", "release_date", widget=Day())
     run_ends_on = fields.Field("run_ends_on", "run_ends_on", widget=Day())
 
-    class Meta(Rules):
+    class Meta(ImportOptions):
         model = Movie
         fields = export_order = (
             "id",
@@ -152,10 +153,10 @@ class MovieTable(Table):
             "run_ends_on",
         )
 
-    def in_reach(self) -> QuerySet[Movie]:
+    def accessible(self) -> QuerySet[Movie]:
         return Movie.objects.order_by("title", "pk")
 
-    def named(self, row: Mapping[str, str]) -> QuerySet[Movie]:
+    def by_natural_key(self, row: Mapping[str, str]) -> QuerySet[Movie]:
         try:
             released = Day().clean(row["release_date"])
         except ValueError:
@@ -164,7 +165,7 @@ class MovieTable(Table):
 
 
 class ScreenTable(Table):
-    key = ("theatre", "name")
+    natural_key = ("theatre", "name")
     theatre = fields.Field("theatre", "theatre")
     name = fields.Field("name", "name", widget=PlainText())
     turnaround_minutes = fields.Field(
@@ -172,7 +173,7 @@ class ScreenTable(Table):
     )
     layout = fields.Field("layout", "layout", widget=widgets.CharWidget())
 
-    class Meta(Rules):
+    class Meta(ImportOptions):
         model = Screen
         fields = export_order = ("id", "theatre", "name", "turnaround_minutes", "layout")
 
@@ -180,27 +181,29 @@ class ScreenTable(Table):
         super().__init__(user=user)
         self.fields["theatre"].widget = TheatreName(user)
 
-    def in_reach(self) -> QuerySet[Screen]:
+    def accessible(self) -> QuerySet[Screen]:
         theatres = theatres_of(self.user)
         screens = Screen.objects.filter(theatre__in=theatres).select_related("theatre")
         return screens.order_by("theatre__name", "theatre", "name")
 
-    def named(self, row: Mapping[str, str]) -> QuerySet[Screen]:
+    def by_natural_key(self, row: Mapping[str, str]) -> QuerySet[Screen]:
         wanted = {"theatre__name": row["theatre"].strip(), "name": row["name"].strip()}
-        return self.in_reach().filter(**wanted)
+        return self.accessible().filter(**wanted)
 
     def import_field(
         self, field: Any, instance: Any, row: Any, is_m2m: bool = False, **kwargs: Any
     ) -> None:
         if field.column_name == "theatre" and instance.pk is not None:
             if row["theatre"].strip() != str(instance.theatre):
-                raise ValueError("A screen stays in its theatre. Leave the id empty for a new one.")
+                raise ValueError(
+                    "A screen can't move to another theatre. To add a screen, leave the id empty."
+                )
             return
         super().import_field(field, instance, row, is_m2m, **kwargs)
 
 
 class Price(fields.Field):  # type: ignore[misc] # untyped
-    """The price of one category, kept in the `prices` of the card until its lines are written."""
+    """The price of one category, collected in `prices_of_card` until the card is saved."""
 
     def __init__(self, category: SeatCategory) -> None:
         super().__init__(category.value, category.value, widget=Money())
@@ -213,7 +216,7 @@ class Price(fields.Field):  # type: ignore[misc] # untyped
 
 
 def prices_of_card(card: PriceCard) -> dict[str, Decimal | None]:
-    """Return the card's prices by category, read once and kept with the object."""
+    """Return the card's prices by category, read once and cached on the object."""
     prices: dict[str, Decimal | None] = card.__dict__.setdefault("_prices", {})
     if card.pk and not prices:
         prices |= {line.category: line.price for line in card.lines.all()}
@@ -221,22 +224,22 @@ def prices_of_card(card: PriceCard) -> dict[str, Decimal | None]:
 
 
 class PriceCardTable(Table):
-    key = ("name",)
+    natural_key = ("name",)
     name = fields.Field("name", "name", widget=PlainText())
     standard = Price(SeatCategory.STANDARD)
     premium = Price(SeatCategory.PREMIUM)
     wheelchair = Price(SeatCategory.WHEELCHAIR)
     companion = Price(SeatCategory.COMPANION)
 
-    class Meta(Rules):
+    class Meta(ImportOptions):
         model = PriceCard
         fields = export_order = ("id", "name", *SeatCategory.values)
 
-    def in_reach(self) -> QuerySet[PriceCard]:
+    def accessible(self) -> QuerySet[PriceCard]:
         return PriceCard.objects.prefetch_related("lines").order_by("name")
 
-    def named(self, row: Mapping[str, str]) -> QuerySet[PriceCard]:
-        return self.in_reach().filter(name=row["name"].strip())
+    def by_natural_key(self, row: Mapping[str, str]) -> QuerySet[PriceCard]:
+        return self.accessible().filter(name=row["name"].strip())
 
     def after_save_instance(self, instance: Any, row: Any, **kwargs: Any) -> None:
         super().after_save_instance(instance, row, **kwargs)

@@ -1,4 +1,4 @@
-"""What is shown where and when: movies, theatres, screens, prices, shows and their seats."""
+"""Movies, theatres, screens, prices, shows and their seats."""
 
 from catalog.models.movies import Movie
 from catalog.models.prices import PriceCard, PriceCardLine, SeatCategory

@@ -1,4 +1,4 @@
-"""What is shown."""
+"""Movies."""
 
 from datetime import date
 
@@ -17,7 +17,7 @@ class Movie(Timestamped):
         null=True,
         blank=True,
         validators=[MinValueValidator(1)],
-        help_text="Running time in minutes. Needed before a show on a screen can be planned.",
+        help_text="Running time in minutes. Required to plan shows on a screen.",
     )
     certificate = models.CharField(
         max_length=12, blank=True, default="", db_default="", help_text="Age rating, e.g. PG."
@@ -38,7 +38,7 @@ class Movie(Timestamped):
         "run ends on",
         null=True,
         blank=True,
-        help_text="Last business day on which it may be shown; empty: as long as you like.",
+        help_text="Last business day on which it may be shown; empty: no limit.",
     )
 
     objects = TimestampedQuerySet["Movie"].as_manager()
@@ -64,6 +64,6 @@ class Movie(Timestamped):
         return self.title
 
     def is_in_run(self, day: date) -> bool:
-        """Say whether it may be shown on that business day: from its release to its run's end."""
+        """Return whether its run, from release to end, includes this business day."""
         is_released = self.release_date is None or self.release_date <= day
         return is_released and (self.run_ends_on is None or day <= self.run_ends_on)

@@ -1,4 +1,4 @@
-"""What seats cost: a card of prices, one line per seat category."""
+"""Price cards, with one price per seat category."""
 
 from django.core.validators import MinValueValidator
 from django.db import models

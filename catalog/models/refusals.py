@@ -1,4 +1,4 @@
-"""What staff wanted to show and could not, because the screen was taken."""
+"""Shows that staff tried to plan while their screen was occupied."""
 
 from django.conf import settings
 from django.db import models
@@ -8,9 +8,9 @@ from catalog.models.screens import Screen
 
 
 class RefusedOverlap(models.Model):
-    """A show that was refused for one that is on its screen at that time. One row for each wish.
+    """A show that was refused because another show occupied its screen.
 
-    Asked for again, the row tells of the last time.
+    One row for each screen, movie and start; it describes the last attempt.
     """
 
     screen = models.ForeignKey(Screen, on_delete=models.CASCADE, related_name="+", db_index=False)

@@ -25,7 +25,7 @@ class Screen(models.Model):
                 name="screen_one_name_per_theatre",
                 violation_error_message="This theatre already has a screen of that name.",
             ),
-            # Lets a show's foreign key say: my screen stands in my theatre.
+            # The target of the shows' foreign key that ties a show's screen to its theatre.
             models.UniqueConstraint(fields=["id", "theatre"], name="screen_with_theatre"),
         )
 
@@ -33,8 +33,8 @@ class Screen(models.Model):
         return f"{self.theatre}, {self.name}"
 
     @property
-    def room(self) -> layouts.Layout | None:
-        """The layout, read; None while there is none, or when its text is not one."""
+    def parsed_layout(self) -> layouts.Layout | None:
+        """The layout; None if it is empty or invalid."""
         try:
             return layouts.parse_layout(self.layout)
         except layouts.LayoutError:

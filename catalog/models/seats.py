@@ -1,4 +1,4 @@
-"""The seats of shows, and who may claim them now."""
+"""The seats of shows, and their status at this moment."""
 
 from django.core.validators import MinValueValidator
 from django.db import models
@@ -15,7 +15,7 @@ class SeatStatus(models.TextChoices):
 
 
 class ClockTimestamp(Func):
-    """The database's clock as it runs on within a transaction; `now()` stands still."""
+    """The database's current time; unlike `now()` it advances within a transaction."""
 
     function = "clock_timestamp"
     template = "%(function)s()"
@@ -24,26 +24,26 @@ class ClockTimestamp(Func):
 
 _LAPSED = Q(status=SeatStatus.HELD, held_until__lte=ClockTimestamp())
 FREE_SEAT = Q(status=SeatStatus.AVAILABLE) | _LAPSED
-# The status as a buyer finds it: a hold that has run out keeps nothing.
+# The effective status: a seat whose hold has expired is available.
 STATE_NOW = Case(When(_LAPSED, then=Value(SeatStatus.AVAILABLE.value)), default=F("status"))
 
 
 class SeatQuerySet(models.QuerySet["Seat"]):
     def free(self) -> "SeatQuerySet":
-        """Seats that anybody may buy at this moment."""
+        """Seats that anyone may book at this moment."""
         return self.filter(FREE_SEAT)
 
     def taken(self) -> "SeatQuerySet":
-        """Seats that are sold, or held at this moment."""
+        """Seats that are sold, or on hold at this moment."""
         return self.exclude(FREE_SEAT).exclude(status=SeatStatus.BLOCKED)
 
 
 class Seat(models.Model):
-    """One place of one show, and everything about who may sit on it.
+    """A seat of one show.
 
-    `held` with `held_until` in the past is available: who judges, compares
-    with the database's clock. `x` is the cell and `y` the line of the layout;
-    `hold_id` names a hold, of which this app knows no more than that.
+    `held` with `held_until` in the past means available, by the database's clock. `x` is the
+    cell and `y` the line of the layout. `hold_id` is the id of a hold in `bookings`, which this
+    app does not import.
     """
 
     show = models.ForeignKey(
@@ -76,7 +76,7 @@ class Seat(models.Model):
         db_table = "seats"
         constraints = (
             models.UniqueConstraint(fields=["show", "row", "number"], name="seat_one_per_place"),
-            # Lets a booking's foreign key say: my seat belongs to my show.
+            # The target of the bookings' foreign key that ties a booking's seat to its show.
             models.UniqueConstraint(fields=["id", "show"], name="seat_with_show"),
             models.CheckConstraint(condition=Q(number__gte=1), name="seat_number_positive"),
             models.CheckConstraint(condition=~Q(row=""), name="seat_row_named"),
@@ -103,5 +103,5 @@ class Seat(models.Model):
         return f"{self.row}{self.number}"
 
     def place(self) -> tuple[int, str, int]:
-        """Sort key: row A first, B before AA, then by number."""
+        """Return the sort key: row A first, B before AA, then by number."""
         return (len(self.row), self.row, self.number)

@@ -1,4 +1,4 @@
-"""A movie in a theatre at a time."""
+"""Shows: a movie in a theatre at a time."""
 
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -22,18 +22,18 @@ class ShowStatus(models.TextChoices):
     CANCELLED = "cancelled", "Cancelled"
 
 
-# Written out, not a parameter: the plan of a prepared statement cannot use the partial index
-# `show_listed` for a status that it does not know.
+# A literal, not a parameter: the generic plan of a prepared statement could not use the partial
+# index `show_listed`.
 _OPEN = Func(template=f"'{ShowStatus.OPEN.value}'", output_field=models.CharField())
 
 
 class ShowQuerySet(TimestampedQuerySet["Show"]):
     def published(self) -> "ShowQuerySet":
-        """Shows a customer may know of; planned ones do not exist for them."""
+        """Shows that customers may see: all but planned ones."""
         return self.exclude(status=ShowStatus.PLANNED)
 
     def listed(self) -> "ShowQuerySet":
-        """Shows a customer finds in a list: open for sale, or already over."""
+        """Shows in the public lists: open ones, also past ones."""
         return self.filter(status=_OPEN)
 
     def upcoming(self) -> "ShowQuerySet":
@@ -56,7 +56,7 @@ class ShowQuerySet(TimestampedQuerySet["Show"]):
         return shows
 
     def on_local_day(self, day: date) -> "ShowQuerySet":
-        """Shows that start on that calendar day, as clocks in their own theatre have it."""
+        """Shows that start on this calendar day in their theatre's time zone."""
         midnight = datetime.combine(day, time.min, UTC)
         local_start = Func(
             F("theatre__timezone"),
@@ -66,7 +66,7 @@ class ShowQuerySet(TimestampedQuerySet["Show"]):
         )
         return self.alias(local_day=Cast(local_start, models.DateField())).filter(
             local_day=day,
-            # No zone is farther from UTC than this; indexes know only moments.
+            # For the index, which has no local days: no zone is further from UTC than this.
             start_time__gte=midnight - timedelta(hours=14),
             start_time__lt=midnight + timedelta(hours=36),
         )
@@ -75,7 +75,7 @@ class ShowQuerySet(TimestampedQuerySet["Show"]):
         """Add `seat_facts`: `total` and `available` seats, and `price_from`, the
         price of the cheapest available one as a string, or None.
 
-        One look at each show's seats, and only at those of the page that is read.
+        A subquery reads the seats of each show on the page.
         """
         facts = (
             Seat.objects.filter(show=OuterRef("pk"))
@@ -96,8 +96,10 @@ class ShowQuerySet(TimestampedQuerySet["Show"]):
 
 
 class Show(Timestamped):
-    """A movie in a theatre at a time. Times are copied at planning, so a
-    movie's changed duration moves nothing by itself.
+    """A movie in a theatre at a time.
+
+    `end_time` and `occupied_until` are computed at planning, so a changed duration of the
+    movie does not change them.
     """
 
     movie = models.ForeignKey(Movie, on_delete=models.PROTECT, related_name="shows", db_index=False)
@@ -117,13 +119,13 @@ class Show(Timestamped):
     )
     format = models.CharField(max_length=20, blank=True, default="2D", db_default="2D")
     language = models.CharField(
-        max_length=35, blank=True, default="", db_default="", help_text="As shown in the hall."
+        max_length=35, blank=True, default="", db_default="", help_text="Language of the screening."
     )
     status = models.CharField(
         max_length=12, choices=ShowStatus, default=ShowStatus.OPEN, db_default=ShowStatus.OPEN
     )
     sales_close_at = models.DateTimeField(
-        null=True, blank=True, help_text="Online sales end then; empty: at the start."
+        null=True, blank=True, help_text="End of online sales; empty: at the start."
     )
 
     objects = ShowQuerySet.as_manager()
@@ -133,11 +135,11 @@ class Show(Timestamped):
         ordering = ("start_time", "id")
         permissions = (("cancel_show", "Can cancel a show with all its orders"),)
         indexes = (
-            # With the id, as lists are sorted: else a list by theatre walks all shows there are.
+            # With the id, as lists are sorted by both: else a theatre's list would read all shows.
             models.Index(fields=["movie", "start_time", "id"], name="show_by_movie"),
             models.Index(fields=["theatre", "start_time", "id"], name="show_by_theatre"),
             models.Index(fields=["start_time"], name="show_by_start"),
-            # A list's total is counted in it, without a look at the shows themselves.
+            # Counts the total of a list without reading the table.
             models.Index(
                 fields=["start_time", "id"],
                 condition=Q(status=ShowStatus.OPEN),
@@ -160,8 +162,8 @@ class Show(Timestamped):
                     "A show on a screen needs an end: give the movie a duration first."
                 ),
             ),
-            # One screen, one show at a time. Ranges only, so no extension is
-            # needed; deferrable, so that two shows can swap in one transaction.
+            # One show at a time on a screen. The screen is a range too, so the extension
+            # btree_gist is not needed; deferrable, so two shows can swap in one transaction.
             ExclusionConstraint(
                 name="show_screen_not_taken",
                 expressions=[

@@ -1,4 +1,4 @@
-"""Theatres: where they are, and who works there."""
+"""Theatres and their staff."""
 
 import zoneinfo
 
@@ -55,7 +55,7 @@ class Theatre(Timestamped):
         db_table="theatre_staff",
         blank=True,
         limit_choices_to={"is_staff": True},
-        help_text="Who works here. Staff see and sell the shows of their own theatres only.",
+        help_text="Staff of this theatre. They see and sell only the shows of their own theatres.",
     )
 
     objects = TimestampedQuerySet["Theatre"].as_manager()

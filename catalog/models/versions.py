@@ -1,13 +1,13 @@
-"""Which state the lists of the catalogue are in."""
+"""Versions of the tables behind cached lists."""
 
 from django.db import models
 
 
 class ListVersion(models.Model):
-    """A random value for a table, new with every statement that changes it: plain SQL too.
+    """A random value for each table, replaced by every statement that changes the table.
 
-    Written by a trigger (see the migration) in the transaction of the change,
-    so it is seen exactly when the change is.
+    A trigger (see the migration) writes it in the transaction of the change, so both become
+    visible at once, also for plain SQL.
     """
 
     table = models.CharField(primary_key=True, max_length=40)

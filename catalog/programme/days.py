@@ -14,12 +14,12 @@ def business_day(moment: datetime, zone: ZoneInfo) -> date:
 
 
 def on_business_day(day: date, clock: time) -> datetime:
-    """Return the naive time of the wall clock: 00:30 of a business day is in the next night."""
+    """Return the naive local time: 00:30 of a business day is on the next calendar day."""
     return datetime.combine(day + A_DAY if clock < DAY_BREAK else day, clock)
 
 
 def span_of(first: date, zone: ZoneInfo, *, days: int = 1) -> tuple[datetime, datetime]:
-    """Return when so many business days begin and end, in UTC; a day has 23 to 25 hours."""
+    """Return when these business days begin and end, in UTC; a day has 23 to 25 hours."""
     begin, end = (
         datetime.combine(day, DAY_BREAK, zone).astimezone(UTC)
         for day in (first, first + days * A_DAY)

@@ -1,4 +1,4 @@
-"""A movie's changed duration, applied to its shows ahead when somebody asks for it."""
+"""Applies a movie's changed duration to its upcoming shows, on request."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -15,34 +15,34 @@ from catalog.scheduling import DurationMissing, ScreenTaken
 
 
 class DurationsChanged(DomainError):
-    """The programme or the movie was changed since the preview of new ends."""
+    """The schedule or the movie changed after the preview."""
 
     code = "durations_changed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewEnd:
-    """A show as it is, its end as it would be, and which shows are in the way of that."""
+    """A show unchanged, its new end, and the shows that the new end would overlap."""
 
     show: Show
     end_time: datetime
-    occupied_until: datetime | None  # the turnaround it was planned with is kept
-    in_the_way: tuple[Show, ...]
+    occupied_until: datetime | None  # with the turnaround it was planned with
+    rivals: tuple[Show, ...]
 
     @property
     def fits(self) -> bool:
-        return not self.in_the_way
+        return not self.rivals
 
 
 def plan_durations(*, movie: Movie, theatres: Iterable[Theatre]) -> list[NewEnd]:
-    """Return what `apply_durations` would do to the shows ahead that end at another time.
+    """Return what `apply_durations` would do to the upcoming shows whose end would change.
 
-    Two queries, however many shows there are; nothing is written. Raise DurationMissing.
+    Two queries, however many shows there are; writes nothing. Raise DurationMissing.
     """
     if movie.duration_minutes is None:
-        raise DurationMissing(f"Give “{movie}” a duration first: its shows need an end.")
+        raise DurationMissing(f"Enter a duration for “{movie}” first: its shows need an end.")
     length = timedelta(minutes=movie.duration_minutes)
-    ahead = (
+    upcoming = (
         Show.objects.upcoming()
         .filter(movie=movie, theatre__in=theatres)
         .exclude(status=ShowStatus.CANCELLED)
@@ -51,20 +51,20 @@ def plan_durations(*, movie: Movie, theatres: Iterable[Theatre]) -> list[NewEnd]
     )
     ends = [
         (show, show.start_time + length, _free_again(show, show.start_time + length))
-        for show in ahead
+        for show in upcoming
         if show.end_time != show.start_time + length
     ]
-    rivals = _rivals([(show, until) for show, _, until in ends])
+    others = _shows_starting_within([(show, until) for show, _, until in ends])
     return [
         NewEnd(
             show=show,
             end_time=end,
             occupied_until=until,
-            # Nothing else starts later or earlier than before, so each show is judged alone:
-            # in its way is what begins while it would run.
-            in_the_way=tuple(
+            # Only ends move, not starts, so each show is checked alone: its rivals are
+            # the shows that start before its screen would be free again.
+            rivals=tuple(
                 other
-                for other in rivals.get(show.screen_id, ())
+                for other in others.get(show.screen_id, ())
                 if other.pk != show.pk and until and show.start_time <= other.start_time < until
             ),
         )
@@ -73,7 +73,7 @@ def plan_durations(*, movie: Movie, theatres: Iterable[Theatre]) -> list[NewEnd]
 
 
 def fingerprint(plan: Sequence[NewEnd]) -> str:
-    """Return what is equal for plans that do the same to the same shows."""
+    """Return a digest, equal for plans that do the same to the same shows."""
     facts = [(new.show.pk, new.end_time.isoformat(), new.fits) for new in plan]
     return hashlib.sha256(repr(facts).encode()).hexdigest()
 
@@ -81,16 +81,16 @@ def fingerprint(plan: Sequence[NewEnd]) -> str:
 def apply_durations(
     *, movie_id: int, theatres: Iterable[Theatre], seen: str, actor: User | None
 ) -> list[NewEnd]:
-    """Give the shows ahead their new ends; those with another show in the way stay as they are.
+    """Give the upcoming shows their new ends, except those that would overlap another show.
 
-    `seen` is the fingerprint of the preview. All in one durable transaction. Raise
+    `seen` is the fingerprint of the preview. Opens its own durable transaction. Raise
     DurationsChanged, DurationMissing or ScreenTaken.
     """
     try:
         with transaction.atomic(durable=True):
             return _apply(movie_id, list(theatres), seen, actor)
     except IntegrityError as error:
-        # Somebody moved a show here meanwhile, past the screens' locks.
+        # Another show was moved here without the screen's lock.
         if violated_constraint(error) == "show_screen_not_taken":
             raise ScreenTaken("Another show is on the screen at that time.", show=None) from error
         raise
@@ -100,11 +100,13 @@ def _apply(movie_id: int, theatres: list[Theatre], seen: str, actor: User | None
     movie = Movie.objects.get(pk=movie_id)
     shows = Show.objects.upcoming().filter(movie=movie, theatre__in=theatres)
     screens = Screen.objects.filter(pk__in=shows.values("screen"))
-    for rows in (screens, shows):  # screens first, as whoever plans many shows
+    for rows in (screens, shows):  # screens first, like plans.apply
         list(rows.order_by("pk").select_for_update(of=("self",), no_key=True).values_list("pk"))
     plan = plan_durations(movie=movie, theatres=theatres)
     if fingerprint(plan) != seen:
-        raise DurationsChanged("Something was changed since the preview. Look at it again.")
+        raise DurationsChanged(
+            "The schedule or the movie changed after the preview. Check the new preview."
+        )
     for new in plan:
         if not new.fits:
             continue
@@ -124,13 +126,15 @@ def _apply(movie_id: int, theatres: list[Theatre], seen: str, actor: User | None
 def _free_again(show: Show, end: datetime) -> datetime | None:
     if show.occupied_until is None or show.screen is None:
         return None
-    if show.end_time is None:  # written past the services, so it never was planned
+    if show.end_time is None:  # inserted by plain SQL, without a planned end
         return end + timedelta(minutes=show.screen.turnaround_minutes)
     return end + (show.occupied_until - show.end_time)
 
 
-def _rivals(wanted: Sequence[tuple[Show, datetime | None]]) -> dict[int | None, list[Show]]:
-    """Return, by screen, the shows that begin somewhere in the time that is asked for."""
+def _shows_starting_within(
+    wanted: Sequence[tuple[Show, datetime | None]],
+) -> dict[int | None, list[Show]]:
+    """Return, by screen id, the shows that start in the time span of all these shows."""
     spans = [(show, until) for show, until in wanted if until]
     rivals: dict[int | None, list[Show]] = {}
     if not spans:

@@ -1,4 +1,4 @@
-"""A plan of many shows: judged line by line, then carried out in one transaction."""
+"""A plan of many shows: previewed, then applied in one transaction."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -15,18 +15,18 @@ from booking_site.api.errors import violated_constraint
 from catalog.layouts import Layout
 from catalog.models import Movie, PriceCard, PriceCardLine, Screen, Show, ShowStatus, Theatre
 from catalog.programme.days import on_business_day
-from catalog.refused_overlaps import note_refused
+from catalog.refused_overlaps import record_overlaps
 from catalog.scheduling import (
     LocalTimeAmbiguous,
     LocalTimeMissing,
+    describe_occupation,
     ends_of,
     local_moment,
-    occupation_of,
 )
 from catalog.seat_maps import Prices, copy_seats
 
 TRIES = 3
-# One COPY for each so many shows, so that no statement runs into its timeout.
+# Seats of this many shows per COPY, so that no statement exceeds its timeout.
 SHOWS_PER_COPY = 50
 
 
@@ -42,8 +42,8 @@ class Verdict(models.TextChoices):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """A show as it is entered: `clock` is the theatre's, on a business day."""
+class ShowRequest:
+    """A requested show: `clock` is the theatre's local time on a business day."""
 
     movie: Movie
     screen: Screen
@@ -52,181 +52,190 @@ class Wish:
     price_card: PriceCard | None
     format: str
     language: str
-    sales_end_before: timedelta | None = None  # that long before the start; None: at the start
+    sales_end_before: timedelta | None = None  # before the start; None: at the start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
-    """Shows wanted in one theatre. `fold` says which of two is meant when a time comes twice."""
+class SchedulePlan:
+    """Requested shows of one theatre.
+
+    `fold` chooses the first (0) or second (1) occurrence of ambiguous times.
+    """
 
     theatre: Theatre
-    wishes: Sequence[Wish]
+    requests: Sequence[ShowRequest]
     status: ShowStatus = ShowStatus.PLANNED
     fold: int | None = None
-    outside_run: bool = False  # previews before the release, films kept longer
+    outside_run: bool = False  # allows shows before the release or after the run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """What becomes of a wish: `show` when it is created (unsaved in a preview), else `reason`."""
+class PlanResult:
+    """The result for one request: `show` if created (unsaved in a preview), else `reason`."""
 
-    wish: Wish
+    request: ShowRequest
     verdict: Verdict
     reason: str = ""
     show: Show | None = None
-    collision: tuple[Show, Sequence[Show]] | None = None  # what it would be, what is in its way
-    size: int = 0  # seats of its map; 0: none is laid yet, see the warnings
+    collision: tuple[Show, Sequence[Show]] | None = None  # the unsaved show, and its rivals
+    seat_count: int = 0  # 0: no seat map is created, see the warnings
     warnings: tuple[str, ...] = ()
 
     @property
     def wall_clock(self) -> datetime:
-        return on_business_day(self.wish.day, self.wish.clock)
+        return on_business_day(self.request.day, self.request.clock)
 
     @property
     def is_created(self) -> bool:
         return self.verdict == Verdict.CREATED
 
 
-def preview(*, draft: Draft) -> list[Line]:
-    """Judge every wish, in order, and write nothing. As many queries for one as for many."""
-    judge = _Judge(draft)
-    return [judge.line(wish) for wish in draft.wishes]
+def preview(*, plan: SchedulePlan) -> list[PlanResult]:
+    """Return what `apply` would do, in order, and write nothing; the query count is constant."""
+    evaluator = _Evaluator(plan)
+    return [evaluator.evaluate(request) for request in plan.requests]
 
 
-def apply(*, draft: Draft, actor: User | None) -> list[Line]:
-    """Judge again, under locks, and create what can be: shows and their seat maps.
+def apply(*, plan: SchedulePlan, actor: User | None) -> list[PlanResult]:
+    """Evaluate the plan under locks, and create the shows that fit, with their seat maps.
 
-    All lines in one durable transaction; their verdicts say what happened, and
-    what collides is remembered. A second time everything exists already.
+    All in one durable transaction. Collisions are recorded as refused overlaps.
+    Repeatable: a second time all shows exist.
     """
     for _ in range(TRIES - 1):
         try:
-            return _create(draft, actor)
+            return _create(plan, actor)
         except IntegrityError as error:
-            # Somebody moved a show here meanwhile, past the screens' locks: now it is seen.
+            # Another show was moved here without the screen's lock; the next try sees it.
             if violated_constraint(error) != "show_screen_not_taken":
                 raise
-    return _create(draft, actor)
+    return _create(plan, actor)
 
 
-def _create(draft: Draft, actor: User | None) -> list[Line]:
+def _create(plan: SchedulePlan, actor: User | None) -> list[PlanResult]:
     with transaction.atomic(durable=True):
-        # Two people apply the same plan: the second waits here, and then finds the shows.
-        screens = Screen.objects.filter(pk__in={wish.screen.pk for wish in draft.wishes})
+        # If two users apply the same plan, the second waits here and then finds the shows.
+        screens = Screen.objects.filter(pk__in={request.screen.pk for request in plan.requests})
         list(screens.order_by("pk").select_for_update(of=("self",), no_key=True).values_list("pk"))
-        judge = _Judge(draft)
-        lines = [judge.line(wish) for wish in draft.wishes]
-        shows = Show.objects.bulk_create(line.show for line in lines if line.show)
+        evaluator = _Evaluator(plan)
+        results = [evaluator.evaluate(request) for request in plan.requests]
+        shows = Show.objects.bulk_create(result.show for result in results if result.show)
         for start in range(0, len(shows), SHOWS_PER_COPY):
-            copy_seats(judge.seat_maps(shows[start : start + SHOWS_PER_COPY]))
+            copy_seats(evaluator.seat_maps(shows[start : start + SHOWS_PER_COPY]))
         if shows:
             audit.record(
                 actor=actor,
                 action="shows_planned",
-                subject=draft.theatre,
-                theatre_id=draft.theatre.pk,
+                subject=plan.theatre,
+                theatre_id=plan.theatre.pk,
                 show_ids=[show.pk for show in shows],
             )
-        # After the shows: one that is made now is not what came of a refused one.
-        note_refused(actor=actor, refused=[line.collision for line in lines if line.collision])
-    return lines
+        # After the shows are created, so that none of them counts as resolving the overlap.
+        record_overlaps(
+            actor=actor, overlaps=[result.collision for result in results if result.collision]
+        )
+    return results
 
 
-class _Judge:
-    """Judges wishes one after the other; one that is created is in the way of the next."""
+class _Evaluator:
+    """Evaluates requests in order; a show that is created occupies its screen for the next."""
 
-    def __init__(self, draft: Draft) -> None:
-        self._draft = draft
+    def __init__(self, plan: SchedulePlan) -> None:
+        self._plan = plan
         self._now = timezone.now()
-        self._rooms: dict[int | None, Layout | None] = {
-            wish.screen.pk: wish.screen.room for wish in draft.wishes
+        self._layouts: dict[int | None, Layout | None] = {
+            request.screen.pk: request.screen.parsed_layout for request in plan.requests
         }
-        self._prices = _prices(draft.wishes)
-        self._taken = _shows_by_screen(draft)
+        self._prices = _prices(plan.requests)
+        self._taken = _shows_by_screen(plan)
 
-    def line(self, wish: Wish) -> Line:
-        verdict, reason, show = self._judge(wish)
+    def evaluate(self, request: ShowRequest) -> PlanResult:
+        verdict, reason, show = self._verdict(request)
         if show is None:
-            return Line(wish=wish, verdict=verdict, reason=reason)
+            return PlanResult(request=request, verdict=verdict, reason=reason)
         if verdict == Verdict.COLLIDES:
-            # What the plan itself puts there is no refusal by what was there.
+            # Shows of the same plan, still unsaved, are not recorded as rivals.
             rivals = [rival for rival in self._rivals(show) if rival.pk]
             collision = (show, rivals) if rivals else None
-            return Line(wish=wish, verdict=verdict, reason=reason, collision=collision)
-        self._taken[wish.screen.pk].append(show)
-        room = self._room_to_lay(show)
-        return Line(
-            wish=wish,
+            return PlanResult(request=request, verdict=verdict, reason=reason, collision=collision)
+        self._taken[request.screen.pk].append(show)
+        seat_map = self._seat_map(show)
+        return PlanResult(
+            request=request,
             verdict=verdict,
             show=show,
-            size=room[0].size if room else 0,
+            seat_count=seat_map[0].size if seat_map else 0,
             warnings=tuple(self._warnings(show)),
         )
 
     def seat_maps(self, shows: Iterable[Show]) -> list[tuple[int, Layout, Prices]]:
-        """Return what the shows' seats are made of; a show that lacks something is left out."""
-        return [(show.pk, *room) for show in shows if (room := self._room_to_lay(show))]
+        """Return show id, layout and prices for `copy_seats`; shows that lack one are left out."""
+        return [(show.pk, *seat_map) for show in shows if (seat_map := self._seat_map(show))]
 
-    def _judge(self, wish: Wish) -> tuple[Verdict, str, Show | None]:
-        draft = self._draft
+    def _verdict(self, request: ShowRequest) -> tuple[Verdict, str, Show | None]:
+        plan, movie = self._plan, request.movie
         try:
             start = local_moment(
-                on_business_day(wish.day, wish.clock), zone=draft.theatre.zone, fold=draft.fold
+                on_business_day(request.day, request.clock),
+                zone=plan.theatre.zone,
+                fold=plan.fold,
             )
         except LocalTimeMissing as refusal:
             return Verdict.TIME_MISSING, refusal.message, None
         except LocalTimeAmbiguous as refusal:
             return Verdict.TIME_AMBIGUOUS, refusal.message, None
         if start <= self._now:
-            return Verdict.OVER, "This time is over.", None
-        if wish.movie.duration_minutes is None:
-            return Verdict.NO_DURATION, f"Give “{wish.movie}” a duration first.", None
-        show = self._show(wish, start)
+            return Verdict.OVER, "This time is in the past.", None
+        if movie.duration_minutes is None:
+            return Verdict.NO_DURATION, f"Enter a duration for “{movie}” first.", None
+        show = self._show(request, start)
         rivals = self._rivals(show)
-        same = [r for r in rivals if (r.movie_id, r.start_time) == (wish.movie.pk, start)]
+        same = [r for r in rivals if (r.movie_id, r.start_time) == (movie.pk, start)]
         if same:
-            return Verdict.EXISTS, "It is in the programme already.", None
-        if not draft.outside_run and not wish.movie.is_in_run(wish.day):
-            return Verdict.OUTSIDE_RUN, _run_of(wish.movie), None
+            return Verdict.EXISTS, "This show is already in the programme.", None
+        if not plan.outside_run and not movie.is_in_run(request.day):
+            return Verdict.OUTSIDE_RUN, _run_of(movie), None
         if rivals:
-            return Verdict.COLLIDES, f"With {'; '.join(map(occupation_of, rivals))}.", show
+            return Verdict.COLLIDES, f"With {'; '.join(map(describe_occupation, rivals))}.", show
         return Verdict.CREATED, "", show
 
     def _rivals(self, show: Show) -> list[Show]:
         return [other for other in self._taken[show.screen_id] if _overlap(show, other)]
 
-    def _show(self, wish: Wish, start: datetime) -> Show:
-        ends = ends_of(movie=wish.movie, screen=wish.screen, start_time=start)
+    def _show(self, request: ShowRequest, start: datetime) -> Show:
+        ends = ends_of(movie=request.movie, screen=request.screen, start_time=start)
         return Show(
-            movie=wish.movie,
-            theatre=self._draft.theatre,
-            screen=wish.screen,
-            price_card=wish.price_card,
+            movie=request.movie,
+            theatre=self._plan.theatre,
+            screen=request.screen,
+            price_card=request.price_card,
             start_time=start,
             end_time=ends.end_time,
             occupied_until=ends.occupied_until,
-            format=wish.format,
-            language=wish.language,
-            status=self._draft.status,
-            sales_close_at=None if wish.sales_end_before is None else start - wish.sales_end_before,
+            format=request.format,
+            language=request.language,
+            status=self._plan.status,
+            sales_close_at=None
+            if request.sales_end_before is None
+            else start - request.sales_end_before,
         )
 
-    def _room_to_lay(self, show: Show) -> tuple[Layout, Prices] | None:
-        room, prices = self._rooms[show.screen_id], self._prices.get(show.price_card_id, {})
-        return (room, prices) if room and room.categories <= prices.keys() else None
+    def _seat_map(self, show: Show) -> tuple[Layout, Prices] | None:
+        layout, prices = self._layouts[show.screen_id], self._prices.get(show.price_card_id, {})
+        return (layout, prices) if layout and layout.categories <= prices.keys() else None
 
     def _warnings(self, show: Show) -> Iterable[str]:
-        room = self._rooms[show.screen_id]
-        if room is None:
-            yield "The screen has no layout, so no seat map is made."
+        layout = self._layouts[show.screen_id]
+        if layout is None:
+            yield "The screen has no layout, so no seat map is created."
         if show.price_card is None:
-            yield "No price card, so no seat map is made."
-        elif room and (missing := room.categories - self._prices[show.price_card_id].keys()):
+            yield "No price card, so no seat map is created."
+        elif layout and (missing := layout.categories - self._prices[show.price_card_id].keys()):
             yield (
                 f"“{show.price_card}” has no price for {', '.join(sorted(missing))}, "
-                "so no seat map is made."
+                "so no seat map is created."
             )
-        zone = self._draft.theatre.zone
+        zone = self._plan.theatre.zone
         if (
             show.end_time
             and show.end_time.astimezone(zone).date() > show.start_time.astimezone(zone).date()
@@ -234,9 +243,9 @@ class _Judge:
             yield f"Runs past midnight, until {show.end_time.astimezone(zone):%H:%M}."
 
 
-def _prices(wishes: Iterable[Wish]) -> dict[int | None, dict[str, Decimal]]:
-    """Return the prices of every card in use, by its id; one query."""
-    cards = {wish.price_card.pk for wish in wishes if wish.price_card}
+def _prices(requests: Iterable[ShowRequest]) -> dict[int | None, dict[str, Decimal]]:
+    """Return the prices of every card in use, by card id and category; one query."""
+    cards = {request.price_card.pk for request in requests if request.price_card}
     prices: dict[int | None, dict[str, Decimal]] = {card: {} for card in cards}
     lines = PriceCardLine.objects.filter(price_card__in=cards)
     for card, category, price in lines.values_list("price_card", "category", "price"):
@@ -244,18 +253,18 @@ def _prices(wishes: Iterable[Wish]) -> dict[int | None, dict[str, Decimal]]:
     return prices
 
 
-def _shows_by_screen(draft: Draft) -> dict[int | None, list[Show]]:
-    """Return the shows that may be in the way, earliest first; one query."""
+def _shows_by_screen(plan: SchedulePlan) -> dict[int | None, list[Show]]:
+    """Return the shows that may collide, by screen id, earliest first; one query."""
     taken: dict[int | None, list[Show]] = defaultdict(list)
-    if not draft.wishes:
+    if not plan.requests:
         return taken
-    days = [wish.day for wish in draft.wishes]
-    midnight = datetime.combine(min(days), time(), draft.theatre.zone)
-    # A show starts at most a day after its business day does, and none lasts for three.
-    after = datetime.combine(max(days) + timedelta(days=5), time(), draft.theatre.zone)
+    days = [request.day for request in plan.requests]
+    midnight = datetime.combine(min(days), time(), plan.theatre.zone)
+    # A show starts within a day after its business day begins, and none lasts three days.
+    after = datetime.combine(max(days) + timedelta(days=5), time(), plan.theatre.zone)
     shows = (
         Show.objects.filter(
-            screen__in={wish.screen.pk for wish in draft.wishes},
+            screen__in={request.screen.pk for request in plan.requests},
             occupied_until__gt=midnight,
             start_time__lt=after,
         )
@@ -269,7 +278,7 @@ def _shows_by_screen(draft: Draft) -> dict[int | None, list[Show]]:
 
 
 def _overlap(one: Show, other: Show) -> bool:
-    # On a screen a show always has an end: show_on_screen_occupies_it.
+    # A show on a screen always has an end (constraint show_on_screen_occupies_it).
     return bool(
         one.occupied_until
         and other.occupied_until

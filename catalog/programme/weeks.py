@@ -1,4 +1,4 @@
-"""A theatre's week as it is drawn: seven business days, a lane for each screen, blocks in it."""
+"""The week view of a theatre: seven business days, each with a lane per screen and its shows."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -12,18 +12,16 @@ from catalog.models import Screen, Seat, SeatStatus, Show, ShowQuerySet, ShowSta
 from catalog.programme.days import A_DAY, business_day, span_of
 
 AN_HOUR = timedelta(hours=1)
-FIRST_HOUR, LAST_HOUR = (
-    4,
-    19,
-)  # 10:00 to 01:00, counted from 06:00, when nothing is earlier or later
+# Hours after 06:00: a day is drawn from 10:00 to 01:00, or longer if shows need it.
+FIRST_HOUR, LAST_HOUR = 4, 19
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """A show as a block: minutes count from the left edge of its day."""
+    """A show as a block; `left` counts minutes from the left edge of its day."""
 
     show: Show
-    starts: datetime  # on the theatre's clock, as all times here
+    starts: datetime  # in the theatre's time zone, like all times here
     ends: datetime | None
     left: int
     minutes: int  # of the film
@@ -37,9 +35,9 @@ class Block:
 
     @property
     def fill(self) -> str:
-        """How full it is, in a word."""
+        """Occupancy as a style class."""
         if not self.seats:
-            return "unlaid"
+            return "no-seats"
         levels = ((1, "empty"), (50, "low"), (85, "good"), (100, "high"))
         return next((name for limit, name in levels if self.percent < limit), "full")
 
@@ -53,7 +51,7 @@ class Lane:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Day:
     date: date
-    hours: list[datetime]  # the hours that are drawn; autumn has one twice, spring lacks one
+    hours: list[datetime]  # full hours to draw; one is repeated or missing at a clock change
     lanes: list[Lane]
 
 
@@ -72,7 +70,9 @@ class Week:
 def week(*, theatre: Theatre, monday: date) -> Week:
     """Return the seven business days from `monday`; three queries, however many shows there are."""
     screens = list(Screen.objects.filter(theatre=theatre).order_by("name"))
-    shows = _shows(theatre, monday)
+    shows = list(
+        _shows_of_week(theatre, monday).select_related("movie").order_by("start_time", "pk")
+    )
     counts = _seat_counts(shows)
     by_day: dict[date, list[Show]] = {monday + n * A_DAY: [] for n in range(7)}
     for show in shows:
@@ -100,34 +100,28 @@ def week(*, theatre: Theatre, monday: date) -> Week:
 
 
 def open_planned(*, theatre: Theatre, monday: date, actor: User | None) -> list[Show]:
-    """Put the planned shows of a week that have seats on sale, and return them. Repeatable.
+    """Open the planned shows of a week for sale, if they have seats, and return them. Repeatable.
 
-    Opens its own durable transaction. Nobody can have bought a planned show,
-    so its seats need no lock.
+    Opens its own durable transaction. Planned shows can't be booked, so their
+    seats need no lock.
     """
     with transaction.atomic(durable=True):
-        planned = _shows_between(theatre, monday).filter(status=ShowStatus.PLANNED)
-        laid = planned.filter(pk__in=Seat.objects.order_by().values("show"))
-        shows = list(laid.order_by("pk").select_for_update(of=("self",), no_key=True))
+        planned = _shows_of_week(theatre, monday).filter(status=ShowStatus.PLANNED)
+        with_seats = planned.filter(pk__in=Seat.objects.order_by().values("show"))
+        shows = list(with_seats.order_by("pk").select_for_update(of=("self",), no_key=True))
         Show.objects.filter(pk__in=[show.pk for show in shows]).update(status=ShowStatus.OPEN)
         for show in shows:
             audit.record(actor=actor, action="show_opened", subject=show, theatre_id=theatre.pk)
     return shows
 
 
-def _shows_between(theatre: Theatre, monday: date) -> ShowQuerySet:
+def _shows_of_week(theatre: Theatre, monday: date) -> ShowQuerySet:
     begin, end = span_of(monday, theatre.zone, days=7)
     return Show.objects.filter(theatre=theatre, start_time__gte=begin, start_time__lt=end)
 
 
-def _shows(theatre: Theatre, monday: date) -> list[Show]:
-    return list(
-        _shows_between(theatre, monday).select_related("movie").order_by("start_time", "pk")
-    )
-
-
 def _seat_counts(shows: list[Show]) -> dict[int, tuple[int, int]]:
-    """Return how many seats each show has, and how many of them are sold."""
+    """Return by show id how many seats it has, and how many are sold."""
     counts = (
         Seat.objects.filter(show__in=[show.pk for show in shows])
         .order_by()
@@ -138,7 +132,7 @@ def _seat_counts(shows: list[Show]) -> dict[int, tuple[int, int]]:
 
 
 def _drawn_hours(by_day: dict[date, list[Show]], theatre: Theatre) -> tuple[int, int]:
-    """Return the first and last hour, counted from 06:00, that have to be drawn in this week."""
+    """Return the first and last hour to draw in this week, counted from 06:00."""
     first, last = FIRST_HOUR, LAST_HOUR
     for day, shows in by_day.items():
         begin = span_of(day, theatre.zone)[0]

@@ -14,7 +14,7 @@ from django.utils import timezone
 from accounts.models import User
 from accounts.roles import ensure_roles
 from catalog.models import Movie, RefusedOverlap, Screen, Show, Theatre
-from catalog.refused_overlaps import note_refused, unresolved
+from catalog.refused_overlaps import record_overlaps, unresolved_overlaps
 from tests.factories import (
     MovieFactory,
     ScreenFactory,
@@ -154,7 +154,7 @@ def test_asked_twice_it_stands_there_once(
 
 def wanted(movie: Movie, screen: Screen, rival: Show, *, by: User, at: datetime = EVENING) -> None:
     show = Show(movie=movie, theatre=screen.theatre, screen=screen, start_time=at)
-    note_refused(actor=by, refused=[(show, [rival])])
+    record_overlaps(actor=by, overlaps=[(show, [rival])])
 
 
 @pytest.mark.parametrize(
@@ -167,13 +167,13 @@ def test_a_show_near_to_the_wish_settles_it_also_on_another_screen(
     other = ScreenFactory(theatre=screen.theatre)
     wanted(psycho, screen, rival, by=UserFactory())
     theatres = Theatre.objects.all()
-    assert unresolved(theatres).count() == 1
+    assert unresolved_overlaps(theatres).count() == 1
     show = planned_show(
         movie=psycho, theatre=screen.theatre, screen=other, start_time=EVENING + offset
     )
-    assert unresolved(theatres).exists() != is_settled
+    assert unresolved_overlaps(theatres).exists() != is_settled
     Show.objects.filter(pk=show.pk).update(status="cancelled")
-    assert unresolved(theatres).exists()
+    assert unresolved_overlaps(theatres).exists()
 
 
 def test_a_show_from_before_or_of_another_movie_or_house_settles_nothing(
@@ -184,7 +184,7 @@ def test_a_show_from_before_or_of_another_movie_or_house_settles_nothing(
     wanted(psycho, screen, rival, by=UserFactory())
     planned_show(movie=psycho, theatre=TheatreFactory(), start_time=EVENING)
     planned_show(movie=MovieFactory(), theatre=screen.theatre, start_time=EVENING)
-    assert unresolved(Theatre.objects.all()).count() == 1
+    assert unresolved_overlaps(Theatre.objects.all()).count() == 1
 
 
 @pytest.mark.parametrize(
@@ -198,9 +198,9 @@ def test_what_is_over_or_long_ago_is_not_shown(
     too_late: dict[str, datetime], screen: Screen, psycho: Movie, rival: Show
 ) -> None:
     wanted(psycho, screen, rival, by=UserFactory())
-    assert unresolved(Theatre.objects.all()).exists()
+    assert unresolved_overlaps(Theatre.objects.all()).exists()
     RefusedOverlap.objects.update(**too_late)
-    assert not unresolved(Theatre.objects.all()).exists()
+    assert not unresolved_overlaps(Theatre.objects.all()).exists()
 
 
 def test_another_house_is_not_told(
@@ -208,10 +208,10 @@ def test_another_house_is_not_told(
 ) -> None:
     elsewhere = ScreenFactory(theatre__name="Roxy")
     wanted(psycho, elsewhere, rival, by=UserFactory())
-    assert programmer.get("/admin/").context["refused"] == []
+    assert programmer.get("/admin/").context["conflicts"] == []
     assert "Roxy" not in programmer.get("/admin/").text
     at_work(programmer, elsewhere.theatre)
-    assert len(programmer.get("/admin/").context["refused"]) == 1
+    assert len(programmer.get("/admin/").context["conflicts"]) == 1
 
 
 def test_many_refusals_cost_as_much_as_one_and_the_list_has_an_end(
@@ -232,5 +232,5 @@ def test_many_refusals_cost_as_much_as_one_and_the_list_has_an_end(
         )
     assert queries() == few
     page = programmer.get("/admin/")
-    assert len(page.context["refused"]) == 20
+    assert len(page.context["conflicts"]) == 20
     assert "Only the first 20 are listed" in page.text

@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from catalog.models import Show
-from catalog.programme import business_day, monday_of
+from catalog.programme.days import business_day, monday_of
 from tests.browser.inspector import PHONE, Accepted, Inspector
 from tests.browser.test_admin_flow import ada, log_in  # noqa: F401 - a fixture
 from tests.factories import PriceCardFactory, ScreenFactory

@@ -213,7 +213,7 @@ def read_by_server(text: str) -> list[str] | list[list[str]]:
     try:
         layout = parse_layout(text)
     except LayoutError as error:
-        return [str(flaw) for flaw in error.flaws]
+        return [str(problem) for problem in error.problems]
     return [[row.label, "".join(p.category[0].upper() for p in row.places)] for row in layout.rows]
 
 
@@ -257,7 +257,7 @@ def test_a_dragged_rectangle_is_blocked_and_unblocked(page: Page, show: Show) ->
 
     drag(page, seat(page, "A3"), seat(page, "B6"))
     use(page, "Unblock")
-    expect(page.get_by_text("Freed A3")).to_be_visible()
+    expect(page.get_by_text("Unblocked A3")).to_be_visible()
     assert states(show) == dict.fromkeys(("A2", "B2"), "blocked")
 
 

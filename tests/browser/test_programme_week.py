@@ -13,7 +13,7 @@ from pytest_django.live_server_helper import LiveServer
 from accounts.models import User
 from accounts.roles import ensure_roles
 from catalog.models import Seat, Show, ShowStatus
-from catalog.programme import monday_of
+from catalog.programme.days import monday_of
 from tests.browser.test_admin_flow import PASSWORD
 from tests.factories import (
     MovieFactory,

@@ -13,10 +13,10 @@ from django.urls import reverse
 from accounts.models import AuditEntry, User
 from accounts.roles import ensure_roles
 from catalog.models import Movie, Screen, Show, ShowStatus
-from catalog.programme import (
+from catalog.programme.durations import (
     DurationsChanged,
     apply_durations,
-    duration_fingerprint,
+    fingerprint,
     plan_durations,
 )
 from catalog.scheduling import DurationMissing
@@ -53,7 +53,7 @@ def lengthen(movie: Movie, minutes: int | None) -> None:
 
 
 def apply(movie: Movie, screen: Screen) -> None:
-    seen = duration_fingerprint(plan_durations(movie=movie, theatres=[screen.theatre]))
+    seen = fingerprint(plan_durations(movie=movie, theatres=[screen.theatre]))
     apply_durations(movie_id=movie.pk, theatres=[screen.theatre], seen=seen, actor=None)
 
 
@@ -92,8 +92,8 @@ def test_a_show_that_would_overlap_another_is_listed_but_not_changed(
     first, second = (plan(movie, screen, NOON + n * timedelta(minutes=120)) for n in (0, 1))
     lengthen(movie, 101)
     [blocked, free] = plan_durations(movie=movie, theatres=[screen.theatre])
-    assert (blocked.show, blocked.in_the_way) == (first, (second,))
-    assert (free.show, free.in_the_way) == (second, ())
+    assert (blocked.show, blocked.rivals) == (first, (second,))
+    assert (free.show, free.rivals) == (second, ())
     apply(movie, screen)
     ends = Show.objects.order_by("start_time").values_list("end_time", flat=True)
     assert list(ends) == [NOON + timedelta(minutes=100), NOON + timedelta(minutes=221)]
@@ -123,7 +123,7 @@ def test_past_and_cancelled_shows_and_other_theatres_are_not_changed(
 def test_an_outdated_preview_is_refused(movie: Movie, screen: Screen) -> None:
     plan(movie, screen, NOON)
     lengthen(movie, 120)
-    seen = duration_fingerprint(plan_durations(movie=movie, theatres=[screen.theatre]))
+    seen = fingerprint(plan_durations(movie=movie, theatres=[screen.theatre]))
     lengthen(movie, 130)
     with pytest.raises(DurationsChanged):
         apply_durations(movie_id=movie.pk, theatres=[screen.theatre], seen=seen, actor=None)
@@ -172,7 +172,7 @@ def test_saving_a_movie_links_to_the_update_of_its_shows(
         data | {"genres": "Drama", "duration_minutes": 120, "_save": "Save"},
         follow=True,
     )
-    assert "1 show ahead keeps the end it was planned with." in saved.text
+    assert "1 upcoming show was planned with the former duration." in saved.text
     assert at(movie) in saved.text
     page = client.get(at(movie))
     assert "15:40 → <strong>16:00</strong>" in page.text

@@ -18,7 +18,7 @@ from openpyxl import load_workbook
 
 from accounts.audit import sentences
 from accounts.models import AuditEntry, User
-from booking_site.spreadsheets.cells import MAX_ROWS, defused, fused
+from booking_site.spreadsheets.cells import MAX_ROWS, escape_formula, unescape_formula
 from booking_site.spreadsheets.files import as_file, read_table
 from catalog.admin.exchange import MAX_BYTES
 from catalog.models import Movie, PriceCard, Screen
@@ -68,8 +68,8 @@ def export(office: Client, model: str, kind: str = "csv") -> bytes:
     return content
 
 
-def flaws(answer: Any) -> list[tuple[int, str, str]]:
-    return [(flaw.row, flaw.column, flaw.message) for flaw in answer.context["outcome"].flaws]
+def row_errors(answer: Any) -> list[tuple[int, str, str]]:
+    return [(error.row, error.column, error.message) for error in answer.context["outcome"].errors]
 
 
 def movie_row(**cells: Any) -> list[Any]:
@@ -98,15 +98,15 @@ def test_importing_an_export_changes_nothing(model: str, kind: str, office: Clie
     make_everything()
     answer = upload(office, model, export(office, model, kind), f"file.{kind}")
     outcome = answer.context["outcome"]
-    assert (outcome.changes, outcome.flaws) == ([], [])
+    assert (outcome.changes, outcome.errors) == ([], [])
     assert outcome.unchanged >= 2
     assert "No changes" in answer.text
 
 
 @given(st.text())
 def test_escaped_text_is_not_a_formula_and_reads_back_unchanged(text: str) -> None:
-    assert fused(defused(text)) == text
-    assert not defused(text).startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
+    assert unescape_formula(escape_formula(text)) == text
+    assert not escape_formula(text).startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
 
 
 def test_no_exported_cell_is_a_formula(office: Client) -> None:
@@ -169,7 +169,7 @@ def test_one_invalid_row_stops_the_import_and_every_error_is_listed(office: Clie
         ),
     )
     assert preview.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
-    assert {(row, column) for row, column, _ in flaws(preview)} == {
+    assert {(row, column) for row, column, _ in row_errors(preview)} == {
         (3, "title"),
         (3, "duration_minutes"),
         (3, "release_date"),
@@ -185,7 +185,7 @@ def test_one_invalid_row_stops_the_import_and_every_error_is_listed(office: Clie
 def test_an_ambiguous_name_requires_the_id(office: Client) -> None:
     MovieFactory.create_batch(2, title="Dune")
     preview = upload(office, "movie", as_csv(MOVIE_COLUMNS, movie_row(title="Dune")))
-    [(row, column, message)] = flaws(preview)
+    [(row, column, message)] = row_errors(preview)
     assert (row, column) == (2, "title")
     assert "Give the id" in message
 
@@ -207,7 +207,7 @@ def test_data_changed_after_the_preview_requires_a_new_preview(office: Client) -
 @pytest.mark.parametrize("price", ["-1", "1,50", "1.234", "1e99", "NaN", "12 EUR", "1e5000000"])
 def test_an_invalid_price_is_named(price: str, office: Client) -> None:
     row = ["", "Night", price, "", "", ""]
-    [(number, column, message)] = flaws(upload(office, "pricecard", as_csv(CARD_COLUMNS, row)))
+    [(number, column, message)] = row_errors(upload(office, "pricecard", as_csv(CARD_COLUMNS, row)))
     assert (number, column) == (2, "standard")
     assert "12.50" in message
 
@@ -249,7 +249,7 @@ def test_screens_of_other_theatres_cannot_be_exported_or_imported(client: Client
             [mine.pk, "Roxy", mine.name, 5, ""],
         ),
     )
-    assert [(row, column) for row, column, _ in flaws(preview)] == [
+    assert [(row, column) for row, column, _ in row_errors(preview)] == [
         (2, "theatre"),
         (3, "id"),
         (4, "theatre"),
@@ -260,7 +260,7 @@ def test_importing_screens_validates_their_layouts(office: Client) -> None:
     theatre = TheatreFactory(name="Rex")
     rows = [["", "Rex", "One", 15, "A SS"], ["", "Rex", "Two", 15, "A SXS"]]
     preview = upload(office, "screen", as_csv(SCREEN_COLUMNS, *rows))
-    [(row, column, message)] = flaws(preview)
+    [(row, column, message)] = row_errors(preview)
     assert (row, column) == (3, "layout")
     assert "column 4" in message
     preview = upload(office, "screen", as_csv(SCREEN_COLUMNS, rows[0]))

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from catalog.layouts import (
     CATEGORIES,
-    Flaw,
     LayoutError,
+    LayoutProblem,
     Place,
     format_layout,
     parse_layout,
@@ -37,10 +37,10 @@ def texts(draw: st.DrawFn) -> str:
     return draw(st.sampled_from(["\n", "\r\n"])).join(lines) + draw(st.sampled_from(["", "\n\n"]))
 
 
-def flaws_of(text: str) -> list[Flaw]:
+def problems_of(text: str) -> list[LayoutProblem]:
     with pytest.raises(LayoutError) as caught:
         parse_layout(text)
-    return list(caught.value.flaws)
+    return list(caught.value.problems)
 
 
 @given(texts())
@@ -69,17 +69,17 @@ def test_seats_are_numbered_from_the_left_at_their_cell_and_line(text: str) -> N
 
 @given(st.text(max_size=200))
 def test_any_text_is_a_layout_or_has_errors_within_its_bounds(text: str) -> None:
-    flaws: tuple[Flaw, ...] = ()
+    problems: tuple[LayoutProblem, ...] = ()
     seats = 0
     try:
         seats = parse_layout(text).size
     except LayoutError as error:
-        flaws = error.flaws
-    assert seats or flaws
+        problems = error.problems
+    assert seats or problems
     lines = text.split("\n")
-    for flaw in flaws:
-        assert 1 <= flaw.line <= len(lines)
-        assert 1 <= flaw.column <= max(len(lines[flaw.line - 1]), 1)
+    for problem in problems:
+        assert 1 <= problem.line <= len(lines)
+        assert 1 <= problem.column <= max(len(lines[problem.line - 1]), 1)
 
 
 def test_a_cross_aisle_counts_as_a_line() -> None:
@@ -116,13 +116,15 @@ def test_a_cross_aisle_counts_as_a_line() -> None:
     ],
 )
 def test_an_error_has_its_line_and_column(text: str, line: int, column: int, about: str) -> None:
-    (flaw,) = flaws_of(text)
-    assert (flaw.line, flaw.column) == (line, column)
-    assert about in flaw.message
+    (problem,) = problems_of(text)
+    assert (problem.line, problem.column) == (line, column)
+    assert about in problem.message
 
 
 def test_every_line_reports_its_first_error() -> None:
-    assert [(flaw.line, flaw.column) for flaw in flaws_of("A  SxSy\nB  SS\n?? SS\nB SS")] == [
+    assert [
+        (problem.line, problem.column) for problem in problems_of("A  SxSy\nB  SS\n?? SS\nB SS")
+    ] == [
         (1, 5),
         (3, 1),
         (4, 1),

@@ -12,9 +12,12 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.audit import history_of
 from accounts.models import User
-from catalog import programme
 from catalog.models import Movie, PriceCard, Screen, Seat, Show, ShowStatus
-from catalog.programme import Draft, Line, Verdict, Wish, plans
+from catalog.programme import plans
+from catalog.programme.days import business_day, on_business_day, span_of
+from catalog.programme.plans import PlanResult, SchedulePlan, ShowRequest, Verdict, preview
+from catalog.programme.requests import bulk_requests, copied_requests, spaced_clocks
+from catalog.programme.weeks import open_planned, week
 from catalog.scheduling import ends_of
 from tests.factories import (
     MovieFactory,
@@ -46,7 +49,7 @@ def screens(db: None) -> list[Screen]:
     return [ScreenFactory(theatre=theatre, name=name, layout="A SSP\n") for name in "123"]
 
 
-def wishes(movie: Movie, screens: Sequence[Screen], **other: Any) -> list[Wish]:
+def requests(movie: Movie, screens: Sequence[Screen], **other: Any) -> list[ShowRequest]:
     facts: dict[str, Any] = {
         "days": [MONDAY],
         "clocks": EVENING,
@@ -54,19 +57,19 @@ def wishes(movie: Movie, screens: Sequence[Screen], **other: Any) -> list[Wish]:
         "format": "2D",
         "language": "en",
     }
-    return programme.bulk_wishes(movie=movie, screens=screens, **facts | other)
+    return bulk_requests(movie=movie, screens=screens, **facts | other)
 
 
-def draft(wanted: Sequence[Wish], **other: Any) -> Draft:
-    return Draft(theatre=wanted[0].screen.theatre, wishes=wanted, **other)
+def plan_of(wanted: Sequence[ShowRequest], **other: Any) -> SchedulePlan:
+    return SchedulePlan(theatre=wanted[0].screen.theatre, requests=wanted, **other)
 
 
-def verdicts(lines: Sequence[Line]) -> list[str]:
+def verdicts(lines: Sequence[PlanResult]) -> list[str]:
     return [line.verdict.value for line in lines]
 
 
-def apply(wanted: Sequence[Wish], **other: Any) -> list[Line]:
-    return programme.apply(draft=draft(wanted, **other), actor=None)
+def apply(wanted: Sequence[ShowRequest], **other: Any) -> list[PlanResult]:
+    return plans.apply(plan=plan_of(wanted, **other), actor=None)
 
 
 on_real_connections = pytest.mark.django_db(transaction=True)
@@ -83,10 +86,8 @@ pytestmark = pytest.mark.django_db
 def test_a_business_day_starts_at_six(local: str, day: int) -> None:
     vienna = ZoneInfo("Europe/Vienna")
     moment = datetime.fromisoformat(local).replace(tzinfo=vienna)
-    assert programme.business_day(moment.astimezone(UTC), vienna) == date(2031, 5, day)
-    assert programme.on_business_day(date(2031, 5, day), moment.time()) == moment.replace(
-        tzinfo=None
-    )
+    assert business_day(moment.astimezone(UTC), vienna) == date(2031, 5, day)
+    assert on_business_day(date(2031, 5, day), moment.time()) == moment.replace(tzinfo=None)
 
 
 CHANGES = [
@@ -103,7 +104,7 @@ CHANGES = [
 
 @pytest.mark.parametrize(("zone", "day", "hours"), CHANGES)
 def test_a_day_with_a_clock_change_is_shorter_or_longer(zone: str, day: date, hours: float) -> None:
-    begin, end = programme.span_of(day, ZoneInfo(zone))
+    begin, end = span_of(day, ZoneInfo(zone))
     assert end - begin == timedelta(hours=hours)
 
 
@@ -113,22 +114,22 @@ def test_a_day_with_a_clock_change_is_shorter_or_longer(zone: str, day: date, ho
 def test_a_preview_saves_nothing_and_lists_the_result(
     movie: Movie, screens: list[Screen], card: PriceCard
 ) -> None:
-    lines = programme.preview(draft=draft(wishes(movie, screens[:2], price_card=card)))
-    assert [(line.wish.screen.name, str(line.wall_clock)) for line in lines] == [
+    lines = preview(plan=plan_of(requests(movie, screens[:2], price_card=card)))
+    assert [(line.request.screen.name, str(line.wall_clock)) for line in lines] == [
         ("1", "2031-05-05 17:00:00"),
         ("1", "2031-05-05 20:15:00"),
         ("2", "2031-05-05 17:00:00"),
         ("2", "2031-05-05 20:15:00"),
     ]
     assert verdicts(lines) == ["created"] * 4
-    assert [line.size for line in lines] == [3] * 4
+    assert [line.seat_count for line in lines] == [3] * 4
     assert not Show.objects.exists()
 
 
 def test_a_time_after_midnight_belongs_to_the_previous_business_day(
     movie: Movie, screens: list[Screen]
 ) -> None:
-    (line,) = programme.preview(draft=draft(wishes(movie, screens[:1], clocks=[NIGHT])))
+    (line,) = preview(plan=plan_of(requests(movie, screens[:1], clocks=[NIGHT])))
     assert line.show is not None
     assert line.show.start_time == datetime(2031, 5, 5, 22, 30, tzinfo=UTC)
 
@@ -146,7 +147,7 @@ def test_a_conflict_names_the_other_show_and_includes_its_turnaround(
         end_time=start + timedelta(minutes=100),
         occupied_until=start + timedelta(minutes=120),
     )
-    lines = programme.preview(draft=draft(wishes(movie, screens[:1])))
+    lines = preview(plan=plan_of(requests(movie, screens[:1])))
     assert verdicts(lines) == ["collides", "created"]
     assert "“Psycho” on Mon 05 May 2031, 15:01 to 17:01" in lines[0].reason
 
@@ -154,27 +155,27 @@ def test_a_conflict_names_the_other_show_and_includes_its_turnaround(
 def test_times_of_one_plan_can_conflict_with_each_other(
     movie: Movie, screens: list[Screen]
 ) -> None:
-    clocks = programme.spaced_clocks(first=time(18), last=time(20), spacing=timedelta(minutes=60))
-    lines = programme.preview(draft=draft(wishes(movie, screens[:1], clocks=clocks)))
+    clocks = spaced_clocks(first=time(18), last=time(20), spacing=timedelta(minutes=60))
+    lines = preview(plan=plan_of(requests(movie, screens[:1], clocks=clocks)))
     assert verdicts(lines) == ["created", "collides", "created"]
 
 
 def test_cancelled_shows_do_not_conflict(movie: Movie, screens: list[Screen]) -> None:
-    (line, *_) = programme.preview(draft=draft(wishes(movie, screens[:1])))
+    (line, *_) = preview(plan=plan_of(requests(movie, screens[:1])))
     assert line.show is not None
     line.show.status = ShowStatus.CANCELLED
     line.show.save()
-    lines = programme.preview(draft=draft(wishes(movie, screens[:1])))
+    lines = preview(plan=plan_of(requests(movie, screens[:1])))
     assert verdicts(lines) == ["created", "created"]
 
 
 def test_a_movie_without_a_duration_cannot_be_planned(screens: list[Screen]) -> None:
-    lines = programme.preview(draft=draft(wishes(MovieFactory(duration_minutes=None), screens[:1])))
+    lines = preview(plan=plan_of(requests(MovieFactory(duration_minutes=None), screens[:1])))
     assert verdicts(lines) == ["no_duration"] * 2
 
 
 def test_past_times_cannot_be_planned(movie: Movie, screens: list[Screen]) -> None:
-    lines = programme.preview(draft=draft(wishes(movie, screens[:1], days=[date(2021, 5, 5)])))
+    lines = preview(plan=plan_of(requests(movie, screens[:1], days=[date(2021, 5, 5)])))
     assert verdicts(lines) == ["over"] * 2
 
 
@@ -190,10 +191,10 @@ def test_past_times_cannot_be_planned(movie: Movie, screens: list[Screen]) -> No
 def test_a_run_is_counted_in_business_days(
     run: dict[str, date], allowed: bool, screens: list[Screen]
 ) -> None:
-    wanted = wishes(MovieFactory(title="Vertigo", **run), screens[:1], clocks=[NIGHT])
-    (line,) = programme.preview(draft=draft(wanted))
+    wanted = requests(MovieFactory(title="Vertigo", **run), screens[:1], clocks=[NIGHT])
+    (line,) = preview(plan=plan_of(wanted))
     assert line.verdict == (Verdict.CREATED if allowed else Verdict.OUTSIDE_RUN)
-    (line,) = programme.preview(draft=draft(wanted, outside_run=True))
+    (line,) = preview(plan=plan_of(wanted, outside_run=True))
     assert line.is_created
 
 
@@ -212,16 +213,16 @@ def test_the_preview_warns_about_missing_layouts_and_prices(
     card = PriceCardFactory() if priced else None
     if card and priced == "standard":
         card.lines.exclude(category="standard").delete()
-    wanted = wishes(movie, [Screen.objects.get(pk=screens[0].pk)], price_card=card)
-    (line, _) = programme.preview(draft=draft(wanted))
+    wanted = requests(movie, [Screen.objects.get(pk=screens[0].pk)], price_card=card)
+    (line, _) = preview(plan=plan_of(wanted))
     assert any(warning in text for text in line.warnings)
-    assert line.size == 0
+    assert line.seat_count == 0
     assert line.is_created
 
 
 def test_the_preview_warns_about_shows_after_midnight(movie: Movie, screens: list[Screen]) -> None:
-    wanted = wishes(movie, screens[:1], clocks=[time(22, 30)])
-    (line,) = programme.preview(draft=draft(wanted))
+    wanted = requests(movie, screens[:1], clocks=[time(22, 30)])
+    (line,) = preview(plan=plan_of(wanted))
     assert "Runs past midnight, until 00:10." in line.warnings
 
 
@@ -231,9 +232,9 @@ def test_query_count_of_a_preview_does_not_grow_with_the_shows(
     week = [MONDAY + timedelta(days=n) for n in range(7)]
     counts = []
     for days in (week[:1], week):
-        wanted = wishes(movie, screens, days=days, price_card=card)
+        wanted = requests(movie, screens, days=days, price_card=card)
         with CaptureQueriesContext(connection) as queries:
-            programme.preview(draft=draft(wanted))
+            preview(plan=plan_of(wanted))
         counts.append(len(queries))
     assert counts == [2, 2]
 
@@ -261,17 +262,17 @@ def test_plans_across_a_clock_change(
     zone: str, day: date, clock: time, verdict: str, movie: Movie
 ) -> None:
     screen = ScreenFactory(theatre__timezone=zone)
-    wanted = wishes(movie, [screen], days=[day], clocks=[clock])
-    lines = programme.preview(draft=draft(wanted))
+    wanted = requests(movie, [screen], days=[day], clocks=[clock])
+    lines = preview(plan=plan_of(wanted))
     assert verdicts(lines) == [verdict]
 
 
 def test_an_ambiguous_time_is_planned_once_the_occurrence_is_chosen(movie: Movie) -> None:
     screen = ScreenFactory(theatre__timezone="Australia/Sydney")
-    wanted = wishes(movie, [screen], days=[date(2031, 4, 5)], clocks=[time(2, 30)])
+    wanted = requests(movie, [screen], days=[date(2031, 4, 5)], clocks=[time(2, 30)])
     starts = []
     for fold in (0, 1):
-        (line,) = programme.preview(draft=draft(wanted, fold=fold))
+        (line,) = preview(plan=plan_of(wanted, fold=fold))
         assert line.show is not None
         starts.append(line.show.start_time)
     assert starts[1] - starts[0] == timedelta(hours=1)
@@ -283,8 +284,8 @@ def test_an_ambiguous_time_is_planned_once_the_occurrence_is_chosen(movie: Movie
 def test_shows_and_their_seat_maps_are_created_together(
     movie: Movie, screens: list[Screen], card: PriceCard, staff: User
 ) -> None:
-    wanted = wishes(movie, screens, price_card=card)
-    lines = programme.apply(draft=draft(wanted, status=ShowStatus.OPEN), actor=staff)
+    wanted = requests(movie, screens, price_card=card)
+    lines = plans.apply(plan=plan_of(wanted, status=ShowStatus.OPEN), actor=staff)
     assert verdicts(lines) == ["created"] * 6
     show = Show.objects.order_by("start_time", "screen__name").first()
     assert show is not None
@@ -299,7 +300,7 @@ def test_shows_and_their_seat_maps_are_created_together(
 def test_applying_a_plan_twice_creates_no_duplicates(
     movie: Movie, screens: list[Screen], card: PriceCard
 ) -> None:
-    wanted = wishes(movie, screens, price_card=card)
+    wanted = requests(movie, screens, price_card=card)
     apply(wanted)
     before = set(Show.objects.values_list("pk", flat=True)), Seat.objects.count()
     lines = apply(wanted)
@@ -315,7 +316,7 @@ Race = Callable[[Sequence[Callable[[], Any]]], list[Any]]
 def test_two_users_applying_the_same_plan_create_it_once(
     race: Race, movie: Movie, screens: list[Screen], card: PriceCard
 ) -> None:
-    wanted = wishes(movie, screens, price_card=card)
+    wanted = requests(movie, screens, price_card=card)
     results = race([lambda: apply(wanted)] * 4)
     created = [sum(line.is_created for line in lines) for lines in results]
     assert sorted(created) == [0, 0, 0, 6]
@@ -342,7 +343,7 @@ def test_a_show_saved_without_the_lock_is_found_by_the_retry(
         finally:
             connection.close()
 
-    def evaluate_too_early(wanted: Draft) -> Any:
+    def evaluate_too_early(wanted: SchedulePlan) -> Any:
         monkeypatch.setattr(plans, "_shows_by_screen", real)
         seen = real(wanted)
         with ThreadPoolExecutor(1) as pool:
@@ -350,7 +351,7 @@ def test_a_show_saved_without_the_lock_is_found_by_the_retry(
         return seen
 
     monkeypatch.setattr(plans, "_shows_by_screen", evaluate_too_early)
-    assert verdicts(apply(wishes(movie, screens[:1]))) == ["collides", "created"]
+    assert verdicts(apply(requests(movie, screens[:1]))) == ["collides", "created"]
     assert Show.objects.count() == 2
 
 
@@ -363,27 +364,27 @@ def test_other_database_errors_are_not_hidden(
 
     monkeypatch.setattr(plans, "copy_seats", spoil)
     with pytest.raises(IntegrityError):
-        apply(wishes(movie, screens))
+        apply(requests(movie, screens))
     assert not Show.objects.exists()
 
 
 # Copying a week
 
 
-def copied(screens: list[Screen], **other: Any) -> list[Wish]:
+def copied(screens: list[Screen], **other: Any) -> list[ShowRequest]:
     facts: dict[str, Any] = {
         "monday": MONDAY,
         "to_monday": MONDAY + timedelta(days=7),
         "weekdays": range(7),
         "screens": screens,
     }
-    return programme.copied_wishes(theatre=screens[0].theatre, **facts | other)
+    return copied_requests(theatre=screens[0].theatre, **facts | other)
 
 
 def test_copying_a_week_copies_all_fields_of_its_shows(
     movie: Movie, screens: list[Screen], card: PriceCard
 ) -> None:
-    apply(wishes(movie, screens, price_card=card, format="3D", clocks=[NIGHT]))
+    apply(requests(movie, screens, price_card=card, format="3D", clocks=[NIGHT]))
     early = timedelta(minutes=45)
     for show in Show.objects.all():
         Show.objects.filter(pk=show.pk).update(sales_close_at=show.start_time - early)
@@ -400,10 +401,10 @@ def test_a_copy_includes_only_the_chosen_days_and_screens_and_no_cancelled_shows
     movie: Movie, screens: list[Screen]
 ) -> None:
     week = [MONDAY + timedelta(days=n) for n in range(7)]
-    apply(wishes(movie, screens, days=week, clocks=[NIGHT]))
+    apply(requests(movie, screens, days=week, clocks=[NIGHT]))
     Show.objects.filter(screen=screens[2]).update(status=ShowStatus.CANCELLED)
     chosen = copied(screens[1:], weekdays=[4, 6])
-    assert [(wish.screen, wish.day) for wish in chosen] == [
+    assert [(request.screen, request.day) for request in chosen] == [
         (screens[1], MONDAY + timedelta(days=11)),
         (screens[1], MONDAY + timedelta(days=13)),
     ]
@@ -412,7 +413,7 @@ def test_a_copy_includes_only_the_chosen_days_and_screens_and_no_cancelled_shows
 def test_movies_past_their_run_are_listed_but_not_copied(
     movie: Movie, screens: list[Screen]
 ) -> None:
-    apply(wishes(movie, screens[:1]))
+    apply(requests(movie, screens[:1]))
     movie.run_ends_on = MONDAY + timedelta(days=6)
     movie.save()
     lines = apply(copied(screens))
@@ -434,7 +435,7 @@ def test_copied_shows_start_at_the_same_local_time_across_a_clock_change(
     zone: str, monday: date, movie: Movie
 ) -> None:
     screen = ScreenFactory(theatre__timezone=zone)
-    apply(wishes(movie, [screen], days=[monday], clocks=[*EVENING, time(23, 45)]))
+    apply(requests(movie, [screen], days=[monday], clocks=[*EVENING, time(23, 45)]))
     apply(copied([screen], monday=monday, to_monday=monday + timedelta(days=7)))
     local = [show.start_time.astimezone(ZoneInfo(zone)) for show in Show.objects.all()]
     assert [str(moment.time()) for moment in local] == ["17:00:00", "20:15:00", "23:45:00"] * 2
@@ -447,34 +448,34 @@ def test_copied_shows_start_at_the_same_local_time_across_a_clock_change(
 def test_a_week_has_every_screen_on_every_day_and_every_show_once(
     movie: Movie, screens: list[Screen], card: PriceCard
 ) -> None:
-    apply(wishes(movie, screens[:2], days=[MONDAY, MONDAY + timedelta(days=6)], price_card=card))
-    apply(wishes(movie, screens[:1], days=[MONDAY + timedelta(days=7)]))
-    week = programme.week(theatre=screens[0].theatre, monday=MONDAY)
-    assert [[lane.screen for lane in day.lanes] for day in week.days] == [screens] * 7
-    blocks = week.days[0].lanes[0].blocks
+    apply(requests(movie, screens[:2], days=[MONDAY, MONDAY + timedelta(days=6)], price_card=card))
+    apply(requests(movie, screens[:1], days=[MONDAY + timedelta(days=7)]))
+    drawn = week(theatre=screens[0].theatre, monday=MONDAY)
+    assert [[lane.screen for lane in day.lanes] for day in drawn.days] == [screens] * 7
+    blocks = drawn.days[0].lanes[0].blocks
     # 10:00 is the left edge while nothing starts earlier.
     assert [(b.left, b.minutes, b.turnaround) for b in blocks] == [(420, 100, 20), (615, 100, 20)]
     assert [f"{block.starts:%H:%M}" for block in blocks] == ["17:00", "20:15"]
     assert (blocks[0].seats, blocks[0].taken, blocks[0].fill) == (3, 0, "empty")
-    assert len(week.blocks) == 8
+    assert len(drawn.blocks) == 8
 
 
 def test_a_week_includes_early_and_late_shows(movie: Movie, screens: list[Screen]) -> None:
-    apply(wishes(movie, screens[:1], clocks=[time(6, 30), time(3, 30)]))
-    week = programme.week(theatre=screens[0].theatre, monday=MONDAY)
-    assert [hour.hour for hour in week.days[0].hours] == [*range(6, 24), *range(6)]
-    assert [block.left for block in week.blocks] == [30, 21 * 60 + 30]
+    apply(requests(movie, screens[:1], clocks=[time(6, 30), time(3, 30)]))
+    drawn = week(theatre=screens[0].theatre, monday=MONDAY)
+    assert [hour.hour for hour in drawn.days[0].hours] == [*range(6, 24), *range(6)]
+    assert [block.left for block in drawn.blocks] == [30, 21 * 60 + 30]
 
 
 def test_the_repeated_hour_is_drawn_twice(movie: Movie) -> None:
     screen = ScreenFactory(theatre__timezone="America/New_York")
     saturday = date(2031, 11, 1)
-    apply(wishes(movie, [screen], days=[saturday], clocks=[time(3)]))
-    week = programme.week(theatre=screen.theatre, monday=date(2031, 10, 27))
-    hours = [hour.hour for hour in week.days[5].hours]
+    apply(requests(movie, [screen], days=[saturday], clocks=[time(3)]))
+    drawn = week(theatre=screen.theatre, monday=date(2031, 10, 27))
+    hours = [hour.hour for hour in drawn.days[5].hours]
     assert hours[-6:] == [0, 1, 1, 2, 3, 4]
-    (block,) = week.blocks
-    assert week.days[5].hours[block.left // 60].hour == 3
+    (block,) = drawn.blocks
+    assert drawn.days[5].hours[block.left // 60].hour == 3
 
 
 def test_shows_without_a_screen_have_their_own_lane(screens: list[Screen]) -> None:
@@ -482,8 +483,8 @@ def test_shows_without_a_screen_have_their_own_lane(screens: list[Screen]) -> No
     show = ShowFactory(theatre=screens[0].theatre, start_time=start, end_time=None)
     make_seats(show, "SSSS")
     Seat.objects.filter(number=1).update(status="booked")
-    week = programme.week(theatre=screens[0].theatre, monday=MONDAY)
-    lane = week.days[0].lanes[-1]
+    drawn = week(theatre=screens[0].theatre, monday=MONDAY)
+    lane = drawn.days[0].lanes[-1]
     assert lane.screen is None
     assert (lane.blocks[0].percent, lane.blocks[0].fill) == (25, "low")
 
@@ -491,13 +492,13 @@ def test_shows_without_a_screen_have_their_own_lane(screens: list[Screen]) -> No
 def test_a_planned_week_is_opened_for_sale_at_once(
     movie: Movie, screens: list[Screen], card: PriceCard, staff: User
 ) -> None:
-    apply(wishes(movie, screens[:1], price_card=card))
-    apply(wishes(movie, screens[1:2]))
+    apply(requests(movie, screens[:1], price_card=card))
+    apply(requests(movie, screens[1:2]))
     theatre = screens[0].theatre
-    opened = programme.open_planned(theatre=theatre, monday=MONDAY, actor=staff)
+    opened = open_planned(theatre=theatre, monday=MONDAY, actor=staff)
     assert {show.screen for show in opened} == {screens[0]}
     statuses = Show.objects.order_by("screen__name").values_list("status", flat=True)
     assert list(statuses) == ["open", "open", "planned", "planned"]
-    assert programme.open_planned(theatre=theatre, monday=MONDAY, actor=staff) == []
+    assert open_planned(theatre=theatre, monday=MONDAY, actor=staff) == []
     for show in opened:
         assert history_of(show).get(action="show_opened").actor == staff

@@ -156,7 +156,7 @@ def test_prices_of_a_cancelled_show_cannot_change(show: Show, office: Client) ->
     form = {"price_standard": "7.50", "reason": "Slow"}
     for answer in (office.post(at(show), form), office.post(at(show), form | {"confirm": "yes"})):
         assert answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
-        assert "so its prices stay as they were" in answer.text
+        assert "so its prices" in answer.text
     assert set(prices_of(show)) == {"12.00"}
 
 

@@ -122,7 +122,7 @@ def test_replacing_a_seat_map_replaces_blocked_seats_too(show: Show) -> None:
     old = make_seats(show, "SSSS")
     seat_maps.block_seats(show_id=show.pk, seat_ids=[old[0].pk], reason="Broken")
     hold(old[1], minutes=-1)
-    assert seat_maps.relay_seat_map(show_id=show.pk, layout=LAYOUT, prices=PRICES) == 5
+    assert seat_maps.replace_seat_map(show_id=show.pk, layout=LAYOUT, prices=PRICES) == 5
     assert len(seats_of(show)) == 5
     assert not Seat.objects.filter(pk__in=[seat.pk for seat in old]).exists()
 
@@ -134,7 +134,7 @@ def test_replacing_is_refused_while_a_seat_is_taken(
     take(make_seats(show, "SSSS", "SSSS")[6])
     before = seats_of(show)
     with pytest.raises(seat_maps.SeatMapInUse, match="B3"):
-        seat_maps.relay_seat_map(show_id=show.pk, layout=LAYOUT, prices=PRICES)
+        seat_maps.replace_seat_map(show_id=show.pk, layout=LAYOUT, prices=PRICES)
     assert seats_of(show) == before
 
 
@@ -142,7 +142,7 @@ def test_replacing_is_refused_while_a_cancelled_booking_refers_to_a_seat(show: S
     (seat,) = make_seats(show, "S")
     Booking.objects.create(user=UserFactory(), show=show, seat=seat, cancelled_at=timezone.now())
     with pytest.raises(seat_maps.SeatMapInUse, match="Cancelled bookings"):
-        seat_maps.relay_seat_map(show_id=show.pk, layout=LAYOUT, prices=PRICES)
+        seat_maps.replace_seat_map(show_id=show.pk, layout=LAYOUT, prices=PRICES)
     assert list(show.seats.all()) == [seat]
 
 
@@ -153,7 +153,7 @@ def test_of_two_concurrent_replacements_one_is_saved(race: Race) -> None:
         make_seats(show, "SS")
         results = race(
             [
-                lambda label=label, pk=show.pk: seat_maps.relay_seat_map(
+                lambda label=label, pk=show.pk: seat_maps.replace_seat_map(
                     show_id=pk, layout=parse_layout(f"{label}  SSS"), prices=PRICES
                 )
                 for label in "AB"
@@ -181,8 +181,8 @@ def test_a_blocked_seat_has_its_reason_until_it_is_unblocked(show: Show) -> None
     first.refresh_from_db()
     assert first.block_reason == "Leak"
 
-    seat_maps.free_seats(show_id=show.pk, seat_ids=[first.pk, second.pk, third.pk])
-    seat_maps.free_seats(show_id=show.pk, seat_ids=[first.pk])
+    seat_maps.unblock_seats(show_id=show.pk, seat_ids=[first.pk, second.pk, third.pk])
+    seat_maps.unblock_seats(show_id=show.pk, seat_ids=[first.pk])
     assert {(seat[6], seat[7]) for seat in seats_of(show)} == {("available", "")}
 
 
@@ -197,7 +197,7 @@ def test_taken_seats_can_be_neither_blocked_nor_unblocked(
         seat_maps.block_seats(show_id=show.pk, seat_ids=both, reason="Broken")
     assert caught.value.facts == {"seat_ids": [taken.pk]}
     with pytest.raises(seat_maps.SeatsTaken, match=r"are not blocked: A2\."):
-        seat_maps.free_seats(show_id=show.pk, seat_ids=both)
+        seat_maps.unblock_seats(show_id=show.pk, seat_ids=both)
     free.refresh_from_db()
     assert free.status == SeatStatus.AVAILABLE
 
@@ -213,13 +213,13 @@ def test_taken_seats_can_be_neither_blocked_nor_unblocked(
             seat_maps.SeatsTaken,
         ),
         (
-            lambda seat: seat_maps.relay_seat_map(
+            lambda seat: seat_maps.replace_seat_map(
                 show_id=seat.show_id, layout=LAYOUT, prices=PRICES
             ),
             seat_maps.SeatMapInUse,
         ),
     ],
-    ids=["block", "relay"],
+    ids=["block", "replace"],
 )
 def test_staff_wait_for_a_running_sale_and_then_see_it(
     act: Callable[[Seat], Any], refusal: type[Exception]

@@ -242,7 +242,7 @@ def test_names_are_numbered_once_all_are_used() -> None:
 def test_a_missing_duration_is_explained() -> None:
     seed(days=1)
     Movie.objects.update(duration_minutes=None)
-    with pytest.raises(CommandError, match="a duration first"):
+    with pytest.raises(CommandError, match="Enter a duration"):
         seed()
 
 

@@ -1,4 +1,4 @@
-"""Shows with sales, written as plain rows: by whom seats were sold does not matter to figures."""
+"""Inserts shows with sales as plain rows, because figures do not depend on how seats were sold."""
 
 from datetime import datetime, timedelta
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""The first page and the reports page: who sees what, at which cost, and what bad input gets."""
+"""The dashboard and the reports page: permissions, query counts, errors of the form."""
 
 import csv
 import io
@@ -54,7 +54,7 @@ def make_busy_day(theatre: Theatre, shows: int) -> None:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_figures_are_for_those_who_may_see_reports(role: str, client: Client) -> None:
+def test_figures_need_the_permission_to_view_reports(role: str, client: Client) -> None:
     user = log_in(client, role)
     theatre = TheatreFactory()
     theatre.staff.add(user)
@@ -70,9 +70,7 @@ def test_figures_are_for_those_who_may_see_reports(role: str, client: Client) ->
 
 
 @pytest.mark.parametrize("address", [INDEX, REPORTS])
-def test_a_page_costs_as_much_for_a_large_chain_as_for_a_small_one(
-    address: str, office: Client
-) -> None:
+def test_query_count_of_a_page_does_not_grow_with_the_chain(address: str, office: Client) -> None:
     make_busy_day(TheatreFactory(), 2)
     office.get(address)
     few = queries_for(office, address, {})
@@ -81,13 +79,13 @@ def test_a_page_costs_as_much_for_a_large_chain_as_for_a_small_one(
     assert queries_for(office, address, {}) == few <= 9
 
 
-def test_another_house_is_not_found_on_the_first_page(client: Client) -> None:
+def test_another_theatre_is_not_found_on_the_dashboard(client: Client) -> None:
     user = log_in(client, "Manager")
     mine, other = TheatreFactory(name="Rex"), TheatreFactory(name="Roxy")
     mine.staff.add(user)
     make_busy_day(other, 1)
     page = client.get(INDEX)
-    assert page.context["house"] == mine
+    assert page.context["theatre"] == mine
     assert "Roxy" not in page.text
     for theatre in (other.pk, 0, "x", "\0"):
         answer = client.get(INDEX, {"theatre": theatre})
@@ -145,7 +143,7 @@ def test_days_without_shows_are_an_empty_page_with_advice(office: Client) -> Non
 
 
 @pytest.mark.parametrize("by", ["film", "theatre", "screen", "day", "channel", "certificate"])
-def test_every_report_is_drawn_and_defined(by: str, office: Client) -> None:
+def test_every_report_has_charts_and_definitions(by: str, office: Client) -> None:
     show = played(EVENING, "SSSS", movie__title="<b>Vertigo</b>", theatre__timezone="UTC")
     sell(show, 1)
     sell(show, 2, channel=Channel.BOX_OFFICE)
@@ -200,7 +198,7 @@ def test_the_week_starts_on_monday_at_six() -> None:
     assert found[before.name].last_week.admissions == 2
 
 
-def test_todays_shows_have_their_fill(office: Client) -> None:
+def test_todays_shows_have_their_occupancy(office: Client) -> None:
     theatre = TheatreFactory()
     show = ShowFactory(theatre=theatre, start_time=timezone.now(), end_time=None)
     make_seats(show, "SSSSS")
@@ -210,7 +208,7 @@ def test_todays_shows_have_their_fill(office: Client) -> None:
     assert (entry["show"], entry["sold"], entry["seats"], entry["fill"]) == (show, 2, 4, 50)
 
 
-def test_shows_that_need_a_look_say_why() -> None:
+def test_shows_that_need_attention_have_a_reason() -> None:
     theatre = TheatreFactory()
     soon = timezone.now() + timedelta(hours=2)
     card = PriceCardFactory()
@@ -232,9 +230,9 @@ def test_shows_that_need_a_look_say_why() -> None:
     sell(first, 1)
     ShowFactory(theatre=theatre, status="cancelled", start_time=soon, end_time=None)
     ShowFactory(start_time=soon, end_time=None)  # elsewhere
-    found = dashboard.shows_in_need(Theatre.objects.filter(pk=theatre.pk))
+    found = dashboard.shows_needing_attention(Theatre.objects.filter(pk=theatre.pk))
     assert [
-        (show, {need for need in dashboard.NEEDS if getattr(show, need)}) for show in found
+        (show, {name for name in dashboard.WARNINGS if getattr(show, name)}) for show in found
     ] == [
         (first, {"closing_soon"}),
         (premiere, {"unsold_premiere"}),
@@ -243,7 +241,7 @@ def test_shows_that_need_a_look_say_why() -> None:
     assert Show.objects.count() == 6
 
 
-def test_the_first_page_names_what_needs_a_look_and_leads_there(office: Client) -> None:
+def test_the_dashboard_links_to_what_needs_attention(office: Client) -> None:
     show = ShowFactory()
     page = office.get(INDEX).text
     assert "has no seat map" in page

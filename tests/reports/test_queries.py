@@ -1,4 +1,4 @@
-"""What admissions, gross, occupancy and average price are, and how they are grouped."""
+"""Admissions, gross, occupancy and average price, and their groups."""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -28,7 +28,7 @@ def labels(dimension: Dimension) -> dict[str, int]:
     return {line.label: line.figures.admissions for line in report_by(dimension).lines}
 
 
-def test_the_figures_of_one_show_are_what_their_definitions_say():
+def test_the_figures_of_one_show_follow_their_definitions():
     show = played(EVENING, "SSSSSSSSSS", theatre__timezone="UTC")
     Seat.objects.filter(show=show, number__gt=8).update(status="blocked")
     sell(show, 2)
@@ -51,7 +51,7 @@ def test_the_figures_of_one_show_are_what_their_definitions_say():
         {"start_time": timezone.now() + timedelta(hours=1), "end_time": None},
     ],
 )
-def test_a_show_that_was_cancelled_or_is_still_to_come_has_no_figures(change):
+def test_cancelled_and_upcoming_shows_have_no_figures(change):
     show = played(EVENING, "SS")
     sell(show, 1)
     Show.objects.filter(pk=show.pk).update(**change)
@@ -84,7 +84,7 @@ def test_a_show_belongs_to_the_business_day_of_its_theatre(zone, local, day):
         assert report_by(Dimension.DAY, other, other).lines == []
 
 
-def test_each_dimension_groups_by_what_it_says():
+def test_each_dimension_groups_by_its_column():
     screen = ScreenFactory(name="One", theatre__name="Rex", theatre__timezone="UTC")
     theatre = screen.theatre
     movie = MovieFactory(title="Vertigo", certificate="PG")
@@ -103,7 +103,7 @@ def test_each_dimension_groups_by_what_it_says():
     assert labels(Dimension.CERTIFICATE) == {"PG": 3, "No certificate": 1}
 
 
-def test_two_films_of_one_name_are_two_lines():
+def test_two_movies_with_the_same_title_are_two_lines():
     for _ in range(2):
         sell(played(EVENING, "S", movie__title="Dune", theatre__timezone="UTC"), 1)
     assert [line.label for line in report_by(Dimension.FILM).lines] == ["Dune", "Dune"]
@@ -136,7 +136,7 @@ def test_currencies_are_never_added_up():
     ]
 
 
-def test_what_was_sold_before_a_change_of_currency_stays_in_the_old_one():
+def test_sales_before_a_change_of_currency_stay_in_the_old_one():
     theatre = TheatreFactory(timezone="UTC", currency="HRK")
     sell(played(EVENING, "SS", theatre=theatre), 1)
     Theatre.objects.update(currency="EUR")
@@ -159,7 +159,7 @@ def test_a_seat_sold_by_the_original_system_counts_as_an_admission_without_a_pri
     assert "Before this system" in labels(Dimension.CHANNEL)
 
 
-def test_only_the_theatres_asked_for_are_summed_up():
+def test_only_the_chosen_theatres_are_summed_up():
     mine, other = (played(EVENING, "S", theatre__timezone="UTC") for _ in range(2))
     for show in (mine, other):
         sell(show, 1)

@@ -1,4 +1,4 @@
-"""A counted show is never wrong: whatever changes its figures uncounts it at once."""
+"""A counted show is never wrong: every change of its figures deletes the count at once."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -72,13 +72,13 @@ def test_a_counted_show_is_not_counted_again_and_reports_the_same(show):
     assert count() == 0
 
 
-def test_reports_take_what_was_counted(show):
+def test_reports_use_the_counted_sales(show):
     """Guards the other tests: did reports count for themselves, they would prove nothing."""
     CountedSales.objects.filter(channel=Channel.WEB).update(admissions=77)
     assert every_report() != counted_by_hand()
 
 
-def test_shows_that_are_not_over_for_a_day_are_not_counted(db):
+def test_shows_are_counted_a_day_after_their_end(db):
     for hours in (-1, 0, 20):
         played(timezone.now() - timedelta(hours=hours), "S")
     played(EVENING, "S", status="cancelled")
@@ -90,7 +90,7 @@ def cancel_one(show: Show) -> None:
     Booking.objects.filter(pk__in=one.values("pk")).update(cancelled_at=timezone.now())
 
 
-DEEDS: dict[str, Callable[[Show], Any]] = {
+CHANGES: dict[str, Callable[[Show], Any]] = {
     "a sale": lambda show: sell(show, 1),
     "a cancellation": cancel_one,
     "a changed price": lambda show: Booking.objects.filter(show=show).update(price="3.00"),
@@ -107,13 +107,13 @@ def free_seats(show: Show) -> SeatQuerySet:
     return Seat.objects.filter(show=show, status="available")
 
 
-@pytest.mark.parametrize("deed", DEEDS)
-def test_whatever_changes_the_figures_uncounts_the_show(deed, show):
+@pytest.mark.parametrize("change", CHANGES)
+def test_every_change_of_the_figures_deletes_the_count(change, show):
     other = played(EVENING, "SS")
     sell(other, 1)
     assert count() == 1
     before = every_report()
-    DEEDS[deed](show)
+    CHANGES[change](show)
     assert not is_counted(show)
     assert is_counted(other)
     now = every_report()
@@ -122,7 +122,7 @@ def test_whatever_changes_the_figures_uncounts_the_show(deed, show):
     assert every_report() == now
 
 
-def test_a_deed_that_is_rolled_back_leaves_the_show_counted(show):
+def test_a_change_that_is_rolled_back_leaves_the_count(show):
     with transaction.atomic():
         sell(show, 1)
         transaction.set_rollback(True)
@@ -130,14 +130,14 @@ def test_a_deed_that_is_rolled_back_leaves_the_show_counted(show):
     assert every_report() == counted_by_hand()
 
 
-def test_a_freed_seat_uncounts_the_show(show):
+def test_unblocking_a_seat_deletes_the_count(show):
     Seat.objects.filter(show=show, status="available").update(status="blocked")
     assert count() == 1
     Seat.objects.filter(show=show, status="blocked").update(status="available")
     assert not is_counted(show)
 
 
-def test_a_counted_show_is_moved_and_deleted_like_any_other(show):
+def test_a_counted_show_can_be_moved_and_deleted(show):
     move(show, days=3)
     assert is_counted(show)
     assert every_report() == counted_by_hand()
@@ -149,7 +149,7 @@ def test_a_counted_show_is_moved_and_deleted_like_any_other(show):
     assert not CountedShow.objects.exists()
 
 
-def test_who_counts_waits_for_a_writer_that_could_not_see_the_mark(race, show):
+def test_counting_waits_for_a_writer_that_could_not_see_the_mark(race, show):
     """Without the wait, the sale that is committed last would be missing for ever."""
     late = played(EVENING, "SS")
     sold, counted = Event(), Event()
@@ -196,13 +196,13 @@ def test_a_sale_that_found_the_mark_is_not_missed(race, show):
     assert not CountedShow.objects.filter(show=late).exists()
 
 
-def test_two_do_not_count_at_a_time(race, db):
+def test_only_one_process_counts_at_a_time(race, db):
     played(EVENING, "S")
     found = race([count, count, count])
     assert sorted(found) == [0, 0, 1]
 
 
-def test_reports_agree_with_counting_by_hand_after_any_history(db):
+def test_reports_agree_with_the_bookings_after_any_history(db):
     random = Random(4)  # noqa: S311 - no secret
     shows = [played(EVENING + timedelta(days=n), "SSSSSSSS") for n in range(6)]
     for _ in range(40):

@@ -1,4 +1,4 @@
-"""A movie's new duration for its shows ahead: a look at their new ends, then done."""
+"""The page that applies a movie's new duration to its upcoming shows, after a preview."""
 
 from http import HTTPStatus
 from typing import Any
@@ -14,8 +14,8 @@ from accounts.audited_admin import staff_user
 from booking_site.api.errors import DomainError
 from catalog.admin.base import BackOffice, local
 from catalog.models import Movie
-from catalog.programme import apply_durations, duration_fingerprint, plan_durations
-from catalog.scheduling import occupation_of
+from catalog.programme.durations import apply_durations, fingerprint, plan_durations
+from catalog.scheduling import describe_occupation
 from catalog.staff import theatres_of
 
 MAY_APPLY = "catalog.change_show"
@@ -24,7 +24,7 @@ MAY_APPLY = "catalog.change_show"
 def durations_page(
     request: HttpRequest, movie_id: int, *, movie_admin: BackOffice[Movie]
 ) -> HttpResponse:
-    """Show what the duration would change in the theatres of the user; a POST changes it."""
+    """Show what would change in the user's theatres; a POST applies it."""
     if not (movie_admin.has_view_permission(request) and request.user.has_perm(MAY_APPLY)):
         raise PermissionDenied
     movie = get_object_or_404(Movie, pk=movie_id)
@@ -36,7 +36,7 @@ def durations_page(
     }
     try:
         if request.method == "POST":
-            return _write(request, movie)
+            return _apply(request, movie)
         context |= _preview(request, movie)
     except DomainError as refusal:
         context["refusal"] = refusal.message
@@ -44,7 +44,7 @@ def durations_page(
     return TemplateResponse(request, "catalog/admin/durations.html", context, status=status)
 
 
-def _write(request: HttpRequest, movie: Movie) -> HttpResponse:
+def _apply(request: HttpRequest, movie: Movie) -> HttpResponse:
     plan = apply_durations(
         movie_id=movie.pk,
         theatres=theatres_of(request.user),
@@ -66,12 +66,12 @@ def _preview(request: HttpRequest, movie: Movie) -> dict[str, Any]:
                 "was": _clock(new.show.end_time, new.show),
                 "becomes": _clock(new.end_time, new.show),
                 "fits": new.fits,
-                "in_the_way": "; ".join(map(occupation_of, new.in_the_way)),
+                "rivals": "; ".join(map(describe_occupation, new.rivals)),
             }
             for new in plan
         ],
         "fitting": sum(new.fits for new in plan),
-        "seen": duration_fingerprint(plan),
+        "seen": fingerprint(plan),
     }
 
 

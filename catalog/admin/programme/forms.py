@@ -1,4 +1,4 @@
-"""What a programmer fills in to plan many shows, or to copy a week."""
+"""The forms for planning many shows, and for copying a week."""
 
 import re
 from collections.abc import Sequence
@@ -14,24 +14,25 @@ from unfold.widgets import (
     UnfoldBooleanWidget,
 )
 
-from catalog import programme
-from catalog.admin.local_time import LOOK
+from catalog.admin.local_time import DateInput, TimeInput
 from catalog.models import Movie, PriceCard, Screen, ShowStatus, Theatre
-from catalog.programme import Draft, Wish
+from catalog.programme.days import monday_of
+from catalog.programme.plans import SchedulePlan, ShowRequest
+from catalog.programme.requests import bulk_requests, copied_requests, spaced_clocks
 
-MOST_SHOWS = 500
+MAX_SHOWS = 500
 STATUSES = [ShowStatus.PLANNED, ShowStatus.OPEN]
 
 
 class ScreensField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg] # not generic at run time
-    """Screens of one theatre, which therefore goes without saying."""
+    """Screens of one theatre, so their labels omit it."""
 
     def label_from_instance(self, obj: Any) -> str:
         return str(obj.name)
 
 
-class DraftForm(forms.Form):
-    """What both forms ask. `draft` once it is valid."""
+class PlanForm(forms.Form):
+    """The fields of both forms. Sets `plan` once it is valid."""
 
     screens = ScreensField(Screen.objects.none(), widget=UnfoldAdminCheckboxSelectMultipleWidget)
     status = forms.ChoiceField(
@@ -65,31 +66,31 @@ class DraftForm(forms.Form):
         data: dict[str, Any] = super().clean() or {}
         if self.errors:
             return data
-        wishes = self.wishes(data)
-        if not self.errors and not wishes:
+        requests = self.show_requests(data)
+        if not self.errors and not requests:
             self.add_error(None, "This selection contains no shows.")
-        if len(wishes) > MOST_SHOWS:
+        if len(requests) > MAX_SHOWS:
             self.add_error(
                 None,
-                f"This selection has {len(wishes)} shows, but the limit is {MOST_SHOWS}: "
+                f"This selection has {len(requests)} shows, but the limit is {MAX_SHOWS}: "
                 "choose fewer days or screens.",
             )
-        self.draft = Draft(
+        self.plan = SchedulePlan(
             theatre=self.theatre,
-            wishes=wishes,
+            requests=requests,
             status=ShowStatus(data["status"]),
             fold=data["fold"],
             outside_run=data["outside_run"],
         )
         return data
 
-    def wishes(self, data: dict[str, Any]) -> Sequence[Wish]:
-        """Return what the cleaned data asks for, or add errors."""
+    def show_requests(self, data: dict[str, Any]) -> Sequence[ShowRequest]:
+        """Return the shows that the cleaned data requests, or add errors."""
         raise NotImplementedError
 
 
 class ClocksField(forms.CharField):
-    """Times such as `14:00 17:15 20.30`; cleans to a list of them."""
+    """Times such as `14:00 17:15 20.30`; cleans to a list of `time`."""
 
     def to_python(self, value: Any) -> Any:
         words = re.split(r"[\s,;]+", super().to_python(value) or "")
@@ -106,7 +107,7 @@ class ClocksField(forms.CharField):
             ) from None
 
 
-class BulkForm(DraftForm):
+class BulkForm(PlanForm):
     """One movie on some screens and days of a week, at the same times."""
 
     movie = forms.ModelChoiceField(
@@ -120,12 +121,8 @@ class BulkForm(DraftForm):
         widget=UnfoldAdminTextInputWidget({"placeholder": "14:00 17:15 20:30"}),
         help_text="Separated by spaces. Times before 06:00 are in the night after that day.",
     )
-    first = forms.TimeField(
-        label="or first", required=False, widget=forms.TimeInput({"type": "time", **LOOK}, "%H:%M")
-    )
-    last = forms.TimeField(
-        label="last", required=False, widget=forms.TimeInput({"type": "time", **LOOK}, "%H:%M")
-    )
+    first = forms.TimeField(label="or first", required=False, widget=TimeInput())
+    last = forms.TimeField(label="last", required=False, widget=TimeInput())
     spacing = forms.IntegerField(
         label="every … minutes",
         min_value=5,
@@ -146,7 +143,7 @@ class BulkForm(DraftForm):
         max_length=35,
         required=False,
         widget=UnfoldAdminTextInputWidget,
-        help_text="As shown in the hall.",
+        help_text="Language of the screening.",
     )
 
     def __init__(self, data: Any, *, theatre: Theatre, monday: date) -> None:
@@ -159,8 +156,8 @@ class BulkForm(DraftForm):
         days.choices = [(day.isoformat(), f"{day:%a %d %b}") for day in week]
         days.initial = [day.isoformat() for day in week]
 
-    def wishes(self, data: dict[str, Any]) -> Sequence[Wish]:
-        return programme.bulk_wishes(
+    def show_requests(self, data: dict[str, Any]) -> Sequence[ShowRequest]:
+        return bulk_requests(
             movie=data["movie"],
             screens=data["screens"],
             days=data["days"],
@@ -182,18 +179,18 @@ class BulkForm(DraftForm):
             self.add_error(missing, "Enter first, last and interval together.")
             return []
         first, last, minutes = spaced
-        clocks = programme.spaced_clocks(first=first, last=last, spacing=timedelta(minutes=minutes))
+        clocks = spaced_clocks(first=first, last=last, spacing=timedelta(minutes=minutes))
         if not clocks:
             self.add_error("last", "The last time is before the first.")
         return [*times, *clocks]
 
 
-class CopyForm(DraftForm):
-    """A week of the theatre again, in another week."""
+class CopyForm(PlanForm):
+    """A copy of the theatre's week into another week."""
 
     to_week = forms.DateField(
         label="Copy to the week of",
-        widget=forms.DateInput({"type": "date", **LOOK}, "%Y-%m-%d"),
+        widget=DateInput(),
         help_text="Any day of that week.",
     )
     weekdays = forms.TypedMultipleChoiceField(
@@ -209,15 +206,15 @@ class CopyForm(DraftForm):
         self.fields["to_week"].initial = monday + timedelta(days=7)
 
     def clean_to_week(self) -> date:
-        monday = programme.monday_of(self.cleaned_data["to_week"])
+        monday = monday_of(self.cleaned_data["to_week"])
         if monday == self.monday:
             raise forms.ValidationError("Choose a different week.")
         if not 2000 <= monday.year < 2100:
             raise forms.ValidationError("Choose a year in this century.")
         return monday
 
-    def wishes(self, data: dict[str, Any]) -> Sequence[Wish]:
-        return programme.copied_wishes(
+    def show_requests(self, data: dict[str, Any]) -> Sequence[ShowRequest]:
+        return copied_requests(
             theatre=self.theatre,
             monday=self.monday,
             to_monday=data["to_week"],

@@ -1,4 +1,4 @@
-"""Planning many shows: fill in a form, look at what it would do, then do it."""
+"""The pages that plan many shows: a form, its preview, then the result."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,12 +10,13 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
-from catalog import programme
+from accounts.audited_admin import staff_user
 from catalog.admin.base import BackOffice
-from catalog.admin.programme.forms import BulkForm, CopyForm, DraftForm
-from catalog.admin.programme.week import MAY_PLAN, Place, page_context, place_of
+from catalog.admin.programme.forms import BulkForm, CopyForm, PlanForm
+from catalog.admin.programme.week import MAY_PLAN, page_context, place_of
 from catalog.models import Show
-from catalog.programme import Line, Verdict
+from catalog.programme import plans
+from catalog.programme.plans import PlanResult, Verdict
 
 
 def bulk_page(request: HttpRequest, *, show_admin: BackOffice[Show]) -> HttpResponse:
@@ -24,16 +25,16 @@ def bulk_page(request: HttpRequest, *, show_admin: BackOffice[Show]) -> HttpResp
 
 
 def copy_page(request: HttpRequest, *, show_admin: BackOffice[Show]) -> HttpResponse:
-    """Copy the week that the address names into another one."""
+    """Copy the week in the URL to another one."""
     return _plan(request, show_admin, form_class=CopyForm, title="Copy week")
 
 
 def _plan(
-    request: HttpRequest, show_admin: BackOffice[Show], *, form_class: type[DraftForm], title: str
+    request: HttpRequest, show_admin: BackOffice[Show], *, form_class: type[PlanForm], title: str
 ) -> HttpResponse:
-    """Show the form; a POST previews what it asks for, and with `confirm` carries it out.
+    """Show the form; a POST previews the plan, and with `confirm` applies it.
 
-    A reload after that carries it out again, and finds that everything exists.
+    Reloading the result page applies the plan again, which creates nothing.
     """
     place = place_of(request, show_admin)
     if place is None or not request.user.has_perms(MAY_PLAN):
@@ -50,31 +51,24 @@ def _plan(
     if not form.is_valid():
         status = HTTPStatus.UNPROCESSABLE_ENTITY if form.is_bound else HTTPStatus.OK
         return TemplateResponse(request, template, context, status=status)
-    target = _target(form, place)
+    target: date = form.cleaned_data.get("to_week", place.monday)
     context |= {"target": target, "target_address": place.address("week", monday=target)}
     if "confirm" in request.POST:
-        lines = programme.apply(draft=form.draft, actor=request.user)  # type: ignore[arg-type] # the site admits no anonymous user
-        return TemplateResponse(
-            request, "catalog/admin/programme_done.html", context | _summary(lines)
-        )
-    return TemplateResponse(
-        request, template, context | _summary(programme.preview(draft=form.draft))
-    )
+        results = plans.apply(plan=form.plan, actor=staff_user(request))
+        template = "catalog/admin/programme_done.html"
+    else:
+        results = plans.preview(plan=form.plan)
+    return TemplateResponse(request, template, context | _summary(results))
 
 
-def _target(form: DraftForm, place: Place) -> date:
-    monday: date = form.cleaned_data.get("to_week", place.monday)
-    return monday
-
-
-def _summary(lines: Sequence[Line]) -> dict[str, Any]:
+def _summary(lines: Sequence[PlanResult]) -> dict[str, Any]:
     counts = Counter(line.verdict for line in lines)
     warnings = Counter(warning for line in lines for warning in line.warnings)
     past_run = {line.reason for line in lines if line.verdict == Verdict.OUTSIDE_RUN}
     return {
         "lines": lines,
         "created": counts[Verdict.CREATED],
-        "seats": sum(line.size for line in lines),
+        "seats": sum(line.seat_count for line in lines),
         "counts": [(verdict, counts[verdict]) for verdict in Verdict if counts[verdict]],
         "skipped": len(lines) - counts[Verdict.CREATED],
         "warnings": warnings.most_common(),

@@ -1,4 +1,4 @@
-"""The week of a theatre: every screen and show on one page, and the ways to plan more."""
+"""The week view of a theatre: every screen and show on one page."""
 
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
@@ -11,19 +11,21 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.dateparse import parse_date
 
-from catalog import programme
+from accounts.audited_admin import staff_user
 from catalog.admin.base import BackOffice
 from catalog.models import Show, ShowStatus, Theatre
+from catalog.programme import weeks
+from catalog.programme.days import business_day, monday_of
 from catalog.staff import theatres_of
 
-A_WEEK = timedelta(days=7)
+WEEK = timedelta(days=7)
 YEARS = range(2000, 2100)
 MAY_PLAN = ("catalog.add_show", "catalog.add_seat")
 MAY_OPEN = "catalog.change_show"
 
 
 class Place(NamedTuple):
-    """Which week of which theatre a page is about, and the theatres to switch to."""
+    """The theatre and week of a page, and the theatres to switch to."""
 
     theatre: Theatre
     monday: date
@@ -37,17 +39,17 @@ class Place(NamedTuple):
 
     @property
     def this_monday(self) -> date:
-        return programme.monday_of(programme.business_day(timezone.now(), self.theatre.zone))
+        return monday_of(business_day(timezone.now(), self.theatre.zone))
 
 
 def week_address(theatre: Theatre, moment: datetime) -> str:
-    """Return where the week is drawn that this moment belongs to."""
-    monday = programme.monday_of(programme.business_day(moment, theatre.zone))
+    """Return the URL of the week view that shows this moment."""
+    monday = monday_of(business_day(moment, theatre.zone))
     return Place(theatre, monday, [theatre]).address("week")
 
 
 def week_page(request: HttpRequest, *, show_admin: BackOffice[Show]) -> HttpResponse:
-    """Draw a week; without a choice, the current one of the first theatre one works in."""
+    """Draw a week; by default the current week of the user's first theatre."""
     place = place_of(request, show_admin)
     if place is None:
         return TemplateResponse(
@@ -55,44 +57,44 @@ def week_page(request: HttpRequest, *, show_admin: BackOffice[Show]) -> HttpResp
             "catalog/admin/programme_week.html",
             page_context(request, show_admin, title="Week"),
         )
-    week = programme.week(theatre=place.theatre, monday=place.monday)
+    week = weeks.week(theatre=place.theatre, monday=place.monday)
     planned = [block for block in week.blocks if block.show.status == ShowStatus.PLANNED]
     may_plan = request.user.has_perms(MAY_PLAN)
     context = page_context(request, show_admin, title=f"Week of {place.theatre}") | {
         "place": place,
         "week": week,
-        "previous": place.address("week", monday=place.monday - A_WEEK),
-        "next": place.address("week", monday=place.monday + A_WEEK),
+        "previous": place.address("week", monday=place.monday - WEEK),
+        "next": place.address("week", monday=place.monday + WEEK),
         "today": place.address("week", monday=place.this_monday),
-        "business_day": programme.business_day(timezone.now(), place.theatre.zone),
+        "business_day": business_day(timezone.now(), place.theatre.zone),
         "plan": place.address("plan") if may_plan else None,
         "copy": place.address("copy_week") if may_plan and week.blocks else None,
         "open": place.address("open_week") if request.user.has_perm(MAY_OPEN) else None,
         "planned": [block for block in planned if block.seats],
-        "unlaid": [block for block in week.blocks if not block.seats],
+        "without_seats": [block for block in week.blocks if not block.seats],
     }
     return TemplateResponse(request, "catalog/admin/programme_week.html", context)
 
 
 def open_week_page(request: HttpRequest, *, show_admin: BackOffice[Show]) -> HttpResponse:
-    """Put the planned shows of the week on sale: a button of the week's page."""
+    """Open the planned shows of the week for sale."""
     place = place_of(request, show_admin)
     if place is None or not request.user.has_perm(MAY_OPEN):
         raise PermissionDenied
     if request.method == "POST":
-        opened = programme.open_planned(
+        opened = weeks.open_planned(
             theatre=place.theatre,
             monday=place.monday,
-            actor=request.user,  # type: ignore[arg-type] # the site admits no anonymous user
+            actor=staff_user(request),
         )
         messages.success(request, f"Shows opened for sale: {len(opened)}.")
     return HttpResponseRedirect(place.address("week"))
 
 
 def place_of(request: HttpRequest, show_admin: BackOffice[Show]) -> Place | None:
-    """Return the theatre and week that the address names; None to who works in no theatre.
+    """Return the theatre and week in the URL; None for users without a theatre.
 
-    Raise PermissionDenied, or Http404 for a theatre of others or an unreadable week.
+    Raise PermissionDenied, or Http404 for another theatre or an invalid week.
     """
     if not show_admin.has_view_permission(request):
         raise PermissionDenied
@@ -102,9 +104,9 @@ def place_of(request: HttpRequest, show_admin: BackOffice[Show]) -> Place | None
     wanted = request.GET.get("theatre")
     theatre = next((t for t in theatres if wanted in (None, "", str(t.pk))), None)
     if theatre is None:
-        raise Http404("You have no theatre with this id.")
-    today = programme.business_day(timezone.now(), theatre.zone)
-    return Place(theatre, programme.monday_of(_day(request.GET.get("week")) or today), theatres)
+        raise Http404("You don't work in a theatre with this id.")
+    today = business_day(timezone.now(), theatre.zone)
+    return Place(theatre, monday_of(_day(request.GET.get("week")) or today), theatres)
 
 
 def page_context(

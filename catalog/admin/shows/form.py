@@ -1,4 +1,4 @@
-"""The form of a show: local times in, ends computed, and no change under a customer's feet."""
+"""The form of a show: local start times, computed ends, no change to what customers bought."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -18,14 +18,14 @@ from catalog.scheduling import (
     lock_screen,
 )
 
-# What a customer with a seat relies on; the rest may change at any time.
-PROMISED = ("movie", "theatre", "screen", "start", "status")
-# What a purchase reads after it has locked its seats.
-TERMS = {*PROMISED, "sales_close"}
+# These can't change once a seat is sold or held.
+FIXED_AFTER_SALE = ("movie", "theatre", "screen", "start", "status")
+# What a booking reads after it has locked its seats.
+TERMS = {*FIXED_AFTER_SALE, "sales_close"}
 
 
 class ShowForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run time
-    rivals: Sequence[Show] = ()  # what is on the screen then, when the form was refused for it
+    rivals: Sequence[Show] = ()  # the shows that occupy the screen, if the form was refused for it
     start = LocalTimeField(label="Start")
     sales_close = LocalTimeField(label="Online sales end", required=False)
 
@@ -36,33 +36,33 @@ class ShowForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         show = self.instance
-        clock = "On the clock of the theatre"
+        clock = "In the time zone of the theatre"
         if show.pk:
             zone = show.theatre.zone
             self.initial["start"] = show.start_time.astimezone(zone)
             if show.sales_close_at:
                 self.initial["sales_close"] = show.sales_close_at.astimezone(zone)
             clock = f"{clock} ({zone.key})"
-        if "start" in self.fields:  # absent for those who may only look
+        if "start" in self.fields:  # absent for users without change permission
             self.fields["start"].help_text = f"{clock}."
             self.fields["sales_close"].help_text = f"{clock}; empty: at the start."
         if "status" in self.fields:
-            self._leave_cancelling_to_its_page()
+            self._restrict_status()
 
-    def _leave_cancelling_to_its_page(self) -> None:
-        """A show is cancelled with a reason and its orders, and never put on sale again."""
+    def _restrict_status(self) -> None:
+        """Shows are cancelled on their own page, with a reason, and never reopened."""
         status = self.fields["status"]
         assert isinstance(status, forms.ChoiceField)  # noqa: S101 - for the type checker
         if self.instance.status == ShowStatus.CANCELLED:
             status.disabled = True
-            status.help_text = "A cancelled show stays so. Plan a new one."
+            status.help_text = "A cancelled show can't be reopened. Plan a new one."
         else:
             status.choices = [each for each in ShowStatus.choices if each[0] != "cancelled"]
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}
         if self.instance.pk:
-            self._keep_promises()
+            self._check_sold_seats()
         theatre = data.get("theatre")
         if theatre and "start" in data:
             self._set_times(data, theatre)
@@ -70,17 +70,17 @@ class ShowForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run 
             self._set_ends(data)
         return data
 
-    def _keep_promises(self) -> None:
-        """Refuse to change what was sold. Locks the show's seats when its terms change.
+    def _check_sold_seats(self) -> None:
+        """Refuse changes to shows with sold or held seats; lock the seats if terms change.
 
-        The page has locked the show itself when it loaded it.
+        `BackOffice.get_object` has already locked the show.
         """
         if not TERMS.intersection(self.changed_data):
             return
         seats = Seat.objects.filter(show=self.instance)
-        # Evaluated for its locks: nobody buys between this look and the saving.
+        # Locks the seats, so that nobody can book before the show is saved.
         list(seats.order_by("pk").select_for_update(of=("self",), no_key=True).values_list("pk"))
-        changed = [field for field in PROMISED if field in self.changed_data]
+        changed = [field for field in FIXED_AFTER_SALE if field in self.changed_data]
         if changed and (count := seats.taken().count()):
             self.add_error(
                 None,
@@ -91,7 +91,7 @@ class ShowForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run 
     def _set_times(self, data: dict[str, Any], theatre: Theatre) -> None:
         times = {"start": "start_time", "sales_close": "sales_close_at"}
         for field, column in times.items():
-            # A time that nobody touched keeps its seconds.
+            # An unchanged time must not lose its seconds.
             if field in self.changed_data or "theatre" in self.changed_data:
                 setattr(self.instance, column, self._moment(field, data.get(field), theatre))
 
@@ -110,7 +110,7 @@ class ShowForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run 
         return None
 
     def _set_ends(self, data: dict[str, Any]) -> None:
-        """Copy the ends from today's facts, when something that moves them was changed."""
+        """Compute the ends, if a field that they depend on was changed."""
         show, screen = self.instance, data.get("screen")
         if screen and screen.theatre_id != data["theatre"].pk:
             self.add_error("screen", f"{screen.name} is not a screen of {data['theatre']}.")
@@ -129,4 +129,6 @@ class ShowForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run 
         if data["status"] != "cancelled" and (rivals := list(collisions_of(show))):
             self.rivals = rivals
             named = "; ".join(map(str, rivals))
-            self.add_error("start", f"The screen is taken then (turnaround included): {named}.")
+            self.add_error(
+                "start", f"The screen is occupied at that time (turnaround included): {named}."
+            )

@@ -1,4 +1,4 @@
-"""Shows in the back office: their list, their form, and the way to their room."""
+"""Shows in the back office: their list, their form, and the URLs of their other pages."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -23,24 +23,24 @@ from catalog.admin.shows.form import ShowForm
 from catalog.admin.shows.pages import extra_show_pages
 from catalog.admin.shows.repricing import MAY_REPRICE, repricing_page
 from catalog.admin.shows.room import room_page
-from catalog.admin.shows.seat_map import relay_page, seat_map_page
+from catalog.admin.shows.seat_map import replace_seat_map_page, seat_map_page
 from catalog.models import Show, ShowQuerySet, ShowStatus
-from catalog.refused_overlaps import note_refused
+from catalog.refused_overlaps import record_overlaps
 
 
 def _local_date(moment: Any) -> Cast:
-    """The calendar day of a moment in the theatre of the show."""
-    there = Func(
+    """Return an expression for the calendar day in the time zone of the show's theatre."""
+    local_time = Func(
         F("theatre__timezone"), moment, function="timezone", output_field=models.DateTimeField()
     )
-    return Cast(there, models.DateField())
+    return Cast(local_time, models.DateField())
 
 
 A_DAY = Cast(models.Value("1 day"), models.DurationField())
 
 
-class When(admin.SimpleListFilter):
-    """Shows still to come, unless another choice is made; days are those of the theatre."""
+class TimeFilter(admin.SimpleListFilter):
+    """Upcoming shows by default; days are in the theatre's time zone."""
 
     title = "when"
     parameter_name = "when"
@@ -50,7 +50,7 @@ class When(admin.SimpleListFilter):
 
     def choices(self, changelist: ChangeList) -> Iterator[Any]:
         first, *others = super().choices(changelist)
-        yield {**first, "display": "Still to come"}
+        yield {**first, "display": "Upcoming"}
         yield from others
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Show]) -> QuerySet[Show]:
@@ -75,15 +75,15 @@ class ShowAdmin(LargeTable, BackOffice[Show]):
     theatre_path = "theatre"
     form = ShowForm
     list_display = ("title", "when", "place", "state", "seat_map")
-    list_filter = (When, "status", TheatreFilter)
+    list_filter = (TimeFilter, "status", TheatreFilter)
     search_fields = ("movie__title",)
     search_help_text = "Movie, theatre or screen"
     autocomplete_fields = ("movie", "theatre", "screen", "price_card")
     readonly_fields = ("ends", "free_again")
     fieldsets: ClassVar[Any] = (
         (None, {"fields": ("movie", "theatre", "screen", "start")}),
-        ("Sale", {"fields": ("status", "price_card", "sales_close")}),
-        ("As shown", {"fields": ("format", "language")}),
+        ("Sales", {"fields": ("status", "price_card", "sales_close")}),
+        ("Screening", {"fields": ("format", "language")}),
         ("Computed", {"fields": ("ends", "free_again")}),
     )
 
@@ -100,7 +100,7 @@ class ShowAdmin(LargeTable, BackOffice[Show]):
         pages: dict[str, Callable[..., HttpResponse]] = {
             "<int:show_id>/room": room_page,
             "<int:show_id>/seat-map": seat_map_page,
-            "<int:show_id>/relay": relay_page,
+            "<int:show_id>/replace-seat-map": replace_seat_map_page,
             "<int:show_id>/reprice": repricing_page,
             "week": week_page,
             "open-week": open_week_page,
@@ -137,13 +137,13 @@ class ShowAdmin(LargeTable, BackOffice[Show]):
     ) -> HttpResponse:
         form = context["adminform"].form
         if isinstance(form, ShowForm) and form.rivals:
-            note_refused(actor=staff_user(request), refused=[(form.instance, form.rivals)])
+            record_overlaps(actor=staff_user(request), overlaps=[(form.instance, form.rivals)])
         return super().render_change_form(request, context, *args, **kwargs)
 
     def get_fieldsets(self, request: HttpRequest, obj: Show | None = None) -> Any:
         if obj is None or self.has_change_permission(request, obj):
             return self.fieldsets
-        # Who may only look sees what the form's own fields would have said.
+        # Without change permission, read-only fields replace those of the form.
         shown = {"start": "starts", "sales_close": "sales_end"}
         return [
             (name, {"fields": [shown.get(field, field) for field in options["fields"]]})

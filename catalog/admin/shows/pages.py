@@ -1,4 +1,4 @@
-"""What the pages about one show have in common, and the pages that other apps add."""
+"""What the pages of a show share, and the pages that other apps add."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ from catalog.staff import within_theatres_of
 
 
 class ShowPage(NamedTuple):
-    """A page about one show that another app adds, with a button on the show's own page."""
+    """A page of a show that another app adds, with a button on the show's form."""
 
     name: str  # the last part of its URL
     title: str
@@ -34,7 +34,7 @@ def extra_show_pages() -> list[ShowPage]:
 
 
 def show_for(request: HttpRequest, show_admin: BackOffice[Show], show_id: int) -> Show:
-    """Return a show of the user's theatres with all that its headings name.
+    """Return a show of the user's theatres, with what its headings need.
 
     Raise PermissionDenied or Http404.
     """
@@ -47,7 +47,7 @@ def show_for(request: HttpRequest, show_admin: BackOffice[Show], show_id: int) -
 def show_context(
     request: HttpRequest, show_admin: BackOffice[Show], show: Show, *, title: str
 ) -> dict[str, Any]:
-    """Return what every template about one show needs."""
+    """Return the template context that all pages of a show need."""
     return {
         **show_admin.admin_site.each_context(request),
         "opts": show_admin.opts,

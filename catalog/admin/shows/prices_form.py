@@ -1,4 +1,4 @@
-"""What seats cost, as staff say it: a card, and prices that go before the card's."""
+"""A form for prices: a card, and prices that override it."""
 
 from decimal import Decimal
 from typing import Any
@@ -11,9 +11,9 @@ from catalog.seat_maps import prices_of
 
 
 class PricesForm(forms.Form):
-    """A card, and a price for each category, so that one show can differ from its card.
+    """A card, and a price for each category that overrides the card's.
 
-    `prices`, by category, once it is valid.
+    Sets `prices`, by category, once it is valid.
     """
 
     price_card = forms.ModelChoiceField(

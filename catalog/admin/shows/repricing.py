@@ -1,4 +1,4 @@
-"""Repricing a show: new prices, a look at which seats get them, then done."""
+"""The page that changes the prices of a show's unsold seats, after a preview."""
 
 from http import HTTPStatus
 from typing import Any
@@ -23,7 +23,7 @@ MAY_REPRICE = ("catalog.change_seat", "catalog.change_pricecard")
 
 
 class RepricingForm(PricesForm):
-    """What the unsold seats of a show are to cost, and why. `prices` once it is valid."""
+    """New prices for the unsold seats of a show, and the reason."""
 
     reason = forms.CharField(
         max_length=300,
@@ -44,7 +44,7 @@ class RepricingForm(PricesForm):
 def repricing_page(
     request: HttpRequest, show_id: int, *, show_admin: BackOffice[Show]
 ) -> HttpResponse:
-    """Ask for prices; show what each seat kind costs now and then; write it when confirmed."""
+    """Ask for prices, show old and new price by category, and write them once confirmed."""
     show = show_for(request, show_admin, show_id)
     if not request.user.has_perms(MAY_REPRICE):
         raise PermissionDenied
@@ -74,7 +74,7 @@ def _write(request: HttpRequest, form: RepricingForm, show: Show) -> HttpRespons
 
 
 def _preview(form: RepricingForm, show: Show) -> dict[str, Any]:
-    """Return what would change, and the prices as fields: a card edited meanwhile changes nothing.
+    """Return the changes, and the prices as hidden fields, in case the card is edited meanwhile.
 
     Raise DomainError.
     """

@@ -1,4 +1,4 @@
-"""The room of a show: every seat drawn with its state, to be blocked and freed by staff."""
+"""The seat map of a show in the back office, where staff block and unblock seats."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
@@ -18,20 +18,20 @@ from accounts.audited_admin import staff_user
 from accounts.models import User
 from booking_site.api.errors import DomainError
 from catalog.admin.base import BackOffice
-from catalog.admin.drawing import draw, to_look_at
+from catalog.admin.drawing import draw, static_seat
 from catalog.admin.shows.pages import show_context, show_for
 from catalog.models import STATE_NOW, Seat, SeatCategory, SeatStatus, Show
-from catalog.seat_maps import block_seats, free_seats
+from catalog.seat_maps import block_seats, unblock_seats
 
 MAY_CHANGE_SEATS = "catalog.change_seat"
-# What is offered; staff may type any other.
+# Suggestions; staff may enter any other reason.
 REASONS = ("Broken", "House seat", "Distancing")
 
 
-class SeatChange(forms.Form):
-    """Which seats to block, and why, or which to free."""
+class SeatChangeForm(forms.Form):
+    """The seats to block, with a reason, or to unblock."""
 
-    action = forms.ChoiceField(choices=[("block", "Block"), ("free", "Free")])
+    action = forms.ChoiceField(choices=[("block", "Block"), ("free", "Unblock")])
     seat = forms.TypedMultipleChoiceField(
         coerce=int, error_messages={"required": "Select at least one seat."}
     )
@@ -51,7 +51,7 @@ class SeatChange(forms.Form):
 
 
 def room_page(request: HttpRequest, show_id: int, *, show_admin: BackOffice[Show]) -> HttpResponse:
-    """Show the room; a POST blocks or frees the selected seats and comes back to it."""
+    """Show the seat map; a POST blocks or unblocks the selected seats."""
     show = show_for(request, show_admin, show_id)
     seats = list(
         Seat.objects.filter(show=show).annotate(state_now=STATE_NOW).order_by("row", "number")
@@ -60,28 +60,28 @@ def room_page(request: HttpRequest, show_id: int, *, show_admin: BackOffice[Show
         return _room(request, show_admin, show, seats)
     if not request.user.has_perm(MAY_CHANGE_SEATS):
         raise PermissionDenied
-    form = SeatChange(request.POST, seats=seats)
+    form = SeatChangeForm(request.POST, seats=seats)
     if not form.is_valid():
         return _room(request, show_admin, show, seats, form=form)
     try:
-        said = _change(show, actor=staff_user(request), **form.cleaned_data)
+        done = _change(show, actor=staff_user(request), **form.cleaned_data)
     except DomainError as refusal:
         messages.error(request, refusal.message)
     else:
-        messages.success(request, said)
+        messages.success(request, done)
     return HttpResponseRedirect(reverse("admin:catalog_show_room", args=[show.pk]))
 
 
 def _change(show: Show, *, actor: User, action: str, seat: list[int], reason: str) -> str:
-    """Block or free the seats, and return a sentence that says so. Raise DomainError."""
+    """Block or unblock the seats, and return the success message. Raise DomainError."""
     if action == "block":
         seats = block_seats(show_id=show.pk, seat_ids=seat, reason=reason, actor=actor)
         return f"Blocked {_names(seats)}: {reason}"
-    return f"Freed {_names(free_seats(show_id=show.pk, seat_ids=seat, actor=actor))}."
+    return f"Unblocked {_names(unblock_seats(show_id=show.pk, seat_ids=seat, actor=actor))}."
 
 
 def _names(seats: Sequence[Seat]) -> str:
-    names = sorted(seats, key=lambda seat: (len(seat.row), seat.row, seat.number))
+    names = sorted(seats, key=Seat.place)
     shown = ", ".join(map(str, names[:12]))
     return shown if len(names) <= 12 else f"{shown} and {len(names) - 12} more"
 
@@ -91,7 +91,7 @@ def _room(
     show_admin: BackOffice[Show],
     show: Show,
     seats: Sequence[Seat],
-    form: SeatChange | None = None,
+    form: SeatChangeForm | None = None,
 ) -> HttpResponse:
     may_change = request.user.has_perm(MAY_CHANGE_SEATS)
     states = Counter(getattr(seat, "state_now", seat.status) for seat in seats)
@@ -99,12 +99,12 @@ def _room(
     context = show_context(request, show_admin, show, title="Seat map")
     chosen = set(form.data.getlist("seat")) if form else set()  # type: ignore[attr-defined]
     context |= {
-        "rows": draw(seats, _to_tick(chosen) if may_change else to_look_at),
+        "rows": draw(seats, _selectable_seat(chosen) if may_change else static_seat),
         "size": len(seats),
         "form": form,
         "selectable": may_change,
         "reasons": REASONS,
-        "may_lay": request.user.has_perm("catalog.add_seat"),
+        "may_create": request.user.has_perm("catalog.add_seat"),
         "categories": [(kind, categories[kind]) for kind in SeatCategory if categories[kind]],
         "states": [(state, states[state]) for state in SeatStatus],
     }
@@ -112,18 +112,18 @@ def _room(
     return TemplateResponse(request, "catalog/admin/room.html", context, status=status)
 
 
-def _to_tick(chosen: Collection[str]) -> Callable[[Seat], SafeString]:
-    """Return what draws a seat with a checkbox; `chosen` are the ids that are ticked."""
+def _selectable_seat(chosen: Collection[str]) -> Callable[[Seat], SafeString]:
+    """Return a function that renders a seat with a checkbox; `chosen` are the checked ids."""
 
-    def picture(seat: Seat) -> SafeString:
+    def render(seat: Seat) -> SafeString:
         state = getattr(seat, "state_now", seat.status)
         kind = SeatCategory(seat.category).label
         reason = f": {seat.block_reason}" if seat.block_reason else ""
-        ticked = "checked" if str(seat.pk) in chosen else ""
+        checked = "checked" if str(seat.pk) in chosen else ""
         return format_html(
             '<label class="seat {category} {state}"'
             ' title="{name}, {kind}, {price}, {state}{reason}">'
-            '<input type="checkbox" name="seat" value="{id}" data-seat="{name}" {ticked}'
+            '<input type="checkbox" name="seat" value="{id}" data-seat="{name}" {checked}'
             ' aria-label="{name}, {kind}, {state}{reason}"><b>{number}</b></label>',
             category=seat.category,
             state=state,
@@ -132,8 +132,8 @@ def _to_tick(chosen: Collection[str]) -> Callable[[Seat], SafeString]:
             price=seat.price,
             reason=reason,
             id=seat.pk,
-            ticked="disabled" if state in (SeatStatus.BOOKED, SeatStatus.HELD) else ticked,
+            checked="disabled" if state in (SeatStatus.BOOKED, SeatStatus.HELD) else checked,
             number=seat.number,
         )
 
-    return picture
+    return render

@@ -1,4 +1,4 @@
-"""Making the seat map of a show: choose, look at the drawn room, then write it."""
+"""The pages that create and replace the seat map of a show, after a preview."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -30,14 +30,14 @@ from catalog.seat_maps import (
     PriceMissing,
     check_prices,
     make_seat_map,
-    relay_seat_map,
+    replace_seat_map,
 )
 
 MAY_MAKE_SEATS = "catalog.add_seat"
 
 
-class SeatMapPlan(PricesForm):
-    """Where the seats come from, and what they cost. `layout` and `prices` once it is valid."""
+class SeatMapForm(PricesForm):
+    """The source of the seats, and their prices. Sets `layout` and `prices` once it is valid."""
 
     source = forms.ChoiceField(
         choices=[("screen", "The screen's layout"), ("block", "Rows of equal length")],
@@ -105,24 +105,26 @@ class SeatMapPlan(PricesForm):
 def seat_map_page(
     request: HttpRequest, show_id: int, *, show_admin: BackOffice[Show]
 ) -> HttpResponse:
-    """Plan, preview and write a show's first seat map; a second run only says that one is there."""
-    show = _show_to_lay(request, show_admin, show_id)
+    """Preview and create a show's seat map; if it has one already, say so."""
+    show = _show_for_seat_map(request, show_admin, show_id)
     if show.seats.exists():
         context = show_context(request, show_admin, show, title="Seat map")
         context["size"] = show.seats.count()
         return TemplateResponse(
             request, "catalog/admin/seat_map_exists.html", context, status=HTTPStatus.CONFLICT
         )
-    return _plan(request, show_admin, show, title="Create seat map", lay=make_seat_map)
+    return _plan(request, show_admin, show, title="Create seat map", create=make_seat_map)
 
 
-def relay_page(request: HttpRequest, show_id: int, *, show_admin: BackOffice[Show]) -> HttpResponse:
-    """Plan, preview and write another seat map in place of the one that is there."""
-    show = _show_to_lay(request, show_admin, show_id)
-    return _plan(request, show_admin, show, title="Replace seat map", lay=relay_seat_map)
+def replace_seat_map_page(
+    request: HttpRequest, show_id: int, *, show_admin: BackOffice[Show]
+) -> HttpResponse:
+    """Preview and create a new seat map in place of the existing one."""
+    show = _show_for_seat_map(request, show_admin, show_id)
+    return _plan(request, show_admin, show, title="Replace seat map", create=replace_seat_map)
 
 
-def _show_to_lay(request: HttpRequest, show_admin: BackOffice[Show], show_id: int) -> Show:
+def _show_for_seat_map(request: HttpRequest, show_admin: BackOffice[Show], show_id: int) -> Show:
     show = show_for(request, show_admin, show_id)
     if not request.user.has_perm(MAY_MAKE_SEATS):
         raise PermissionDenied
@@ -135,10 +137,10 @@ def _plan(
     show: Show,
     *,
     title: str,
-    lay: Callable[..., int],
+    create: Callable[..., int],
 ) -> HttpResponse:
     context = show_context(request, show_admin, show, title=title)
-    form = SeatMapPlan(request.POST if request.method == "POST" else None, show=show)
+    form = SeatMapForm(request.POST if request.method == "POST" else None, show=show)
     context["form"] = form
     if not form.is_valid():
         status = HTTPStatus.UNPROCESSABLE_ENTITY if form.is_bound else HTTPStatus.OK
@@ -147,7 +149,7 @@ def _plan(
         context |= _preview(form.layout, form.prices)
         return TemplateResponse(request, "catalog/admin/seat_map_plan.html", context)
     try:
-        size = lay(
+        size = create(
             show_id=show.pk, layout=form.layout, prices=form.prices, actor=staff_user(request)
         )
     except DomainError as refusal:
@@ -162,6 +164,6 @@ def _preview(layout: Layout, prices: dict[str, Decimal]) -> dict[str, Any]:
     return {
         "preview": draw(layout.places),
         "size": layout.size,
-        "full_house": sum(prices[category] * n for category, n in counts.items()),
+        "sold_out_total": sum(prices[category] * n for category, n in counts.items()),
         "categories": [(kind, counts[kind], prices[kind]) for kind in SeatCategory if counts[kind]],
     }

@@ -1,4 +1,4 @@
-"""Count shows that are over, for the reports."""
+"""Count the sales of past shows for the reports."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -11,8 +11,8 @@ from reports.summaries import count_shows
 
 class Command(BaseCommand):
     help = (
-        "Count the sales of shows that are over, in batches, safe beside live traffic. Speed only:"
-        " reports count for themselves what was not counted yet."
+        "Count the sales of past shows, in batches; safe beside live traffic. It only makes reports"
+        " faster: they count shows themselves that have not been counted yet."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -65,7 +65,7 @@ def make_show(screen: Screen, *, hours: int = 48) -> Show:
         price_card=card,
         status=ShowStatus.OPEN,
     )
-    room = screen.room
+    room = screen.parsed_layout
     assert room
     make_seat_map(show_id=show.pk, layout=room, prices=prices_of(card))
     return show

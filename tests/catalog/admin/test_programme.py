@@ -251,7 +251,7 @@ def test_the_preview_shows_warnings(
     programmer: Client, theatre: Theatre, screens: list[Screen], movie: Movie
 ) -> None:
     page = programmer.post(at(PLAN, theatre), plan_form(movie, screens, None, times="23:00"))
-    assert "No price card, so no seat map is made." in page.text
+    assert "No price card, so no seat map is created." in page.text
     assert "Runs past midnight, until 00:40." in page.text
 
 

@@ -119,10 +119,10 @@ def test_a_second_seat_map_is_refused_with_its_own_page(office: Client, show: Sh
 def test_a_seat_map_can_be_replaced_while_nothing_is_sold(office: Client, show: Show) -> None:
     make_seats(show, "SS")
     plan = {"source": "screen", "price_card": show.price_card_id, "confirm": "yes"}
-    office.post(at("relay", show), plan, follow=True)
+    office.post(at("replace_seat_map", show), plan, follow=True)
     assert show.seats.count() == 6
     show.seats.filter(row="A", number=1).update(status=SeatStatus.BOOKED)
-    answer = office.post(at("relay", show), plan, follow=True)
+    answer = office.post(at("replace_seat_map", show), plan, follow=True)
     assert messages_of(answer) == ["These seats are sold or held: A1."]
 
 
@@ -173,7 +173,7 @@ def test_seats_are_blocked_with_a_reason_and_unblocked(office: Client, show: Sho
     assert messages_of(answer) == ["Blocked A1, A2: Broken"]
     assert show.seats.filter(status="blocked", block_reason="Broken").count() == 2
     answer = office.post(at("room", show), chosen | {"action": "free"}, follow=True)
-    assert messages_of(answer) == ["Freed A1, A2."]
+    assert messages_of(answer) == ["Unblocked A1, A2."]
     assert show.seats.filter(status="available", block_reason="").count() == 3
 
 
@@ -190,9 +190,9 @@ def test_every_change_of_a_seat_map_is_in_the_history_of_its_show(
         for entry in audit.history_of(show)
     ]
     assert entries == [
-        (staff, "seats_freed", "", show.theatre_id, "A1"),
+        (staff, "seats_unblocked", "", show.theatre_id, "A1"),
         (staff, "seats_blocked", "Broken", show.theatre_id, "A1"),
-        (staff, "seat_map_made", "", show.theatre_id, 6),
+        (staff, "seat_map_created", "", show.theatre_id, 6),
     ]
     page = office.get(reverse("admin:catalog_show_history", args=[show.pk])).text
     assert "Seats blocked" in page
@@ -238,7 +238,7 @@ def test_a_thousand_seats_can_be_blocked_at_once(office: Client, show: Show) -> 
 
 
 def test_an_unknown_show_is_not_found(office: Client) -> None:
-    for page in ("room", "seat_map", "relay"):
+    for page in ("room", "seat_map", "replace_seat_map"):
         address = reverse(f"admin:catalog_show_{page}", args=[999_999])
         assert office.get(address).status_code == HTTPStatus.NOT_FOUND
 

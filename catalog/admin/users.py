@@ -1,4 +1,4 @@
-"""The people of the back office, with the theatres where they work."""
+"""Users in the back office, with the theatres where they work."""
 
 from typing import Any, ClassVar
 
@@ -12,8 +12,8 @@ admin.site.unregister(User)
 
 
 @admin.register(User)
-class PersonAdmin(UserAdmin):
-    """Who works where is said on the theatre's page, so that nobody hires themselves elsewhere."""
+class StaffUserAdmin(UserAdmin):
+    """Shows the theatres of a user; they are assigned on the pages of the theatres."""
 
     readonly_fields: ClassVar[Any] = (*UserAdmin.readonly_fields, "works_in")
 
@@ -22,5 +22,5 @@ class PersonAdmin(UserAdmin):
         return [*fieldsets, ("Work", {"fields": ("works_in",)})] if obj else fieldsets
 
     @admin.display(description="theatres")
-    def works_in(self, person: User) -> str:
-        return ", ".join(str(theatre) for theatre in person.theatres.all()) or "none"
+    def works_in(self, user: User) -> str:
+        return ", ".join(str(theatre) for theatre in user.theatres.all()) or "none"

@@ -1,4 +1,4 @@
-"""Taking a table of rows: all of them, after a look at what they would do, or none."""
+"""Imports a table of rows: a preview, then all of them or none."""
 
 import hashlib
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ from catalog.exchange.tables import Change, Table
 
 
 @dataclass(frozen=True, slots=True)
-class Flaw:
-    """Why a row cannot be taken; `row` is its number in the file, `column` "" for the whole."""
+class RowError:
+    """Why a row cannot be imported; `row` is its number in the file, `column` "" for all."""
 
     row: int
     column: str
@@ -24,62 +24,65 @@ class Flaw:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What taking a table does, or did."""
+    """What an import would do, or did."""
 
     changes: list[Change]
-    flaws: list[Flaw]
+    errors: list[RowError]
     unchanged: int
 
     @property
     def digest(self) -> str:
-        """Tell this outcome from any other."""
-        return hashlib.sha256(repr((self.changes, self.flaws)).encode()).hexdigest()
+        """A hash by which a confirmation names the outcome that was previewed."""
+        return hashlib.sha256(repr((self.changes, self.errors)).encode()).hexdigest()
 
 
-def preview(*, table: type[Table], user: User, rows: Sequence[Sequence[str]]) -> Outcome:
-    """Return what `take` would do. Raise `Unreadable` when the headings are not the table's."""
-    return _take(table, user, rows, expected=None)
+def preview_import(*, table: type[Table], user: User, rows: Sequence[Sequence[str]]) -> Outcome:
+    """Return what `import_rows` would do. Raise Unreadable if the headings are wrong."""
+    return _run(table, user, rows, expected=None)
 
 
-def take(
+def import_rows(
     *, table: type[Table], user: User, rows: Sequence[Sequence[str]], expected: str
 ) -> tuple[bool, Outcome]:
-    """Write all rows, and tell whether that was done: not when one has a flaw, and not
-    when it would do something else than what was expected, by the digest of a preview.
+    """Import all rows, and return whether that was done, and the outcome.
 
-    Raise `Unreadable` when the headings are not the table's. Opens its own transaction.
+    Nothing is imported if a row has an error, or if the outcome differs from the one that
+    was previewed, whose digest is `expected`. Raise Unreadable if the headings are wrong.
+    Opens its own transaction.
     """
-    outcome = _take(table, user, rows, expected=expected)
-    return not outcome.flaws and outcome.digest == expected, outcome
+    outcome = _run(table, user, rows, expected=expected)
+    return not outcome.errors and outcome.digest == expected, outcome
 
 
-def _take(
+def _run(
     table: type[Table], user: User, rows: Sequence[Sequence[str]], *, expected: str | None
 ) -> Outcome:
     dataset, numbers = _dataset(table, rows)
     resource = table(user=user)
     with transaction.atomic(durable=True):
         result = resource.import_data(dataset, use_transactions=True)
-        flaws = [flaw for row in result.invalid_rows for flaw in _flaws(row.number, row.error)]
-        flaws += [
-            Flaw(number, "", "This row could not be saved. Try again, or check its values.")
+        errors = [
+            error for row in result.invalid_rows for error in _row_errors(row.number, row.error)
+        ]
+        errors += [
+            RowError(number, "", "This row could not be saved. Try again, or check its values.")
             for number, _ in result.row_errors()
         ]
         outcome = Outcome(
             [replace(change, row=numbers[change.row - 1]) for change in resource.changes],
-            [replace(flaw, row=numbers[flaw.row - 1]) for flaw in flaws],
+            [replace(error, row=numbers[error.row - 1]) for error in errors],
             result.totals["skip"],
         )
-        transaction.set_rollback(bool(flaws) or outcome.digest != expected)
+        transaction.set_rollback(bool(errors) or outcome.digest != expected)
     return outcome
 
 
 def _dataset(table: type[Table], rows: Sequence[Sequence[str]]) -> tuple[Dataset, list[int]]:
-    """Return the rows that say something, and their numbers in the file."""
+    """Return the rows that are not empty, and their numbers in the file."""
     wanted = list(table._meta.export_order)
     if not rows:
         raise Unreadable(
-            f"The file is empty. Its first row names the columns: {', '.join(wanted)}."
+            f"The file is empty. Its first row must name the columns: {', '.join(wanted)}."
         )
     given = [heading.strip() for heading in rows[0]]
     if missing := [column for column in wanted if column not in given]:
@@ -95,11 +98,11 @@ def _dataset(table: type[Table], rows: Sequence[Sequence[str]]) -> tuple[Dataset
     return dataset, numbers
 
 
-def _flaws(row: int, error: ValidationError) -> list[Flaw]:
+def _row_errors(row: int, error: ValidationError) -> list[RowError]:
     if not hasattr(error, "error_dict"):
-        return [Flaw(row, "", message) for message in error.messages]
+        return [RowError(row, "", message) for message in error.messages]
     return [
-        Flaw(row, "" if column == NON_FIELD_ERRORS else column, message)
+        RowError(row, "" if column == NON_FIELD_ERRORS else column, message)
         for column, messages in error.message_dict.items()
         for message in messages
     ]

@@ -1,14 +1,14 @@
-"""What a programmer chooses, as a list of wishes: the same times on many days, or a week again."""
+"""Show requests for a plan: the same times on many days, or the copy of a week."""
 
 from collections.abc import Collection, Iterable
 from datetime import date, datetime, time, timedelta
 
 from catalog.models import Movie, PriceCard, Screen, Show, ShowStatus, Theatre
 from catalog.programme.days import DAY_BREAK, business_day, on_business_day, span_of
-from catalog.programme.plans import Wish
+from catalog.programme.plans import ShowRequest
 
 
-def bulk_wishes(
+def bulk_requests(
     *,
     movie: Movie,
     screens: Iterable[Screen],
@@ -17,12 +17,12 @@ def bulk_wishes(
     price_card: PriceCard | None,
     format: str,
     language: str,
-) -> list[Wish]:
-    """Return a wish for every screen, business day and time; each once, by day, screen and time."""
+) -> list[ShowRequest]:
+    """Return a request for every screen, business day and time, without duplicates, in order."""
     clocks = sorted(set(clocks), key=lambda clock: (clock < DAY_BREAK, clock))
     screens = list(screens)
     return [
-        Wish(
+        ShowRequest(
             movie=movie,
             screen=screen,
             day=day,
@@ -38,9 +38,9 @@ def bulk_wishes(
 
 
 def spaced_clocks(*, first: time, last: time, spacing: timedelta) -> list[time]:
-    """Return the times of one business day from `first` to `last`, so far apart.
+    """Return the times of one business day from `first` to `last` at this spacing.
 
-    `last` may be after midnight; before `first` by that count, there is none.
+    `last` may be after midnight. Empty when `last` is earlier in the business day than `first`.
     """
     some_day = date(2000, 1, 3)
     clocks = []
@@ -51,18 +51,18 @@ def spaced_clocks(*, first: time, last: time, spacing: timedelta) -> list[time]:
     return clocks
 
 
-def copied_wishes(
+def copied_requests(
     *,
     theatre: Theatre,
     monday: date,
     to_monday: date,
     weekdays: Collection[int],
     screens: Collection[Screen],
-) -> list[Wish]:
-    """Return a wish for every show of some days (0 is Monday) and screens of a week.
+) -> list[ShowRequest]:
+    """Return a request for every show on these weekdays (0 is Monday) and screens of a week.
 
-    Times of the wall clock are kept, whatever the clocks do between the weeks.
-    Cancelled shows are left behind.
+    Copies start at the same local time, also across a daylight saving change.
+    Cancelled shows are not copied.
     """
     begin, end = span_of(monday, theatre.zone, days=7)
     shows = (
@@ -73,18 +73,18 @@ def copied_wishes(
         .select_related("movie", "screen__theatre", "price_card")
         .order_by("start_time", "screen__name", "pk")
     )
-    wishes = []
+    requests = []
     for show in shows:
         day = business_day(show.start_time, theatre.zone)
         if show.screen and day.weekday() in weekdays:
-            wishes.append(_again(show, show.screen, day + (to_monday - monday), theatre))
-    return wishes
+            requests.append(_copy(show, show.screen, day + (to_monday - monday), theatre))
+    return requests
 
 
-def _again(show: Show, screen: Screen, day: date, theatre: Theatre) -> Wish:
+def _copy(show: Show, screen: Screen, day: date, theatre: Theatre) -> ShowRequest:
     local: datetime = show.start_time.astimezone(theatre.zone)
     close = show.sales_close_at
-    return Wish(
+    return ShowRequest(
         movie=show.movie,
         screen=screen,
         day=day,
