@@ -1,4 +1,4 @@
-"""Converts the original's bookings: each becomes a booking with its ids order."""
+"""Converts the original's bookings: each becomes a booking with its own order."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ def convert_bookings(batch: Sequence[Row], id_map: IdMap, source: Source) -> Bat
         references.sold.add(seat.pk)
         chosen.append((row, _order(row, seat, references)))
         if row["user_id"] not in references.users:
-            result.adjusted.append((row["id"], "no account, so sold as by the box office"))
+            result.adjusted.append((row["id"], "no account, so booked as a box office order"))
     orders = Order.objects.bulk_create(order for _, order in chosen)
     for (row, _), order in zip(chosen, orders, strict=True):
         result.rows.append((row["id"], _booking(references.seats[row["seat_id"]], order)))

@@ -63,8 +63,7 @@ class ReportForm(forms.Form):
             "last": today.isoformat(),
         }
         super().__init__(defaults | data.dict())
-        field = self.fields["theatre"]
-        assert isinstance(field, forms.ModelChoiceField)  # noqa: S101 - for the type checker
+        field: Any = self.fields["theatre"]
         field.queryset = theatres
         field.empty_label = "All your theatres"
 

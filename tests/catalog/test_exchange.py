@@ -187,7 +187,7 @@ def test_an_ambiguous_name_requires_the_id(office: Client) -> None:
     preview = upload(office, "movie", as_csv(MOVIE_COLUMNS, movie_row(title="Dune")))
     [(row, column, message)] = row_errors(preview)
     assert (row, column) == (2, "title")
-    assert "Give the id" in message
+    assert "Enter the id" in message
 
 
 def test_data_changed_after_the_preview_requires_a_new_preview(office: Client) -> None:

@@ -422,7 +422,7 @@ def test_a_booking_without_an_account_becomes_a_box_office_order(
         "INSERT INTO bookings VALUES (53, 9, 11, 102)",
     )
     report = import_original(original)
-    assert "bookings, imported, but: no account, so sold as by the box office (1: 53)" in report
+    assert "bookings, imported, but: no account, so booked as a box office order (1: 53)" in report
     order = Booking.objects.get(pk=53).order
     assert order is not None
     assert (order.user, order.channel) == (None, "box_office")

@@ -58,9 +58,7 @@ class PlanForm(forms.Form):
         self.theatre, self.monday = theatre, monday
         screens = Screen.objects.filter(theatre=theatre).select_related("theatre").order_by("name")
         super().__init__(data, initial={"screens": screens})
-        field = self.fields["screens"]
-        assert isinstance(field, ScreensField)  # noqa: S101 - for the type checker
-        field.queryset = screens
+        self.fields["screens"].queryset = screens  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}
@@ -149,12 +147,10 @@ class BulkForm(PlanForm):
     def __init__(self, data: Any, *, theatre: Theatre, monday: date) -> None:
         super().__init__(data, theatre=theatre, monday=monday)
         week = [monday + timedelta(days=n) for n in range(7)]
-        movies, days = self.fields["movie"], self.fields["days"]
-        assert isinstance(movies, forms.ModelChoiceField)  # noqa: S101 - for the type checker
-        assert isinstance(days, forms.TypedMultipleChoiceField)  # noqa: S101 - same
-        movies.queryset = Movie.objects.order_by("title", "pk")
-        days.choices = [(day.isoformat(), f"{day:%a %d %b}") for day in week]
-        days.initial = [day.isoformat() for day in week]
+        fields: dict[str, Any] = self.fields
+        fields["movie"].queryset = Movie.objects.order_by("title", "pk")
+        fields["days"].choices = [(day.isoformat(), f"{day:%a %d %b}") for day in week]
+        fields["days"].initial = [day.isoformat() for day in week]
 
     def show_requests(self, data: dict[str, Any]) -> Sequence[ShowRequest]:
         return bulk_requests(
@@ -199,11 +195,10 @@ class CopyForm(PlanForm):
 
     def __init__(self, data: Any, *, theatre: Theatre, monday: date) -> None:
         super().__init__(data, theatre=theatre, monday=monday)
-        weekdays = self.fields["weekdays"]
-        assert isinstance(weekdays, forms.TypedMultipleChoiceField)  # noqa: S101 - for the type checker
-        weekdays.choices = [(n, f"{monday + timedelta(days=n):%A}") for n in range(7)]
-        weekdays.initial = list(range(7))
-        self.fields["to_week"].initial = monday + timedelta(days=7)
+        fields: dict[str, Any] = self.fields
+        fields["weekdays"].choices = [(n, f"{monday + timedelta(days=n):%A}") for n in range(7)]
+        fields["weekdays"].initial = list(range(7))
+        fields["to_week"].initial = monday + timedelta(days=7)
 
     def clean_to_week(self) -> date:
         monday = monday_of(self.cleaned_data["to_week"])

@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 
 from booking_site.api.errors import DomainError
-from catalog.admin.local_time import LocalTimeField, LocalTimeWidget, WallClock
+from catalog.admin.local_time import LocalTimeField, WallClock
 from catalog.models import Seat, Show, ShowStatus, Theatre
 from catalog.scheduling import (
     DurationMissing,
@@ -51,8 +51,7 @@ class ShowForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run 
 
     def _restrict_status(self) -> None:
         """Shows are cancelled on their own page, with a reason, and never reopened."""
-        status = self.fields["status"]
-        assert isinstance(status, forms.ChoiceField)  # noqa: S101 - for the type checker
+        status: Any = self.fields["status"]
         if self.instance.status == ShowStatus.CANCELLED:
             status.disabled = True
             status.help_text = "A cancelled show can't be reopened. Plan a new one."
@@ -101,8 +100,7 @@ class ShowForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run 
         try:
             return local_moment(entered.shown, zone=theatre.zone, fold=entered.fold)
         except LocalTimeAmbiguous as refusal:
-            widget = self.fields[field].widget
-            assert isinstance(widget, LocalTimeWidget)  # noqa: S101 - for the type checker
+            widget: Any = self.fields[field].widget
             widget.ask(refusal.facts["offsets"])
             self.add_error(field, refusal.message)
         except DomainError as refusal:

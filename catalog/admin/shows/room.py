@@ -39,9 +39,8 @@ class SeatChangeForm(forms.Form):
 
     def __init__(self, data: Any, *, seats: Sequence[Seat]) -> None:
         super().__init__(data)
-        field = self.fields["seat"]
-        assert isinstance(field, forms.TypedMultipleChoiceField)  # noqa: S101 - for the type checker
-        field.choices = [(seat.pk, str(seat)) for seat in seats]
+        fields: dict[str, Any] = self.fields
+        fields["seat"].choices = [(seat.pk, str(seat)) for seat in seats]
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}

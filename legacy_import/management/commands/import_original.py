@@ -2,7 +2,8 @@
 
 import sys
 from argparse import ArgumentParser
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from tqdm import tqdm
 from booking_site.arguments import at_least_one
 from catalog.models import Theatre
 from legacy_import.report import Report
-from legacy_import.run import ImportRunning, Venue, run_import
+from legacy_import.run import ImportRunning, Progress, Venue, run_import
 from legacy_import.source import TABLES, Source, Unreadable
 
 
@@ -53,8 +54,7 @@ class Command(BaseCommand):
                 raise CommandError(str(error)) from error
             cases = options["report"] and stack.enter_context(options["report"].open("w"))
             report = Report(cases)
-            bars = _Bars(source, quiet=not options["verbosity"])
-            stack.callback(bars.close)
+            progress = stack.enter_context(_progress(source, quiet=not options["verbosity"]))
             try:
                 run_import(
                     source=source,
@@ -62,7 +62,7 @@ class Command(BaseCommand):
                     report=report,
                     batch_size=options["batch"],
                     dry_run=dry_run,
-                    progress=bars.move,
+                    progress=progress,
                 )
             except ImportRunning as error:
                 raise CommandError("Another import is running.") from error
@@ -81,22 +81,15 @@ def _venue(options: dict[str, Any]) -> Venue:
     return venue
 
 
-class _Bars:
-    """One progress bar for each table, created when its first rows are done."""
+@contextmanager
+def _progress(source: Source, *, quiet: bool) -> Iterator[Progress]:
+    """Show a progress bar over the rows of all tables, on a terminal."""
+    total = sum(source.count(table) for table in TABLES)
+    # None disables the bar if the output is not a terminal.
+    with tqdm(total=total, unit="row", disable=quiet or None, file=sys.stderr) as bar:
 
-    def __init__(self, source: Source, *, quiet: bool) -> None:
-        self._totals = {table: source.count(table) for table in TABLES}
-        self._disable = True if quiet else None  # None: only on a terminal
-        self._bars: dict[str, tqdm[Any]] = {}
+        def show(table: str, rows: int) -> None:
+            bar.set_description(table, refresh=False)
+            bar.update(rows)
 
-    def move(self, table: str, rows: int) -> None:
-        if table not in self._bars:
-            self.close()
-            self._bars[table] = tqdm(
-                total=self._totals[table], desc=table, disable=self._disable, file=sys.stderr
-            )
-        self._bars[table].update(rows)
-
-    def close(self) -> None:
-        for bar in self._bars.values():
-            bar.close()
+        yield show
