@@ -273,8 +273,8 @@ def locked_seats(rows: Rows) -> dict[int, LockedSeat]:
 
 def require_locked(seats: Mapping[int, LockedSeat], seat_ids: Collection[int]) -> None:
     """Raise `SeatsMissing` if some of the wanted seats are not among the locked ones."""
-    if not seats.keys() >= set(seat_ids):
-        raise SeatsMissing(seat_ids)
+    if missing := set(seat_ids) - seats.keys():
+        raise SeatsMissing(missing)
 
 
 @contextmanager
@@ -292,17 +292,19 @@ def refusals_explained(
         return
     except SeatsMissing as error:
         reason: Exception = error
+        suspects = error.seat_ids
     except IntegrityError as error:
         if violated_constraint(error) != "booking_one_live_per_seat":
             raise
         reason = error
+        suspects = seat_ids
     taken = taken_seats(show_id=show_id, seat_ids=seat_ids, user_id=user_id)
     if missing := set(seat_ids) - taken.keys():
         raise SeatNotFound(
             "Some seats are not part of this show.", seat_ids=sorted(missing)
         ) from reason
-    # If all are free by now, they were not a moment ago.
-    raise SeatUnavailable([pk for pk in taken if taken[pk]] or seat_ids) from reason
+    # If all are free by now, those that could not be locked were not a moment ago.
+    raise SeatUnavailable([pk for pk in taken if taken[pk]] or suspects) from reason
 
 
 _TAKEN = Statement("""

@@ -15,6 +15,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from bookings.models import Booking, Hold, Order
+from bookings.services import seat_locks
 from bookings.services.sales import REFERENCE_LETTERS
 from catalog.models import Seat, SeatStatus, Show, ShowStatus
 from tests.bookings.calls import (
@@ -124,6 +125,20 @@ def test_either_all_seats_are_sold_or_none(
     assert response.json()["seat_ids"] == [seat.pk for seat in seats[1:4]]
     assert states(seats[0], seats[4]) == ["available", "available"]
     assert Booking.objects.count() == 1
+
+
+def test_a_refusal_names_no_seat_that_was_free_throughout(
+    customer: APIClient, rival: APIClient, seats: list[Seat], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = bought(rival, seats[0])["booking"]["id"]
+    read = seat_locks.taken_seats
+
+    def cancel_and_read(**wish: Any) -> dict[int, bool]:
+        rival.post(f"/api/bookings/{number}/cancel", {}, format="json")
+        return read(**wish)
+
+    monkeypatch.setattr(seat_locks, "taken_seats", cancel_and_read)
+    assert book_seats(customer, *seats[:3]).json()["seat_ids"] == [seats[0].pk]
 
 
 @pytest.mark.parametrize("status", ["held", "blocked"])
