@@ -21,8 +21,9 @@ MAX_CACHED_ROOMS = 100
 
 # One row for the whole map. A letter is the state of a seat as the caller sees it, and includes
 # everything committed before the statement began. The fingerprint identifies the drawing that
-# the letters are put into: `facts` is a hash that the database computes when a seat is written,
-# rather than in every read. The letters come in the order of an index, so nothing is sorted.
+# the letters are put into. It combines the column `facts`, a hash of what the map shows of a seat
+# except its state, which the database computes when a seat is written rather than in every read.
+# The letters come in the order of an index, so nothing is sorted.
 # `caller` is empty if the token is no longer valid.
 _LOOK = Statement("""
     WITH caller AS (
@@ -158,8 +159,8 @@ def _draw(seats: list[Any]) -> _Drawing:
     around = []
     places = []
     behind = b"["
-    for pk, row, number, price, category, x, y, facts, place in seats:
-        fingerprint ^= facts
+    for pk, row, number, price, category, x, y, map_hash, place in seats:
+        fingerprint ^= map_hash
         places.append(place)
         before = _json({"id": pk, "row": row, "number": number, "price": price})
         around.append(behind + before[:-1] + b",")

@@ -1,4 +1,4 @@
-"""Every page of the back office asks the database as often in a large house as in a small one.
+"""Every page of the back office needs as many queries in a large theatre as in a small one.
 
 The pages are those of `back_office_rights.txt`, so that none is forgotten.
 """
@@ -57,7 +57,7 @@ def sell(show: Show, seats: list[Seat], person: User, number: int) -> None:
 
 
 def grow(show: Show, screen: Screen, order: Order) -> None:
-    """Give the show, its house and the chain many more of everything."""
+    """Add many rows to the show, its theatre and the other tables."""
     soon = timezone.now() + timedelta(hours=1)
     for n in range(12):
         person = UserFactory(is_staff=bool(n % 2))
@@ -92,15 +92,13 @@ def grow(show: Show, screen: Screen, order: Order) -> None:
 
 
 def queries(client: Client, target: str) -> tuple[int, int]:
-    client.get(target)  # fills what is kept from one request to the next
+    client.get(target)  # fills the caches
     with CaptureQueriesContext(connection) as captured:
         answer = client.get(target)
     return answer.status_code, len(captured)
 
 
-def test_no_page_costs_more_in_a_large_house_than_in_a_small_one(
-    office: Client, staff: User
-) -> None:
+def test_no_page_needs_more_queries_in_a_large_theatre(office: Client, staff: User) -> None:
     ensure_roles()
     house = make_house(1)
     [screen] = Screen.objects.all()

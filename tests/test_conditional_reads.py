@@ -51,7 +51,7 @@ def ids(customer: APIClient) -> dict[str, dict[str, Any]]:
 
 def answered_304(client: APIClient, address: str) -> list[str]:
     """Read the address, read it again unchanged, and return the statements of the second time."""
-    client.get(address)  # what is kept in the process is made now
+    client.get(address)  # fills the caches of the process
     first = client.get(address)
     with CaptureQueriesContext(connection) as captured:
         again = client.get(address, HTTP_IF_NONE_MATCH=first["ETag"])

@@ -1,4 +1,4 @@
-"""Two people and every call of the description: nothing foreign is read, changed or told."""
+"""Two users and every operation of the API: no foreign data is read, changed or disclosed."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -280,7 +280,7 @@ def attacks(
     }
 
 
-def test_no_call_of_a_stranger_changes_or_tells_anything(
+def test_no_call_for_foreign_data_changes_or_discloses_anything(
     owner: User,
     stranger: User,
     belongings: dict[str, dict[str, object]],

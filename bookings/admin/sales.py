@@ -1,4 +1,4 @@
-"""What was held and sold, to look at: sales change through the services, never through a form."""
+"""Holds, orders and bookings in the back office, read-only: only services change sales."""
 
 from collections import defaultdict
 from datetime import datetime
@@ -68,7 +68,7 @@ class HoldAdmin(LargeTable, ReadOnly[Hold]):
     def until(self, hold: Hold) -> SafeString | str:
         return local_lines(hold.expires_at, hold.show.theatre.zone)
 
-    @admin.display(description="at the longest until")
+    @admin.display(description="until at most")
     def longest(self, hold: Hold) -> str:
         return local(hold.max_expires_at, hold.show.theatre.zone)
 
@@ -207,17 +207,17 @@ class OrderAdmin(LargeTable, ReadOnly[Order]):
 
 
 def _customer_events(order: Order, bookings: QuerySet[Booking]) -> list[HistoryEvent]:
-    """Return what the customer did online. The audit trail has what staff did."""
+    """Return what the customer did online. The audit trail records what staff did."""
     if order.channel != Channel.WEB:
         return []
     rows = bookings.select_related("seat").order_by("seat__row", "seat__number")
-    given_back: dict[datetime, list[str]] = defaultdict(list)
+    cancelled: dict[datetime, list[str]] = defaultdict(list)
     for booking in rows:
         if booking.cancelled_at and booking.cancelled_by_id == order.user_id:
-            given_back[booking.cancelled_at].append(str(booking.seat))
+            cancelled[booking.cancelled_at].append(str(booking.seat))
     events = [
-        HistoryEvent("Given back online", at, order.user, ", ".join(given_back[at]))
-        for at in sorted(given_back, reverse=True)
+        HistoryEvent("Cancelled online", at, order.user, ", ".join(cancelled[at]))
+        for at in sorted(cancelled, reverse=True)
     ]
     bought = ", ".join(str(booking.seat) for booking in rows)
     return [*events, HistoryEvent("Bought online", order.created_at, order.user, bought)]
@@ -229,7 +229,7 @@ def _buyer(order: Order) -> SafeString:
     return two_lines(order.customer_name or "At the box office", order.customer_email)
 
 
-class Alive(admin.SimpleListFilter):
+class BookingStatusFilter(admin.SimpleListFilter):
     title = "state"
     parameter_name = "state"
 
@@ -246,7 +246,7 @@ class Alive(admin.SimpleListFilter):
 class BookingAdmin(LargeTable, ReadOnly[Booking]):
     theatre_path = "show__theatre"
     list_display = ("bought_with", "buyer", "on_show", "seat", "amount", "sold", "state")
-    list_filter = (Alive,)
+    list_filter = (BookingStatusFilter,)
     list_select_related = ("user", "order__user", "seat", *SHOW)
     ordering = ("-id",)
     search_fields = ("order__reference",)
@@ -265,12 +265,12 @@ class BookingAdmin(LargeTable, ReadOnly[Booking]):
     )
 
     def matching(self, rows: QuerySet[Booking], text: str) -> QuerySet[Booking]:
-        # Only bookings from before there were orders have none.
+        # Only bookings of the original system have no order.
         without_order = Q(order__isnull=True, user__in=User.objects.ids_matching(text))
         return rows.filter(Q(order__in=ids_of_orders(text)) | without_order)
 
     def entries_about(self, booking: Booking) -> QuerySet[AuditEntry]:
-        """A booking is sold, moved and cancelled with its order, where that is written."""
+        """Include the entries of the order, which record sales, moves and cancellations."""
         own = super().entries_about(booking)
         return own | audit.history_of(booking.order) if booking.order else own
 
@@ -280,7 +280,7 @@ class BookingAdmin(LargeTable, ReadOnly[Booking]):
 
     @admin.display(description="order", ordering="pk")
     def bought_with(self, booking: Booking) -> str:
-        return str(booking.order or booking)  # the original system knew no orders
+        return str(booking.order or booking)  # bookings of the original system have no order
 
     @admin.display(description="customer", ordering="user__name")
     def buyer(self, booking: Booking) -> SafeString:
@@ -295,7 +295,7 @@ class BookingAdmin(LargeTable, ReadOnly[Booking]):
 
     @admin.display(description="price", ordering="price")
     def amount(self, booking: Booking) -> str:
-        if booking.price is None:  # made by the original system, as is one without an order
+        if booking.price is None:  # a booking of the original system
             return ""
         sold = booking.order or booking.show.theatre
         return f"{booking.price} {sold.currency}"

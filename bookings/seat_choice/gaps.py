@@ -48,12 +48,12 @@ def alternatives(
     for run in runs_of(places):
         others = _rearrangements(run, wish, limit) if _gaps(run, wish) else []
         refused = refused or bool(others)
-        kept = (0, [place.id for place in run if place.id in wish])
+        unchanged = (0, [place.id for place in run if place.id in wish])
         nearest = sorted(
             (
                 (distance + further, ids + more)
                 for distance, ids in nearest
-                for further, more in others or [kept]
+                for further, more in others or [unchanged]
             ),
             key=itemgetter(0),
         )[:limit]

@@ -331,7 +331,7 @@ def test_asking_again_needs_a_login_that_still_counts(person, login):
     assert APIClient().post("/api/auth/email/resend").status_code == 401
 
 
-def test_where_a_house_wants_it_only_confirmed_customers_hold_and_book(person, login, settings):
+def test_a_site_can_require_confirmed_addresses_for_holding_and_booking(person, login, settings):
     seats = make_seats(ShowFactory(), "SSSS")
     wish = {"show_id": seats[0].show_id, "seat_ids": [seats[0].pk]}
     client = login(person)

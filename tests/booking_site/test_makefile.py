@@ -41,7 +41,7 @@ esac
 
 @pytest.fixture
 def clone() -> Iterator[Path]:
-    """A folder with what make looks at, and no .venv; open to root's servers, unlike tmp_path."""
+    """A folder with the files that make reads, without .venv; other users can read it."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)

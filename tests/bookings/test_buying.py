@@ -319,7 +319,7 @@ def test_no_single_seat_is_left_between_taken_ones(
 def test_an_own_hold_that_is_over_spares_no_seat_the_gap_rule(
     customer: APIClient, ruled: Show
 ) -> None:
-    """What was fine when it was held is judged anew once the hold has run out."""
+    """The rules apply again once the hold has expired."""
     seats = make_seats(ruled, "SSSSSS")
     hold_id = held(customer, seats[2])["id"]
     Seat.objects.filter(pk=seats[0].pk).update(status=SeatStatus.BLOCKED)
@@ -407,7 +407,7 @@ def test_the_bay_of_somebody_else_does_not_count(
 
 
 @pytest.mark.parametrize(("minutes", "status"), [(61, 422), (59, 201)])
-def test_companion_seats_are_kept_until_an_hour_before_the_start(
+def test_companion_seats_are_reserved_until_an_hour_before_the_start(
     customer: APIClient, show: Show, minutes: int, status: int
 ) -> None:
     _, companion = make_seats(show, "WC")

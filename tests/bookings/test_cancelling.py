@@ -115,7 +115,7 @@ def test_one_cancelled_booking_cancels_a_part_of_its_order(
     assert states(*seats[:2]) == ["available", "booked"]
 
 
-def test_an_order_tells_of_its_bookings_what_each_tells_of_itself(customer: APIClient) -> None:
+def test_an_order_returns_its_bookings_as_they_are_returned_alone(customer: APIClient) -> None:
     rows = make_seats(ShowFactory(), "S", "SS")
     answer = bought(customer, *reversed(rows))
     ids = [each["id"] for each in answer["bookings"]]

@@ -1,4 +1,4 @@
-"""What one has bought: bookings and orders, one's own alone."""
+"""Users read their own bookings and orders only."""
 
 from collections.abc import Callable
 from typing import Any
@@ -130,7 +130,7 @@ def test_orders_are_filtered_by_the_status_of_their_bookings(
     assert references(customer, "?status=cancelled") == [none]
 
 
-def test_what_is_to_come_and_what_is_over_are_told_apart(
+def test_upcoming_and_past_bookings_are_separated(
     customer: APIClient, show: Show, seats: list[Seat]
 ) -> None:
     over = bought(customer, seats[0])

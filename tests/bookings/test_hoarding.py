@@ -1,4 +1,4 @@
-"""Nobody keeps more seats than they could use: over all shows, and however often they ask."""
+"""The limit on the seats that a user holds across all shows, however many requests they send."""
 
 from collections.abc import Callable
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""/api/holds: seats kept for a few minutes, by the database's clock."""
+"""/api/holds: seats reserved for a few minutes, by the database's clock."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -58,7 +58,7 @@ def age(hold_id: str, minutes: float) -> None:
     Seat.objects.filter(hold_id=hold_id).update(held_until=row.expires_at - passed)
 
 
-def test_a_hold_says_what_is_kept_and_for_how_long(
+def test_a_hold_returns_its_seats_and_times(
     customer: APIClient, show: Show, seats: list[Seat]
 ) -> None:
     before = datetime.now(UTC) - MINUTE
@@ -109,7 +109,7 @@ def test_asking_again_replaces_the_seats_of_the_same_hold(
     assert Hold.objects.count() == 1
 
 
-def test_a_retry_starts_the_minutes_anew_and_changes_nothing_else(
+def test_a_retry_extends_the_hold_and_changes_nothing_else(
     customer: APIClient, seats: list[Seat]
 ) -> None:
     first = held(customer, *seats[:2])
@@ -164,7 +164,7 @@ def test_a_hold_that_is_over_is_no_longer_shown(customer: APIClient, seats: list
     assert refusal(customer.get(f"/api/holds/{made['id']}")) == (404, "hold_not_found")
 
 
-def test_extending_starts_the_minutes_anew(customer: APIClient, seats: list[Seat]) -> None:
+def test_extending_restarts_the_minutes(customer: APIClient, seats: list[Seat]) -> None:
     made = held(customer, seats[0])
     age(made["id"], 9)
     response = extend(customer, made["id"])
@@ -199,7 +199,7 @@ def test_who_releases_and_holds_again_goes_on_with_the_same_clock(
     assert moment(again["max_expires_at"]) == moment(made["max_expires_at"]) - 9 * MINUTE
 
 
-def test_five_minutes_after_a_hold_the_clock_starts_anew(
+def test_five_minutes_after_a_hold_the_maximum_time_starts_again(
     customer: APIClient, seats: list[Seat]
 ) -> None:
     made = held(customer, seats[0])
@@ -236,10 +236,10 @@ def test_who_has_used_up_the_longest_time_waits_or_books_directly(
     bought(customer, seats[0])
 
 
-def test_booking_a_hold_does_not_start_the_clock_of_the_next_anew(
+def test_booking_a_hold_does_not_restart_the_maximum_time(
     customer: APIClient, seats: list[Seat]
 ) -> None:
-    """Else ten seats are kept for ever by booking and cancelling one of them."""
+    """Otherwise booking and cancelling one of ten seats would reserve the others indefinitely."""
     made = held(customer, *seats[:3])
     age(made["id"], 5)
     held(customer, seats[0])
@@ -338,7 +338,7 @@ def test_an_expired_hold_is_not_extended(customer: APIClient, seats: list[Seat])
     assert refusal(extend(customer, made["id"])) == (409, "hold_expired")
 
 
-def test_a_room_laid_anew_after_a_hold_ran_out_stands_in_nobodys_way(
+def test_a_room_replaced_after_a_hold_expired_blocks_nobody(
     customer: APIClient, seats: list[Seat]
 ) -> None:
     made = held(customer, *seats[:2])
@@ -506,7 +506,7 @@ def test_own_held_seats_count_as_free_for_the_best(customer: APIClient, seats: l
     assert (document.status_code, document.json()["id"]) == (200, first["id"])
 
 
-# The rules of the house
+# The rules for choosing seats
 
 
 @pytest.fixture

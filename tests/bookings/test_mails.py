@@ -1,4 +1,4 @@
-"""What customers are told by mail, and that it commits with what it tells of."""
+"""Mails to customers, which are committed together with what they report."""
 
 import re
 from collections.abc import Callable
@@ -101,9 +101,7 @@ def test_a_task_of_the_release_before_still_confirms_its_order(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_nobody_is_told_of_a_purchase_that_was_refused(
-    customer: APIClient, seats: list[Seat]
-) -> None:
+def test_a_refused_purchase_sends_no_mail(customer: APIClient, seats: list[Seat]) -> None:
     with connection.cursor() as cursor:  # refuses late: when the booking itself is written
         cursor.execute("ALTER TABLE bookings ADD CONSTRAINT refused CHECK (seat_id < 0) NOT VALID")
     customer.raise_request_exception = False
@@ -135,7 +133,7 @@ def test_seats_that_were_given_back_before_the_mail_went_out_are_not_in_it(
     assert cancelled.subject == "Cancelled: Salt <and> Sea"
 
 
-def test_one_seat_given_back_is_told_with_what_is_left(
+def test_the_mail_of_a_cancelled_seat_lists_the_remaining_ones(
     customer: APIClient, seats: list[Seat], posted: Posted
 ) -> None:
     answer = bought(customer, *seats[:3])
@@ -148,7 +146,7 @@ def test_one_seat_given_back_is_told_with_what_is_left(
         assert "12.00 USD" in text
 
 
-def test_an_order_given_back_is_told_once(
+def test_a_cancelled_order_sends_one_mail(
     customer: APIClient, seats: list[Seat], posted: Posted
 ) -> None:
     answer = bought(customer, *seats[:2])
@@ -161,7 +159,7 @@ def test_an_order_given_back_is_told_once(
         assert "Nothing of this purchase is left." in text
 
 
-def test_a_cancelled_show_is_told_to_each_purchase_once(
+def test_a_cancelled_show_sends_one_mail_per_purchase(
     customer: APIClient, user: User, seats: list[Seat], login: Any, posted: Posted
 ) -> None:
     rival = UserFactory()
@@ -177,7 +175,7 @@ def test_a_cancelled_show_is_told_to_each_purchase_once(
         assert "A1, A2" in text
 
 
-def test_a_customer_of_the_counter_is_told_at_the_address_given_there(
+def test_a_box_office_customer_gets_mail_at_the_address_given_there(
     seats: list[Seat], posted: Posted
 ) -> None:
     for address in ("counter@example.com", ""):
@@ -198,7 +196,7 @@ def test_a_customer_of_the_counter_is_told_at_the_address_given_there(
     assert "Hello Cora Counter," in message.body
 
 
-def test_a_booking_of_the_original_tables_is_told_too(
+def test_a_booking_of_the_original_tables_gets_mail_too(
     customer: APIClient, user: User, seats: list[Seat], posted: Posted
 ) -> None:
     booking = Booking.objects.create(user=user, show=seats[0].show, seat=seats[0])

@@ -1,4 +1,4 @@
-"""The stored status of an order agrees with its bookings, whoever cancels them."""
+"""The stored status of an order agrees with its bookings, no matter who cancels them."""
 
 from collections.abc import Callable
 

@@ -259,7 +259,7 @@ def test_all_who_judge_whether_a_seat_is_free_say_the_same(
         " SELECT show_id, 'B', 1, 5 FROM seats WHERE id = %s",
     ],
 )
-def test_a_room_that_plain_sql_changes_is_drawn_anew(
+def test_a_room_that_plain_sql_changes_is_drawn_again(
     api: APIClient, show: Show, change: str
 ) -> None:
     first = make_seats(show, "SS")[0]

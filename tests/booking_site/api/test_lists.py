@@ -55,7 +55,7 @@ def test_an_unreadable_page_is_400(api: APIClient, name: str, value: str) -> Non
     assert list(response.json()["errors"]) == [name]
 
 
-def test_a_page_size_past_the_maximum_is_told_the_maximum(api: APIClient) -> None:
+def test_the_error_of_a_page_size_gives_the_maximum(api: APIClient) -> None:
     response = api.get("/api/numbers", {"page_size": "501"})
     assert response.status_code == 400
     assert response.json()["errors"] == {"page_size": ["Enter a whole number from 1 to 500."]}

@@ -74,7 +74,7 @@ def test_the_largest_id_is_an_address(api: APIClient) -> None:
     assert api.get(f"/api/items/{2**63 - 1}").json() == {"pk": 2**63 - 1}
 
 
-def test_a_wrong_method_is_told_the_right_ones(api: APIClient) -> None:
+def test_405_lists_the_allowed_methods(api: APIClient) -> None:
     for method in ("PUT", "PATCH", "DELETE", "TRACE", "BREW"):
         response = api.generic(method, "/api/items/1")
         assert_problem(response, 405, "method_not_allowed")
@@ -116,7 +116,7 @@ def test_what_cannot_be_answered_in_the_accepted_type_is_406(api: APIClient, acc
         "text/html, application/json;q=0.1",
     ],
 )
-def test_json_is_answered_to_whoever_takes_it(api: APIClient, accept: str) -> None:
+def test_json_is_returned_to_clients_that_accept_it(api: APIClient, accept: str) -> None:
     assert api.get("/api/items/1", HTTP_ACCEPT=accept).status_code == 200
 
 
@@ -128,7 +128,7 @@ def test_a_refusal_of_the_domain_brings_its_facts(api: APIClient) -> None:
     assert response["Retry-After"] == "7"
 
 
-def test_a_failure_is_logged_and_tells_nothing(
+def test_a_failure_is_logged_and_discloses_nothing(
     client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     client.raise_request_exception = False

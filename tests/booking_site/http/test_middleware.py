@@ -16,7 +16,7 @@ CLIENT = "http://localhost:5173"
 
 
 @pytest.mark.parametrize("path", ["/", "/livez", "/nothing", "/api/nothing", "/api/items/1"])
-def test_a_sane_request_id_comes_back(api: APIClient, path: str) -> None:
+def test_a_valid_request_id_is_returned(api: APIClient, path: str) -> None:
     assert api.get(path, HTTP_X_REQUEST_ID="Trace-1.2_3")["X-Request-ID"] == "Trace-1.2_3"
 
 
@@ -63,7 +63,7 @@ def test_a_list_that_is_unchanged_still_has_its_links_and_its_total(api: APIClie
         assert again[header] == first[header]
 
 
-def test_a_read_may_be_kept_but_must_be_checked(api: APIClient) -> None:
+def test_a_read_may_be_cached_but_must_be_revalidated(api: APIClient) -> None:
     public = api.get("/api/items/1")
     assert public["Cache-Control"] == "public, no-cache"
     assert {name.strip().lower() for name in public["Vary"].split(",")} >= {
@@ -75,14 +75,14 @@ def test_a_read_may_be_kept_but_must_be_checked(api: APIClient) -> None:
 
 
 @pytest.mark.parametrize("path", ["/api/auth/secret/1", "/api/holds/1", "/api/holds/1/"])
-def test_tokens_and_holds_are_never_kept(api: APIClient, path: str) -> None:
+def test_tokens_and_holds_are_never_cached(api: APIClient, path: str) -> None:
     response = api.get(path, HTTP_IF_NONE_MATCH="*")
     assert response.status_code == 200
     assert response["Cache-Control"] == "no-store"
     assert "ETag" not in response
 
 
-def test_writes_and_errors_are_never_kept(api: APIClient) -> None:
+def test_writes_and_errors_are_never_cached(api: APIClient) -> None:
     written = api.post("/api/echo", {"show_id": 5}, format="json")
     missing = api.get("/api/nothing", HTTP_IF_NONE_MATCH="*")
     assert (written.status_code, missing.status_code) == (200, 404)
@@ -185,7 +185,7 @@ def test_the_api_goes_past_what_only_pages_need(
     assert api.get("/apiary").status_code == HTTPStatus.IM_A_TEAPOT
 
 
-def test_a_login_that_is_locked_out_is_told_so_in_the_api_whatever_its_view_says(
+def test_a_locked_out_login_gets_a_problem_whatever_its_view_answers(
     api: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[HttpRequest] = []

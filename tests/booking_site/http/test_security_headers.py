@@ -1,4 +1,4 @@
-"""What browsers are told about each kind of answer; tests/browser sees that pages still work."""
+"""Security headers of each kind of response; tests/browser checks that pages still work."""
 
 import pytest
 from django.test import Client
@@ -55,7 +55,7 @@ def test_a_304_leaves_the_policy_of_the_page_alone(client: Client) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/api/movies", "/api/nothing", "/admin/login/", "/livez"])
-def test_every_answer_is_kept_to_itself(client: Client, path: str) -> None:
+def test_every_response_forbids_embedding(client: Client, path: str) -> None:
     answer = client.get(path)
     assert answer["Cross-Origin-Resource-Policy"] == "same-origin"
     assert "geolocation=()" in answer["Permissions-Policy"]

@@ -82,7 +82,7 @@ def test_a_request_leaves_one_line(
     assert purchase["duration_ms"] > 0
 
 
-def test_staff_and_strangers_are_told_apart(
+def test_the_log_distinguishes_staff_from_anonymous_users(
     office: Client, staff: User, api: APIClient, lines: list[Any]
 ) -> None:
     office.get("/admin/")
@@ -102,7 +102,7 @@ def test_staff_and_strangers_are_told_apart(
 
 @pytest.mark.urls("tests.booking_site.urls")
 @pytest.mark.parametrize("path", ["/api/impatient?sqlstate=57014", "/impatient"])
-def test_a_busy_database_is_told_in_the_one_line_of_the_request(
+def test_a_busy_database_is_reported_in_the_line_of_the_request(
     db: None, client: Client, caplog: pytest.LogCaptureFixture, path: str
 ) -> None:
     client.raise_request_exception = False

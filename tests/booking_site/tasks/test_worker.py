@@ -70,7 +70,7 @@ def is_readable(file: int) -> bool:
 
 
 class Hanging:
-    """A task that tells when it has begun, and goes on when it is told to."""
+    """A task that reports when it has started, and continues on a signal."""
 
     def __init__(self, folder: Path) -> None:
         for name in ("begun", "go"):
@@ -144,7 +144,7 @@ def test_a_task_that_raises_is_tried_again_later_and_given_up_in_the_end() -> No
 
 
 @pytest.mark.django_db
-def test_what_is_kept_and_logged_of_a_failure_names_nobody(
+def test_stored_and_logged_failures_contain_no_address(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     fail.enqueue("lena@example.com")

@@ -284,7 +284,7 @@ def test_best_seats_are_chosen_but_not_sold(counter: Client, show: Show) -> None
     assert counter.get(at("seats", show.pk), {"best": 9}).json() == {"message": refusal}
 
 
-def test_a_page_learns_what_is_taken_and_is_not_told_twice(counter: Client, show: Show) -> None:
+def test_a_page_gets_the_taken_seats_and_then_a_304(counter: Client, show: Show) -> None:
     sell(counter, show, "A1")
     answer = counter.get(at("seats", show.pk))
     assert answer.json() == {"taken": {str(ids(show, "A1")[0]): "booked"}}
@@ -313,7 +313,7 @@ def test_the_customer_gets_mails_if_there_is_an_address(
     assert mail.subject.startswith("Cancelled")
 
 
-def test_a_customer_is_moved_and_keeps_booking_and_price(
+def test_a_move_changes_neither_the_booking_nor_its_price(
     counter: Client, show: Show, clerk: User
 ) -> None:
     sell(counter, show, "A1")
@@ -374,7 +374,7 @@ def test_a_move_judges_the_booking_as_it_is_behind_the_locks(show: Show, clerk: 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_customer_moved_and_cancelled_at_once_keeps_no_seat(
+def test_a_booking_moved_and_cancelled_at_once_occupies_no_seat(
     race: Callable[..., list[Any]], show: Show, clerk: User
 ) -> None:
     purchase = Purchase(show_id=show.pk, seat_ids=frozenset(ids(show, "A1")))
@@ -425,7 +425,7 @@ def test_a_cancellation_needs_seats_and_a_reason(
     assert show.seats.filter(status=SeatStatus.BOOKED).exists()
 
 
-def test_a_cancellation_without_a_reason_keeps_what_was_ticked(counter: Client, show: Show) -> None:
+def test_a_cancellation_without_a_reason_keeps_the_selection(counter: Client, show: Show) -> None:
     sell(counter, show, "A1", "A2", "A3")
     order = Order.objects.get()
     wanted = [row.pk for row in order.bookings.all()[:2]]
@@ -498,7 +498,7 @@ def test_the_ticket_names_seats_and_reference(counter: Client, show: Show) -> No
     assert all(text in page for text in (order.reference, "A1", "A2", str(show.movie), "24.00 USD"))
 
 
-def test_another_house_is_not_found(counter: Client, show: Show, clerk: User) -> None:
+def test_an_order_of_another_theatre_is_not_found(counter: Client, show: Show, clerk: User) -> None:
     sell(counter, show, "A1")
     order = Order.objects.get()
     booking = order.bookings.get()

@@ -43,7 +43,7 @@ UNGUARDED = """
 
 @pytest.fixture
 def show() -> Show:
-    """A show on a screen, seats A1 to A4, with one order, one hold and one kept answer.
+    """A show on a screen, seats A1 to A4, with one order, one hold and one idempotency record.
 
     A1 and A2 are booked, A3 is held, A4 is free.
     """
@@ -414,7 +414,7 @@ def test_the_doctor_cannot_write(show: Show, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_doctor_looks_at_one_moment(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_doctor_reads_one_snapshot(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is written while it looks is neither half seen nor whole."""
 
     def write_meanwhile() -> Iterator[Finding]:
@@ -429,7 +429,7 @@ def test_the_doctor_looks_at_one_moment(show: Show, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.django_db(transaction=True)
-def test_tasks_given_up_are_told_by_name_and_apart_from_violations(show: Show) -> None:
+def test_tasks_given_up_are_listed_by_name_and_apart_from_violations(show: Show) -> None:
     run(BREAKS["no_task_given_up"])
     output = StringIO()
     with pytest.raises(SystemExit) as end:

@@ -170,7 +170,7 @@ def divided_offers(places, party):
 
 
 def cost(places, seats):
-    """What the rules look at, in their order."""
+    """The criteria of the rules, in their order."""
     lines = {place.y for place in places}
     focal_line = min(lines) + Fraction(2, 3) * (max(lines) - min(lines))
     distance = Fraction(0)

@@ -331,7 +331,7 @@ def test_a_choice_is_exempt_when_no_other_like_it_is_any_better(exempt):
     assert instead_of(exempt) == []
 
 
-def test_nobody_is_told_to_change_bays_for_a_gap():
+def test_no_alternative_changes_bays_because_of_a_gap():
     places = room("sSWS.WSS")
     assert new_gaps(places, seats(places, "A3")) == seats(places, "A2")
     assert alternatives(places, seats(places, "A3")) == []

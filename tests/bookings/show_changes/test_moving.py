@@ -1,4 +1,4 @@
-"""Moving a show: whoever has a seat keeps one, and nobody else gets it meanwhile."""
+"""Moving a show: every sold or held seat gets a place, and nobody else gets it meanwhile."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -188,7 +188,7 @@ def test_the_owner_of_a_free_seats_id_never_gets_another_seat(
     assert refusal(book(customer, show_id=show.pk, seat_id=min(stale))) == (404, "seat_not_found")
 
 
-def test_a_hold_that_is_over_keeps_no_seat(show: Show, small: Screen, customer: APIClient) -> None:
+def test_an_expired_hold_reserves_no_seat(show: Show, small: Screen, customer: APIClient) -> None:
     let_expire(held(customer, seat(show, "A1"))["id"])
     (moved,) = move(to(small, show))
     assert moved.seats.changes == ()
@@ -239,7 +239,7 @@ def test_what_is_taken_between_preview_and_move_stops_it(
     assert Show.objects.get().screen == show.screen
 
 
-def test_a_move_is_kept_in_the_history_of_the_show(
+def test_a_move_is_recorded_in_the_history_of_the_show(
     show: Show, small: Screen, customer: APIClient, staff: User
 ) -> None:
     bought(customer, seat(show, "A1"))
@@ -254,7 +254,7 @@ def test_a_move_is_kept_in_the_history_of_the_show(
     }
 
 
-def test_customers_are_told_once_for_each_purchase(
+def test_customers_get_one_mail_per_purchase(
     show: Show,
     small: Screen,
     customer: APIClient,

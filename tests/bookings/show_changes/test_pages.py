@@ -143,7 +143,7 @@ def test_the_worker_can_be_set_to_a_cancelled_show_again(
 
 
 @pytest.mark.parametrize("name", ["move", "swap", "cancel"])
-def test_another_house_is_not_there(name: str, programmer: Client) -> None:
+def test_another_theatre_is_not_found(name: str, programmer: Client) -> None:
     foreign = make_show(ScreenFactory(layout=BIG))
     for send in (programmer.get, programmer.post):
         assert send(page_of(foreign, name)).status_code == HTTPStatus.NOT_FOUND
