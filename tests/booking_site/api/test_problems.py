@@ -228,7 +228,7 @@ def test_every_code_has_a_sentence_and_is_documented(api: APIClient) -> None:
 
 def test_code_in_a_meaning_is_shown_as_code(api: APIClient) -> None:
     page = api.get("/api/docs/errors").content.decode()
-    assert "The companion seats <code>seat_ids</code> are kept for" in page
+    assert "The companion seats <code>seat_ids</code> are reserved for" in page
     assert "`" not in page
 
 
