@@ -1,4 +1,4 @@
-"""Who calls: the Bearer token of an API request, and what it takes to be believed."""
+"""The caller of an API request: the Bearer token, and the permissions that rely on it."""
 
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # while it is imported, views load the default classes, which
 
 
 class NotAuthenticated(DomainError):
-    """Please log in first."""
+    """The call needs a token and has none."""
 
     code = "not_authenticated"
     status = HTTPStatus.UNAUTHORIZED
@@ -26,10 +26,9 @@ class NotAuthenticated(DomainError):
 
 @dataclass(frozen=True)
 class Caller:
-    """The `request.user` of API calls: what the token says, read without a query.
+    """The `request.user` of API calls: the claims of the token, read without a query.
 
-    Whether it still holds is decided by `ActiveUser`, or by `lock_caller` in
-    the transaction of a write.
+    `ActiveUser`, or `lock_caller` in the transaction of a write, checks that they still hold.
     """
 
     id: int
@@ -43,11 +42,11 @@ class Caller:
 
 
 class BearerAuthentication(BaseAuthentication):
-    """Raise `TokenInvalid` or `TokenExpired`, unless the token is absent or good."""
+    """Reads the token. A bad one raises `TokenInvalid` or `TokenExpired`."""
 
     def authenticate(self, request: Request) -> tuple[Caller, AccessToken] | None:
-        # Not from `headers`, for which all of them would be copied. granian passes on as empty
-        # what isn't ASCII.
+        # Reading `request.headers` would copy all of them. If the header is not ASCII, granian
+        # passes on an empty one.
         header: str | None = request.META.get("HTTP_AUTHORIZATION")
         if header is None:
             return None
@@ -62,7 +61,7 @@ class BearerAuthentication(BaseAuthentication):
 
 
 class OptionalBearerAuthentication(BearerAuthentication):
-    """For public reads, where an old session should still see the films."""
+    """For public reads: a customer whose token has expired can still read the programme."""
 
     def authenticate(self, request: Request) -> tuple[Caller, AccessToken] | None:
         try:
@@ -72,34 +71,34 @@ class OptionalBearerAuthentication(BearerAuthentication):
 
 
 def caller_of(request: Request) -> Caller:
-    """Return who calls. Raise `NotAuthenticated` when the request carries no token."""
+    """Return the caller. Raise `NotAuthenticated` if the request has no token."""
     if not isinstance(request.user, Caller):
         raise NotAuthenticated
     return request.user
 
 
 class HasToken(BasePermission):
-    """A good token, no query: for writes whose transaction calls `lock_caller` first."""
+    """A valid token, without a query: for writes whose transaction begins with `lock_caller`."""
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
         caller_of(request)
         return True
 
 
-# What `User.objects.current` asks. With nearly every read, where as a queryset it took longest.
+# The query of `User.objects.current`, prepared: it runs with nearly every read.
 _CURRENT = Statement("""
     SELECT FROM users WHERE id = %(id)s AND is_active AND token_version = %(token_version)s
 """)
 
 
 def require_active(caller: Caller) -> None:
-    """Raise `TokenRevoked` unless the caller exists, is active and has not revoked the token."""
+    """Raise `TokenRevoked` if the user is gone or inactive, or has revoked the token."""
     if _CURRENT.row(id=caller.id, token_version=caller.token_version) is None:
         raise TokenRevoked
 
 
 class ActiveUser(BasePermission):
-    """A good token of somebody who exists, is active and has not revoked it; one query."""
+    """A valid token of an active user who has not revoked it. Takes one query."""
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
         require_active(caller_of(request))
@@ -107,7 +106,7 @@ class ActiveUser(BasePermission):
 
 
 class ActiveUserForReads(ActiveUser):
-    """`ActiveUser` for reads, `HasToken` for writes, which lock the caller's row and look there."""
+    """`ActiveUser` for reads. Writes lock the caller's row and check it there."""
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
         if request.method in ("GET", "HEAD"):

@@ -1,8 +1,8 @@
-"""How guessing passwords is stopped, in PostgreSQL, so that it works without Redis.
+"""Limits on guessing passwords, counted in PostgreSQL, so that they work without Redis.
 
-Failures count per address and e-mail together, so that nobody can lock somebody
-else out from elsewhere, and per address besides, so that trying one password on
-many accounts ends as well. The back office's login is guarded the same way.
+Failed logins count per address and account, so that nobody can lock out another user
+from elsewhere. They also count per address alone, which stops trying one password on
+many accounts. The login of the back office has the same limits.
 """
 
 from datetime import timedelta
@@ -32,11 +32,11 @@ class TooManyAttempts(DomainError):
 
 
 class LoginGuard(AxesDatabaseHandler):  # type: ignore[misc]
-    """Adds the limit per address to the one per address and e-mail."""
+    """Adds the limit per address to django-axes' limit per address and account."""
 
     def get_failures(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> int:
-        # Both in one statement, and what it says of the account is kept for the login's end:
-        # to ask for each and to forget what was not there took three of a login's five.
+        # One statement counts both. The count of the account is stored on the request, so that
+        # a successful login resets it only if there is something to reset.
         failed = _recent_attempts(request).aggregate(
             of_address=Sum("failures_since_start", default=0),
             of_account=Sum(
@@ -53,7 +53,7 @@ class LoginGuard(AxesDatabaseHandler):  # type: ignore[misc]
 
 
 def seconds_locked(request: HttpRequest) -> int:
-    """Return how long a locked-out address has to wait at most; at least 1."""
+    """Return the seconds after which a locked-out address can certainly try again; at least 1."""
     failed = _recent_attempts(request).aggregate(last=Max("attempt_time", default=timezone.now()))
     wait: timedelta = failed["last"] + settings.AXES_COOLOFF_TIME - timezone.now()
     return max(1, ceil(wait.total_seconds()))
@@ -62,14 +62,14 @@ def seconds_locked(request: HttpRequest) -> int:
 def authenticate_or_stop(*, request: HttpRequest, email: str, password: str) -> User | None:
     """Return the active user with this e-mail and password, or None.
 
-    Takes the same time whether the e-mail is unknown, the password wrong or the
-    user inactive, but for hashes of other costs, which the next login replaces.
+    It takes the same time whether the e-mail is unknown, the password wrong or the user
+    inactive. Only hashes with other parameters differ, until the next login replaces them.
     Raise `TooManyAttempts` under brute force.
     """
     user = authenticate(request, username=email, password=password)
     if request.axes_locked_out:  # type: ignore[attr-defined]
         raise TooManyAttempts(
-            "Too many failed logins. Please wait before you try again.",
+            "Too many failed logins. Please try again later.",
             retry_after=seconds_locked(request),
         )
     if user is None:
@@ -83,7 +83,7 @@ def authenticate_or_stop(*, request: HttpRequest, email: str, password: str) -> 
 
 
 def attempted_email(request: HttpRequest, credentials: dict[str, Any] | None) -> str:
-    """Return the e-mail as it is counted, however it was typed (AXES_USERNAME_CALLABLE)."""
+    """Return the attempted e-mail address in its stored spelling (AXES_USERNAME_CALLABLE)."""
     typed = (credentials or request.POST).get("username")
     return User.objects.clean_email(typed or "")
 
@@ -93,7 +93,7 @@ def lockout_response(
 ) -> HttpResponse:
     """Return our page or problem for a locked-out login (AXES_LOCKOUT_CALLABLE).
 
-    The API has said so already, by `TooManyAttempts`.
+    The API has already answered with `TooManyAttempts`.
     """
     if original is not None and original.status_code == HTTPStatus.TOO_MANY_REQUESTS:
         return original

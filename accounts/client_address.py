@@ -1,11 +1,11 @@
-"""Whose address a request comes from: one answer for throttles and login limits."""
+"""The address of a client, for rate limits, login limits and the allow-list of the back office."""
 
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from django.conf import settings
 from django.http import HttpRequest
 
-SUBSCRIBER = 64  # leading bits of an IPv6 address that belong to one customer
+CUSTOMER_BITS = 64  # of an IPv6 address; a provider assigns a whole /64 to one customer
 
 
 def client_address(request: HttpRequest) -> str | None:
@@ -32,5 +32,5 @@ def _normal(text: str) -> str | None:
         return str(address)
     if address.ipv4_mapped:
         return str(address.ipv4_mapped)
-    host_bits = 128 - SUBSCRIBER
+    host_bits = 128 - CUSTOMER_BITS
     return str(IPv6Address(int(address) >> host_bits << host_bits))

@@ -1,4 +1,4 @@
-"""Everything that is kept about a person, for that person."""
+"""Export of everything stored about a user, for that user."""
 
 from typing import Any
 
@@ -14,9 +14,9 @@ from accounts.services import current_user
 
 
 def export_caller(*, caller: Caller) -> dict[str, Any]:
-    """Return sections by name, JSON-ready; other apps add theirs (PERSON_EXPORTERS).
+    """Return JSON-ready sections by name; PERSON_EXPORTERS adds those of other apps.
 
-    Neither the hash of the password nor a token is in it: they would only help a thief.
+    It contains neither the password hash nor tokens: they would only help a thief.
     Raise `TokenRevoked`.
     """
     user = current_user(caller=caller)

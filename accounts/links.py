@@ -1,4 +1,4 @@
-"""What a mailed link proves, and to whom it belongs: `uid` and `token` in its query."""
+"""Links sent by e-mail, with `uid` and `token` in the query, and how they are checked."""
 
 from http import HTTPStatus
 from urllib.parse import urlencode
@@ -12,15 +12,15 @@ from booking_site.api.errors import DomainError
 
 
 class LinkInvalid(DomainError):
-    """The link was used, is too old, or was not made for this."""
+    """The link was already used, has expired, or is for something else."""
 
     code = "link_invalid"
     status = HTTPStatus.BAD_REQUEST
-    message = "This link is not valid any more. Please ask for a new one."
+    message = "This link is no longer valid. Please request a new one."
 
 
 class ResetTokens(PasswordResetTokenGenerator):
-    """Good once: a new password and whatever else revokes tokens kills them too."""
+    """Tokens for one password reset: whatever revokes the user's tokens revokes these too."""
 
     key_salt = "accounts.links.ResetTokens"
 
@@ -29,7 +29,7 @@ class ResetTokens(PasswordResetTokenGenerator):
 
 
 class ConfirmationTokens(PasswordResetTokenGenerator):
-    """Good for one address. Using one twice is harmless, so that a second click is no error."""
+    """Tokens for one e-mail address. They can be used twice, as people click links twice."""
 
     key_salt = "accounts.links.ConfirmationTokens"
 
@@ -49,8 +49,8 @@ def confirmation_link(user: User) -> str:
     return _link("confirm-email", user, confirmation_tokens)
 
 
-def owner_of(uid: str) -> User:
-    """Return whom the link names, active or not. Raise `LinkInvalid`."""
+def user_of_link(uid: str) -> User:
+    """Return the user of the link, active or not. Raise `LinkInvalid`."""
     if not (uid.isascii() and uid.isdecimal() and int(uid) <= BIGGEST_ID):
         raise LinkInvalid
     user = User.objects.filter(pk=int(uid)).first()

@@ -1,6 +1,6 @@
-"""The mails about an account, as tasks: enqueued in the transaction they belong to.
+"""E-mails about an account, sent by tasks that are enqueued in the transaction of the change.
 
-Links are made when the mail is, so that none waits in the queue for others to read.
+The task creates the link, so that no link is stored in the queue.
 """
 
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ from booking_site.tasks.email import Mail, send
 
 @task
 def send_confirmation(user_id: int) -> None:
-    """Ask for a click that proves the address, unless that has happened by now."""
+    """Send the link that confirms the address, unless it has been confirmed meanwhile."""
     user = User.objects.filter(pk=user_id, is_active=True, email_confirmed_at=None).first()
     if user is not None:
         _send(
@@ -32,7 +32,7 @@ def send_confirmation(user_id: int) -> None:
 
 @task
 def send_password_reset(email: str) -> None:
-    """Send the link that sets a new password, if there is such an account."""
+    """Send the link for a new password, if the account exists."""
     user = User.objects.filter(email=email, is_active=True).first()
     if user is not None:
         _send(
@@ -44,14 +44,14 @@ def send_password_reset(email: str) -> None:
 
 
 def mails_about(user: User) -> "QuerySet[DBTaskResult[..., Any]]":
-    """Return what the queue still has about the person, sent or not."""
+    """Return the tasks of e-mails to the user that the queue still has, sent or not."""
     return DBTaskResult.objects.filter(
         Q(args_kwargs__kwargs__user_id=user.pk) | Q(args_kwargs__kwargs__email=user.email)
     ).order_by("enqueued_at")
 
 
 def mails_as_json(mails: "Iterable[DBTaskResult[..., Any]]") -> list[dict[str, Any]]:
-    """Return what an export says of mails in the queue: which, when asked for, when sent."""
+    """Return the e-mails for an export: the kind, when requested, when sent."""
     return [
         {
             "mail": row.task_path.rpartition(".")[2],
@@ -63,9 +63,9 @@ def mails_as_json(mails: "Iterable[DBTaskResult[..., Any]]") -> list[dict[str, A
 
 
 def request_times(recipient: dict[str, object], *, since: datetime) -> "QuerySet[Any, datetime]":
-    """Return when mails about the account of the recipient were asked for, as tasks name both."""
-    asked = DBTaskResult.objects.filter(args_kwargs__kwargs=recipient, enqueued_at__gt=since)
-    return asked.values_list("enqueued_at", flat=True)
+    """Return when e-mails to the recipient, named by a task's arguments, were requested."""
+    tasks = DBTaskResult.objects.filter(args_kwargs__kwargs=recipient, enqueued_at__gt=since)
+    return tasks.values_list("enqueued_at", flat=True)
 
 
 def _send(user: User, *, subject: str, template: str, link: str) -> None:

@@ -1,4 +1,4 @@
-"""The people: customers and staff share one table, `users`."""
+"""Users (customers and staff), their sign-ins, and the audit trail."""
 
 import uuid
 from typing import Any, ClassVar
@@ -14,16 +14,14 @@ from django.db.models.functions import Lower, Now
 from booking_site.postgres.timestamped import Timestamped, TimestampedQuerySet
 from booking_site.postgres.words import Words, words_beginning_with
 
-REMOVED_DOMAIN = "@invalid"  # RFC 2606: nobody has it, and no form accepts it
-
-
+REMOVED_DOMAIN = "@invalid"  # reserved by RFC 2606, so no form accepts it
 NAME_WORDS = Words("name")
 MOST_MATCHES = 50
 
 
 class UserQuerySet(TimestampedQuerySet["User"]):
     def current(self, *, user_id: int, token_version: int) -> "UserQuerySet":
-        """The user a token of this version speaks for, unless it is revoked."""
+        """The user of a token with this version, unless it is revoked."""
         return self.filter(pk=user_id, is_active=True, token_version=token_version)
 
     def matching(self, text: str) -> "UserQuerySet":
@@ -68,12 +66,12 @@ class UserManager(BaseUserManager["User"]):
 
     @staticmethod
     def clean_email(email: str) -> str:
-        """Return the one spelling under which an address is kept: trimmed, lower case."""
+        """Return the address as it is stored: trimmed, in lower case."""
         return email.strip().lower()
 
 
 class User(AbstractBaseUser, PermissionsMixin, Timestamped):
-    """A customer or a member of staff, known by e-mail address.
+    """A customer or a member of staff, identified by e-mail address.
 
     `token_version` is a claim in every token; raising it revokes all of them.
     """
@@ -92,7 +90,7 @@ class User(AbstractBaseUser, PermissionsMixin, Timestamped):
         "active",
         default=True,
         db_default=True,
-        help_text="Untick to lock this person out at once, everywhere.",
+        help_text="Clear to lock this user out immediately, everywhere.",
     )
     is_staff = models.BooleanField(
         "staff", default=False, db_default=False, help_text="May log in to this back office."
@@ -112,11 +110,10 @@ class User(AbstractBaseUser, PermissionsMixin, Timestamped):
 
     class Meta:
         db_table = "users"
-        verbose_name = "person"
-        verbose_name_plural = "people"
+        verbose_name = "user"
         ordering = ("email",)
         constraints = (
-            # One person, one account, however the address is typed.
+            # One account per address, however it is spelled.
             models.UniqueConstraint(Lower("email"), name="user_one_per_email"),
         )
         indexes = (
@@ -129,7 +126,7 @@ class User(AbstractBaseUser, PermissionsMixin, Timestamped):
         )
 
     def __str__(self) -> str:
-        return f"{self.name} <{self.email}>" if self.name else "Removed person"
+        return f"{self.name} <{self.email}>" if self.name else "Removed user"
 
     def get_full_name(self) -> str:
         return self.name
@@ -141,15 +138,15 @@ class User(AbstractBaseUser, PermissionsMixin, Timestamped):
     def set_password(self, raw_password: str | None) -> None:
         super().set_password(raw_password)
         if self.pk is not None:
-            # Every form that sets a password saves the row next: tokens end with it.
+            # Every form that sets a password then saves the row, which revokes all tokens.
             self.token_version = models.F("token_version") + 1
 
     def check_password(self, raw_password: str | None) -> bool:
-        """Tell whether this is the password; a hash of the old kind is replaced on the way."""
+        """Return whether the password is correct. A hash with old parameters is replaced."""
         before = self.password
 
         def upgrade(raw_password: str) -> None:
-            # Only over the hash that was checked: a password changed meanwhile stays changed.
+            # Only if the hash is still the checked one: the password may have changed meanwhile.
             after = make_password(raw_password)
             type(self).objects.filter(pk=self.pk, password=before).update(password=after)
 
@@ -157,10 +154,10 @@ class User(AbstractBaseUser, PermissionsMixin, Timestamped):
 
 
 class SignIn(models.Model):
-    """One login on one device: the family of refresh tokens that descend from it.
+    """One login on one device, and the family of its refresh tokens.
 
-    Only the newest token of a family (`token_id`) is alive. An older one that
-    turns up again has been copied, so it ends the whole family.
+    Only the newest token (`token_id`) is valid. If an older one is used again, it has
+    been copied, so the sign-in ends.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -184,10 +181,10 @@ AUDIT_WORDS = Words("action", "subject_name")
 
 
 class AuditEntry(models.Model):
-    """What somebody of the staff did to one object, and why. Never changed, never deleted.
+    """What a member of staff did to one object, and why. Never changed or deleted.
 
-    `actor` is null for what the site did by itself. `theatre_id` is a plain
-    number, as this app knows no theatres; null where none is concerned.
+    `actor` is null if the site did it. `theatre_id` is a plain number, because this
+    app does not know theatres; null if it concerns none.
     """
 
     at = models.DateTimeField(auto_now_add=True, db_default=Now())

@@ -1,4 +1,4 @@
-"""What each role of the staff may do in the back office. Nobody deletes what was sold."""
+"""The permissions of each staff role in the back office. No role deletes sales."""
 
 from collections.abc import Iterable, Mapping
 
@@ -6,15 +6,15 @@ from django.contrib.auth.models import Group, Permission
 from django.db import transaction
 from django.db.models import Q
 
-# Of the app that has the theatres, which may not be imported from here.
+# Defined by catalog, which this app may not import.
 WORK_EVERYWHERE = "catalog.work_everywhere"
-# The models by app; app and model labels, as other apps may not be imported from here.
+# Models by app, as labels: this app may not import the others.
 CATALOGUE = {
     "catalog": ("movie", "theatre", "screen", "pricecard", "pricecardline", "show", "seat"),
 }
 SALES = {"bookings": ("hold", "order", "booking")}
 TASKS = {"django_tasks_database": ("dbtaskresult",)}
-PEOPLE = {"accounts": ("user", "signin"), "axes": ("accessattempt",)}
+USERS = {"accounts": ("user", "signin"), "axes": ("accessattempt",)}
 
 
 def _may(verbs: Iterable[str], models: Mapping[str, Iterable[str]]) -> set[str]:
@@ -26,26 +26,26 @@ def _may(verbs: Iterable[str], models: Mapping[str, Iterable[str]]) -> set[str]:
     }
 
 
-LOOK = _may(["view"], CATALOGUE) | _may(["view"], SALES)
+VIEW = _may(["view"], CATALOGUE) | _may(["view"], SALES)
 BLOCK_SEATS = {"catalog.change_seat"}
 SELL = {"bookings.sell_order"}
 REPORTS = {"reports.view_reports"}
 READ_AUDIT = {"accounts.view_auditentry"}
 PROGRAMME = _may(["add", "change", "delete"], CATALOGUE) | {"catalog.cancel_show"}
-MANAGE_PEOPLE = _may(["view", "change"], PEOPLE) | {
+MANAGE_USERS = _may(["view", "change"], USERS) | {
     "accounts.add_user",
     "axes.delete_accessattempt",
 }
 
 ROLES: dict[str, set[str]] = {
-    "Usher": LOOK,
-    "Box office": LOOK | BLOCK_SEATS | SELL,
+    "Usher": VIEW,
+    "Box office": VIEW | BLOCK_SEATS | SELL,
     "Programmer": _may(["view"], CATALOGUE) | PROGRAMME | REPORTS,
-    "Manager": LOOK
+    "Manager": VIEW
     | PROGRAMME
     | SELL
     | REPORTS
-    | MANAGE_PEOPLE
+    | MANAGE_USERS
     | READ_AUDIT
     | _may(["add", "change"], SALES)
     | _may(["view", "change"], TASKS),
@@ -53,11 +53,11 @@ ROLES: dict[str, set[str]] = {
 
 
 class UnknownPermissions(LookupError):
-    """A role is given something that no migrated model defines."""
+    """A role has a permission that no migrated model defines."""
 
 
 def ensure_roles() -> None:
-    """Give every role exactly its permissions; safe to repeat.
+    """Give every role exactly its permissions. Repeatable.
 
     Needs a migrated database. Raise `UnknownPermissions`.
     """

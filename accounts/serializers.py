@@ -1,4 +1,4 @@
-"""The shapes of the accounts calls."""
+"""Request and response bodies under /api/auth."""
 
 import unicodedata
 from typing import Any
@@ -11,16 +11,16 @@ from booking_site.api.parsing import StrictCharField, StrictEmailField, StrictSe
 
 LONGEST_NAME = 200
 LONGEST_PASSWORD = 1024
-# A token of ours has about 400 characters.
+# Our tokens have about 400 characters.
 LONGEST_TOKEN = 4096
 
 
-def printable_name(name: str) -> None:
-    """Refuse a name that shows as nothing, or that breaks a line of a mail or a list."""
+def validate_name(name: str) -> None:
+    """Refuse a name that is invisible or would break a line of an e-mail or a list."""
     if any(unicodedata.category(character) == "Cc" for character in name):
-        raise serializers.ValidationError("Please leave out tabs, line breaks and the like.")
+        raise serializers.ValidationError("Remove tabs, line breaks and other control characters.")
     if not any(character.isalnum() for character in name):
-        raise serializers.ValidationError("A name needs at least one letter.")
+        raise serializers.ValidationError("A name needs at least one letter or digit.")
 
 
 @extend_schema_field(
@@ -28,17 +28,15 @@ def printable_name(name: str) -> None:
         "type": "string",
         "minLength": 1,
         "maxLength": LONGEST_NAME,
-        # What `printable_name` takes: no control character, and a letter or digit.
+        # As `validate_name`: no control character, and at least one letter or digit.
         "pattern": r"^[^\x00-\x1f\x7f-\x9f]*[\p{L}\p{N}][^\x00-\x1f\x7f-\x9f]*$",
     }
 )
 class NameField(StrictCharField):
-    """A name on one line. It is judged as it is sent, then spaces around it are dropped."""
+    """A name on one line. Surrounding spaces are removed after it is validated."""
 
     def __init__(self) -> None:
-        super().__init__(
-            max_length=LONGEST_NAME, trim_whitespace=False, validators=[printable_name]
-        )
+        super().__init__(max_length=LONGEST_NAME, trim_whitespace=False, validators=[validate_name])
 
     def run_validation(self, data: Any = serializers.empty) -> str:
         name: str = super().run_validation(data)
@@ -57,14 +55,14 @@ class PasswordField(StrictCharField):
 @extend_schema_field(
     {
         "type": "string",
-        # What a pattern can say of AUTH_PASSWORD_VALIDATORS: long enough, not only digits.
+        # The part of AUTH_PASSWORD_VALIDATORS that a pattern can express.
         "minLength": 8,
         "maxLength": LONGEST_PASSWORD,
         "pattern": r"^[^\x00]*[^\x000-9][^\x00]*$",
     }
 )
 class NewPasswordField(PasswordField):
-    """A password to be; whether it is fit is for `accounts.services` to say, in sentences."""
+    """A new password; `accounts.services` checks its strength."""
 
 
 class RegisterSerializer(StrictSerializer):
@@ -100,7 +98,7 @@ class ResetPasswordSerializer(StrictSerializer):
 
 
 class LinkSerializer(StrictSerializer):
-    """What the query of a mailed link has."""
+    """The user id from the query of a link sent by e-mail."""
 
     uid = StrictCharField(max_length=20, trim_whitespace=False)
 
@@ -119,7 +117,7 @@ class AcceptedSerializer(serializers.Serializer[object]):
 
 
 class AccountSerializer(serializers.Serializer[object]):
-    """A person and how to come back as that person."""
+    """A user, and tokens to act as that user."""
 
     id = serializers.IntegerField(source="user.id")
     name = serializers.CharField(source="user.name")

@@ -1,4 +1,4 @@
-"""What happens to people: one function per verb, each one transaction."""
+"""Changes to accounts: one function per verb, each in one transaction."""
 
 from collections import Counter
 from collections.abc import Collection
@@ -61,42 +61,40 @@ class WeakPassword(DomainError):
 
 
 class PasswordWrong(DomainError):
-    """The password given as confirmation is not the caller's."""
+    """The password given to confirm a change is not the caller's."""
 
     code = "password_wrong"
     status = HTTPStatus.BAD_REQUEST
 
     def __init__(self, field: str) -> None:
-        message = "This is not your password."
+        message = "Incorrect password."
         super().__init__(message, errors={field: [message]})
 
 
 class InvalidCredentials(DomainError):
-    """E-mail address and password do not belong together."""
+    """No active account has this e-mail address and password."""
 
     code = "invalid_credentials"
     status = HTTPStatus.UNAUTHORIZED
-    message = "E-mail address or password is wrong."
+    message = "Incorrect e-mail address or password."
 
 
 class StaffAccount(DomainError):
-    """Somebody of the staff cannot be removed before they leave the staff."""
+    """Staff accounts cannot be removed."""
 
     code = "staff_account"
     message = (
         "This account belongs to a member of staff. "
-        "An administrator has to end that before the account can be removed."
+        "An administrator must revoke its staff access before it can be removed."
     )
 
 
 class EmailUnconfirmed(DomainError):
-    """The customer has to confirm the e-mail address first."""
+    """The call needs a confirmed e-mail address."""
 
     code = "email_unconfirmed"
     status = HTTPStatus.FORBIDDEN
-    message = (
-        "Please confirm your e-mail address first: open the link in the mail we have sent you."
-    )
+    message = "Please confirm your e-mail address first. Open the link in the e-mail we sent you."
 
 
 class SignedIn(NamedTuple):
@@ -105,7 +103,7 @@ class SignedIn(NamedTuple):
 
 
 def register(*, name: str, email: str, password: str) -> SignedIn:
-    """Open an account, sign in, and have the address confirmed by mail.
+    """Create an account, sign in, and send the link that confirms the address.
 
     Raise `WeakPassword` or `EmailTaken`.
     """
@@ -126,7 +124,7 @@ def register(*, name: str, email: str, password: str) -> SignedIn:
 def log_in(*, request: HttpRequest, email: str, password: str) -> SignedIn:
     """Sign in on one more device. Raise `InvalidCredentials` or `TooManyAttempts`.
 
-    The request tells from where, for the limits of guessing.
+    The request has the address, for the limits on guessing.
     """
     user = authenticate_or_stop(request=request, email=email, password=password)
     if user is None:
@@ -189,7 +187,7 @@ def require_confirmed_email(user: User | LockedCaller) -> None:
 
 
 def rename(*, caller: Caller, name: str) -> User:
-    """Give the caller another name and return the caller."""
+    """Rename the caller and return the row."""
     with transaction.atomic(durable=True):
         user = lock_caller(caller=caller)
         user.name = name
@@ -200,32 +198,32 @@ def rename(*, caller: Caller, name: str) -> User:
 def change_password(
     *, request: HttpRequest, caller: Caller, current_password: str, new_password: str
 ) -> None:
-    """Replace the caller's password; every token so far is dead.
+    """Replace the caller's password and revoke all tokens.
 
     Raise `PasswordWrong`, `WeakPassword`, `TooManyAttempts` or `TokenRevoked`.
     """
-    user = _confirmed(request, caller, current_password, field="current_password")
+    user = _authenticated(request, caller, current_password, field="current_password")
     require_strong_password(password=new_password, user=user, field="new_password")
     user.set_password(new_password)
     with transaction.atomic(durable=True):
-        # Again under the lock: every change of the password raises the version.
+        # Checked again under the lock: any change of the password raises the token version.
         lock_caller(caller=caller)
         user.save(update_fields=["password", "updated_at"])
         revoke_tokens(user_id=user.pk)
 
 
 def close_account(*, request: HttpRequest, caller: Caller, password: str) -> None:
-    """Remove the caller, who proves with the password to mean it.
+    """Remove the caller, who confirms with the password.
 
     Raise `PasswordWrong`, `StaffAccount`, `TooManyAttempts` or `TokenRevoked`.
     """
-    _confirmed(request, caller, password, field="password")
+    _authenticated(request, caller, password, field="password")
     with transaction.atomic(durable=True):
         _anonymize(lock_caller(caller=caller))
 
 
 def remove_person(*, user_id: int, actor: User | None = None) -> None:
-    """Remove somebody at their request, as staff. Repeating it changes nothing more.
+    """Remove a user at their request, as staff. Repeatable.
 
     Raise `StaffAccount`, or User.DoesNotExist.
     """
@@ -236,7 +234,7 @@ def remove_person(*, user_id: int, actor: User | None = None) -> None:
 
 
 def revoke_tokens(*, user_id: int) -> None:
-    """Kill every token of the user and end every sign-in, inside the caller's transaction."""
+    """Revoke all tokens of the user and end all sign-ins, within the transaction of the change."""
     User.objects.filter(pk=user_id).update(token_version=F("token_version") + 1)
     SignIn.objects.filter(user_id=user_id, ended_at__isnull=True).update(ended_at=Now())
 
@@ -254,15 +252,15 @@ def end_sign_ins(*, sign_in_ids: Collection[UUID], actor: User) -> int:
 
 
 def require_strong_password(*, password: str, user: User, field: str) -> None:
-    """Raise `WeakPassword`, naming the field, when the password is easy to guess."""
+    """Raise `WeakPassword`, with the name of the field, if the password is easy to guess."""
     try:
         password_validation.validate_password(password, user)
     except ValidationError as error:
         raise WeakPassword(field, error.messages) from error
 
 
-def _confirmed(request: HttpRequest, caller: Caller, password: str, *, field: str) -> User:
-    """Return the caller, whose password this is; guessing is limited as it is at login."""
+def _authenticated(request: HttpRequest, caller: Caller, password: str, *, field: str) -> User:
+    """Return the caller if the password is correct. Guesses count as failed logins."""
     email = current_user(caller=caller).email
     user = authenticate_or_stop(request=request, email=email, password=password)
     if user is None or user.pk != caller.id:
@@ -271,11 +269,11 @@ def _confirmed(request: HttpRequest, caller: Caller, password: str, *, field: st
 
 
 def _anonymize(user: User) -> None:
-    """Take the person out of the locked row; what was bought stays in the books."""
+    """Erase personal data of the user, whose row is locked. Sales records are kept."""
     if user.is_staff or user.is_superuser:
         raise StaffAccount
     AccessAttempt.objects.filter(username=user.email).delete()
-    audit.history_of(user).update(subject_name="Removed person")
+    audit.history_of(user).update(subject_name="Removed user")
     mails_about(user).delete()
     user.name = ""
     user.email = f"deleted-{user.pk}{REMOVED_DOMAIN}"

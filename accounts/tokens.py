@@ -1,8 +1,8 @@
-"""Access and refresh tokens: what is in them, who signs them, how they rotate.
+"""Access and refresh tokens: their claims, their keys, and how they rotate.
 
 Claims of both: `sub` (user id, as a string), `ver` (`users.token_version`), `jti`,
 `token_type`, `iat`, `exp`, `iss`, `aud`. A refresh token also carries `sid`, the
-sign-in it belongs to, whose `token_id` is the `jti` of the only one alive.
+sign-in it belongs to, whose `token_id` is the `jti` of its only valid refresh token.
 """
 
 from datetime import timedelta
@@ -61,10 +61,10 @@ class Tokens(NamedTuple):
 
 
 class RotatingKeyBackend(TokenBackend):
-    """Signs with the current key; believes it and the one before the last rotation.
+    """Signs with the current key and accepts the previous one as well.
 
-    `exp` is judged by the token after everything else, so that "expired" always
-    means: ours in every other respect.
+    The token checks `exp` after everything else, so an expired token is valid in every
+    other respect.
     """
 
     def __init__(self) -> None:
@@ -86,7 +86,7 @@ class RotatingKeyBackend(TokenBackend):
                 continue
             except jwt.InvalidTokenError as error:
                 raise TokenBackendError("Token is invalid") from error
-        raise TokenBackendError("Token is signed with a key that is not ours")
+        raise TokenBackendError("Token is signed with an unknown key")
 
 
 # A client sends the same token with every request, and its claims cannot change, so the signature
@@ -97,11 +97,11 @@ def _claims(token: str, key: str, issuer: str) -> dict[str, Any]:
         token,
         key,
         algorithms=["HS256"],
-        audience=issuer,  # the same: who signs them reads them
+        audience=issuer,  # this service both signs and reads them
         issuer=issuer,
         options={
             "verify_exp": False,
-            # Issued by a server whose clock is ahead of ours: believed.
+            # Another server's clock may be ahead of ours.
             "verify_iat": False,
             "require": ["sub", "ver", "jti", "iat", "exp", "iss", "aud"],
         },
@@ -185,7 +185,7 @@ class RefreshToken(SiteToken):
 
 
 def issue_tokens(user: User) -> Tokens:
-    """Open a sign-in for the user and return its first pair of tokens."""
+    """Create a sign-in for the user and return its first pair of tokens."""
     refresh = RefreshToken.for_caller(user_id=user.pk, token_version=user.token_version)
     sign_in = SignIn.objects.create(
         user=user,
@@ -196,15 +196,15 @@ def issue_tokens(user: User) -> Tokens:
 
 
 def rotate_tokens(encoded: str) -> Tokens:
-    """Exchange a refresh token for a new pair; the old one is dead afterwards.
+    """Exchange a refresh token for a new pair; the old one is then invalid.
 
     Raise `TokenInvalid`, `TokenExpired` or `TokenRevoked`. An old token of a
-    live sign-in has been copied by somebody, so it ends the whole sign-in.
+    live sign-in has been copied, so the whole sign-in ends.
     """
     old = RefreshToken.read(encoded)
     new = RefreshToken.for_caller(user_id=old.user_id, token_version=old.token_version)
     with transaction.atomic(durable=True):
-        # First in every lock order. A password change waits for us or we for it.
+        # The user's row is locked first, so that a password change comes before or after.
         user_is_current = (
             User.objects.current(user_id=old.user_id, token_version=old.token_version)
             .select_for_update(of=("self",), no_key=True)
@@ -217,15 +217,15 @@ def rotate_tokens(encoded: str) -> Tokens:
         )
         if not rotated:
             live.update(ended_at=Now())
-    if not rotated:  # outside, so that the end of the sign-in is committed
+    if not rotated:  # raised here, after the end of the sign-in is committed
         raise TokenRevoked
     return _pair(new, old.sign_in_id)
 
 
 def end_sign_in(encoded: str) -> None:
-    """Kill the refresh token and its sign-in; a dead one stays dead.
+    """End the sign-in of the refresh token. Repeatable.
 
-    Raise `TokenInvalid` when it never was one of ours.
+    Raise `TokenInvalid` if the token was never valid.
     """
     try:
         token = RefreshToken.read(encoded)

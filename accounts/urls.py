@@ -1,4 +1,4 @@
-"""Addresses under /api/auth."""
+"""Routes under /api/auth."""
 
 from django.urls import path
 

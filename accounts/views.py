@@ -1,4 +1,4 @@
-"""The calls under /api/auth."""
+"""Endpoints under /api/auth."""
 
 from drf_spectacular.types import OpenApiTypes
 from rest_framework import status
@@ -44,9 +44,9 @@ from booking_site.api.openapi.schema import operation
 from booking_site.api.parsing import EmptySerializer, parse_body
 
 
-# No docstrings on views: the description of the API would take them over.
+# Views have no docstrings: drf-spectacular would publish them.
 class OpenView(APIView):
-    # A token that comes along is not even read.
+    # A token is ignored.
     authentication_classes = ()
     permission_classes = (AllowAny,)
     throttle_classes: tuple[type[BaseThrottle], ...] = (ScopedThrottle,)
@@ -57,7 +57,7 @@ class RegisterView(OpenView):
 
     @operation(
         "auth_register",
-        summary="Open an account",
+        summary="Register",
         request=RegisterSerializer,
         responses={201: AccountSerializer},
         problems=[services.EmailTaken, services.WeakPassword],
@@ -100,13 +100,13 @@ class RefreshView(APIView):
 
 
 class LogoutView(APIView):
-    # Somebody whose access token has expired may still log out.
+    # A caller whose access token has expired can still log out.
     authentication_classes = (OptionalBearerAuthentication,)
     permission_classes = (AllowAny,)
 
     @operation(
         "auth_logout",
-        summary="End the sign-in of a refresh token",
+        summary="Log out: end the sign-in of a refresh token",
         request=RefreshSerializer,
         responses={204: None},
         problems=[TokenInvalid],
@@ -117,9 +117,9 @@ class LogoutView(APIView):
 
 
 class MeView(APIView):
-    permission_classes = (HasToken,)  # each method below asks for the state itself
+    permission_classes = (HasToken,)  # the services check the user
 
-    @operation("auth_me", summary="Who am I?", responses=MeSerializer, problems=[TokenRevoked])
+    @operation("auth_me", summary="Get my account", responses=MeSerializer, problems=[TokenRevoked])
     def get(self, request: Request) -> Response:
         return Response(MeSerializer(services.current_user(caller=caller_of(request))).data)
 
@@ -136,7 +136,7 @@ class MeView(APIView):
 
     @operation(
         "auth_me_delete",
-        summary="Remove me; what I bought stays in the books",
+        summary="Remove my account; sales records are kept",
         request=CloseAccountSerializer,
         responses={204: None},
         problems=[
@@ -156,11 +156,11 @@ class MeView(APIView):
 
 
 class ChangePasswordView(APIView):
-    permission_classes = (HasToken,)  # the service asks for the state itself
+    permission_classes = (HasToken,)  # the service checks the user
 
     @operation(
         "auth_password_change",
-        summary="Change my password; every token so far is dead",
+        summary="Change my password and revoke all tokens",
         request=ChangePasswordSerializer,
         responses={204: None},
         problems=[
@@ -180,11 +180,11 @@ class ChangePasswordView(APIView):
 
 
 class ExportView(APIView):
-    permission_classes = (HasToken,)  # the export asks for the state itself
+    permission_classes = (HasToken,)  # the export checks the user
 
     @operation(
         "auth_me_export",
-        summary="Everything that is kept about me",
+        summary="Export everything stored about me",
         responses=OpenApiTypes.OBJECT,
         problems=[TokenRevoked],
     )
@@ -199,13 +199,13 @@ class ResetPasswordView(OpenView):
 
     @operation(
         "auth_password_reset",
-        summary="Have a link sent that sets a new password, if the account exists",
+        summary="Send a link for a new password, if the account exists",
         request=ResetPasswordSerializer,
         responses={202: AcceptedSerializer},
     )
     def post(self, request: Request) -> Response:
         recovery.request_password_reset(**parse_body(ResetPasswordSerializer, request))
-        message = "If there is an account with this address, a mail is on its way to it."
+        message = "If there is an account with this address, an e-mail is on its way."
         return Response({"message": message}, status=status.HTTP_202_ACCEPTED)
 
 
@@ -214,7 +214,7 @@ class ConfirmResetView(OpenView):
 
     @operation(
         "auth_password_reset_confirm",
-        summary="Set a new password by a mailed link; every token so far is dead",
+        summary="Set a new password with a link and revoke all tokens",
         request=ConfirmResetSerializer,
         responses={204: None},
         problems=[LinkInvalid, services.WeakPassword],
@@ -229,7 +229,7 @@ class ConfirmEmailView(OpenView):
 
     @operation(
         "auth_email_confirm",
-        summary="Confirm an e-mail address by a mailed link",
+        summary="Confirm an e-mail address with a link",
         request=ConfirmEmailSerializer,
         responses={204: None},
         problems=[LinkInvalid],
@@ -240,13 +240,13 @@ class ConfirmEmailView(OpenView):
 
 
 class ResendConfirmationView(APIView):
-    permission_classes = (HasToken,)  # the service asks for the state itself
+    permission_classes = (HasToken,)  # the service checks the user
     throttle_classes = (MailThrottle,)
     mail_throttle_scope = "mail"
 
     @operation(
         "auth_email_resend",
-        summary="Have the link that confirms my e-mail address sent again",
+        summary="Send the link that confirms my e-mail address again",
         request=EmptySerializer,
         responses={202: AcceptedSerializer},
         problems=[TokenRevoked],
@@ -254,5 +254,5 @@ class ResendConfirmationView(APIView):
     def post(self, request: Request) -> Response:
         parse_body(EmptySerializer, request)
         recovery.resend_confirmation(caller=caller_of(request))
-        message = "If your address is not confirmed yet, a mail is on its way to it."
+        message = "If your address is not confirmed yet, an e-mail is on its way."
         return Response({"message": message}, status=status.HTTP_202_ACCEPTED)

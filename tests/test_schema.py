@@ -85,7 +85,7 @@ def test_the_schema_is_made_for_one_request_at_a_time(
     make = SpectacularAPIView._get_schema_response
 
     def watched(*args: Any, **kwargs: Any) -> Any:
-        seen.append(views._ALONE.locked())
+        seen.append(views._LOCK.locked())
         return make(*args, **kwargs)
 
     monkeypatch.setattr(SpectacularAPIView, "_get_schema_response", watched)

@@ -23,13 +23,13 @@ admin.site.unregister(TOTPDevice)  # its own page would show the keys
 
 @admin.register(SignIn)
 class SignInAdmin(LargeTable, Audited, ModelAdmin):  # type: ignore[misc]
-    """Who is signed in where; ended here, never edited."""
+    """Sign-ins are ended here, never edited."""
 
     list_display = ("user", "created_at", "expires_at", "ended_at")
     list_select_related = ("user",)
     search_fields = ("user__email",)
     search_help_text = "Name or e-mail address"
-    ordering = ("-expires_at",)  # which every use of the sign-in moves on
+    ordering = ("-expires_at",)  # renewed by every refresh, so the latest used come first
     fields = readonly_fields = ("user", "created_at", "expires_at", "ended_at")
     actions = ("end",)
 
@@ -58,12 +58,12 @@ class SignInAdmin(LargeTable, Audited, ModelAdmin):  # type: ignore[misc]
 
 @admin.register(Group)
 class RoleAdmin(Audited, DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc]
-    """The roles; `make_roles` brings the four of the house back to what they should be."""
+    """Roles. The command `make_roles` restores the permissions of the standard ones."""
 
 
 @admin.register(AccessAttempt)
 class FailedLoginAdmin(Audited, ModelAdmin):  # type: ignore[misc]
-    """Failed logins that count at present. Deleting one lifts its lock."""
+    """Failed logins that count towards a lock. Deleting one lifts the lock."""
 
     list_display = ("username", "ip_address", "failures_since_start", "attempt_time", "path_info")
     search_fields = ("username", "ip_address")
@@ -78,7 +78,7 @@ class FailedLoginAdmin(Audited, ModelAdmin):  # type: ignore[misc]
 
 @admin.register(TOTPDevice)
 class SecondFactorAdmin(Audited, ModelAdmin):  # type: ignore[misc]
-    """Who proves a code of which app. Deleting one helps somebody who lost their phone."""
+    """Devices for two-factor authentication. Staff who lost theirs need it deleted."""
 
     list_display = ("user", "name", "confirmed", "created_at", "last_used_at")
     list_select_related = ("user",)

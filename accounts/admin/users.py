@@ -1,4 +1,4 @@
-"""The people in the back office."""
+"""Users in the back office."""
 
 from collections.abc import Callable
 from typing import Any
@@ -28,7 +28,7 @@ from accounts.models import User
 from booking_site.back_office.large_tables import LargeTable
 
 
-class AddPersonForm(UserCreationForm):  # type: ignore[misc] # unfold is untyped
+class AddUserForm(UserCreationForm):  # type: ignore[misc] # unfold is untyped
     class Meta:
         model = User
         fields = ("name", "email")
@@ -37,7 +37,7 @@ class AddPersonForm(UserCreationForm):  # type: ignore[misc] # unfold is untyped
         return User.objects.clean_email(self.cleaned_data["email"])
 
 
-class ChangePersonForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run time
+class ChangeUserForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run time
     class Meta:
         model = User
         fields = ("name", "email", "is_active", "is_staff", "groups", "is_superuser")
@@ -66,10 +66,10 @@ class AccessFilter(admin.SimpleListFilter):
 
 @admin.register(User)
 class UserAdmin(LargeTable, Audited, DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
-    """People are removed by an action, never deleted: what they bought stays in the books."""
+    """Users are removed by an action, never deleted: sales records refer to them."""
 
-    form = ChangePersonForm
-    add_form = AddPersonForm
+    form = ChangeUserForm
+    add_form = AddUserForm
     change_password_form = AdminPasswordChangeForm
     list_display = ("email", "name", "roles", "is_active", "is_staff", "created_at")
     search_help_text = "Name or e-mail address"
@@ -94,8 +94,8 @@ class UserAdmin(LargeTable, Audited, DjangoUserAdmin, ModelAdmin):  # type: igno
     personal_fields = ("name", "email")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
-        people: QuerySet[User] = super().get_queryset(request).prefetch_related("groups")
-        return people
+        users: QuerySet[User] = super().get_queryset(request).prefetch_related("groups")
+        return users
 
     def matching(self, rows: QuerySet[User], text: str) -> QuerySet[User]:
         return rows.filter(pk__in=User.objects.ids_matching(text))
@@ -111,20 +111,20 @@ class UserAdmin(LargeTable, Audited, DjangoUserAdmin, ModelAdmin):  # type: igno
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     @admin.display(description="password")
-    def new_password(self, person: User) -> SafeString:
-        page = reverse("admin:auth_user_password_change", args=[person.pk])
+    def new_password(self, user: User) -> SafeString:
+        page = reverse("admin:auth_user_password_change", args=[user.pk])
         return format_html('<a class="text-link" href="{}">Set a new password</a>', page)
 
     @admin.display(description="roles")
-    def roles(self, person: User) -> str:
-        if person.is_superuser:
+    def roles(self, user: User) -> str:
+        if user.is_superuser:
             return "Administrator"
-        return ", ".join(group.name for group in person.groups.all())
+        return ", ".join(group.name for group in user.groups.all())
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
         if request.user.is_superuser:
             return self.readonly_fields
-        # Else a manager could make an administrator of anybody.
+        # Otherwise a manager could make anyone an administrator.
         return (*self.readonly_fields, "is_superuser")
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
@@ -137,14 +137,14 @@ class UserAdmin(LargeTable, Audited, DjangoUserAdmin, ModelAdmin):  # type: igno
         return False
 
     def has_remove_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
-        person = User.objects.filter(pk=object_id or 0).first()
-        return self.has_change_permission(request, person)
+        user = User.objects.filter(pk=object_id or 0).first()
+        return self.has_change_permission(request, user)
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         if not change:
             super().save_model(request, obj, form, change)
             return
-        # Only what was edited: a token version that rose meanwhile must not fall back.
+        # Only the edited columns: a token version that was raised meanwhile must stay.
         columns = {field.name for field in User._meta.concrete_fields}
         changed = columns.intersection(form.changed_data)
         if "email" in changed:
@@ -159,30 +159,30 @@ class UserAdmin(LargeTable, Audited, DjangoUserAdmin, ModelAdmin):  # type: igno
     def user_change_password(
         self, request: HttpRequest, id: str, form_url: str = ""
     ) -> HttpResponse:
-        with transaction.atomic():  # with its audit entry
+        with transaction.atomic():  # the change and its audit entry
             return super().user_change_password(request, id, form_url)
 
     @action(  # type: ignore[untyped-decorator]
-        description="Remove person", permissions=["remove"], url_path="remove"
+        description="Remove user", permissions=["remove"], url_path="remove"
     )
     def remove_person(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        person = get_object_or_404(User, pk=object_id)
+        user = get_object_or_404(User, pk=object_id)
         back = reverse("admin:accounts_user_change", args=[object_id])
         if request.method != "POST":
             context = {
                 **self.admin_site.each_context(request),
-                "title": "Remove person",
+                "title": "Remove user",
                 "opts": self.opts,
-                "person": person,
+                "user_to_remove": user,
                 "back": back,
             }
-            return TemplateResponse(request, "admin/accounts/remove_person.html", context)
+            return TemplateResponse(request, "admin/accounts/remove_user.html", context)
         try:
-            services.remove_person(user_id=person.pk, actor=staff_user(request))
+            services.remove_person(user_id=user.pk, actor=staff_user(request))
         except services.StaffAccount as refusal:
             messages.error(request, refusal.message)
             return redirect(back)
-        messages.success(request, "The person was removed. What they bought stays in the books.")
+        messages.success(request, "The user was removed. Sales records are kept.")
         return redirect("admin:accounts_user_changelist")
 
 

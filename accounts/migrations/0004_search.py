@@ -16,6 +16,15 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AlterModelOptions(
+            name='user',
+            options={'ordering': ('email',), 'verbose_name': 'user'},
+        ),
+        migrations.AlterField(
+            model_name='user',
+            name='is_active',
+            field=models.BooleanField(db_default=True, default=True, help_text='Clear to lock this user out immediately, everywhere.', verbose_name='active'),
+        ),
         AddIndexConcurrently(
             model_name='auditentry',
             index=django.contrib.postgres.indexes.GinIndex(booking_site.postgres.words.Words('action', 'subject_name'), name='audit_by_words'),

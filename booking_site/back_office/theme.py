@@ -130,8 +130,8 @@ UNFOLD = {
                 ],
             },
             _pages(
-                "People",
-                ("People", "group", "accounts_user"),
+                "Users",
+                ("Users", "group", "accounts_user"),
                 ("Roles", "badge", "auth_group"),
                 ("Sign-ins", "devices", "accounts_signin"),
                 ("Failed logins", "gpp_bad", "axes_accessattempt"),

@@ -1,4 +1,4 @@
-"""What the tests of accounts share."""
+"""Fixtures of the accounts tests."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Who did what, when and why."""
+"""The audit trail."""
 
 from decimal import Decimal
 
@@ -10,7 +10,7 @@ from accounts.models import AuditEntry
 from tests.factories import UserFactory
 
 
-def test_an_entry_tells_who_what_when_and_why(db):
+def test_an_entry_records_who_what_when_and_why(db):
     clerk, person = UserFactory(), UserFactory()
     audit.record(
         actor=clerk,
@@ -36,7 +36,7 @@ def test_the_newest_entry_comes_first(db):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_deed_that_fails_leaves_no_entry():
+def test_a_failed_change_leaves_no_entry():
     person = UserFactory()
     with transaction.atomic():
         audit.record(actor=None, action="renamed", subject=person)
@@ -45,14 +45,14 @@ def test_a_deed_that_fails_leaves_no_entry():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_removed_person_is_not_named_in_the_entries():
+def test_entries_do_not_name_a_removed_user():
     person = UserFactory()
     audit.record(actor=None, action="renamed", subject=person)
     services.remove_person(user_id=person.pk)
-    assert set(AuditEntry.objects.values_list("subject_name", flat=True)) == {"Removed person"}
+    assert set(AuditEntry.objects.values_list("subject_name", flat=True)) == {"Removed user"}
 
 
-def test_facts_are_told_as_people_say_them(person):
+def test_facts_are_shown_as_text(person):
     entry = audit.record(
         actor=None,
         action="show_moved",

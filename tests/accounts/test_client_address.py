@@ -1,4 +1,4 @@
-"""Whose address a request comes from."""
+"""The address of a client, behind proxies or not."""
 
 import pytest
 from django.test import RequestFactory
@@ -25,20 +25,20 @@ from accounts.client_address import client_address
         (0, "fe80::1%eth0", None, "fe80::"),
     ],
 )
-def test_only_our_own_proxies_are_believed(settings, proxies, peer, forwarded, expected):
+def test_only_our_own_proxies_are_trusted(settings, proxies, peer, forwarded, expected):
     settings.REST_FRAMEWORK = {**settings.REST_FRAMEWORK, "NUM_PROXIES": proxies}
     headers = {} if forwarded is None else {"HTTP_X_FORWARDED_FOR": forwarded}
     request = RequestFactory().get("/", REMOTE_ADDR=peer, **headers)
     assert client_address(request) == expected
 
 
-def test_a_client_cannot_choose_the_address_its_failures_count_for(person, call):
+def test_a_client_cannot_forge_the_address_of_its_failures(person, call):
     body = {"email": "lena@example.com", "password": "wrong"}
     answers = [call("login", body, HTTP_X_FORWARDED_FOR=f"10.0.0.{n}") for n in range(5)]
     assert answers[-1].status_code == 429
 
 
-def test_logins_without_an_address_are_counted_as_well(person, call):
+def test_failures_without_an_address_count_as_well(person, call):
     body = {"email": "lena@example.com", "password": "wrong"}
     answers = [call("login", body, REMOTE_ADDR="") for n in range(5)]
     assert answers[-1].status_code == 429

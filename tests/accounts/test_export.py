@@ -1,4 +1,4 @@
-"""GET /api/auth/me/export: all of one person, nothing of another."""
+"""GET /api/auth/me/export: everything about one user, nothing about others."""
 
 import json
 
@@ -36,7 +36,7 @@ def exported(client: APIClient):
     return answer.json()
 
 
-def test_a_person_gets_everything_that_is_kept(person, login, call, office, posted):
+def test_a_user_gets_everything_stored_about_them(person, login, call, office, posted):
     seats = make_seats(ShowFactory(), "SSSS")
     client = login(person)
     reference = bought(client, *seats[:2])["order"]["reference"]
@@ -69,13 +69,13 @@ def test_a_person_gets_everything_that_is_kept(person, login, call, office, post
     assert document["orders"][0]["status"] == "cancelled"
 
 
-def test_no_secret_is_in_it(person, login):
+def test_the_export_contains_no_secrets(person, login):
     text = json.dumps(exported(login(person)))
     for secret in (person.password, "token", "password"):
         assert secret not in text
 
 
-def test_nobody_else_is_in_it(person, login, office):
+def test_the_export_contains_no_other_user(person, login, office):
     other = UserFactory(name="Leo Lion", email="leo@example.com", password=PASSWORD)
     seats = make_seats(ShowFactory(), "SSSS")
     bought(login(other), *seats[:2])
@@ -90,7 +90,9 @@ def test_nobody_else_is_in_it(person, login, office):
     assert not any(document.values())
 
 
-def test_the_price_does_not_grow_with_what_was_bought(person, login, django_assert_max_num_queries):
+def test_the_number_of_queries_does_not_grow_with_purchases(
+    person, login, django_assert_max_num_queries
+):
     caller = Caller(id=person.pk, token_version=1)
     for _ in range(3):
         bought(login(person), *make_seats(ShowFactory(), "SSSS"))
@@ -98,7 +100,7 @@ def test_the_price_does_not_grow_with_what_was_bought(person, login, django_asse
         export_caller(caller=caller)
 
 
-def test_only_a_token_that_still_counts_exports(person, login):
+def test_exporting_needs_a_valid_token(person, login):
     client = login(person)
     services.revoke_tokens(user_id=person.pk)
     assert client.get("/api/auth/me/export").json()["code"] == "token_revoked"

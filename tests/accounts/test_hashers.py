@@ -1,4 +1,4 @@
-"""How passwords are kept, and how those of the original system go on working."""
+"""Password hashes, also those of the original system."""
 
 import pytest
 from django.contrib.auth.hashers import check_password, make_password
@@ -45,7 +45,7 @@ def test_a_login_replaces_an_original_hash(db, call, kind):
     assert call("login", body).status_code == 200
 
 
-def test_a_login_replaces_a_hash_of_other_costs(db, call):
+def test_a_login_replaces_a_hash_with_other_parameters(db, call):
     user = UserFactory(email="lena@example.com")
     User.objects.filter(pk=user.pk).update(password=EARLIER)
     body = {"email": "lena@example.com", "password": PASSWORD}
@@ -55,7 +55,7 @@ def test_a_login_replaces_a_hash_of_other_costs(db, call):
     assert call("login", body).status_code == 200
 
 
-def test_replacing_a_hash_never_undoes_a_changed_password(db):
+def test_replacing_a_hash_does_not_undo_a_changed_password(db):
     user = UserFactory()
     User.objects.filter(pk=user.pk).update(password=f"bcrypt${ORIGINAL['2b']}")
     user.refresh_from_db()
@@ -74,7 +74,7 @@ def test_above_72_bytes_an_original_hash_never_matches():
     assert not check_password(beginning[:-1] + "é", encoded)
 
 
-def test_a_long_password_is_kept_whole():
+def test_a_long_password_is_not_truncated():
     encoded = make_password("lion" * 100)
     assert check_password("lion" * 100, encoded)
     assert not check_password("lion" * 99, encoded)

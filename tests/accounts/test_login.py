@@ -1,4 +1,4 @@
-"""POST /api/auth/login, and how guessing is stopped there and in the back office."""
+"""POST /api/auth/login, and the limits on guessing there and in the back office."""
 
 from datetime import timedelta
 
@@ -28,7 +28,7 @@ def log_in(call):
     return send
 
 
-def test_a_person_logs_in(person, log_in):
+def test_a_user_logs_in(person, log_in):
     answer = log_in()
     assert answer.status_code == 200
     body = answer.json()
@@ -38,12 +38,12 @@ def test_a_person_logs_in(person, log_in):
     assert answer["Cache-Control"] == "no-store"
 
 
-def test_every_login_is_a_sign_in_of_its_own(person, log_in):
+def test_every_login_creates_a_sign_in(person, log_in):
     log_in(), log_in()
     assert SignIn.objects.filter(user=person, ended_at=None).count() == 2
 
 
-def test_the_address_is_read_however_it_is_typed(person, log_in):
+def test_the_spelling_of_the_address_does_not_matter(person, log_in):
     assert log_in(email=" LENA@Example.com ").status_code == 200
 
 
@@ -64,7 +64,7 @@ def refusals(log_in):
     }
 
 
-def test_every_refusal_reads_the_same(person, log_in):
+def test_every_refusal_has_the_same_answer(person, log_in):
     answers = [refuse().json() for refuse in refusals(log_in).values()]
     for answer in answers:
         assert answer.pop("request_id")
@@ -73,7 +73,7 @@ def test_every_refusal_reads_the_same(person, log_in):
     assert answers[0]["status"] == 401
 
 
-def test_every_refusal_hashes_once_and_asks_as_much(person, log_in, monkeypatch):
+def test_every_refusal_hashes_once_and_runs_the_same_queries(person, log_in, monkeypatch):
     """Equal work is what makes equal time."""
     hashed = []
     encode, verify = hashers.get_hasher().encode, hashers.get_hasher().verify
@@ -109,7 +109,7 @@ def test_a_login_takes_three_statements(person, log_in, django_assert_max_num_qu
         {"email": "lena@example.com", "password": PASSWORD, "remember": True},
     ],
 )
-def test_a_body_of_another_shape_is_a_400_and_no_failed_login(person, call, body):
+def test_an_invalid_body_is_a_400_and_no_failed_login(person, call, body):
     assert call("login", body).status_code == 400
     assert not AccessAttempt.objects.exists()
 
@@ -123,14 +123,14 @@ def test_the_fifth_wrong_password_locks_this_address_out_of_this_account(person,
         assert answer["Cache-Control"] == "no-store"
 
 
-def test_nobody_can_lock_somebody_out_from_elsewhere(person, log_in):
+def test_nobody_can_lock_out_a_user_from_elsewhere(person, log_in):
     for _ in range(6):
         log_in(password="wrong", address=ELSEWHERE)
     assert log_in().status_code == 200
     assert log_in(address=ELSEWHERE).status_code == 429
 
 
-def test_another_spelling_or_browser_is_the_same_guess(person, log_in):
+def test_another_spelling_or_browser_counts_as_the_same_guess(person, log_in):
     for spelling, browser in zip(
         ("lena@example.com", "LENA@example.com", "Lena@Example.com", " lena@example.com"),
         "ABCD",
@@ -140,7 +140,7 @@ def test_another_spelling_or_browser_is_the_same_guess(person, log_in):
     assert log_in(password="wrong", HTTP_USER_AGENT="E").status_code == 429
 
 
-def test_who_is_locked_out_locks_out_nobody_else_at_their_address(person, log_in):
+def test_a_lock_does_not_affect_other_users_at_the_address(person, log_in):
     User.objects.create_user(name="R", email="rita@example.com", password=PASSWORD)
     for _ in range(5):
         log_in(password="wrong")
@@ -148,7 +148,7 @@ def test_who_is_locked_out_locks_out_nobody_else_at_their_address(person, log_in
     assert log_in(email="rita@example.com").status_code == 200
 
 
-def test_success_forgets_the_failures_before_it(person, log_in):
+def test_a_success_resets_the_failures(person, log_in):
     for _ in range(3):
         assert [log_in(password="wrong").status_code for _ in range(4)] == [401] * 4
         assert log_in().status_code == 200
@@ -162,7 +162,7 @@ def test_a_lock_ends_by_itself(person, log_in):
     assert log_in().status_code == 200
 
 
-def test_trying_while_locked_does_not_prolong_the_lock(person, log_in):
+def test_attempts_during_a_lock_do_not_prolong_it(person, log_in):
     for _ in range(5):
         log_in(password="wrong")
     last = AccessAttempt.objects.get().attempt_time
@@ -170,7 +170,7 @@ def test_trying_while_locked_does_not_prolong_the_lock(person, log_in):
     assert AccessAttempt.objects.get().attempt_time == last
 
 
-def test_trying_many_accounts_from_one_address_ends_too(person, log_in, settings):
+def test_trying_many_accounts_from_one_address_is_stopped(person, log_in, settings):
     settings.LOGIN_FAILURES_PER_ADDRESS = 4
     answers = [log_in(email=f"person{n}@example.com").status_code for n in range(5)]
     assert answers == [401, 401, 401, 429, 429]
@@ -185,7 +185,7 @@ def test_guessing_is_stopped_while_redis_is_down(person, log_in, without_redis):
     assert log_in(address=ELSEWHERE).status_code == 200
 
 
-def test_registering_goes_on_while_redis_is_down(db, call, without_redis):
+def test_registering_works_while_redis_is_down(db, call, without_redis):
     body = {"name": "Leo", "email": "leo@example.com", "password": PASSWORD}
     assert call("register", body).status_code == 201
 
@@ -204,7 +204,7 @@ def admin_login(email, password, **headers):
     )
 
 
-def test_the_back_office_is_guarded_in_the_same_way(db, log_in):
+def test_the_back_office_has_the_same_limits(db, log_in):
     UserFactory(email="boss@example.com", password=PASSWORD, is_staff=True, is_superuser=True)
     assert admin_login("boss@example.com", PASSWORD).status_code == 302
     for _ in range(5):
@@ -216,7 +216,7 @@ def test_the_back_office_is_guarded_in_the_same_way(db, log_in):
     assert log_in(email="boss@example.com").status_code == 429
 
 
-def test_no_password_is_kept_with_a_failed_login(db, log_in):
+def test_a_failed_login_stores_no_password(db, log_in):
     admin_login("boss@example.com", "my secret guess")
     log_in(email="boss@example.com", password="my secret guess")
     for attempt in AccessAttempt.objects.values():

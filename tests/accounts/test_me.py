@@ -1,4 +1,4 @@
-"""/api/auth/me and /api/auth/password/change: what people do with their own account."""
+"""/api/auth/me and /api/auth/password/change."""
 
 from datetime import UTC, datetime
 
@@ -42,7 +42,7 @@ def fail(*, user_id):
     raise RuntimeError("This remover fails.")
 
 
-def test_a_person_reads_their_own_record(person, me):
+def test_a_user_reads_their_account(person, me):
     User.objects.update(created_at=datetime(2026, 11, 22, 12, 30, tzinfo=UTC))
     answer = me.get("/api/auth/me")
     assert answer.json() == {
@@ -55,7 +55,7 @@ def test_a_person_reads_their_own_record(person, me):
     assert answer["Cache-Control"] == "no-store"
 
 
-def test_a_person_takes_another_name(person, me):
+def test_a_user_is_renamed(person, me):
     answer = me.patch("/api/auth/me", {"name": " Leo Lion "}, format="json")
     assert answer.status_code == 200
     assert answer.json()["name"] == User.objects.get().name == "Leo Lion"
@@ -77,7 +77,7 @@ def test_only_the_name_can_be_changed(person, me, body, field):
     assert User.objects.get().name == "Lena Lion"
 
 
-def test_the_locked_row_makes_one_users_writes_queue(person, django_assert_num_queries):
+def test_the_lock_makes_the_writes_of_one_user_queue(person, django_assert_num_queries):
     caller = Caller(id=person.pk, token_version=1)
     with django_assert_num_queries(1) as queries:
         assert services.lock_caller(caller=caller).pk == person.pk
@@ -86,7 +86,7 @@ def test_the_locked_row_makes_one_users_writes_queue(person, django_assert_num_q
 
 
 @pytest.mark.parametrize("change", [{"token_version": 2}, {"is_active": False}, None])
-def test_a_row_that_the_token_does_not_speak_for_is_not_locked(person, change):
+def test_a_revoked_token_locks_no_row(person, change):
     if change:
         User.objects.update(**change)
     else:
@@ -95,7 +95,7 @@ def test_a_row_that_the_token_does_not_speak_for_is_not_locked(person, change):
         services.lock_caller(caller=Caller(id=person.pk, token_version=1))
 
 
-def test_a_person_is_removed_and_the_row_stays_empty(person, me, call, removed):
+def test_removing_a_user_empties_the_row(person, me, call, removed):
     refresh = issue_tokens(person).refresh
     User.objects.update(email_confirmed_at=person.created_at, last_login=person.created_at)
     call("login", {"email": "lena@example.com", "password": "wrong"}, REMOTE_ADDR="10.0.0.9")
@@ -115,21 +115,19 @@ def test_a_person_is_removed_and_the_row_stays_empty(person, me, call, removed):
     assert call("login", {"email": gone.email, "password": PASSWORD}).status_code in (400, 401)
 
 
-def test_the_apps_that_are_told_to_forget_a_person_can_be_told(person, me, settings):
+def test_the_removers_of_other_apps_can_be_imported(person, me, settings):
     assert settings.PERSON_REMOVERS
     answer = me.delete("/api/auth/me", {"password": PASSWORD}, format="json")
     assert answer.status_code == 204
 
 
-def test_the_address_of_a_removed_person_is_free_again(person, me, call, removed):
+def test_the_address_of_a_removed_user_can_be_registered_again(person, me, call, removed):
     me.delete("/api/auth/me", {"password": PASSWORD}, format="json")
     body = {"name": "Lena", "email": "lena@example.com", "password": PASSWORD}
     assert call("register", body).status_code == 201
 
 
-def test_other_apps_forget_a_person_in_the_same_transaction_or_nothing_happens(
-    person, me, settings
-):
+def test_other_apps_remove_a_user_in_the_same_transaction(person, me, settings):
     settings.PERSON_REMOVERS = ["tests.accounts.test_me.fail"]
     me.raise_request_exception = False
     answer = me.delete("/api/auth/me", {"password": PASSWORD}, format="json")
@@ -139,10 +137,10 @@ def test_other_apps_forget_a_person_in_the_same_transaction_or_nothing_happens(
     assert person.email == "lena@example.com"
 
 
-def test_removing_wants_the_right_password(person, me, removed):
+def test_removing_needs_the_right_password(person, me, removed):
     answer = me.delete("/api/auth/me", {"password": "wrong"}, format="json")
     assert (answer.status_code, answer.json()["code"]) == (400, "password_wrong")
-    assert answer.json()["errors"] == {"password": ["This is not your password."]}
+    assert answer.json()["errors"].keys() == {"password"}
     assert me.delete("/api/auth/me", {}, format="json").json()["errors"].keys() == {"password"}
     assert me.delete("/api/auth/me").status_code in (400, 411)
     assert User.objects.get().is_active
@@ -158,7 +156,7 @@ def test_the_password_cannot_be_guessed_with_a_stolen_token(person, me):
 
 
 @pytest.mark.parametrize("status", [{"is_staff": True}, {"is_superuser": True}])
-def test_staff_are_not_removed(person, me, removed, status):
+def test_staff_cannot_be_removed(person, me, removed, status):
     User.objects.update(**status)
     answer = me.delete("/api/auth/me", {"password": PASSWORD}, format="json")
     assert (answer.status_code, answer.json()["code"]) == (409, "staff_account")
@@ -167,7 +165,7 @@ def test_staff_are_not_removed(person, me, removed, status):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_removals_at_once_one_happens(race, login, removed):
+def test_one_of_two_simultaneous_removals_succeeds(race, login, removed):
     user = UserFactory(password=PASSWORD)
     clients = [login(user), login(user)]
     answers = race(
@@ -188,7 +186,7 @@ def change(client: APIClient, current=PASSWORD, new=NEW_PASSWORD):
     return client.post("/api/auth/password/change", body, format="json")
 
 
-def test_a_changed_password_kills_every_older_token(person, me, call):
+def test_a_changed_password_revokes_older_tokens(person, me, call):
     refresh = issue_tokens(person).refresh
     answer = change(me)
     assert (answer.status_code, answer.content) == (204, b"")
@@ -200,7 +198,7 @@ def test_a_changed_password_kills_every_older_token(person, me, call):
     assert call("login", {**body, "password": NEW_PASSWORD}).status_code == 200
 
 
-def test_changing_wants_the_current_password(person, me):
+def test_changing_needs_the_current_password(person, me):
     answer = change(me, current="wrong")
     assert answer.status_code == 400
     assert list(answer.json()["errors"]) == ["current_password"]
@@ -208,7 +206,7 @@ def test_changing_wants_the_current_password(person, me):
 
 
 @pytest.mark.parametrize("new", ["short", "password123", "lena@example.com", "x1" * 513])
-def test_an_unfit_new_password_is_refused(person, me, new):
+def test_a_weak_new_password_is_refused(person, me, new):
     answer = change(me, new=new)
     assert answer.status_code == 400
     assert list(answer.json()["errors"]) == ["new_password"]
@@ -216,7 +214,7 @@ def test_an_unfit_new_password_is_refused(person, me, new):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_password_changes_at_once_one_counts(race, login):
+def test_one_of_two_simultaneous_password_changes_succeeds(race, login):
     user = UserFactory(password=PASSWORD)
     clients = [login(user), login(user)]
     words = ["seven seals in the bay", "nine newts under stones"]

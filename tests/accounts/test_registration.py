@@ -15,7 +15,7 @@ from tests.factories import UserFactory
 NEW = {"name": "Lena Lion", "email": "lena@example.com", "password": PASSWORD}
 
 
-def test_a_person_registers_and_is_logged_in_at_once(db, call):
+def test_registering_logs_in(db, call):
     answer = call("register", {**NEW, "name": "  Lena Lion ", "email": "Lena@Example.com"})
     assert answer.status_code == 201
     body = answer.json()
@@ -36,7 +36,7 @@ def test_registering_takes_five_statements(db, call):
 
 
 @pytest.mark.parametrize("spelling", ["lena@example.com", "LENA@example.COM", " lena@example.com "])
-def test_an_address_in_use_is_refused_however_it_is_typed(db, call, spelling):
+def test_a_taken_address_is_refused_in_any_spelling(db, call, spelling):
     UserFactory(email="lena@example.com")
     answer = call("register", {**NEW, "email": spelling})
     assert answer.status_code == 400
@@ -47,7 +47,7 @@ def test_an_address_in_use_is_refused_however_it_is_typed(db, call, spelling):
     assert User.objects.count() == 1
 
 
-def test_an_address_that_plain_sql_wrote_in_capitals_is_in_use_too(db, call):
+def test_an_address_written_in_capitals_by_plain_sql_is_taken_too(db, call):
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO users (name, email, password_hash) VALUES ('Old', 'LENA@example.com', '!')"
@@ -56,7 +56,7 @@ def test_an_address_that_plain_sql_wrote_in_capitals_is_in_use_too(db, call):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_registrations_of_one_address_at_once_one_succeeds(race, call):
+def test_one_of_two_simultaneous_registrations_of_an_address_succeeds(race, call):
     answers = race([lambda: call("register", NEW)] * 6)
     assert sorted(answer.status_code for answer in answers) == [201, 400, 400, 400, 400, 400]
     assert {answer.json()["code"] for answer in answers if answer.status_code == 400} == {
@@ -65,7 +65,7 @@ def test_of_two_registrations_of_one_address_at_once_one_succeeds(race, call):
     assert User.objects.count() == SignIn.objects.count() == 1
 
 
-def test_another_violated_constraint_is_no_taken_address(db, monkeypatch):
+def test_another_violated_constraint_is_not_reported_as_a_taken_address(db, monkeypatch):
     monkeypatch.setattr(services, "ONE_PER_EMAIL", {"another_constraint"})
     UserFactory(email="lena@example.com")
     with pytest.raises(IntegrityError):
@@ -99,7 +99,7 @@ def test_another_violated_constraint_is_no_taken_address(db, monkeypatch):
         ("is_staff", True),
     ],
 )
-def test_unfit_input_is_named_by_its_field_and_changes_nothing(db, call, field, value):
+def test_invalid_input_is_reported_by_field_and_changes_nothing(db, call, field, value):
     answer = call("register", {**NEW, field: value})
     assert answer.status_code == 400
     assert list(answer.json()["errors"]) == [field]
@@ -107,7 +107,7 @@ def test_unfit_input_is_named_by_its_field_and_changes_nothing(db, call, field, 
 
 
 @pytest.mark.parametrize("field", ["name", "email", "password"])
-def test_every_field_is_needed(db, call, field):
+def test_every_field_is_required(db, call, field):
     answer = call("register", {name: value for name, value in NEW.items() if name != field})
     assert list(answer.json()["errors"]) == [field]
 
@@ -120,13 +120,13 @@ def test_characters_that_cannot_be_stored_are_a_400(db, api, field, text):
     assert answer.status_code == 400
 
 
-def test_spaces_around_a_password_belong_to_it(db, call):
+def test_spaces_around_a_password_are_part_of_it(db, call):
     call("register", {**NEW, "password": f" {PASSWORD} "})
     assert User.objects.get().check_password(f" {PASSWORD} ")
 
 
 @pytest.mark.parametrize("password", ["γάτα και σκύλος", "🦁 λιοντάρι " * 85])
-def test_names_and_passwords_may_be_of_any_script(db, call, password):
+def test_names_and_passwords_can_be_in_any_script(db, call, password):
     answer = call("register", {**NEW, "name": "李雷 🦁", "password": password})
     assert answer.status_code == 201
     person = User.objects.get(name="李雷 🦁")
@@ -138,7 +138,7 @@ def test_a_bad_token_does_not_matter(db, call):
     assert call("register", NEW, HTTP_AUTHORIZATION="Bearer nonsense").status_code == 201
 
 
-def test_one_address_registers_only_so_many_people(db, call, settings):
+def test_registrations_from_one_address_are_limited(db, call, settings):
     settings.REST_FRAMEWORK = {
         **settings.REST_FRAMEWORK,
         "DEFAULT_THROTTLE_RATES": {"register": "2/hour"},

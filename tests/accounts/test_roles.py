@@ -1,4 +1,4 @@
-"""The roles of the staff, and the people of the demonstration."""
+"""Staff roles, and the users of the demonstration."""
 
 import pytest
 from django.contrib.auth.models import Group, Permission
@@ -24,12 +24,12 @@ def allowed(db):
     return ask
 
 
-def test_every_role_has_exactly_what_is_written(allowed):
+def test_every_role_has_exactly_its_permissions(allowed):
     for role, permissions in ROLES.items():
         assert allowed(role) == permissions
 
 
-def test_ushers_only_look(allowed):
+def test_ushers_can_only_view(allowed):
     assert all(".view_" in permission for permission in allowed("Usher"))
 
 
@@ -40,25 +40,25 @@ def test_the_box_office_also_blocks_seats_and_sells(allowed):
     }
 
 
-def test_programmers_plan_but_do_not_see_who_bought(allowed):
+def test_programmers_plan_but_do_not_see_sales(allowed):
     may = allowed("Programmer")
     assert "catalog.add_show" in may
     assert "reports.view_reports" in may
     assert not any(name.startswith("bookings.") for name in may)
 
 
-def test_no_role_deletes_what_was_sold_or_a_person(allowed):
+def test_no_role_deletes_sales_or_users(allowed):
     for role in ROLES:
         may = allowed(role)
         assert not any(name.startswith("bookings.delete") for name in may)
         assert "accounts.delete_user" not in may
 
 
-def test_only_managers_see_people(allowed):
+def test_only_managers_see_users(allowed):
     assert [role for role in ROLES if "accounts.view_user" in allowed(role)] == ["Manager"]
 
 
-def test_making_the_roles_again_takes_back_what_was_added(db, capsys):
+def test_making_the_roles_again_removes_added_permissions(db, capsys):
     call_command("make_roles")
     usher = Group.objects.get(name="Usher")
     usher.permissions.add(Permission.objects.get(codename="delete_booking"))
@@ -68,13 +68,13 @@ def test_making_the_roles_again_takes_back_what_was_added(db, capsys):
     assert "Usher, Box office, Programmer, Manager" in capsys.readouterr().out
 
 
-def test_a_permission_that_no_model_defines_is_named(db, monkeypatch):
+def test_an_unknown_permission_is_named(db, monkeypatch):
     monkeypatch.setitem(roles.ROLES, "Usher", {"catalog.view_popcorn"})
     with pytest.raises(UnknownPermissions, match=r"catalog\.view_popcorn"):
         ensure_roles()
 
 
-def test_the_demonstration_has_one_person_of_every_kind(db):
+def test_the_demo_has_one_user_of_every_kind(db):
     for _ in range(2):
         make_demo_accounts()
     people = {user.email: user for user in User.objects.prefetch_related("groups")}

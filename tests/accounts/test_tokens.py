@@ -1,4 +1,4 @@
-"""What a token must be to be believed, and how tokens follow each other."""
+"""Which tokens are accepted, and how refresh tokens rotate."""
 
 from base64 import urlsafe_b64encode
 from datetime import timedelta
@@ -109,13 +109,13 @@ def test_a_bad_token_is_refused(user, api, sign, kind):
     assert answer["WWW-Authenticate"] == "Bearer"
 
 
-def test_a_good_token_made_by_hand_is_believed(user, api, sign):
+def test_a_valid_token_made_by_hand_is_accepted(user, api, sign):
     """Guards the table above: its tokens differ from this one by one flaw each."""
     answer = api.get("/api/auth/me", HTTP_AUTHORIZATION=f"Bearer {sign(claims(user))}")
     assert answer.status_code == 200
 
 
-def test_a_token_from_a_server_whose_clock_is_ahead_is_believed(user, api, sign):
+def test_a_token_from_a_server_whose_clock_is_ahead_is_accepted(user, api, sign):
     token = sign(claims(user, iat=timezone.now() + timedelta(minutes=30)))
     answer = api.get("/api/auth/me", HTTP_AUTHORIZATION=f"Bearer {token}")
     assert answer.status_code == 200
@@ -132,13 +132,13 @@ def test_the_scheme_is_read_in_any_case(user, api):
     assert answer.status_code == 200
 
 
-def test_without_a_token_a_protected_call_asks_to_log_in(db, api):
+def test_a_protected_call_without_a_token_is_401(db, api):
     answer = api.get("/api/auth/me")
     assert (answer.status_code, answer.json()["code"]) == (401, "not_authenticated")
     assert answer["WWW-Authenticate"] == "Bearer"
 
 
-def test_an_expired_token_says_so(user, api, sign):
+def test_an_expired_token_has_its_own_code(user, api, sign):
     token = sign(claims(user, exp=timezone.now()))
     answer = api.get("/api/auth/me", HTTP_AUTHORIZATION=f"Bearer {token}")
     assert (answer.status_code, answer.json()["code"]) == (401, "token_expired")
@@ -154,7 +154,7 @@ def test_the_lifetime_comes_from_the_settings(user, settings):
 @pytest.mark.parametrize(
     "change", [{"token_version": 2}, {"is_active": False}], ids=["revoked", "inactive"]
 )
-def test_a_token_is_dead_once_its_user_is(user, customer, change):
+def test_a_token_ends_with_its_user(user, customer, change):
     User.objects.filter(pk=user.pk).update(**change)
     for answer in (
         customer.get("/api/auth/me"),
@@ -164,12 +164,12 @@ def test_a_token_is_dead_once_its_user_is(user, customer, change):
         assert (answer.status_code, answer.json()["code"]) == (401, "token_revoked")
 
 
-def test_the_token_of_a_deleted_row_is_dead(user, customer):
+def test_the_token_of_a_deleted_row_is_invalid(user, customer):
     User.objects.all().delete()
     assert customer.get("/api/auth/me").json()["code"] == "token_revoked"
 
 
-def test_the_previous_key_is_believed_but_signs_nothing(user, settings):
+def test_the_previous_key_verifies_but_does_not_sign(user, settings):
     old = issue_tokens(user).access
     settings.JWT_PREVIOUS_KEY, settings.JWT_SIGNING_KEY = settings.JWT_SIGNING_KEY, OTHER_KEY
     assert AccessToken.read(old).user_id == user.pk
@@ -181,7 +181,7 @@ def test_the_previous_key_is_believed_but_signs_nothing(user, settings):
         AccessToken.read(old)
 
 
-def test_without_a_previous_key_an_empty_key_signs_nothing(user, settings, sign):
+def test_without_a_previous_key_an_empty_key_is_refused(user, settings, sign):
     assert settings.JWT_PREVIOUS_KEY == ""
     header, payload, _ = sign(claims(user)).split(".")
     with pytest.raises(TokenInvalid):
@@ -216,7 +216,7 @@ def test_a_used_refresh_token_ends_the_whole_sign_in(user, call):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_one_refresh_token_used_many_times_at_once_one_is_exchanged(race, call):
+def test_simultaneous_uses_of_a_refresh_token_exchange_it_once(race, call):
     token = issue_tokens(UserFactory()).refresh
     answers = race([lambda: call("refresh", {"refresh": token})] * 6)
     assert sorted(answer.status_code for answer in answers) == [200, 401, 401, 401, 401, 401]
@@ -226,14 +226,14 @@ def test_of_one_refresh_token_used_many_times_at_once_one_is_exchanged(race, cal
 @pytest.mark.parametrize(
     "change", [{"token_version": 2}, {"is_active": False}], ids=["revoked", "inactive"]
 )
-def test_a_refresh_token_is_dead_once_its_user_is(user, call, change):
+def test_a_refresh_token_ends_with_its_user(user, call, change):
     token = issue_tokens(user).refresh
     User.objects.filter(pk=user.pk).update(**change)
     answer = call("refresh", {"refresh": token})
     assert (answer.status_code, answer.json()["code"]) == (401, "token_revoked")
 
 
-def test_the_refresh_token_of_a_deleted_row_is_dead(user, call):
+def test_the_refresh_token_of_a_deleted_row_is_invalid(user, call):
     token = issue_tokens(user).refresh
     User.objects.all().delete()
     assert call("refresh", {"refresh": token}).json()["code"] == "token_revoked"
@@ -252,12 +252,12 @@ def test_the_refresh_token_of_a_deleted_row_is_dead(user, call):
     ],
     ids=["a word", "access", "without sid", "bad sid", "sid no text", "bad jti"],
 )
-def test_what_is_no_refresh_token_of_ours_is_refused(user, call, sign, path, make):
+def test_an_invalid_refresh_token_is_refused(user, call, sign, path, make):
     answer = call(path, {"refresh": make(user, sign)})
     assert (answer.status_code, answer.json()["code"]) == (401, "token_invalid")
 
 
-def test_a_refresh_token_of_another_users_sign_in_is_worth_nothing(user, call, sign):
+def test_a_refresh_token_for_another_users_sign_in_is_refused(user, call, sign):
     victim = issue_tokens(user).refresh
     token = RefreshToken.read(victim)
     forged = claims(UserFactory(), token_type="refresh", sid=token["sid"], jti=token["jti"])
@@ -266,7 +266,7 @@ def test_a_refresh_token_of_another_users_sign_in_is_worth_nothing(user, call, s
     assert call("refresh", {"refresh": victim}).status_code == 200
 
 
-def test_logging_out_kills_the_refresh_token_and_may_be_repeated(user, call):
+def test_logging_out_revokes_the_refresh_token_and_can_be_repeated(user, call):
     token = issue_tokens(user).refresh
     for _ in range(2):
         answer = call("logout", {"refresh": token})
@@ -274,21 +274,21 @@ def test_logging_out_kills_the_refresh_token_and_may_be_repeated(user, call):
     assert call("refresh", {"refresh": token}).json()["code"] == "token_revoked"
 
 
-def test_logging_out_with_an_older_token_ends_the_sign_in_too(user, call):
+def test_logging_out_with_an_older_token_ends_the_sign_in(user, call):
     first = issue_tokens(user).refresh
     second = call("refresh", {"refresh": first}).json()["refresh"]
     assert call("logout", {"refresh": first}).status_code == 204
     assert call("refresh", {"refresh": second}).json()["code"] == "token_revoked"
 
 
-def test_logging_out_with_an_expired_refresh_token_is_done_already(user, call, settings):
+def test_logging_out_with_an_expired_refresh_token_is_204(user, call, settings):
     settings.REFRESH_TOKEN_LIFETIME = timedelta(0)
     token = issue_tokens(user).refresh
     assert call("logout", {"refresh": token}).status_code == 204
     assert call("refresh", {"refresh": token}).json()["code"] == "token_expired"
 
 
-def test_somebody_whose_access_token_has_expired_can_log_out(user, call, sign):
+def test_logging_out_works_with_an_expired_access_token(user, call, sign):
     token = issue_tokens(user)
     expired = sign(claims(user, exp=1))
     headers = {"HTTP_AUTHORIZATION": f"Bearer {expired}"}
@@ -323,7 +323,7 @@ def test_query_counts(user, customer, call, django_assert_max_num_queries):
         ("/api/nothing", 404),
     ],
 )
-def test_a_refresh_token_opens_no_call_that_reads_the_header(api, user, path, status):
+def test_a_refresh_token_is_refused_in_the_header(api, user, path, status):
     """The description is for everybody, and there is nobody to read it where nothing is."""
     api.credentials(HTTP_AUTHORIZATION=f"Bearer {issue_tokens(user).refresh}")
     assert api.get(path).status_code == status

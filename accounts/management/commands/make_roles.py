@@ -1,4 +1,4 @@
-"""Make the roles of the staff, or bring them up to date."""
+"""Create the staff roles, or update their permissions."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from accounts.roles import ROLES, ensure_roles
 
 
 class Command(BaseCommand):
-    help = "Make the staff roles with their permissions. Safe to repeat, e.g. at every release."
+    help = "Create the staff roles with their permissions. Repeatable, e.g. at every release."
 
     def handle(self, *args: Any, **options: Any) -> None:
         ensure_roles()
