@@ -1,9 +1,12 @@
 """The caller of an API request: the Bearer token, and the permissions that rely on it."""
 
+import time
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, ClassVar
 
+from django.conf import settings
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
@@ -44,7 +47,7 @@ class Caller:
 class BearerAuthentication(BaseAuthentication):
     """Reads the token. A bad one raises `TokenInvalid` or `TokenExpired`."""
 
-    def authenticate(self, request: Request) -> tuple[Caller, AccessToken] | None:
+    def authenticate(self, request: Request) -> tuple[Caller, str] | None:
         # Reading `request.headers` would copy all of them. If the header is not ASCII, granian
         # passes on an empty one.
         header: str | None = request.META.get("HTTP_AUTHORIZATION")
@@ -53,8 +56,13 @@ class BearerAuthentication(BaseAuthentication):
         scheme, _, encoded = header.partition(" ")
         if scheme.lower() != "bearer":
             raise TokenInvalid
-        token = AccessToken.read(encoded.strip(" \t"))
-        return Caller(id=token.user_id, token_version=token.token_version), token
+        encoded = encoded.strip(" \t")
+        caller, expires_at = _read(
+            encoded, settings.JWT_SIGNING_KEY, settings.JWT_PREVIOUS_KEY, settings.JWT_ISSUER
+        )
+        if expires_at <= time.time():
+            raise TokenExpired
+        return caller, encoded
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"
@@ -63,11 +71,21 @@ class BearerAuthentication(BaseAuthentication):
 class OptionalBearerAuthentication(BearerAuthentication):
     """For public reads: a customer whose token has expired can still read the programme."""
 
-    def authenticate(self, request: Request) -> tuple[Caller, AccessToken] | None:
+    def authenticate(self, request: Request) -> tuple[Caller, str] | None:
         try:
             return super().authenticate(request)
         except TokenExpired:
             return None
+
+
+# A client sends the same token with every request, and its claims cannot change, so it is
+# verified once. Expiry and the user's state are checked every time.
+@lru_cache(maxsize=4096)
+def _read(encoded: str, *keys_and_issuer: str) -> tuple[Caller, int]:
+    """Return the caller and the end of a token's time. Raise `TokenInvalid` or `TokenExpired`."""
+    token = AccessToken.read(encoded)
+    caller = Caller(id=token.user_id, token_version=token.token_version)
+    return caller, int(token["exp"])
 
 
 def caller_of(request: Request) -> Caller:
@@ -86,14 +104,19 @@ class HasToken(BasePermission):
 
 
 # The query of `User.objects.current`, prepared: it runs with nearly every read.
-_CURRENT = Statement("""
-    SELECT FROM users WHERE id = %(id)s AND is_active AND token_version = %(token_version)s
+IS_ACTIVE = Statement("""
+    SELECT FROM users WHERE id = %(user_id)s AND is_active AND token_version = %(token_version)s
 """)
 
 
 def require_active(caller: Caller) -> None:
+<<<<<<< HEAD
     """Raise `TokenRevoked` if the user is gone or inactive, or has revoked the token."""
     if _CURRENT.row(id=caller.id, token_version=caller.token_version) is None:
+=======
+    """Raise `TokenRevoked` unless the caller exists, is active and has not revoked the token."""
+    if IS_ACTIVE.row(user_id=caller.id, token_version=caller.token_version) is None:
+>>>>>>> 8b7a8f890223146f15b2cb76adaaac83edc2bfcf
         raise TokenRevoked
 
 

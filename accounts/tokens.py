@@ -6,7 +6,6 @@ sign-in it belongs to, whose `token_id` is the `jti` of its only valid refresh t
 """
 
 from datetime import timedelta
-from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, NamedTuple, Self
 from uuid import UUID
@@ -81,7 +80,7 @@ class RotatingKeyBackend(TokenBackend):
             keys.append(settings.JWT_PREVIOUS_KEY)
         for key in keys:
             try:
-                return dict(_claims(token, key, settings.JWT_ISSUER))
+                return _claims(token, key, settings.JWT_ISSUER)
             except jwt.InvalidSignatureError:
                 continue
             except jwt.InvalidTokenError as error:
@@ -89,9 +88,6 @@ class RotatingKeyBackend(TokenBackend):
         raise TokenBackendError("Token is signed with an unknown key")
 
 
-# A client sends the same token with every request, and its claims cannot change, so the signature
-# is verified once. Expiry and the user's state are checked every time.
-@lru_cache(maxsize=4096)
 def _claims(token: str, key: str, issuer: str) -> dict[str, Any]:
     return jwt.decode(
         token,

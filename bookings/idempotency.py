@@ -162,7 +162,7 @@ def run(
         answer = None
         try:
             callers, records, *rows = execute(
-                LOCK_CALLER(user_id=caller.id), _FIND(**scope._asdict()), *work.reads()
+                LOCK_CALLER(user_id=caller.id), FIND(**scope._asdict()), *work.reads()
             )
         except OperationalError as error:
             if failed_statement(error) is LOCK_CALLER and sqlstate(error) == LOCK_TIMEOUT:
@@ -186,7 +186,7 @@ def run(
         return _settle(answer)
 
 
-_FIND = Statement("""
+FIND = Statement("""
     SELECT fingerprint, status, body FROM idempotency_records
      WHERE user_id = %(user_id)s AND operation = %(operation)s AND key = %(key)s
 """)
@@ -214,7 +214,7 @@ def _settle(answer: Answer) -> Answer:
     """
 
     def find() -> Rows:
-        records, _ = execute(_FIND(**answer.scope._asdict()), _WRITE_LOG())
+        records, _ = execute(FIND(**answer.scope._asdict()), _WRITE_LOG())
         return records
 
     try:

@@ -16,11 +16,11 @@ from bookings.confirmations import confirm_again
 from bookings.idempotency import fingerprint
 from bookings.models import Booking, Channel, IdempotencyRecord, Order
 from bookings.services.cancelling import cancel_locked, lock_live
+from bookings.services.refusals import refusals_explained
 from bookings.services.sales import sell
 from bookings.services.seat_locks import (
     lock_seats,
     read_terms,
-    refusals_explained,
     require_few,
     require_free,
     require_known,

@@ -20,6 +20,7 @@ from bookings import seat_choice
 from bookings.held_seats import HeldSeats
 from bookings.models import Hold, HoldEnd
 from bookings.seat_choice import SingleSeatGap
+from bookings.services.refusals import refusals_explained
 from bookings.services.sales import (
     LOCK_OWN_HOLD,
     HoldAlreadyBooked,
@@ -40,7 +41,6 @@ from bookings.services.seat_locks import (
     lock_wanted,
     locked_seats,
     read_terms,
-    refusals_explained,
     require_few,
     require_free,
     require_locked,

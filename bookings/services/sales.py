@@ -23,6 +23,7 @@ from booking_site.postgres.pipeline import Call, Param, Rows, Statement, execute
 from bookings import idempotency
 from bookings.idempotency import Answer, Decision
 from bookings.models import Channel, Hold, HoldEnd, Order
+from bookings.services.refusals import in_demand, precheck, refusals_explained
 from bookings.services.seat_locks import (
     TERMS,
     TERMS_OF_HOLD,
@@ -33,7 +34,6 @@ from bookings.services.seat_locks import (
     lock_seats_of_hold,
     lock_wanted,
     locked_seats,
-    refusals_explained,
     require_few,
     require_free,
     require_locked,
@@ -43,6 +43,9 @@ from catalog.models import Seat
 
 # Of look-alikes (0 O, 1 I L, 2 Z, 5 S, 8 B, U V) at most one: it is read out over the counter.
 REFERENCE_LETTERS = "ACDEFGHJKMNPQRTVWXY34679"
+
+
+OPERATION = "book"
 
 
 class HoldNotFound(DomainError):
@@ -94,7 +97,11 @@ def book(*, caller: Caller, key: str, request: Mapping[str, Any]) -> Answer:
         else:
             work = _PurchaseOfSeats(caller.id, request["show_id"], request["seat_ids"])
             stack.enter_context(refusals_explained(user_id=caller.id, **request))
-        return idempotency.run(caller=caller, operation="book", key=key, request=request, work=work)
+            if in_demand(request["show_id"]):
+                precheck(caller=caller, operation=OPERATION, key=key, **request)
+        return idempotency.run(
+            caller=caller, operation=OPERATION, key=key, request=request, work=work
+        )
 
 
 @dataclass(frozen=True, slots=True)

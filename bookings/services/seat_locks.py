@@ -1,7 +1,6 @@
 """What every claim on seats needs: the show's terms, its seats' locks, the rules of choice."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -12,11 +11,10 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.postgres.expressions import ArraySubquery
 from django.contrib.postgres.fields import ArrayField
-from django.db import IntegrityError
 from django.db.models import BigIntegerField, Exists, Expression, Func, Q, QuerySet, Subquery
 
 from accounts.models import User
-from booking_site.api.errors import DomainError, violated_constraint
+from booking_site.api.errors import DomainError
 from booking_site.postgres.pipeline import Call, Param, Rows, Statement
 from bookings import seat_choice
 from bookings.models import Booking, Hold, HoldEnd
@@ -275,52 +273,6 @@ def require_locked(seats: Mapping[int, LockedSeat], seat_ids: Collection[int]) -
     """Raise `SeatsMissing` if some of the wanted seats are not among the locked ones."""
     if missing := set(seat_ids) - seats.keys():
         raise SeatsMissing(missing)
-
-
-@contextmanager
-def refusals_explained(
-    *, show_id: int, seat_ids: Collection[int], user_id: int | None = None
-) -> Iterator[None]:
-    """Raise `SeatNotFound` or `SeatUnavailable` when seats could not be locked or written.
-
-    Wraps the transaction, so that nothing is locked any more while it reads which seats
-    were the reason. A constraint refuses a second live booking that somebody wrote without
-    a look at the seat's row.
-    """
-    try:
-        yield
-        return
-    except SeatsMissing as error:
-        reason: Exception = error
-        suspects = error.seat_ids
-    except IntegrityError as error:
-        if violated_constraint(error) != "booking_one_live_per_seat":
-            raise
-        reason = error
-        suspects = seat_ids
-    taken = taken_seats(show_id=show_id, seat_ids=seat_ids, user_id=user_id)
-    if missing := set(seat_ids) - taken.keys():
-        raise SeatNotFound(
-            "Some seats are not part of this show.", seat_ids=sorted(missing)
-        ) from reason
-    # If all are free by now, those that could not be locked were not a moment ago.
-    raise SeatUnavailable([pk for pk in taken if taken[pk]] or suspects) from reason
-
-
-_TAKEN = Statement("""
-    SELECT id, status IN ('booked', 'blocked')
-               OR held_until > clock_timestamp() AND hold_id NOT IN (
-                   SELECT id FROM holds WHERE user_id = %(user_id)s AND ended_at IS NULL)
-               OR EXISTS (SELECT FROM bookings
-                           WHERE bookings.seat_id = seats.id AND cancelled_at IS NULL)
-      FROM seats WHERE show_id = %(show_id)s AND id = ANY(%(seat_ids)s::bigint[])
-""")
-
-
-def taken_seats(*, show_id: int, seat_ids: Collection[int], user_id: int | None) -> dict[int, bool]:
-    """Return for each of the seats that the show has whether the user may not have it now."""
-    rows = _TAKEN.rows(show_id=show_id, seat_ids=list(seat_ids), user_id=user_id)
-    return {seat_id: bool(is_taken) for seat_id, is_taken in rows}
 
 
 def require_known(seats: Mapping[int, Seat], seat_ids: Collection[int]) -> None:

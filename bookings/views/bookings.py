@@ -3,7 +3,8 @@
 from typing import Any
 
 from django.db.models import QuerySet
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.decorators import action
 from rest_framework.mixins import ListModelMixin
@@ -53,6 +54,24 @@ class BookingViewSet(ListModelMixin, GenericViewSet[Booking]):
 
     def get_queryset(self) -> QuerySet[Booking]:
         return Booking.objects.filter(user_id=caller_of(self.request).id).with_details()
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Answer a purchase without the steps of DRF that have no effect on it.
+
+        What stays: the media type, the token, the limits, and errors as problems. The body is
+        read by `parse_body`, and whether the user is active is judged with their row locked.
+        """
+        if request.method != "POST" or kwargs:
+            return super().dispatch(request, *args, **kwargs)
+        self.action, self.headers, self.format_kwarg = "create", {}, None
+        self.request = Request(request, authenticators=self.get_authenticators())
+        try:
+            self.perform_content_negotiation(self.request)
+            caller_of(self.request)
+            self.check_throttles(self.request)
+            return self.create(self.request)
+        except Exception as error:
+            return self.handle_exception(error)
 
     def get_throttles(self) -> list[BaseThrottle]:
         return [ScopedThrottle(), AddressThrottle()] if self.action == "create" else []

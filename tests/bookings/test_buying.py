@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.core.cache import caches
 from django.db import connection
 from django.utils import timezone
 from pytest_django.fixtures import Settings
@@ -15,7 +16,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from bookings.models import Booking, Hold, Order
-from bookings.services import seat_locks
+from bookings.services import refusals
 from bookings.services.sales import REFERENCE_LETTERS
 from catalog.models import Seat, SeatStatus, Show, ShowStatus
 from tests.bookings.calls import (
@@ -131,13 +132,13 @@ def test_a_refusal_names_no_seat_that_was_free_throughout(
     customer: APIClient, rival: APIClient, seats: list[Seat], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     number = bought(rival, seats[0])["booking"]["id"]
-    read = seat_locks.taken_seats
+    read = refusals.taken_seats
 
     def cancel_and_read(**wish: Any) -> dict[int, bool]:
         rival.post(f"/api/bookings/{number}/cancel", {}, format="json")
         return read(**wish)
 
-    monkeypatch.setattr(seat_locks, "taken_seats", cancel_and_read)
+    monkeypatch.setattr(refusals, "taken_seats", cancel_and_read)
     assert book_seats(customer, *seats[:3]).json()["seat_ids"] == [seats[0].pk]
 
 
@@ -413,6 +414,45 @@ def test_companion_seats_are_reserved_until_an_hour_before_the_start(
     _, companion = make_seats(show, "WC")
     start_in(show, minutes=minutes)
     assert book_seats(customer, companion).status_code == status
+
+
+@pytest.fixture
+def rush(
+    customer: APIClient, rival: APIClient, seats: list[Seat], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A seat was just refused, so requests for taken seats are refused without locks."""
+    monkeypatch.setattr(refusals, "RUSH_SECONDS", 60.0)  # however slow the machine
+    bought(rival, seats[0])
+    assert refusal(book_seats(customer, seats[0])) == (409, "seat_unavailable")
+
+
+@pytest.mark.usefixtures("rush")
+def test_in_a_rush_the_taken_seats_are_named(customer: APIClient, seats: list[Seat]) -> None:
+    response = book_seats(customer, *seats[:2])
+    assert refusal(response) == (409, "seat_unavailable")
+    assert response.json()["seat_ids"] == [seats[0].pk]
+
+
+@pytest.mark.usefixtures("rush")
+def test_in_a_rush_free_seats_are_sold_and_replayed(customer: APIClient, seats: list[Seat]) -> None:
+    first = book_seats(customer, seats[1], key="k")
+    caches["idempotency"].clear()
+    again = book_seats(customer, seats[1], key="k")
+    assert (again.status_code, again.content) == (201, first.content)
+
+
+@pytest.mark.usefixtures("rush")
+def test_in_a_rush_everything_else_is_refused_for_its_own_reason(
+    customer: APIClient, user: User, show: Show, seats: list[Seat]
+) -> None:
+    foreign = make_seats(ShowFactory(), "S")
+    assert refusal(book_seats(customer, seats[0], *foreign)) == (404, "seat_not_found")
+    Show.objects.filter(pk=show.pk).update(status="cancelled")
+    assert refusal(book_seats(customer, seats[0])) == (409, "show_closed")
+    Show.objects.filter(pk=show.pk).update(status="planned")
+    assert refusal(book_seats(customer, seats[0])) == (404, "show_not_found")
+    User.objects.filter(pk=user.pk).update(token_version=2)
+    assert refusal(book_seats(customer, seats[0])) == (401, "token_revoked")
 
 
 @pytest.mark.parametrize("whose", ["nobody's", "somebody's", "released"])

@@ -19,7 +19,8 @@ from accounts.tokens import issue_tokens
 from bookings import seat_map as room
 from bookings.models import Hold
 from bookings.seat_map import seat_map as read_seat_map
-from bookings.services.seat_locks import is_free, taken_seats
+from bookings.services.refusals import taken_seats
+from bookings.services.seat_locks import is_free
 from catalog.models import STATE_NOW, ClockTimestamp, Seat, SeatStatus, Show, ShowStatus
 from tests.bookings.calls import bought, held, let_expire, refusal
 from tests.factories import SeatFactory, ShowFactory, UserFactory, make_seats

@@ -16,6 +16,7 @@ from rest_framework.test import APIClient
 
 from booking_site.postgres.pipeline import _Session
 from bookings.models import IdempotencyRecord
+from bookings.services import refusals
 from catalog.models import Seat
 from tests.bookings.calls import (
     book,
@@ -120,6 +121,19 @@ def test_a_refusal_of_a_taken_seat_writes_nothing(
     texts = [query["sql"] for query in queries]
     assert texts.index("ROLLBACK") == len(texts) - round_trips
     assert not any("INSERT" in text or "UPDATE seats" in text for text in texts)
+
+
+def test_in_a_rush_a_refusal_takes_no_lock(
+    customer: APIClient, rival: APIClient, seats: list[Seat], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refusals, "RUSH_SECONDS", 60.0)  # however slow the machine
+    bought(rival, seats[0])
+    refusal(book_seats(customer, *seats[:2]))
+    with CaptureQueriesContext(connection) as queries, waits(1):
+        assert refusal(book_seats(customer, *seats[:2])) == (409, "seat_unavailable")
+    texts = [query["sql"] for query in queries]
+    assert "BEGIN" not in texts
+    assert not any("FOR NO KEY UPDATE" in text for text in texts)
 
 
 def test_a_hold(customer: APIClient, seats: list[Seat]) -> None:

@@ -1,0 +1,100 @@
+"""Which seats a purchase was refused for, and refusing early in a rush."""
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from math import inf
+from time import monotonic
+
+from django.db import IntegrityError
+
+from accounts.authentication import IS_ACTIVE, Caller
+from booking_site.api.errors import violated_constraint
+from booking_site.postgres.pipeline import Statement, execute
+from bookings.idempotency import FIND
+from bookings.services.seat_locks import TERMS, SeatsMissing, SeatUnavailable, terms_of
+from catalog.seat_maps import SeatNotFound
+
+
+@contextmanager
+def refusals_explained(
+    *, show_id: int, seat_ids: Collection[int], user_id: int | None = None
+) -> Iterator[None]:
+    """Raise `SeatNotFound` or `SeatUnavailable` when seats could not be locked or written.
+
+    Wraps the transaction, so that nothing is locked any more while it reads which seats
+    were the reason. A constraint refuses a second live booking that somebody wrote without
+    a look at the seat's row.
+    """
+    try:
+        yield
+        return
+    except SeatsMissing as error:
+        reason: Exception = error
+        suspects = error.seat_ids
+    except IntegrityError as error:
+        if violated_constraint(error) != "booking_one_live_per_seat":
+            raise
+        reason = error
+        suspects = seat_ids
+    taken = taken_seats(show_id=show_id, seat_ids=seat_ids, user_id=user_id)
+    if missing := set(seat_ids) - taken.keys():
+        raise SeatNotFound(
+            "Some seats are not part of this show.", seat_ids=sorted(missing)
+        ) from reason
+    _note_demand(show_id)
+    # If all are free by now, those that could not be locked were not a moment ago.
+    raise SeatUnavailable([pk for pk in taken if taken[pk]] or suspects) from reason
+
+
+_TAKEN = Statement("""
+    SELECT id, status IN ('booked', 'blocked')
+               OR held_until > clock_timestamp() AND hold_id NOT IN (
+                   SELECT id FROM holds WHERE user_id = %(user_id)s AND ended_at IS NULL)
+               OR EXISTS (SELECT FROM bookings
+                           WHERE bookings.seat_id = seats.id AND cancelled_at IS NULL)
+      FROM seats WHERE show_id = %(show_id)s AND id = ANY(%(seat_ids)s::bigint[])
+""")
+
+
+def taken_seats(*, show_id: int, seat_ids: Collection[int], user_id: int | None) -> dict[int, bool]:
+    """Return for each of the seats that the show has whether the user may not have it now."""
+    rows = _TAKEN.rows(show_id=show_id, seat_ids=list(seat_ids), user_id=user_id)
+    return {seat_id: bool(is_taken) for seat_id, is_taken in rows}
+
+
+# When this process last refused a taken seat, by show. In a rush most requests are refused, and
+# plain reads do that for half the work of the locks.
+_refused_at: dict[int, float] = {}
+RUSH_SECONDS = 2.0
+MAX_SHOWS = 1000
+
+
+def in_demand(show_id: int) -> bool:
+    """Return whether a seat of the show was refused in the last seconds."""
+    return monotonic() - _refused_at.get(show_id, -inf) < RUSH_SECONDS
+
+
+def _note_demand(show_id: int) -> None:
+    if len(_refused_at) >= MAX_SHOWS:
+        _refused_at.clear()
+    _refused_at[show_id] = monotonic()
+
+
+def precheck(
+    *, caller: Caller, operation: str, key: str, show_id: int, seat_ids: Collection[int]
+) -> None:
+    """Raise `SeatUnavailable` after plain reads, without a lock, or leave it to the transaction.
+
+    The record is read after the seats, so a seat that the key itself has bought is not refused.
+    """
+    taken, shows, records, active = execute(
+        _TAKEN(user_id=caller.id, show_id=show_id, seat_ids=list(seat_ids)),
+        TERMS(show_id=show_id),
+        FIND(user_id=caller.id, operation=operation, key=key),
+        IS_ACTIVE(user_id=caller.id, token_version=caller.token_version),
+    )
+    seats = {seat_id for seat_id, is_taken in taken if is_taken}
+    if seats and len(taken) == len(seat_ids) and shows and active and not records:
+        terms_of(shows).require_open()
+        _note_demand(show_id)
+        raise SeatUnavailable(seats)
