@@ -110,13 +110,8 @@ IS_ACTIVE = Statement("""
 
 
 def require_active(caller: Caller) -> None:
-<<<<<<< HEAD
     """Raise `TokenRevoked` if the user is gone or inactive, or has revoked the token."""
-    if _CURRENT.row(id=caller.id, token_version=caller.token_version) is None:
-=======
-    """Raise `TokenRevoked` unless the caller exists, is active and has not revoked the token."""
     if IS_ACTIVE.row(user_id=caller.id, token_version=caller.token_version) is None:
->>>>>>> 8b7a8f890223146f15b2cb76adaaac83edc2bfcf
         raise TokenRevoked
 
 
