@@ -55,7 +55,7 @@ class Param(Expression):
 
 
 @Field.register_lookup
-class AmongLookup(Lookup[Any]):
+class AmongLookup(Lookup):
     """`pk__among=`: one SQL text for any number of ids, where `__in` has one for each."""
 
     lookup_name = "among"

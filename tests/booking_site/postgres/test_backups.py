@@ -119,5 +119,5 @@ def test_missing_tools_and_existing_files_are_named(manage: Manage, tmp_path: Pa
     assert "There is no pg_dump: install the PostgreSQL client of your server." in done.stderr
     assert list(tmp_path.iterdir()) == []
     dump.touch()
-    assert f"{dump} exists." in manage("backup", str(dump)).stderr
+    assert f"{dump} already exists." in manage("backup", str(dump)).stderr
     assert "There is no" in manage("restore", str(tmp_path / "other")).stderr
