@@ -120,4 +120,4 @@ def test_missing_tools_and_existing_files_are_named(manage: Manage, tmp_path: Pa
     assert list(tmp_path.iterdir()) == []
     dump.touch()
     assert f"{dump} already exists." in manage("backup", str(dump)).stderr
-    assert "There is no" in manage("restore", str(tmp_path / "other")).stderr
+    assert "does not exist." in manage("restore", str(tmp_path / "other")).stderr
