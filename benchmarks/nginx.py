@@ -26,7 +26,7 @@ def serving(upstream: str, *, log: Path) -> Iterator[App]:
     """Pass requests on to the server at the URL `upstream` until the block ends."""
     program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
-        raise NoNginx("There is no nginx: apt-get install nginx-light, or leave W1n and W2n out.")
+        raise NoNginx("Missing nginx: apt-get install nginx-light, or leave W1n and W2n out.")
     port = free_port()
     with TemporaryDirectory() as folder, log.open("ab") as output:
         file = Path(folder) / "nginx.conf"

@@ -66,7 +66,7 @@ def _program(directory: DataDirectory) -> Path:
         return Path(found)
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or spec.origin is None:
-        raise StartupError("There is no Redis: install the package redis-server or set REDIS_URL.")
+        raise StartupError("Missing Redis: install the package redis-server or set REDIS_URL.")
     root = directory.runnable(Path(spec.origin).parents[1], f"{_PACKAGE}/_binaries")
     (program,) = (root / _PACKAGE / "_binaries").glob("*/valkey-server")  # one for this machine
     return program
