@@ -1,10 +1,9 @@
-"""One `Idempotency-Key`, at most one effect: for every write that must not repeat.
+"""Ensures that a write has at most one effect per `Idempotency-Key`.
 
-The key's record commits in the same transaction as its effect, so a crash
-leaves both or neither, and nothing "in progress" is ever stored. Two requests
-with one key queue at the user's row; the second finds the record of the first.
-After draft-ietf-httpapi-idempotency-key-header; that refusals are not recorded
-follows Stripe's API v2.
+The key's record is committed together with the effect, so a crash leaves both or neither, and
+no state "in progress" is ever stored. Two requests with the same key queue for the user's row,
+and the second finds the record of the first. This follows
+draft-ietf-httpapi-idempotency-key-header; like Stripe's API v2, it does not record refusals.
 """
 
 import hashlib
@@ -33,7 +32,7 @@ from bookings import replays
 from bookings.replays import KeyScope, StoredAnswer
 from bookings.transactions import LOCK_TIMEOUT, in_transaction, sqlstate
 
-# Visible ASCII without `,` `"` `\`: two headers arrive joined by a comma.
+# Visible ASCII without `,` `"` `\`. Two headers arrive as one, joined by a comma.
 _PLAIN_KEY = r"[!#-+\--\[\]-~]{1,255}"
 KEY_PATTERN = rf'^(?:{_PLAIN_KEY}|"{_PLAIN_KEY}")$'
 _KEY = re.compile(KEY_PATTERN)
@@ -50,7 +49,7 @@ class KeyMissing(DomainError):
 
 
 class KeyInvalid(DomainError):
-    """The Idempotency-Key header is not a key."""
+    """The Idempotency-Key header has an invalid value."""
 
     code = "idempotency_key_invalid"
     status = HTTPStatus.BAD_REQUEST
@@ -73,33 +72,33 @@ class KeyReused(DomainError):
 
 
 class KeyInProgress(DomainError):
-    """A request with the key is still being worked on; retry with the same key."""
+    """Another request with this key is still running; retry with the same key."""
 
     code = "idempotency_key_in_progress"
 
     def __init__(self) -> None:
         super().__init__(
-            "This purchase is still being worked on. Please try again in a moment.", retry_after=1
+            "This purchase is still in progress. Please try again in a moment.", retry_after=1
         )
 
 
 class OutcomeUnknown(DomainError):
-    """The connection was lost while committing; a retry with the same key settles it."""
+    """The connection was lost during the commit; retry with the same key to get the outcome."""
 
     code = "outcome_unknown"
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
     def __init__(self) -> None:
         super().__init__(
-            "We could not learn whether your purchase went through. "
-            "Please try again: with the same key nothing is sold twice.",
+            "We could not determine whether your purchase went through. "
+            "Please try again: with the same key, nothing is sold twice.",
             retry_after=1,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer to a write: status, JSON text, and whether it had been given before."""
+    """The answer to a write, and whether it is a replay."""
 
     scope: KeyScope
     stored: StoredAnswer
@@ -107,24 +106,24 @@ class Answer:
 
 
 class Decision(NamedTuple):
-    """What a write decided: the JSON-ready body of its 201, and the statements that write it."""
+    """The JSON-ready body of a 201, and the statements that write its effect."""
 
     body: Any
     writes: Sequence[Call]
 
 
 class Work(Protocol):
-    """A write that must not repeat."""
+    """A write that must have at most one effect per key."""
 
     def reads(self) -> Sequence[Call]:
-        """Return what it locks and reads, sent together with the lock of the user's row."""
+        """Return the calls whose rows `decide` needs. They run once the user's row is locked."""
 
     def decide(self, user: LockedCaller, rows: Sequence[Rows]) -> Decision:
-        """Judge the rows of `reads`. Whatever it raises rolls back, and is not recorded."""
+        """Decide by the rows of `reads`. An error rolls back, and is not recorded."""
 
 
 def read_key(header: str | None) -> str:
-    """Return the key that the header names, without quotes. Raise `KeyMissing`, `KeyInvalid`."""
+    """Return the key in the header, without quotes. Raise `KeyMissing` or `KeyInvalid`."""
     if header is None:
         raise KeyMissing
     if not _KEY.fullmatch(header):
@@ -133,7 +132,7 @@ def read_key(header: str | None) -> str:
 
 
 def fingerprint(operation: str, body: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of a validated, normalised body: equal requests have equal ones."""
+    """Return the SHA-256 of an operation and a validated, normalised body."""
     canonical = json.dumps([operation, body], sort_keys=True, default=str)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -141,14 +140,13 @@ def fingerprint(operation: str, body: Mapping[str, Any]) -> str:
 def run(
     *, caller: Caller, operation: str, key: str, request: Mapping[str, Any], work: Work
 ) -> Answer:
-    """Do the work once for the key, or return the answer that was given to it before.
+    """Do the work, or return the recorded answer if it has been done for this key.
 
-    `request` is the validated, normalised body. The work is done in one durable
-    transaction: the user's row is locked, the key's record is looked up, the work
-    judges and writes, and the bytes of its answer are recorded.
+    `request` is the validated, normalised body. One durable transaction locks the user's row,
+    looks up the key's record, runs the work and records the exact text of its answer.
 
-    Raise `TokenRevoked`, `KeyReused`, `KeyInProgress`, `OutcomeUnknown`, and
-    whatever the work raises.
+    Raise `TokenRevoked`, `KeyReused`, `KeyInProgress`, `OutcomeUnknown`, or an error of the
+    work.
     """
     scope = KeyScope(caller.id, operation, key)
     asked = fingerprint(operation, request)
@@ -181,7 +179,7 @@ def run(
     try:
         return in_transaction(attempt)
     except CommitUnknown as error:
-        if answer is None:  # a replay, whose record may have been lost
+        if answer is None:  # a replay; the record that it found may be lost in a failover
             raise OutcomeUnknown from error
         return _settle(answer)
 
@@ -194,7 +192,7 @@ _STORE = Statement("""
     INSERT INTO idempotency_records (user_id, operation, key, fingerprint, status, body)
     VALUES (%(user_id)s, %(operation)s, %(key)s, %(fingerprint)s, %(status)s, %(body)s)
 """)
-# Writes nothing but the log, so that COMMIT waits for the standby as that of a booking does.
+# Writes to the WAL only, so that COMMIT waits for the standby like that of a booking.
 _WRITE_LOG = Statement("SELECT pg_logical_emit_message(true, '', '')")
 
 
@@ -207,10 +205,10 @@ def _replay(scope: KeyScope, record: StoredAnswer, asked: str) -> Answer:
 def _settle(answer: Answer) -> Answer:
     """Look up once, on a new connection, whether the lost COMMIT of the answer took effect.
 
-    Not found proves nothing: the old backend may be about to commit. What is found could
-    be lost in a failover, unless the transaction that found it is itself replicated, so it
-    writes. Another record belongs to the same call on another server, after ours was
-    rolled back.
+    A missing record proves nothing: the old backend may be about to commit. A record that
+    exists could still be lost in a failover, so the transaction that reads it also writes:
+    its COMMIT then waits until both are replicated. If the record differs, our transaction
+    was rolled back and a retry of the client succeeded elsewhere.
     """
 
     def find() -> Rows:

@@ -1,4 +1,4 @@
-"""The one place where a write of this app opens its transaction."""
+"""Runs every write of this app in a durable transaction, with retries."""
 
 import random
 import time
@@ -19,33 +19,32 @@ LOCK_TIMEOUT = "55P03"
 
 
 def sqlstate(error: Error) -> str | None:
-    """Return PostgreSQL's code for the error; None when the connection was lost before one came."""
+    """Return PostgreSQL's code for the error; None if the connection was lost."""
     return getattr(error.__cause__, "sqlstate", None)
 
 
 def _is_worth_retrying(error: Error) -> bool:
     if isinstance(error, IntegrityError):
-        # A reference drawn at random existed already; a form was sent twice at once, and the
-        # second transaction finds the record of the first when it runs again.
+        # The random reference already existed, or the same form or key was sent twice at once:
+        # when it runs again, the second transaction finds the record of the first.
         return violated_constraint(error) in {"order_reference_unique", "idempotency_one_per_key"}
     return sqlstate(error) in {SERIALIZATION_FAILURE, DEADLOCK, *STALE_PLAN}
 
 
 def _lost_commit(error: BaseException | None) -> CommitUnknown | None:
-    """Return it even if Django, which connects again after it, has raised another error."""
+    """Return the CommitUnknown behind an error: Django reconnects after it, which may fail too."""
     while error is not None and not isinstance(error, CommitUnknown):
         error = error.__context__
     return error
 
 
 def in_transaction(work: Callable[[], T]) -> T:
-    """Run `work` in one durable transaction and return what it returns.
+    """Run `work` in one durable transaction and return its result.
 
-    A deadlock, a serialization failure, a stale plan, an order reference drawn twice or
-    a key recorded by a faster request rolls everything back and starts again, up to
-    three times with jitter, so `work` must have no effect outside the database. After
-    that, and for any other error, the error is raised: `CommitUnknown` when nobody
-    knows whether it was committed.
+    After a deadlock, a serialization failure, a stale plan, a duplicate order reference or a
+    key that a concurrent request has recorded, it runs again, up to RETRIES times. So `work`
+    must have no effect outside the database. Any other error is raised, `CommitUnknown` if it
+    is unknown whether the transaction was committed.
     """
     retries = 0
     while True:
@@ -58,5 +57,5 @@ def in_transaction(work: Callable[[], T]) -> T:
             if retries == RETRIES or not _is_worth_retrying(error):
                 raise
         retries += 1
-        # Jitter, so that the transactions that met do not meet again.
+        # Jitter, so that the same transactions don't conflict again.
         time.sleep(random.uniform(0.005, 0.05) * retries)  # noqa: S311 - no secret

@@ -1,1 +1,1 @@
-"""Django's database backend for PostgreSQL, tuned where requests wait for it."""
+"""Django's PostgreSQL backend with fewer round trips, and PostgreSQL-specific model helpers."""

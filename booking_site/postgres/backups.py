@@ -1,4 +1,4 @@
-"""The whole database in one file, and back: PostgreSQL's own tools, on the site's own settings."""
+"""Backs up and restores the database with pg_dump and pg_restore and the site's settings."""
 
 import os
 import shutil
@@ -9,13 +9,13 @@ from django.db import connection
 
 
 class DumpFailed(Exception):
-    """The tools are missing, or said no; the message says what to do."""
+    """A tool is missing or failed; the message says why."""
 
 
 def write_dump(path: Path) -> None:
-    """Write a consistent dump while the site goes on; a failed one leaves no file."""
+    """Write a consistent dump beside live traffic; a failed one leaves no file."""
     half = path.with_name(f"{path.name}.half")
-    half.touch(mode=0o600)  # names, addresses and hashes of people are in it
+    half.touch(mode=0o600)  # it has users' names, addresses and password hashes
     try:
         _run("pg_dump", "--format=custom", f"--file={half}")
         half.rename(path)
@@ -24,12 +24,12 @@ def write_dump(path: Path) -> None:
 
 
 def read_dump(path: Path) -> None:
-    """Fill the database from the dump, whole or not at all. It must be empty."""
+    """Restore the dump into an empty database, completely or not at all."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace")
         (existing,) = cursor.fetchone()
     if existing:
-        raise DumpFailed("This database is not empty. Make a new one, and restore into that.")
+        raise DumpFailed("This database is not empty. Create a new one and restore into that.")
     name = connection.settings_dict["NAME"]
     _run("pg_restore", "--exit-on-error", "--single-transaction", f"--dbname={name}", str(path))
 
@@ -47,7 +47,7 @@ def _run(program: str, *arguments: str) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """Return the address and the password as libpq reads them: a command line is public."""
+    """Return libpq's variables. On a command line, other users could see the password."""
     settings = connection.settings_dict
     address = {
         "PGHOST": settings["HOST"],

@@ -1,7 +1,7 @@
-"""Connections from the pool, set up once, and checked before use without a statement.
+"""Takes connections from the pool without sending a statement to check or set them up.
 
-Django's own check sends an empty statement with every request. A server that restarts or
-fails over closes its connections, and that can be seen on the socket.
+Django's own check sends an empty statement per request. But when a server restarts or fails over,
+it closes its connections, which the socket reports.
 """
 
 import select
@@ -15,14 +15,14 @@ from booking_site.postgres import pipeline
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    # Sent together with the next COMMIT (`pipeline.execute_with_commit`).
+    # Sent together with COMMIT (`pipeline.execute_with_commit`).
     writes_with_commit: tuple[pipeline.Call, ...] = ()
-    # Whether the last connection was given back with nothing to be cleared away.
+    # Whether the last connection was returned without an error or an open transaction.
     _is_clean = False
     _taken: Any = None
 
     def connect(self) -> None:
-        """Take a connection that Django has set up before as it is, unless something went wrong."""
+        """Take a connection. Skip Django's setup if it was done and the last use ended cleanly."""
         self.writes_with_commit = ()
         if self._is_clean and self.pool:
             taken = self._take()
@@ -40,19 +40,21 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def _take(self) -> Any:
         while True:
-            connection = super().get_new_connection({})  # the pool knows where to
+            connection = super().get_new_connection({})  # the pool has the parameters
             if _is_quiet(connection.fileno()):
                 return connection
             connection.close()
-            self.pool.putconn(connection)  # which replaces closed ones
+            self.pool.putconn(connection)  # the pool replaces closed connections
 
     def validate_no_broken_transaction(self) -> None:
         super().validate_no_broken_transaction()
         if self.writes_with_commit:
-            raise TransactionManagementError("The last writes of this transaction are given.")
+            raise TransactionManagementError(
+                "No statement can follow the last writes of a transaction."
+            )
 
     def _commit(self) -> None:
-        """COMMIT, with the last writes of the transaction before it in the same round trip."""
+        """Send the last writes of the transaction and COMMIT in one round trip."""
         writes, self.writes_with_commit = self.writes_with_commit, ()
         if self.connection is not None:
             with debug_transaction(self, "COMMIT"), self.wrap_database_errors:
@@ -71,7 +73,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
 
 def _is_quiet(socket: int) -> bool:
-    """Return whether nothing came unasked: the end of the connection, or words before it."""
+    """Return whether there is nothing to read: a server that closes sends a message or EOF."""
     poll = select.poll()
     poll.register(socket, select.POLLIN)
     return not poll.poll(0)

@@ -1,10 +1,10 @@
-"""Prepared statements, several of them sent to PostgreSQL in one round trip.
+"""Sends several prepared statements to PostgreSQL in one round trip.
 
-A booking waits for PostgreSQL twice: for its locks and reads, and for its writes with COMMIT
-behind them. psycopg's own `connection.pipeline()` costs the app five times as much processor
-time, and reports the error of one statement at the next one
-(docs/decisions/0016-two-round-trips.md), so this module makes libpq's calls itself, through
-`psycopg.pq`. Everything outside the busiest paths uses querysets and cursors.
+A booking takes two: one for its locks and reads, one for its writes and COMMIT. This module
+calls libpq through `psycopg.pq`, because psycopg's `connection.pipeline()` takes much more
+processor time and reports the error of a statement at the next one
+(docs/decisions/0016-two-round-trips.md). Only the busiest calls use it; all others use querysets
+and cursors.
 """
 
 import re
@@ -27,8 +27,8 @@ from psycopg.pq.abc import PGresult
 
 Rows = list[tuple[Any, ...]]
 
-# A changed column made the plan invalid, or the server does not know the name: a pooler or
-# DISCARD ALL dropped it. Either way every statement is prepared again at its next use.
+# A column has changed, so the plan is invalid; or a pooler or DISCARD ALL has dropped the
+# prepared statement. In both cases every statement is prepared again at its next use.
 STALE_PLAN = {"0A000", "26000"}
 
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s|%%")
@@ -36,15 +36,15 @@ _numbers = count(1)
 
 
 class CommitUnknown(OperationalError):
-    """COMMIT was sent and nobody knows what became of it.
+    """COMMIT was sent, but its outcome is unknown.
 
-    The connection was lost before its result arrived, or PostgreSQL gave up waiting for a
-    synchronous standby: such a commit is visible, and can still be lost in a failover.
+    Either the connection was lost before its result arrived, or PostgreSQL gave up waiting for
+    a synchronous standby: then the commit is visible, but can be lost in a failover.
     """
 
 
 class Param(Expression):
-    """Stands in the queryset of a `Statement` for a value that each call gives by name."""
+    """A named parameter in the queryset of a `Statement`."""
 
     def __init__(self, name: str) -> None:
         super().__init__(output_field=models.BigIntegerField())
@@ -63,13 +63,13 @@ class AmongLookup(Lookup):
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
         column, before = self.process_lhs(compiler, connection)
         ids, behind = self.process_rhs(compiler, connection)
-        # SELECT hides the value from the planner, which would plan again for each call: it
-        # expects an unknown list to be long.
+        # The SELECT hides the value from the planner. Otherwise it would plan every execution,
+        # because it estimates a generic plan for an unknown list as more expensive.
         return f"{column} = ANY((SELECT {ids}::bigint[])::bigint[])", (*before, *behind)
 
 
 class Call(NamedTuple):
-    """A statement with the values of its parameters."""
+    """A statement, and the values of its parameters."""
 
     statement: "Statement"
     values: Mapping[str, Any]
@@ -84,11 +84,11 @@ class _Compiled(NamedTuple):
 
 
 class Statement:
-    """One SQL statement, compiled once, and prepared once for each connection.
+    """An SQL statement, compiled once, and prepared once for each connection.
 
-    The source is a function that returns a queryset of tuples (`values_list`), or SQL with
-    placeholders such as `%(seat_ids)s::bigint[]`: PostgreSQL learns the type of a value only
-    from its place in the text. Columns must have types that psycopg reads as Django does.
+    `source` is SQL with placeholders such as `%(seat_ids)s::bigint[]`, with a cast where
+    PostgreSQL can't infer the type, or a function that returns a queryset of tuples
+    (`values_list`). psycopg converts the columns; Django's converters are not called.
     """
 
     def __init__(self, source: str | Callable[[], QuerySet[Any, Any]]) -> None:
@@ -99,11 +99,11 @@ class Statement:
         return Call(self, values)
 
     def rows(self, **values: Any) -> Rows:
-        """Execute it alone, and return its rows."""
+        """Execute it and return its rows."""
         return execute(Call(self, values))[0]
 
     def row(self, **values: Any) -> tuple[Any, ...] | None:
-        """Execute it alone, and return its first row if there is one."""
+        """Execute it and return its first row, or None."""
         return next(iter(self.rows(**values)), None)
 
     @cached_property
@@ -134,10 +134,9 @@ class Statement:
 
 
 def execute(*calls: Call) -> list[Rows]:
-    """Execute the statements in this order, in one round trip, and return the rows of each.
+    """Execute the calls in order, in one round trip, and return the rows of each.
 
-    Raise the error of the first that failed, as a cursor would: the others behind it were not
-    executed.
+    If one fails, raise its error; those after it are not executed.
     """
     connection = connections[DEFAULT_DB_ALIAS]
     session = _session_of(connection)
@@ -152,8 +151,8 @@ def execute(*calls: Call) -> list[Rows]:
 def execute_with_commit(*calls: Call) -> None:
     """Execute the last writes of a transaction in one round trip with its COMMIT.
 
-    They are sent when the outermost `atomic` block ends, and raise their errors there. Inside
-    another block, which does not commit, they are executed at once.
+    They are sent, and raise their errors, when the outermost `atomic` block ends. In an inner
+    block, which does not commit, they are executed at once.
     """
     connection = connections[DEFAULT_DB_ALIAS]
     if not connection.in_atomic_block:
@@ -166,10 +165,10 @@ def execute_with_commit(*calls: Call) -> None:
 
 
 def commit(connection: BaseDatabaseWrapper, writes: Sequence[Call]) -> None:
-    """Execute the writes and COMMIT; for the backend, when Django ends a transaction.
+    """Execute the writes and COMMIT. The backend calls this when Django ends a transaction.
 
-    Return only after COMMIT's own result has been read. Raise `CommitUnknown`, or the error
-    because of which everything was rolled back.
+    Return only after the result of COMMIT has arrived. Raise `CommitUnknown`, or the error that
+    rolled the transaction back.
     """
     session = _session_of(connection)
     if session.is_idle and not writes:
@@ -178,7 +177,7 @@ def commit(connection: BaseDatabaseWrapper, writes: Sequence[Call]) -> None:
     session.warnings.clear()
     *written, committed = session.send([*writes, _COMMIT])
     for pair in zip(writes, written, strict=True):
-        if _sqlstate(pair[1]):  # PostgreSQL refused it, so it never came to COMMIT
+        if _sqlstate(pair[1]):  # it failed, so COMMIT was not executed
             session.rows(*pair)
     if isinstance(committed, psycopg.Error):
         if committed.diag.severity_nonlocalized == "ERROR":
@@ -191,7 +190,7 @@ def commit(connection: BaseDatabaseWrapper, writes: Sequence[Call]) -> None:
 
 
 def failed_statement(error: Exception) -> Statement | None:
-    """Return which statement of a pipeline the error is about."""
+    """Return the statement that caused the error."""
     return getattr(error.__cause__, "statement", None)
 
 
@@ -206,14 +205,15 @@ def _session_of(connection: BaseDatabaseWrapper) -> "_Session":
 
 
 def _show(connection: BaseDatabaseWrapper, calls: Sequence[Call]) -> None:
-    """Show the calls to whoever watches Django's cursors: the request log's count, and tests.
+    """Report the calls to Django's execute wrappers and query log, as a cursor would.
 
-    It happens before they are sent: what a wrapper would change, time or catch has no effect.
+    The request log and the tests count statements there. The calls are sent afterwards, so a
+    wrapper can neither change nor time them.
     """
     for call in calls:
         compiled = call.statement.compiled
         if compiled.locks and not connection.in_atomic_block:
-            raise TransactionManagementError("A lock outside a transaction ends at once.")
+            raise TransactionManagementError("A lock needs a transaction, or it ends at once.")
         values = {**compiled.constants, **call.values}
         for wrapper in connection.execute_wrappers:
             wrapper(_sent_later, compiled.sql, values, False, {"connection": connection})
@@ -223,7 +223,7 @@ def _show(connection: BaseDatabaseWrapper, calls: Sequence[Call]) -> None:
 
 
 def _sent_later(*arguments: Any) -> None:
-    """Stands in for the cursor that an execute wrapper calls."""
+    """Do nothing: the `execute` that wrappers call."""
 
 
 def _sqlstate(result: PGresult | psycopg.Error) -> str | None:
@@ -238,7 +238,7 @@ _COMMIT = Call(Statement("COMMIT"), {})
 
 
 class _Session:
-    """What this module knows about one connection of psycopg."""
+    """The prepared statements of one psycopg connection."""
 
     def __init__(self, psycopg_connection: psycopg.Connection[Any]) -> None:
         self.warnings: list[str] = []
@@ -255,11 +255,11 @@ class _Session:
         return self._pq.transaction_status == pq.TransactionStatus.IDLE
 
     def send(self, calls: Sequence[Call]) -> list[PGresult | psycopg.Error]:
-        """Return the result of each call; behind an error, that error for all the others.
+        """Return the result of each call; after an error, that error for all calls that follow.
 
-        A lost connection is an error of the call whose result did not arrive, and is closed.
+        If the connection is lost, it is closed, and the first call without a result has the error.
         """
-        steps: list[Call | None] = []  # what each result belongs to; None is nobody's
+        steps: list[Call | None] = []  # the call of each result; None for BEGIN and PREPARE
         results: list[PGresult] = []
         lost: psycopg.Error | None = None
         try:
@@ -276,23 +276,25 @@ class _Session:
         except psycopg.Error as error:
             self._connection.close()
             lost = error
-        except BaseException:  # a result still on its way must not answer the next call
+        except (
+            BaseException
+        ):  # results that arrive later must not be taken for those of the next call
             self._connection.close()
             raise
         return list(self._assigned(steps, results, lost))
 
     def rows(self, call: Call, result: PGresult | psycopg.Error) -> Rows:
-        """Return the rows of the result. Raise the error that it is."""
+        """Return the rows of the result. If it is an error, raise it."""
         if isinstance(result, psycopg.Error):
             raise result
         transformer = self._transformers[call.statement]
         transformer.set_pgresult(result)
         rows = transformer.load_rows(0, result.ntuples, tuple)
-        transformer.set_pgresult(None)  # or it would live as long as the connection
+        transformer.set_pgresult(None)  # frees the memory of the result
         return rows
 
     def _put(self, call: Call) -> int:
-        """Put the call into the pipeline; return how many results come before its own."""
+        """Send the call; return the number of results that precede its own."""
         statement, values = call
         _, text, names, constants, _ = statement.compiled
         transformer = self._transformers.get(statement)
@@ -312,14 +314,14 @@ class _Session:
         return 0 if is_prepared else 2
 
     def _results(self) -> Iterator[PGresult]:
-        """Wait for the results, and for the end of the pipeline behind them."""
-        while self._pq.flush():  # more than the socket takes at once
+        """Yield the results until the end of the pipeline."""
+        while self._pq.flush():  # the socket's buffer is full
             self._wait(select.POLLIN | select.POLLOUT)
         while True:
             while self._pq.is_busy():
                 self._wait(select.POLLIN)
             result = self._pq.get_result()
-            if result is None:  # ends the results of each statement
+            if result is None:  # the end of one statement's results
                 continue
             if result.status == pq.ExecStatus.PIPELINE_SYNC:
                 return
@@ -337,7 +339,7 @@ class _Session:
         for index, step in enumerate(steps):
             result = results[index] if index < len(results) else None
             if error is None and (result is None or result.status == pq.ExecStatus.FATAL_ERROR):
-                # What failed was not prepared; neither was anything behind it.
+                # The statement that failed was not prepared, nor were those after it.
                 self._prepared.clear()
                 error = errors.error_from_result(result) if result else lost
                 call = step or next(filter(None, steps[index:]))

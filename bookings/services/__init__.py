@@ -1,7 +1,6 @@
-"""The verbs of selling: each function is one write, whole or not at all.
+"""Holds, sells and cancels seats: each function is one write, in its own transaction.
 
-Lock order, for all of them: the user's row, the hold, seats by id, orders,
-bookings. Each opens its own transaction.
+All of them lock in this order: the user's row, the hold, seats by id, orders, bookings.
 """
 
 from bookings.services.cancelling import cancel_booking, cancel_order

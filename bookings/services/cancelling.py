@@ -1,4 +1,4 @@
-"""Cancelling bookings: by customers here, by staff and with a whole show elsewhere."""
+"""Cancels bookings of customers. The functions for locked bookings also serve staff."""
 
 from collections.abc import Collection, Iterable
 from datetime import timedelta
@@ -42,9 +42,9 @@ class CancellationClosed(DomainError):
 
 
 def cancel_booking(*, caller: Caller, booking_id: int) -> None:
-    """Cancel the caller's booking and free its seat; a cancelled one stays as it is.
+    """Cancel the caller's booking and free its seat. Repeatable.
 
-    Raise `BookingNotFound`, or `CancellationClosed` when the show starts too soon.
+    Raise `BookingNotFound`, or `CancellationClosed` if the show starts too soon.
     """
 
     def work() -> None:
@@ -58,9 +58,9 @@ def cancel_booking(*, caller: Caller, booking_id: int) -> None:
 
 
 def cancel_order(*, caller: Caller, reference: str) -> None:
-    """Cancel every live booking of the caller's order; a cancelled one stays as it is.
+    """Cancel every live booking of the caller's order. Repeatable.
 
-    Raise `OrderNotFound`, or `CancellationClosed` when the show starts too soon.
+    Raise `OrderNotFound`, or `CancellationClosed` if the show starts too soon.
     """
 
     def work() -> None:
@@ -74,9 +74,9 @@ def cancel_order(*, caller: Caller, reference: str) -> None:
 
 
 def lock_live(*, show_id: int, bookings: Iterable[Booking]) -> list[Booking]:
-    """Return those bookings of the show that are live, locked until the transaction ends.
+    """Return the live ones of these bookings, locked until the transaction ends.
 
-    Their seats and their orders are locked first.
+    Their seats and orders are locked first.
     """
     bookings = list(bookings)
     lock_seats(show_id=show_id, seat_ids=[booking.seat_id for booking in bookings])
@@ -96,9 +96,9 @@ def cancel_locked(
     reason: str = "",
     mail: "Task[..., None]" = mails.bookings_cancelled,
 ) -> None:
-    """Cancel what `lock_live` returned: free the seats, write the orders' status, tell the buyers.
+    """Cancel bookings from `lock_live`: free their seats, update their orders, enqueue mails.
 
-    An order that is cancelled as a whole is not confirmed any more.
+    An order without an active booking gets no confirmation any more.
     """
     if not bookings:
         return

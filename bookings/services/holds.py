@@ -1,4 +1,4 @@
-"""Holding seats for a few minutes: make, replace, extend, release."""
+"""Holds seats for a few minutes: creates, replaces, extends and releases holds."""
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
@@ -49,20 +49,20 @@ from bookings.services.seat_locks import (
 from bookings.transactions import in_transaction
 from catalog.models import Seat
 
-# Whoever holds again this soon after a hold's end continues with its clock.
+# A new hold this soon after the last one has ended does not start a new maximum time.
 SAME_VISIT = timedelta(minutes=5)
 BEST_SEATS_TRIES = 3
 
 
 class TooManySeatsHeld(DomainError):
-    """The caller's holds would have more seats than `limit`, all shows together."""
+    """The caller's holds would have more than `limit` seats, across all shows."""
 
     code = "too_many_seats_held"
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
     def __init__(self, *, limit: int) -> None:
         super().__init__(
-            f"You can hold at most {limit} seats at a time, of all shows together. "
+            f"You can hold at most {limit} seats at a time, across all shows. "
             "Please book or release some first.",
             limit=limit,
         )
@@ -71,10 +71,9 @@ class TooManySeatsHeld(DomainError):
 def hold_seats(*, caller: Caller, show_id: int, seat_ids: Collection[int]) -> HeldSeats:
     """Hold exactly these seats for the caller, all or none; a live hold is replaced.
 
-    Raise `TooManySeats`, `TooManySeatsHeld`, `ShowNotFound`, `SeatNotFound`,
-    `ShowClosed`, `SeatUnavailable`, `SingleSeatGap`, `CompanionRequired`,
-    `EmailUnconfirmed`, or `HoldExpired` when the caller has used up the longest
-    time for this visit; then an older hold stays as it was.
+    Raise `TooManySeats`, `TooManySeatsHeld`, `ShowNotFound`, `SeatNotFound`, `ShowClosed`,
+    `SeatUnavailable`, `SingleSeatGap`, `CompanionRequired`, `EmailUnconfirmed`, or
+    `HoldExpired` if the caller has used up the maximum time. Then a live hold does not change.
     """
     with refusals_explained(show_id=show_id, seat_ids=seat_ids, user_id=caller.id):
         return in_transaction(lambda: _claim(caller, show_id, seat_ids))
@@ -90,9 +89,9 @@ def hold_best_seats(
 ) -> HeldSeats:
     """Hold the best free seats for a party; a live hold is replaced.
 
-    Seats are chosen from one snapshot of the room and then claimed like any
-    others. If a rival was faster, they are chosen again, three times in all. Raise
-    `NoSeatsTogether`, and all that `hold_seats` does.
+    The seats are chosen from a snapshot of the room, and then held by `hold_seats`. If another
+    customer was faster, others are chosen, up to BEST_SEATS_TRIES times. Raise
+    `NoSeatsTogether`, or an error of `hold_seats`.
     """
     require_few(range(quantity))
     for tries_left in reversed(range(BEST_SEATS_TRIES)):
@@ -107,10 +106,9 @@ def hold_best_seats(
 
 
 def extend_hold(*, caller: Caller, hold_id: UUID) -> HeldSeats:
-    """Restart the minutes of the caller's live hold, up to its longest time.
+    """Extend the caller's live hold by its full time from now, up to its maximum time.
 
-    Raise `HoldNotFound`, `HoldAlreadyBooked`, `HoldExpired`, `ShowNotFound` or
-    `ShowClosed`.
+    Raise `HoldNotFound`, `HoldAlreadyBooked`, `HoldExpired`, `ShowNotFound` or `ShowClosed`.
     """
     own: dict[str, Any] = {"user_id": caller.id, "hold_id": hold_id}
 
@@ -141,7 +139,7 @@ def extend_hold(*, caller: Caller, hold_id: UUID) -> HeldSeats:
 def release_hold(*, caller: Caller, hold_id: UUID) -> None:
     """Free the seats of the caller's hold at once; it can't be booked any more.
 
-    Raise `HoldNotFound`, or `HoldAlreadyBooked` as its seats are then sold.
+    Raise `HoldNotFound` or `HoldAlreadyBooked`.
     """
 
     def release() -> None:
@@ -154,7 +152,9 @@ def release_hold(*, caller: Caller, hold_id: UUID) -> None:
             raise HoldAlreadyBooked
         if hold.ended_at is None:
             execute_with_commit(_ending([hold], HoldEnd.RELEASED))
-        elif hold.end_reason == HoldEnd.EXPIRED:  # and swept; it could still be booked
+        elif (
+            hold.end_reason == HoldEnd.EXPIRED
+        ):  # an expired hold can still be booked, a released one can't
             Hold.objects.filter(pk=hold.id).update(end_reason=HoldEnd.RELEASED)
 
     in_transaction(release)
@@ -168,7 +168,7 @@ _END = Statement("""
         UPDATE seats SET status = 'available', hold_id = NULL, held_until = NULL
           FROM locked
          WHERE seats.id = locked.id
-           -- A seat whose time was over may be somebody else's by now.
+           -- Someone else may hold a seat whose time had expired.
            AND hold_id = ANY(%(hold_ids)s::uuid[])
     )
     UPDATE holds SET ended_at = clock_timestamp(), end_reason = %(reason)s
@@ -177,12 +177,12 @@ _END = Statement("""
 
 
 def end_holds(holds: Collection[Hold | LockedHold], reason: HoldEnd) -> None:
-    """Free the seats that locked holds still hold, and end them."""
+    """End locked holds, and free the seats that they still hold."""
     execute(_ending(holds, reason))
 
 
 def _ending(holds: Collection[Hold | LockedHold], reason: HoldEnd) -> Call:
-    if reason != HoldEnd.EXPIRED:  # those end in the worker, whose numbers nobody reads
+    if reason != HoldEnd.EXPIRED:  # the worker ends those, and its metrics are not exported
         transaction.on_commit(partial(HOLDS.labels(reason.value).inc, len(holds)))
     return _END(
         hold_ids=[hold.id for hold in holds],
@@ -218,7 +218,7 @@ def _claim(caller: Caller, show_id: int, seat_ids: Collection[int]) -> HeldSeats
         writes.append(_ending([live], HoldEnd.EXPIRED))
         live = None
     old_ids = set(live.seat_ids) if live else set()
-    if old_ids != set(seat_ids):  # the same seats again are a retry, judged already
+    if old_ids != set(seat_ids):  # otherwise it is a retry, and the seats were checked
         judge_choice(user_id=caller.id, terms=terms, seats=seats, chosen=seat_ids, hold_id=hold_id)
     hold = live or _new_hold(show_id=show_id, last=last, now=terms.now)
     hold = hold._replace(
@@ -235,13 +235,13 @@ def _claim(caller: Caller, show_id: int, seat_ids: Collection[int]) -> HeldSeats
 _LOCK_LAST_HOLD = Statement(
     lambda: (
         Hold.objects.filter(user_id=Param("user_id"), show_id=Param("show_id"))
-        # Not by created_at: that is when its transaction began to wait for the user's row.
+        # Not by created_at: a transaction sets it before it waits for the user's row.
         .order_by(F("ended_at").desc(nulls_first=True))
         .select_for_update(of=("self",), no_key=True)
         .values_list(*LockedHold._fields)[:1]
     )
 )
-# Certain, as each of the user's holds is made with their row locked.
+# Exact, because the user's row is locked whenever one of their holds is created.
 _COUNT_ELSEWHERE = Statement("""
     SELECT coalesce(sum(cardinality(seat_ids)), 0) FROM holds
      WHERE user_id = %(user_id)s AND show_id <> %(show_id)s

@@ -1,4 +1,4 @@
-"""Tidying up: holds whose time is over, answers nobody asks for again, people who leave."""
+"""Ends expired holds, deletes old idempotency records, and erases the data of removed users."""
 
 from datetime import timedelta
 
@@ -14,15 +14,15 @@ RECORDS_KEPT = timedelta(days=7)
 
 
 def release_expired_holds(*, batch: int) -> int:
-    """End up to `batch` holds whose time is over, and return how many.
+    """End up to `batch` expired holds, and return how many.
 
-    Tidiness only: an expired hold holds nothing, swept or not. Holds that
-    live traffic has locked are left for the next call.
+    This is only tidying up: the seats of an expired hold are available anyway. Locked holds
+    are left for the next call.
     """
 
     def sweep() -> int:
-        # Not in the order of the users' rows, which a sweep does not lock;
-        # skipping what is locked, it waits for no hold and so for no deadlock.
+        # No users' rows are locked first, unlike in other writes. Because locked holds are
+        # skipped, there is no deadlock.
         holds = list(
             Hold.objects.filter(ended_at__isnull=True, expires_at__lte=Now())
             .order_by("expires_at")
@@ -36,7 +36,7 @@ def release_expired_holds(*, batch: int) -> int:
 
 def purge_idempotency_records(*, batch: int) -> int:
     """Delete up to `batch` records older than seven days, and return how many."""
-    # Their numbers grow with their age, so they need no index by age.
+    # Older records have smaller ids, so no index on their age is needed.
     first = IdempotencyRecord.objects.order_by("pk").values("pk")[:batch]
     old = IdempotencyRecord.objects.filter(pk__in=first, created_at__lt=Now() - RECORDS_KEPT)
     deleted, _ = old.delete()
@@ -44,9 +44,9 @@ def purge_idempotency_records(*, batch: int) -> int:
 
 
 def forget_person(*, user_id: int) -> None:
-    """End the person's live holds and drop the answers kept for them; bookings stay.
+    """End the user's live holds, and delete the stored responses. Bookings stay.
 
-    Runs in the transaction that empties the user's row, which is locked.
+    Call it in the transaction that anonymizes the user, whose row is locked.
     """
     live = Hold.objects.filter(user_id=user_id, ended_at__isnull=True).order_by("pk")
     end_holds(list(live.select_for_update(of=("self",), no_key=True)), HoldEnd.RELEASED)
@@ -56,5 +56,5 @@ def forget_person(*, user_id: int) -> None:
         for operation, key in records.values_list("operation", "key")
     ]
     records.delete()
-    # A copy deleted before the commit could be written again by a late replay.
+    # Before the commit, a concurrent replay could store a copy again.
     transaction.on_commit(lambda: replays.forget(scopes))

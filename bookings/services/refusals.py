@@ -1,4 +1,4 @@
-"""Which seats a purchase was refused for, and refusing early in a rush."""
+"""Finds the seats that a purchase was refused for, and refuses taken seats early in a rush."""
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -19,11 +19,11 @@ from catalog.seat_maps import SeatNotFound
 def refusals_explained(
     *, show_id: int, seat_ids: Collection[int], user_id: int | None = None
 ) -> Iterator[None]:
-    """Raise `SeatNotFound` or `SeatUnavailable` when seats could not be locked or written.
+    """Raise `SeatNotFound` or `SeatUnavailable` if seats could not be locked or written.
 
-    Wraps the transaction, so that nothing is locked any more while it reads which seats
-    were the reason. A constraint refuses a second live booking that somebody wrote without
-    a look at the seat's row.
+    It wraps the transaction, so no lock is left while it reads which seats were the reason.
+    The constraint `booking_one_live_per_seat` catches bookings that plain SQL has inserted
+    without updating the seat.
     """
     try:
         yield
@@ -42,7 +42,7 @@ def refusals_explained(
             "Some seats are not part of this show.", seat_ids=sorted(missing)
         ) from reason
     _note_demand(show_id)
-    # If all are free by now, those that could not be locked were not a moment ago.
+    # If all are free now, name the seats that could not be locked a moment ago.
     raise SeatUnavailable([pk for pk in taken if taken[pk]] or suspects) from reason
 
 
@@ -57,20 +57,20 @@ _TAKEN = Statement("""
 
 
 def taken_seats(*, show_id: int, seat_ids: Collection[int], user_id: int | None) -> dict[int, bool]:
-    """Return for each of the seats that the show has whether the user may not have it now."""
+    """Return whether each seat is taken for the user, by id, for the seats that the show has."""
     rows = _TAKEN.rows(show_id=show_id, seat_ids=list(seat_ids), user_id=user_id)
     return {seat_id: bool(is_taken) for seat_id, is_taken in rows}
 
 
-# When this process last refused a taken seat, by show. In a rush most requests are refused, and
-# plain reads do that for half the work of the locks.
+# When this process last refused a taken seat, by show id. In a rush most purchases are refused,
+# and refusing them by plain reads is cheaper than by locks.
 _refused_at: dict[int, float] = {}
 RUSH_SECONDS = 2.0
 MAX_SHOWS = 1000
 
 
 def in_demand(show_id: int) -> bool:
-    """Return whether a seat of the show was refused in the last seconds."""
+    """Return whether a purchase of the show's seats was refused in the last RUSH_SECONDS."""
     return monotonic() - _refused_at.get(show_id, -inf) < RUSH_SECONDS
 
 
@@ -83,9 +83,10 @@ def _note_demand(show_id: int) -> None:
 def precheck(
     *, caller: Caller, operation: str, key: str, show_id: int, seat_ids: Collection[int]
 ) -> None:
-    """Raise `SeatUnavailable` after plain reads, without a lock, or leave it to the transaction.
+    """Raise `SeatUnavailable` if plain reads, without a lock, find taken seats.
 
-    The record is read after the seats, so a seat that the key itself has bought is not refused.
+    Every other case is left to the transaction. The key's record is read after the seats, so
+    that a retry is not refused because of its own booking.
     """
     taken, shows, records, active = execute(
         _TAKEN(user_id=caller.id, show_id=show_id, seat_ids=list(seat_ids)),

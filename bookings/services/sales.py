@@ -1,4 +1,4 @@
-"""Selling seats: chosen directly, or those of a hold."""
+"""Sells seats, chosen directly or from a hold."""
 
 import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -41,7 +41,8 @@ from bookings.services.seat_locks import (
 )
 from catalog.models import Seat
 
-# Of look-alikes (0 O, 1 I L, 2 Z, 5 S, 8 B, U V) at most one: it is read out over the counter.
+# At most one of each set of look-alikes (0 O, 1 I L, 2 Z, 5 S, 8 B, U V), as references are read
+# aloud.
 REFERENCE_LETTERS = "ACDEFGHJKMNPQRTVWXY34679"
 
 
@@ -59,13 +60,13 @@ class HoldNotFound(DomainError):
 
 
 class HoldExpired(DomainError):
-    """The hold is over, and its seats are not all free any more."""
+    """The hold has expired, and some of its seats are not free any more."""
 
     code = "hold_expired"
 
     def __init__(
         self,
-        message: str = "The hold has expired and some of its seats are taken by now.",
+        message: str = "The hold has expired, and some of its seats have been taken.",
         **facts: Any,
     ) -> None:
         super().__init__(message, **facts)
@@ -83,10 +84,10 @@ class HoldAlreadyBooked(DomainError):
 def book(*, caller: Caller, key: str, request: Mapping[str, Any]) -> Answer:
     """Sell the seats of a `BookingRequest`, all or none, once for the key.
 
-    Seats that the user holds are taken out of the hold; its other seats stay held. A hold
-    that has expired is sold all the same while all its seats are free.
+    Seats that the user holds are taken out of the hold; its other seats stay held. An expired
+    hold can still be sold if all its seats are free.
 
-    Raise what `idempotency.run` does, `TooManySeats`, `EmailUnconfirmed`, `ShowNotFound`,
+    Raise an error of `idempotency.run`, `TooManySeats`, `EmailUnconfirmed`, `ShowNotFound`,
     `SeatNotFound`, `ShowClosed`, `SeatUnavailable`, `SingleSeatGap`, `CompanionRequired`,
     `HoldNotFound`, `HoldExpired` or `HoldAlreadyBooked`.
     """
@@ -171,7 +172,7 @@ class _PurchaseOfHold:
             raise HoldAlreadyBooked
         terms, seats = terms_of(show_rows), locked_seats(seat_rows)
         terms.require_open()
-        # The seats of a hold that has expired may be sold, or replaced with their room.
+        # The seats of an expired hold may be sold to others, or replaced with the whole room.
         if len(seats) < len(hold.seat_ids) or not all(
             is_free(seat, now=terms.now, hold_id=hold.id) for seat in seats.values()
         ):
@@ -211,7 +212,7 @@ LOCK_OWN_HOLD = Statement(lambda: _locking(pk=Param("hold_id")).values_list(*Loc
 
 
 def own_hold(rows: Rows) -> LockedHold:
-    """Return the user's hold that `LOCK_OWN_HOLD` has locked. Raise `HoldNotFound`."""
+    """Return the hold that `LOCK_OWN_HOLD` has locked. Raise `HoldNotFound`."""
     for row in rows:
         return LockedHold(*row)
     raise HoldNotFound
@@ -224,14 +225,14 @@ _BOOK_HOLD = Statement(
 
 
 def _take_out_of_hold(hold_id: UUID, remaining: list[int]) -> Call:
-    """Return the call that leaves these seats in the locked hold, and ends it if there are none."""
+    """Return the call that leaves these seats in the locked hold, or ends it without any."""
     if remaining:
         return _SHRINK_HOLD(hold_id=hold_id, seat_ids=remaining)
     transaction.on_commit(HOLDS.labels(HoldEnd.BOOKED.value).inc)
     return _BOOK_HOLD(hold_id=hold_id)
 
 
-# The ids of an order and its bookings, so that the answer can be written before the rows are.
+# Draws the ids of the order and its bookings first, because the stored answer contains them.
 _DRAW_IDS = """
     SELECT nextval(pg_get_serial_sequence('orders', 'id')),
            ARRAY(SELECT nextval(pg_get_serial_sequence('bookings', 'id'))
@@ -265,7 +266,7 @@ _SALE = Statement("""
 
 
 class Sale:
-    """One order of locked, free seats, to be written and to be answered."""
+    """An order of locked, free seats: the statement that writes it, and the response."""
 
     def __init__(
         self,
@@ -299,7 +300,7 @@ class Sale:
         }
 
     def write(self) -> Call:
-        """Return the statement that writes the order, its bookings and the seats' state."""
+        """Return the call that writes the order, its bookings and the status of the seats."""
         return _SALE(
             **self.order,
             booking_ids=self.booking_ids,
@@ -346,7 +347,7 @@ class Sale:
 def sell(*, terms: Terms, seats: Collection[Seat], **facts: Any) -> Order:
     """Sell locked, free seats in the caller's transaction, and return their order.
 
-    `facts` are those of a `Sale`.
+    `facts` are further arguments of `Sale`.
     """
     (ids,) = DRAW_IDS.rows(bookings=len(seats))
     sale = Sale(*ids, terms=terms, seats=seats, **facts)
@@ -356,7 +357,7 @@ def sell(*, terms: Terms, seats: Collection[Seat], **facts: Any) -> Order:
 
 def new_reference() -> str:
     """Return a random reference such as `K7Q4-9XWD`; a constraint keeps it unique."""
-    # One number, as each drawing asks the system, and every other thread goes first meanwhile.
+    # A single random number, because each one is a system call, which lets other threads run.
     number = secrets.randbelow(len(REFERENCE_LETTERS) ** 8)
     letters = ""
     for _ in range(8):

@@ -1,4 +1,4 @@
-"""What every claim on seats needs: the show's terms, its seats' locks, the rules of choice."""
+"""Reads a show's terms, locks its seats, and checks whether they can be sold or held."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ COMPANION_RULE_ENDS = timedelta(minutes=60)
 
 
 class SeatUnavailable(DomainError):
-    """Some of the seats are taken; `seat_ids` names them."""
+    """Some of the seats are taken; `seat_ids` lists them."""
 
     code = "seat_unavailable"
 
@@ -52,9 +52,9 @@ class ShowClosed(DomainError):
 
 
 class SeatsMissing(Exception):
-    """Wanted seats were not locked: they are sold, blocked or of another show.
+    """Some wanted seats were not locked: they are sold, blocked or of another show.
 
-    Only `refusals_explained` catches it: which they are is read after the rollback.
+    Only `refusals_explained` catches it. It reads the reason after the rollback.
     """
 
     def __init__(self, seat_ids: Collection[int]) -> None:
@@ -74,7 +74,7 @@ class TooManySeats(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """On what terms a show is sold, and what the database's clock said when they were read.
+    """How a show is sold, and `now`, the database's time when this was read.
 
     The fields are the columns of `TERMS`, in their order.
     """
@@ -114,8 +114,8 @@ class Terms:
     def require_open_at_counter(self) -> None:
         """Raise `ShowClosed` unless the box office may still sell and move seats.
 
-        It may until the show is over; the end of online sales does not bind it. A show
-        without a known end closes at its start.
+        It may until the show ends, even after online sales have closed. A show without a
+        known end closes at its start.
         """
         if self.status == ShowStatus.CANCELLED:
             raise ShowClosed("This show has been cancelled.")
@@ -126,7 +126,7 @@ class Terms:
 _TERMS = """
     SELECT shows.id, theatre_id, status, start_time, end_time, sales_close_at,
            screen_id IS NOT NULL, gap_rule, currency,
-           clock_timestamp() -- Not now(): that stands still from BEGIN on, while we wait for locks.
+           clock_timestamp() -- now() is the time of BEGIN, before waiting for locks.
       FROM shows JOIN theatres ON theatres.id = theatre_id
      WHERE shows.id = {show} AND status <> 'planned'
 """
@@ -139,10 +139,10 @@ TERMS_OF_HOLD = Statement(
 
 
 def terms_of(rows: Rows) -> Terms:
-    """Return what `TERMS` has read; raise `ShowNotFound` when there is no such show to buy.
+    """Return the terms that `TERMS` has read. Raise `ShowNotFound`.
 
-    What must hold when the seats are written is read *after* their locks: the
-    show has no lock of its own, and whoever closes it locks its seats first.
+    Read them *after* locking the seats. A sale does not lock the show; a transaction that
+    closes the show locks its seats first.
     """
     if not rows:
         raise ShowNotFound
@@ -150,7 +150,7 @@ def terms_of(rows: Rows) -> Terms:
 
 
 def read_terms(show_id: int) -> Terms:
-    """Return the show's terms as of now. Raise `ShowNotFound`."""
+    """Return the current terms of the show. Raise `ShowNotFound`."""
     return terms_of(TERMS.rows(show_id=show_id))
 
 
@@ -176,13 +176,13 @@ class LockedSeat(NamedTuple):
 def _locking(seats: QuerySet[Seat]) -> QuerySet[Seat]:
     return (
         seats.order_by("pk")  # one order for everyone, so no deadlock
-        # no_key: foreign-key checks of other inserts need not wait for us.
+        # no_key: foreign-key checks of other inserts don't wait for this lock.
         .select_for_update(of=("self",), no_key=True)
     )
 
 
 def lock_seats(*, show_id: int, seat_ids: Collection[int]) -> dict[int, Seat]:
-    """Return those of the seats that the show has, by id, locked until the transaction ends."""
+    """Lock these seats until the transaction ends. Return those that the show has, by id."""
     return _locking(Seat.objects.filter(show_id=show_id, pk__in=seat_ids)).in_bulk()
 
 
@@ -190,11 +190,12 @@ _SOLD_OR_BLOCKED = Q(status__in=[SeatStatus.BOOKED, SeatStatus.BLOCKED])
 
 
 def _wanted_seats() -> QuerySet[Seat]:
-    """The wanted seats, those of the caller's live hold, and under the gap rule their rows.
+    """Select the wanted seats, those of the user's live hold and, for the gap rule, their rows.
 
-    Whoever comes too late for a wanted seat does not lock it. Two buyers must not make
-    together the gap that neither could make alone, so whole rows are locked: by their
-    label, which is indexed, unlike `y`, and no two lines of a layout share one.
+    Wanted seats that are sold or blocked are left out, so a refused purchase doesn't wait for
+    them. The gap rule needs whole rows, because two buyers could leave a gap together that
+    neither leaves alone. A row is found by its label, which has an index, unlike `y`; every
+    line of a layout has its own label.
     """
     own = Hold.objects.filter(
         user_id=Param("user_id"), show_id=Param("show_id"), ended_at__isnull=True
@@ -236,7 +237,10 @@ def _of_confirmed(seats: QuerySet[Seat]) -> QuerySet[Seat]:
 
 
 def _statements(seats: Callable[[], QuerySet[Seat]]) -> tuple[Statement, Statement]:
-    """Return the statement that locks the seats; and the same for confirmed users only."""
+    """Return two statements that lock the seats; the second only if the user has confirmed.
+
+    An unconfirmed user is refused anyway, and so does not wait for the seats.
+    """
     columns = LockedSeat._fields
     return (
         Statement(lambda: _locking(seats()).values_list(*columns)),
@@ -248,11 +252,11 @@ _LOCK_WANTED = _statements(_wanted_seats)
 _LOCK_SEATS_OF_HOLD = _statements(_seats_of_hold)
 
 
-# Nobody shall wait for the seats of a user who is refused anyway.
-
-
 def lock_wanted(*, user_id: int, show_id: int, seat_ids: Collection[int]) -> Call:
-    """Return the call that locks the seats wanted by a user whose row is locked."""
+    """Return the call that locks the seats wanted by a user whose row is locked.
+
+    Too many seats are refused anyway, so they are not locked.
+    """
     few = seat_ids if len(seat_ids) <= settings.MAX_SEATS_PER_ORDER else ()
     statement = _LOCK_WANTED[settings.EMAIL_CONFIRMATION_REQUIRED]
     return statement(user_id=user_id, show_id=show_id, seat_ids=list(few))
@@ -265,25 +269,25 @@ def lock_seats_of_hold(*, user_id: int, hold_id: UUID) -> Call:
 
 
 def locked_seats(rows: Rows) -> dict[int, LockedSeat]:
-    """Return the seats that such a call has locked, by id."""
+    """Return the seats that the call has locked, by id."""
     return {row[0]: LockedSeat(*row) for row in rows}
 
 
 def require_locked(seats: Mapping[int, LockedSeat], seat_ids: Collection[int]) -> None:
-    """Raise `SeatsMissing` if some of the wanted seats are not among the locked ones."""
+    """Raise `SeatsMissing` unless all the wanted seats are locked."""
     if missing := set(seat_ids) - seats.keys():
         raise SeatsMissing(missing)
 
 
 def require_known(seats: Mapping[int, Seat], seat_ids: Collection[int]) -> None:
-    """Raise `SeatNotFound` naming the ids that are not among the seats of the show."""
+    """Raise `SeatNotFound`, with the missing ids, unless the show has all the seats."""
     if missing := set(seat_ids) - seats.keys():
         raise SeatNotFound("Some seats are not part of this show.", seat_ids=sorted(missing))
 
 
 def is_free(seat: Seat | LockedSeat, *, now: datetime, hold_id: UUID | None) -> bool:
-    """Return whether the owner of the hold may have the seat: an expired hold is over."""
-    if seat.held_until is None:  # as it is for every seat that is not held
+    """Return whether the owner of the hold can have the seat. Expired holds don't count."""
+    if seat.held_until is None:  # the seat is not held
         return seat.status == SeatStatus.AVAILABLE
     return seat.hold_id == hold_id or seat.held_until <= now
 
@@ -291,13 +295,13 @@ def is_free(seat: Seat | LockedSeat, *, now: datetime, hold_id: UUID | None) -> 
 def require_free(
     seats: Iterable[Seat | LockedSeat], *, now: datetime, hold_id: UUID | None
 ) -> None:
-    """Raise `SeatUnavailable` naming the seats that the owner of the hold may not have."""
+    """Raise `SeatUnavailable` unless the owner of the hold can have all the seats."""
     if taken := [seat.id for seat in seats if not is_free(seat, now=now, hold_id=hold_id)]:
         raise SeatUnavailable(taken)
 
 
 def require_few(seat_ids: Collection[int]) -> None:
-    """Raise `TooManySeats` when one hold or one purchase may not have so many."""
+    """Raise `TooManySeats` if these are too many for one hold or purchase."""
     if len(seat_ids) > settings.MAX_SEATS_PER_ORDER:
         raise TooManySeats(limit=settings.MAX_SEATS_PER_ORDER)
 
@@ -309,7 +313,7 @@ def draw(
     hold_id: UUID | None,
     remaining: Collection[int] = (),
 ) -> list[seat_choice.Place]:
-    """Draw the seats as the owner of the hold sees them; those `remaining` in it are taken."""
+    """Return places as the owner of the hold sees them. Seats that stay in it count as taken."""
     return seat_choice.places_from(
         (
             seat.id,
@@ -333,18 +337,18 @@ def judge_choice(
     hold_id: UUID | None,
     remaining: Collection[int] = (),
 ) -> None:
-    """Apply the rules of choice to seats chosen for the first time.
+    """Apply the gap rule and the companion rule to the chosen seats.
 
-    `seats` are the locked ones, the chosen among them; where the gap rule is
-    on, whole rows. Those `remaining` stay in the user's hold. Raise
-    `SingleSeatGap` or `CompanionRequired`.
+    `seats` are all locked seats: the chosen ones and, for the gap rule, their whole rows.
+    `remaining` are the seats that stay in the user's hold. Raise `SingleSeatGap` or
+    `CompanionRequired`.
     """
     if terms.gap_rule_applies:
         room = draw(seats.values(), now=terms.now, hold_id=hold_id, remaining=remaining)
         seat_choice.refuse_gap(room, chosen)
     has_companion = any(seats[pk].category == SeatCategory.COMPANION for pk in chosen)
     if has_companion and terms.time_left > COMPANION_RULE_ENDS:
-        # Plain reads: only this user's own seats count, and the user's row is locked.
+        # No locks: only this user's own seats matter, and the user's row is locked.
         rows = Seat.objects.filter(show_id=terms.show_id, row__in={seats[pk].row for pk in chosen})
         owned = Booking.objects.filter(
             user_id=user_id, show_id=terms.show_id, cancelled_at__isnull=True

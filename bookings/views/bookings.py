@@ -1,4 +1,4 @@
-"""Buying seats, and what one has bought."""
+"""Views that book seats, and list, read and cancel the caller's bookings."""
 
 from typing import Any
 
@@ -39,12 +39,12 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     {"type": "string", "pattern": idempotency.KEY_PATTERN},
     OpenApiParameter.HEADER,
     required=True,
-    description="A new random value for each purchase; the same one to repeat a call.",
+    description="A new random value for each purchase; a retry sends the same value.",
 )
 
 
 class BookingViewSet(ListModelMixin, GenericViewSet[Booking]):
-    queryset = Booking.objects.none()  # for the schema; whose they are depends on the caller
+    queryset = Booking.objects.none()  # for the API schema only
     permission_classes = (ActiveUserForReads,)
     serializer_class = BookingDetailSerializer
     filterset_class = BookingFilter
@@ -56,10 +56,10 @@ class BookingViewSet(ListModelMixin, GenericViewSet[Booking]):
         return Booking.objects.filter(user_id=caller_of(self.request).id).with_details()
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Answer a purchase without the steps of DRF that have no effect on it.
+        """Call `create` without the steps of DRF that have no effect on it.
 
-        What stays: the media type, the token, the limits, and errors as problems. The body is
-        read by `parse_body`, and whether the user is active is judged with their row locked.
+        The steps that remain: media type, token, rate limits, and errors as problem documents.
+        `parse_body` reads the body, and the transaction checks that the user is active.
         """
         if request.method != "POST" or kwargs:
             return super().dispatch(request, *args, **kwargs)
@@ -134,7 +134,7 @@ class BookingViewSet(ListModelMixin, GenericViewSet[Booking]):
 
 
 class AnswerResponse(HttpResponse):
-    """The answer to a purchase, which is copied to Redis when the client has got it."""
+    """The answer to a purchase; it is copied to Redis after the client has received it."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(answer.stored.body, "application/json", answer.stored.status)
