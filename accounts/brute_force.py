@@ -59,7 +59,7 @@ def seconds_locked(request: HttpRequest) -> int:
     return max(1, ceil(wait.total_seconds()))
 
 
-def authenticate_or_stop(*, request: HttpRequest, email: str, password: str) -> User | None:
+def authenticate_within_limits(*, request: HttpRequest, email: str, password: str) -> User | None:
     """Return the active user with this e-mail and password, or None.
 
     It takes the same time whether the e-mail is unknown, the password wrong or the user

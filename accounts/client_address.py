@@ -9,11 +9,11 @@ CUSTOMER_BITS = 64  # of an IPv6 address; a provider assigns a whole /64 to one 
 
 
 def client_address(request: HttpRequest) -> str | None:
-    """Return the client's IP address, or None when there is none to be had.
+    """Return the client's IP address, or None if it is unknown.
 
-    `X-Forwarded-For` counts only as far as our own proxies wrote it
-    (`NUM_PROXIES`): everything left of that is the client's own invention. An
-    IPv6 client is its /64 network, as one customer has all addresses in it.
+    Only the entries of `X-Forwarded-For` that our own proxies appended count (`NUM_PROXIES`);
+    the client can send anything before them. An IPv6 address becomes its /64 network, because
+    one customer has all addresses in it.
     """
     proxies = settings.REST_FRAMEWORK["NUM_PROXIES"]
     peer = _normal(request.META.get("REMOTE_ADDR", ""))

@@ -16,7 +16,7 @@ from accounts.services import current_user
 def export_caller(*, caller: Caller) -> dict[str, Any]:
     """Return JSON-ready sections by name; PERSON_EXPORTERS adds those of other apps.
 
-    It contains neither the password hash nor tokens: they would only help a thief.
+    The password hash and tokens are left out: they would help only a thief.
     Raise `TokenRevoked`.
     """
     user = current_user(caller=caller)

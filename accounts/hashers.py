@@ -27,6 +27,6 @@ class OriginalBcryptPasswordHasher(BCryptPasswordHasher):
 
     def verify(self, password: str, encoded: str) -> bool:
         whole = password.encode()
-        # Cut, so that a refusal takes as long as any other.
+        # Hashed all the same, so that every refusal takes the same time.
         matches = super().verify(whole[: self.longest].decode(errors="ignore"), encoded)
         return matches and len(whole) <= self.longest

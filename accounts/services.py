@@ -19,7 +19,7 @@ from django.utils.module_loading import import_string
 
 from accounts import audit
 from accounts.authentication import Caller
-from accounts.brute_force import authenticate_or_stop
+from accounts.brute_force import authenticate_within_limits
 from accounts.mails import mails_about, send_confirmation
 from accounts.models import REMOVED_DOMAIN, SignIn, User
 from accounts.tokens import TokenRevoked, Tokens, issue_tokens
@@ -126,7 +126,7 @@ def log_in(*, request: HttpRequest, email: str, password: str) -> SignedIn:
 
     The request has the address, for the limits on guessing.
     """
-    user = authenticate_or_stop(request=request, email=email, password=password)
+    user = authenticate_within_limits(request=request, email=email, password=password)
     if user is None:
         raise InvalidCredentials
     return SignedIn(user, issue_tokens(user))
@@ -141,7 +141,7 @@ class LockedCaller(NamedTuple):
 
 
 def _locking(user_id: Any) -> QuerySet[User]:
-    # no_key: foreign-key checks of other inserts need not wait for us.
+    # no_key: foreign-key checks of other inserts don't wait for this lock.
     users = User.objects.filter(pk=user_id).order_by()
     return users.select_for_update(of=("self",), no_key=True)
 
@@ -161,9 +161,9 @@ def locked_caller(caller: Caller, rows: Rows) -> LockedCaller:
 def lock_caller(*, caller: Caller) -> User:
     """Return the caller's row, locked until the transaction ends.
 
-    Comes first in the lock order of every write: it makes one user's requests
-    queue, and it replaces the authentication query. Raise `TokenRevoked` when the
-    user is gone, inactive or has revoked the token. The password is not loaded.
+    Every write takes this lock first, so the requests of one user queue. It also replaces the
+    authentication query. Raise `TokenRevoked` if the user is gone, inactive or has revoked the
+    token. The password is not loaded.
     """
     user = _locking(caller.id).only(*CALLER_COLUMNS).first()
     if user is None or not user.is_active or user.token_version != caller.token_version:
@@ -262,7 +262,7 @@ def require_strong_password(*, password: str, user: User, field: str) -> None:
 def _authenticated(request: HttpRequest, caller: Caller, password: str, *, field: str) -> User:
     """Return the caller if the password is correct. Guesses count as failed logins."""
     email = current_user(caller=caller).email
-    user = authenticate_or_stop(request=request, email=email, password=password)
+    user = authenticate_within_limits(request=request, email=email, password=password)
     if user is None or user.pk != caller.id:
         raise PasswordWrong(field)
     return user

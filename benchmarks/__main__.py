@@ -1,4 +1,4 @@
-"""How fast the site is, alone or beside another build or another system. `make bench`."""
+"""Measures the speed of the site, alone or compared with another build or system: `make bench`."""
 
 import argparse
 import json
@@ -68,7 +68,7 @@ def main() -> int:
 
 
 def _targets(stack: ExitStack, options: argparse.Namespace, logs: Path) -> Iterator[Target]:
-    """Start what is measured, until the stack is closed."""
+    """Start the targets; they run until the stack is closed."""
     size = Size(seats=options.seats, sold=options.sold)
     if "PEER" in os.environ:
         yield _peer(size)
@@ -93,7 +93,7 @@ def _site(
     options: argparse.Namespace,
     logs: Path,
 ) -> Iterator[Target]:
-    """Serve a checkout on databases of its own, filled."""
+    """Fill new databases, and serve a checkout on them."""
     with temporary_database(os.environ["DATABASE_URL"], name=f"benchmark_{name}") as database:
         environment = production(
             database=database,
@@ -124,7 +124,7 @@ def _peer(size: Size) -> Target:
 
 
 def _measure_empty_answers(logs: Path, options: argparse.Namespace) -> str:
-    """Return a line about the server itself: its answers without any work of the site."""
+    """Return a line about the speed of the server alone, with an application that does nothing."""
     environment = production(database=os.environ["DATABASE_URL"], jwt_key=JWT_KEY)
     log = logs / "empty.log"
     with serving(

@@ -1,4 +1,4 @@
-"""Hostile requests to a server of its own: no 500, no hung worker, no growing memory.
+"""Sends hostile requests to a server, and checks for 500s, hung workers and growing memory.
 
 `make fuzz` runs it. It fills the database with demo data, prints how often each status
 was returned and how much memory the workers use, and exits with 1 on any failure. The

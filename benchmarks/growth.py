@@ -1,4 +1,4 @@
-"""Whether the site stays as fast as its tables grow. `make growth`."""
+"""Measures whether growing tables slow the site down: `make growth`."""
 
 import argparse
 import os
@@ -52,7 +52,7 @@ def main() -> int:
 
 @contextmanager
 def _filled(seats: int, logs: Path) -> Iterator[Target]:
-    """Serve the site on a database of its own with so many seats."""
+    """Serve the site on a new database with this number of seats."""
     name = f"{seats:,} seats"
     with ExitStack() as stack:
         server = os.environ["DATABASE_URL"]

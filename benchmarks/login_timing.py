@@ -1,4 +1,4 @@
-"""Whether the time of a login or a password reset reveals who has an account.
+"""Measures whether the time of a login or a password reset reveals who has an account.
 
 `make timing` compares addresses with and without an account. It prints medians in
 milliseconds and their ratio, and exits with 1 when a ratio is off by more than a tenth.

@@ -8,7 +8,7 @@ WARM_UP_SECONDS = 2
 
 
 def run(results: Results, target: Target, options: RunOptions, *, is_first: bool) -> None:
-    """Run the workload and add what came of it; the first time, warm the server up before."""
+    """Run the workload and add its result; the first time, warm the server up before."""
     send = WORKLOADS[results.name].send
     if is_first:
         send(target, RunOptions(seconds=WARM_UP_SECONDS, connections=options.connections))

@@ -1,4 +1,4 @@
-"""How much memory a worker uses, and whether it grows over 100,000 requests. `make memory`."""
+"""Measures the memory of a worker over 100,000 requests: `make memory`."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""Servers to measure: the site as in production, with a database of its own."""
+"""Starts the servers to measure: the site as in production, with its own database."""
 
 import os
 import re

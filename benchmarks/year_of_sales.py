@@ -1,4 +1,4 @@
-"""How long a report over a year takes: 20 screens, 10 million seats, 3 million bookings.
+"""Measures a report over a year: 20 screens, 10 million seats, 3 million bookings.
 
 Run it from the root of the repository; the first run takes minutes to build the data:
 

@@ -25,7 +25,7 @@ MAX_CACHED_ROOMS = 100
 # except its state, which the database computes when a seat is written rather than in every read.
 # The letters come in the order of an index, so nothing is sorted.
 # `caller` is empty if the token is no longer valid.
-_LOOK = Statement("""
+_READ = Statement("""
     WITH caller AS (
         SELECT id FROM users WHERE id = %(user)s AND is_active AND token_version = %(version)s
     )
@@ -127,7 +127,7 @@ def seat_map(*, show_id: int, caller: Caller | None) -> SeatMap:
     """
     user_id, version = (caller.id, caller.token_version) if caller else (None, None)
     while True:
-        ((status, fingerprint, letters),) = _LOOK.rows(show=show_id, user=user_id, version=version)
+        ((status, fingerprint, letters),) = _READ.rows(show=show_id, user=user_id, version=version)
         if status is None or status == ShowStatus.PLANNED:
             raise ShowNotFound
         if letters is None:

@@ -1,4 +1,4 @@
-"""Read a journal, and list everything that must not have happened."""
+"""Checks a journal, and lists every violation of an invariant."""
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
@@ -56,8 +56,8 @@ class Case:
         return self.claims.get(seat_id) or SeatClaims([])
 
     @property
-    def gap(self) -> str:
-        """Say what the history lacks to prove anything; "" if it lacks nothing."""
+    def why_inconclusive(self) -> str:
+        """Return what the history lacks to prove anything; "" if it lacks nothing."""
         if not self.won:
             return "no purchase was answered 201. Run for longer, or with more users."
         if self.history.plan.get("reads_tables") and not self.history.has_tables:
@@ -235,7 +235,7 @@ def _truly_refused(case: Case) -> Iterator[str]:
 
 
 @invariant("A hold reserves its seats")
-def _kept(case: Case) -> Iterator[str]:
+def _hold_reserves_seats(case: Case) -> Iterator[str]:
     for seat_id, claims in case.claims.items():
         holds = [claim for claim in claims.claims if claim.kind == "hold"]
         for hold in holds:

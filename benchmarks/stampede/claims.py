@@ -1,9 +1,8 @@
-"""When a seat may have been taken, and when it surely was, according to a journal.
+"""Computes from a journal when each seat may have been taken, and when it certainly was.
 
-Between a call and its answer nobody outside knows what the database did. So
-every claim has two intervals on the monotonic clock: the widest in which the
-seat may have been taken by it, and the narrowest in which it surely was. Only
-what cannot be is a violation.
+A client can't know at which moment between a call and its answer the database acted. So each claim
+has two intervals on the monotonic clock: the longest in which it may have taken the seat, and the
+shortest in which it certainly did. Only a contradiction is a violation.
 """
 
 import json
@@ -26,7 +25,7 @@ CLOCK_GRAIN = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """`surely_from` is infinite when nothing is sure."""
+    """`surely_from` is infinite if the seat was not certainly taken at any time."""
 
     user: int
     kind: str  # "booking", "hold", or "before": taken when the run began
@@ -82,11 +81,11 @@ class SeatClaims:
         self._surely = _Reach((c.surely_from, c.surely_until) for c in self.claims)
 
     def maybe_taken(self, kinds: frozenset[str], began: float, answered: float) -> bool:
-        """Return whether a claim of these kinds may have held at a moment between the two."""
+        """Return whether a claim of these kinds may have been active between the two."""
         return self._maybe[kinds].touches(began, answered)
 
     def surely_taken(self, began: float, answered: float) -> bool:
-        """Return whether one claim surely held all the time between the two."""
+        """Return whether one claim was certainly active all the time between the two."""
         return self._surely.covers(began, answered)
 
     def maybe_taken_against(self, user: int, began: float, answered: float) -> bool:
@@ -191,12 +190,12 @@ def _hold_claims(history: History) -> Claimed:
             if call.op != "hold":
                 continue
             if call.succeeded:
-                yield from _kept_claims(call, later, longest)
+                yield from _answered_hold_claims(call, later, longest)
             elif not call.settled and show_id is not None:
                 yield from _lost_claims(call, later, longest, seats[show_id])
 
 
-def _kept_claims(call: Call, later: list[Call], longest: float) -> Claimed:
+def _answered_hold_claims(call: Call, later: list[Call], longest: float) -> Claimed:
     """Yield the claims of a hold that was answered; `later` are the user's calls on that show."""
     seconds = _seconds_left(call)
     surely_until = call.began + seconds - CLOCK_GRAIN
@@ -230,10 +229,9 @@ def _kept_claims(call: Call, later: list[Call], longest: float) -> Claimed:
 
 
 def _ends_hold(each: Call, hold: Call) -> bool:
-    """Return whether after this call's answer the hold claims nothing that the call does not.
+    """Return whether this call ends the claims of the hold, or replaces them by its own.
 
-    Bookings and later holds make claims of their own. A purchase of some of the
-    seats leaves the others held.
+    A purchase of some of its seats leaves the others held.
     """
     if not each.succeeded:
         return False

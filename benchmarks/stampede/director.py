@@ -167,8 +167,8 @@ def _check(path: Path) -> int:
     sys.stdout.write(f"{render(case, violations)}\n\nJournal: {path}\n")
     if any(violations.values()):
         return VIOLATIONS
-    if gap := case.gap:
-        raise Unusable(f"This proves nothing: {gap}")
+    if reason := case.why_inconclusive:
+        raise Unusable(f"This proves nothing: {reason}")
     return 0
 
 

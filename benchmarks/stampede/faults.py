@@ -133,7 +133,7 @@ def cut_commits(site: Site, rng: random.Random) -> Damage:
 
 
 @fault("clock")
-def put_clock_wrong(site: Site, rng: random.Random) -> Damage:
+def skew_clock(site: Site, rng: random.Random) -> Damage:
     app = site.apps[-1]
     app.skew_seconds = HOUR if app.skew_seconds < 0 else -HOUR
     app.stop()

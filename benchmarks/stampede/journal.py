@@ -64,7 +64,7 @@ class Call:
 
     @property
     def settled(self) -> bool:
-        """Whether the answer tells the outcome; if not, the request must be repeated."""
+        """Whether the outcome is known; if not, the request must be repeated."""
         return is_settled(self.status, self.code)
 
 

@@ -1,11 +1,11 @@
-"""The one kind of exception that means: a rule of the business said no, or a constraint did."""
+"""The base class of the errors by which a business rule refuses a request."""
 
 from http import HTTPStatus
 from typing import Any, ClassVar
 
 
 class DomainError(Exception):
-    """A rule of the business said no. The message is fit for the customer to read.
+    """A business rule refuses the request. The message is written for the customer.
 
     Subclasses live beside the function that raises them and name their own code and status, and
     their message if it is always the same. `facts` are JSON-ready extra members of the problem

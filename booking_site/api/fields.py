@@ -1,4 +1,4 @@
-"""What goes out: times and money, each spelled in one way."""
+"""Serializer fields for times and money, and functions that format them the same way."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -22,10 +22,10 @@ class MoneyField(serializers.DecimalField):
 
 
 def utc_text(moment: datetime) -> str:
-    """Return what `UtcDateTimeField` makes of it."""
+    """Format a time as `UtcDateTimeField` does."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def money_text(amount: Decimal) -> str:
-    """Return what `MoneyField` makes of it."""
+    """Format an amount as `MoneyField` does."""
     return f"{amount:.2f}"

@@ -1,4 +1,4 @@
-"""The look of the back office, and its sidebar."""
+"""The theme of the back office, and its sidebar."""
 
 from collections.abc import Callable
 

@@ -1,7 +1,7 @@
-"""Calls of the API pass API_MIDDLEWARE; only pages pass the rest of MIDDLEWARE.
+"""Routes API requests through API_MIDDLEWARE, and only pages through the rest of MIDDLEWARE.
 
-The API identifies its callers by tokens. Sessions, forms, messages and static files are for
-pages, and their middleware costs an API call a good part of its time.
+The API identifies its callers by tokens, so it needs no middleware for sessions, forms, messages
+or static files, which would slow it down.
 """
 
 from collections.abc import Callable

@@ -10,7 +10,7 @@ M = TypeVar("M", bound=models.Model)
 
 class TimestampedQuerySet(models.QuerySet[M]):
     def update(self, **values: Any) -> int:
-        """Renew `updated_at` as well; `auto_now` does that in `save()` only."""
+        """Set `updated_at` as well, which `auto_now` does only in `save()`."""
         return super().update(**{"updated_at": Now(), **values})
 
 

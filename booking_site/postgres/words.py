@@ -1,4 +1,4 @@
-"""Search for words in text columns: PostgreSQL's own full-text search, which an index serves."""
+"""Full-text search in text columns, by PostgreSQL, with an index."""
 
 import re
 
@@ -9,9 +9,9 @@ _WORD = re.compile(r"[^\W_]+")
 
 
 class Words(Func):
-    """The words of one or more columns, in lower case and whatever the language.
+    """The words of one or more columns, in lower case, in any language.
 
-    The text is the same in an index and in a query, so that PostgreSQL finds the index.
+    Indexes and queries contain the same expression, so that PostgreSQL can use the index.
     """
 
     function = "to_tsvector"

@@ -161,7 +161,7 @@ def _put_off(row: "DBTaskResult[..., Any]", error: Exception) -> None:
 
 def _close(row: "DBTaskResult[..., Any]", *, status: TaskResultStatus, **outcome: Any) -> None:
     finished = None if status is TaskResultStatus.READY else timezone.now()
-    # Only if it is still this attempt: the row may be gone, or belong to another worker by now.
+    # Only this attempt: the row may have been deleted, or another worker may have taken it.
     DBTaskResult.objects.filter(pk=row.pk, worker_ids=row.worker_ids).update(
         status=status, finished_at=finished, **outcome
     )

@@ -16,7 +16,7 @@ from catalog.staff import within_theatres_of
 
 FOUND_AT_MOST = 50
 MOST_ORDERS = 100
-# Names and addresses of box office orders are looked for among shows no older than this.
+# How far back box office orders are searched by name or address.
 REMEMBERED = timedelta(days=30)
 
 

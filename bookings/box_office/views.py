@@ -158,7 +158,12 @@ def sell(request: HttpRequest, show_id: int) -> HttpResponse:
     form = Sale(request.POST, seats=seats)
     if not form.is_valid():
         return _room(
-            request, show, seats, form=form, flaws=_flaws(form), token=request.POST.get("token")
+            request,
+            show,
+            seats,
+            form=form,
+            errors=_error_messages(form),
+            token=request.POST.get("token"),
         )
     data = form.cleaned_data
     purchase = Purchase(
@@ -181,7 +186,7 @@ def _offer(request: HttpRequest, show: Show, seats: Sequence[Seat]) -> HttpRespo
     if not form.is_bound:
         return _room(request, show, seats)
     if not form.is_valid():
-        return _room(request, show, seats, flaws=[NUMBER_NEEDED])
+        return _room(request, show, seats, errors=[NUMBER_NEEDED])
     try:
         best = _best(show, form)
     except DomainError as refusal:
@@ -191,7 +196,7 @@ def _offer(request: HttpRequest, show: Show, seats: Sequence[Seat]) -> HttpRespo
 
 @require_GET
 def seats_now(request: HttpRequest, show_id: int) -> HttpResponse:
-    """Return the seats that are taken by now; with `best`, the best seats instead."""
+    """Return the seats that are now taken; with `best`, the best seats instead."""
     clerk = staff_user(request)
     show = get_object_or_404(queries.sellable(clerk), pk=show_id)
     form = BestSeats(request.GET or None)
@@ -241,7 +246,7 @@ def move(request: HttpRequest, reference: str, booking_id: int) -> HttpResponse:
     live = order.bookings.filter(cancelled_at=None).select_related("seat", "show__theatre")
     booking = get_object_or_404(live, pk=booking_id)
     form = Move(request.POST if request.method == "POST" else None)
-    flaws = _flaws(form)
+    errors = _error_messages(form)
     if form.is_valid():
         data = form.cleaned_data
         try:
@@ -249,7 +254,7 @@ def move(request: HttpRequest, reference: str, booking_id: int) -> HttpResponse:
                 clerk=clerk, booking=booking, seat_id=data["seat"], reason=data["reason"]
             )
         except DomainError as refusal:
-            flaws = [_in_words(refusal, _seats(order.show))]
+            errors = [_in_words(refusal, _seats(order.show))]
         else:
             messages.success(request, f"{booking.seat} was moved. The price did not change.")
             return redirect("box-office-order", reference=reference)
@@ -259,11 +264,11 @@ def move(request: HttpRequest, reference: str, booking_id: int) -> HttpResponse:
         "booking": booking,
         "rows": draw_room(seats, one_only=True, chosen={form.data.get("seat", "")}),
         "size": len(seats),
-        "flaws": flaws,
+        "errors": errors,
         "reason": form.data.get("reason", ""),
         "categories": categories(seats),
     }
-    status = HTTPStatus.UNPROCESSABLE_ENTITY if flaws else HTTPStatus.OK
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if errors else HTTPStatus.OK
     return TemplateResponse(request, "bookings/box_office/move.html", context, status=status)
 
 
@@ -314,14 +319,14 @@ def _room(
     seats: Sequence[Seat],
     *,
     form: Sale | None = None,
-    flaws: Sequence[str] = (),
+    errors: Sequence[str] = (),
     refusal: DomainError | None = None,
     chosen: Collection[int] = (),
     token: str | None = None,
 ) -> HttpResponse:
     """Show the room for selling, with the selected seats and the errors."""
     if refusal:
-        flaws = [_in_words(refusal, seats)]
+        errors = [_in_words(refusal, seats)]
     wanted = form.data.getlist("seat") if form else map(str, chosen)  # type: ignore[attr-defined]
     free = {str(seat.pk) for seat in seats if is_free(seat)}
     context = _context(request, "Sell") | {
@@ -330,21 +335,21 @@ def _room(
         "rows": draw_room(seats, one_only=False, chosen=free.intersection(wanted)),
         "size": len(seats),
         "free": len(free),
-        "flaws": flaws,
+        "errors": errors,
         "form": form,
         "token": token if token and not refusal else uuid4().hex,
         "parties": range(1, settings.MAX_SEATS_PER_ORDER + 1),
         "categories": categories(seats),
     }
-    if flaws and form:
+    if errors and form:
         status = HTTPStatus(refusal.status) if refusal else HTTPStatus.UNPROCESSABLE_ENTITY
     else:
         status = HTTPStatus.OK
     return TemplateResponse(request, "bookings/box_office/sell.html", context, status=status)
 
 
-def _flaws(form: forms.Form) -> list[str]:
-    return [str(flaw) for flaws in form.errors.values() for flaw in flaws]
+def _error_messages(form: forms.Form) -> list[str]:
+    return [str(error) for errors in form.errors.values() for error in errors]
 
 
 def _in_words(refusal: DomainError, seats: Sequence[Seat]) -> str:

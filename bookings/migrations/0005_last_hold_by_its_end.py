@@ -1,11 +1,11 @@
-"""The last hold is the one that ended last, so that is what its index sorts by."""
+"""Sorts the index of holds by their end: the last hold is the one that ended last."""
 
 from django.contrib.postgres.operations import AddIndexConcurrently, RemoveIndexConcurrently
 from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    # Holds go on being made while the index is: the table keeps every hold there ever was.
+    # Concurrently, because the table has every hold ever made, and new ones are made meanwhile.
     atomic = False
     dependencies = [("bookings", "0004_sales_permissions")]
 

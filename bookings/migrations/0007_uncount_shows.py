@@ -1,7 +1,7 @@
-"""What changes a counted show's figures deletes them, whoever writes, in the same transaction.
+"""Triggers that delete a show's counted figures in the transaction that changes them.
 
-Each function looks for the row of each changed show by its key. While a show is
-on sale it has none, so a sale pays one look and waits for nobody.
+Each function deletes the row of each changed show by its key. A show on sale has no such row, so
+a sale only searches an index and waits for nobody.
 """
 
 from django.db import migrations

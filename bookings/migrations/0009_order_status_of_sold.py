@@ -1,9 +1,8 @@
-"""The status of orders sold before, and what checks and finds the new columns.
+"""Sets the status of existing orders, and adds constraints and an index for the new columns.
 
-Not in one transaction, so that bookings go on meanwhile: constraints are validated without
-stopping anybody who writes, and the index is built concurrently. The status is written by one
-statement. It locks only the orders of which something was cancelled, in the order in which
-cancellations lock them, and those are few.
+Not in one transaction, so that bookings continue meanwhile: constraints are validated without
+blocking writes, and the index is built concurrently. One statement sets the status. It locks only
+the few orders with a cancelled booking, in the same order as cancellations do.
 """
 
 from django.contrib.postgres.operations import (

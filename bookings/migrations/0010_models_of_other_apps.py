@@ -1,6 +1,6 @@
-"""The counted shows belong to `reports`, the imported rows to `legacy_import`.
+"""Moves the counted shows to `reports` and the imported rows to `legacy_import`.
 
-Only the state changes: the first migrations of these apps take the models over, with tables,
+Only the state changes: the first migrations of these apps move the models with their tables,
 content types, permissions and audit entries.
 """
 

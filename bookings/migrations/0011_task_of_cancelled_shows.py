@@ -1,4 +1,4 @@
-"""Tasks name their function, so those that wait to cancel a show's orders get its new module."""
+"""Updates queued tasks, which name their function: `cancel_orders` has moved to another module."""
 
 from django.db import migrations
 

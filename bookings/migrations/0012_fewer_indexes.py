@@ -1,8 +1,8 @@
-"""Fewer indexes for a booking to write; docs/performance.md names the reader of each that stays.
+"""Drops indexes, as each slows bookings down; docs/performance.md lists who reads the others.
 
-Everything is built beside running sales. The foreign key of bookings to orders moves to a
-unique index whose first column is the show: it is dropped and made again in one transaction,
-which only locks the tables for as long as it takes to note that, and validated afterwards.
+Indexes are built and dropped beside running sales. The foreign key from bookings to orders moves
+to a unique index whose first column is the show. It is dropped and created again in one short
+transaction, and validated afterwards.
 """
 
 import django.db.models.deletion
@@ -39,7 +39,7 @@ def _without_index(table: str, column: str, index: str, alter: AlterField) -> Op
 
 
 def _in_one_transaction(sql: str) -> list[tuple[str, None]]:
-    """PostgreSQL runs the statements of one text without parameters as one transaction."""
+    """Return one text: PostgreSQL executes its statements in one transaction."""
     return [(sql, None)]
 
 

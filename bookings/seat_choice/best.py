@@ -107,14 +107,14 @@ class _Block(NamedTuple):
         return self.cost % _A_BAY >= _A_GAP
 
     @property
-    def make(self) -> tuple[int, list[int]]:
-        """What an alternative must share: the number of standard seats, and the special seats."""
+    def kind(self) -> tuple[int, list[int]]:
+        """What alternatives have in common: the number of standard seats, and the special seats."""
         special = [place.id for place in self.places if place.category not in ORDINARY]
         return sum(place.category == STANDARD for place in self.places), special
 
     def passes_gap_rule(self) -> bool:
         """Return whether `refuse_gap` accepts the block, whose alternatives are other blocks."""
-        return not self.has_gap or self.make not in self.rated.makes_without_gap(self.size)
+        return not self.has_gap or self.kind not in self.rated.kinds_without_gap(self.size)
 
     def lefts_sharing(self, size: int) -> range:
         """Return where a block of that size can start to share a column with this one."""
@@ -135,7 +135,7 @@ class _RatedRun:
     gap_at: list[int]  # the cost if a block that ends before here leaves this place alone
     bays_beside: list[set[int] | None]  # for companion seats, the ids of their bays
     has_companions: bool
-    makes: dict[int, list[tuple[int, list[int]]]] = field(default_factory=dict)
+    kinds: dict[int, list[tuple[int, list[int]]]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, run: Run, offered: frozenset[str], distances: list[int]) -> "_RatedRun":
@@ -179,11 +179,11 @@ class _RatedRun:
             amount = cost[end] - cost[start] + gap_before[start] + gap_at[end]
             yield _Block(amount, self, first + start, size)
 
-    def makes_without_gap(self, size: int) -> list[tuple[int, list[int]]]:
-        """Return the makes of the blocks of that size that leave no gap."""
-        if size not in self.makes:
-            self.makes[size] = [block.make for block in self.blocks(size) if not block.has_gap]
-        return self.makes[size]
+    def kinds_without_gap(self, size: int) -> list[tuple[int, list[int]]]:
+        """Return the kinds of the blocks of that size that leave no gap."""
+        if size not in self.kinds:
+            self.kinds[size] = [block.kind for block in self.blocks(size) if not block.has_gap]
+        return self.kinds[size]
 
     def _has_lone_companion(self, start: int, end: int) -> bool:
         ids = {place.id for place in self.run[start:end]}

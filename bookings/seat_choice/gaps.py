@@ -42,13 +42,13 @@ def alternatives(
 
     `places` has at least every seat of the lines with chosen seats. The chosen seats are free.
     """
-    wish = set(chosen)
+    selection = set(chosen)
     refused = False
     nearest: list[tuple[int, list[int]]] = [(0, [])]
     for run in runs_of(places):
-        others = _rearrangements(run, wish, limit) if _gaps(run, wish) else []
+        others = _rearrangements(run, selection, limit) if _gaps(run, selection) else []
         refused = refused or bool(others)
-        unchanged = (0, [place.id for place in run if place.id in wish])
+        unchanged = (0, [place.id for place in run if place.id in selection])
         nearest = sorted(
             (
                 (distance + further, ids + more)
@@ -114,7 +114,7 @@ _Partial = tuple[float, int, int, tuple[int, ...], int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class _Wish:
+class _Selection:
     """The selection in one run, as indices: `fixed` are bays and companion seats."""
 
     run: Run
@@ -125,7 +125,7 @@ class _Wish:
     premium: int
 
     @classmethod
-    def of(cls, run: Run, chosen: set[int]) -> "_Wish":
+    def of(cls, run: Run, chosen: set[int]) -> "_Selection":
         indices = frozenset(index for index, place in enumerate(run) if place.id in chosen)
         moving = frozenset(index for index in indices if run[index].category in ORDINARY)
         return cls(
@@ -138,7 +138,7 @@ class _Wish:
         )
 
     def choices(self, index: int) -> _Choices:
-        """Return what may become of the place: only free ordinary seats are open to choice."""
+        """Return the states that the place can have: only free ordinary seats can change."""
         place = self.run[index]
         if index in self.fixed:
             return _FIXED
@@ -148,7 +148,7 @@ class _Wish:
 
 
 def _least_to_come(
-    choices: list[_Choices], wished: list[int], moving: int
+    choices: list[_Choices], selected: list[int], moving: int
 ) -> list[list[list[float]]]:
     """Return the least remaining distance, by index, state of the previous place and seats moved.
 
@@ -157,18 +157,18 @@ def _least_to_come(
     never = [inf] * (moving + 1)
     to_come: list[list[float]] = [[*never[1:], 0]] * 5
     by_index = [to_come]
-    for looks, wish in zip(reversed(choices), reversed(wished), strict=True):
-        passing = [abs(moved - wish) for moved in range(moving + 1)]
+    for states, count in zip(reversed(choices), reversed(selected), strict=True):
+        passing = [abs(moved - count) for moved in range(moving + 1)]
         here = [list(map(add, passing, row)) for row in to_come]
-        if looks is _OPEN_TO_CHOICE:
+        if states is _OPEN_TO_CHOICE:
             here[_CHOSEN] = [*here[_CHOSEN][1:], inf]
         to_come = [
-            list(map(min, here[look[0]], here[look[1]]))
-            if len(look) > 1
-            else here[look[0]]
-            if look
+            list(map(min, here[state[0]], here[state[1]]))
+            if len(state) > 1
+            else here[state[0]]
+            if state
             else never
-            for look in looks
+            for state in states
         ]
         by_index.append(to_come)
     return by_index[::-1]
@@ -178,48 +178,48 @@ def _least_to_come(
 class _Guide:
     """Guides the search through one run; its lists are by index."""
 
-    wish: _Wish
+    selection: _Selection
     choices: list[_Choices]
-    wished: list[int]  # seats wished up to here
+    selected: list[int]  # the number of selected seats up to here
     standard: list[int]  # those of them that are standard
     to_come: list[list[list[float]]]  # see `_least_to_come`
 
     @classmethod
-    def of(cls, wish: _Wish) -> "_Guide":
-        choices = [wish.choices(index) for index in range(len(wish.run))]
-        moving = [int(index in wish.moving) for index in range(len(wish.run))]
+    def of(cls, selection: _Selection) -> "_Guide":
+        choices = [selection.choices(index) for index in range(len(selection.run))]
+        moving = [int(index in selection.moving) for index in range(len(selection.run))]
         standard = [
             here * (place.category == STANDARD)
-            for here, place in zip(moving, wish.run, strict=True)
+            for here, place in zip(moving, selection.run, strict=True)
         ]
-        wished = list(accumulate(moving))
-        to_come = _least_to_come(choices, wished, len(wish.moving))
-        return cls(wish, choices, wished, list(accumulate(standard)), to_come)
+        selected = list(accumulate(moving))
+        to_come = _least_to_come(choices, selected, len(selection.moving))
+        return cls(selection, choices, selected, list(accumulate(standard)), to_come)
 
     def onward(self, partial: _Partial) -> Iterator[_Partial]:
         """Yield the rearrangements that `partial` can become with one more place."""
         _, parts, ahead, picks, distance, before, standard, premium = partial
         index = -ahead
-        for look in self.choices[index][before]:
-            if look == _CHOSEN:
-                category = self.wish.run[index].category
+        for state in self.choices[index][before]:
+            if state == _CHOSEN:
+                category = self.selection.run[index].category
                 parts += before != _CHOSEN
                 standard += category == STANDARD
                 premium += category == PREMIUM
                 picks = (*picks, index)
                 if (
-                    parts > self.wish.parts
-                    or standard > self.wish.standard
-                    or premium > self.wish.premium
+                    parts > self.selection.parts
+                    or standard > self.selection.standard
+                    or premium > self.selection.premium
                 ):
                     return
             moved = standard + premium
-            passing = abs(moved - self.wished[index])
+            passing = abs(moved - self.selected[index])
             exchanged = not passing and standard != self.standard[index]
             further = distance + passing
-            least = further + max(self.to_come[index + 1][look][moved], exchanged)
+            least = further + max(self.to_come[index + 1][state][moved], exchanged)
             if least < inf:
-                yield least, parts, ahead - 1, picks, further, look, standard, premium
+                yield least, parts, ahead - 1, picks, further, state, standard, premium
 
 
 def _rearrangements(run: Run, chosen: set[int], limit: int) -> list[tuple[int, list[int]]]:
@@ -227,19 +227,19 @@ def _rearrangements(run: Run, chosen: set[int], limit: int) -> list[tuple[int, l
 
     The distance is the total number of places that buyers move, without passing each other: the
     number who cross between two neighbouring places is the difference between seats chosen and
-    seats wished on one side. So it grows from left to right, and A* finds the nearest first,
+    seats selected on one side. So it grows from left to right, and A* finds the nearest first,
     guided by the least remaining distance. Whatever can follow a partial rearrangement can also
     follow a similar one with no more parts, so only the `limit` nearest of these are followed.
     """
-    guide = _Guide.of(_Wish.of(run, chosen))
+    guide = _Guide.of(_Selection.of(run, chosen))
     found: list[tuple[int, list[int]]] = []
     followed: defaultdict[tuple[int, ...], list[int]] = defaultdict(list)  # numbers of parts
     start = (guide.to_come[0][_OPEN][0], 0, 0, (), 0, _OPEN, 0, 0)
     waiting: list[_Partial] = [start]
     while waiting and len(found) < limit:
         partial = heappop(waiting)
-        _, parts, ahead, picks, distance, look, standard, premium = partial
-        alike = followed[ahead, look, standard, premium]
+        _, parts, ahead, picks, distance, state, standard, premium = partial
+        alike = followed[ahead, state, standard, premium]
         if len(alike) >= limit and sum(fewer <= parts for fewer in alike) >= limit:
             continue
         alike.append(parts)

@@ -109,7 +109,7 @@ def live_purchases(show_id: int) -> int:
 def purchases(show_id: int) -> list[Purchase]:
     """Return every purchase that the cancellation affects, by name; one query."""
     rows = (
-        _concerned(show_id)
+        _affected(show_id)
         .values(reference=F("order__reference"), alone=Case(When(order__isnull=True, then="pk")))
         .annotate(seats=Count("pk"), left=Count("pk", filter=Q(cancelled_at__isnull=True)))
         .order_by("reference", "alone")
@@ -138,7 +138,7 @@ def cancel_orders(show_id: int) -> None:
         pass
 
 
-def _concerned(show_id: int) -> BookingQuerySet:
+def _affected(show_id: int) -> BookingQuerySet:
     """Return the bookings that are or will be cancelled with the show."""
     entry = cancellation_of(show_id)
     live = Q(cancelled_at__isnull=True)

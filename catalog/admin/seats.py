@@ -26,7 +26,7 @@ class SeatAdmin(LargeTable, ReadOnly[Seat]):
     list_display_links = ("place",)
     list_select_related = ("show__movie", "show__theatre", "show__screen__theatre")
     search_fields = ("show__movie__title",)
-    search_help_text = "Movie, theatre or screen of a upcoming show"
+    search_help_text = "Movie, theatre or screen of an upcoming show"
     ordering = ("show_id", "row", "number")  # like its unique index, so no sorting
     fields = (
         "show",

@@ -1,4 +1,4 @@
-"""A show's screen stands in the show's theatre: a foreign key over both columns."""
+"""A show's screen belongs to the show's theatre: a foreign key over both columns."""
 
 from django.db import migrations
 

@@ -1,4 +1,4 @@
-"""Every change of movies or theatres gives the table's list a new version."""
+"""Triggers that give the list of movies or theatres a new version with every change."""
 
 from django.db import migrations, models
 

@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('start_time', models.DateTimeField()),
-                ('in_the_way', models.CharField(help_text='The shows it met, as they were then.', max_length=300)),
+                ('in_the_way', models.CharField(help_text='The shows in its way, as they were then.', max_length=300)),
                 ('refused_at', models.DateTimeField()),
                 ('movie', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='catalog.movie')),
                 ('refused_to', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),

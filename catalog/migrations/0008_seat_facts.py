@@ -1,8 +1,8 @@
-"""A number for what a seat map tells of a seat beside its state, made as the seat is written.
+"""Adds a generated column: a hash of what a seat map shows of a seat besides its state.
 
-A seat map is drawn anew when these numbers have changed (bookings/seat_map.py). No model
-has the column: nothing else looks at it. The table of seats is written anew here, which
-takes a minute or so for ten million.
+When these hashes change, the seat map is drawn again (bookings/seat_map.py). No model has the
+column, because nothing else reads it. This rewrites the table of seats, which takes about a
+minute for ten million rows.
 """
 
 from django.db import migrations

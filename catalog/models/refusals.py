@@ -16,7 +16,9 @@ class RefusedOverlap(models.Model):
     screen = models.ForeignKey(Screen, on_delete=models.CASCADE, related_name="+", db_index=False)
     movie = models.ForeignKey(Movie, on_delete=models.CASCADE, related_name="+")
     start_time = models.DateTimeField()
-    in_the_way = models.CharField(max_length=300, help_text="The shows it met, as they were then.")
+    in_the_way = models.CharField(
+        max_length=300, help_text="The shows in its way, as they were then."
+    )
     refused_to = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
     )

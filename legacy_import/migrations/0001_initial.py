@@ -1,4 +1,4 @@
-"""The imported rows move here from `bookings`, with their table as it is.
+"""Moves the imported rows here from `bookings`, without changing their table.
 
 The content type is renamed in place, so permissions, and the roles and users that have them,
 need no change.

@@ -1,4 +1,4 @@
-"""The counted shows move here from `bookings`, with their tables as they are.
+"""Moves the counted shows here from `bookings`, without changing their tables.
 
 Content types are renamed in place, so permissions, and the roles and users that have them, need
 no change. The permission to see reports moves from orders to counted shows.
