@@ -64,20 +64,10 @@ class BreakerRedis(redis.Redis):
     def execute_command(self, *args: Any, **options: Any) -> Any:
         if not breaker.admits():
             raise RedisConnectionError("Redis did not respond a moment ago.")
-        pool = self.connection_pool
-        connection = None
         try:
-            # Without the retries and metrics of redis-py, which are off and cost half its time.
-            connection = pool.get_connection()
-            connection.send_command(*args)  # type: ignore[no-untyped-call]
-            answer = self.parse_response(connection, args[0], **options)  # type: ignore[no-untyped-call]
+            answer = super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
         except (RedisConnectionError, RedisTimeoutError) as error:
-            if connection is not None:
-                connection.disconnect()  # type: ignore[no-untyped-call]
             breaker.failed(error)
             raise
-        finally:
-            if connection is not None:
-                pool.release(connection)
         breaker.succeeded()
         return answer
