@@ -194,7 +194,7 @@ def _generic(path: str) -> str:
     return re.sub(r"[<{][^>}]*[>}]", "*", path)
 
 
-def test_what_is_foreign_is_as_if_it_did_not_exist(
+def test_data_of_another_user_is_not_found(
     owner: User,
     stranger: User,
     belongings: dict[str, dict[str, object]],
@@ -214,7 +214,7 @@ def test_what_is_foreign_is_as_if_it_did_not_exist(
     assert list(everything_of(owner)) == before
 
 
-def test_nobody_is_served_without_a_login_but_by_open_calls(
+def test_only_open_calls_are_served_without_a_token(
     belongings: dict[str, dict[str, object]],
 ) -> None:
     for call in CALLS:
@@ -226,7 +226,7 @@ def test_nobody_is_served_without_a_login_but_by_open_calls(
             assert answer.status_code == (200 if call.kind == "public" else 400), call
 
 
-def test_the_owner_reaches_each_of_them(
+def test_the_owner_can_make_each_call(
     owner: User,
     belongings: dict[str, dict[str, object]],
     login: Callable[[User], APIClient],
@@ -280,7 +280,7 @@ def attacks(
     }
 
 
-def test_no_call_for_foreign_data_changes_or_discloses_anything(
+def test_no_call_about_another_users_data_changes_or_discloses_anything(
     owner: User,
     stranger: User,
     belongings: dict[str, dict[str, object]],
@@ -309,7 +309,7 @@ def test_no_call_for_foreign_data_changes_or_discloses_anything(
 @pytest.mark.parametrize(
     "change", [{"token_version": 2}, {"is_active": False}], ids=["revoked", "inactive"]
 )
-def test_a_dead_token_opens_no_call(
+def test_a_revoked_token_is_refused_by_every_call(
     owner: User,
     belongings: dict[str, dict[str, object]],
     attacks: dict[str, tuple[dict[str, object], int]],
@@ -330,7 +330,7 @@ def test_a_dead_token_opens_no_call(
     assert list(everything_of(owner)) == before
 
 
-def test_public_answers_have_no_e_mail_address_and_nobodys_id(
+def test_public_responses_contain_no_e_mail_address_or_user_id(
     belongings: dict[str, dict[str, object]], owner: User
 ) -> None:
     answers = [
@@ -359,7 +359,7 @@ def user_ids(answer: Any) -> Iterator[Any]:
             yield from user_ids(value)
 
 
-def test_foreign_things_in_a_body_do_not_exist_either(
+def test_ids_of_another_users_data_in_a_body_are_not_found(
     owner: User,
     stranger: User,
     seats: list[Seat],
@@ -377,7 +377,7 @@ def test_foreign_things_in_a_body_do_not_exist_either(
     assert list(everything_of(owner)) == before
 
 
-def test_equal_keys_of_two_people_are_two_keys(
+def test_equal_keys_of_two_users_are_two_keys(
     owner: User, stranger: User, seats: list[Seat], login: Callable[[User], APIClient]
 ) -> None:
     first = book_seats(login(owner), seats[0], key="same")

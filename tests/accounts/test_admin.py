@@ -149,7 +149,7 @@ def test_setting_a_password_revokes_all_tokens(administrator, person, call):
     assert call("refresh", {"refresh": refresh}).json()["code"] == "token_revoked"
 
 
-def test_changing_the_own_password_revokes_all_tokens(db):
+def test_a_user_who_changes_the_password_loses_all_tokens(db):
     user = UserFactory(password=PASSWORD, is_staff=True)
     form = {
         "old_password": PASSWORD,
@@ -162,7 +162,7 @@ def test_changing_the_own_password_revokes_all_tokens(db):
     assert user.token_version == 2
 
 
-def test_nobody_is_deleted(administrator, person):
+def test_users_cannot_be_deleted(administrator, person):
     assert administrator.post(f"{PEOPLE}{person.pk}/delete/", {"post": "yes"}).status_code == 403
     administrator.post(
         PEOPLE, {"action": "delete_selected", "_selected_action": [person.pk], "post": "yes"}
@@ -298,7 +298,7 @@ def test_the_user_page_links_to_a_new_password_and_hides_the_hash(office, user):
         ("django_tasks_database_dbtaskresult", "Tasks"),
     ],
 )
-def test_the_title_of_a_page_is_that_of_the_sidebar(office, model, word):
+def test_page_titles_match_the_sidebar(office, model, word):
     address = reverse(f"admin:{model}_changelist")
     heading = office.get(address).text.partition("<h1")[2].partition("</h1>")[0]
     assert f'<a href="{address}">{word}</a>' in heading

@@ -95,7 +95,7 @@ def test_a_revoked_token_locks_no_row(person, change):
         services.lock_caller(caller=Caller(id=person.pk, token_version=1))
 
 
-def test_removing_a_user_empties_the_row(person, me, call, removed):
+def test_removing_a_user_anonymizes_the_row(person, me, call, removed):
     refresh = issue_tokens(person).refresh
     User.objects.update(email_confirmed_at=person.created_at, last_login=person.created_at)
     call("login", {"email": "lena@example.com", "password": "wrong"}, REMOTE_ADDR="10.0.0.9")

@@ -93,7 +93,7 @@ def test_known_and_unknown_addresses_get_the_same_answer_from_the_same_statement
     assert [message.to for message in posted()] == [["lena@example.com"]]
 
 
-def test_no_mail_is_sent_from_inside_a_request(person, call):
+def test_requests_send_no_mail(person, call):
     call("password/reset", {"email": "lena@example.com"})
     call("register", {"name": "Leo", "email": "leo@example.com", "password": PASSWORD})
     assert mail.outbox == []

@@ -69,7 +69,7 @@ def audited(staff: User) -> list[str]:
     return [entry.action for entry in audit.history_of(staff)]
 
 
-def test_optional_demands_nothing_of_staff_without_a_device(office: Client) -> None:
+def test_an_optional_second_factor_is_not_demanded_without_a_device(office: Client) -> None:
     assert office.get("/admin/").status_code == 200
 
 
@@ -88,7 +88,9 @@ def test_staff_with_a_device_must_verify_it(
     assert office.get("/admin/").status_code == 200
 
 
-def test_required_makes_everybody_set_one_up(office: Client, settings: Any, staff: User) -> None:
+def test_a_required_second_factor_must_be_set_up(
+    office: Client, settings: Any, staff: User
+) -> None:
     settings.ADMIN_SECOND_FACTOR = "required"
     assert office.get("/admin/")["Location"] == PAGE
     key = start(office)
@@ -144,7 +146,9 @@ def test_a_started_set_up_does_not_replace_a_device(
     assert office.get("/admin/")["Location"] == PAGE
 
 
-def test_off_demands_nothing(office: Client, settings: Any, device: TOTPDevice) -> None:
+def test_a_second_factor_that_is_off_is_not_demanded(
+    office: Client, settings: Any, device: TOTPDevice
+) -> None:
     settings.ADMIN_SECOND_FACTOR = "off"
     assert office.get("/admin/").status_code == 200
 
@@ -157,7 +161,7 @@ def test_a_malformed_code_is_refused(office: Client, device: TOTPDevice, code: s
     assert office.get("/admin/")["Location"] == PAGE
 
 
-def test_a_code_is_good_once(office: Client, staff: User, device: TOTPDevice) -> None:
+def test_a_code_works_once(office: Client, staff: User, device: TOTPDevice) -> None:
     code = code_of(device)
     assert verify(office, code).status_code == 302
     second = another_session(staff)
@@ -219,7 +223,7 @@ def test_removing_needs_a_fresh_code_and_is_audited(
     ],
     ids=str,
 )
-def test_nothing_less_removes_it(
+def test_a_device_is_not_removed_without_a_fresh_code(
     verified: Client, staff: User, device: TOTPDevice, used_code: str, form: dict[str, str]
 ) -> None:
     codes = {"code": code_of(device, steps=1), "used": used_code}
@@ -228,7 +232,7 @@ def test_nothing_less_removes_it(
     assert audited(staff) == []
 
 
-def test_only_a_verified_session_removes_it(
+def test_only_a_verified_session_removes_the_device(
     office: Client, staff: User, device: TOTPDevice
 ) -> None:
     remove(office, code_of(device))

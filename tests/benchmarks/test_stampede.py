@@ -44,7 +44,7 @@ def stampede(tmp_path: Path) -> Stampede:
         ("--journal", "/dev/null/x", "another file"),
     ],
 )
-def test_an_option_without_sense_is_named_with_a_remedy(
+def test_an_invalid_option_is_named_with_a_remedy(
     option: str, value: str, remedy: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([f"{option}={value}"]) == 2
@@ -53,7 +53,7 @@ def test_an_option_without_sense_is_named_with_a_remedy(
     assert remedy in line
 
 
-def test_servers_of_others_are_not_broken(capsys: pytest.CaptureFixture[str]) -> None:
+def test_faults_are_not_injected_into_running_servers(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--urls=http://127.0.0.1:8000", "--faults=all"]) == 2
     assert capsys.readouterr().err.startswith("--faults: ")
 
@@ -84,7 +84,7 @@ def test_a_server_that_does_not_answer_is_named_in_one_line(
         (b'{"kind": "answer", "at": 1, "time": 1, "id": "x"}', "Line 1 of"),
     ],
 )
-def test_a_file_that_is_no_journal_is_not_judged(
+def test_a_file_that_is_not_a_journal_is_refused(
     tmp_path: Path, content: bytes, complaint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "run.jsonl"
@@ -110,7 +110,7 @@ def violations(table: str) -> dict[str, int]:
     return {name: int(count) for name, count in found}
 
 
-def test_nothing_is_sold_twice_whatever_breaks(stampede: Stampede, tmp_path: Path) -> None:
+def test_no_seat_is_sold_twice_whatever_breaks(stampede: Stampede, tmp_path: Path) -> None:
     journal = str(tmp_path / "run.jsonl")
     faults = "redis-kill,redis-flush,postgres-terminate,commit-cut"
     run = stampede(
@@ -121,7 +121,7 @@ def test_nothing_is_sold_twice_whatever_breaks(stampede: Stampede, tmp_path: Pat
     assert again.stdout == run.stdout
 
 
-def test_without_lock_and_index_seats_are_sold_twice_and_it_is_seen(
+def test_without_lock_and_index_double_sales_are_detected(
     stampede: Stampede, tmp_path: Path
 ) -> None:
     """Guards the test above: if this one fails, that one proves nothing."""
@@ -131,14 +131,14 @@ def test_without_lock_and_index_seats_are_sold_twice_and_it_is_seen(
     assert violations(run.stdout)["No seat is sold twice"] > 0
 
 
-def test_without_the_index_alone_it_is_seen(stampede: Stampede, tmp_path: Path) -> None:
+def test_a_missing_index_is_detected(stampede: Stampede, tmp_path: Path) -> None:
     journal = f"--journal={tmp_path / 'run.jsonl'}"
     run = stampede("--wsgi=tests.sabotage.no_index", "--users=5", "--seconds=2", journal)
     assert run.returncode == 1
     assert violations(run.stdout)["The tables agree (doctor)"] == 1
 
 
-def test_without_the_lock_alone_it_is_seen(stampede: Stampede, tmp_path: Path) -> None:
+def test_a_missing_lock_is_detected(stampede: Stampede, tmp_path: Path) -> None:
     """The index still stands before a second sale, but holds get into each other's way.
 
     Not in each short run, so a few are played.
@@ -148,7 +148,9 @@ def test_without_the_lock_alone_it_is_seen(stampede: Stampede, tmp_path: Path) -
     assert any(stampede(*arguments, f"--seed={seed}").returncode == 1 for seed in range(6))
 
 
-def test_a_record_written_before_its_effect_is_seen(stampede: Stampede, tmp_path: Path) -> None:
+def test_a_record_committed_before_its_effect_is_detected(
+    stampede: Stampede, tmp_path: Path
+) -> None:
     journal = f"--journal={tmp_path / 'run.jsonl'}"
     run = stampede(
         "--wsgi=tests.sabotage.early_record",

@@ -297,9 +297,7 @@ def test_a_clean_journal_has_no_violation(tmp_path: Path) -> None:
         (disagree, "The tables agree (doctor)"),
     ],
 )
-def test_each_broken_promise_is_named(
-    tmp_path: Path, harm: Callable[[Lines], None], named: str
-) -> None:
+def test_each_violation_is_named(tmp_path: Path, harm: Callable[[Lines], None], named: str) -> None:
     lines = clean()
     harm(lines)
     assert named in found(tmp_path / "journal", lines)
@@ -313,7 +311,7 @@ def test_a_journal_without_tables_leaves_some_invariants_unchecked(tmp_path: Pat
 
 
 @pytest.mark.parametrize("kinds", [{"plan", "end"}, {"plan", "call", "answer", "fault", "end"}])
-def test_a_journal_that_proves_nothing_is_not_judged(
+def test_an_inconclusive_journal_is_refused(
     tmp_path: Path, kinds: set[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     found(tmp_path / "journal", [each for each in clean() if each["kind"] in kinds])
@@ -321,7 +319,7 @@ def test_a_journal_that_proves_nothing_is_not_judged(
     assert capsys.readouterr().err.startswith("This proves nothing: ")
 
 
-def test_a_journal_from_before_tables_were_promised_is_judged(
+def test_a_journal_of_an_older_version_without_tables_is_checked(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines = [each for each in clean() if each["kind"] != "row"]
@@ -331,11 +329,11 @@ def test_a_journal_from_before_tables_were_promised_is_judged(
     assert "No seat is sold twice" in capsys.readouterr().out
 
 
-def test_a_cut_journal_is_not_taken_for_a_whole_one(tmp_path: Path) -> None:
+def test_a_truncated_journal_is_a_violation(tmp_path: Path) -> None:
     assert found(tmp_path / "journal", clean()[:-1]) == {"Every unknown outcome is settled"}
 
 
-def test_a_line_that_is_none_is_named(tmp_path: Path) -> None:
+def test_an_invalid_line_is_named(tmp_path: Path) -> None:
     (tmp_path / "journal").write_text("{}garbage\n")
     with pytest.raises(ValueError, match="Line 1 "):
         read_journal(tmp_path / "journal")
@@ -353,14 +351,14 @@ def test_a_long_claim_is_found_behind_a_short_one() -> None:
     assert not two.maybe_taken(frozenset({"booking", "before"}), 101, 102)
 
 
-def test_own_holds_refuse_nobody_but_own_bookings_do() -> None:
+def test_own_bookings_cause_refusals_but_own_holds_do_not() -> None:
     held = SeatClaims([Claim(ANN, "hold", "h", 0, 1, 10, 11)])
     assert not held.maybe_taken_against(ANN, 5, 6)
     assert held.maybe_taken_against(BEN, 5, 6)
     assert claims((0, 1, 10, 11)).maybe_taken_against(ANN, 5, 6)
 
 
-def test_a_fault_that_was_repaired_after_the_last_purchase_is_not_judged(tmp_path: Path) -> None:
+def test_a_fault_repaired_after_the_last_purchase_is_not_checked(tmp_path: Path) -> None:
     lines = clean()
     fault = next(each for each in lines if each["kind"] == "fault")
     lines.append(fault | {"began": 50, "ended": 51})

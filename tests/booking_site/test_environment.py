@@ -19,7 +19,7 @@ BY_GRANIAN = {"GRANIAN_HOST"}
 REFUSED = {"DEBUG"}
 
 
-def test_every_number_and_switch_is_judged_before_it_is_read() -> None:
+def test_every_number_and_switch_is_validated() -> None:
     text = "".join((ROOT / source).read_text() for source in SOURCES)
     assert set(re.findall(r'env\.bool\(\s*"([A-Z_]+)"', text)) == set(SWITCHES)
     assert set(re.findall(r'env\(\s*"(THROTTLE_[A-Z_]+)"', text)) == set(RATES)

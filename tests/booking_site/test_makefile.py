@@ -81,7 +81,7 @@ def test_make_alone_lists_every_target(clone):
         ("NO_VENV", "fake-python has no venv module: apt-get install python3-venv"),
     ],
 )
-def test_a_python_that_will_not_do_is_one_line(clone, trouble, line):
+def test_an_unsuitable_python_is_reported_in_one_line(clone, trouble, line):
     done = make(clone, INSTALL, **{trouble: "1"})
     assert done.returncode == 2
     complaint, _ = done.stderr.splitlines()  # the other line is make's own
@@ -89,13 +89,13 @@ def test_a_python_that_will_not_do_is_one_line(clone, trouble, line):
     assert not (clone / ".venv").exists()
 
 
-def test_no_python_at_all_is_the_same_line(clone):
+def test_a_missing_python_is_reported_in_the_same_line(clone):
     (clone / "fake-python").unlink()
     done = make(clone, INSTALL)
     assert done.stderr.startswith("This needs Python 3.11 or newer")
 
 
-def test_a_clone_that_is_not_writable_is_one_line(clone):
+def test_a_clone_that_is_not_writable_is_reported_in_one_line(clone):
     clone.chmod(0o555)
     nobody = {"user": 65534} if os.geteuid() == 0 else {}  # root may write everywhere
     done = make(clone, "run", **nobody)
@@ -105,7 +105,7 @@ def test_a_clone_that_is_not_writable_is_one_line(clone):
 
 
 @pytest.mark.parametrize("text", ["", "abc", "0", "65536", "80 81", "-1", "8123;"])
-def test_what_is_no_port_stops_make_run_with_one_line(clone, text):
+def test_an_invalid_port_stops_make_run_with_one_line(clone, text):
     done = make(clone, *running(text), PYTHONPATH=str(ROOT))
     complaint, _ = done.stderr.splitlines()
     assert complaint == f"PORT {text!r} is not a number from 1 to 65535: make run PORT=8123"
@@ -118,7 +118,7 @@ def test_missing_packages_of_debian_stop_make_test_parts_with_one_line(clone):
 
 
 @pytest.mark.parametrize("text", ["", "abc", "0", "-1", "2 3", "100"])
-def test_what_is_no_number_of_processes_stops_make_test_with_one_line(clone, text):
+def test_an_invalid_number_of_processes_stops_make_test_with_one_line(clone, text):
     done = make(clone, "test", "--old-file", INSTALL, f"PROCESSES={text}")
     complaint, _ = done.stderr.splitlines()
     assert complaint == "PROCESSES must be a number from 1 to 99, or auto: make test PROCESSES=2"
@@ -153,7 +153,7 @@ def test_an_interrupted_installation_starts_again(clone):
     assert (clone / "pip.log").read_text().count("ran") == 2
 
 
-def test_browser_tests_without_chromium_say_how_to_get_it(clone):
+def test_browser_tests_without_chromium_explain_how_to_install_it(clone):
     done = make(clone, "test-browser", "--old-file", INSTALL, CHROMIUM="no-such-browser")
     assert done.returncode == 2
     assert done.stderr.startswith("The browser tests need Chromium: apt-get install chromium")

@@ -67,7 +67,7 @@ def test_freed_memory_of_hashed_passwords_is_returned(
     assert growth(GLIBC_TUNABLES=tunables) < growth() / 2
 
 
-def test_what_writes_workbooks_waits_until_one_is_wanted() -> None:
+def test_openpyxl_is_imported_on_first_use() -> None:
     done = subprocess.run(
         [sys.executable, "-c", LOADED], cwd=ROOT, capture_output=True, text=True, check=True
     )

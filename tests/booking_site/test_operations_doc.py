@@ -13,7 +13,7 @@ ALERTS = (ROOT / "docs/operations/alerts.yml").read_text()
 DASHBOARD = (ROOT / "docs/operations/dashboard.json").read_text()
 
 
-def test_alerts_and_dashboard_ask_for_metrics_that_exist() -> None:
+def test_alerts_and_dashboard_use_existing_metrics() -> None:
     asked = set(re.findall(r"\bbooking_[a-z_]+", ALERTS + DASHBOARD))
     source = (ROOT / "booking_site/observability/metrics.py").read_text()
     named = set(re.findall(r'"(booking_[a-z_]+)"', source))

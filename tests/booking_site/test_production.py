@@ -123,7 +123,7 @@ def test_each_error_is_found(change: dict[str, str], sentence: str) -> None:
     assert sentence in production_errors(SAFE | change)
 
 
-def test_reports_of_errors_need_their_package(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sentry_needs_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     dsn = SAFE | {"SENTRY_DSN": "https://key@sentry.example/1"}
     assert production_errors(dsn) == []
     monkeypatch.setattr(environment, "find_spec", lambda name: None)

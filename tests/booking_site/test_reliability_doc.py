@@ -18,7 +18,7 @@ def names_in(path: str) -> set[str]:
 
 
 @pytest.mark.parametrize(("path", "name"), REFERENCES)
-def test_what_the_document_names_is_there(path: str, name: str):
+def test_every_cited_name_exists(path: str, name: str):
     assert name in names_in(path)
 
 

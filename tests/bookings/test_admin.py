@@ -58,7 +58,7 @@ MAKERS: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("model", MAKERS)
-def test_a_list_costs_as_much_for_many_rows_as_for_few(model: str, office: Client) -> None:
+def test_query_count_of_a_list_does_not_grow_with_its_rows(model: str, office: Client) -> None:
     address = reverse(f"admin:bookings_{model}_changelist")
     costs = []
     for rows in (2, 20):
@@ -86,7 +86,7 @@ def test_nobody_adds_changes_or_deletes(model: str, office: Client) -> None:
 VERBS = ("change", "delete")
 
 
-def test_what_was_answered_to_a_key_has_no_page() -> None:
+def test_idempotency_records_have_no_page() -> None:
     assert not admin.site.is_registered(IdempotencyRecord)
 
 
@@ -99,7 +99,7 @@ def test_an_order_is_found_by_reference_and_shows_its_seats(office: Client) -> N
     assert "A1" in page
 
 
-def test_times_are_those_of_the_theatre(office: Client) -> None:
+def test_times_are_in_the_time_zone_of_the_theatre(office: Client) -> None:
     booking = make_booking()
     there = booking.booked_at.astimezone(booking.show.theatre.zone)
     page = office.get(reverse("admin:bookings_booking_change", args=[booking.pk])).text
@@ -136,7 +136,7 @@ def test_bookings_are_filtered_by_state(state: str, office: Client) -> None:
     assert list(listed.context["cl"].result_list) == [rows[state]]
 
 
-def test_a_show_with_sales_is_kept_with_a_reason_a_person_understands(office: Client) -> None:
+def test_a_show_with_sales_cannot_be_deleted_and_the_page_says_why(office: Client) -> None:
     show = make_booking().show
     page = office.get(reverse("admin:catalog_show_delete", args=[show.pk])).text
     assert "still used by" in page

@@ -156,7 +156,7 @@ def test_a_seat_that_is_taken_otherwise_is_refused(
     assert not Booking.objects.exists()
 
 
-def test_a_hold_of_others_that_is_over_holds_nothing(
+def test_an_expired_hold_of_another_user_reserves_nothing(
     customer: APIClient, rival: APIClient, seats: list[Seat]
 ) -> None:
     let_expire(held(rival, seats[0])["id"])
@@ -317,7 +317,7 @@ def test_no_single_seat_is_left_between_taken_ones(
     assert book(customer, show_id=ruled.pk, seat_ids=choices[-1]).status_code == 201
 
 
-def test_an_own_hold_that_is_over_spares_no_seat_the_gap_rule(
+def test_an_expired_own_hold_exempts_no_seat_from_the_gap_rule(
     customer: APIClient, ruled: Show
 ) -> None:
     """The rules apply again once the hold has expired."""
@@ -378,7 +378,7 @@ def test_a_companion_seat_is_sold_with_its_wheelchair_bay(customer: APIClient, s
 
 
 @pytest.mark.parametrize("had", ["booked", "held"])
-def test_who_has_the_bay_may_have_the_companion_seat(
+def test_the_owner_of_a_bay_can_buy_its_companion_seat(
     customer: APIClient, show: Show, had: str
 ) -> None:
     bay, companion = make_seats(show, "WC")
@@ -386,13 +386,13 @@ def test_who_has_the_bay_may_have_the_companion_seat(
     bought(customer, companion)
 
 
-def test_a_bay_whose_hold_is_over_is_no_longer_had(customer: APIClient, show: Show) -> None:
+def test_a_bay_with_an_expired_hold_does_not_count(customer: APIClient, show: Show) -> None:
     bay, companion = make_seats(show, "WC")
     let_expire(held(customer, bay)["id"])
     assert refusal(book_seats(customer, companion)) == (422, "companion_required")
 
 
-def test_a_cancelled_bay_is_no_longer_had(customer: APIClient, show: Show) -> None:
+def test_a_cancelled_bay_does_not_count(customer: APIClient, show: Show) -> None:
     bay, companion = make_seats(show, "WC")
     number = bought(customer, bay)["booking"]["id"]
     customer.post(f"/api/bookings/{number}/cancel", {}, format="json")
@@ -456,7 +456,7 @@ def test_in_a_rush_everything_else_is_refused_for_its_own_reason(
 
 
 @pytest.mark.parametrize("whose", ["nobody's", "somebody's", "released"])
-def test_a_hold_that_is_not_there_is_not_found(
+def test_a_missing_hold_is_not_found(
     customer: APIClient, rival: APIClient, seats: list[Seat], whose: str
 ) -> None:
     hold_id = str(uuid4())
@@ -497,7 +497,7 @@ def test_a_hold_is_bought_once(customer: APIClient, seats: list[Seat]) -> None:
         ({"show_id": 1, "seat_id": 1, "price": "0.00"}, ["price"]),
     ],
 )
-def test_an_unreadable_wish_names_its_fields(
+def test_an_invalid_body_names_its_fields(
     customer: APIClient, body: dict[str, Any], fields: list[str]
 ) -> None:
     response = book(customer, **body)
@@ -505,7 +505,7 @@ def test_an_unreadable_wish_names_its_fields(
     assert sorted(response.json()["errors"]) == sorted(fields)
 
 
-def test_nobody_buys_without_a_token(api: APIClient, seats: list[Seat]) -> None:
+def test_buying_needs_a_token(api: APIClient, seats: list[Seat]) -> None:
     response = book_seats(api, seats[0])
     assert refusal(response) == (401, "not_authenticated")
     assert response["WWW-Authenticate"] == "Bearer"
@@ -535,7 +535,7 @@ def test_nobody_buys_without_a_token(api: APIClient, seats: list[Seat]) -> None:
         lambda client, seat: client.get(f"/api/holds/{uuid4()}"),
     ],
 )
-def test_a_revoked_token_opens_nothing(
+def test_a_revoked_token_buys_nothing(
     customer: APIClient,
     user: User,
     seats: list[Seat],
@@ -547,7 +547,7 @@ def test_a_revoked_token_opens_nothing(
     assert nothing_happened(*seats)
 
 
-def test_a_reference_drawn_twice_is_drawn_anew(
+def test_a_duplicate_reference_is_replaced(
     customer: APIClient, seats: list[Seat], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn = iter(["AAAA-CCCC", "AAAA-CCCC", "DDDD-EEEE"])
@@ -556,7 +556,7 @@ def test_a_reference_drawn_twice_is_drawn_anew(
     assert bought(customer, seats[1])["order"]["reference"] == "DDDD-EEEE"
 
 
-def test_a_booking_written_past_the_seats_row_still_sells_nothing_twice(
+def test_a_booking_that_left_its_seat_available_prevents_a_second_sale(
     customer: APIClient, seats: list[Seat]
 ) -> None:
     """Even where a seat's row lies, and of several seats those are named that are sold."""

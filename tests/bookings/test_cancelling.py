@@ -43,7 +43,7 @@ def test_a_cancelled_booking_stays_and_its_seat_is_free_again(
     bought(rival, seats[0])
 
 
-def test_cancelling_again_is_harmless_even_when_somebody_else_sits_there(
+def test_cancelling_again_does_not_affect_the_next_buyer(
     customer: APIClient, rival: APIClient, seats: list[Seat]
 ) -> None:
     number = bought(customer, seats[0])["booking"]["id"]
@@ -71,7 +71,7 @@ def test_cancelling_closes_an_hour_before_the_start(
 
 
 @pytest.mark.parametrize("show_status", [ShowStatus.PLANNED, ShowStatus.CANCELLED])
-def test_what_was_bought_can_be_cancelled_whatever_became_of_the_show(
+def test_a_booking_can_be_cancelled_whatever_the_status_of_its_show(
     customer: APIClient, seats: list[Seat], show_status: ShowStatus
 ) -> None:
     number = bought(customer, seats[0])["booking"]["id"]
@@ -90,7 +90,9 @@ def test_bookings_and_orders_of_others_are_not_found(
     assert states(seats[0]) == ["booked"]
 
 
-def test_an_order_is_cancelled_whole(customer: APIClient, seats: list[Seat]) -> None:
+def test_cancelling_an_order_cancels_all_its_bookings(
+    customer: APIClient, seats: list[Seat]
+) -> None:
     answer = bought(customer, *seats[:3])
     cancel(customer, answer["bookings"][1]["id"])
     before = Booking.objects.get(pk=answer["bookings"][1]["id"]).cancelled_at
@@ -142,7 +144,7 @@ def test_a_booking_of_the_original_tables_is_cancelled_too(
     assert states(seats[0]) == ["available"]
 
 
-def test_cancelling_takes_no_facts(customer: APIClient, seats: list[Seat]) -> None:
+def test_cancelling_accepts_no_fields(customer: APIClient, seats: list[Seat]) -> None:
     number = bought(customer, seats[0])["booking"]["id"]
     response = customer.post(f"/api/bookings/{number}/cancel", {"why": "ill"}, format="json")
     assert refusal(response) == (400, "validation_failed")

@@ -90,7 +90,7 @@ def test_plain_sql_that_names_no_confirmation_sends_none(
     assert posted() == []
 
 
-def test_the_message_id_names_the_order_and_counts_what_was_wanted(
+def test_the_message_id_names_the_order_and_counts_the_requests(
     order: Order, settings: Any
 ) -> None:
     settings.DEFAULT_FROM_EMAIL = "Rex <tickets@rex.example>"
@@ -112,7 +112,7 @@ def test_a_sender_without_a_display_name_has_a_domain_too(order: Order, settings
 
 
 @pytest.mark.usefixtures("refusing")
-def test_a_refused_confirmation_is_tried_again_later_and_given_up_in_the_end(
+def test_a_refused_confirmation_is_retried_later_and_finally_given_up(
     order: Order, caplog: pytest.LogCaptureFixture
 ) -> None:
     pauses = []
@@ -135,7 +135,7 @@ def test_a_refused_confirmation_is_tried_again_later_and_given_up_in_the_end(
     assert "lena" not in caplog.text
 
 
-def test_what_kills_every_worker_is_given_up(order: Order) -> None:
+def test_a_confirmation_that_kills_every_worker_is_given_up(order: Order) -> None:
     for _ in range(ATTEMPTS):
         make_due()
         assert confirmations._claim()
@@ -145,7 +145,9 @@ def test_what_kills_every_worker_is_given_up(order: Order) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_a_killed_worker_was_sending_is_sent_by_the_next(order: Order, posted: Posted) -> None:
+def test_the_confirmation_of_a_killed_worker_is_sent_by_the_next(
+    order: Order, posted: Posted
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         worker = subprocess.Popen(
@@ -182,7 +184,7 @@ def test_nothing_is_locked_while_a_confirmation_is_sent(
     assert order.confirmation_sent_at is not None
 
 
-def test_a_confirmation_wanted_while_another_is_sent_is_sent_too(
+def test_a_confirmation_requested_while_another_is_sent_is_sent_too(
     order: Order, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def send(order: Order) -> bool:
@@ -210,14 +212,14 @@ def drain() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_workers_never_send_one_confirmation_both(many: list[str], race: Race) -> None:
+def test_two_workers_never_send_the_same_confirmation(many: list[str], race: Race) -> None:
     assert race([drain] * 3) == [None] * 3
     assert len(mail.outbox) == len(set(message_ids())) == len(many)
 
 
 @pytest.mark.usefixtures("many", "without_locks")
 @pytest.mark.django_db(transaction=True)
-def test_without_the_lock_they_do(race: Race) -> None:
+def test_without_the_lock_two_workers_send_the_same_confirmation(race: Race) -> None:
     """Guards the test above: if this one fails, that one proves nothing."""
 
     def happens() -> bool:
@@ -242,7 +244,7 @@ def test_an_order_cancelled_before_its_confirmation_gets_none(
     assert not Order.objects.unsent().exists()
 
 
-def test_an_order_without_an_address_is_not_tried_again(order: Order, posted: Posted) -> None:
+def test_an_order_without_an_address_is_not_retried(order: Order, posted: Posted) -> None:
     assert order.user
     User.objects.filter(pk=order.user.pk).update(is_active=False)
     assert posted() == []
@@ -282,7 +284,7 @@ ORDERS = "admin:bookings_order_changelist"
         ),
     ],
 )
-def test_the_office_sees_what_became_of_a_confirmation(
+def test_the_back_office_shows_the_status_of_a_confirmation(
     office: Client, order: Order, facts: dict[str, Any], words: str, filters: set[str]
 ) -> None:
     Order.objects.update(**{"confirmation_due_at": None} | facts)
@@ -296,7 +298,7 @@ def ask_again(client: Client, order: Order) -> None:
     client.post(reverse(ORDERS), {"action": "send_again", "_selected_action": [order.pk]})
 
 
-def test_the_office_has_a_confirmation_sent_again(
+def test_staff_can_have_a_confirmation_sent_again(
     office: Client, staff: User, order: Order, posted: Posted
 ) -> None:
     posted()
@@ -316,7 +318,7 @@ def test_a_cancelled_order_is_not_confirmed_again(
 
 
 @pytest.mark.parametrize("role", ["Usher", "Box office"])
-def test_only_who_sells_here_has_a_confirmation_sent_again(
+def test_only_staff_who_sell_in_the_theatre_can_have_it_sent_again(
     client: Client, order: Order, posted: Posted, role: str
 ) -> None:
     ensure_roles()

@@ -89,7 +89,7 @@ def run_checked(statement: str, values: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("constraint", BROKEN)
-def test_a_constraint_holds(constraint: str, rows: dict[str, Any]) -> None:
+def test_a_constraint_refuses_plain_sql(constraint: str, rows: dict[str, Any]) -> None:
     *allowed, forbidden = BROKEN[constraint]
     for statement in allowed:
         run(statement, rows)
@@ -127,7 +127,7 @@ def test_no_named_constraint_is_left_untested() -> None:
         (RECORD, {"user": -1}),
     ],
 )
-def test_whatever_a_row_names_exists(
+def test_a_row_cannot_refer_to_a_missing_one(
     statement: str, wrong: dict[str, int], rows: dict[str, Any]
 ) -> None:
     with pytest.raises(IntegrityError), transaction.atomic():
@@ -142,7 +142,7 @@ def test_a_cancelled_booking_leaves_room_for_the_next(rows: dict[str, Any]) -> N
 
 
 @pytest.mark.parametrize("table", ["seats", "shows", "users"])
-def test_what_is_booked_is_not_deleted(table: str, rows: dict[str, Any]) -> None:
+def test_booked_rows_cannot_be_deleted(table: str, rows: dict[str, Any]) -> None:
     run(BOOKING, rows)
     with pytest.raises(IntegrityError), transaction.atomic():
         run_checked(f"DELETE FROM {table}", rows)
@@ -179,7 +179,7 @@ def test_a_booking_of_the_original_system_is_in_the_owners_history(
     bought(client, Seat.objects.get(pk=seat))
 
 
-def test_seats_of_a_show_go_with_it_unless_they_are_booked() -> None:
+def test_seats_are_deleted_with_their_show_unless_booked() -> None:
     show = ShowFactory()
     make_seats(show, "SS")
     Show.objects.get(pk=show.pk).delete()

@@ -44,7 +44,7 @@ def where_and_when(show: Show) -> dict[str, Any]:
     }
 
 
-def test_a_booking_is_its_ticket_with_place_and_time(
+def test_a_booking_has_the_place_and_time_of_its_show(
     customer: APIClient, show: Show, seats: list[Seat]
 ) -> None:
     booking = bought(customer, seats[0])["booking"]
@@ -71,7 +71,7 @@ def test_an_order_holds_its_bookings(customer: APIClient, show: Show, seats: lis
 
 
 @pytest.mark.parametrize("spell", [str.lower, lambda text: text.replace("-", "")])
-def test_a_reference_is_read_as_people_type_it(
+def test_a_reference_is_accepted_as_customers_type_it(
     customer: APIClient, seats: list[Seat], spell: Callable[[str], str]
 ) -> None:
     reference = bought(customer, seats[0])["order"]["reference"]
@@ -84,7 +84,7 @@ def test_newest_come_first(customer: APIClient, seats: list[Seat]) -> None:
     assert references(customer) == [each["order"]["reference"] for each in reversed(answers)]
 
 
-def test_nobody_sees_what_others_have_bought(
+def test_users_cannot_see_bookings_of_others(
     customer: APIClient, rival: APIClient, seats: list[Seat]
 ) -> None:
     answer = bought(rival, seats[0])
@@ -101,12 +101,12 @@ def test_nobody_sees_what_others_have_bought(
     "address",
     ["/api/bookings/0", "/api/bookings/x", f"/api/bookings/{2**63}", "/api/orders/short"],
 )
-def test_an_address_that_names_nothing_is_not_found(customer: APIClient, address: str) -> None:
+def test_an_unknown_id_is_not_found(customer: APIClient, address: str) -> None:
     assert refusal(customer.get(address))[0] == 404
 
 
 @pytest.mark.parametrize("address", ["/api/bookings", "/api/orders", "/api/holds"])
-def test_nobody_reads_without_a_token(api: APIClient, address: str) -> None:
+def test_reading_needs_a_token(api: APIClient, address: str) -> None:
     assert refusal(api.get(address)) == (401, "not_authenticated")
 
 
@@ -145,7 +145,7 @@ def test_upcoming_and_past_bookings_are_separated(
 
 @pytest.mark.parametrize("address", ["/api/bookings", "/api/orders"])
 @pytest.mark.parametrize("query", ["status=sold", "upcoming=maybe", "page=0", "page_size=501"])
-def test_an_unreadable_filter_is_named(customer: APIClient, address: str, query: str) -> None:
+def test_an_invalid_filter_is_named(customer: APIClient, address: str, query: str) -> None:
     response = customer.get(f"{address}?{query}")
     assert refusal(response) == (400, "validation_failed")
     assert list(response.json()["errors"]) == [query.partition("=")[0]]
@@ -165,7 +165,7 @@ def test_lists_come_in_pages(customer: APIClient, seats: list[Seat]) -> None:
 @pytest.mark.parametrize(
     ("address", "statements"), [("/api/bookings", 2), ("/api/orders", 2), ("/api/holds", 3)]
 )
-def test_lists_cost_the_same_however_long(
+def test_query_count_of_a_list_does_not_grow_with_its_length(
     customer: APIClient,
     seats: list[Seat],
     address: str,

@@ -49,9 +49,7 @@ def test_a_replaced_hold_counts_once(customer: APIClient, shows: list[list[Seat]
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("how", ["released", "expired", "booked"])
-def test_what_is_over_counts_no_more(
-    customer: APIClient, shows: list[list[Seat]], how: str
-) -> None:
+def test_ended_holds_do_not_count(customer: APIClient, shows: list[list[Seat]], how: str) -> None:
     kept = held(customer, *shows[0][:4])
     if how == "released":
         customer.delete(f"/api/holds/{kept['id']}", {}, format="json")
@@ -63,7 +61,7 @@ def test_what_is_over_counts_no_more(
 
 
 @pytest.mark.django_db
-def test_buying_and_other_people_are_not_limited_by_it(
+def test_the_limit_affects_neither_purchases_nor_other_users(
     customer: APIClient, shows: list[list[Seat]], login: Callable[[User], APIClient]
 ) -> None:
     held(customer, *shows[0])
@@ -72,7 +70,7 @@ def test_buying_and_other_people_are_not_limited_by_it(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_devices_hold_no_more_together(
+def test_two_devices_of_a_user_share_the_limit(
     race: Any, customer: APIClient, shows: list[list[Seat]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     meeting = Barrier(2, timeout=0.5)
@@ -92,7 +90,7 @@ def test_two_devices_hold_no_more_together(
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("without_locks")
-def test_without_the_users_row_they_do(
+def test_without_the_lock_of_the_user_they_exceed_the_limit(
     race: Any, customer: APIClient, shows: list[list[Seat]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Guards the test above: if this one fails, that one proves nothing."""
@@ -109,7 +107,7 @@ def test_without_the_users_row_they_do(
         ("booking", lambda client, seats: book_seats(client, *seats[:1], key="k")),
     ],
 )
-def test_calls_are_limited_per_person_and_per_address(
+def test_calls_are_limited_per_user_and_per_address(
     scope: str,
     ask: Callable[[APIClient, list[Seat]], Any],
     shows: list[list[Seat]],

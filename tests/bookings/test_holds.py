@@ -130,7 +130,7 @@ def test_holds_of_two_shows_live_side_by_side(customer: APIClient, seats: list[S
     ]
 
 
-def test_a_hold_is_read_by_its_owner_alone(
+def test_a_hold_is_visible_only_to_its_owner(
     customer: APIClient, rival: APIClient, seats: list[Seat]
 ) -> None:
     made = held(customer, seats[0])
@@ -153,18 +153,18 @@ def test_a_hold_is_read_by_its_owner_alone(
     assert states(seats[0]) == ["held"]
 
 
-def test_an_address_that_names_no_hold_is_not_found(customer: APIClient) -> None:
+def test_an_unknown_hold_is_not_found(customer: APIClient) -> None:
     assert refusal(customer.get("/api/holds/17")) == (404, "not_found")
 
 
-def test_a_hold_that_is_over_is_no_longer_shown(customer: APIClient, seats: list[Seat]) -> None:
+def test_an_expired_hold_is_no_longer_shown(customer: APIClient, seats: list[Seat]) -> None:
     made = held(customer, seats[0])
     let_expire(made["id"])
     assert customer.get("/api/holds").json() == []
     assert refusal(customer.get(f"/api/holds/{made['id']}")) == (404, "hold_not_found")
 
 
-def test_extending_restarts_the_minutes(customer: APIClient, seats: list[Seat]) -> None:
+def test_extending_a_hold_restarts_its_time(customer: APIClient, seats: list[Seat]) -> None:
     made = held(customer, seats[0])
     age(made["id"], 9)
     response = extend(customer, made["id"])
@@ -175,9 +175,7 @@ def test_extending_restarts_the_minutes(customer: APIClient, seats: list[Seat]) 
 
 
 @pytest.mark.parametrize("way", ["extend", "ask again"])
-def test_no_way_leads_past_the_longest_time(
-    customer: APIClient, seats: list[Seat], way: str
-) -> None:
+def test_no_call_exceeds_the_maximum_time(customer: APIClient, seats: list[Seat], way: str) -> None:
     made = held(customer, seats[0])
     for _ in range(3):
         age(made["id"], 9)
@@ -187,7 +185,7 @@ def test_no_way_leads_past_the_longest_time(
     assert 0 < again["expires_in"] <= 180
 
 
-def test_who_releases_and_holds_again_goes_on_with_the_same_clock(
+def test_releasing_a_hold_does_not_restart_the_maximum_time(
     customer: APIClient, seats: list[Seat]
 ) -> None:
     made = held(customer, seats[0])
@@ -210,7 +208,7 @@ def test_five_minutes_after_a_hold_the_maximum_time_starts_again(
     assert longest == 30 * MINUTE
 
 
-def test_the_clock_goes_on_after_a_hold_that_ran_out_swept_or_not(
+def test_an_expired_hold_does_not_restart_the_maximum_time(
     customer: APIClient, seats: list[Seat]
 ) -> None:
     made = held(customer, seats[0])
@@ -223,7 +221,7 @@ def test_the_clock_goes_on_after_a_hold_that_ran_out_swept_or_not(
     assert moment(third["max_expires_at"]) == moment(made["max_expires_at"]) - 22 * MINUTE
 
 
-def test_who_has_used_up_the_longest_time_waits_or_books_directly(
+def test_after_the_maximum_time_a_user_waits_or_books_directly(
     customer: APIClient, seats: list[Seat]
 ) -> None:
     made = held(customer, seats[0])
@@ -283,7 +281,7 @@ def test_a_booked_hold_is_neither_released_nor_extended(
     assert states(seats[0]) == ["booked"]
 
 
-def test_releasing_late_takes_nothing_from_the_next_owner(
+def test_a_late_release_does_not_affect_the_next_owner(
     customer: APIClient, rival: APIClient, seats: list[Seat]
 ) -> None:
     made = held(customer, *seats[:2])
@@ -311,7 +309,7 @@ def test_an_expired_hold_that_was_released_is_not_booked(customer: APIClient, ex
     assert swept_at in (None, Hold.objects.get().ended_at)
 
 
-def test_an_expired_hold_is_booked_all_the_same_while_its_seats_are_free(
+def test_an_expired_hold_can_be_booked_while_its_seats_are_free(
     customer: APIClient, seats: list[Seat], expired: str
 ) -> None:
     assert book(customer, hold_id=expired).status_code == 201
@@ -320,7 +318,7 @@ def test_an_expired_hold_is_booked_all_the_same_while_its_seats_are_free(
 
 
 @pytest.mark.parametrize("taking", [held, bought])
-def test_an_expired_hold_of_which_a_seat_is_taken_is_over(
+def test_an_expired_hold_with_a_taken_seat_cannot_be_booked(
     customer: APIClient, rival: APIClient, seats: list[Seat], taking: Callable[..., Any]
 ) -> None:
     made = held(customer, *seats[:2])
@@ -388,7 +386,7 @@ def test_taken_seats_are_named(customer: APIClient, rival: APIClient, seats: lis
     assert response.json()["seat_ids"] == [seats[0].pk, seats[2].pk, seats[3].pk]
 
 
-def test_an_expired_hold_of_others_gives_way(
+def test_an_expired_hold_of_another_user_is_replaced(
     customer: APIClient, rival: APIClient, seats: list[Seat]
 ) -> None:
     theirs = held(rival, *seats[:2])
@@ -447,7 +445,7 @@ def test_an_unknown_show_is_not_found(customer: APIClient) -> None:
         ({"show_id": 1, "quantity": 1, "hold_id": "x"}, ["hold_id"]),
     ],
 )
-def test_an_unreadable_wish_names_its_fields(
+def test_an_invalid_body_names_its_fields(
     customer: APIClient, body: dict[str, Any], fields: list[str]
 ) -> None:
     response = hold(customer, **body)
@@ -455,7 +453,7 @@ def test_an_unreadable_wish_names_its_fields(
     assert sorted(response.json()["errors"]) == fields
 
 
-def test_an_unfit_body_is_refused_by_calls_without_one(
+def test_an_invalid_body_is_refused_by_calls_without_one(
     customer: APIClient, seats: list[Seat]
 ) -> None:
     made = held(customer, seats[0])
@@ -479,7 +477,7 @@ def test_the_best_seats_are_held_together(customer: APIClient, show: Show) -> No
     assert seat_ids(response.json()) == [rows[8].pk, rows[9].pk]
 
 
-def test_best_seats_keep_to_the_category_asked_for(customer: APIClient, show: Show) -> None:
+def test_best_seats_have_the_requested_category(customer: APIClient, show: Show) -> None:
     make_seats(show, "SSSS", "PPPP")
     document = hold(customer, show_id=show.pk, quantity=2, category="standard").json()
     assert {seat["category"] for seat in document["seats"]} == {"standard"}
@@ -493,7 +491,7 @@ def test_an_accessible_party_gets_a_bay_and_its_companion(customer: APIClient, s
     assert {seat["category"] for seat in ordinary["seats"]} == {"standard"}
 
 
-def test_no_seats_together_says_how_many_there_are(customer: APIClient, show: Show) -> None:
+def test_no_seats_together_reports_the_largest_block(customer: APIClient, show: Show) -> None:
     make_seats(show, "SSS.SS")
     response = hold(customer, show_id=show.pk, quantity=4)
     assert refusal(response) == (409, "no_seats_together")
@@ -531,7 +529,7 @@ def test_no_hold_leaves_a_single_seat_between_taken_ones(
     )
 
 
-def test_a_hold_once_allowed_is_sold_whatever_became_of_its_row(
+def test_an_accepted_hold_is_sold_whatever_happens_in_its_row(
     customer: APIClient, rival: APIClient, ruled: Show
 ) -> None:
     seats = make_seats(ruled, "SSSSSS")
@@ -552,7 +550,7 @@ def test_a_companion_seat_is_held_with_its_bay_only(customer: APIClient, show: S
     assert seat_ids(customer.get(f"/api/holds/{made['id']}").json()) == [bay.pk, companion.pk]
 
 
-def test_before_the_start_companion_seats_are_for_everybody(
+def test_shortly_before_the_start_companion_seats_are_for_everybody(
     customer: APIClient, show: Show
 ) -> None:
     _, companion = make_seats(show, "WC")

@@ -47,7 +47,7 @@ def test_all_expired_holds_are_ended_in_batches_and_live_ones_stay() -> None:
     assert Seat.objects.filter(status="available").count() == 3
 
 
-def test_a_seat_that_went_to_somebody_else_is_not_taken_away() -> None:
+def test_ending_a_hold_does_not_free_a_seat_that_another_user_has() -> None:
     over, live = hold(minutes=-1), hold(minutes=1)
     over.seat_ids = [*over.seat_ids, *live.seat_ids]
     over.save()
@@ -55,7 +55,7 @@ def test_a_seat_that_went_to_somebody_else_is_not_taken_away() -> None:
     assert Seat.objects.get(pk=live.seat_ids[0]).hold_id == live.pk
 
 
-def test_copies_of_a_persons_answers_are_forgotten_after_commit_only() -> None:
+def test_cached_answers_of_a_user_are_deleted_only_after_commit() -> None:
     """Before it, a late replay would read the record and write the copy again."""
     kept = record(days=0)
     name = replays.KeyScope(kept.user_id, kept.operation, kept.key)
@@ -93,6 +93,6 @@ def test_answers_older_than_seven_days_are_deleted_in_batches() -> None:
 @pytest.mark.parametrize(
     "command", ["release_expired_holds", "purge_idempotency_records", "count_shows"]
 )
-def test_a_batch_of_no_size_is_refused(command: str, size: str) -> None:
+def test_an_invalid_batch_size_is_refused(command: str, size: str) -> None:
     with pytest.raises(CommandError, match=f"--batch: '{size}' must be"):
         call_command(command, f"--batch={size}")

@@ -85,12 +85,12 @@ def test_keys_are_visible_ascii(key: str) -> None:
         '"a";p=1',
     ],
 )
-def test_what_is_no_key_is_refused(header: str) -> None:
+def test_an_invalid_key_is_refused(header: str) -> None:
     with pytest.raises(KeyInvalid):
         read_key(header)
 
 
-def test_a_key_is_needed(customer: APIClient, seats: list[Seat]) -> None:
+def test_a_key_is_required(customer: APIClient, seats: list[Seat]) -> None:
     with pytest.raises(KeyMissing):
         read_key(None)
     body = {"show_id": seats[0].show_id, "seat_id": seats[0].pk}
@@ -100,7 +100,7 @@ def test_a_key_is_needed(customer: APIClient, seats: list[Seat]) -> None:
     assert nothing_happened(*seats)
 
 
-def test_equal_wishes_have_equal_fingerprints() -> None:
+def test_equal_requests_have_equal_fingerprints() -> None:
     wish = {"show_id": 1, "seat_ids": [1, 2]}
     assert fingerprint("book", wish) == fingerprint("book", dict(reversed(wish.items())))
     others = [("hold", wish), ("book", {**wish, "seat_ids": [1]}), ("book", {"hold_id": uuid4()})]
@@ -124,7 +124,7 @@ def test_the_record_alone_suffices(customer: APIClient, seats: list[Seat]) -> No
     assert is_replay(book_seats(customer, seats[0], key=KEY), of=first)
 
 
-def test_a_replay_says_what_was_true_then(customer: APIClient, seats: list[Seat]) -> None:
+def test_a_replay_returns_the_original_answer(customer: APIClient, seats: list[Seat]) -> None:
     first = book_seats(customer, seats[0], key=KEY)
     number = first.json()["booking"]["id"]
     customer.post(f"/api/bookings/{number}/cancel", {}, format="json")
@@ -139,7 +139,7 @@ def test_a_hold_is_replayed_after_it_was_booked(customer: APIClient, seats: list
     assert is_replay(book(customer, key=KEY, hold_id=hold_id.upper()), of=first)
 
 
-def test_the_same_wish_in_other_words_is_the_same(customer: APIClient, seats: list[Seat]) -> None:
+def test_equivalent_bodies_are_the_same_request(customer: APIClient, seats: list[Seat]) -> None:
     show, (one, two) = seats[0].show_id, (seats[0].pk, seats[1].pk)
     single = book(customer, key="single", show_id=show, seat_id=one)
     assert is_replay(book(customer, key="single", show_id=show, seat_ids=[one]), of=single)
@@ -153,13 +153,13 @@ def test_a_quoted_key_is_the_key_between_the_quotes(customer: APIClient, seats: 
     assert is_replay(book_seats(customer, seats[0], key=KEY), of=first)
 
 
-def test_a_key_for_something_else_is_refused(customer: APIClient, seats: list[Seat]) -> None:
+def test_a_key_used_for_another_purchase_is_refused(customer: APIClient, seats: list[Seat]) -> None:
     book_seats(customer, seats[0], key=KEY)
     assert refusal(book_seats(customer, seats[1], key=KEY)) == (422, "idempotency_key_reused")
     assert states(*seats[:2]) == ["booked", "available"]
 
 
-def test_a_refusal_is_not_kept(
+def test_a_refusal_is_not_stored(
     customer: APIClient, seats: list[Seat], login: Callable[[User], APIClient]
 ) -> None:
     rival = login(UserFactory())
@@ -239,7 +239,7 @@ def lose_commit(monkeypatch: pytest.MonkeyPatch, do: Callable[..., None]) -> Non
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_lost_commit_is_not_settled_by_what_its_key_bought_since(
+def test_a_lost_commit_is_not_settled_by_a_later_purchase_with_its_key(
     customer: APIClient, user: User, seats: list[Seat], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ours was rolled back; before it was looked up, the key bought something else."""
@@ -272,7 +272,7 @@ def test_a_lost_commit_is_a_replay_only_when_the_same_call_was_answered_elsewher
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_lost_commit_of_which_nothing_is_found_is_an_unknown_outcome(
+def test_a_lost_commit_without_a_record_is_an_unknown_outcome(
     customer: APIClient, seats: list[Seat], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lose_commit(monkeypatch, lambda connection, writes: connection.connection.rollback())
@@ -297,7 +297,7 @@ def test_a_lost_commit_is_settled_by_a_transaction_that_writes(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_waiting_too_long_for_an_earlier_call_is_said_so(
+def test_waiting_too_long_for_an_earlier_call_is_a_key_in_progress(
     customer: APIClient, user: User, seats: list[Seat]
 ) -> None:
     earlier = connection.copy()
@@ -318,7 +318,7 @@ def test_waiting_too_long_for_an_earlier_call_is_said_so(
     assert book_seats(customer, seats[0], key=KEY).status_code == 201
 
 
-def test_who_leaves_is_forgotten_but_for_the_books(
+def test_removing_a_user_deletes_everything_except_sales_records(
     customer: APIClient,
     user: User,
     seats: list[Seat],

@@ -50,7 +50,7 @@ def texts(message: EmailMultiAlternatives) -> list[str]:
     return [message.body, " ".join(seen.split())]
 
 
-def test_who_buys_gets_the_tickets_by_mail(
+def test_a_buyer_gets_the_tickets_by_mail(
     customer: APIClient, user: User, seats: list[Seat], posted: Posted
 ) -> None:
     answer = bought(customer, seats[1], seats[0])
@@ -83,14 +83,14 @@ def test_without_booking_mails_no_confirmation_is_due(
     assert posted() == []
 
 
-def test_a_confirmation_is_no_task(customer: APIClient, seats: list[Seat]) -> None:
+def test_a_confirmation_is_not_a_task(customer: APIClient, seats: list[Seat]) -> None:
     bought(customer, seats[0])
     order = Order.objects.get()
     assert order.confirmation_due_at == order.created_at
     assert not DBTaskResult.objects.exists()
 
 
-def test_a_task_of_the_release_before_still_confirms_its_order(
+def test_a_task_of_the_previous_release_still_confirms_its_order(
     customer: APIClient, user: User, seats: list[Seat], settings: Any, posted: Posted
 ) -> None:
     settings.BOOKING_MAILS = False  # as that release left the columns
@@ -121,7 +121,7 @@ def test_a_replay_sends_no_second_mail(
     assert len(posted()) == 1
 
 
-def test_seats_that_were_given_back_before_the_mail_went_out_are_not_in_it(
+def test_seats_cancelled_before_the_mail_is_sent_are_not_in_it(
     customer: APIClient, seats: list[Seat], posted: Posted
 ) -> None:
     answer = bought(customer, *seats[:2])
@@ -206,7 +206,7 @@ def test_a_booking_of_the_original_tables_gets_mail_too(
     assert "12.00 USD" in message.body
 
 
-def test_a_removed_person_gets_no_mail(
+def test_a_removed_user_gets_no_mail(
     customer: APIClient, user: User, seats: list[Seat], posted: Posted
 ) -> None:
     bought(customer, seats[0])

@@ -127,7 +127,7 @@ def test_no_map_shows_a_seat_free_after_its_201_was_sent(tmp_path: Path, show: S
     assert sale.unchanged, "the readers were too slow to meet an unchanged map"
 
 
-def test_a_map_kept_for_a_moment_is_noticed(tmp_path: Path, show: Show) -> None:
+def test_a_map_cached_for_a_moment_is_detected(tmp_path: Path, show: Show) -> None:
     """Guards the test above: if this one fails, that one proves nothing."""
     with two_servers(tmp_path, "tests.sabotage.stale_map") as ports:
         sale = Sale(show, make_seats(show, *["S" * 20] * 2), ports)

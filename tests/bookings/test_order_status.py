@@ -54,7 +54,7 @@ def by_staff(office: Client) -> Cancel:
 @pytest.mark.parametrize(
     ("count", "status"), [(1, "partially_cancelled"), (2, "partially_cancelled"), (3, "cancelled")]
 )
-def test_the_status_follows_what_is_cancelled(
+def test_the_status_follows_the_cancellations(
     request: pytest.FixtureRequest, order: Order, who: str, count: int, status: str
 ) -> None:
     cancel: Cancel = request.getfixturevalue(who)
@@ -65,7 +65,7 @@ def test_the_status_follows_what_is_cancelled(
     assert order.status == status
 
 
-def test_a_cancelled_show_cancels_what_is_live_of_its_orders(
+def test_cancelling_a_show_cancels_the_rest_of_its_orders(
     order: Order,
     by_customer: Cancel,
     customer: APIClient,
@@ -82,7 +82,7 @@ def test_a_cancelled_show_cancels_what_is_live_of_its_orders(
 
 
 @pytest.mark.parametrize("status", ["confirmed", "partially_cancelled", "cancelled"])
-def test_the_list_and_the_office_filter_by_the_stored_status(
+def test_the_api_and_the_back_office_filter_by_the_stored_status(
     order: Order, customer: APIClient, office: Client, status: str
 ) -> None:
     Order.objects.update(status=status)
@@ -94,7 +94,7 @@ def test_the_list_and_the_office_filter_by_the_stored_status(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_migration_gives_the_orders_sold_before_their_status(user: User) -> None:
+def test_the_migration_sets_the_status_of_existing_orders(user: User) -> None:
     show = played(timezone.now(), "SSSSSSSSSS")
     orders = {}
     for status, cancelled in (("confirmed", 0), ("partially_cancelled", 1), ("cancelled", 2)):

@@ -172,7 +172,7 @@ def test_the_lock_alone_suffices(
     assert outcomes(results) == {BOOKED: 1, TAKEN: 7}
 
 
-def test_an_expired_hold_is_taken_over_by_one(
+def test_one_rival_gets_the_seat_of_an_expired_hold(
     race: Race, rivals: Callable[[int], list[APIClient]], seats: list[Seat]
 ) -> None:
     clients = rivals(9)
@@ -183,7 +183,7 @@ def test_an_expired_hold_is_taken_over_by_one(
 
 
 @pytest.mark.usefixtures("without_locks")
-def test_without_the_lock_an_expired_hold_is_taken_over_by_two(
+def test_without_the_lock_two_rivals_get_the_seat_of_an_expired_hold(
     race: Race,
     rivals: Callable[[int], list[APIClient]],
     seats: list[Seat],
@@ -211,7 +211,7 @@ def test_one_key_sixteen_times_at_once_has_one_effect_and_one_answer(
 
 
 @pytest.mark.usefixtures("without_locks")
-def test_without_the_users_row_the_second_is_refused_its_own_seat(
+def test_without_the_lock_of_the_user_a_retry_is_refused_its_own_seat(
     race: Race, customer: APIClient, seats: list[Seat], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     meet_after(monkeypatch, idempotency, "execute")
@@ -229,7 +229,7 @@ def test_one_key_for_two_purchases_at_once_buys_one(
 
 
 @pytest.mark.usefixtures("without_locks")
-def test_without_the_users_row_the_constraint_refuses_a_second_purchase(
+def test_without_the_lock_of_the_user_the_constraint_refuses_a_second_purchase(
     race: Race, customer: APIClient, seats: list[Seat], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rolled back by it, the second runs again and finds the record of the first."""
@@ -279,7 +279,7 @@ def test_overlapping_orders_in_opposite_order_meet_no_deadlock(
     assert seats_agree_with_bookings_and_holds()
 
 
-def test_locked_in_opposite_order_the_seats_meet_in_a_deadlock_that_is_retried(
+def test_seats_locked_in_opposite_order_deadlock_and_are_retried(
     race: Race,
     rivals: Callable[[int], list[APIClient]],
     seats: list[Seat],
@@ -443,7 +443,7 @@ def test_two_devices_hold_no_more_than_one(
 
 
 @pytest.mark.usefixtures("without_locks")
-def test_without_the_users_row_only_the_constraint_refuses(
+def test_without_the_lock_of_the_user_only_the_constraint_refuses(
     race: Race, customer: APIClient, seats: list[Seat], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     meet_after(monkeypatch, holds, "require_free")
@@ -483,7 +483,7 @@ def locked_by_a_rival(seat: Seat) -> Iterator[None]:
         connection.close()
 
 
-def test_whoever_is_refused_anyway_locks_no_seat(
+def test_a_purchase_that_is_refused_anyway_locks_no_seat(
     customer: APIClient, seats: list[Seat], settings: Any
 ) -> None:
     with locked_by_a_rival(seats[0]):
@@ -498,7 +498,7 @@ def test_whoever_is_refused_anyway_locks_no_seat(
 
 
 @pytest.mark.parametrize("taking", [held, bought])
-def test_whoever_comes_too_late_waits_for_nobody_behind_the_seat(
+def test_a_purchase_of_a_sold_seat_waits_for_no_lock(
     customer: APIClient, rivals: Callable[[int], list[APIClient]], seats: list[Seat], taking: Any
 ) -> None:
     """A seat that is sold is not locked, so the refusal does not queue for it."""
@@ -509,7 +509,7 @@ def test_whoever_comes_too_late_waits_for_nobody_behind_the_seat(
         assert outcome(book_seats(customer, seats[0])) == expected
 
 
-def test_shortly_before_a_show_a_row_is_not_waited_for(
+def test_shortly_before_a_show_only_the_wanted_seats_are_locked(
     customer: APIClient, row: list[Seat]
 ) -> None:
     """The gap rule is over then, so only the wanted seats are locked."""
@@ -531,7 +531,7 @@ def test_two_buyers_make_no_gap_together(
 
 
 @pytest.mark.usefixtures("without_locks")
-def test_without_the_rows_lock_they_do(
+def test_without_the_lock_of_the_row_two_buyers_make_a_gap(
     race: Race,
     rivals: Callable[[int], list[APIClient]],
     row: list[Seat],
@@ -543,7 +543,7 @@ def test_without_the_rows_lock_they_do(
     assert outcomes(results) == {BOOKED: 2}
 
 
-def test_a_companion_seat_goes_with_its_bay_or_not_at_all(
+def test_a_companion_seat_is_sold_with_its_bay_or_not_at_all(
     race: Race, rivals: Callable[[int], list[APIClient]]
 ) -> None:
     bay, companion = make_seats(ShowFactory(), "WC")
@@ -561,7 +561,7 @@ def test_a_companion_seat_goes_with_its_bay_or_not_at_all(
 
 
 @pytest.mark.usefixtures("without_locks")
-def test_without_the_lock_the_bay_is_lost_and_the_companion_seat_kept(
+def test_without_the_lock_a_companion_seat_is_sold_without_its_bay(
     rivals: Callable[[int], list[APIClient]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The bay in the judge's eyes, but not in the database any more."""
@@ -610,7 +610,7 @@ def while_the_seat_is_locked(
 
 
 @pytest.mark.parametrize("claim", [hold_seats, book_seats])
-def test_a_hold_that_runs_out_while_a_rival_waits_for_the_seat_is_over(
+def test_a_hold_that_expires_while_a_rival_waits_for_the_seat_does_not_count(
     race: Race, customer: APIClient, seats: list[Seat], claim: Callable[..., Response]
 ) -> None:
     """By the clock after the wait; when the rival's transaction began, it was not over."""
@@ -624,7 +624,7 @@ def test_a_hold_that_runs_out_while_a_rival_waits_for_the_seat_is_over(
     assert outcome(response) == BOOKED
 
 
-def test_the_sweeper_leaves_a_hold_alone_whose_seat_is_being_bought(
+def test_the_sweeper_skips_a_hold_whose_seat_is_being_bought(
     race: Race, customer: APIClient, seats: list[Seat]
 ) -> None:
     """Bought by the seat's id: the hold is locked all the same, before the seat."""
@@ -639,7 +639,7 @@ def test_the_sweeper_leaves_a_hold_alone_whose_seat_is_being_bought(
     assert Hold.objects.get().end_reason == "booked"
 
 
-def test_a_booking_that_is_cancelled_past_its_seat_meanwhile_is_not_cancelled_again(
+def test_a_booking_cancelled_meanwhile_by_plain_sql_is_not_cancelled_again(
     race: Race, customer: APIClient, seats: list[Seat]
 ) -> None:
     """As plain SQL does it, which locks no seat: who cancelled, and why, stays as it was."""
@@ -685,7 +685,7 @@ def extend(client: APIClient, hold_id: str) -> Response:
 @pytest.mark.parametrize(
     "closing", [{"status": ShowStatus.CANCELLED}, {"sales_close_at": ClockTimestamp()}]
 )
-def test_a_hold_is_not_extended_into_a_show_that_closes_while_it_waits(
+def test_a_hold_is_not_extended_if_the_show_closes_while_it_waits(
     race: Race, customer: APIClient, seats: list[Seat], closing: dict[str, Any]
 ) -> None:
     hold_id = held(customer, seats[0])["id"]
@@ -700,7 +700,7 @@ def test_a_hold_is_not_extended_into_a_show_that_closes_while_it_waits(
     assert Hold.objects.get().expires_at == before
 
 
-def test_a_hold_that_runs_out_while_its_extension_waits_is_not_extended(
+def test_a_hold_that_expires_while_its_extension_waits_is_not_extended(
     race: Race, customer: APIClient, seats: list[Seat]
 ) -> None:
     hold_id = held(customer, seats[0])["id"]
@@ -759,7 +759,7 @@ def buy_while_it_is_cancelled(
     return results[1:]
 
 
-def test_nothing_is_sold_or_held_into_a_show_being_cancelled(
+def test_no_seat_is_sold_or_held_while_its_show_is_being_cancelled(
     race: Race, rivals: Callable[[int], list[APIClient]], seats: list[Seat]
 ) -> None:
     results = buy_while_it_is_cancelled(race, rivals(4), seats)
@@ -768,7 +768,7 @@ def test_nothing_is_sold_or_held_into_a_show_being_cancelled(
     assert states(*seats[:4]) == ["held", "available", "available", "available"]
 
 
-def test_without_a_second_look_at_the_show_it_is(
+def test_without_reading_the_show_again_a_seat_is_sold(
     race: Race,
     rivals: Callable[[int], list[APIClient]],
     seats: list[Seat],
@@ -784,7 +784,7 @@ def test_without_a_second_look_at_the_show_it_is(
 # Best available, and the sweeper
 
 
-def test_best_seats_are_chosen_anew_when_a_rival_was_faster(
+def test_best_seats_are_chosen_again_when_a_rival_was_faster(
     rivals: Callable[[int], list[APIClient]], seats: list[Seat], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, other = rivals(2)
@@ -807,7 +807,7 @@ def test_best_seats_are_chosen_anew_when_a_rival_was_faster(
     assert len({pk for best in chosen for pk in best}) == 6
 
 
-def test_best_seats_are_chosen_anew_when_a_rival_made_a_gap_of_them(
+def test_best_seats_are_chosen_again_when_a_rival_makes_them_leave_a_gap(
     rivals: Callable[[int], list[APIClient]], row: list[Seat], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, other = rivals(2)
@@ -837,7 +837,7 @@ def test_after_three_tries_the_faster_rival_has_won(
     assert refusal(hold(one, show_id=seats[0].show_id, quantity=1)) == TAKEN
 
 
-def test_the_sweeper_disturbs_nobody(
+def test_the_sweeper_delays_no_purchase(
     race: Race, rivals: Callable[[int], list[APIClient]], seats: list[Seat]
 ) -> None:
     clients = rivals(6)
@@ -863,7 +863,7 @@ def test_the_sweeper_disturbs_nobody(
     assert seats_agree_with_bookings_and_holds()
 
 
-def test_the_sweeper_passes_by_a_hold_that_is_in_use(
+def test_the_sweeper_skips_a_locked_hold(
     race: Race, rivals: Callable[[int], list[APIClient]], seats: list[Seat]
 ) -> None:
     one, other = rivals(2)

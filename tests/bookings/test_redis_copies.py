@@ -37,7 +37,7 @@ def test_without_copy_and_record_nothing_is_replayed(
     assert refusal(book_seats(customer, seats[0], key="k")) == (409, "seat_unavailable")
 
 
-def test_a_copy_opens_nothing_to_a_revoked_token(
+def test_a_copy_is_not_returned_for_a_revoked_token(
     customer: APIClient, user: User, seats: list[Seat]
 ) -> None:
     book_seats(customer, seats[0], key="k")
@@ -46,7 +46,7 @@ def test_a_copy_opens_nothing_to_a_revoked_token(
     assert refusal(book_seats(customer, seats[0], key="k")) == (401, "token_revoked")
 
 
-def test_a_copy_is_kept_for_a_day(customer: APIClient, user: User, seats: list[Seat]) -> None:
+def test_a_copy_expires_after_a_day(customer: APIClient, user: User, seats: list[Seat]) -> None:
     book_seats(customer, seats[0], key="k")
     seconds = caches["idempotency"].ttl(f"{user.pk}:book:k")
     assert 86_000 < seconds <= 86_400

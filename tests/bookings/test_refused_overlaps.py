@@ -108,7 +108,7 @@ def move(browser: Client, movie: Movie, screen: Screen, **other: str) -> Any:
 
 
 @pytest.mark.parametrize("way", [bulk, copy, form, move])
-def test_a_refusal_is_on_the_first_page_whichever_way_it_was_asked(
+def test_a_refusal_is_on_the_dashboard_whichever_page_planned_it(
     way: Callable[..., Any], programmer: Client, screen: Screen, psycho: Movie, rival: Show
 ) -> None:
     answer = way(programmer, psycho, screen, confirm="yes")
@@ -127,7 +127,7 @@ def test_a_refusal_is_on_the_first_page_whichever_way_it_was_asked(
 
 
 @pytest.mark.parametrize("way", [bulk, copy])
-def test_a_preview_refuses_nothing_yet(
+def test_a_preview_records_no_refusal(
     way: Callable[..., Any], programmer: Client, screen: Screen, psycho: Movie, rival: Show
 ) -> None:
     assert "Conflict" in way(programmer, psycho, screen).text
@@ -135,7 +135,7 @@ def test_a_preview_refuses_nothing_yet(
     assert refused() == []
 
 
-def test_a_plan_that_is_in_its_own_way_is_no_refusal(
+def test_a_conflict_within_a_plan_is_not_recorded(
     programmer: Client, screen: Screen, psycho: Movie
 ) -> None:
     page = bulk(programmer, psycho, screen, times="14:00, 15:00", confirm="yes")
@@ -143,7 +143,7 @@ def test_a_plan_that_is_in_its_own_way_is_no_refusal(
     assert refused() == []
 
 
-def test_asked_twice_it_stands_there_once(
+def test_a_repeated_refusal_is_listed_once(
     programmer: Client, screen: Screen, psycho: Movie, rival: Show
 ) -> None:
     bulk(programmer, psycho, screen, confirm="yes")
@@ -161,7 +161,7 @@ def wanted(movie: Movie, screen: Screen, rival: Show, *, by: User, at: datetime 
     ("offset", "is_settled"),
     [(AN_HOUR, True), (-AN_HOUR, True), (AN_HOUR + timedelta(minutes=1), False)],
 )
-def test_a_show_near_to_the_wish_settles_it_also_on_another_screen(
+def test_a_show_near_that_time_resolves_a_refusal_on_any_screen(
     offset: timedelta, is_settled: bool, screen: Screen, psycho: Movie, rival: Show
 ) -> None:
     other = ScreenFactory(theatre=screen.theatre)
@@ -176,7 +176,7 @@ def test_a_show_near_to_the_wish_settles_it_also_on_another_screen(
     assert unresolved_overlaps(theatres).exists()
 
 
-def test_a_show_from_before_or_of_another_movie_or_house_settles_nothing(
+def test_an_older_show_or_another_movie_or_theatre_resolves_nothing(
     screen: Screen, psycho: Movie, rival: Show
 ) -> None:
     other = ScreenFactory(theatre=screen.theatre)
@@ -194,7 +194,7 @@ def test_a_show_from_before_or_of_another_movie_or_house_settles_nothing(
         {"refused_at": timezone.now() - timedelta(days=8)},
     ],
 )
-def test_what_is_over_or_long_ago_is_not_shown(
+def test_past_and_old_refusals_are_not_listed(
     too_late: dict[str, datetime], screen: Screen, psycho: Movie, rival: Show
 ) -> None:
     wanted(psycho, screen, rival, by=UserFactory())
@@ -203,7 +203,7 @@ def test_what_is_over_or_long_ago_is_not_shown(
     assert not unresolved_overlaps(Theatre.objects.all()).exists()
 
 
-def test_another_house_is_not_told(
+def test_a_refusal_is_listed_only_in_its_theatre(
     programmer: Client, screen: Screen, psycho: Movie, rival: Show
 ) -> None:
     elsewhere = ScreenFactory(theatre__name="Roxy")
@@ -214,7 +214,7 @@ def test_another_house_is_not_told(
     assert len(programmer.get("/admin/").context["conflicts"]) == 1
 
 
-def test_many_refusals_cost_as_much_as_one_and_the_list_has_an_end(
+def test_query_count_does_not_grow_with_the_refusals_and_their_list_is_limited(
     programmer: Client, screen: Screen, psycho: Movie, rival: Show
 ) -> None:
     def queries() -> int:

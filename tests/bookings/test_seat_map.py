@@ -43,7 +43,7 @@ def seen(client: APIClient, show: Show) -> list[tuple[str, str, bool, int | None
     ]
 
 
-def test_a_seat_is_shown_with_all_its_facts(api: APIClient, show: Show) -> None:
+def test_a_seat_has_all_its_fields(api: APIClient, show: Show) -> None:
     seat = make_seats(show, ".P")[0]
     assert seat_map(api, show) == [
         {
@@ -62,7 +62,7 @@ def test_a_seat_is_shown_with_all_its_facts(api: APIClient, show: Show) -> None:
     ]
 
 
-def test_everybody_sees_what_is_theirs_and_nobody_who_sits_where(
+def test_users_see_their_own_seats_and_nobody_sees_who_sits_where(
     api: APIClient, customer: APIClient, user: User, rival: APIClient, show: Show
 ) -> None:
     free, blocked, mine, held_by_me, theirs, held_by_them, over = make_seats(show, "SSSSSSS")
@@ -93,13 +93,15 @@ def test_everybody_sees_what_is_theirs_and_nobody_who_sits_where(
     assert [seat[2] for seat in seen(rival, show)] == [False] * 4 + [True, True, False]
 
 
-def test_an_own_hold_that_is_over_is_nobodys(customer: APIClient, show: Show) -> None:
+def test_an_expired_own_hold_is_not_marked(customer: APIClient, show: Show) -> None:
     seat = make_seats(show, "S")[0]
     let_expire(held(customer, seat)["id"])
     assert seen(customer, show) == [("available", "available", False, None)]
 
 
-def test_a_cancelled_booking_is_nobodys(customer: APIClient, rival: APIClient, show: Show) -> None:
+def test_a_cancelled_booking_is_not_marked(
+    customer: APIClient, rival: APIClient, show: Show
+) -> None:
     seat = make_seats(show, "S")[0]
     number = bought(customer, seat)["booking"]["id"]
     customer.post(f"/api/bookings/{number}/cancel", {}, format="json")
@@ -115,7 +117,7 @@ def test_rows_come_in_their_order_and_b_before_aa(api: APIClient, show: Show) ->
     assert places == [("A", 1), ("B", 9), ("B", 10), ("AA", 1)]
 
 
-def test_each_seat_has_its_own_state_in_whatever_order_the_rows_stand(
+def test_each_seat_has_its_own_state_whatever_the_order_of_the_rows(
     api: APIClient, show: Show
 ) -> None:
     states = {
@@ -130,14 +132,14 @@ def test_each_seat_has_its_own_state_in_whatever_order_the_rows_stand(
     assert {(seat["row"], seat["number"]): seat["state"] for seat in seat_map(api, show)} == states
 
 
-def test_a_map_that_is_the_same_for_two_is_made_once(user: User, show: Show) -> None:
+def test_a_map_that_is_equal_for_two_callers_is_rendered_once(user: User, show: Show) -> None:
     make_seats(show, "SS")
     caller = Caller(id=user.pk, token_version=user.token_version)
     first = read_seat_map(show_id=show.pk, caller=None)
     assert read_seat_map(show_id=show.pk, caller=caller) is first
 
 
-def test_who_buys_what_another_has_given_back_sees_their_own_id(
+def test_the_next_buyer_of_a_cancelled_seat_sees_their_own_id(
     customer: APIClient, user: User, rival: APIClient, show: Show
 ) -> None:
     seat = make_seats(show, "S")[0]
@@ -149,7 +151,7 @@ def test_who_buys_what_another_has_given_back_sees_their_own_id(
     assert seen(rival, show) == [("booked", "booked", True, buyer)]
 
 
-def test_a_map_is_never_cut_into_pages(api: APIClient, show: Show) -> None:
+def test_a_map_is_not_paginated(api: APIClient, show: Show) -> None:
     make_seats(show, *["S" * 30] * 20)
     response = api.get(f"/api/shows/{show.pk}/seats?page_size=1")
     assert len(response.json()) == 600
@@ -173,7 +175,7 @@ def test_an_unchanged_map_is_not_sent_again(
     assert customer.get(address)["Cache-Control"] == "private, no-cache"
 
 
-def test_an_expired_token_counts_as_none(
+def test_an_expired_token_is_ignored(
     api: APIClient, customer: APIClient, user: User, show: Show, settings: Settings
 ) -> None:
     bought(customer, *make_seats(show, "S"))
@@ -183,14 +185,16 @@ def test_an_expired_token_counts_as_none(
 
 
 @pytest.mark.parametrize("header", ["Bearer x", "Bearer ", "Basic eDp5", "Bearer a.b.c"])
-def test_a_token_that_is_none_of_ours_is_refused(api: APIClient, show: Show, header: str) -> None:
+def test_an_invalid_token_is_refused(api: APIClient, show: Show, header: str) -> None:
     api.credentials(HTTP_AUTHORIZATION=header)
     response = api.get(f"/api/shows/{show.pk}/seats")
     assert refusal(response) == (401, "token_invalid")
     assert response["WWW-Authenticate"] == "Bearer"
 
 
-def test_no_odd_blank_may_stand_before_a_token(api: APIClient, user: User, show: Show) -> None:
+def test_unusual_whitespace_before_a_token_is_refused(
+    api: APIClient, user: User, show: Show
+) -> None:
     make_seats(show, "S")
     token = issue_tokens(user).access
     for written, status in ((f" \t{token} ", 200), (f"\xa0{token}", 401)):
@@ -198,7 +202,7 @@ def test_no_odd_blank_may_stand_before_a_token(api: APIClient, user: User, show:
         assert api.get(f"/api/shows/{show.pk}/seats").status_code == status
 
 
-def test_only_shows_that_customers_may_know_have_a_map(api: APIClient, show: Show) -> None:
+def test_only_published_shows_have_a_map(api: APIClient, show: Show) -> None:
     assert seat_map(api, show) == []
     make_seats(show, "S")
     Show.objects.update(status=ShowStatus.CANCELLED)
@@ -223,7 +227,7 @@ def may_have(show: Show, user: User, hold_id: str | None) -> dict[str, set[int]]
     }
 
 
-def test_all_who_judge_whether_a_seat_is_free_say_the_same(
+def test_all_code_that_decides_whether_a_seat_is_free_agrees(
     customer: APIClient, user: User, rival: APIClient, show: Show
 ) -> None:
     free, blocked, sold, theirs, over, mine_over, mine = make_seats(show, "SSSSSSS")

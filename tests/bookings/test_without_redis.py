@@ -37,7 +37,7 @@ def test_the_contract_holds_without_redis() -> None:
 
 
 @pytest.mark.django_db
-def test_redis_is_really_away_there() -> None:
+def test_redis_is_unreachable_there() -> None:
     """Guards the test above: if this one fails, that one proves nothing."""
     run = run_without_redis("tests/bookings/test_redis_copies.py")
     assert run.returncode == 1, run.stdout

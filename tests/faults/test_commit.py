@@ -55,7 +55,7 @@ def test_a_connection_cut_before_commit_is_an_unknown_outcome(stage, database, p
     assert effects(database, wish) == ONCE
 
 
-def test_a_connection_cut_when_no_other_is_to_be_had_is_an_unknown_outcome(
+def test_a_connection_cut_when_no_other_is_available_is_an_unknown_outcome(
     stage, database, purchase, aside
 ):
     wish = purchase()
@@ -86,7 +86,7 @@ def test_a_commit_that_never_arrives_is_rolled_back(stage, database, purchase):
     assert effects(database, wish) == ONCE
 
 
-def test_a_connection_cut_after_commit_is_a_booking_all_the_same(stage, database, purchase):
+def test_a_connection_cut_after_commit_is_a_booking(stage, database, purchase):
     wish = purchase()
     stage.cut_next_commit("after")
     given = wish.send(stage.first)
@@ -133,7 +133,7 @@ def waiting_for_standby(database: Database) -> list[int]:
     return database.ask(sql) or []
 
 
-def test_a_commit_whose_wait_for_the_standby_was_cancelled_is_no_booking_yet(
+def test_a_commit_whose_wait_for_the_standby_was_cancelled_is_not_yet_a_booking(
     stage, database, purchase, aside
 ):
     """It is visible, but a failover could lose it: only a commit that waits settles it."""

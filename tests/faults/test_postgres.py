@@ -83,7 +83,7 @@ def seat_by_seat(database: Database) -> list[Purchase]:
     return [Purchase(customer, show_id, [seat_id]) for seat_id in seat_ids]
 
 
-def test_a_database_that_lets_nobody_in_is_answered_busy_until_it_does(stage, database, purchase):
+def test_a_database_that_accepts_no_connections_is_busy_until_it_does(stage, database, purchase):
     wish = purchase()
     with database.connect(dbname="postgres") as next_door:
         next_door.execute("ALTER DATABASE booking_site ALLOW_CONNECTIONS false")
@@ -95,7 +95,7 @@ def test_a_database_that_lets_nobody_in_is_answered_busy_until_it_does(stage, da
     assert not is_replay(wish.send(stage.second))
 
 
-def test_terminated_connections_in_the_pool_cost_nothing(stage, database, purchase):
+def test_terminated_connections_in_the_pool_have_no_effect(stage, database, purchase):
     assert not is_replay(purchase().send(stage.second))
     database.do(TERMINATE_OTHERS)
     assert not is_replay(purchase().send(stage.second))
@@ -112,7 +112,7 @@ def test_a_booking_whose_connection_is_terminated_is_rolled_back(stage, database
     assert not is_replay(wish.send(stage.second))
 
 
-def test_a_deadlock_starts_the_whole_booking_anew(stage, database, purchase, aside):
+def test_a_deadlock_restarts_the_whole_booking(stage, database, purchase, aside):
     wish = purchase()
     hold_id = UUID(json.loads(wish.hold(stage.second).body)["id"])
     deadlocks = stage.postgres_log.read_text().count("deadlock detected")
@@ -129,7 +129,7 @@ def test_a_deadlock_starts_the_whole_booking_anew(stage, database, purchase, asi
 
 
 @pytest.mark.parametrize("sqlstate", [DEADLOCK, SERIALIZATION_FAILURE])
-def test_bad_luck_is_retried_three_times(sqlstate, stage, database, purchase):
+def test_a_transient_error_is_retried_three_times(sqlstate, stage, database, purchase):
     wish = purchase(seats=2)
     with trigger_on_bookings(database, fails_first(3, sqlstate)):
         assert not is_replay(wish.send(stage.second))
@@ -137,7 +137,7 @@ def test_bad_luck_is_retried_three_times(sqlstate, stage, database, purchase):
 
 
 @pytest.mark.parametrize("sqlstate", [DEADLOCK, SERIALIZATION_FAILURE])
-def test_bad_luck_after_three_retries_is_busy(sqlstate, stage, database, purchase):
+def test_a_transient_error_after_three_retries_is_busy(sqlstate, stage, database, purchase):
     wish = purchase()
     with trigger_on_bookings(database, fails_first(1000, sqlstate)):
         assert refusal(wish.send(stage.second)) == (503, "busy")
@@ -181,15 +181,13 @@ def test_a_statement_that_takes_too_long_is_busy(stage, database, purchase):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("timeout", ["lock_timeout", "statement_timeout"])
-def test_a_command_may_take_its_time(timeout):
+def test_a_command_has_no_statement_timeout(timeout):
     with connection.cursor() as cursor:
         cursor.execute(f"SHOW {timeout}")
         assert cursor.fetchone() == ("0",)
 
 
-def test_a_worker_that_falls_asleep_in_a_transaction_is_thrown_out(
-    stage, database, purchase, aside
-):
+def test_a_process_suspended_in_a_transaction_loses_its_session(stage, database, purchase, aside):
     wish = purchase()
     (worker,) = stage.second.workers()
     with database.locked("seats", *wish.seat_ids):

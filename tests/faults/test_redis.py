@@ -105,7 +105,7 @@ def test_bookings_go_on_while_redis_fails_over(stage, redis, purchase):
     assert again.body == given.body
 
 
-def test_guessing_is_stopped_while_redis_is_away(stage, redis):
+def test_guessing_is_stopped_without_redis(stage, redis):
     stage.kill_redis()
     email = f"{uuid4().hex}@example.com"
 

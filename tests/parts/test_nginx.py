@@ -97,7 +97,7 @@ def slow_reader(port: int, path: str) -> socket.socket:
 
 
 @pytest.mark.parametrize("proxied", SERVERS, indirect=True)
-def test_slow_clients_keep_nobody_waiting(proxied: Proxied) -> None:
+def test_slow_clients_delay_no_request(proxied: Proxied) -> None:
     path = f"/api/movies/{MovieFactory(description='x' * LONG).pk}"
     with ExitStack() as crowd:
         senders = [
@@ -140,9 +140,7 @@ def seat_map_path(show: Show) -> str:
     return f"/api/shows/{show.pk}/seats"
 
 
-def test_a_rush_of_readers_costs_the_site_a_handful_of_requests(
-    proxied: Proxied, show: Show
-) -> None:
+def test_a_rush_of_readers_causes_few_requests_to_the_site(proxied: Proxied, show: Show) -> None:
     start_line = Barrier(READERS, timeout=60)
 
     def read(_: int) -> Answer:
@@ -203,7 +201,7 @@ def test_a_booking_is_seen_by_its_buyer_at_once_and_by_others_within_the_second(
         assert states(later)[seat.pk] == "booked"
 
 
-def test_a_token_or_a_cookie_goes_past_the_cache(proxied: Proxied, show: Show, user: User) -> None:
+def test_a_token_or_a_cookie_bypasses_the_cache(proxied: Proxied, show: Show, user: User) -> None:
     token = issue_tokens(user).access
     path = seat_map_path(show)
     for personal in [{"Authorization": f"Bearer {token}"}, {"Cookie": "a=b"}] * 5:
@@ -223,7 +221,7 @@ def test_each_origin_gets_its_own_headers(proxied: Proxied) -> None:
         assert "Access-Control-Allow-Origin" not in other.headers
 
 
-def test_a_response_is_only_repeated_for_the_same_accept_and_host(proxied: Proxied) -> None:
+def test_a_cached_response_is_only_for_the_same_accept_and_host(proxied: Proxied) -> None:
     for _ in range(3):
         assert proxied.get("/api/movies", Accept="application/json").status == 200
         assert proxied.get("/api/movies", Accept="text/html").status == 406
@@ -232,7 +230,7 @@ def test_a_response_is_only_repeated_for_the_same_accept_and_host(proxied: Proxi
         assert "<https://localhost/api/movies" in link
 
 
-def test_a_refusal_is_never_repeated(proxied: Proxied) -> None:
+def test_an_error_is_never_cached(proxied: Proxied) -> None:
     missing = proxied.get("/api/movies/1000000")
     assert missing.status == 404
     Movie.objects.create(pk=1_000_000, title="New")
@@ -244,7 +242,7 @@ def test_a_refusal_is_never_repeated(proxied: Proxied) -> None:
     assert proxied.get("/api/theatres").status == 200
 
 
-def test_without_the_site_nothing_is_repeated(proxied: Proxied) -> None:
+def test_nothing_is_served_from_the_cache_without_the_site(proxied: Proxied) -> None:
     first = proxied.get("/api/movies")
     assert first.status == 200
     proxied.app.process.terminate()

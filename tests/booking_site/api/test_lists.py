@@ -34,7 +34,7 @@ def test_following_next_reads_everything_once(api: APIClient) -> None:
     assert seen == list(range(1, 1202))
 
 
-def test_a_page_past_the_end_is_empty_and_leads_back(api: APIClient) -> None:
+def test_a_page_past_the_end_is_empty_and_links_back(api: APIClient) -> None:
     for page in (26, 10**9):
         response = api.get("/api/numbers", {"page": page})
         assert response.json() == []
@@ -48,7 +48,7 @@ def test_a_page_past_the_end_is_empty_and_leads_back(api: APIClient) -> None:
     "value",
     ["", "0", "-1", "1.5", "x", "1e2", " 1", "+1", "01", "٣", "9" * 5000, "1\x00", "1\n"],
 )
-def test_an_unreadable_page_is_400(api: APIClient, name: str, value: str) -> None:
+def test_an_invalid_page_is_400(api: APIClient, name: str, value: str) -> None:
     response = api.get("/api/numbers", {name: value})
     assert response.status_code == 400
     assert response.json()["code"] == "validation_failed"
@@ -74,7 +74,7 @@ def test_the_error_of_a_page_size_gives_the_maximum(api: APIClient) -> None:
         ("search", "Ω & more", "Ω & more"),
     ],
 )
-def test_a_filter_is_read(api: APIClient, name: str, value: str, read: str) -> None:
+def test_a_valid_filter_is_parsed(api: APIClient, name: str, value: str, read: str) -> None:
     assert api.get("/api/filtered", {name: value}).json() == {name: read}
 
 
@@ -109,7 +109,7 @@ def test_a_filter_is_read(api: APIClient, name: str, value: str, read: str) -> N
         ("search", "x" * 201),
     ],
 )
-def test_an_unreadable_filter_is_400(api: APIClient, name: str, value: str) -> None:
+def test_an_invalid_filter_is_400(api: APIClient, name: str, value: str) -> None:
     response = api.get("/api/filtered", {name: value})
     assert response.status_code == 400
     assert response.json()["code"] == "validation_failed"

@@ -49,12 +49,12 @@ pytestmark = pytest.mark.urls("tests.booking_site.urls")
         b'{"a": 1,}',
     ],
 )
-def test_whatever_is_not_one_clean_object_is_refused(raw: bytes) -> None:
+def test_anything_but_one_valid_object_is_refused(raw: bytes) -> None:
     with pytest.raises(InvalidJSON):
         parse_object(raw)
 
 
-def test_a_clean_object_is_read_as_it_is() -> None:
+def test_a_valid_object_is_returned_unchanged() -> None:
     value = {"a": [1, 2.5, True, None, {"b": "Ω 🎬 \u2028"}], "e": ""}
     assert parse_object(json.dumps(value).encode()) == value
     assert parse_object(json.dumps(value, ensure_ascii=False).encode()) == value
@@ -101,7 +101,7 @@ def test_unknown_and_wrong_fields_are_named_together(api: APIClient) -> None:
     assert set(response.json()["errors"]) == {"show_id", "colour"}
 
 
-def test_the_largest_id_is_read(api: APIClient) -> None:
+def test_the_largest_id_is_accepted(api: APIClient) -> None:
     response = api.post("/api/echo", {"show_id": 2**63 - 1, "name": "Ω"}, format="json")
     assert response.json() == {"name": "Ω"}
 
@@ -129,12 +129,12 @@ def test_a_body_that_is_not_json_in_utf_8_is_415(api: APIClient, content_type: s
 @pytest.mark.parametrize(
     "content_type", ["application/json; charset=UTF-8", 'Application/JSON;charset="utf-8"']
 )
-def test_utf_8_may_be_said_aloud(api: APIClient, content_type: str) -> None:
+def test_the_content_type_may_name_utf_8(api: APIClient, content_type: str) -> None:
     assert api.post("/api/echo", b'{"show_id": 5}', content_type=content_type).status_code == 200
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b" {} "])
-def test_a_call_without_a_body_takes_an_empty_one(api: APIClient, body: bytes) -> None:
+def test_a_call_without_a_body_accepts_an_empty_one(api: APIClient, body: bytes) -> None:
     response = api.post("/api/bodiless", body, content_type="application/json")
     assert response.status_code == 200
 
@@ -143,12 +143,12 @@ def test_a_call_without_a_body_takes_an_empty_one(api: APIClient, body: bytes) -
     ("body", "code"),
     [(b"[]", "invalid_json"), (b"null", "invalid_json"), (b'{"a": 1}', "validation_failed")],
 )
-def test_a_call_without_a_body_takes_no_other(api: APIClient, body: bytes, code: str) -> None:
+def test_a_call_without_a_body_refuses_any_other(api: APIClient, body: bytes, code: str) -> None:
     response = api.post("/api/bodiless", body, content_type="application/json")
     assert (response.status_code, response.json()["code"]) == (400, code)
 
 
-def test_a_needed_body_without_a_length_is_411(api: APIClient) -> None:
+def test_a_required_body_without_a_length_is_411(api: APIClient) -> None:
     response = api.post("/api/echo")
     assert (response.status_code, response.json()["code"]) == (411, "length_required")
 

@@ -100,7 +100,7 @@ def test_pages_that_only_read_refuse_other_methods(api: APIClient) -> None:
         "*/*;q=0",
     ],
 )
-def test_what_cannot_be_answered_in_the_accepted_type_is_406(api: APIClient, accept: str) -> None:
+def test_an_accept_header_without_a_supported_type_is_406(api: APIClient, accept: str) -> None:
     assert_problem(api.get("/api/items/1", HTTP_ACCEPT=accept), 406, "not_acceptable")
 
 
@@ -120,7 +120,7 @@ def test_json_is_returned_to_clients_that_accept_it(api: APIClient, accept: str)
     assert api.get("/api/items/1", HTTP_ACCEPT=accept).status_code == 200
 
 
-def test_a_refusal_of_the_domain_brings_its_facts(api: APIClient) -> None:
+def test_a_domain_error_includes_its_facts(api: APIClient) -> None:
     response = api.get("/api/refusing")
     problem = assert_problem(response, 409, "seat_taken_in_test")
     assert problem["message"] == "Seat A1 is gone."
@@ -153,7 +153,7 @@ def test_a_failure_is_found_in_the_log_by_its_request_id(
     assert "RuntimeError: the secret of the house" in log.getvalue()
 
 
-def test_what_anybody_can_provoke_does_not_fill_the_log(client: Client, log: StringIO) -> None:
+def test_client_errors_do_not_fill_the_log(client: Client, log: StringIO) -> None:
     client.get("/nothing")
     client.get("/api/items/1", headers={"Host": "elsewhere.example"})
     lines = log.getvalue().splitlines()
@@ -174,7 +174,7 @@ def test_a_database_that_cannot_serve_in_time_is_503(api: APIClient, sqlstate: s
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("sqlstate", ["42P01", "25P02", "22012", "23505"])
-def test_a_mistake_of_ours_is_no_busy_database(client: Client, sqlstate: str) -> None:
+def test_a_bug_is_not_reported_as_a_busy_database(client: Client, sqlstate: str) -> None:
     client.raise_request_exception = False
     assert_problem(client.get("/api/impatient", {"sqlstate": sqlstate}), 500, "internal_error")
 
@@ -195,7 +195,7 @@ def test_outside_the_api_a_browser_gets_a_page_and_others_a_problem(client: Clie
         assert "secret" not in page.content.decode()
 
 
-def test_a_form_without_its_csrf_token_is_a_page_of_ours() -> None:
+def test_a_form_without_its_csrf_token_gets_our_error_page() -> None:
     client = Client(enforce_csrf_checks=True)
     assert_problem(client.post("/admin/login/"), 403, "csrf_failed")
     page = client.post("/admin/login/", HTTP_ACCEPT=BROWSER)
@@ -232,7 +232,7 @@ def test_code_in_a_meaning_is_shown_as_code(api: APIClient) -> None:
     assert "`" not in page
 
 
-def test_the_type_of_a_problem_leads_to_its_explanation(api: APIClient) -> None:
+def test_the_type_of_a_problem_links_to_its_explanation(api: APIClient) -> None:
     address, _, anchor = api.get("/api/refusing").json()["type"].partition("#")
     page = api.get(address, HTTP_ACCEPT=BROWSER)
     assert page.status_code == 200

@@ -17,7 +17,7 @@ def test_pages_are_found_by_a_part_of_their_name(office: Client) -> None:
 
 
 @pytest.mark.django_db
-def test_only_pages_of_ones_own_menu_are_found(client: Client) -> None:
+def test_only_pages_of_the_users_menu_are_found(client: Client) -> None:
     ensure_roles()
     usher = UserFactory(is_staff=True)
     usher.groups.add(Group.objects.get(name="Usher"))

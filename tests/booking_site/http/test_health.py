@@ -15,7 +15,7 @@ from tests.web import Line, database_url, web_server
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
 
-def test_the_front_door_names_the_service_and_its_doors(api: APIClient) -> None:
+def test_the_root_page_names_the_service_and_links_to_its_parts(api: APIClient) -> None:
     answer = api.get("/").json()
     assert answer["name"] == "Movie Booking API"
     page = api.get("/", HTTP_ACCEPT=BROWSER).content.decode()
@@ -36,7 +36,7 @@ def test_probes_answer_for_any_host_over_plain_http(
     assert response["Cache-Control"] == "no-store"
 
 
-def test_liveness_asks_nobody(api: APIClient) -> None:
+def test_liveness_needs_no_database(api: APIClient) -> None:
     # Without the django_db mark any query is an error here.
     assert api.get("/livez").json() == {"status": "alive"}
 

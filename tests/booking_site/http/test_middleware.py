@@ -39,7 +39,7 @@ def test_links_of_a_list_have_no_trailing_slash(api: APIClient) -> None:
     assert "<http://testserver/api/numbers?page=1>" in api.get("/api/numbers/")["Link"]
 
 
-def test_a_read_is_answered_304_to_who_has_it(api: APIClient) -> None:
+def test_an_unchanged_read_is_304(api: APIClient) -> None:
     first = api.get("/api/items/1")
     etag = first["ETag"]
     assert etag.startswith('W/"')
@@ -102,7 +102,7 @@ def test_head_is_get_without_the_body(api: APIClient, path: str) -> None:
         assert head["Content-Length"] == str(len(got.content))
 
 
-def test_the_client_may_ask_before_it_calls(api: APIClient) -> None:
+def test_the_client_can_send_preflight_requests(api: APIClient) -> None:
     for path in ("/api/echo", "/api/echo/", "/api/nothing", "/api/auth/secret/1"):
         response = api.options(
             path,
@@ -172,7 +172,7 @@ def test_the_client_can_read_every_answer(
     assert "Access-Control-Allow-Origin" not in other
 
 
-def test_the_api_goes_past_what_only_pages_need(
+def test_the_api_skips_the_middleware_of_pages(
     api: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*args: Any) -> HttpResponse:

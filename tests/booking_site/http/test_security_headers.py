@@ -20,14 +20,14 @@ def policy(client: Client, path: str, **headers: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     "path", ["/api/movies", "/api/nothing", "/api/auth/me", "/livez", "/readyz", "/metrics", "/"]
 )
-def test_an_answer_for_programs_may_do_nothing_in_a_browser(api: APIClient, path: str) -> None:
+def test_an_api_response_allows_nothing_in_a_browser(api: APIClient, path: str) -> None:
     answer = api.get(path, HTTP_ACCEPT="application/json")
     assert answer["Content-Security-Policy"] == NOTHING
     assert answer["Cross-Origin-Resource-Policy"] == "same-origin"
 
 
 @pytest.mark.parametrize("path", ["/", "/nothing", "/api/docs/errors"])
-def test_a_page_of_ours_has_its_style_and_no_script(client: Client, path: str) -> None:
+def test_our_pages_allow_their_style_and_no_script(client: Client, path: str) -> None:
     allowed = policy(client, path, HTTP_ACCEPT="text/html")
     assert allowed["default-src"] == "'none'"
     assert allowed["frame-ancestors"] == "'none'"
@@ -62,7 +62,7 @@ def test_every_response_forbids_embedding(client: Client, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/api/movies", "/api/nothing", "/admin/login/"])
-def test_what_django_adds_is_there(client: Client, path: str) -> None:
+def test_the_headers_that_django_adds_are_sent(client: Client, path: str) -> None:
     answer = client.get(path)
     assert answer["X-Frame-Options"] == "DENY"
     assert answer["X-Content-Type-Options"] == "nosniff"
@@ -70,7 +70,7 @@ def test_what_django_adds_is_there(client: Client, path: str) -> None:
     assert answer["Cross-Origin-Opener-Policy"] == "same-origin"
 
 
-def test_cookies_of_the_back_office_are_not_for_scripts_or_strangers(client: Client) -> None:
+def test_cookies_of_the_back_office_are_http_only_and_same_site(client: Client) -> None:
     person = UserFactory(is_staff=True, password="seven seals in the bay")
     form = {"username": person.email, "password": "seven seals in the bay"}
     client.get("/admin/login/")

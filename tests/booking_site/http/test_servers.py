@@ -86,7 +86,7 @@ def log_of(folder: Path) -> bytes:
 
 @with_tables
 @by_each_server
-def test_a_request_that_never_ends_does_not_keep_a_server_from_stopping(
+def test_a_request_that_never_ends_does_not_prevent_a_server_from_stopping(
     tmp_path: Path, by: str
 ) -> None:
     own = {"DATABASE_URL": database_url(), "WEB_GRACEFUL_SECONDS": "1", **PATIENT}
@@ -149,7 +149,7 @@ def test_there_are_no_more_threads_than_web_threads(tmp_path: Path, by: str) -> 
         pytest.param(b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", id="idle after a request"),
     ],
 )
-def test_idle_connections_keep_nobody_waiting(
+def test_idle_connections_delay_no_request(
     django_db_setup: None, tmp_path: Path, start: bytes
 ) -> None:
     """granian gives a thread to a whole head, and counts open connections apart from threads."""

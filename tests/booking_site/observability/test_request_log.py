@@ -69,7 +69,7 @@ def grown() -> Callable[..., float]:
 # The log
 
 
-def test_a_request_leaves_one_line(
+def test_a_request_logs_one_line(
     customer: APIClient, user: User, seats: list[Seat], lines: list[Any]
 ) -> None:
     customer.get(f"/api/shows/{seats[0].show_id}/seats?x=y")
@@ -114,7 +114,7 @@ def test_a_busy_database_is_reported_in_the_line_of_the_request(
     assert caplog.records == []
 
 
-def test_probes_leave_no_line(api: APIClient, db: None, lines: list[Any]) -> None:
+def test_probes_are_not_logged(api: APIClient, db: None, lines: list[Any]) -> None:
     for path in ("/livez", "/readyz", "/metrics"):
         api.get(path)
     assert of_requests(lines) == []
@@ -137,7 +137,7 @@ def test_a_request_is_counted_by_route_and_status(
     assert grown("booking_requests_total", **odd) == 1
 
 
-def test_purchases_are_counted_by_what_they_ended_in(
+def test_purchases_are_counted_by_outcome(
     customer: APIClient, seats: list[Seat], grown: Callable[..., float]
 ) -> None:
     names = [
@@ -154,9 +154,7 @@ def test_purchases_are_counted_by_what_they_ended_in(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_holds_are_counted_by_what_became_of_them(
-    customer: APIClient, grown: Callable[..., float]
-) -> None:
+def test_holds_are_counted_by_event(customer: APIClient, grown: Callable[..., float]) -> None:
     events = ("made", "booked", "released")
 
     def counts() -> list[float]:
@@ -175,7 +173,7 @@ def test_holds_are_counted_by_what_became_of_them(
     assert counts() == [4, 2, 1]
 
 
-def test_what_alerts_ask_for_is_there_before_it_happens() -> None:
+def test_the_series_of_alerts_exist_before_the_first_event() -> None:
     script = (
         "from prometheus_client import generate_latest\n"
         "from booking_site.observability import metrics\n"
@@ -194,12 +192,12 @@ def test_what_alerts_ask_for_is_there_before_it_happens() -> None:
         assert series in done.stdout
 
 
-def test_the_server_says_nothing_in_the_name_of_an_earlier_request(api: APIClient) -> None:
+def test_lines_outside_a_request_have_no_request_id(api: APIClient) -> None:
     api.get("/api/nothing")
     assert get_contextvars() == {}
 
 
-def test_a_breaker_that_is_open_is_seen(
+def test_an_open_breaker_is_in_the_metrics(
     api: APIClient, db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     breaker = Breaker()
@@ -221,7 +219,7 @@ def test_without_the_token_there_are_no_metrics(
 
 
 @pytest.mark.django_db
-def test_with_the_token_there_are(api: APIClient, settings: Any) -> None:
+def test_the_token_gives_access_to_the_metrics(api: APIClient, settings: Any) -> None:
     settings.METRICS_TOKEN = TOKEN
     answer = api.get("/metrics", HTTP_AUTHORIZATION=f"Bearer {TOKEN}", HTTP_HOST="10.0.0.1")
     assert answer.status_code == 200
@@ -242,7 +240,7 @@ def scrape(port: int) -> dict[tuple[str, str], float]:
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("server", SERVERS)
-def test_a_server_answers_for_all_its_workers(tmp_path: Path, server: str) -> None:
+def test_metrics_include_all_workers_of_a_server(tmp_path: Path, server: str) -> None:
     UserFactory()
     own = {
         "DATABASE_URL": database_url(),
@@ -277,7 +275,7 @@ class Collected(Transport):
         self.events += [item.payload.json for item in envelope.items]
 
 
-def test_a_crash_report_says_where_and_nothing_personal(
+def test_a_crash_report_has_a_traceback_and_no_personal_data(
     user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     collected = Collected()

@@ -59,7 +59,7 @@ def rows(url: str, table: str) -> list[tuple[object, ...]]:
         return server.execute(f"SELECT * FROM {table} ORDER BY id").fetchall()
 
 
-def test_a_backup_is_restored_whole(
+def test_a_backup_is_restored_completely(
     manage: Manage, elsewhere: dict[str, str], customer: APIClient, tmp_path: Path
 ) -> None:
     seats = make_seats(ShowFactory(), "SSSS")
@@ -89,7 +89,7 @@ def test_a_backup_is_restored_whole(
     assert "This database is not empty." in again.stderr
 
 
-def test_the_doctor_sees_what_a_backup_brings_back_wrong(
+def test_the_doctor_reports_violations_in_a_restored_backup(
     manage: Manage, elsewhere: dict[str, str], customer: APIClient, tmp_path: Path
 ) -> None:
     seats = make_seats(ShowFactory(), "SSSS")

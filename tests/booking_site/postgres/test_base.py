@@ -65,7 +65,7 @@ print(len(set_up))
 """
 
 
-def test_a_socket_is_quiet_until_the_other_side_speaks_or_ends() -> None:
+def test_a_socket_is_quiet_until_the_server_sends_or_closes() -> None:
     for speak in (lambda end: end.send(b"!"), lambda end: end.close()):
         ours, theirs = socket.socketpair()
         with ours, theirs:
@@ -91,6 +91,6 @@ def test_a_connection_that_the_server_ended_is_replaced_before_use(prepare: str)
     assert done.stdout == "a new one\n", done.stderr
 
 
-def test_a_connection_is_set_up_once_and_again_only_after_something_went_wrong() -> None:
+def test_a_connection_is_set_up_again_only_after_an_unclean_use() -> None:
     done = run(LEFT_OPEN, DATABASE_POOL_MIN="2", DATABASE_POOL_MAX="2")
     assert done.stdout == "4\n", done.stderr

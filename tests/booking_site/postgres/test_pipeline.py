@@ -54,7 +54,7 @@ def new_connection(request: pytest.FixtureRequest, settings: Any) -> None:
 
 
 @pytest.mark.usefixtures("new_connection")
-def test_values_come_back_as_from_a_cursor(settings: Any) -> None:
+def test_values_are_converted_as_by_a_cursor(settings: Any) -> None:
     now = timezone.now()
     values = {
         "text": 'Søren\'s 100 % \\ "film"',
@@ -84,7 +84,7 @@ def test_values_come_back_as_from_a_cursor(settings: Any) -> None:
 
 
 @pytest.mark.usefixtures("new_connection")
-def test_errors_are_those_of_a_cursor_and_the_connection_goes_on() -> None:
+def test_errors_are_those_of_a_cursor_and_the_connection_stays_usable() -> None:
     movie = MovieFactory()
     copy = Statement("INSERT INTO movies SELECT * FROM movies WHERE id = %(id)s")
     for statement, values, kind in [
@@ -100,7 +100,7 @@ def test_errors_are_those_of_a_cursor_and_the_connection_goes_on() -> None:
         assert COUNT.row() == (1,)
 
 
-def test_it_begins_the_transaction_and_shares_its_fate() -> None:
+def test_statements_begin_the_transaction_and_are_rolled_back_with_it() -> None:
     movie = MovieFactory(title="Before")
     with transaction.atomic():
         assert RENAME.rows(title="After", id=movie.pk) == [("After",)]
@@ -123,7 +123,7 @@ def test_nothing_is_sent_in_a_broken_transaction() -> None:
             COUNT.row()
 
 
-def test_a_rollback_forgets_no_statement() -> None:
+def test_a_rollback_deallocates_no_statement() -> None:
     """psycopg's own prepared statements would take ours with them."""
     for _ in range(3):
         with transaction.atomic():
@@ -145,7 +145,7 @@ def test_a_lost_connection_is_an_operational_error_and_the_next_is_new(
     assert COUNT.row() == (0,)
 
 
-def test_a_connection_is_given_up_when_its_answer_was_not_waited_for(
+def test_a_connection_is_closed_when_the_wait_for_its_result_is_interrupted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Else it would answer the next question with it."""
@@ -160,7 +160,7 @@ def test_a_connection_is_given_up_when_its_answer_was_not_waited_for(
     connection.close()
 
 
-def test_a_connection_lost_while_it_waits_says_why() -> None:
+def test_a_connection_lost_while_it_waits_reports_why() -> None:
     pid = PID.row()
     assert pid is not None
     sleep = Statement("SELECT pg_sleep(15)")
@@ -171,7 +171,7 @@ def test_a_connection_lost_while_it_waits_says_why() -> None:
     assert COUNT.row() == (0,)
 
 
-def test_others_work_while_one_waits() -> None:
+def test_other_threads_run_while_one_waits() -> None:
     """Whatever waits for PostgreSQL must not keep the interpreter from other threads."""
     movie = MovieFactory()
     locked, done = Event(), Event()
@@ -271,7 +271,7 @@ def wide_titles() -> Iterator[Callable[[], None]]:
         cursor.execute("DROP TABLE wide")
 
 
-def test_a_changed_column_is_not_noticed_by_whoever_has_prepared(
+def test_a_changed_column_does_not_break_a_prepared_statement(
     wide_titles: Callable[[], None],
 ) -> None:
     every_column = Statement("SELECT * FROM wide")
@@ -280,7 +280,7 @@ def test_a_changed_column_is_not_noticed_by_whoever_has_prepared(
     assert every_column.rows() == [(1, "Heat", None)]
 
 
-def test_a_statement_that_the_server_forgot_is_prepared_again() -> None:
+def test_a_deallocated_statement_is_prepared_again() -> None:
     assert COUNT.row() == (0,)
     with connection.cursor() as cursor:
         cursor.execute("DEALLOCATE ALL")
@@ -314,7 +314,7 @@ def test_the_last_writes_are_sent_with_commit() -> None:
     assert connection.get_autocommit()
 
 
-def test_inside_another_block_they_are_executed_at_once() -> None:
+def test_in_an_inner_block_the_writes_are_executed_at_once() -> None:
     movie = MovieFactory(title="Before")
     with transaction.atomic():
         with transaction.atomic():
@@ -327,7 +327,7 @@ def test_inside_another_block_they_are_executed_at_once() -> None:
 @pytest.mark.parametrize(
     "go_on", [COUNT.rows, Movie.objects.count, lambda: execute_with_commit(COUNT())]
 )
-def test_nothing_may_follow_the_last_writes(go_on: Callable[[], Any]) -> None:
+def test_no_statement_can_follow_the_last_writes(go_on: Callable[[], Any]) -> None:
     movie = MovieFactory(title="Before")
 
     @transaction.atomic
@@ -340,7 +340,7 @@ def test_nothing_may_follow_the_last_writes(go_on: Callable[[], Any]) -> None:
     assert TITLE.rows(id=movie.pk) == [("Before",)]
 
 
-def test_an_error_of_the_block_throws_them_away() -> None:
+def test_an_error_in_the_block_discards_the_writes() -> None:
     movie = MovieFactory(title="Before")
 
     @transaction.atomic
@@ -441,7 +441,7 @@ def test_a_warning_at_commit_leaves_its_outcome_unknown(
     assert TITLE.rows(id=movie.pk) == [("After",)]
 
 
-def test_a_connection_ended_before_commit_rolls_back_for_certain() -> None:
+def test_a_connection_ended_before_commit_is_a_certain_rollback() -> None:
     """PostgreSQL said so itself, as the result of a write before COMMIT."""
     movie = MovieFactory(title="Before")
     end = Statement("SELECT pg_terminate_backend(pg_backend_pid())")

@@ -107,7 +107,7 @@ def make_due() -> None:
 
 
 @pytest.mark.django_db
-def test_a_task_is_done_once(notes: Path) -> None:
+def test_a_task_runs_once(notes: Path) -> None:
     note.enqueue(str(notes), text="one")
     assert Worker().do_next_task()
     assert not Worker().do_next_task()
@@ -116,7 +116,7 @@ def test_a_task_is_done_once(notes: Path) -> None:
 
 
 @on_real_connections
-def test_a_task_of_a_transaction_that_is_rolled_back_never_was(notes: Path) -> None:
+def test_a_task_of_a_rolled_back_transaction_does_not_run(notes: Path) -> None:
     with transaction.atomic():
         note.enqueue(str(notes), text="one")
         transaction.set_rollback(True)
@@ -125,7 +125,7 @@ def test_a_task_of_a_transaction_that_is_rolled_back_never_was(notes: Path) -> N
 
 
 @pytest.mark.django_db
-def test_a_task_that_raises_is_tried_again_later_and_given_up_in_the_end() -> None:
+def test_a_task_that_raises_is_retried_later_and_finally_given_up() -> None:
     fail.enqueue("lena@example.com")
     pauses = []
     for attempt in range(1, ATTEMPTS + 1):
@@ -157,7 +157,7 @@ def test_stored_and_logged_failures_contain_no_address(
 
 
 @pytest.mark.django_db
-def test_a_task_that_this_version_does_not_know_waits_for_one_that_does(notes: Path) -> None:
+def test_an_unknown_task_waits_for_a_worker_that_knows_it(notes: Path) -> None:
     note.enqueue(str(notes), text="one")
     DBTaskResult.objects.update(task_path="tests.jobs.from_the_future")
     Worker().do_next_task()
@@ -168,7 +168,7 @@ def test_a_task_that_this_version_does_not_know_waits_for_one_that_does(notes: P
 
 
 @on_real_connections
-def test_what_a_killed_worker_had_begun_is_done_by_the_next(
+def test_the_task_of_a_killed_worker_is_run_by_the_next(
     start_worker: Callable[..., subprocess.Popen[str]], hanging: Hanging, notes: Path
 ) -> None:
     first = start_worker()
@@ -184,7 +184,7 @@ def test_what_a_killed_worker_had_begun_is_done_by_the_next(
 
 
 @on_real_connections
-def test_what_kills_every_worker_is_given_up(notes: Path) -> None:
+def test_a_task_that_kills_every_worker_is_given_up(notes: Path) -> None:
     note.enqueue(str(notes), text="one")
     gone = [f"gone {n}" for n in range(ATTEMPTS)]
     DBTaskResult.objects.update(status=TaskResultStatus.RUNNING, worker_ids=gone[1:])
@@ -196,7 +196,7 @@ def test_what_kills_every_worker_is_given_up(notes: Path) -> None:
 
 
 @on_real_connections
-def test_a_worker_that_was_taken_for_dead_does_not_write_over_its_successor(
+def test_a_worker_taken_for_dead_does_not_overwrite_its_successor(
     notes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     note.enqueue(str(notes), text="one")
@@ -212,7 +212,7 @@ def test_a_worker_that_was_taken_for_dead_does_not_write_over_its_successor(
 
 
 @on_real_connections
-def test_sigterm_ends_a_worker_after_the_task_at_hand(
+def test_sigterm_ends_a_worker_after_its_current_task(
     start_worker: Callable[..., subprocess.Popen[str]], hanging: Hanging, notes: Path
 ) -> None:
     note.enqueue(str(notes), text="next")
@@ -226,7 +226,7 @@ def test_sigterm_ends_a_worker_after_the_task_at_hand(
 
 
 @on_real_connections
-def test_a_worker_whose_session_is_cut_off_goes_on_under_another_name(
+def test_a_worker_that_loses_its_session_continues_under_a_new_id(
     start_worker: Callable[..., subprocess.Popen[str]], hanging: Hanging, notes: Path
 ) -> None:
     process = start_worker("--until-empty")
@@ -252,7 +252,7 @@ def test_a_worker_ends_with_the_process_that_started_it(
 
 
 @on_real_connections
-def test_two_workers_never_do_one_task_both(
+def test_two_workers_never_run_the_same_task(
     notes: Path, race: Callable[[list[Callable[[], Any]]], list[Any]]
 ) -> None:
     for number in range(20):
@@ -293,7 +293,7 @@ def test_the_scheduled_jobs_exist_and_run_in_a_worker(notes: Path, caplog: Any) 
     assert caplog.text == ""
 
 
-def test_without_a_mail_server_the_worker_says_so_and_mails_wait(settings: Any) -> None:
+def test_without_a_mail_server_the_worker_does_not_start_and_mails_wait(settings: Any) -> None:
     settings.EMAIL_URL = ""
     with pytest.raises(CommandError, match="EMAIL_URL"):
         call_command("worker")
@@ -334,7 +334,7 @@ def test_a_finished_task_is_not_retried(office: Client, notes: Path) -> None:
 
 
 @on_real_connections
-def test_a_site_that_is_run_for_trying_out_has_a_worker_that_ends_with_it(tmp_path: Path) -> None:
+def test_the_worker_of_run_site_ends_with_the_site(tmp_path: Path) -> None:
     seat = SeatFactory(status="booked")
     Booking.objects.create(user=UserFactory(), show=seat.show, seat=seat)  # or it would be seeded
     os.mkfifo(tmp_path / "notes")

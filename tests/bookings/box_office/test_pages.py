@@ -134,7 +134,7 @@ def test_a_double_click_sells_once(race: Callable[..., list[Any]], show: Show, c
 
 
 @pytest.mark.django_db(transaction=True)
-def test_one_form_with_different_seats_sells_one_of_the_wishes(
+def test_one_form_with_different_seats_sells_only_one_selection(
     race: Callable[..., list[Any]], show: Show, clerk: User
 ) -> None:
     """The seats' locks do not meet here, so it is the record that decides."""
@@ -150,7 +150,7 @@ def test_one_form_with_different_seats_sells_one_of_the_wishes(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_clerks_and_customers_never_get_one_seat_twice(
+def test_clerks_and_customers_never_buy_the_same_seat(
     race: Callable[..., list[Any]], show: Show, clerk: User
 ) -> None:
     purchase = Purchase(show_id=show.pk, seat_ids=frozenset(ids(show, "A1", "A2")))
@@ -176,13 +176,13 @@ def test_a_seat_just_taken_is_named_and_the_rest_stays_chosen(counter: Client, s
 
 
 @pytest.mark.parametrize("status", [SeatStatus.BLOCKED, SeatStatus.BOOKED])
-def test_what_is_not_free_is_not_sold(counter: Client, show: Show, status: str) -> None:
+def test_a_seat_that_is_not_free_is_not_sold(counter: Client, show: Show, status: str) -> None:
     show.seats.filter(pk__in=ids(show, "A1")).update(status=status)
     assert sell(counter, show, "A1", "A2").status_code == HTTPStatus.CONFLICT
     assert not Order.objects.exists()
 
 
-def test_a_held_seat_is_sold_only_when_the_hold_is_over(counter: Client, show: Show) -> None:
+def test_a_held_seat_is_sold_only_when_the_hold_has_expired(counter: Client, show: Show) -> None:
     held = show.seats.filter(pk__in=ids(show, "A1"))
     for minutes, status in ((5, HTTPStatus.CONFLICT), (-5, HTTPStatus.OK)):
         until = timezone.now() + timedelta(minutes=minutes)
@@ -201,7 +201,7 @@ def test_a_held_seat_is_sold_only_when_the_hold_is_over(counter: Client, show: S
         ({"start_time": -1, "end_time": None}, False),
     ],
 )
-def test_the_counter_is_open_until_the_show_is_over(
+def test_the_counter_is_open_until_the_show_ends(
     counter: Client, show: Show, change: dict[str, Any], sells: bool
 ) -> None:
     moments = {
@@ -219,7 +219,7 @@ def test_a_cancelled_show_is_not_sold(counter: Client, show: Show) -> None:
     assert not Order.objects.exists()
 
 
-def test_the_total_is_what_is_left_of_an_order(counter: Client, show: Show) -> None:
+def test_the_total_counts_only_active_bookings(counter: Client, show: Show) -> None:
     page = sell(counter, show, "A1", "B1")
     assert "Total 27.00 USD</p>" in page.text
     order = Order.objects.get()
@@ -266,7 +266,9 @@ def test_more_seats_than_an_order_may_have_are_refused(counter: Client) -> None:
     assert len(ticked(page)) == 11
 
 
-def test_nothing_chosen_is_said_and_the_form_stays_usable(counter: Client, show: Show) -> None:
+def test_an_empty_selection_is_reported_and_the_form_stays_usable(
+    counter: Client, show: Show
+) -> None:
     page = sell(counter, show, token="b" * 32)
     assert page.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
     assert "Select at least one seat." in page.text
@@ -349,7 +351,7 @@ def test_nobody_is_moved_to_a_taken_seat_or_without_a_reason(counter: Client, sh
     assert Seat.objects.filter(status=SeatStatus.BOOKED).count() == 2
 
 
-def test_a_cancelled_customer_is_not_moved(counter: Client, show: Show, clerk: User) -> None:
+def test_a_cancelled_booking_is_not_moved(counter: Client, show: Show, clerk: User) -> None:
     sell(counter, show, "A1")
     order = Order.objects.get()
     booking = order.bookings.select_related("seat").get()
@@ -359,7 +361,7 @@ def test_a_cancelled_customer_is_not_moved(counter: Client, show: Show, clerk: U
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_move_judges_the_booking_as_it_is_behind_the_locks(show: Show, clerk: User) -> None:
+def test_a_move_checks_the_booking_after_locking_it(show: Show, clerk: User) -> None:
     purchase = Purchase(show_id=show.pk, seat_ids=frozenset(ids(show, "A1")))
     order = services.sell_at_counter(clerk=clerk, token="a" * 32, purchase=purchase)
     stale = order.bookings.get()
@@ -425,7 +427,9 @@ def test_a_cancellation_needs_seats_and_a_reason(
     assert show.seats.filter(status=SeatStatus.BOOKED).exists()
 
 
-def test_a_cancellation_without_a_reason_keeps_the_selection(counter: Client, show: Show) -> None:
+def test_a_cancellation_without_a_reason_preserves_the_selection(
+    counter: Client, show: Show
+) -> None:
     sell(counter, show, "A1", "A2", "A3")
     order = Order.objects.get()
     wanted = [row.pk for row in order.bookings.all()[:2]]
@@ -434,7 +438,7 @@ def test_a_cancellation_without_a_reason_keeps_the_selection(counter: Client, sh
     assert set(map(int, kept)) == set(wanted)
 
 
-def test_a_cancellation_says_what_it_was_worth_and_the_second_click_that_it_is_done(
+def test_a_cancellation_reports_its_worth_and_a_second_click_changes_nothing(
     counter: Client, show: Show
 ) -> None:
     sell(counter, show, "A1", "B1")
@@ -486,7 +490,7 @@ def test_the_first_page_has_the_shows_of_the_business_day(
 
 
 @pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01", "yesterday"])
-def test_a_day_that_no_cinema_plans_for_is_today(counter: Client, day: str) -> None:
+def test_an_invalid_day_is_today(counter: Client, day: str) -> None:
     page = counter.get(reverse("box-office"), {"day": day})
     assert page.context["is_today"]
 
@@ -518,7 +522,7 @@ def test_an_order_of_another_theatre_is_not_found(counter: Client, show: Show, c
     assert Booking.objects.filter(cancelled_at=None).count() == 1
 
 
-def test_pages_cost_as_much_for_a_thousand_seats_as_for_few(counter: Client, show: Show) -> None:
+def test_query_count_of_a_page_does_not_grow_with_the_seats(counter: Client, show: Show) -> None:
     large = ShowFactory(theatre=show.theatre)
     make_seats(large, *["S" * 40] * 25)
     for page in ("sell", "seats"):
@@ -530,7 +534,7 @@ def test_pages_cost_as_much_for_a_thousand_seats_as_for_few(counter: Client, sho
         assert costs[0] == costs[1] <= 8
 
 
-def test_lists_cost_as_much_for_many_orders_and_shows_as_for_few(
+def test_query_count_of_a_list_does_not_grow_with_orders_and_shows(
     counter: Client, show: Show
 ) -> None:
     costs = []

@@ -319,7 +319,7 @@ def test_a_missing_or_wrong_guard_is_named(show: Show, sql: str, offender: str) 
     assert findings() == {CONSTRAINTS_IN_PLACE.name: [offender]}
 
 
-def test_all_triggers_of_a_table_asleep_are_named(show: Show) -> None:
+def test_disabled_triggers_are_named(show: Show) -> None:
     run("ALTER TABLE bookings DISABLE TRIGGER USER")
     assert findings() == {
         CONSTRAINTS_IN_PLACE.name: [
@@ -336,7 +336,7 @@ def test_all_triggers_of_a_table_asleep_are_named(show: Show) -> None:
         ("movie", 1, {"show"}),
     ],
 )
-def test_what_belongs_to_nothing_is_named(
+def test_rows_that_refer_to_nothing_are_named(
     show: Show, lost: str, count: int, kinds: set[str]
 ) -> None:
     """A replica checks no foreign key, and neither does a hurried import."""
@@ -348,7 +348,7 @@ def test_what_belongs_to_nothing_is_named(
 
 
 @pytest.mark.parametrize("state", ["DISABLE", "ENABLE REPLICA"])
-def test_a_foreign_key_whose_triggers_sleep_is_named(show: Show, state: str) -> None:
+def test_a_foreign_key_with_disabled_triggers_is_named(show: Show, state: str) -> None:
     """DISABLE TRIGGER ALL is what hurried imports do; a replica's triggers sleep here, too."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -361,13 +361,13 @@ def test_a_foreign_key_whose_triggers_sleep_is_named(show: Show, state: str) -> 
     assert findings() == {CONSTRAINTS_IN_PLACE.name: ["bookings.booking_order_in_show"]}
 
 
-def test_a_hold_that_is_over_may_have_lost_its_seats(show: Show) -> None:
+def test_an_expired_hold_may_have_lost_its_seats(show: Show) -> None:
     run("UPDATE holds SET expires_at = now() - interval '1 s'")
     run(BREAKS["hold_has_its_seats"])
     assert set(findings()) == {"expired_holds"}
 
 
-def test_examples_are_few_and_the_count_is_whole(show: Show) -> None:
+def test_examples_are_few_and_the_count_is_complete(show: Show) -> None:
     make_seats(show, "", *["SSSSSSSSSS"])
     run("UPDATE seats SET status = 'booked' WHERE row = 'B'")
     (finding,) = [each for each in examine() if each.count]
@@ -396,7 +396,7 @@ def test_a_broken_invariant_ends_with_exit_code_1_and_examples(show: Show) -> No
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_only_waits_to_be_tidied_is_no_violation(show: Show) -> None:
+def test_rows_that_await_cleanup_are_not_violations(show: Show) -> None:
     run(BREAKS["old_idempotency_records"])
     output = StringIO()
     call_command("doctor", stdout=output)
@@ -455,7 +455,7 @@ def doctor_on(url: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_without_a_database_the_doctor_says_so_in_one_line() -> None:
+def test_a_missing_database_is_reported_in_one_line() -> None:
     run = doctor_on("postgres://nobody@127.0.0.1:1/nothing")
     assert (run.returncode, run.stdout) == (2, "")
     (line,) = run.stderr.splitlines()

@@ -191,7 +191,7 @@ def cost(places, seats):
 
 @settings(max_examples=400)
 @given(any_rooms, parties)
-def test_the_offer_is_the_best_there_is(places, party):
+def test_the_offer_is_the_best_possible(places, party):
     choice = offers(places, party) or list(divided_offers(places, party))
     if choice:
         chosen = best_available(places, **party)
@@ -272,7 +272,7 @@ def test_a_mirrored_room_has_a_mirrored_offer_of_the_same_worth(places, party):
 
 
 @given(plain_rooms, st.integers(1, 7), st.data())
-def test_a_seat_that_comes_free_takes_nobodys_offer_away(places, quantity, data):
+def test_a_seat_that_becomes_free_removes_no_offer(places, quantity, data):
     taken = [place for place in places if not place.free]
     assume(taken)
     freed = data.draw(st.sampled_from(taken))
@@ -289,7 +289,7 @@ def test_a_seat_that_comes_free_takes_nobodys_offer_away(places, quantity, data)
 
 @settings(max_examples=300)
 @given(choices())
-def test_gaps_are_those_of_the_words(case):
+def test_gaps_match_their_definition(case):
     places, chosen = case
     assert set(new_gaps(places, chosen)) == gaps_after(places, set(chosen))
 

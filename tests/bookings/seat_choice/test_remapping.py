@@ -58,7 +58,7 @@ def test_a_party_stays_together_rather_than_close() -> None:
     assert moved(room("SSSSSS"), room("SS.SS", "SSSS."), [0, 1, 2]) == [["B1", "B2", "B3"]]
 
 
-def test_nobody_is_parted_while_two_parts_of_a_party_would_leave_one_alone() -> None:
+def test_a_party_is_not_divided_if_one_would_sit_alone() -> None:
     with pytest.raises(NoEqualSeats) as refusal:
         moved(room("SSSSSS"), room("SS.SS", "SS.SS"), [0, 1, 2])
     assert refusal.value.facts == {"parties": ["0"]}
@@ -70,7 +70,7 @@ def test_a_large_party_is_divided_into_neighbouring_rows() -> None:
     assert sorted({name[0] for name in seats}) == ["A", "B"]
 
 
-def test_who_sat_apart_may_sit_apart_again() -> None:
+def test_a_party_that_sat_apart_may_sit_apart_again() -> None:
     old = room("SS.....SS")
     (seats,) = moved(old, room("S.S......", ".........", "......S.S"), [0, 7])
     assert len(set(seats)) == 2
@@ -105,7 +105,7 @@ def test_a_bay_becomes_a_bay_with_the_companion_beside_it() -> None:
         moved(old, room("SSSS"), [2])
 
 
-def test_nobody_is_put_into_a_bay() -> None:
+def test_other_seats_never_become_bays() -> None:
     with pytest.raises(NoEqualSeats):
         moved(room("SS"), room("WW"), [0])
 
@@ -115,7 +115,7 @@ ROWS = st.lists(st.text("SSSPWC.", min_size=1, max_size=9), min_size=1, max_size
 
 @settings(max_examples=200)
 @given(ROWS, ROWS, st.data())
-def test_whatever_is_found_keeps_its_promises(
+def test_every_result_follows_the_rules(
     old_rows: list[str], new_rows: list[str], data: st.DataObject
 ) -> None:
     old, new = room(*old_rows), room(*new_rows, first_id=10_000)

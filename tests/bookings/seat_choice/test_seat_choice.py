@@ -204,7 +204,7 @@ def test_an_empty_room_has_no_seats_together():
         ("a part with a bay", ".SSWSs\nSSs...", 5, True, ".###Ss\n##s..."),
     ],
 )
-def test_a_divided_party_is_no_way_round_the_gap_rule(
+def test_dividing_a_party_does_not_bypass_the_gap_rule(
     gap_in, drawing, quantity, accessible, without_the_rule
 ):
     sold = offered(drawing, quantity, accessible=accessible, gap_rule=False)
@@ -348,7 +348,7 @@ def test_a_refusal_names_the_seats_left_alone_and_the_alternatives():
     }
 
 
-def test_a_refusal_is_silent_about_gaps_that_nobody_could_avoid():
+def test_a_refusal_does_not_name_unavoidable_gaps():
     drawing = "sS#SSs\ns##Ss"
     with pytest.raises(SingleSeatGap) as refusal:
         refuse_gap(room(drawing), marked(drawing))
@@ -406,7 +406,7 @@ def test_places_keep_the_cells_of_their_layout():
 
 
 @pytest.mark.parametrize("cell", [(None, None), (None, 3), (9, None)])
-def test_if_one_seat_lacks_its_cell_all_stand_by_row_and_number(cell):
+def test_if_one_seat_lacks_its_cell_all_are_placed_by_row_and_number(cell):
     places = places_from(
         [
             (1, "AA", 1, *cell, "standard", True),

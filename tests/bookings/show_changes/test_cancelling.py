@@ -143,7 +143,7 @@ def test_bookings_without_an_order_are_cancelled_too(
     ]
 
 
-def test_what_was_given_back_before_stays_as_it_was(
+def test_bookings_cancelled_earlier_do_not_change(
     show: Show, seats: list[Seat], staff: User, user: User, customer: APIClient
 ) -> None:
     number = bought(customer, seats[0])["booking"]["id"]
@@ -177,7 +177,7 @@ def test_a_show_that_has_begun_cannot_be_cancelled(show: Show, staff: User) -> N
         cancel_show(show_id=0, orders=0, reason="", actor=staff)
 
 
-def test_cancelling_twice_is_cancelling_once(
+def test_cancelling_twice_has_one_effect(
     show: Show, seats: list[Seat], staff: User, customer: APIClient, posted: Posted
 ) -> None:
     bought(customer, seats[0])
@@ -192,7 +192,7 @@ def test_cancelling_twice_is_cancelling_once(
     assert len(history_of(show)) == len(history_of(Order.objects.get())) == 1
 
 
-def test_a_show_that_is_open_again_is_not_emptied(
+def test_orders_of_a_reopened_show_are_not_cancelled(
     show: Show, seats: list[Seat], staff: User, customer: APIClient
 ) -> None:
     cancel(show, staff)
@@ -203,7 +203,7 @@ def test_a_show_that_is_open_again_is_not_emptied(
     assert Booking.objects.get().cancelled_at is None
 
 
-def test_a_batch_costs_as_much_for_a_full_room_as_for_a_few(
+def test_query_count_of_a_batch_does_not_grow_with_the_room(
     show: Show, seats: list[Seat], staff: User, login: Login
 ) -> None:
     sell(login, seats, orders=12)
@@ -250,7 +250,7 @@ def test_an_error_in_the_middle_loses_and_repeats_nothing(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_worker_killed_in_the_middle_is_followed_by_one_that_goes_on(
+def test_the_next_worker_continues_after_one_is_killed(
     show: Show, seats: list[Seat], staff: User, login: Login, posted: Posted
 ) -> None:
     sell(login, seats, orders=3)
@@ -321,7 +321,7 @@ def buy_while_it_is_cancelled(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_nobody_buys_into_a_show_that_is_being_cancelled(
+def test_no_seat_is_sold_while_its_show_is_cancelled(
     race: Race,
     show: Show,
     staff: User,
@@ -335,7 +335,7 @@ def test_nobody_buys_into_a_show_that_is_being_cancelled(
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("without_locks")
-def test_without_the_seats_locks_somebody_does(
+def test_without_the_seat_locks_a_seat_is_sold(
     show: Show, seats: list[Seat], staff: User, customer: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Guards the test above: a booking that the cancelling has not counted."""

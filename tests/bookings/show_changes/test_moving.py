@@ -121,7 +121,7 @@ def test_a_show_moves_in_time_with_its_ends_and_the_end_of_sales(show: Show, big
     assert (after.status, after.movie, after.format) == ("open", show.movie, "2D")
 
 
-def test_it_stays_as_long_as_it_was_planned(show: Show, big: Screen) -> None:
+def test_a_move_does_not_change_the_length(show: Show, big: Screen) -> None:
     show.movie.duration_minutes = 240
     show.movie.save()
     move(to(big, show, later=timedelta(hours=3)))
@@ -157,7 +157,7 @@ def test_an_unsold_show_gets_the_room_of_its_new_screen(show: Show, small: Scree
     }
 
 
-def test_sold_and_held_seats_are_found_again_under_their_ids(
+def test_the_ids_of_sold_and_held_seats_do_not_change(
     show: Show, small: Screen, customer: APIClient, login: Login
 ) -> None:
     first = bought(customer, seat(show, "B3"), seat(show, "B4"))
@@ -195,7 +195,7 @@ def test_an_expired_hold_reserves_no_seat(show: Show, small: Screen, customer: A
     assert_sound()
 
 
-def test_cancelled_bookings_keep_their_seats_name_where_the_room_has_it(
+def test_cancelled_bookings_stay_at_their_seat_if_the_new_room_has_it(
     show: Show, small: Screen, customer: APIClient
 ) -> None:
     both = bought(customer, seat(show, "A2"), seat(show, "B6"))
@@ -212,14 +212,14 @@ def test_cancelled_bookings_keep_their_seats_name_where_the_room_has_it(
     assert_sound()
 
 
-def test_blocked_seats_belong_to_the_room_they_are_in(show: Show, small: Screen) -> None:
+def test_blocked_seats_are_free_in_the_new_room(show: Show, small: Screen) -> None:
     block_seats(show_id=show.pk, seat_ids=[seat(show, "A1").pk], reason="broken")
     (moved,) = move(to(small, show))
     assert moved.seats.blocked == 1
     assert not Seat.objects.filter(status="blocked").exists()
 
 
-def test_who_has_no_equal_seat_stops_the_move(
+def test_a_party_without_equal_seats_stops_the_move(
     show: Show, theatre: Any, customer: APIClient
 ) -> None:
     bought(customer, seat(show, "C1"))
@@ -228,7 +228,7 @@ def test_who_has_no_equal_seat_stops_the_move(
         moving.plan_moves([to(plain, show)])
 
 
-def test_what_is_taken_between_preview_and_move_stops_it(
+def test_a_seat_taken_after_the_preview_stops_the_move(
     show: Show, small: Screen, customer: APIClient
 ) -> None:
     wish = to(small, show)
@@ -367,7 +367,7 @@ def buy_while_it_moves(race: Race, show: Show, screen: Screen, clients: list[API
 
 
 @pytest.mark.django_db(transaction=True)
-def test_who_buys_while_the_show_moves_has_a_seat_of_it_or_none(
+def test_a_buyer_during_a_move_gets_a_seat_of_the_show_or_none(
     race: Race, show: Show, small: Screen, login: Login
 ) -> None:
     buy_while_it_moves(race, show, small, [login(user) for user in UserFactory.create_batch(6)])
@@ -378,7 +378,7 @@ def test_who_buys_while_the_show_moves_has_a_seat_of_it_or_none(
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("without_locks")
-def test_without_the_seats_locks_a_booking_is_moved_under_its_buyer(
+def test_without_the_seat_locks_a_concurrent_buyer_loses_the_seat(
     show: Show, small: Screen, customer: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Guards the test above: the seat is sold, and set free under its buyer."""

@@ -64,7 +64,7 @@ def moving_to(screen: Screen, show: Show, **other: Any) -> dict[str, Any]:
     }
 
 
-def test_the_show_leads_to_its_pages(programmer: Client, show: Show) -> None:
+def test_a_show_links_to_its_pages(programmer: Client, show: Show) -> None:
     page = programmer.get(page_of(show, "change")).text
     for name in ("move", "swap", "cancel"):
         assert page_of(show, name) in page
@@ -87,7 +87,7 @@ def test_a_move_is_previewed_seat_by_seat_and_then_made(
     assert name_of(booking["seat_id"]) == "C1"
 
 
-def test_what_was_sold_meanwhile_is_previewed_again(
+def test_a_sale_after_the_preview_requires_a_new_preview(
     programmer: Client, show: Show, small: Screen, customer: APIClient
 ) -> None:
     seen = programmer.post(page_of(show, "move"), moving_to(small, show)).context["seen"]
@@ -128,7 +128,7 @@ def test_a_show_is_cancelled_by_typing_how_many_orders_it_has(
     assert Booking.objects.get(seat__number=1).cancel_reason == "Broken"
 
 
-def test_the_worker_can_be_set_to_a_cancelled_show_again(
+def test_the_cancellation_of_orders_can_be_retried(
     programmer: Client, show: Show, customer: APIClient
 ) -> None:
     bought(customer, seat(show, "A1"))
@@ -151,7 +151,7 @@ def test_another_theatre_is_not_found(name: str, programmer: Client) -> None:
 
 @pytest.mark.parametrize("name", ["move", "swap", "cancel"])
 @pytest.mark.parametrize("role", ["Usher", "Box office"])
-def test_who_does_not_plan_neither_moves_nor_cancels(
+def test_staff_without_the_permission_neither_move_nor_cancel(
     name: str, role: str, client: Client, show: Show
 ) -> None:
     ensure_roles()
@@ -163,7 +163,7 @@ def test_who_does_not_plan_neither_moves_nor_cancels(
     assert client.post(page_of(show, name)).status_code == HTTPStatus.FORBIDDEN
 
 
-def test_a_page_costs_as_much_for_many_orders_as_for_few(
+def test_query_count_of_a_page_does_not_grow_with_the_orders(
     programmer: Client, show: Show, small: Screen, login: Callable[[User], APIClient]
 ) -> None:
     counts = []
