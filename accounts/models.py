@@ -171,7 +171,15 @@ class SignIn(models.Model):
         db_table = "sign_ins"
         verbose_name = "sign-in"
         ordering = ("-created_at",)
-        indexes = (models.Index(fields=["expires_at"], name="sign_in_by_expiry"),)
+        indexes = (
+            models.Index(fields=["expires_at"], name="sign_in_by_expiry"),
+            models.Index(fields=["created_at"], name="sign_in_by_start"),
+            models.Index(
+                fields=["created_at"],
+                condition=models.Q(ended_at__isnull=False),
+                name="sign_in_ended",
+            ),
+        )
 
     def __str__(self) -> str:
         return f"{self.user} since {self.created_at:%Y-%m-%d %H:%M}"
@@ -189,7 +197,12 @@ class AuditEntry(models.Model):
 
     at = models.DateTimeField(auto_now_add=True, db_default=Now())
     actor = models.ForeignKey(
-        User, on_delete=models.PROTECT, related_name="audit_entries", null=True, blank=True
+        User,
+        on_delete=models.PROTECT,
+        related_name="audit_entries",
+        null=True,
+        blank=True,
+        db_index=False,  # audit_by_actor
     )
     action = models.CharField(max_length=40)
     subject_type = models.CharField("kind of object", max_length=80)
@@ -207,6 +220,8 @@ class AuditEntry(models.Model):
             models.Index(fields=["subject_type", "subject_id", "-at"], name="audit_by_subject"),
             models.Index(fields=["theatre_id", "-at"], name="audit_by_theatre"),
             models.Index(fields=["-at"], name="audit_by_time"),
+            models.Index(fields=["actor", "-at"], name="audit_by_actor"),
+            models.Index(fields=["action", "-at"], name="audit_by_action"),
             GinIndex(AUDIT_WORDS, name="audit_by_words"),
         )
 

@@ -70,6 +70,11 @@ class Hold(models.Model):
             models.Index(
                 fields=["expires_at"], condition=Q(ended_at__isnull=True), name="hold_live_by_end"
             ),
+            models.Index(
+                fields=["end_reason", "expires_at"],
+                condition=Q(ended_at__isnull=False),
+                name="hold_ended_by_reason",
+            ),
         )
 
     def __str__(self) -> str:

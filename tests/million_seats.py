@@ -100,15 +100,17 @@ _STATEMENTS = (
       FROM live WHERE seats.id = live.seat_ids[1]
     """,
     """
-    INSERT INTO sign_ins (id, user_id, token_id, created_at, expires_at)
+    INSERT INTO sign_ins (id, user_id, token_id, created_at, expires_at, ended_at)
     SELECT gen_random_uuid(), 1001 + n % 13000, gen_random_uuid(),
-           now() - n * interval '1 minute', now() + interval '14 days' - n * interval '1 minute'
+           now() - n * interval '1 minute', now() + interval '14 days' - n * interval '1 minute',
+           CASE WHEN n % 1000 = 0 THEN now() END
       FROM generate_series(1, 50000) AS n
     """,
     """
     INSERT INTO audit_entries (at, actor_id, action, subject_type, subject_id, subject_name,
                                theatre_id, facts)
-    SELECT now() - n * interval '1 minute', 1001 + n % 50, 'seats_blocked', 'catalog.show',
+    SELECT now() - n * interval '1 minute', 1001 + n % 50,
+           CASE WHEN n % 1000 = 0 THEN 'order_cancelled' ELSE 'seats_blocked' END, 'catalog.show',
            1001 + n % 10000, 'Movie ' || 1001 + n % 200, 1001 + n % 20, '{}'
       FROM generate_series(1, 50000) AS n
     """,

@@ -7,6 +7,7 @@ from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.models import Group
 from django.db.models import QuerySet
+from django.db.models.functions import Now
 from django.http import HttpRequest
 from django_otp.plugins.otp_totp.models import TOTPDevice
 from unfold.admin import ModelAdmin
@@ -15,10 +16,26 @@ from accounts import audit, services
 from accounts.admin.users import may_manage
 from accounts.audited_admin import Audited, staff_user
 from accounts.models import AuditEntry, SignIn, User
-from booking_site.back_office.large_tables import LargeTable
+from booking_site.back_office.large_tables import DaysFilter, LargeTable
 
 admin.site.unregister(Group)
 admin.site.unregister(TOTPDevice)  # its own page would show the keys
+
+
+class SignInStateFilter(admin.SimpleListFilter):
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("current", "Current"), ("ended", "Ended")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[SignIn]) -> QuerySet[SignIn]:
+        match self.value():
+            case "current":
+                return queryset.filter(ended_at__isnull=True, expires_at__gt=Now())
+            case "ended":
+                return queryset.filter(ended_at__isnull=False)
+        return queryset
 
 
 @admin.register(SignIn)
@@ -26,10 +43,12 @@ class SignInAdmin(LargeTable, Audited, ModelAdmin):  # type: ignore[misc]
     """Sign-ins are ended here, never edited."""
 
     list_display = ("user", "created_at", "expires_at", "ended_at")
+    list_filter = (SignInStateFilter, ("created_at", DaysFilter))
+    list_filter_submit = True
+    sortable_by = ("created_at",)
     list_select_related = ("user",)
     search_fields = ("user__email",)
     search_help_text = "Name or e-mail address"
-    ordering = ("-expires_at",)  # renewed by every refresh, so the latest used come first
     fields = readonly_fields = ("user", "created_at", "expires_at", "ended_at")
     actions = ("end",)
 

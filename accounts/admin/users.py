@@ -51,10 +51,17 @@ class AccessFilter(admin.SimpleListFilter):
     parameter_name = "access"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("staff", "Staff"), ("administrators", "Administrators"), ("inactive", "Inactive")]
+        return [
+            ("customers", "Customers"),
+            ("staff", "Staff"),
+            ("administrators", "Administrators"),
+            ("inactive", "Inactive"),
+        ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> QuerySet[User]:
         match self.value():
+            case "customers":
+                return queryset.filter(is_staff=False)
             case "staff":
                 return queryset.filter(is_staff=True)
             case "administrators":
@@ -74,6 +81,7 @@ class UserAdmin(LargeTable, Audited, DjangoUserAdmin, ModelAdmin):  # type: igno
     list_display = ("email", "name", "roles", "is_active", "is_staff", "created_at")
     search_help_text = "Name or e-mail address"
     list_filter = (AccessFilter, "groups")
+    sortable_by = ("email",)
     search_fields = ("name", "email")
     ordering = ("email",)
     filter_horizontal = ()

@@ -1,11 +1,17 @@
 """Lists of tables that grow with every sale."""
 
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime, time
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ORDER_VAR
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.functional import cached_property
+from unfold.contrib.filters.admin import RangeDateFilter
 from unfold.paginator import InfinitePaginator
+from unfold.utils import parse_date_str
+from unfold.views import ChangeList
 
 if TYPE_CHECKING:
     Base = admin.ModelAdmin[Any]
@@ -13,16 +19,64 @@ else:
     Base = object
 
 
-class LargeTable(Base):
-    """A list that reads one page by an index: it has no total and one order.
+class BoundedPaginator(InfinitePaginator):  # type: ignore[misc] # unfold is untyped
+    """Counts at most `most_counted` rows. Beyond them, pages go on until one is empty."""
 
-    `search_fields` only switches the search on; `matching` is the search.
+    template_name = "admin/bounded_pagination.html"
+    most_counted = 10_000
+
+    @cached_property
+    def is_large(self) -> bool:
+        return self._counted > self.most_counted
+
+    @cached_property
+    def count(self) -> int:
+        return super().count if self.is_large else self._counted
+
+    @cached_property
+    def _counted(self) -> int:
+        rows: QuerySet[Any] = self.object_list
+        return rows.order_by().values("pk")[: self.most_counted + 1].count()
+
+
+class LargeTableChangeList(ChangeList):  # type: ignore[misc] # unfold is untyped
+    """Sorts by any column; results too large to be counted only by columns with an index."""
+
+    def get_queryset(self, request: HttpRequest, *excluded: Any) -> QuerySet[Any]:
+        rows: QuerySet[Any] = super().get_queryset(request, *excluded)
+        if not self._is_sorted_by_index() and BoundedPaginator(rows, 1).is_large:
+            del self.params[ORDER_VAR]
+            rows = rows.order_by(*self.get_ordering(request, self.root_queryset))
+        return rows
+
+    def _is_sorted_by_index(self) -> bool:
+        columns = {self.list_display[column] for column in self.get_ordering_field_columns()}
+        return ORDER_VAR not in self.params or (
+            len(columns) == 1 and columns <= set(self.model_admin.sortable_by)
+        )
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        if self.paginator.is_large:
+            self.result_count = len(self.result_list)  # no action on all rows at once
+        else:
+            self.sortable_by = None
+
+
+class LargeTable(Base):
+    """A list whose pages, counts and searches read an index, however many rows it has.
+
+    `sortable_by` names the columns with an index. `search_fields` only switches the search
+    on; `matching` is the search.
     """
 
-    paginator = InfinitePaginator
+    paginator = BoundedPaginator
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
-    sortable_by = ()
+    sortable_by: ClassVar[tuple[str, ...]] = ()
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return LargeTableChangeList
 
     def matching(self, rows: QuerySet[Any], text: str) -> QuerySet[Any]:
         """Return the rows that match the text, which is not empty."""
@@ -33,3 +87,15 @@ class LargeTable(Base):
     ) -> tuple[QuerySet[Any], bool]:
         text = search_term.replace("\0", "").strip()  # PostgreSQL's text has no NUL
         return (self.matching(queryset, text) if text else queryset), False
+
+
+class DaysFilter(RangeDateFilter):  # type: ignore[misc] # unfold is untyped
+    """Rows from the first to the last day, both included, in UTC."""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        for end, lookup, clock in (("from", "gte", time.min), ("to", "lte", time.max)):
+            name = f"{self.parameter_name}_{end}"
+            if day := parse_date_str(self.used_parameters.get(name, "")):
+                moment = datetime.combine(day, clock, UTC)
+                queryset = queryset.filter(**{f"{self.parameter_name}__{lookup}": moment})
+        return queryset

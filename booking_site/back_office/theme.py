@@ -130,7 +130,7 @@ UNFOLD = {
                 ],
             },
             _pages(
-                "Users",
+                "Users and access",
                 ("Users", "group", "accounts_user"),
                 ("Roles", "badge", "auth_group"),
                 ("Sign-ins", "devices", "accounts_signin"),

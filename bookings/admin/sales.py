@@ -1,10 +1,12 @@
 """Holds, orders and bookings in the back office, read-only: only services change sales."""
 
 from collections import defaultdict
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import SEARCH_VAR, ChangeList
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
@@ -19,9 +21,32 @@ from bookings.box_office.queries import ids_of_orders
 from bookings.confirmations import send_again
 from bookings.models import Booking, BookingStatus, Channel, Hold, HoldEnd, Order
 from catalog.admin.base import ReadOnly, badge, local, local_lines, show_lines, two_lines
-from catalog.models import Seat
+from catalog.models import Seat, Show
 
 SHOW = ("show__movie", "show__theatre", "show__screen__theatre")
+
+
+class HoldStateFilter(admin.SimpleListFilter):
+    """Live holds by default; a search finds ended ones too."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        live = [("live", "Live")] if request.GET.get(SEARCH_VAR) else []
+        return [*live, *HoldEnd.choices]
+
+    def choices(self, changelist: ChangeList) -> Iterator[Any]:
+        first, *others = super().choices(changelist)
+        yield first if changelist.query else {**first, "display": "Live"}
+        yield from others
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Hold]) -> QuerySet[Hold]:
+        if self.value() in HoldEnd.values:
+            return queryset.filter(ended_at__isnull=False, end_reason=self.value())
+        if self.value() is None and request.GET.get(SEARCH_VAR):
+            return queryset
+        return queryset.filter(ended_at__isnull=True)
 
 
 @admin.register(Hold)
@@ -30,18 +55,15 @@ class HoldAdmin(LargeTable, ReadOnly[Hold]):
     list_display = ("customer", "on_show", "seat_count", "since", "until", "state")
     list_select_related = ("user", *SHOW)
     ordering = ("-expires_at",)
+    list_filter = (HoldStateFilter,)
+    sortable_by = ("until",)
     search_fields = ("user__email",)
-    search_help_text = "Customer. Without a search, the list has live holds only."
+    search_help_text = "Customer, movie, theatre or screen"
     fields = ("user", "show", "seats", "since", "until", "longest", "ended", "state")
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Hold], search_term: str
-    ) -> tuple[QuerySet[Hold], bool]:
-        rows, may_repeat = super().get_search_results(request, queryset, search_term)
-        return (rows if search_term.strip() else rows.filter(ended_at__isnull=True)), may_repeat
-
     def matching(self, rows: QuerySet[Hold], text: str) -> QuerySet[Hold]:
-        return rows.filter(user__in=User.objects.ids_matching(text))
+        users, shows = User.objects.ids_matching(text), Show.objects.ids_matching(text)
+        return rows.filter(Q(user__in=users) | Q(show__in=shows))
 
     @admin.display(description="customer", ordering="user__name")
     def customer(self, hold: Hold) -> SafeString:
@@ -118,6 +140,7 @@ class OrderAdmin(LargeTable, ReadOnly[Order]):
     actions = ("send_again",)
     list_select_related = ("user", *SHOW)
     ordering = ("-id",)
+    sortable_by = ("sold",)
     search_fields = ("reference",)
     search_help_text = "Reference or customer"
     fields = (
@@ -176,7 +199,7 @@ class OrderAdmin(LargeTable, ReadOnly[Order]):
     def bought(self, order: Order) -> str:
         return local(order.created_at, order.show.theatre.zone)
 
-    @admin.display(description="bought", ordering="created_at")
+    @admin.display(description="bought", ordering="pk")
     def sold(self, order: Order) -> SafeString | str:
         return local_lines(order.created_at, order.show.theatre.zone)
 
@@ -249,6 +272,7 @@ class BookingAdmin(LargeTable, ReadOnly[Booking]):
     list_filter = (BookingStatusFilter,)
     list_select_related = ("user", "order__user", "seat", *SHOW)
     ordering = ("-id",)
+    sortable_by = ("sold",)
     search_fields = ("order__reference",)
     search_help_text = "Reference of the order, or customer"
     fields = (
@@ -304,7 +328,7 @@ class BookingAdmin(LargeTable, ReadOnly[Booking]):
     def booked(self, booking: Booking) -> str:
         return local(booking.booked_at, booking.show.theatre.zone)
 
-    @admin.display(description="booked", ordering="booked_at")
+    @admin.display(description="booked", ordering="pk")
     def sold(self, booking: Booking) -> SafeString | str:
         return local_lines(booking.booked_at, booking.show.theatre.zone)
 

@@ -1,6 +1,9 @@
 """Seats in the back office: a searchable list. They are changed on the seat map of their show."""
 
+from typing import Any, ClassVar
+
 from django.contrib import admin
+from django.contrib.admin.views.main import SEARCH_VAR
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -11,9 +14,34 @@ from accounts import audit
 from accounts.models import AuditEntry
 from booking_site.back_office.large_tables import LargeTable
 from catalog.admin.base import ReadOnly, badge, show_lines
-from catalog.models import STATE_NOW, Seat, SeatStatus, Show
+from catalog.models import STATE_NOW, Seat, SeatCategory, SeatStatus, Show
 
-MOST_SHOWS = 50
+
+class FilterWithinShows(admin.SimpleListFilter):
+    """Offered for the seats of chosen shows: an index on it would slow down every sale."""
+
+    options: ClassVar[list[tuple[str, str]]]
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        has_shows = request.GET.get(SEARCH_VAR) or request.GET.get("show__id__exact")
+        return self.options if has_shows else []
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Seat]) -> QuerySet[Seat]:
+        if self.value() not in dict(self.lookup_choices):
+            return queryset
+        return queryset.filter(**{str(self.parameter_name): self.value()})
+
+
+class SeatStateFilter(FilterWithinShows):
+    title = "state"
+    parameter_name = "state_now"
+    options = SeatStatus.choices
+
+
+class SeatCategoryFilter(FilterWithinShows):
+    title = "category"
+    parameter_name = "category"
+    options = SeatCategory.choices
 
 
 @admin.register(Seat)
@@ -24,9 +52,10 @@ class SeatAdmin(LargeTable, ReadOnly[Seat]):
     )
     list_display = ("place", "on_show", "category", "amount", "state", "block_reason", "room")
     list_display_links = ("place",)
+    list_filter = (SeatStateFilter, SeatCategoryFilter)
     list_select_related = ("show__movie", "show__theatre", "show__screen__theatre")
     search_fields = ("show__movie__title",)
-    search_help_text = "Movie, theatre or screen of an upcoming show"
+    search_help_text = "Movie, theatre or screen"
     ordering = ("show_id", "row", "number")  # like its unique index, so no sorting
     fields = (
         "show",
@@ -42,8 +71,7 @@ class SeatAdmin(LargeTable, ReadOnly[Seat]):
     )
 
     def matching(self, rows: QuerySet[Seat], text: str) -> QuerySet[Seat]:
-        shows = Show.objects.upcoming().matching(text).order_by("start_time")
-        return rows.filter(show__in=list(shows.values_list("pk", flat=True)[:MOST_SHOWS]))
+        return rows.filter(show__in=Show.objects.ids_matching(text))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Seat]:
         return super().get_queryset(request).annotate(state_now=STATE_NOW)

@@ -27,6 +27,9 @@ class ShowStatus(models.TextChoices):
 _OPEN = Func(template=f"'{ShowStatus.OPEN.value}'", output_field=models.CharField())
 
 
+MOST_MATCHES = 25
+
+
 class ShowQuerySet(TimestampedQuerySet["Show"]):
     def published(self) -> "ShowQuerySet":
         """Shows that customers may see: all but planned ones."""
@@ -54,6 +57,17 @@ class ShowQuerySet(TimestampedQuerySet["Show"]):
                 where |= Q(**{f"{name}__in": list(rows.values_list("pk", flat=True))})
             shows = shows.filter(where)
         return shows
+
+    def ids_matching(self, text: str) -> list[int]:
+        """The ids of shows that match the text: the next `MOST_MATCHES`, and as many past ones."""
+        found = self.matching(text)
+        upcoming = found.upcoming().order_by("start_time")
+        past = found.filter(start_time__lte=Now()).order_by("-start_time")
+        return [
+            pk
+            for shows in (upcoming, past)
+            for pk in shows.values_list("pk", flat=True)[:MOST_MATCHES]
+        ]
 
     def on_local_day(self, day: date) -> "ShowQuerySet":
         """Shows that start on this calendar day in their theatre's time zone."""

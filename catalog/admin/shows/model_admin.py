@@ -76,6 +76,7 @@ class ShowAdmin(LargeTable, BackOffice[Show]):
     form = ShowForm
     list_display = ("title", "when", "place", "state", "seat_map")
     list_filter = (TimeFilter, "status", TheatreFilter)
+    sortable_by = ("when",)
     search_fields = ("movie__title",)
     search_help_text = "Movie, theatre or screen"
     autocomplete_fields = ("movie", "theatre", "screen", "price_card")
