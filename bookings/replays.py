@@ -37,7 +37,7 @@ class StoredAnswer(NamedTuple):
 def find(scope: KeyScope) -> StoredAnswer | None:
     client, name = _place(scope)
     with suppress(RedisError, ValueError, TypeError):
-        if found := client.get(name):
+        if found := client.execute_command("GET", name):
             return StoredAnswer(*json.loads(found))
     return None
 
@@ -45,7 +45,7 @@ def find(scope: KeyScope) -> StoredAnswer | None:
 def store(scope: KeyScope, answer: StoredAnswer) -> None:
     client, name = _place(scope)
     with suppress(RedisError):
-        client.set(name, json.dumps(answer), ex=STORED_SECONDS)
+        client.execute_command("SET", name, json.dumps(answer), "EX", STORED_SECONDS)
 
 
 def _place(scope: KeyScope) -> tuple[Any, str]:

@@ -24,6 +24,7 @@ from django.db.utils import DEFAULT_DB_ALIAS
 from psycopg import abc, errors, pq
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.pq.abc import PGresult
+from psycopg.types.datetime import TimestamptzLoader
 
 Rows = list[tuple[Any, ...]]
 
@@ -234,6 +235,11 @@ def _is_stale(result: PGresult | psycopg.Error) -> bool:
     return _sqlstate(result) in STALE_PLAN
 
 
+def _array_text(value: Any) -> Any:
+    """Write a list of numbers as text, because psycopg's dumper of lists is slow."""
+    return f"{{{','.join(map(str, value))}}}" if type(value) is list else value
+
+
 _COMMIT = Call(Statement("COMMIT"), {})
 
 
@@ -248,6 +254,9 @@ class _Session:
         self._prepares = settings.DATABASE_PREPARE
         self._prepared: dict[bytes, bytes] = {}  # texts by name
         self._transformers: dict[Statement, abc.Transformer] = {}  # which cache loaders
+        # Django's loader of timestamps is written in Python. In UTC, psycopg's does the same.
+        self._context = psycopg_connection.cursor()
+        self._context.adapters.register_loader("timestamptz", TimestamptzLoader)
         psycopg_connection.add_notice_handler(self._note)
 
     @property
@@ -276,9 +285,8 @@ class _Session:
         except psycopg.Error as error:
             self._connection.close()
             lost = error
-        except (
-            BaseException
-        ):  # results that arrive later must not be taken for those of the next call
+        except BaseException:
+            # Results that arrive later must not be taken for those of the next call.
             self._connection.close()
             raise
         return list(self._assigned(steps, results, lost))
@@ -299,8 +307,8 @@ class _Session:
         _, text, names, constants, _ = statement.compiled
         transformer = self._transformers.get(statement)
         if transformer is None:
-            transformer = self._transformers[statement] = Transformer.from_context(self._connection)
-        given = [values[name] if name in values else constants[name] for name in names]
+            transformer = self._transformers[statement] = Transformer.from_context(self._context)
+        given = [_array_text(values[name] if name in values else constants[name]) for name in names]
         dumped = transformer.dump_sequence(given, [PyFormat.TEXT] * len(names))
         if not self._prepares or call is _COMMIT:
             self._pq.send_query_params(text, dumped)

@@ -25,8 +25,9 @@ from bookings.idempotency import Answer, Decision
 from bookings.models import Channel, Hold, HoldEnd, Order
 from bookings.services.refusals import in_demand, precheck, refusals_explained
 from bookings.services.seat_locks import (
-    TERMS,
-    TERMS_OF_HOLD,
+    DRAW_IDS,
+    TERMS_AND_IDS,
+    TERMS_AND_IDS_OF_HOLD,
     LockedSeat,
     Terms,
     is_free,
@@ -37,7 +38,7 @@ from bookings.services.seat_locks import (
     require_few,
     require_free,
     require_locked,
-    terms_of,
+    terms_and_ids,
 )
 from catalog.models import Seat
 
@@ -116,15 +117,15 @@ class _PurchaseOfSeats:
         return [
             _LOCK_LIVE_HOLD(**wanted),
             lock_wanted(**wanted, seat_ids=self.seat_ids),
-            TERMS(show_id=self.show_id),
-            DRAW_IDS(bookings=len(self.seat_ids)),
+            TERMS_AND_IDS(show_id=self.show_id, bookings=len(self.seat_ids)),
         ]
 
     def decide(self, user: LockedCaller, rows: Sequence[Rows]) -> Decision:
-        holds, seat_rows, show_rows, ids = rows
+        holds, seat_rows, show_rows = rows
         require_few(self.seat_ids)
         require_confirmed_email(user)
-        terms, seats = terms_of(show_rows), locked_seats(seat_rows)
+        terms, ids = terms_and_ids(show_rows)
+        seats = locked_seats(seat_rows)
         terms.require_open()
         require_locked(seats, self.seat_ids)
         wanted = [seats[pk] for pk in self.seat_ids]
@@ -140,7 +141,7 @@ class _PurchaseOfSeats:
                 hold_id=hold_id,
                 remaining=held.difference(self.seat_ids),
             )
-        sale = Sale(*ids[0], terms=terms, seats=wanted, user_id=self.user_id)
+        sale = Sale(*ids, terms=terms, seats=wanted, user_id=self.user_id)
         writes = [sale.write()]
         if booked := set(held_ids).intersection(self.seat_ids):
             remaining = [pk for pk in held_ids if pk not in booked]
@@ -158,31 +159,26 @@ class _PurchaseOfHold:
         return [
             LOCK_OWN_HOLD(**own),
             lock_seats_of_hold(**own),
-            TERMS_OF_HOLD(**own),
-            DRAW_IDS_FOR_HOLD(**own),
+            TERMS_AND_IDS_OF_HOLD(**own),
         ]
 
     def decide(self, user: LockedCaller, rows: Sequence[Rows]) -> Decision:
-        holds, seat_rows, show_rows, ids = rows
+        holds, seat_rows, show_rows = rows
         require_confirmed_email(user)
         hold = own_hold(holds)
         if hold.end_reason == HoldEnd.RELEASED:
             raise HoldNotFound
         if hold.end_reason == HoldEnd.BOOKED:
             raise HoldAlreadyBooked
-        terms, seats = terms_of(show_rows), locked_seats(seat_rows)
+        terms, ids = terms_and_ids(show_rows)
+        seats = locked_seats(seat_rows)
         terms.require_open()
         # The seats of an expired hold may be sold to others, or replaced with the whole room.
         if len(seats) < len(hold.seat_ids) or not all(
             is_free(seat, now=terms.now, hold_id=hold.id) for seat in seats.values()
         ):
             raise HoldExpired
-        sale = Sale(
-            *ids[0],
-            terms=terms,
-            seats=seats.values(),
-            user_id=self.user_id,
-        )
+        sale = Sale(*ids, terms=terms, seats=seats.values(), user_id=self.user_id)
         return Decision(sale.answer(), [sale.write(), _take_out_of_hold(hold.id, [])])
 
 
@@ -230,21 +226,6 @@ def _take_out_of_hold(hold_id: UUID, remaining: list[int]) -> Call:
         return _SHRINK_HOLD(hold_id=hold_id, seat_ids=remaining)
     transaction.on_commit(HOLDS.labels(HoldEnd.BOOKED.value).inc)
     return _BOOK_HOLD(hold_id=hold_id)
-
-
-# Draws the ids of the order and its bookings first, because the stored answer contains them.
-_DRAW_IDS = """
-    SELECT nextval(pg_get_serial_sequence('orders', 'id')),
-           ARRAY(SELECT nextval(pg_get_serial_sequence('bookings', 'id'))
-                   FROM generate_series(1, {bookings}))
-"""
-DRAW_IDS = Statement(_DRAW_IDS.format(bookings="%(bookings)s::int"))
-DRAW_IDS_FOR_HOLD = Statement(
-    _DRAW_IDS.format(
-        bookings="(SELECT cardinality(seat_ids) FROM holds"
-        " WHERE id = %(hold_id)s AND user_id = %(user_id)s)"
-    )
-)
 
 
 _SALE = Statement("""

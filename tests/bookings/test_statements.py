@@ -67,20 +67,20 @@ def counted(function: Callable[..., Any], calls: list[int]) -> Callable[..., Any
 
 @pytest.mark.parametrize("seats_bought", [1, 10])
 def test_a_booking(customer: APIClient, seats: list[Seat], seats_bought: int) -> None:
-    with statements(10) as texts, waits(2):
+    with statements(9) as texts, waits(2):
         bought(customer, *seats[:seats_bought])
     assert in_transaction(texts)
 
 
 def test_a_booking_of_own_held_seats(customer: APIClient, seats: list[Seat]) -> None:
     held(customer, *seats[:2])
-    with statements(11), waits(2):
+    with statements(10), waits(2):
         bought(customer, *seats[:2])
 
 
 def test_a_booking_of_a_hold(customer: APIClient, seats: list[Seat]) -> None:
     hold_id = held(customer, *seats[:2])["id"]
-    with statements(11), waits(2):
+    with statements(10), waits(2):
         assert book(customer, hold_id=hold_id).status_code == 201
 
 
@@ -99,7 +99,7 @@ def test_a_replay_from_postgresql_commits_the_lock_of_the_user(
     """So that it waits for the standby: a record that was only read could still be lost."""
     book_seats(customer, seats[0], key="k")
     caches["idempotency"].clear()
-    with statements(8) as texts, waits(2):
+    with statements(7) as texts, waits(2):
         assert book_seats(customer, seats[0], key="k")["Idempotency-Replayed"] == "true"
     assert in_transaction(texts)
 
