@@ -775,8 +775,8 @@ def test_without_reading_the_show_again_a_seat_is_sold(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     terms = seat_locks.read_terms(seats[0].show_id)
-    for module in (sales, holds):
-        monkeypatch.setattr(module, "terms_of", lambda rows: terms)
+    monkeypatch.setattr(seat_locks, "terms_of", lambda rows: terms)
+    monkeypatch.setattr(holds, "terms_of", lambda rows: terms)
     results = buy_while_it_is_cancelled(race, rivals(4), seats)
     assert outcomes(results) == {BOOKED: 4}
 
