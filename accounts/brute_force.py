@@ -91,12 +91,10 @@ def attempted_email(request: HttpRequest, credentials: dict[str, Any] | None) ->
 def lockout_response(
     request: HttpRequest, original: HttpResponse | None, credentials: dict[str, Any] | None
 ) -> HttpResponse:
-    """Return our page or problem for a locked-out login (AXES_LOCKOUT_CALLABLE).
+    """Return our page for a locked-out login (AXES_LOCKOUT_CALLABLE).
 
-    The API has already answered with `TooManyAttempts`.
+    The API raises `TooManyAttempts` instead.
     """
-    if original is not None and original.status_code == HTTPStatus.TOO_MANY_REQUESTS:
-        return original
     response = error_response(request, "throttled")
     response["Retry-After"] = str(seconds_locked(request))
     return response

@@ -107,13 +107,12 @@ MIDDLEWARE = [
 API_MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "booking_site.http.middleware.strip_slash",
-    "corsheaders.middleware.CorsMiddleware",
+    "booking_site.http.middleware.cors",
     "booking_site.http.middleware.require_utf8_query",
     "booking_site.http.middleware.limit_body",
     "booking_site.http.middleware.conditional_get",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "booking_site.http.middleware.allowed_host",
-    "axes.middleware.AxesMiddleware",
 ]
 
 TEMPLATES = [

@@ -30,6 +30,6 @@ router.register("orders", OrderViewSet, basename="order")
 router.register("holds", HoldViewSet, basename="hold")
 
 urlpatterns = [
-    *router.urls,
     path("shows/<bigint:show_id>/seats", SeatMapViewSet.as_view({"get": "list"})),
+    *router.urls,
 ]

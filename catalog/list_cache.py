@@ -1,6 +1,6 @@
 """Caches whole lists as rendered bytes, until a row of their table changes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 from uuid import UUID
@@ -26,16 +26,16 @@ class _Entry:
 
 
 @lru_cache(maxsize=64)
-def _entry(address: str) -> _Entry:
+def _entry(table: str, origin: Hashable) -> _Entry:
     return _Entry()
 
 
-def cached_list(*, table: str, address: str, make: Callable[[], Response]) -> HttpResponse:
+def cached_list(*, table: str, origin: Hashable, make: Callable[[], Response]) -> HttpResponse:
     """Return the response of `make`, rendered again only if the table changed. One statement."""
     # Read before the list, so the list may be newer than its version but never older.
     found = _VERSION.row(table=table)
     version = found[0] if found else None
-    entry = _entry(address)
+    entry = _entry(table, origin)
     rendered = entry.rendered
     if rendered is None or rendered.version != version:
         response = make()

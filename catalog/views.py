@@ -72,7 +72,7 @@ class CachedCatalogueViewSet(CatalogueViewSet[M]):
             return super().list(request, *args, **kwargs)
         return cached_list(
             table=self.table,
-            address=request.build_absolute_uri(),  # the Link header repeats it
+            origin=(request.scheme, request.META.get("HTTP_HOST")),  # the Link header repeats them
             make=lambda: super(CachedCatalogueViewSet, self).list(request, *args, **kwargs),
         )
 

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
-from django.core.handlers.base import BaseHandler
 from django.core.handlers.exception import convert_exception_to_response
 from django.http import HttpRequest, HttpResponse
+from django.template.response import SimpleTemplateResponse
+from django.urls import get_resolver
 from django.utils.module_loading import import_string
 
 from booking_site.api.problems import in_api
@@ -18,22 +19,20 @@ from booking_site.api.problems import in_api
 Handler = Callable[[HttpRequest], HttpResponse]
 
 
-class ApiHandler(BaseHandler):
-    """Calls views through API_MIDDLEWARE, none of which has a hook such as `process_view`."""
-
-    _view_middleware = _template_response_middleware = _exception_middleware = ()
-
-    def __init__(self) -> None:
-        answer: Any = convert_exception_to_response(self._get_response)  # type: ignore[attr-defined]
-        for path in reversed(settings.API_MIDDLEWARE):
-            answer = convert_exception_to_response(import_string(path)(answer))
-        self.answer: Handler = answer
-
-
 def api(get_response: Handler) -> Handler:
-    handler = ApiHandler()
+    answer: Any = convert_exception_to_response(_call_view)
+    for path in reversed(settings.API_MIDDLEWARE):
+        answer = convert_exception_to_response(import_string(path)(answer))
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        return handler.answer(request) if in_api(request) else get_response(request)
+        return answer(request) if in_api(request) else get_response(request)
 
     return middleware
+
+
+def _call_view(request: HttpRequest) -> HttpResponse:
+    """Do what Django does behind its middleware, without hooks such as `process_view`."""
+    match = request.resolver_match = get_resolver().resolve(request.path_info)
+    response = match.func(request, *match.args, **match.kwargs)
+    # Responses of DRF are rendered here.
+    return response.render() if isinstance(response, SimpleTemplateResponse) else response

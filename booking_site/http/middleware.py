@@ -5,9 +5,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from hashlib import blake2b
 from http import HTTPStatus
+from secrets import token_hex
+from typing import Any
 from urllib.parse import unquote_to_bytes
-from uuid import uuid4
 
+from corsheaders.middleware import CorsMiddleware
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified, UnreadablePostError
 from django.utils.cache import patch_vary_headers
 from django.utils.http import parse_etags
@@ -38,7 +40,7 @@ def request_id(get_response: Handler) -> Handler:
 
     def middleware(request: HttpRequest) -> HttpResponse:
         given = request.META.get("HTTP_X_REQUEST_ID", "")
-        name = given if VALID_REQUEST_ID.fullmatch(given) else uuid4().hex
+        name = given if VALID_REQUEST_ID.fullmatch(given) else token_hex(16)
         request.request_id = name  # type: ignore[attr-defined]
         response = get_response(request)
         response.headers["X-Request-ID"] = name
@@ -112,7 +114,8 @@ def limit_body(get_response: Handler) -> Handler:
             _discard_body(request)
             return problem_response(request, GENERAL["length_required"])
         try:
-            request.body  # noqa: B018 - a view that refuses the request early doesn't read it
+            if request.META.get("CONTENT_LENGTH"):
+                request.body  # noqa: B018 - a view that refuses the request early doesn't read it
         except UnreadablePostError:
             return problem_response(request, GENERAL["bad_request"])
         response = get_response(request)
@@ -196,6 +199,17 @@ def conditional_get(get_response: Handler) -> Handler:
             sent = {name: headers[name] for name in SENT_WITH_304 if name in headers}
             return HttpResponseNotModified(headers=sent)
         return response
+
+    return middleware
+
+
+def cors(get_response: Handler) -> Handler:
+    """Only a call from a page of another site, which has an Origin, needs django-cors-headers."""
+    cross_origin: Any = CorsMiddleware(get_response)
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        answer: Handler = cross_origin if "HTTP_ORIGIN" in request.META else get_response
+        return answer(request)
 
     return middleware
 

@@ -20,7 +20,7 @@ Handler = Callable[[HttpRequest], HttpResponse]
 PROBES = {"/livez", "/readyz", "/metrics"}
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
-log = structlog.get_logger("booking_site.requests")
+log = structlog.get_logger().bind(logger="booking_site.requests")
 # Django returns the connection on the same signal, and connected to it earlier.
 request_finished.connect(metrics.count_pool)
 

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from django.test import Client
 from rest_framework.test import APIClient
 
 from booking_site.api.problems import GENERAL, catalogue
+from booking_site.observability import request_log
 
 pytestmark = pytest.mark.urls("tests.booking_site.urls")
 
@@ -19,12 +21,15 @@ BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
 
 @pytest.fixture
-def log() -> Iterator[StringIO]:
-    """What the site writes to stderr, as settings.LOGGING has it."""
+def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[StringIO]:
+    """What the site writes to stderr."""
     [handler] = [found for found in logging.getLogger().handlers if found.name == "stderr"]
     assert isinstance(handler, logging.StreamHandler)
     text = StringIO()
     before = handler.setStream(text)
+    context = structlog.get_context(request_log.log)
+    lines = structlog.wrap_logger(structlog.WriteLogger(text))
+    monkeypatch.setattr(request_log, "log", lines.bind(**context))
     yield text
     handler.setStream(before)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib.sessions.middleware import SessionMiddleware
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.test import Client
 from rest_framework.test import APIClient
 
@@ -183,21 +183,6 @@ def test_the_api_skips_the_middleware_of_pages(
     assert api.get("/api/items/1").status_code == HTTPStatus.OK
     assert api.get("/api").status_code == HTTPStatus.NOT_FOUND
     assert api.get("/apiary").status_code == HTTPStatus.IM_A_TEAPOT
-
-
-def test_a_locked_out_login_gets_a_problem_whatever_its_view_answers(
-    api: APIClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[HttpRequest] = []
-
-    def locked(request: HttpRequest, *rest: Any) -> HttpResponse:
-        seen.append(request)
-        return HttpResponse(status=HTTPStatus.TOO_MANY_REQUESTS)
-
-    monkeypatch.setattr("axes.middleware.get_lockout_response", locked)
-    monkeypatch.setattr(HttpRequest, "axes_locked_out", True, raising=False)
-    assert api.get("/api/items/1").status_code == HTTPStatus.TOO_MANY_REQUESTS
-    assert [request.path for request in seen] == ["/api/items/1"]
 
 
 def test_an_address_of_the_api_is_redirected_to_https_too(api: APIClient, settings: Any) -> None:

@@ -12,6 +12,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from accounts.tokens import issue_tokens
+from booking_site.observability import request_log
 from booking_site.observability.logging import logging_config
 from tests.factories import UserFactory
 from tests.test_foreign_access import CALLS
@@ -39,12 +40,16 @@ SHAPES = {
 
 
 @pytest.fixture
-def log() -> Iterator[StringIO]:
+def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[StringIO]:
     """What production would write."""
     written = StringIO()
     before = structlog.get_config()
     configuration = logging_config(as_json=True)
-    # The site's loggers go on with what they first had; so does who listens to them.
+    context = structlog.get_context(request_log.log)
+    requests = structlog.wrap_logger(
+        structlog.WriteLogger(written), processors=structlog.get_config()["processors"]
+    )
+    monkeypatch.setattr(request_log, "log", requests.bind(**context))
     structlog.configure(**before)
     lines = DictConfigurator(configuration).configure_formatter(
         configuration["formatters"]["lines"]
