@@ -76,15 +76,15 @@ def _mixed(dataset: Dataset) -> Iterator[Request]:
     chance = random.Random(1)  # noqa: S311 - the same requests each time
     for number, (show, seat) in enumerate(dataset.available_seats().plain[:3000]):
         token = tokens[number % CUSTOMERS]
-        wish = json.dumps({"show_id": show, "seat_ids": [seat]})
+        body = json.dumps({"show_id": show, "seat_ids": [seat]})
         any_show = chance.randrange(1, SIZE.shows + 1)
         yield Request("GET", "/api/movies")
         yield Request("GET", f"/api/movies/{chance.randrange(1, MOVIES + 1)}/shows")
         yield Request("GET", f"/api/shows/{any_show}", token)
         yield Request("GET", f"/api/shows/{any_show}/seats", token)
         yield Request("GET", f"/api/shows/{show}/seats")
-        yield Request("POST", "/api/bookings", token, str(uuid4()), wish)
-        yield Request("POST", "/api/bookings", tokens[number % 7], str(uuid4()), wish)
+        yield Request("POST", "/api/bookings", token, str(uuid4()), body)
+        yield Request("POST", "/api/bookings", tokens[number % 7], str(uuid4()), body)
         yield Request(
             "POST", "/api/holds", token, "", json.dumps({"show_id": any_show, "quantity": 2})
         )

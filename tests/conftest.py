@@ -1,4 +1,4 @@
-"""Shared fixtures: an API client, a race, clean caches."""
+"""Shared fixtures: clients, races, mails and clean caches."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +19,7 @@ from accounts.tokens import issue_tokens
 from booking_site.tasks.worker import Worker
 from tests.factories import UserFactory
 
-# No test judges speed, so a busy machine fails none.
+# No test depends on speed, so that none fails on a busy machine.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
@@ -103,7 +103,7 @@ def office(client: Client, staff: User) -> Client:
 
 @pytest.fixture
 def posted(db: None) -> Callable[[], list[EmailMultiAlternatives]]:
-    """Let a worker do what is due, and return the mails it has sent by that."""
+    """Let a worker run everything that is due, and return the mails that it has sent."""
 
     def work() -> list[EmailMultiAlternatives]:
         mail.outbox.clear()

@@ -99,7 +99,7 @@ class ShowFactory(DjangoModelFactory[Show]):
 
 
 def planned_show(*, screen: Screen | None = None, **facts: Any) -> Show:
-    """Put a movie into the programme of its screen's theatre, ends copied from today's facts."""
+    """Plan a show on a screen, with the ends that its movie and screen currently imply."""
     if screen:
         facts.setdefault("theatre", screen.theatre)
     show: Show = ShowFactory.build(screen=screen, **facts)

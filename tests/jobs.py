@@ -1,4 +1,4 @@
-"""Tasks whose effect can be seen from outside the process that does them."""
+"""Tasks whose effects other processes can see."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def fail(address: str) -> None:
 
 @task
 def hang_once(folder: str) -> None:
-    """Say through the pipe `begun` that it has begun, and wait for the pipe `go`; once only."""
+    """The first time, write to the pipe `begun`, then wait for the pipe `go`."""
     if not (Path(folder) / "tried").exists():
         (Path(folder) / "tried").touch()
         with (Path(folder) / "begun").open("w") as begun:

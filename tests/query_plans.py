@@ -1,4 +1,4 @@
-"""Which plans PostgreSQL makes for statements, and which of them read a table from end to end."""
+"""Explains statements, and finds those that read a whole table."""
 
 import json
 import re
@@ -16,7 +16,7 @@ _PLACEHOLDER = re.compile(r"%(?:\((\w+)\))?s|%%")
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What Django gave to psycopg: text with placeholders, and their values."""
+    """A statement as Django passes it to psycopg: text with placeholders, and their values."""
 
     text: str
     values: Any
@@ -144,7 +144,7 @@ def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _is_whole(node: dict[str, Any], partial: set[str]) -> bool:
-    """An index that is walked for its order alone is no better than the table, but for a limit."""
+    """An index that is read only for its order is as slow as the table, except with a limit."""
     if node["Node Type"] == "Seq Scan":
         return True
     index = node.get("Index Name")
@@ -154,7 +154,7 @@ def _is_whole(node: dict[str, Any], partial: set[str]) -> bool:
 
 
 def _partial_indexes() -> set[str]:
-    """Return the indexes that have a condition of their own."""
+    """Return the partial indexes."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT indexrelid::regclass::text FROM pg_index WHERE indpred IS NOT NULL")
         return {name for (name,) in cursor.fetchall()}

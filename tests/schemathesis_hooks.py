@@ -1,4 +1,4 @@
-"""What schemathesis checks beside its own; named in schemathesis.toml."""
+"""Additional checks for schemathesis, named in schemathesis.toml."""
 
 import schemathesis
 from schemathesis import Case, CheckContext, GenerationMode, Response
@@ -8,7 +8,7 @@ UNFORESEEABLE = {"email_taken", "password_unfit", "password_wrong", "link_invali
 
 @schemathesis.check
 def described_data_is_well_formed(ctx: CheckContext, response: Response, case: Case) -> None:
-    """Of what the schema allows, a 400 may refuse only what no schema can tell."""
+    """A 400 to a request that the schema allows has a reason that no schema can express."""
     described = case.meta is not None and case.meta.generation.mode is GenerationMode.POSITIVE
     if described and response.status_code == 400:
         code = response.json()["code"]

@@ -31,9 +31,9 @@ from tests.factories import (
     UserFactory,
     make_seats,
 )
-from tests.test_back_office_rights import Row, address, make_house, rows
+from tests.test_back_office_rights import Row, address, make_sample, rows
 
-# Of the pages that a house of one of everything answers with a list, a form or a drawing.
+# The least number of pages that show a list, a form or a drawing.
 SEEN = (HTTPStatus.OK, HTTPStatus.CONFLICT)
 
 
@@ -100,25 +100,28 @@ def queries(client: Client, target: str) -> tuple[int, int]:
 
 def test_no_page_needs_more_queries_in_a_large_theatre(office: Client, staff: User) -> None:
     ensure_roles()
-    house = make_house(1)
+    sample = make_sample(1)
     [screen] = Screen.objects.all()
-    put_on_a_screen(house.show, screen)
-    house.theatre.staff.add(staff)
+    put_on_a_screen(sample.show, screen)
+    sample.theatre.staff.add(staff)
     monday = monday_of(
-        business_day(Show.objects.get(pk=house.show.pk).start_time, house.theatre.zone)
+        business_day(Show.objects.get(pk=sample.show.pk).start_time, sample.theatre.zone)
     )
 
     def visits(row: Row) -> str:
-        return address(row, house, week=f"{monday}")
+        return address(row, sample, week=f"{monday}")
 
-    kinds = (*house.objects.values(), staff)
+    kinds = (*sample.objects.values(), staff)
     for kind in kinds:
         audit.record(actor=staff, action="looked_at", subject=kind)
-    pages = [visits(row) for row in rows() if row.deed == "get" and "logout" not in row.route]
-    pages += [f"/admin/catalog/show/?when=all&q={house.show.movie.title[:3]}", "/admin/search/?s=e"]
+    pages = [visits(row) for row in rows() if row.action == "get" and "logout" not in row.route]
+    pages += [
+        f"/admin/catalog/show/?when=all&q={sample.show.movie.title[:3]}",
+        "/admin/search/?s=e",
+    ]
     small = {page: queries(office, page) for page in pages}
     small = {page: found for page, found in small.items() if found[0] in SEEN}
-    grow(house.show, screen, house.order)
+    grow(sample.show, screen, sample.order)
     for kind in kinds:
         for _ in range(12):
             audit.record(actor=staff, action="looked_at", subject=kind)

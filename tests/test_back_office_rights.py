@@ -1,7 +1,7 @@
-"""By role, page and action: what every address of the back office answers to everybody.
+"""What each address of the back office answers, by role and action.
 
-The table is `back_office_rights.txt`. An address or a form without a row fails, so does a row
-that is no address any more.
+The table is `back_office_rights.txt`. An address or a form without a row fails, and so does a row
+whose address no longer exists.
 """
 
 import re
@@ -45,13 +45,13 @@ COLUMNS = ("anonymous", "customer", *ROLES, "administrator")
 
 class Row(NamedTuple):
     route: str
-    deed: str
-    own: tuple[str, ...]  # an answer for each of COLUMNS, to what belongs to the own theatre
-    other: tuple[str, ...]  # to what belongs to another; empty where no theatre is concerned
+    action: str
+    own: tuple[str, ...]  # for each of COLUMNS, the answer about data of the user's theatre
+    other: tuple[str, ...]  # about data of another theatre; empty if the page has no theatre
 
 
-class House(NamedTuple):
-    """One of everything, by the name that addresses use for it."""
+class SampleData(NamedTuple):
+    """A theatre with one object of each model; `objects` are by the model's name in the URL."""
 
     theatre: Theatre
     show: Show
@@ -61,7 +61,7 @@ class House(NamedTuple):
     objects: dict[str, Model]
 
 
-def make_house(number: int) -> House:
+def make_sample(number: int) -> SampleData:
     screen = ScreenFactory()
     movie = MovieFactory()
     shows = [ShowFactory(theatre=screen.theatre, movie=movie) for _ in range(2)]
@@ -101,62 +101,62 @@ def make_house(number: int) -> House:
         ),
         "dbtaskresult": DBTaskResult.objects.get(pk=send_confirmation.enqueue(person.pk).id),
     }
-    return House(screen.theatre, show, bare_show, order, booking, objects)
+    return SampleData(screen.theatre, show, bare_show, order, booking, objects)
 
 
-# What is sent to an address, by the name of the deed in the table. Each is complete enough
-# to be done, so that "200" and "302" mean that the page let it happen or said what is wrong.
-FORMS: dict[str, Callable[[House], dict[str, Any]]] = {
-    "save": lambda house: {},
-    "delete": lambda house: {"post": "yes"},
-    "block": lambda house: {"action": "block", "seat": free_seat(house), "reason": "Broken"},
-    "lay": lambda house: {
+# The form that is sent to an address, by the name of the action. Each is complete, so "302" means
+# that it was done, and "200" that the page showed an error.
+FORMS: dict[str, Callable[[SampleData], dict[str, Any]]] = {
+    "save": lambda sample: {},
+    "delete": lambda sample: {"post": "yes"},
+    "block": lambda sample: {"action": "block", "seat": free_seat(sample), "reason": "Broken"},
+    "lay": lambda sample: {
         "source": "block",
         "rows": 1,
         "seats_per_row": 2,
         "price_standard": "9.00",
         "confirm": "yes",
     },
-    "sell": lambda house: {"token": "a" * 32, "seat": free_seat(house)},
-    "cancel": lambda house: {"booking": house.booking.pk, "reason": "Ill"},
-    "move": lambda house: {"seat": free_seat(house), "reason": "Broken seat"},
-    "cancel-show": lambda house: {"reason": "No power", "orders": 1},
-    "open-week": lambda house: {},
-    "free": lambda house: {"action": "free", "seat": free_seat(house)},
-    "reprice": lambda house: {"price_standard": "9.00", "reason": "Slow", "confirm": "yes"},
-    "plan": lambda house: {
-        "movie": house.show.movie_id,
-        "screens": house.objects["screen"].pk,
+    "sell": lambda sample: {"token": "a" * 32, "seat": free_seat(sample)},
+    "cancel": lambda sample: {"booking": sample.booking.pk, "reason": "Ill"},
+    "move": lambda sample: {"seat": free_seat(sample), "reason": "Broken seat"},
+    "cancel-show": lambda sample: {"reason": "No power", "orders": 1},
+    "open-week": lambda sample: {},
+    "free": lambda sample: {"action": "free", "seat": free_seat(sample)},
+    "reprice": lambda sample: {"price_standard": "9.00", "reason": "Slow", "confirm": "yes"},
+    "plan": lambda sample: {
+        "movie": sample.show.movie_id,
+        "screens": sample.objects["screen"].pk,
         "days": "2031-05-05",
         "times": "20:00",
         "status": "planned",
         "confirm": "yes",
     },
-    "copy": lambda house: {
+    "copy": lambda sample: {
         "to_week": "2031-05-14",
         "weekdays": list(range(7)),
-        "screens": house.objects["screen"].pk,
+        "screens": sample.objects["screen"].pk,
         "status": "planned",
         "confirm": "yes",
     },
-    "move-show": lambda house: {
-        "screen": house.objects["screen"].pk,
+    "move-show": lambda sample: {
+        "screen": sample.objects["screen"].pk,
         "start_0": "2031-05-07",
         "start_1": "20:00",
         "reason": "Broken",
     },
-    "swap-shows": lambda house: {"other": house.bare_show.pk, "reason": "Broken"},
-    "import": lambda house: {"file": SimpleUploadedFile("rows.csv", b"id\n")},
-    "apply-duration": lambda house: {"seen": ""},
+    "swap-shows": lambda sample: {"other": sample.bare_show.pk, "reason": "Broken"},
+    "import": lambda sample: {"file": SimpleUploadedFile("rows.csv", b"id\n")},
+    "apply-duration": lambda sample: {"seen": ""},
 }
 
 
-def free_seat(house: House) -> int:
-    return house.show.seats.order_by("-pk").values_list("pk", flat=True)[0]
+def free_seat(sample: SampleData) -> int:
+    return sample.show.seats.order_by("-pk").values_list("pk", flat=True)[0]
 
 
 def rows() -> list[Row]:
-    """Read the table: page | deed | own theatre | other theatre."""
+    """Read the table: page | action | own theatre | other theatre."""
     lines = TABLE.read_text().splitlines()
     cells = [
         [cell.strip() for cell in line.split("|")]
@@ -164,8 +164,8 @@ def rows() -> list[Row]:
         if line.strip() and not line.startswith("#")
     ]
     return [
-        Row(route, deed, tuple(own.split()), tuple(other.split()))
-        for route, deed, own, other in cells
+        Row(route, action, tuple(own.split()), tuple(other.split()))
+        for route, action, own, other in cells
     ]
 
 
@@ -184,26 +184,26 @@ def routes() -> Iterator[str]:
             yield re.sub(r"\^?\(\?P<(\w+)>.*", r"<\1>", route)
 
 
-def address(row: Row, house: House, *, week: str = "2031-05-05") -> str:
-    """Fill in the route what the house has; `week` is the Monday of the week to look at."""
-    own = house.objects.get(model_of(row))
-    show = house.bare_show if row.deed == "lay" and "/seat-map" in row.route else house.show
+def address(row: Row, sample: SampleData, *, week: str = "2031-05-05") -> str:
+    """Return the address of the route with ids of the sample; `week` is a Monday."""
+    own = sample.objects.get(model_of(row))
+    show = sample.bare_show if row.action == "lay" and "/seat-map" in row.route else sample.show
     parts = {
         "object_id": own.pk if own else "",
         "id": own.pk if own else "",
         "show_id": show.pk,
-        "movie_id": house.show.movie_id,
-        "reference": house.order.reference,
-        "booking_id": house.booking.pk,
+        "movie_id": sample.show.movie_id,
+        "reference": sample.order.reference,
+        "booking_id": sample.booking.pk,
         "app_label": "catalog/",
         "url": "nowhere",
         "content_type_id": ContentType.objects.get_for_model(Show).pk,
     }
     if row.route.startswith("admin/r/"):
-        parts["object_id"] = house.show.pk
+        parts["object_id"] = sample.show.pk
     filled = re.sub(r"<(?:\w+:)?(\w+)>", lambda found: str(parts[found[1]]), row.route)
-    # Else the page would choose a theatre of one's own.
-    query = f"?theatre={house.theatre.pk}&week={week}" if row.route in OF_A_THEATRE else ""
+    # Otherwise the page would choose the first theatre of the user.
+    query = f"?theatre={sample.theatre.pk}&week={week}" if row.route in OF_A_THEATRE else ""
     return f"/{filled}{query}"
 
 
@@ -217,30 +217,30 @@ def model_of(row: Row) -> str:
     return row.route.split("/")[2] if row.route.count("/") > 1 else ""
 
 
-def answer(client: Client, row: Row, house: House) -> str:
-    """Return the status, "login" where one is asked for, and of a list what became of the row."""
-    target = address(row, house)
-    if row.deed == "get":
+def answer(client: Client, row: Row, sample: SampleData) -> str:
+    """Return the status, or "login"; for delete-all, whether the row is kept or gone."""
+    target = address(row, sample)
+    if row.action == "get":
         response = client.get(target)
-    elif row.deed == "delete-all":
-        doomed = house.objects[model_of(row)]
+    elif row.action == "delete-all":
+        doomed = sample.objects[model_of(row)]
         form = {"action": "delete_selected", "post": "yes", "_selected_action": doomed.pk}
         response = client.post(target, form)
         if "login" not in response.headers.get("Location", ""):
             kept = type(doomed)._default_manager.filter(pk=doomed.pk).exists()
             return "kept" if kept else "gone"
     else:
-        response = client.post(target, FORMS[row.deed](house))
+        response = client.post(target, FORMS[row.action](sample))
     if response.status_code == HTTPStatus.FOUND and "/login/" in response.headers["Location"]:
         return "login"
     return str(response.status_code)
 
 
 @pytest.fixture
-def browsers(db: None) -> tuple[House, House, dict[str, Client]]:
-    """Two houses, and a browser for each of COLUMNS whose staff work in the first."""
+def browsers(db: None) -> tuple[SampleData, SampleData, dict[str, Client]]:
+    """Data of two theatres, and a client for each of COLUMNS; staff work in the first."""
     ensure_roles()
-    own, other = make_house(1), make_house(2)
+    own, other = make_sample(1), make_sample(2)
     clients = {name: Client() for name in COLUMNS}
     clients["customer"].force_login(UserFactory(), backend=BACKEND)
     for role in ROLES:
@@ -259,33 +259,33 @@ BACKEND = "django.contrib.auth.backends.ModelBackend"
 def test_every_address_has_its_rows() -> None:
     table = rows()
     assert {row.route for row in table} == set(routes())
-    assert {row.route for row in table if row.deed == "get"} == set(routes())
+    assert {row.route for row in table if row.action == "get"} == set(routes())
     assert all(len(row.own) == len(COLUMNS) == (len(row.other) or len(COLUMNS)) for row in table)
-    assert {row.deed for row in table} == {"get", "delete-all", *FORMS}
+    assert {row.action for row in table} == {"get", "delete-all", *FORMS}
 
 
-@pytest.mark.parametrize("looking", [True, False], ids=["pages", "deeds"])
+@pytest.mark.parametrize("is_page", [True, False], ids=["pages", "actions"])
 def test_every_cell_of_the_table_is_true(
-    looking: bool, browsers: tuple[House, House, dict[str, Client]]
+    is_page: bool, browsers: tuple[SampleData, SampleData, dict[str, Client]]
 ) -> None:
     own, other, clients = browsers
     wrong = []
     for row in rows():
-        if (row.deed == "get") is not looking:
+        if (row.action == "get") is not is_page:
             continue
-        for house, cells in ((own, row.own), (other, row.other)):
+        for sample, cells in ((own, row.own), (other, row.other)):
             for name, expected in zip(COLUMNS, cells, strict=bool(cells)):
                 before = transaction.savepoint()
-                found = answer(clients[name], row, house)
+                found = answer(clients[name], row, sample)
                 transaction.savepoint_rollback(before)
                 if found != expected:
-                    whose = "own" if house is own else "other"
-                    wrong.append(f"{row.route} {row.deed}, {whose}, {name}: {found}")
+                    whose = "own" if sample is own else "other"
+                    wrong.append(f"{row.route} {row.action}, {whose}, {name}: {found}")
     assert wrong == []
 
 
 def test_no_role_deletes_what_was_sold_or_recorded() -> None:
     kept = ("order", "booking", "hold", "seat", "auditentry", "user", "signin")
-    deletions = [row for row in rows() if row.deed == "delete" and model_of(row) in kept]
+    deletions = [row for row in rows() if row.action == "delete" and model_of(row) in kept]
     assert len(deletions) == len(kept)
     assert all(set(row.own[2:]) == {"403"} for row in deletions)

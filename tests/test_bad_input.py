@@ -1,4 +1,4 @@
-"""Bad input at every endpoint, over the wire: a clear 4xx, and the connection goes on."""
+"""Bad input to every endpoint, over HTTP: a clear 4xx, and the connection stays usable."""
 
 import json
 import socket
@@ -340,7 +340,7 @@ def test_there_are_enough_cases() -> None:
 
 @pytest.mark.parametrize("size", [9 * 1024**2, 2**40])
 def test_a_client_that_sends_9_mib_gets_the_answer(target: Target, size: int) -> None:
-    """8 MiB of it are read. Whether the connection goes on is up to the server."""
+    """The site reads 8 MiB of it. The server decides whether the connection stays open."""
     with closing(Line(target.port)) as line:
         length = JSON | {"Content-Length": str(size)}
         answer = line.call("POST", "/api/auth/login", headers=length, body=b" " * 9 * 1024**2)

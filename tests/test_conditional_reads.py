@@ -1,4 +1,4 @@
-"""An unchanged answer is cheap to ask for: what a 304 costs, for every read that has an ETag."""
+"""What a 304 costs, for every read with an ETag."""
 
 from collections.abc import Callable
 from typing import Any
@@ -36,7 +36,7 @@ OF_ONES_OWN = ("/api/bookings", "/api/orders")
 
 @pytest.fixture
 def ids(customer: APIClient) -> dict[str, dict[str, Any]]:
-    """What stands for the parameters of each address; something was bought of each."""
+    """Parameters for each address; the customer has bookings of all of them."""
     show: Show = ShowFactory()
     answer = bought(customer, *make_seats(show, "SSS")[:2])
     return {

@@ -1,4 +1,4 @@
-"""Two users and every operation of the API: no foreign data is read, changed or disclosed."""
+"""Two users and every operation of the API: no data of the other user is read or changed."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -129,7 +129,7 @@ def seats() -> list[Seat]:
 def belongings(
     owner: User, seats: list[Seat], login: Callable[[User], APIClient]
 ) -> dict[str, dict[str, object]]:
-    """What the owner has, as parts of addresses."""
+    """The owner's objects, as parts of addresses."""
     client = login(owner)
     order = bought(client, *seats[:2])
     kept = held(client, seats[3])
@@ -174,7 +174,7 @@ def test_every_call_is_in_the_matrix(api: APIClient) -> None:
 
 
 def test_every_address_is_described() -> None:
-    """Guards the test above: what the description leaves out is not in the matrix either."""
+    """Guards the test above: an operation that is not in the schema is not in the matrix."""
     found = {_generic(f"/{path}") for path in _addresses(get_resolver()) if path[:4] == "api/"}
     assert found - {_generic(call.path) for call in CALLS} == {
         *("/api/schema", "/api/docs", "/api/docs/errors"),
@@ -231,7 +231,7 @@ def test_the_owner_can_make_each_call(
     belongings: dict[str, dict[str, object]],
     login: Callable[[User], APIClient],
 ) -> None:
-    """Guards the tests above: there, 404 was not for everybody."""
+    """Guards the tests above: these calls are not 404 for everybody."""
     client = login(owner)
     order = {"GET": 0, "POST": 1, "DELETE": 2}
     for call in sorted(CALLS, key=lambda call: order.get(call.method, 3)):
@@ -247,7 +247,7 @@ def attacks(
     seats: list[Seat],
     belongings: dict[str, dict[str, object]],
 ) -> dict[str, tuple[dict[str, object], int]]:
-    """Bodies by which somebody who has an account goes for the owner, and what they end in."""
+    """Yield bodies with which another user attacks the owner, and the expected results."""
     tickets = issue_tokens(stranger)
     show_id = seats[0].show_id
     return {
@@ -348,7 +348,7 @@ def test_public_responses_contain_no_e_mail_address_or_user_id(
 
 
 def user_ids(answer: Any) -> Iterator[Any]:
-    """Yield what stands beside each `user_id`, however deep."""
+    """Yield the value of each `user_id`, at any depth."""
     if isinstance(answer, dict):
         for name, value in answer.items():
             if name == "user_id":

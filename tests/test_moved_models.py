@@ -1,4 +1,4 @@
-"""What moved to another module or app takes along what the database has of it."""
+"""Models and tasks that move to another module or app take their rows and permissions along."""
 
 import os
 import subprocess

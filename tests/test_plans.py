@@ -37,7 +37,7 @@ PASSWORD = "five frogs on a log"
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call of an operation, made as it is reached: what comes before has happened by then."""
+    """A call of an operation. Calls are made in order, so earlier ones have had their effect."""
 
     operation: str
     method: str
@@ -96,15 +96,15 @@ def reads(buyer: User, show: Show) -> Iterator[Call]:
 
 
 def purchases(buyer: User, show: Show) -> Iterator[Call]:
-    """Hold, book, repeat, be refused, cancel."""
+    """Yield calls that hold, book, retry, are refused and cancel."""
     free = Seat.objects.free().filter(show=show).values_list("pk", flat=True)
     first, second, third, *_ = free
-    wish = {"show_id": show.pk, "seat_ids": [first, second]}
+    body = {"show_id": show.pk, "seat_ids": [first, second]}
 
     def live_hold() -> str:
         return str(Hold.objects.get(user=buyer, show=show, ended_at=None).pk)
 
-    yield Call("holds_create", "post", "/api/holds", wish, status=201)
+    yield Call("holds_create", "post", "/api/holds", body, status=201)
     yield Call("holds_create", "post", "/api/holds", {"show_id": show.pk, "seat_ids": [third]})
     yield Call("holds_list", "get", "/api/holds")
     yield Call("holds_read", "get", f"/api/holds/{live_hold()}")
@@ -114,9 +114,9 @@ def purchases(buyer: User, show: Show) -> Iterator[Call]:
     yield Call("holds_create", "post", "/api/holds", best, status=201)
     of_hold = {"hold_id": live_hold()}
     yield Call("bookings_create", "post", "/api/bookings", of_hold, key="held", status=201)
-    yield Call("bookings_create", "post", "/api/bookings", wish, key="new", status=201)
-    yield Call("bookings_create", "post", "/api/bookings", wish, key="new", status=201)
-    yield Call("bookings_create", "post", "/api/bookings", wish, key="late", status=409)
+    yield Call("bookings_create", "post", "/api/bookings", body, key="new", status=201)
+    yield Call("bookings_create", "post", "/api/bookings", body, key="new", status=201)
+    yield Call("bookings_create", "post", "/api/bookings", body, key="late", status=409)
     bought = Booking.objects.filter(user=buyer, seat=first)[0]
     yield Call("bookings_cancel", "post", f"/api/bookings/{bought.pk}/cancel", {})
     assert bought.order is not None
@@ -125,7 +125,7 @@ def purchases(buyer: User, show: Show) -> Iterator[Call]:
 
 
 def accounts(buyer: User) -> Iterator[Call]:
-    """Everything else; the last call removes the buyer."""
+    """Yield all other calls; the last one removes the buyer."""
     new = {"name": "Nina New", "email": "nina@example.com", "password": PASSWORD}
     yield Call("auth_register", "post", "/api/auth/register", new, status=201)
     known = {"email": buyer.email, "password": PASSWORD}

@@ -1,4 +1,4 @@
-"""The description and the service agree: every operation, called in ways that nobody wrote down."""
+"""The API responds as its schema describes, to generated requests."""
 
 import os
 import subprocess

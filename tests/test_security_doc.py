@@ -1,4 +1,4 @@
-"""docs/security.md has a test in every row, and each of them is there."""
+"""Every row of docs/security.md names a test that exists."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""Questions about locks that somebody else waits for or has."""
+"""Checks for locks that another connection or process waits for or has."""
 
 import fcntl
 import os

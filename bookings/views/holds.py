@@ -60,9 +60,9 @@ class HoldViewSet(GenericViewSet[Hold]):
         ],
     )
     def create(self, request: Request) -> Response:
-        wish = parse_body(HoldRequest, request)
-        hold = services.hold_seats if "seat_ids" in wish else services.hold_best_seats
-        held = hold(caller=caller_of(request), **wish)
+        body = parse_body(HoldRequest, request)
+        hold = services.hold_seats if "seat_ids" in body else services.hold_best_seats
+        held = hold(caller=caller_of(request), **body)
         address = reverse("hold-detail", args=[held.hold.id])
         return Response(
             _HOLD.to_representation(held),

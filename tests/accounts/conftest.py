@@ -16,13 +16,13 @@ PASSWORD = "four lions at the gate"
 
 @pytest.fixture
 def person(db: None) -> User:
-    """Somebody who can log in with `PASSWORD`."""
+    """A user who can log in with `PASSWORD`."""
     return UserFactory(name="Lena Lion", email="lena@example.com", password=PASSWORD)
 
 
 @pytest.fixture
 def call() -> Callable[..., Response]:
-    """Send a JSON body to an address under /api/auth, as a fresh client."""
+    """Send a JSON body to an address under /api/auth, with a new client."""
 
     def send(path: str, body: dict[str, Any], **headers: Any) -> Response:
         return APIClient().post(f"/api/auth/{path}", body, format="json", **headers)
@@ -32,8 +32,8 @@ def call() -> Callable[..., Response]:
 
 @pytest.fixture
 def without_redis(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing listens where Redis should be."""
-    # A breaker of its own, as this one opens.
+    """Make Redis unreachable."""
+    # Its own breaker, because the shared one would stay open.
     monkeypatch.setattr(redis_client, "breaker", redis_client.Breaker())
     settings.CACHES = {
         name: {**config, "LOCATION": "redis://127.0.0.1:1/0"}

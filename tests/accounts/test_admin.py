@@ -19,8 +19,8 @@ NEW_PASSWORD = "seven seals in the bay"
 
 
 @pytest.fixture(autouse=True)
-def alone(settings):
-    """What other apps do when a person is removed is tested there."""
+def without_other_apps(settings):
+    """Switch off what other apps do when a user is removed; their tests cover it."""
     settings.PERSON_REMOVERS = []
 
 
@@ -44,7 +44,7 @@ def manager(db):
 
 
 def edited(person, **changes):
-    """The form as it is sent for `person`, with some fields changed."""
+    """Return the form data of `person`, with some fields changed."""
     form = {
         "name": person.name,
         "email": person.email,

@@ -74,7 +74,7 @@ def test_every_refusal_has_the_same_answer(person, log_in):
 
 
 def test_every_refusal_hashes_once_and_runs_the_same_queries(person, log_in, monkeypatch):
-    """Equal work is what makes equal time."""
+    """Equal work takes equal time."""
     hashed = []
     encode, verify = hashers.get_hasher().encode, hashers.get_hasher().verify
     monkeypatch.setattr(

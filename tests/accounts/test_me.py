@@ -24,7 +24,7 @@ def me(person, login):
 
 @pytest.fixture
 def removed(settings):
-    """The user ids that other apps are told to forget."""
+    """The ids of the users that other apps are asked to remove."""
     settings.PERSON_REMOVERS = ["tests.accounts.test_me.forget"]
     FORGOTTEN.clear()
     return FORGOTTEN

@@ -24,7 +24,7 @@ NEW_PASSWORD = "seven seals in the bay"
 
 
 def link_in(message):
-    """Return the query of the one link of a mail, the same in both of its parts."""
+    """Return the query of the only link in a mail, which is the same in both parts."""
     (html,) = [part.content for part in message.alternatives]
     (link,) = re.findall(r"https?://\S+", message.body)
     assert link.replace("&", "&amp;") in html
@@ -38,7 +38,7 @@ def without_mail_limits(settings):
 
 @pytest.fixture
 def reset_link(person, call, posted):
-    """Ask for a new password for the person, and return what the mailed link says."""
+    """Request a new password for the person, and return the query of the link in the mail."""
 
     def ask():
         assert call("password/reset", {"email": person.email}).status_code == 202
@@ -162,7 +162,7 @@ def test_a_link_is_only_for_its_owner(person, call, reset_link):
     other = UserFactory(password=PASSWORD)
     link = reset_link() | {"uid": str(other.pk)}
     assert confirm(call, link).json()["code"] == "link_invalid"
-    # Made at the same moment: only whom it is for tells these two links apart.
+    # Created at the same moment, so the two links differ only in their user.
     confirmation = {"uid": str(other.pk), "token": links.confirmation_tokens.make_token(person)}
     assert call("email/confirm", confirmation).json()["code"] == "link_invalid"
 
@@ -210,7 +210,7 @@ def test_the_queue_stores_no_link(person, call, reset_link):
     call("register", {"name": "Leo", "email": "leo@example.com", "password": PASSWORD})
     rows = [str(row) for row in DBTaskResult.objects.values()]
     assert len(rows) == 2
-    # As it would stand in an address: the time it was made, and a digest.
+    # Its format in a URL: the time of creation, and a digest.
     assert not any(re.search(r"token|[a-z0-9]{6}-[0-9a-f]{32}", row) for row in rows)
 
 
@@ -333,19 +333,21 @@ def test_resending_needs_a_valid_token(person, login):
 
 def test_a_site_can_require_confirmed_addresses_for_holding_and_booking(person, login, settings):
     seats = make_seats(ShowFactory(), "SSSS")
-    wish = {"show_id": seats[0].show_id, "seat_ids": [seats[0].pk]}
+    seats_of_show = {"show_id": seats[0].show_id, "seat_ids": [seats[0].pk]}
     client = login(person)
 
     def ask():
-        held = client.post("/api/holds", wish, format="json")
+        held = client.post("/api/holds", seats_of_show, format="json")
         best = {"show_id": seats[0].show_id, "quantity": 1}
         found = client.post("/api/holds", best, format="json")
-        booked = client.post("/api/bookings", wish, format="json", HTTP_IDEMPOTENCY_KEY="k")
+        booked = client.post(
+            "/api/bookings", seats_of_show, format="json", HTTP_IDEMPOTENCY_KEY="k"
+        )
         return [answer.status_code for answer in (held, found, booked)]
 
     settings.EMAIL_CONFIRMATION_REQUIRED = True
     assert ask() == [403, 403, 403]
-    hold_id = client.post("/api/holds", wish, format="json").json().get("id")
+    hold_id = client.post("/api/holds", seats_of_show, format="json").json().get("id")
     assert hold_id is None
     User.objects.update(email_confirmed_at=person.created_at)
     assert ask() == [201, 200, 201]
@@ -354,8 +356,8 @@ def test_a_site_can_require_confirmed_addresses_for_holding_and_booking(person, 
 def test_a_hold_made_before_is_not_booked_by_an_unconfirmed_customer(person, login, settings):
     seats = make_seats(ShowFactory(), "SSSS")
     client = login(person)
-    wish = {"show_id": seats[0].show_id, "seat_ids": [seats[0].pk]}
-    hold_id = client.post("/api/holds", wish, format="json").json()["id"]
+    seats_of_show = {"show_id": seats[0].show_id, "seat_ids": [seats[0].pk]}
+    hold_id = client.post("/api/holds", seats_of_show, format="json").json()["id"]
     settings.EMAIL_CONFIRMATION_REQUIRED = True
     answer = client.post(
         "/api/bookings", {"hold_id": hold_id}, format="json", HTTP_IDEMPOTENCY_KEY="k"

@@ -1,4 +1,4 @@
-"""Staff roles, and the users of the demonstration."""
+"""Staff roles, and the demo users."""
 
 import pytest
 from django.contrib.auth.models import Group, Permission
@@ -13,7 +13,7 @@ from tests.factories import UserFactory
 
 @pytest.fixture
 def allowed(db):
-    """Tell what a member of staff with this role may do."""
+    """Return the permissions of a member of staff with this role."""
     ensure_roles()
 
     def ask(role):

@@ -324,6 +324,6 @@ def test_query_counts(user, customer, call, django_assert_max_num_queries):
     ],
 )
 def test_a_refresh_token_is_refused_in_the_header(api, user, path, status):
-    """The description is for everybody, and there is nobody to read it where nothing is."""
+    """The schema is public, and an unknown address is a 404 with any token."""
     api.credentials(HTTP_AUTHORIZATION=f"Bearer {issue_tokens(user).refresh}")
     assert api.get(path).status_code == status

@@ -1,4 +1,4 @@
-"""The stampede finds nothing in this site, and what is wrong in sabotaged ones."""
+"""The stampede finds no violation on this site, and the violations of sabotaged ones."""
 
 import os
 import re
@@ -17,7 +17,7 @@ Stampede = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def stampede(tmp_path: Path) -> Stampede:
-    """Run the command on servers of its own; the journal is `run.jsonl` in `tmp_path`."""
+    """Run the command on its own servers; the journal is `run.jsonl` in `tmp_path`."""
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "DEVELOPMENT": "1", "WEB_CONCURRENCY": "1"}
@@ -139,9 +139,9 @@ def test_a_missing_index_is_detected(stampede: Stampede, tmp_path: Path) -> None
 
 
 def test_a_missing_lock_is_detected(stampede: Stampede, tmp_path: Path) -> None:
-    """The index still stands before a second sale, but holds get into each other's way.
+    """The index still prevents a second sale, but holds conflict with each other.
 
-    Not in each short run, so a few are played.
+    A single short run may miss it, so several are run.
     """
     arguments = ["--wsgi=tests.sabotage.no_lock", "--users=15", "--seconds=6"]
     arguments.append(f"--journal={tmp_path / 'run.jsonl'}")

@@ -1,4 +1,4 @@
-"""The judge of the stampede: a clean journal passes, and each broken promise is named."""
+"""The checker of the stampede: a clean journal passes, and each violation is named."""
 
 import json
 from collections.abc import Callable
@@ -123,7 +123,7 @@ def line(lines: Lines, name: str, kind: str = "answer") -> dict[str, Any]:
     return next(each for each in lines if each.get("id") == name and each["kind"] == kind)
 
 
-def the_row(lines: Lines, table: str, number: int = 0) -> dict[str, Any]:
+def row_of(lines: Lines, table: str, number: int = 0) -> dict[str, Any]:
     rows = [each["row"] for each in lines if each.get("table") == table]
     found: dict[str, Any] = rows[number]
     return found
@@ -135,14 +135,14 @@ def sell_again(lines: Lines) -> None:
 
 def lose_booking(lines: Lines) -> None:
     lines.remove(next(each for each in lines if each.get("row", {}).get("id") == 102))
-    the_row(lines, "orders")["total"] = "10.00"
+    row_of(lines, "orders")["total"] = "10.00"
 
 
-def cancel_unasked(lines: Lines) -> None:
-    the_row(lines, "bookings")["cancelled_at"] = 50 * MICRO
+def cancel_without_request(lines: Lines) -> None:
+    row_of(lines, "bookings")["cancelled_at"] = 50 * MICRO
 
 
-def book_unknown_to_all(lines: Lines) -> None:
+def book_without_answer(lines: Lines) -> None:
     lines += [
         booking_row(109, 6, "R9", BEN, 40),
         order_row("R9", BEN, "10.00"),
@@ -151,7 +151,7 @@ def book_unknown_to_all(lines: Lines) -> None:
 
 
 def record_twice(lines: Lines) -> None:
-    the_row(lines, "orders")["records"] = 2
+    row_of(lines, "orders")["records"] = 2
 
 
 def answer_as_if_new(lines: Lines) -> None:
@@ -196,7 +196,7 @@ def sell_held_seat(lines: Lines) -> None:
         booking_row(104, 3, "R2", ANN, 30.5),
         order_row("R2", ANN, "10.00"),
     ]
-    the_row(lines, "seats", 2)["status"] = "booked"
+    row_of(lines, "seats", 2)["status"] = "booked"
 
 
 def show_sold_seat_as_free(lines: Lines) -> None:
@@ -208,7 +208,7 @@ def show_free_seat_as_sold(lines: Lines) -> None:
 
 
 def leave_seat_available(lines: Lines) -> None:
-    the_row(lines, "seats")["status"] = "available"
+    row_of(lines, "seats")["status"] = "available"
 
 
 def charge_otherwise(lines: Lines) -> None:
@@ -216,7 +216,7 @@ def charge_otherwise(lines: Lines) -> None:
 
 
 def record_wrong_total(lines: Lines) -> None:
-    the_row(lines, "orders")["total"] = "19.00"
+    row_of(lines, "orders")["total"] = "19.00"
 
 
 def show_others(lines: Lines) -> None:
@@ -272,8 +272,8 @@ def test_a_clean_journal_has_no_violation(tmp_path: Path) -> None:
     [
         (sell_again, "No seat is sold twice"),
         (lose_booking, "Every 201 exists"),
-        (cancel_unasked, "Every 201 exists"),
-        (book_unknown_to_all, "A key has at most one effect"),
+        (cancel_without_request, "Every 201 exists"),
+        (book_without_answer, "A key has at most one effect"),
         (record_twice, "A key has at most one effect"),
         (answer_as_if_new, "A key has at most one effect"),
         (answer_otherwise, "Equal keys get equal answers"),

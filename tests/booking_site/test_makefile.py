@@ -1,4 +1,4 @@
-"""What `make` promises to somebody who has only Python; a shell script stands in for Python."""
+"""What `make` does on a machine with only Python; a shell script replaces Python."""
 
 import os
 import shutil

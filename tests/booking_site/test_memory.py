@@ -1,4 +1,4 @@
-"""A web process does not keep what its threads needed for a moment."""
+"""A web process returns memory that its threads no longer need."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""docs/reliability.md names guards and tests; they must be there."""
+"""The guards and tests that docs/reliability.md names exist."""
 
 import ast
 import re

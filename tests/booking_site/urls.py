@@ -1,4 +1,4 @@
-"""Small views that do one thing each, so that what surrounds every view can be tested."""
+"""Minimal views, to test what all views share."""
 
 from typing import Any
 
@@ -112,11 +112,11 @@ class Refusing(Open):
 
 class Failing(Open):
     def get(self, request: Request) -> Response:
-        raise RuntimeError("the secret of the house")
+        raise RuntimeError("an internal secret")
 
 
 class Impatient(Open):
-    """Ask PostgreSQL for what it refuses to finish, by the sqlstate in the query."""
+    """Make PostgreSQL raise the sqlstate in the query."""
 
     def get(self, request: Request) -> Response:
         state = request.query_params["sqlstate"]
@@ -126,7 +126,7 @@ class Impatient(Open):
 
 
 def failing_page(request: HttpRequest) -> HttpResponse:
-    raise RuntimeError("the secret of the house")
+    raise RuntimeError("an internal secret")
 
 
 def impatient_page(request: HttpRequest) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""The calls of a customer's client, and time moved by changing rows: the database decides."""
+"""Calls of a customer's client, and helpers that move times in the database."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +16,7 @@ from catalog.models import Seat, Show
 
 
 def book(client: APIClient, *, key: str | None = None, **body: Any) -> Response:
-    """Ask to buy, with a new key unless one is given."""
+    """Send a purchase, with a new key unless one is given."""
     return client.post(
         "/api/bookings", body, format="json", HTTP_IDEMPOTENCY_KEY=key or uuid4().hex
     )
@@ -70,21 +70,21 @@ def start_in(show: Show, **delta: float) -> None:
 
 
 def let_expire(hold_id: str, *, ago: timedelta = timedelta(hours=1)) -> None:
-    """Put the end of a hold into the past, as its row and its seats have it."""
+    """Move the end of a hold into the past, in its row and its seats."""
     past = timezone.now() - ago
     Hold.objects.filter(pk=hold_id).update(expires_at=past)
     Seat.objects.filter(hold_id=hold_id).update(held_until=past)
 
 
 def nothing_happened(*seats: Seat) -> bool:
-    """Tell whether the seats are free and nobody has bought anything."""
+    """Return whether the seats are free and there are no bookings."""
     return set(states(*seats)) == {"available"} and not Booking.objects.exists()
 
 
 def elsewhere(action: Callable[[], Any]) -> Any:
-    """Do something on another connection, and return its value when it is done.
+    """Run the action on another connection, and return its result.
 
-    What waits for a lock of the caller's would wait for ever, so it fails instead.
+    If it waits for a lock of the caller, it fails after a timeout instead of waiting forever.
     """
 
     def act() -> Any:

@@ -1,4 +1,4 @@
-"""A show, its seats, a rival; and what takes guards out, for controls."""
+"""Fixtures: a show, its seats, a second customer, and services without locks for controls."""
 
 from collections.abc import Callable
 
@@ -26,7 +26,7 @@ def seats(show: Show) -> list[Seat]:
 
 @pytest.fixture
 def rival(login: Callable[[User], APIClient]) -> APIClient:
-    """Another customer than `customer`."""
+    """A second customer."""
     return login(UserFactory())
 
 

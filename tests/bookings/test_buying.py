@@ -1,4 +1,4 @@
-"""POST /api/bookings: what is sold, what is refused, and in which words."""
+"""POST /api/bookings: what is sold, and what is refused with which code."""
 
 import re
 from collections.abc import Callable
@@ -39,7 +39,7 @@ Login = Callable[[User], APIClient]
 
 @pytest.fixture
 def ruled() -> Show:
-    """A show where no single seat may be left, with seats A1 to A6."""
+    """A show with the gap rule and seats A1 to A6."""
     screen = ScreenFactory(theatre__gap_rule="middle_only")
     start = timezone.now() + timedelta(days=1)
     return ShowFactory(
@@ -134,9 +134,9 @@ def test_a_refusal_names_no_seat_that_was_free_throughout(
     number = bought(rival, seats[0])["booking"]["id"]
     read = refusals.taken_seats
 
-    def cancel_and_read(**wish: Any) -> dict[int, bool]:
+    def cancel_and_read(**arguments: Any) -> dict[int, bool]:
         rival.post(f"/api/bookings/{number}/cancel", {}, format="json")
-        return read(**wish)
+        return read(**arguments)
 
     monkeypatch.setattr(refusals, "taken_seats", cancel_and_read)
     assert book_seats(customer, *seats[:3]).json()["seat_ids"] == [seats[0].pk]
@@ -195,7 +195,7 @@ def test_a_hold_is_bought_whole(customer: APIClient, seats: list[Seat]) -> None:
 
 
 def test_plain_rows_of_the_original_tables_are_sold(customer: APIClient) -> None:
-    """Neither screen, duration, layout nor status: only what its document names."""
+    """Rows that have only the columns of the original's tables."""
     with connection.cursor() as cursor:
         cursor.execute("INSERT INTO movies (title, description) VALUES ('Film', '') RETURNING id")
         movie = cursor.fetchone()[0]
@@ -245,12 +245,12 @@ def test_nothing_is_sold_for_a_closed_show(
     hold_id = held(customer, seats[0])["id"]
     bought(rival, seats[1])
     closing(show)
-    wish: dict[str, Any] = {
+    body: dict[str, Any] = {
         "seats": {"show_id": show.pk, "seat_id": seats[0].pk},
         "hold": {"hold_id": hold_id},
         "booked seat": {"show_id": show.pk, "seat_id": seats[1].pk},
     }[way]
-    assert refusal(book(customer, **wish)) == (409, "show_closed")
+    assert refusal(book(customer, **body)) == (409, "show_closed")
     assert states(seats[0]) == ["held"]
 
 
@@ -265,11 +265,11 @@ def test_a_planned_show_does_not_exist_for_customers(
 ) -> None:
     hold_id = held(customer, seats[0])["id"]
     close(show, status=ShowStatus.PLANNED)
-    wish: dict[str, Any] = {
+    body: dict[str, Any] = {
         "seats": {"show_id": show.pk, "seat_id": seats[0].pk},
         "hold": {"hold_id": hold_id},
     }[way]
-    assert refusal(book(customer, **wish)) == (404, "show_not_found")
+    assert refusal(book(customer, **body)) == (404, "show_not_found")
 
 
 def test_a_planned_show_does_not_betray_its_booked_seats(
@@ -342,7 +342,7 @@ def test_beside_held_seats_alternatives_name_only_what_is_asked_for(
 def test_held_seats_beside_a_gap_of_others_forbid_no_other_seat(
     customer: APIClient, rival: APIClient, ruled: Show
 ) -> None:
-    """The gap came when the rival cancelled; what is held already is not judged again."""
+    """The gap appeared when the rival cancelled; held seats are not checked again."""
     seats = make_seats(ruled, "SSSSSS", "SSSSSS")
     blocked, cancelled, kept = seats[:3]
     Seat.objects.filter(pk=blocked.pk).update(status=SeatStatus.BLOCKED)
@@ -559,7 +559,7 @@ def test_a_duplicate_reference_is_replaced(
 def test_a_booking_that_left_its_seat_available_prevents_a_second_sale(
     customer: APIClient, seats: list[Seat]
 ) -> None:
-    """Even where a seat's row lies, and of several seats those are named that are sold."""
+    """The seat's status is wrong then. The refusal names only the seats that are sold."""
     Booking.objects.create(user=UserFactory(), show_id=seats[0].show_id, seat=seats[0])
     response = book_seats(customer, *seats[:2])
     assert refusal(response) == (409, "seat_unavailable")

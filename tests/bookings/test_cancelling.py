@@ -1,4 +1,4 @@
-"""Cancelling a booking or an order, and the seat that is free again."""
+"""Cancelling a booking or an order, whose seats become free again."""
 
 from datetime import UTC, datetime
 

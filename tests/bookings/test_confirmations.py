@@ -1,4 +1,4 @@
-"""The confirmation of an order: sent at least once, whatever fails, and never for nothing."""
+"""The confirmation of an order: sent at least once, whatever fails."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""Every constraint of the bookings' tables, broken by plain SQL: the database refuses."""
+"""The database enforces every constraint of the tables of bookings, against plain SQL."""
 
 from collections.abc import Callable
 from typing import Any
@@ -83,7 +83,7 @@ def run(statement: str, rows: dict[str, Any]) -> None:
 
 
 def run_checked(statement: str, values: dict[str, Any]) -> None:
-    """Run it and have its foreign keys checked now, not at COMMIT."""
+    """Run it, and check its foreign keys now instead of at COMMIT."""
     run(statement, values)
     run("SET CONSTRAINTS ALL IMMEDIATE", {})
 

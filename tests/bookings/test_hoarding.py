@@ -83,7 +83,7 @@ def test_two_devices_of_a_user_share_the_limit(
         return counted
 
     monkeypatch.setattr(holds, "execute", count_and_look_around)
-    results = race([lambda wish=wish: hold_seats(customer, *wish[:4]) for wish in shows])
+    results = race([lambda seats=seats: hold_seats(customer, *seats[:4]) for seats in shows])
     assert sorted(result.status_code for result in results) == [201, 422, 422]
     assert Seat.objects.filter(status=SeatStatus.HELD).count() == 4
 
@@ -95,7 +95,7 @@ def test_without_the_lock_of_the_user_they_exceed_the_limit(
 ) -> None:
     """Guards the test above: if this one fails, that one proves nothing."""
     meet_after(monkeypatch, holds, "execute")
-    results = race([lambda wish=wish: hold_seats(customer, *wish[:4]) for wish in shows[:2]])
+    results = race([lambda seats=seats: hold_seats(customer, *seats[:4]) for seats in shows[:2]])
     assert [result.status_code for result in results] == [201, 201]
 
 

@@ -47,7 +47,7 @@ def seat_ids(document: dict[str, Any]) -> list[int]:
 
 
 def age(hold_id: str, minutes: float) -> None:
-    """Let so many minutes pass for a hold: whatever it waits for comes nearer."""
+    """Make the hold older by this many minutes."""
     row = Hold.objects.get(pk=hold_id)
     passed = timedelta(minutes=minutes)
     Hold.objects.filter(pk=hold_id).update(
@@ -249,7 +249,7 @@ def test_booking_a_hold_does_not_restart_the_maximum_time(
 def test_the_live_hold_counts_even_when_an_older_request_made_it(
     customer: APIClient, seats: list[Seat]
 ) -> None:
-    """Creation times are those of BEGIN: who waited for the user's row looks older."""
+    """`created_at` is the time of BEGIN, so a transaction that waited looks older."""
     first = held(customer, seats[0])
     customer.delete(f"/api/holds/{first['id']}")
     second = held(customer, seats[0])
@@ -293,7 +293,7 @@ def test_a_late_release_does_not_affect_the_next_owner(
 
 @pytest.fixture(params=[False, True], ids=["not swept", "swept"])
 def expired(request: pytest.FixtureRequest, customer: APIClient, seats: list[Seat]) -> str:
-    """The id of a hold of the first two seats, whose time is over."""
+    """The id of an expired hold of the first two seats."""
     hold_id: str = held(customer, *seats[:2])["id"]
     let_expire(hold_id)
     if request.param:

@@ -1,4 +1,4 @@
-"""What the tidying commands remove, and what they leave."""
+"""The commands that clean up: what they delete, and what they leave."""
 
 from contextlib import suppress
 from datetime import timedelta
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def hold(*, minutes: int) -> Hold:
-    """Make a hold of one seat that ends in so many minutes."""
+    """Create a hold of one seat that ends in this many minutes."""
     show = ShowFactory()
     (seat,) = make_seats(show, "S")
     end = timezone.now() + timedelta(minutes=minutes)
@@ -30,7 +30,7 @@ def hold(*, minutes: int) -> Hold:
     return held
 
 
-def tidy(command: str, *, batch: int) -> str:
+def clean_up(command: str, *, batch: int) -> str:
     output = StringIO()
     call_command(command, batch=batch, stdout=output)
     return output.getvalue().strip()
@@ -39,7 +39,7 @@ def tidy(command: str, *, batch: int) -> str:
 def test_all_expired_holds_are_ended_in_batches_and_live_ones_stay() -> None:
     over = [hold(minutes=-1) for _ in range(3)]
     live = hold(minutes=1)
-    assert tidy("release_expired_holds", batch=2) == "Ended 3 expired holds."
+    assert clean_up("release_expired_holds", batch=2) == "Ended 3 expired holds."
     assert set(Hold.objects.filter(end_reason="expired").values_list("pk", flat=True)) == {
         each.pk for each in over
     }
@@ -51,12 +51,12 @@ def test_ending_a_hold_does_not_free_a_seat_that_another_user_has() -> None:
     over, live = hold(minutes=-1), hold(minutes=1)
     over.seat_ids = [*over.seat_ids, *live.seat_ids]
     over.save()
-    tidy("release_expired_holds", batch=10)
+    clean_up("release_expired_holds", batch=10)
     assert Seat.objects.get(pk=live.seat_ids[0]).hold_id == live.pk
 
 
 def test_cached_answers_of_a_user_are_deleted_only_after_commit() -> None:
-    """Before it, a late replay would read the record and write the copy again."""
+    """Before it, a concurrent replay could read the record and cache it again."""
     kept = record(days=0)
     name = replays.KeyScope(kept.user_id, kept.operation, kept.key)
     replays.store(name, replays.StoredAnswer("f", 201, "{}"))
@@ -85,7 +85,7 @@ def test_answers_older_than_seven_days_are_deleted_in_batches() -> None:
     for _ in range(3):
         record(days=8)
     young = record(days=6)
-    assert tidy("purge_idempotency_records", batch=2) == "Deleted 3 records."
+    assert clean_up("purge_idempotency_records", batch=2) == "Deleted 3 records."
     assert IdempotencyRecord.objects.get() == young
 
 

@@ -101,10 +101,10 @@ def test_a_key_is_required(customer: APIClient, seats: list[Seat]) -> None:
 
 
 def test_equal_requests_have_equal_fingerprints() -> None:
-    wish = {"show_id": 1, "seat_ids": [1, 2]}
-    assert fingerprint("book", wish) == fingerprint("book", dict(reversed(wish.items())))
-    others = [("hold", wish), ("book", {**wish, "seat_ids": [1]}), ("book", {"hold_id": uuid4()})]
-    assert len({fingerprint("book", wish), *(fingerprint(*other) for other in others)}) == 4
+    body = {"show_id": 1, "seat_ids": [1, 2]}
+    assert fingerprint("book", body) == fingerprint("book", dict(reversed(body.items())))
+    others = [("hold", body), ("book", {**body, "seat_ids": [1]}), ("book", {"hold_id": uuid4()})]
+    assert len({fingerprint("book", body), *(fingerprint(*other) for other in others)}) == 4
 
 
 # Replays
@@ -205,7 +205,7 @@ def test_a_revoked_token_replays_nothing(
 def test_the_record_commits_with_its_effect_or_not_at_all(
     customer: APIClient, seats: list[Seat]
 ) -> None:
-    """An error as late as COMMIT takes both back, and Redis was told nothing."""
+    """An error at COMMIT rolls both back, and nothing is cached in Redis."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -228,7 +228,7 @@ def test_the_record_commits_with_its_effect_or_not_at_all(
 
 
 def lose_commit(monkeypatch: pytest.MonkeyPatch, do: Callable[..., None]) -> None:
-    """Let the next COMMIT, with its writes, be what is done instead; then its result is lost."""
+    """Replace the next COMMIT and its writes by `do`, and then lose its result."""
 
     def commit(connection: Any, writes: Any) -> None:
         monkeypatch.undo()
@@ -242,7 +242,7 @@ def lose_commit(monkeypatch: pytest.MonkeyPatch, do: Callable[..., None]) -> Non
 def test_a_lost_commit_is_not_settled_by_a_later_purchase_with_its_key(
     customer: APIClient, user: User, seats: list[Seat], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ours was rolled back; before it was looked up, the key bought something else."""
+    """It was rolled back, and the key bought something else before the lookup."""
     other = IdempotencyRecord(
         user=user, operation="book", key=KEY, fingerprint="another", status=201, body="{}"
     )
@@ -286,7 +286,7 @@ def test_a_lost_commit_without_a_record_is_an_unknown_outcome(
 def test_a_lost_commit_is_settled_by_a_transaction_that_writes(
     customer: APIClient, seats: list[Seat], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only such a COMMIT waits for the standby, so what it found cannot be lost any more."""
+    """Only then does COMMIT wait for the standby, so that the record can't be lost any more."""
     lose_commit(monkeypatch, pipeline.commit)
     with CaptureQueriesContext(connection) as queries:
         assert book_seats(customer, seats[0], key=KEY).status_code == 201

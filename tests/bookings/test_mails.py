@@ -42,7 +42,7 @@ def seats() -> list[Seat]:
 
 
 def texts(message: EmailMultiAlternatives) -> list[str]:
-    """Return both parts as a reader sees them."""
+    """Return both parts as plain text."""
     (html,) = [str(part.content) for part in message.alternatives]
     assert "<and>" not in html
     seen = re.sub(r"<[^>]*>", " ", html)

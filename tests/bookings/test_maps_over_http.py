@@ -1,4 +1,4 @@
-"""Two real server processes: one sells, both are read at full speed, and no map is ever late."""
+"""Seat maps read from two server processes while seats are sold: none is outdated."""
 
 import json
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @contextmanager
 def two_servers(folder: Path, wsgi: str) -> Iterator[list[int]]:
-    """Serve the site twice and yield the ports."""
+    """Start two servers and yield their ports."""
     with ExitStack() as stack:
         yield [
             stack.enter_context(
@@ -38,7 +38,7 @@ def two_servers(folder: Path, wsgi: str) -> Iterator[list[int]]:
 
 
 class Customer:
-    """One kept-alive connection to one of the servers."""
+    """A persistent connection to one of the servers."""
 
     def __init__(self, port: int, token: str | None = None) -> None:
         # Long, as a server may still be starting.
@@ -67,13 +67,13 @@ class Sale:
     def buy(self, customer: Customer, seats: list[Seat]) -> None:
         for seat in seats:
             headers = {"Content-Type": "application/json", "Idempotency-Key": uuid4().hex}
-            wish = json.dumps({"show_id": self.show.pk, "seat_ids": [seat.pk]})
-            status, _, body = customer.call("POST", "/api/bookings", wish, **headers)
+            purchase = json.dumps({"show_id": self.show.pk, "seat_ids": [seat.pk]})
+            status, _, body = customer.call("POST", "/api/bookings", purchase, **headers)
             assert status == 201, body
             self.sold.add(seat.pk)
 
     def read(self, customer: Customer) -> None:
-        """Read maps and totals until the sale is over; a 304 means what was read before."""
+        """Read maps and totals until the sale ends; a 304 means the previous map."""
         etag, known = "", b"[]"
         while not self.over.is_set():
             before = set(self.sold)

@@ -60,7 +60,7 @@ def seats() -> list[Seat]:
 
 
 def book(port: int, token: str, key: str, *seats: Seat) -> Answer:
-    wish = {"show_id": seats[0].show_id, "seat_ids": [seat.pk for seat in seats]}
+    body = {"show_id": seats[0].show_id, "seat_ids": [seat.pk for seat in seats]}
     headers = {
         "Authorization": f"Bearer {token}",
         "Content-Type": "application/json",
@@ -68,7 +68,7 @@ def book(port: int, token: str, key: str, *seats: Seat) -> Answer:
     }
     client = HTTPConnection("127.0.0.1", port, timeout=60)
     try:
-        client.request("POST", "/api/bookings", json.dumps(wish), headers)
+        client.request("POST", "/api/bookings", json.dumps(body), headers)
         response = client.getresponse()
         return Answer(
             response.status, response.headers["Idempotency-Replayed"] == "true", response.read()

@@ -1,7 +1,7 @@
-"""What must hold however many come at once, each with its control.
+"""Races: what stays true however many requests come at once, each with its control.
 
-A control takes the guard out and lets the contenders meet where it would have
-kept them apart. If a control fails, the test above it proves nothing.
+A control removes the guard and synchronizes the contenders where the guard would have separated
+them. If a control fails, the test above it proves nothing.
 """
 
 from collections import Counter
@@ -67,9 +67,9 @@ def without_index(seats: list[Seat]) -> Iterator[None]:
 
 
 def meet_after(monkeypatch: pytest.MonkeyPatch, where: Any, name: str, contenders: int = 2) -> None:
-    """Let the contenders wait for each other once each has done `where.name`."""
+    """Make the contenders wait for each other after each has called `where.name`."""
     meeting = Barrier(contenders, timeout=15)
-    expected = iter(range(contenders))  # whoever runs again does not meet again
+    expected = iter(range(contenders))  # a retry does not wait again
     do = getattr(where, name)
 
     def do_and_meet(*args: Any, **kwargs: Any) -> Any:
@@ -95,7 +95,7 @@ def outcomes(responses: list[Any]) -> Counter[tuple[int, str | None]]:
 
 
 def wait_for_waiters(count: int) -> None:
-    """Return when so many connections of this database wait for a lock; give up if they do not."""
+    """Wait until `count` connections of this database wait for a lock; fail after 15 seconds."""
     give_up = monotonic() + 15
     with connection.cursor() as cursor:
         waiting = 0
@@ -109,12 +109,12 @@ def wait_for_waiters(count: int) -> None:
 
 
 def seats_agree_with_bookings_and_holds() -> bool:
-    """Tell whether each seat is what its live booking or its live hold says."""
+    """Return whether the status of each seat agrees with its live booking or hold."""
     live_bookings = set(
         Booking.objects.filter(cancelled_at__isnull=True).values_list("seat_id", flat=True)
     )
     booked = set(Seat.objects.filter(status=SeatStatus.BOOKED).values_list("pk", flat=True))
-    kept = {
+    expected = {
         (pk, hold.pk, hold.expires_at)
         for hold in Hold.objects.filter(ended_at__isnull=True, expires_at__gt=timezone.now())
         for pk in hold.seat_ids
@@ -124,7 +124,7 @@ def seats_agree_with_bookings_and_holds() -> bool:
             "pk", "hold_id", "held_until"
         )
     )
-    return live_bookings == booked and kept == in_hold
+    return live_bookings == booked and expected == in_hold
 
 
 # One seat, many buyers
@@ -232,7 +232,7 @@ def test_one_key_for_two_purchases_at_once_buys_one(
 def test_without_the_lock_of_the_user_the_constraint_refuses_a_second_purchase(
     race: Race, customer: APIClient, seats: list[Seat], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Rolled back by it, the second runs again and finds the record of the first."""
+    """The second transaction is rolled back, runs again and finds the record of the first."""
     meet_after(monkeypatch, idempotency, "execute")
     results = race([lambda seat=seat: book_seats(customer, seat, key="k") for seat in seats[:2]])
     assert outcomes(results) == {BOOKED: 1, (422, "idempotency_key_reused"): 1}
@@ -263,19 +263,19 @@ def test_overlapping_orders_in_opposite_order_meet_no_deadlock(
     seats: list[Seat],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    bad_luck: list[Exception] = []
+    errors: list[Exception] = []
     monkeypatch.setattr(
-        transactions, "_is_worth_retrying", lambda error: bad_luck.append(error) or True
+        transactions, "_is_worth_retrying", lambda error: errors.append(error) or True
     )
     orders = [seats[:6], seats[5::-1], seats[2:8], seats[7:1:-1]] * 3
     results = race(
         [
-            lambda client=client, wish=wish: book_seats(client, *wish)
-            for client, wish in zip(rivals(12), orders, strict=True)
+            lambda client=client, chosen=chosen: book_seats(client, *chosen)
+            for client, chosen in zip(rivals(12), orders, strict=True)
         ]
     )
     assert outcomes(results) == {BOOKED: 1, TAKEN: 11}
-    assert bad_luck == []
+    assert errors == []
     assert seats_agree_with_bookings_and_holds()
 
 
@@ -285,7 +285,7 @@ def test_seats_locked_in_opposite_order_deadlock_and_are_retried(
     seats: list[Seat],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The control, and the proof that a deadlock is nobody's refusal."""
+    """The control for the test above. It also shows that a deadlock is not a refusal."""
     meeting = Barrier(2, timeout=15)
     order = iter([(0, 1), (1, 0)])
     execute = idempotency.execute
@@ -428,14 +428,14 @@ def test_without_the_locks_the_second_cancelling_takes_it(
     assert not seats_agree_with_bookings_and_holds()
 
 
-# One person, two devices
+# One user, two devices
 
 
 def test_two_devices_hold_no_more_than_one(
     race: Race, customer: APIClient, seats: list[Seat]
 ) -> None:
     results = race(
-        [lambda wish=wish: hold_seats(customer, *wish) for wish in (seats[:6], seats[6:])]
+        [lambda chosen=chosen: hold_seats(customer, *chosen) for chosen in (seats[:6], seats[6:])]
     )
     assert outcomes(results) == {(201, None): 1, (200, None): 1}
     assert Seat.objects.filter(status=SeatStatus.HELD).count() == 6
@@ -448,7 +448,7 @@ def test_without_the_lock_of_the_user_only_the_constraint_refuses(
 ) -> None:
     meet_after(monkeypatch, holds, "require_free")
     results = race(
-        [lambda wish=wish: hold_seats(customer, *wish) for wish in (seats[:6], seats[6:])]
+        [lambda chosen=chosen: hold_seats(customer, *chosen) for chosen in (seats[:6], seats[6:])]
     )
     errors = [result for result in results if isinstance(result, IntegrityError)]
     assert len(errors) == 1
@@ -460,7 +460,7 @@ def test_without_the_lock_of_the_user_only_the_constraint_refuses(
 
 @pytest.fixture
 def row() -> list[Seat]:
-    """Six seats of which no single one may be left between taken ones."""
+    """Six seats of a row, with the gap rule."""
     screen = ScreenFactory(theatre__gap_rule="middle_only")
     end = timezone.now() + timedelta(days=2)
     show = ShowFactory(theatre=screen.theatre, screen=screen, occupied_until=end)
@@ -469,7 +469,7 @@ def row() -> list[Seat]:
 
 @contextmanager
 def locked_by_a_rival(seat: Seat) -> Iterator[None]:
-    """Lock the seat for as long as the block takes; who waits for it waits 50 ms."""
+    """Lock the seat until the block ends; others wait for it at most 50 ms."""
     rival = connection.copy()
     try:
         with rival.cursor() as cursor:
@@ -501,7 +501,7 @@ def test_a_purchase_that_is_refused_anyway_locks_no_seat(
 def test_a_purchase_of_a_sold_seat_waits_for_no_lock(
     customer: APIClient, rivals: Callable[[int], list[APIClient]], seats: list[Seat], taking: Any
 ) -> None:
-    """A seat that is sold is not locked, so the refusal does not queue for it."""
+    """Sold seats are not locked, so the refusal does not wait for them."""
     (rival,) = rivals(1)
     taking(rival, seats[0])
     with locked_by_a_rival(seats[0]):
@@ -512,7 +512,7 @@ def test_a_purchase_of_a_sold_seat_waits_for_no_lock(
 def test_shortly_before_a_show_only_the_wanted_seats_are_locked(
     customer: APIClient, row: list[Seat]
 ) -> None:
-    """The gap rule is over then, so only the wanted seats are locked."""
+    """The gap rule no longer applies then."""
     Show.objects.update(start_time=timezone.now() + timedelta(minutes=20))
     with locked_by_a_rival(row[5]):
         assert book_seats(customer, *row[:2]).status_code == 201
@@ -564,7 +564,7 @@ def test_a_companion_seat_is_sold_with_its_bay_or_not_at_all(
 def test_without_the_lock_a_companion_seat_is_sold_without_its_bay(
     rivals: Callable[[int], list[APIClient]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The bay in the judge's eyes, but not in the database any more."""
+    """The rule still sees the bay, which another customer has bought meanwhile."""
     bay, companion = make_seats(ShowFactory(), "WC")
     one, other = rivals(2)
     hold_id = held(one, bay)["id"]
@@ -588,10 +588,10 @@ def test_without_the_lock_a_companion_seat_is_sold_without_its_bay(
 def while_the_seat_is_locked(
     race: Race, seat: Seat, call: Callable[[], Response], meanwhile: Callable[[], Any]
 ) -> Response:
-    """Let the call wait for its seat's lock, and return its answer."""
+    """Call `meanwhile` while the call waits for the lock of its seat; return the answer."""
     locked = Event()
 
-    def keep_waiting() -> None:
+    def lock_meanwhile() -> None:
         with transaction.atomic():
             Seat.objects.select_for_update().get(pk=seat.pk)
             locked.set()
@@ -602,8 +602,8 @@ def while_the_seat_is_locked(
         assert locked.wait(15)
         return call()
 
-    kept, response = race([keep_waiting, call_then])
-    for value in (kept, response):
+    done, response = race([lock_meanwhile, call_then])
+    for value in (done, response):
         if isinstance(value, Exception):
             raise value
     return response
@@ -613,7 +613,7 @@ def while_the_seat_is_locked(
 def test_a_hold_that_expires_while_a_rival_waits_for_the_seat_does_not_count(
     race: Race, customer: APIClient, seats: list[Seat], claim: Callable[..., Response]
 ) -> None:
-    """By the clock after the wait; when the rival's transaction began, it was not over."""
+    """The clock is read after the wait; at the start of the rival's transaction it was active."""
     seat = Seat.objects.filter(pk=seats[0].pk)
     response = while_the_seat_is_locked(
         race,
@@ -627,7 +627,7 @@ def test_a_hold_that_expires_while_a_rival_waits_for_the_seat_does_not_count(
 def test_the_sweeper_skips_a_hold_whose_seat_is_being_bought(
     race: Race, customer: APIClient, seats: list[Seat]
 ) -> None:
-    """Bought by the seat's id: the hold is locked all the same, before the seat."""
+    """A purchase by seat ids also locks the hold, before the seats."""
     let_expire(held(customer, seats[0])["id"])
     response = while_the_seat_is_locked(
         race,
@@ -642,11 +642,11 @@ def test_the_sweeper_skips_a_hold_whose_seat_is_being_bought(
 def test_a_booking_cancelled_meanwhile_by_plain_sql_is_not_cancelled_again(
     race: Race, customer: APIClient, seats: list[Seat]
 ) -> None:
-    """As plain SQL does it, which locks no seat: who cancelled, and why, stays as it was."""
+    """Plain SQL locks no seat. Who cancelled the booking, and why, does not change."""
     number = bought(customer, seats[0])["booking"]["id"]
     locked = Event()
 
-    def cancel_past_the_seat() -> None:
+    def cancel_without_the_seat_lock() -> None:
         with transaction.atomic():
             Booking.objects.filter(pk=number).update(
                 cancelled_at=ClockTimestamp(), cancel_reason="A leak in the roof"
@@ -658,7 +658,7 @@ def test_a_booking_cancelled_meanwhile_by_plain_sql_is_not_cancelled_again(
         assert locked.wait(15)
         return cancel(customer, number)
 
-    error, response = race([cancel_past_the_seat, cancel_then])
+    error, response = race([cancel_without_the_seat_lock, cancel_then])
     assert error is None
     assert outcome(response) == (200, None)
     assert Booking.objects.get().cancelled_by is None
@@ -667,7 +667,7 @@ def test_a_booking_cancelled_meanwhile_by_plain_sql_is_not_cancelled_again(
 def test_seats_of_ending_holds_are_locked_by_id_before_they_are_freed(
     customer: APIClient, seats: list[Seat]
 ) -> None:
-    """An UPDATE locks in whatever order it finds rows in, and so meets others in a deadlock."""
+    """An UPDATE alone would lock them in any order, and could cause a deadlock."""
     hold_id = held(customer, seats[7], seats[0])["id"]
     with CaptureQueriesContext(connection) as queries:
         customer.delete(f"/api/holds/{hold_id}")
@@ -726,7 +726,7 @@ def test_a_hold_that_expires_while_its_extension_waits_is_not_extended(
 
 
 def cancel_show(seats: list[Seat], locked: Event, buyers: int) -> None:
-    """As staff do it: lock all seats, then say so."""
+    """Cancel like staff: lock all seats, then close the show."""
     with transaction.atomic():
         list(Seat.objects.filter(show=seats[0].show).order_by("pk").select_for_update())
         locked.set()
@@ -850,8 +850,8 @@ def test_the_sweeper_delays_no_purchase(
             for client, seat in zip(clients[:3], seats[3:6], strict=True)
         ]
         + [
-            lambda client=client, wish=wish: hold_seats(client, *wish)
-            for client, wish in zip(clients[3:], (seats[:2], seats[1:3], seats[6:8]), strict=True)
+            lambda client=client, chosen=chosen: hold_seats(client, *chosen)
+            for client, chosen in zip(clients[3:], (seats[:2], seats[1:3], seats[6:8]), strict=True)
         ]
     )
     assert outcomes(results[3:6]) == {BOOKED: 3}

@@ -1,4 +1,4 @@
-"""The copies of answers in Redis: they suffice, they expire, they decide nothing."""
+"""Answers cached in Redis: they suffice for a replay, and expire."""
 
 import pytest
 from django.core.cache import caches

@@ -1,4 +1,4 @@
-"""What was refused as its screen was taken: remembered each time, shown until it is settled."""
+"""Shows refused because their screen was occupied: recorded, and listed until resolved."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
@@ -43,7 +43,7 @@ def psycho() -> Movie:
 
 @pytest.fixture
 def rival(screen: Screen) -> Show:
-    """A show that is in the way of every wish of these tests."""
+    """A show that every plan of these tests would overlap."""
     movie = MovieFactory(title="Vertigo", duration_minutes=100)
     return planned_show(movie=movie, theatre=screen.theatre, screen=screen, start_time=EVENING)
 
@@ -71,19 +71,19 @@ def refused() -> list[tuple[str, str, datetime, str]]:
 
 def bulk(browser: Client, movie: Movie, screen: Screen, **other: str) -> Any:
     week = f"theatre={screen.theatre_id}&week={IN_A_WEEK}"
-    wish = {"movie": movie.pk, "screens": screen.pk, "days": str(IN_A_WEEK), "times": "20:30"}
-    return browser.post(f"{SHOWS}plan/?{week}", wish | {"format": "2D", "status": "open"} | other)
+    form = {"movie": movie.pk, "screens": screen.pk, "days": str(IN_A_WEEK), "times": "20:30"}
+    return browser.post(f"{SHOWS}plan/?{week}", form | {"format": "2D", "status": "open"} | other)
 
 
 def copy(browser: Client, movie: Movie, screen: Screen, **other: str) -> Any:
     week_before = EVENING - timedelta(days=7) + AN_HOUR / 2
     planned_show(movie=movie, theatre=screen.theatre, screen=screen, start_time=week_before)
     week = f"theatre={screen.theatre_id}&week={week_before:%Y-%m-%d}"
-    wish = {"to_week": str(IN_A_WEEK), "weekdays": IN_A_WEEK.weekday(), "screens": screen.pk}
-    return browser.post(f"{SHOWS}copy-week/?{week}", wish | {"status": "open"} | other)
+    form = {"to_week": str(IN_A_WEEK), "weekdays": IN_A_WEEK.weekday(), "screens": screen.pk}
+    return browser.post(f"{SHOWS}copy-week/?{week}", form | {"status": "open"} | other)
 
 
-def form(browser: Client, movie: Movie, screen: Screen, **other: str) -> Any:
+def show_form(browser: Client, movie: Movie, screen: Screen, **other: str) -> Any:
     return browser.post(
         f"{SHOWS}add/",
         {
@@ -104,10 +104,10 @@ def move(browser: Client, movie: Movie, screen: Screen, **other: str) -> Any:
     to = {"screen": screen.pk, "start_0": str(IN_A_WEEK), "start_1": "20:30"}
     to |= {"start_date": str(IN_A_WEEK), "start_time": "20:30"}
     to |= {"seen": "of the preview"} if other else {}
-    return browser.post(f"{SHOWS}{show.pk}/move/", to | {"reason": "a wish"})
+    return browser.post(f"{SHOWS}{show.pk}/move/", to | {"reason": "As requested"})
 
 
-@pytest.mark.parametrize("way", [bulk, copy, form, move])
+@pytest.mark.parametrize("way", [bulk, copy, show_form, move])
 def test_a_refusal_is_on_the_dashboard_whichever_page_planned_it(
     way: Callable[..., Any], programmer: Client, screen: Screen, psycho: Movie, rival: Show
 ) -> None:

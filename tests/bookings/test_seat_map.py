@@ -1,4 +1,4 @@
-"""GET /api/shows/{id}/seats: every seat of a room, as each may see it."""
+"""GET /api/shows/{id}/seats: the state of every seat for each caller."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -213,8 +213,8 @@ def test_only_published_shows_have_a_map(api: APIClient, show: Show) -> None:
         assert refusal(response) == (404, "show_not_found")
 
 
-def may_have(show: Show, user: User, hold_id: str | None) -> dict[str, set[int]]:
-    """Return the seats that the user may have, as each place that judges it says."""
+def free_seats_for(show: Show, user: User, hold_id: str | None) -> dict[str, set[int]]:
+    """Return the seats that are free for the user, according to each part of the code."""
     seats = list(Seat.objects.filter(show=show).annotate(now=ClockTimestamp()))
     caller = Caller(id=user.pk, token_version=user.token_version)
     taken = taken_seats(show_id=show.pk, seat_ids=[seat.pk for seat in seats], user_id=user.pk)
@@ -240,9 +240,9 @@ def test_all_code_that_decides_whether_a_seat_is_free_agrees(
     hold_id = held(customer, mine)["id"]
 
     nobodys = {free.pk, over.pk, mine_over.pk}
-    for judge, seats in may_have(show, UserFactory(), None).items():
+    for judge, seats in free_seats_for(show, UserFactory(), None).items():
         assert seats == nobodys, judge
-    for judge, seats in may_have(show, user, hold_id).items():
+    for judge, seats in free_seats_for(show, user, hold_id).items():
         assert seats == {*nobodys, mine.pk}, judge
     room = Seat.objects.filter(show=show)
     assert {seat.pk for seat in room.free()} == nobodys

@@ -48,7 +48,7 @@ def in_transaction(texts: list[str]) -> bool:
 
 @contextmanager
 def waits(count: int) -> Iterator[None]:
-    """Check how often the app waits for an answer of PostgreSQL."""
+    """Check how often the app waits for PostgreSQL."""
     waited: list[int] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_Session, "send", counted(_Session.send, waited))
@@ -96,7 +96,7 @@ def test_a_replay_from_redis_is_one_plain_read(customer: APIClient, seats: list[
 def test_a_replay_from_postgresql_commits_the_lock_of_the_user(
     customer: APIClient, seats: list[Seat]
 ) -> None:
-    """So that it waits for the standby: a record that was only read could still be lost."""
+    """The COMMIT waits for the standby; otherwise the record could still be lost."""
     book_seats(customer, seats[0], key="k")
     caches["idempotency"].clear()
     with statements(7) as texts, waits(2):

@@ -1,4 +1,4 @@
-"""With Redis switched off for good, the whole contract of selling still holds."""
+"""All tests of selling also pass without Redis."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ CONTRACT = [
 
 
 def run_without_redis(*modules: str) -> subprocess.CompletedProcess[str]:
-    """Run test modules in a process and a database of their own."""
+    """Run test modules in a separate process with its own database."""
     database = connection.settings_dict
     address = "postgres://{USER}:{PASSWORD}@{HOST}:{PORT}/{NAME}_without_redis".format(**database)
     return subprocess.run(

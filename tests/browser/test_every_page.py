@@ -20,7 +20,7 @@ from tests.browser.inspector import PHONE, Accepted, Inspector
 from tests.browser.test_admin_flow import ada, log_in  # noqa: F401 - a fixture
 from tests.factories import PriceCardFactory, ScreenFactory
 from tests.reports.sold import played, sell
-from tests.test_back_office_rights import House, address, make_house, rows
+from tests.test_back_office_rights import SampleData, address, make_sample, rows
 
 # Routes that do not return a page.
 NOT_PAGES = {
@@ -54,13 +54,13 @@ Open = Callable[..., Page]
 
 
 @pytest.fixture
-def house(ada: object) -> House:  # noqa: F811 - a fixture
+def sample(ada: object) -> SampleData:  # noqa: F811 - a fixture
     """A theatre with data for every page."""
-    house = make_house(1)
+    sample = make_sample(1)
     card = PriceCardFactory(name="Matinee")
-    rooms = (house.objects["screen"], ScreenFactory(theatre=house.theatre))
+    rooms = (sample.objects["screen"], ScreenFactory(theatre=sample.theatre))
     begins = timezone.now() + timedelta(hours=2)
-    for show, screen in zip((house.show, house.bare_show), rooms, strict=True):
+    for show, screen in zip((sample.show, sample.bare_show), rooms, strict=True):
         begins += timedelta(hours=3)  # so that the two shows can swap screens
         Show.objects.filter(pk=show.pk).update(
             screen=screen,
@@ -70,12 +70,12 @@ def house(ada: object) -> House:  # noqa: F811 - a fixture
             occupied_until=begins + timedelta(minutes=120),
         )
     for days in (0, 1, 7):
-        sell(played(timezone.now() - timedelta(days=days), "SSSS", theatre=house.theatre), 2)
-    return house
+        sell(played(timezone.now() - timedelta(days=days), "SSSS", theatre=sample.theatre), 2)
+    return sample
 
 
 @pytest.fixture
-def inspector(open_page: Open, live_server: LiveServer, house: House) -> Iterator[Inspector]:
+def inspector(open_page: Open, live_server: LiveServer, sample: SampleData) -> Iterator[Inspector]:
     """An inspector logged in to the back office; problems that it finds fail the test."""
     page = open_page(quiet=True)
     inspector = Inspector(page)
@@ -84,24 +84,24 @@ def inspector(open_page: Open, live_server: LiveServer, house: House) -> Iterato
     assert not inspector.problems, "\n".join(inspector.problems)
 
 
-def week_of(house: House) -> str:
+def week_of(sample: SampleData) -> str:
     """Return the Monday of the week of the theatre's shows."""
-    begins = Show.objects.get(pk=house.show.pk).start_time
-    return f"{monday_of(business_day(begins, house.theatre.zone))}"
+    begins = Show.objects.get(pk=sample.show.pk).start_time
+    return f"{monday_of(business_day(begins, sample.theatre.zone))}"
 
 
-def pages(house: House) -> Iterator[str]:
+def pages(sample: SampleData) -> Iterator[str]:
     """Yield the address of each page of the back office."""
     for row in rows():
         shown = row.own[-1] == "200" or row.route == SEAT_MAP
-        if row.deed == "get" and shown and row.route not in NOT_PAGES:
-            yield address(row, house, week=week_of(house))
+        if row.action == "get" and shown and row.route not in NOT_PAGES:
+            yield address(row, sample, week=week_of(sample))
 
 
 def test_every_back_office_page_is_accessible(
-    inspector: Inspector, live_server: LiveServer, house: House
+    inspector: Inspector, live_server: LiveServer, sample: SampleData
 ) -> None:
-    addresses = list(pages(house))
+    addresses = list(pages(sample))
     assert len(addresses) > 80
     for path in addresses:
         answer = inspector.page.goto(f"{live_server.url}{path}")
@@ -262,21 +262,21 @@ STEPS: tuple[tuple[str, Callable[[Page], None]], ...] = (
 
 
 def test_every_dialog_and_result_is_accessible(
-    inspector: Inspector, live_server: LiveServer, house: House
+    inspector: Inspector, live_server: LiveServer, sample: SampleData
 ) -> None:
-    routes = {row.route: row for row in rows() if row.deed == "get"}
+    routes = {row.route: row for row in rows() if row.action == "get"}
     for route, step in STEPS:
         inspector.page.goto(
-            f"{live_server.url}{address(routes[route], house, week=week_of(house))}"
+            f"{live_server.url}{address(routes[route], sample, week=week_of(sample))}"
         )
         step(inspector.page)
         inspector.inspect()
-    inspector.page.goto(f"{live_server.url}/admin/catalog/show/{house.bare_show.pk}/seat-map/")
+    inspector.page.goto(f"{live_server.url}/admin/catalog/show/{sample.bare_show.pk}/seat-map/")
     preview_seats(inspector.page)
     inspector.inspect()
     for path in (
         "admin/box-office/?q=nobody",
-        f"admin/box-office/?q={house.order.reference}",
+        f"admin/box-office/?q={sample.order.reference}",
         "admin/catalog/movie/?q=nothing",
     ):
         inspector.page.goto(f"{live_server.url}/{path}")

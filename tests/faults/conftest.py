@@ -1,4 +1,4 @@
-"""One stage for the package; every test leaves it whole and every invariant intact."""
+"""One set of servers for the package; every test leaves them running and every invariant intact."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -7,33 +7,33 @@ import pytest
 
 from benchmarks.stampede.servers import AppServer
 from tests.faults.customers import Purchase, new_customer, new_show
-from tests.faults.stage import Database, Stage, open_stage
+from tests.faults.servers import Database, Servers, start_servers
 from tests.web import Answer
 
-Aside = Callable[[Purchase, AppServer], "Future[Answer]"]
+Background = Callable[[Purchase, AppServer], "Future[Answer]"]
 
 
 @pytest.fixture(scope="package")
-def whole_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with open_stage(tmp_path_factory.mktemp("servers")) as stage:
-        yield stage
+def package_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    with start_servers(tmp_path_factory.mktemp("servers")) as servers:
+        yield servers
 
 
 @pytest.fixture
-def stage(whole_stage: Stage) -> Iterator[Stage]:
-    """The servers; whatever a test did to them, nothing may be half done afterwards."""
-    yield whole_stage
-    assert whole_stage.database.violations() == {}
+def servers(package_servers: Servers) -> Iterator[Servers]:
+    """The servers. After each test, no invariant may be violated."""
+    yield package_servers
+    assert package_servers.database.violations() == {}
 
 
 @pytest.fixture
-def database(stage: Stage) -> Database:
-    return stage.database
+def database(servers: Servers) -> Database:
+    return servers.database
 
 
 @pytest.fixture
-def purchase(database: Database) -> Callable[..., Purchase]:
-    """Make a wish of a new customer for all seats of a new show."""
+def new_purchase(database: Database) -> Callable[..., Purchase]:
+    """Create purchases of all seats of a new show by a new customer."""
 
     def make(*, seats: int = 1) -> Purchase:
         return Purchase(new_customer(database), *new_show(database, seats=seats))
@@ -42,7 +42,7 @@ def purchase(database: Database) -> Callable[..., Purchase]:
 
 
 @pytest.fixture
-def aside() -> Iterator[Aside]:
+def in_background() -> Iterator[Background]:
     """Send a purchase without waiting for its answer."""
     with ThreadPoolExecutor(16) as pool:
         yield lambda purchase, app: pool.submit(purchase.send, app)

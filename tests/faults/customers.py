@@ -1,4 +1,4 @@
-"""Customers, what they wish to buy, and how they ask for it."""
+"""Customers and their purchases, sent over HTTP."""
 
 import json
 from contextlib import closing
@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from accounts.tokens import AccessToken
 from benchmarks.stampede.servers import AppServer
-from tests.faults.stage import Database
+from tests.faults.servers import Database
 from tests.web import Answer, Line
 
 WORTH_REPEATING = {"busy", "outcome_unknown", "idempotency_key_in_progress"}
@@ -21,7 +21,7 @@ class Customer(NamedTuple):
 
 @dataclass(frozen=True)
 class Purchase:
-    """A wish for seats under one key: sending it again repeats it."""
+    """Seats to buy under one key: sending it again repeats the request."""
 
     customer: Customer
     show_id: int
@@ -29,31 +29,31 @@ class Purchase:
     key: str = field(default_factory=lambda: uuid4().hex)
 
     def send(self, app: AppServer) -> Answer:
-        wish = {"show_id": self.show_id, "seat_ids": self.seat_ids}
-        return call(app, "POST", "/api/bookings", wish, customer=self.customer, key=self.key)
+        body = {"show_id": self.show_id, "seat_ids": self.seat_ids}
+        return call(app, "POST", "/api/bookings", body, customer=self.customer, key=self.key)
 
     def hold(self, app: AppServer) -> Answer:
         """Hold the seats instead of buying them."""
-        wish = {"show_id": self.show_id, "seat_ids": self.seat_ids}
-        return call(app, "POST", "/api/holds", wish, customer=self.customer)
+        body = {"show_id": self.show_id, "seat_ids": self.seat_ids}
+        return call(app, "POST", "/api/holds", body, customer=self.customer)
 
 
 def call(
     app: AppServer,
     method: str,
     path: str,
-    wish: Any = None,
+    body: Any = None,
     *,
     customer: Customer | None = None,
     key: str | None = None,
 ) -> Answer:
-    """Send one request on a connection of its own and return the answer."""
-    headers = {"Content-Type": "application/json"} if wish is not None else {}
+    """Send one request on a new connection and return the answer."""
+    headers = {"Content-Type": "application/json"} if body is not None else {}
     if customer is not None:
         headers["Authorization"] = f"Bearer {customer.token}"
     if key is not None:
         headers["Idempotency-Key"] = key
-    body = None if wish is None else json.dumps(wish).encode()
+    body = None if body is None else json.dumps(body).encode()
     with closing(Line(app.port)) as line:
         return line.call(method, path, headers=headers, body=body)
 
@@ -66,7 +66,7 @@ def new_customer(database: Database) -> Customer:
 
 
 def new_show(database: Database, *, seats: int) -> tuple[int, list[int]]:
-    """Make a show tomorrow with one row of seats; return its id and theirs."""
+    """Create a show tomorrow with one row of seats; return its id and those of the seats."""
     show_id = database.ask(
         """
         WITH movie AS (INSERT INTO movies (title) VALUES ('Heat') RETURNING id),
@@ -92,7 +92,7 @@ def new_show(database: Database, *, seats: int) -> tuple[int, list[int]]:
 
 
 def refusal(answer: Answer) -> tuple[int, str]:
-    """Return status and code of a problem, which says when to retry if that can help."""
+    """Return status and code of a problem. It has Retry-After if a retry can help."""
     code = json.loads(answer.body)["code"]
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert ("Retry-After" in answer.headers) == (code in WORTH_REPEATING), answer.headers

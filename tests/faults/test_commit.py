@@ -1,4 +1,4 @@
-"""The moment of COMMIT: whatever is lost there, the key finds out what became of the booking."""
+"""Faults during COMMIT: a retry with the key gets the outcome of the booking."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from http.client import HTTPException
 import pytest
 
 from tests.faults.customers import effects, is_replay, refusal
-from tests.faults.stage import Database, until
+from tests.faults.servers import Database, until
 
 NOTHING = (0, 0)
 ONCE = (1, 1)
@@ -46,69 +46,69 @@ def committing(database: Database) -> int:
     return int(database.ask(sql))
 
 
-def test_a_connection_cut_before_commit_is_an_unknown_outcome(stage, database, purchase):
-    wish = purchase()
-    stage.cut_next_commit("before")
-    assert refusal(wish.send(stage.first)) == (503, "outcome_unknown")
-    assert effects(database, wish) == NOTHING
-    assert not is_replay(wish.send(stage.first))
-    assert effects(database, wish) == ONCE
+def test_a_connection_cut_before_commit_is_an_unknown_outcome(servers, database, new_purchase):
+    purchase = new_purchase()
+    servers.cut_next_commit("before")
+    assert refusal(purchase.send(servers.first)) == (503, "outcome_unknown")
+    assert effects(database, purchase) == NOTHING
+    assert not is_replay(purchase.send(servers.first))
+    assert effects(database, purchase) == ONCE
 
 
 def test_a_connection_cut_when_no_other_is_available_is_an_unknown_outcome(
-    stage, database, purchase, aside
+    servers, database, new_purchase, in_background
 ):
-    wish = purchase()
+    purchase = new_purchase()
     with (
         database.connect(dbname="postgres") as next_door,
-        database.locked("seats", *wish.seat_ids),
+        database.locked("seats", *purchase.seat_ids),
     ):
-        answer = aside(wish, stage.first)
+        answer = in_background(purchase, servers.first)
         until(database.waiting, what="the booking waits for its seat")
         next_door.execute("ALTER DATABASE booking_site ALLOW_CONNECTIONS false")
         next_door.execute(TERMINATE_IDLE)
-        stage.cut_next_commit("before")
+        servers.cut_next_commit("before")
     given = answer.result()
     with database.connect(dbname="postgres") as next_door:
         next_door.execute("ALTER DATABASE booking_site ALLOW_CONNECTIONS true")
     assert refusal(given) == (503, "outcome_unknown")
-    assert effects(database, wish) == NOTHING
-    assert not is_replay(wish.send(stage.first))
-    assert effects(database, wish) == ONCE
+    assert effects(database, purchase) == NOTHING
+    assert not is_replay(purchase.send(servers.first))
+    assert effects(database, purchase) == ONCE
 
 
-def test_a_commit_that_never_arrives_is_rolled_back(stage, database, purchase):
-    wish = purchase()
-    stage.cut_next_commit("lose")
-    assert refusal(wish.send(stage.first)) == (503, "busy")  # after the idle timeout
-    assert effects(database, wish) == NOTHING
-    assert not is_replay(wish.send(stage.first))
-    assert effects(database, wish) == ONCE
+def test_a_commit_that_never_arrives_is_rolled_back(servers, database, new_purchase):
+    purchase = new_purchase()
+    servers.cut_next_commit("lose")
+    assert refusal(purchase.send(servers.first)) == (503, "busy")  # after the idle timeout
+    assert effects(database, purchase) == NOTHING
+    assert not is_replay(purchase.send(servers.first))
+    assert effects(database, purchase) == ONCE
 
 
-def test_a_connection_cut_after_commit_is_a_booking(stage, database, purchase):
-    wish = purchase()
-    stage.cut_next_commit("after")
-    given = wish.send(stage.first)
+def test_a_connection_cut_after_commit_is_a_booking(servers, database, new_purchase):
+    purchase = new_purchase()
+    servers.cut_next_commit("after")
+    given = purchase.send(servers.first)
     assert not is_replay(given)
-    assert effects(database, wish) == ONCE
-    again = wish.send(stage.second)
+    assert effects(database, purchase) == ONCE
+    again = purchase.send(servers.second)
     assert is_replay(again)
     assert again.body == given.body
 
 
 def test_a_commit_that_outlives_its_connection_is_found_by_the_retry(
-    stage, database, purchase, aside
+    servers, database, new_purchase, in_background
 ):
-    wish = purchase()
+    purchase = new_purchase()
     with commits_waiting(database):
-        stage.cut_next_commit("during")
-        assert refusal(wish.send(stage.first)) == (503, "outcome_unknown")
+        servers.cut_next_commit("during")
+        assert refusal(purchase.send(servers.first)) == (503, "outcome_unknown")
         assert committing(database)
-        retry = aside(wish, stage.second)
+        retry = in_background(purchase, servers.second)
         until(lambda: database.waiting() == 2, what="the retry waits behind the lost booking")
     assert is_replay(retry.result())
-    assert effects(database, wish) == ONCE
+    assert effects(database, purchase) == ONCE
 
 
 @contextmanager
@@ -134,12 +134,12 @@ def waiting_for_standby(database: Database) -> list[int]:
 
 
 def test_a_commit_whose_wait_for_the_standby_was_cancelled_is_not_yet_a_booking(
-    stage, database, purchase, aside
+    servers, database, new_purchase, in_background
 ):
-    """It is visible, but a failover could lose it: only a commit that waits settles it."""
-    wish = purchase()
+    """It is visible, but a failover could lose it until a later commit is replicated."""
+    purchase = new_purchase()
     with standby_missing(database):
-        answer = aside(wish, stage.first)
+        answer = in_background(purchase, servers.first)
         until(lambda: waiting_for_standby(database), what="the booking waits for the standby")
         (waiting,) = waiting_for_standby(database)
         database.do("SELECT pg_cancel_backend(%s)", waiting)
@@ -147,38 +147,40 @@ def test_a_commit_whose_wait_for_the_standby_was_cancelled_is_not_yet_a_booking(
             lambda: waiting_for_standby(database) not in ([], [waiting]),
             what="what looks it up waits as well",
         )
-        assert effects(database, wish) == ONCE
+        assert effects(database, purchase) == ONCE
         assert not answer.done()
     assert not is_replay(answer.result())
-    assert effects(database, wish) == ONCE
+    assert effects(database, purchase) == ONCE
 
 
 def test_the_retry_of_a_booking_whose_worker_was_killed_gets_the_stored_answer(
-    stage, database, purchase, aside
+    servers, database, new_purchase, in_background
 ):
-    wish = purchase()
+    purchase = new_purchase()
     with commits_waiting(database):
-        answer = aside(wish, stage.first)
+        answer = in_background(purchase, servers.first)
         until(lambda: committing(database), what="the booking is committing")
-        (worker,) = stage.first.workers()
+        (worker,) = servers.first.workers()
         os.kill(worker, signal.SIGKILL)
         with pytest.raises((OSError, HTTPException)):
             answer.result()
-    until(lambda: effects(database, wish) == ONCE, what="the commit is done")
-    assert is_replay(wish.send(stage.second))
-    stage.first.wait()
-    assert is_replay(wish.send(stage.first))
-    assert effects(database, wish) == ONCE
+    until(lambda: effects(database, purchase) == ONCE, what="the commit is done")
+    assert is_replay(purchase.send(servers.second))
+    servers.first.wait()
+    assert is_replay(purchase.send(servers.first))
+    assert effects(database, purchase) == ONCE
 
 
-def test_one_key_on_two_servers_at_once_has_one_effect(stage, database, purchase, aside):
-    wish = purchase()
-    with database.locked("seats", *wish.seat_ids):
-        one = aside(wish, stage.first)
+def test_one_key_on_two_servers_at_once_has_one_effect(
+    servers, database, new_purchase, in_background
+):
+    purchase = new_purchase()
+    with database.locked("seats", *purchase.seat_ids):
+        one = in_background(purchase, servers.first)
         until(lambda: database.waiting() == 1, what="the first waits for the seat")
-        two = aside(wish, stage.second)
+        two = in_background(purchase, servers.second)
         until(lambda: database.waiting() == 2, what="the second waits for the user")
     assert not is_replay(one.result())
     assert is_replay(two.result())
     assert two.result().body == one.result().body
-    assert effects(database, wish) == ONCE
+    assert effects(database, purchase) == ONCE

@@ -1,4 +1,4 @@
-"""Redis makes things fast, never right: without it everything is sold and refused as before."""
+"""Faults of Redis, which change no answer."""
 
 import signal
 import time
@@ -11,7 +11,7 @@ from redis import Redis
 from benchmarks.stampede.servers import AppServer
 from booking_site.redis_client import PERIOD_SECONDS
 from tests.faults.customers import call, effects, is_replay
-from tests.faults.stage import Stage, until
+from tests.faults.servers import Servers, until
 from tests.web import Answer
 
 PURCHASES = 15
@@ -19,23 +19,23 @@ OUTAGE = "Redis does not respond"
 
 
 @pytest.fixture
-def log_of(stage: Stage) -> Callable[[AppServer], str]:
+def log_of(servers: Servers) -> Callable[[AppServer], str]:
     """Return what a server has logged since the test began."""
-    begun = {app.number: stage.log_of(app.number).stat().st_size for app in stage.apps}
+    begun = {app.number: servers.log_of(app.number).stat().st_size for app in servers.apps}
 
     def read(app: AppServer) -> str:
-        return stage.log_of(app.number).read_bytes()[begun[app.number] :].decode()
+        return servers.log_of(app.number).read_bytes()[begun[app.number] :].decode()
 
     return read
 
 
 @pytest.fixture
-def redis(stage: Stage) -> Iterator[Redis]:
-    """Redis, answering before the test and after, and known by both servers to do so."""
-    until(lambda: all(knows_redis(app) for app in stage.apps[:2]), what="Redis is asked again")
-    with Redis.from_url(stage.redis.url) as client:
+def redis(servers: Servers) -> Iterator[Redis]:
+    """Redis, which responds before and after the test, and both servers use it."""
+    until(lambda: all(knows_redis(app) for app in servers.apps[:2]), what="Redis is asked again")
+    with Redis.from_url(servers.redis.url) as client:
         yield client
-        stage.mend_redis()
+        servers.restore_redis()
 
 
 def knows_redis(app: AppServer) -> bool:
@@ -46,58 +46,62 @@ def connections_made(redis: Redis) -> int:
     return int(redis.info("stats")["total_connections_received"])
 
 
-def test_bookings_go_on_when_redis_is_killed(stage, redis, purchase, log_of):
-    early = purchase()
-    given = early.send(stage.first)
-    stage.kill_redis()
+def test_bookings_go_on_when_redis_is_killed(servers, redis, new_purchase, log_of):
+    early = new_purchase()
+    given = early.send(servers.first)
+    servers.kill_redis()
 
-    wishes = [purchase() for _ in range(PURCHASES)]
-    assert [is_replay(wish.send(stage.first)) for wish in wishes] == [False] * PURCHASES
-    assert is_replay(again := early.send(stage.first))
+    purchases = [new_purchase() for _ in range(PURCHASES)]
+    assert [is_replay(purchase.send(servers.first)) for purchase in purchases] == [
+        False
+    ] * PURCHASES
+    assert is_replay(again := early.send(servers.first))
     assert again.body == given.body
-    assert log_of(stage.first).count(OUTAGE) == 1
+    assert log_of(servers.first).count(OUTAGE) == 1
 
 
-def test_bookings_go_on_when_redis_is_stopped(stage, redis, purchase, log_of):
-    early = purchase()
-    given = early.send(stage.second)
+def test_bookings_go_on_when_redis_is_stopped(servers, redis, new_purchase, log_of):
+    early = new_purchase()
+    given = early.send(servers.second)
     before = connections_made(redis)
-    stage.redis.process.send_signal(signal.SIGSTOP)
+    servers.redis.process.send_signal(signal.SIGSTOP)
     stopped = time.monotonic()
 
-    wishes = [purchase() for _ in range(PURCHASES)]
-    assert [is_replay(wish.send(stage.second)) for wish in wishes] == [False] * PURCHASES
-    assert is_replay(again := early.send(stage.second))
+    purchases = [new_purchase() for _ in range(PURCHASES)]
+    assert [is_replay(purchase.send(servers.second)) for purchase in purchases] == [
+        False
+    ] * PURCHASES
+    assert is_replay(again := early.send(servers.second))
     assert again.body == given.body
-    assert log_of(stage.second).count(OUTAGE) == 1
+    assert log_of(servers.second).count(OUTAGE) == 1
 
     periods = 1 + (time.monotonic() - stopped) / PERIOD_SECONDS
-    stage.redis.process.send_signal(signal.SIGCONT)
+    servers.redis.process.send_signal(signal.SIGCONT)
     # The kernel has queued a connection for each time that a request waited.
     assert connections_made(redis) - before <= periods + 1
 
 
-def test_a_replay_comes_from_postgresql_when_redis_was_flushed(stage, redis, purchase):
-    wish = purchase()
-    given = wish.send(stage.first)
-    until(lambda: redis.keys(f"*{wish.key}"), what="Redis has a copy")
+def test_a_replay_comes_from_postgresql_when_redis_was_flushed(servers, redis, new_purchase):
+    purchase = new_purchase()
+    given = purchase.send(servers.first)
+    until(lambda: redis.keys(f"*{purchase.key}"), what="Redis has a copy")
     redis.flushall()
 
-    again = wish.send(stage.second)
+    again = purchase.send(servers.second)
     assert is_replay(again)
     assert again.body == given.body
-    assert effects(stage.database, wish) == (1, 1)
+    assert effects(servers.database, purchase) == (1, 1)
 
 
-def test_bookings_go_on_while_redis_fails_over(stage, redis, purchase):
-    early = purchase()
-    given = early.send(stage.first)
+def test_bookings_go_on_while_redis_fails_over(servers, redis, new_purchase):
+    early = new_purchase()
+    given = early.send(servers.first)
     # A server that was told to follow another one, which it cannot reach yet.
     redis.config_set("replica-serve-stale-data", "no")
     redis.replicaof("127.0.0.1", "1")
     try:
-        assert not is_replay(purchase().send(stage.first))
-        again = early.send(stage.first)
+        assert not is_replay(new_purchase().send(servers.first))
+        again = early.send(servers.first)
     finally:
         redis.replicaof("NO", "ONE")
         redis.config_set("replica-serve-stale-data", "yes")
@@ -105,13 +109,13 @@ def test_bookings_go_on_while_redis_fails_over(stage, redis, purchase):
     assert again.body == given.body
 
 
-def test_guessing_is_stopped_without_redis(stage, redis):
-    stage.kill_redis()
+def test_guessing_is_stopped_without_redis(servers, redis):
+    servers.kill_redis()
     email = f"{uuid4().hex}@example.com"
 
     def guess() -> Answer:
         return call(
-            stage.first, "POST", "/api/auth/login", {"email": email, "password": "not this one"}
+            servers.first, "POST", "/api/auth/login", {"email": email, "password": "not this one"}
         )
 
     statuses = [guess().status for _ in range(6)]
@@ -120,13 +124,13 @@ def test_guessing_is_stopped_without_redis(stage, redis):
     assert b"too_many_attempts" in guess().body
 
 
-def test_redis_is_used_again_once_it_is_back(stage, redis, purchase, log_of):
-    stage.kill_redis()
-    assert not is_replay(purchase().send(stage.first))
-    stage.mend_redis()
-    until(lambda: knows_redis(stage.first), what="Redis is asked again")
+def test_redis_is_used_again_once_it_is_back(servers, redis, new_purchase, log_of):
+    servers.kill_redis()
+    assert not is_replay(new_purchase().send(servers.first))
+    servers.restore_redis()
+    until(lambda: knows_redis(servers.first), what="Redis is asked again")
 
-    wish = purchase()
-    assert not is_replay(wish.send(stage.first))
-    assert redis.keys(f"*{wish.key}")
-    assert log_of(stage.first).count("Redis responds again") == 1
+    purchase = new_purchase()
+    assert not is_replay(purchase.send(servers.first))
+    assert redis.keys(f"*{purchase.key}")
+    assert log_of(servers.first).count("Redis responds again") == 1

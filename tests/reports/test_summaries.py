@@ -39,7 +39,7 @@ def every_report() -> list[Report]:
 
 
 def counted_by_hand() -> list[Report]:
-    """Report without anything counted; what was counted is there again afterwards."""
+    """Return the reports without any counted show; then restore the counts."""
     with transaction.atomic():
         CountedShow.objects.all().delete()
         found = every_report()
@@ -58,7 +58,7 @@ def move(show: Show, *, days: int) -> None:
 
 @pytest.fixture
 def show(db: None) -> Show:
-    """A show that is over, with three seats sold of five, counted."""
+    """A past show that is counted, with three of five seats sold."""
     show = played(EVENING, "SSSSS")
     sell(show, 2)
     sell(show, 1, channel=Channel.BOX_OFFICE)
@@ -74,7 +74,7 @@ def test_a_counted_show_is_not_counted_again_and_reports_the_same(show):
 
 
 def test_reports_use_the_counted_sales(show):
-    """Guards the other tests: did reports count for themselves, they would prove nothing."""
+    """Guards the other tests, which prove nothing if reports do not use the counts."""
     CountedSales.objects.filter(channel=Channel.WEB).update(admissions=77)
     assert every_report() != counted_by_hand()
 
@@ -151,7 +151,7 @@ def test_a_counted_show_can_be_moved_and_deleted(show):
 
 
 def test_counting_waits_for_a_writer_that_could_not_see_the_mark(race, show):
-    """Without the wait, the sale that is committed last would be missing for ever."""
+    """Without the wait, the sale that is committed last would never be counted."""
     late = played(EVENING, "SS")
     sold, counted = Event(), Event()
 

@@ -1,4 +1,4 @@
-"""How times and money are spelled."""
+"""The format of times and money."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""What the API reads, and what it refuses to guess."""
+"""Request bodies that the API accepts, and those that it refuses."""
 
 import json
 from typing import Any

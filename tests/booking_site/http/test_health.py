@@ -1,4 +1,4 @@
-"""What probes and visitors find: the front door, liveness, readiness."""
+"""The root page, and the probes for liveness and readiness."""
 
 from pathlib import Path
 from typing import Any

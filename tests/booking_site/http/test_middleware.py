@@ -1,4 +1,4 @@
-"""What surrounds every answer: tracing, slashes, caching, CORS, HEAD, sizes."""
+"""Middleware: request ids, slashes, caching, CORS, HEAD and size limits."""
 
 from http import HTTPStatus
 from io import BytesIO
@@ -98,7 +98,7 @@ def test_head_is_get_without_the_body(api: APIClient, path: str) -> None:
     assert head.content == b""
     for header in ("Content-Type", "ETag", "Link", "X-Total-Count", "Cache-Control"):
         assert head.get(header) == got.get(header)
-    if got.status_code == 200:  # a problem names its request, so its length is its own
+    if got.status_code == 200:  # a problem contains its request id, so its length may differ
         assert head["Content-Length"] == str(len(got.content))
 
 

@@ -1,4 +1,4 @@
-"""Whatever is sent to whichever call, the log has each request's id, and never what was sent."""
+"""The log has the id of each request, and never what a client sent, whatever the call."""
 
 import json
 import logging
@@ -41,7 +41,7 @@ SHAPES = {
 
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[StringIO]:
-    """What production would write."""
+    """Capture the log in the format of production."""
     written = StringIO()
     before = structlog.get_config()
     configuration = logging_config(as_json=True)
@@ -50,6 +50,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[StringIO]:
         structlog.WriteLogger(written), processors=structlog.get_config()["processors"]
     )
     monkeypatch.setattr(request_log, "log", requests.bind(**context))
+    # `logging_config` also configures structlog, whose loggers already exist: undo that.
     structlog.configure(**before)
     lines = DictConfigurator(configuration).configure_formatter(
         configuration["formatters"]["lines"]

@@ -1,4 +1,4 @@
-"""What a request leaves behind: one line, its numbers; and who may read the numbers."""
+"""The log line and the metrics of a request, access to the metrics, and crash reports."""
 
 import json
 import os
@@ -48,18 +48,18 @@ def of_requests(lines: list[Any]) -> list[Any]:
     return [line for line in lines if line["event"] == "request"]
 
 
-def number(name: str, **labels: str) -> float:
+def value_of(name: str, **labels: str) -> float:
     return REGISTRY.get_sample_value(name, labels) or 0.0
 
 
 @pytest.fixture
-def grown() -> Callable[..., float]:
-    """Return by how much a number has grown since it was asked for last; 0 the first time."""
+def increase() -> Callable[..., float]:
+    """Return the increase of a metric since the last call; 0 the first time."""
     before: dict[Any, float] = {}
 
     def difference(name: str, **labels: str) -> float:
         key = (name, *sorted(labels.items()))
-        now = number(name, **labels)
+        now = value_of(name, **labels)
         last, before[key] = before.get(key, now), now
         return now - last
 
@@ -86,7 +86,7 @@ def test_the_log_distinguishes_staff_from_anonymous_users(
     office: Client, staff: User, api: APIClient, lines: list[Any]
 ) -> None:
     office.get("/admin/")
-    office.get("/")  # asks nobody who it is, so the log does not either
+    office.get("/")  # does not load the user, so neither does the log
     api.get("/api/movies")
     api.get("/static/back_office/icon.svg").close()
     api.get("/nothing/here")
@@ -120,25 +120,25 @@ def test_probes_are_not_logged(api: APIClient, db: None, lines: list[Any]) -> No
     assert of_requests(lines) == []
 
 
-# The numbers
+# The metrics
 
 
 def test_a_request_is_counted_by_route_and_status(
-    api: APIClient, db: None, grown: Callable[..., float]
+    api: APIClient, db: None, increase: Callable[..., float]
 ) -> None:
     where = {"method": "GET", "route": "api/movies/<bigint:pk>", "status": "404"}
-    grown("booking_requests_total", **where)
+    increase("booking_requests_total", **where)
     api.get("/api/movies/1")
     api.get("/api/movies/2")
-    assert grown("booking_requests_total", **where) == 2
+    assert increase("booking_requests_total", **where) == 2
     odd = {"method": "other", "route": "none", "status": "404"}
-    grown("booking_requests_total", **odd)
+    increase("booking_requests_total", **odd)
     api.generic("BREW", "/pot")
-    assert grown("booking_requests_total", **odd) == 1
+    assert increase("booking_requests_total", **odd) == 1
 
 
 def test_purchases_are_counted_by_outcome(
-    customer: APIClient, seats: list[Seat], grown: Callable[..., float]
+    customer: APIClient, seats: list[Seat], increase: Callable[..., float]
 ) -> None:
     names = [
         ("booking_outcomes_total", {"code": "created"}),
@@ -146,19 +146,19 @@ def test_purchases_are_counted_by_outcome(
         ("booking_replays_total", {}),
     ]
     for name, labels in names:
-        grown(name, **labels)
+        increase(name, **labels)
     book_seats(customer, seats[0], key="k")
     book_seats(customer, seats[0], key="k")
     book_seats(customer, seats[0], key="other")
-    assert [grown(name, **labels) for name, labels in names] == [1, 1, 1]
+    assert [increase(name, **labels) for name, labels in names] == [1, 1, 1]
 
 
 @pytest.mark.django_db(transaction=True)
-def test_holds_are_counted_by_event(customer: APIClient, grown: Callable[..., float]) -> None:
+def test_holds_are_counted_by_event(customer: APIClient, increase: Callable[..., float]) -> None:
     events = ("made", "booked", "released")
 
     def counts() -> list[float]:
-        return [grown("booking_holds_total", event=event) for event in events]
+        return [increase("booking_holds_total", event=event) for event in events]
 
     counts()
     first, second, third, fourth = (make_seats(ShowFactory(), "SSS") for _ in range(4))
@@ -192,7 +192,7 @@ def test_the_series_of_alerts_exist_before_the_first_event() -> None:
         assert series in done.stdout
 
 
-def test_lines_outside_a_request_have_no_request_id(api: APIClient) -> None:
+def test_the_log_context_is_empty_after_a_request(api: APIClient) -> None:
     api.get("/api/nothing")
     assert get_contextvars() == {}
 
@@ -205,7 +205,7 @@ def test_an_open_breaker_is_in_the_metrics(
     for state, act in ((1, lambda: breaker.failed(OSError())), (0, breaker.succeeded)):
         act()
         api.get("/api/movies")
-        assert number("booking_redis_avoided") == state
+        assert value_of("booking_redis_avoided") == state
 
 
 @pytest.mark.parametrize("given", [None, "", "Bearer ", "Bearer wrong", TOKEN, f"Basic {TOKEN}"])

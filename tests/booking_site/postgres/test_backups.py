@@ -1,4 +1,4 @@
-"""A dump goes into an empty server, Redis is flushed, and the doctor finds nothing."""
+"""A backup is restored on an empty server: Redis is flushed, and the doctor finds no violation."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Connections from the pool, looked at before they are used."""
+"""Connections from the pool are checked before use."""
 
 import os
 import socket
@@ -9,7 +9,7 @@ import pytest
 
 from booking_site.postgres.base import _is_quiet
 
-# In processes of their own, as only web processes have a pool.
+# In separate processes, because only web processes have a pool.
 START = """
 import django
 django.setup()
@@ -25,14 +25,14 @@ def number(statement):
 ENDED = """
 own = number("SELECT pg_backend_pid()")
 connection.close()
-assert number("SELECT pg_backend_pid()") == own, "the connection was not kept"
+assert number("SELECT pg_backend_pid()") == own, "a new connection was opened"
 connection.close()
 import psycopg
 from django.conf import settings
-told = settings.DATABASES["default"]
+main = settings.DATABASES["default"]
 with psycopg.connect(
-    host=told["HOST"], port=told["PORT"], user=told["USER"], password=told["PASSWORD"],
-    dbname=told["NAME"], autocommit=True,
+    host=main["HOST"], port=main["PORT"], user=main["USER"], password=main["PASSWORD"],
+    dbname=main["NAME"], autocommit=True,
 ) as other:
     other.execute("SELECT pg_terminate_backend(%s, 5000)", [own])
 assert number("SELECT pg_backend_pid()") != own
@@ -55,7 +55,7 @@ def use():
 connection.ensure_connection()
 other.submit(use).result()
 use(), use(), other.submit(use).result()
-assert len(set(set_up)) == len(set_up) == 2, "what is clean was set up again"
+assert len(set(set_up)) == len(set_up) == 2, "a clean connection was set up again"
 connection.set_autocommit(False)
 number("SELECT 2")
 connection.close()

@@ -1,4 +1,4 @@
-"""Pipelined statements give what cursors give, and COMMIT's own result decides."""
+"""Pipelined statements behave like those of cursors, and the result of COMMIT decides."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -48,7 +48,7 @@ SET_LIMIT = "SET LOCAL lock_timeout = '50ms'"
 
 @pytest.fixture(params=[True, False], ids=["prepared", "unprepared"])
 def new_connection(request: pytest.FixtureRequest, settings: Any) -> None:
-    """A connection that knows no statement yet, behind a pooler or not."""
+    """A connection without prepared statements, behind a pooler or not."""
     settings.DATABASE_PREPARE = request.param
     connection.close()
 
@@ -124,7 +124,7 @@ def test_nothing_is_sent_in_a_broken_transaction() -> None:
 
 
 def test_a_rollback_deallocates_no_statement() -> None:
-    """psycopg's own prepared statements would take ours with them."""
+    """It would if psycopg had prepared statements itself."""
     for _ in range(3):
         with transaction.atomic():
             COUNT.row()
@@ -148,7 +148,7 @@ def test_a_lost_connection_is_an_operational_error_and_the_next_is_new(
 def test_a_connection_is_closed_when_the_wait_for_its_result_is_interrupted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Else it would answer the next question with it."""
+    """Otherwise the next statement would get that result."""
 
     def stop(session: Any, events: int) -> None:
         raise KeyboardInterrupt
@@ -172,7 +172,7 @@ def test_a_connection_lost_while_it_waits_reports_why() -> None:
 
 
 def test_other_threads_run_while_one_waits() -> None:
-    """Whatever waits for PostgreSQL must not keep the interpreter from other threads."""
+    """Waiting for PostgreSQL must release the interpreter lock."""
     movie = MovieFactory()
     locked, done = Event(), Event()
 
@@ -377,7 +377,7 @@ def test_a_write_that_fails_is_raised_where_the_block_ends() -> None:
 
 @pytest.fixture
 def at_commit() -> Iterator[Callable[[str], None]]:
-    """Make PostgreSQL do something when a movie's change is committed."""
+    """Make PostgreSQL execute `action` when the change of a movie is committed."""
 
     def arrange(action: str) -> None:
         with connection.cursor() as cursor:
@@ -433,7 +433,7 @@ def test_a_connection_lost_at_commit_leaves_its_outcome_unknown(
 def test_a_warning_at_commit_leaves_its_outcome_unknown(
     rename: Callable[[Movie], None], at_commit: Callable[[str], None]
 ) -> None:
-    """As that of a wait for a standby that was cancelled: committed, and still to be lost."""
+    """PostgreSQL warns when it stops waiting for a standby: the commit can still be lost."""
     movie = MovieFactory(title="Before")
     at_commit("RAISE WARNING 'canceling wait for synchronous replication'")
     with pytest.raises(CommitUnknown):
@@ -442,7 +442,7 @@ def test_a_warning_at_commit_leaves_its_outcome_unknown(
 
 
 def test_a_connection_ended_before_commit_is_a_certain_rollback() -> None:
-    """PostgreSQL said so itself, as the result of a write before COMMIT."""
+    """The error is the result of a write before COMMIT."""
     movie = MovieFactory(title="Before")
     end = Statement("SELECT pg_terminate_backend(pg_backend_pid())")
     with pytest.raises(OperationalError) as caught, transaction.atomic():
@@ -451,7 +451,7 @@ def test_a_connection_ended_before_commit_is_a_certain_rollback() -> None:
     assert TITLE.rows(id=movie.pk) == [("Before",)]
 
 
-# Help
+# Helpers
 
 
 @contextmanager
@@ -471,7 +471,7 @@ def running(work: Callable[[], None]) -> Iterator[None]:
 
 
 def elsewhere(work: Callable[[], Any]) -> Any:
-    """Do the work on a connection of its own."""
+    """Do the work on another connection."""
     results: list[Any] = []
     with running(lambda: results.append(work())):
         pass

@@ -1,4 +1,4 @@
-"""The worker: nothing is lost, whatever ends it, and nothing is done that was not meant."""
+"""The worker: no task is lost, whatever ends it, and scheduled jobs run."""
 
 import os
 import select
@@ -42,7 +42,7 @@ def notes(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def start_worker() -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start the command in a process of its own, on the test's database."""
+    """Start the command in its own process, on the test's database."""
     started = []
 
     def start(*options: str) -> subprocess.Popen[str]:

@@ -30,7 +30,7 @@ from tests.factories import ShowFactory, UserFactory, make_seats
 
 @pytest.fixture
 def show(db: None) -> Show:
-    """Two rows of four seats, the second dearer by three."""
+    """Two rows of four seats; the second costs 3.00 more."""
     show = ShowFactory()
     make_seats(show, "SSSS", "PPPP")
     show.seats.filter(row="B").update(price="15.00")
@@ -137,7 +137,7 @@ def test_a_double_click_sells_once(race: Callable[..., list[Any]], show: Show, c
 def test_one_form_with_different_seats_sells_only_one_selection(
     race: Callable[..., list[Any]], show: Show, clerk: User
 ) -> None:
-    """The seats' locks do not meet here, so it is the record that decides."""
+    """The two sales lock different seats, so the record decides."""
 
     def sale(seat_id: int) -> Callable[[], Order]:
         purchase = Purchase(show_id=show.pk, seat_ids=frozenset([seat_id]))

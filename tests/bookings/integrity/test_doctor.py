@@ -29,7 +29,7 @@ from tests.factories import ScreenFactory, ShowFactory, UserFactory, make_seats
 
 pytestmark = pytest.mark.django_db
 
-# Enough to break every invariant, each constraint that would forbid it taken away first.
+# Drops the constraints that would refuse the statements below.
 UNGUARDED = """
     DROP INDEX booking_one_live_per_seat;
     DROP INDEX hold_one_live_per_user_and_show;
@@ -323,7 +323,7 @@ def test_disabled_triggers_are_named(show: Show) -> None:
     run("ALTER TABLE bookings DISABLE TRIGGER USER")
     assert findings() == {
         CONSTRAINTS_IN_PLACE.name: [
-            f"bookings.uncount_after_{deed}" for deed in ("delete", "insert", "update")
+            f"bookings.uncount_after_{event}" for event in ("delete", "insert", "update")
         ]
     }
 
@@ -339,7 +339,7 @@ def test_disabled_triggers_are_named(show: Show) -> None:
 def test_rows_that_refer_to_nothing_are_named(
     show: Show, lost: str, count: int, kinds: set[str]
 ) -> None:
-    """A replica checks no foreign key, and neither does a hurried import."""
+    """Neither a replica nor an import with disabled triggers checks foreign keys."""
     run(f"SET LOCAL session_replication_role = replica; DELETE FROM {lost}s")
     (finding,) = [each for each in examine() if each.invariant.name == "references_exist"]
     assert finding.count == count
@@ -349,7 +349,7 @@ def test_rows_that_refer_to_nothing_are_named(
 
 @pytest.mark.parametrize("state", ["DISABLE", "ENABLE REPLICA"])
 def test_a_foreign_key_with_disabled_triggers_is_named(show: Show, state: str) -> None:
-    """DISABLE TRIGGER ALL is what hurried imports do; a replica's triggers sleep here, too."""
+    """Imports often use DISABLE TRIGGER ALL; triggers of a replica do not run here either."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT tgname FROM pg_trigger JOIN pg_constraint ON pg_constraint.oid = tgconstraint"
@@ -415,7 +415,7 @@ def test_the_doctor_cannot_write(show: Show, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.django_db(transaction=True)
 def test_the_doctor_reads_one_snapshot(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is written while it looks is neither half seen nor whole."""
+    """It does not see writes that are committed while it runs."""
 
     def write_meanwhile() -> Iterator[Finding]:
         all_of_it = examine()

@@ -1,4 +1,4 @@
-"""The list of what the database enforces is what the migrations make."""
+"""`guards.txt` lists what the migrations create."""
 
 import os
 
@@ -12,4 +12,4 @@ def test_the_list_of_guards_is_what_the_migrations_make() -> None:
     made = "".join(f"{line}\n" for line in sorted(enforced()))
     if "WRITE_GUARDS" in os.environ:
         EXPECTED.write_text(made)
-    assert EXPECTED.read_text() == made, "To write the list anew, set WRITE_GUARDS=1."
+    assert EXPECTED.read_text() == made, "To regenerate the list, set WRITE_GUARDS=1."

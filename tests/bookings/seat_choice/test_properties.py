@@ -1,4 +1,4 @@
-"""The rules of seat choice, against every small room and a judge that tries everything."""
+"""The rules of seat choice, compared in random rooms with a brute-force implementation."""
 
 from collections import Counter
 from dataclasses import replace
@@ -52,7 +52,7 @@ def choices(draw, drawn_rooms=any_rooms, most=5):
     return places, chosen
 
 
-# The judge: the words of the rules, tried out one by one
+# The brute-force implementation, which tries every selection
 
 
 def by_cell(places):
@@ -89,24 +89,24 @@ def count_parts(seats):
     return len(xs) and 1 + sum(b - a > 1 for a, b in pairwise(xs))
 
 
-def like(seats, wish):
-    """Whether `seats`, of the same run, may be named instead of `wish`."""
+def like(seats, selection):
+    """Whether `seats`, of the same run, may be named instead of `selection`."""
     return (
-        Counter(seat.category for seat in seats) == Counter(seat.category for seat in wish)
+        Counter(seat.category for seat in seats) == Counter(seat.category for seat in selection)
         and {s.id for s in seats if s.category in SPECIAL}
-        == {s.id for s in wish if s.category in SPECIAL}
-        and count_parts(seats) <= count_parts(wish)
+        == {s.id for s in selection if s.category in SPECIAL}
+        and count_parts(seats) <= count_parts(selection)
     )
 
 
 def better_in_run(run, chosen):
-    """Every choice in the run that `chosen` should have been, in any order; [] if it is exempt."""
-    wish = [place for place in run if place.id in chosen]
+    """Return the acceptable choices in the run instead of `chosen`; [] if it is exempt."""
+    selection = [place for place in run if place.id in chosen]
     free = [place for place in run if place.free]
     return [
         seats
-        for seats in combinations(free, len(wish))
-        if like(seats, wish) and not gaps_after(run, {seat.id for seat in seats})
+        for seats in combinations(free, len(selection))
+        if like(seats, selection) and not gaps_after(run, {seat.id for seat in seats})
     ]
 
 
@@ -117,16 +117,17 @@ def is_accepted(places, chosen):
     )
 
 
-def moved(seats, wish):
-    """How many places lie between the ordinary seats of two choices in one run."""
+def moved(seats, selection):
+    """Return the distance between the ordinary seats of two choices in one run."""
     old, new = (
-        sorted(seat.x for seat in group if seat.category in ORDINARY) for group in (wish, seats)
+        sorted(seat.x for seat in group if seat.category in ORDINARY)
+        for group in (selection, seats)
     )
     return sum(abs(a - b) for a, b in zip(old, new, strict=True))
 
 
 def suits(places, seats, party):
-    """Whether an offer is made of what was asked for."""
+    """Return whether the seats are what the party requested."""
     ids = [seat.id for seat in seats]
     wanted = ORDINARY if party["category"] is None else {party["category"]}
     if party["accessible"]:
@@ -142,7 +143,7 @@ def suits(places, seats, party):
 
 
 def blocks(places, size):
-    """Every unbroken line of that many seats, taken or not."""
+    """Return every block of that many adjacent seats, taken or not."""
     cells = by_cell(places)
     for place in places:
         block = [cells.get((place.x + step, place.y)) for step in range(size)]
@@ -151,7 +152,7 @@ def blocks(places, size):
 
 
 def offers(places, party):
-    """Every unbroken block that the party could have."""
+    """Return every block that the party could have."""
     return [block for block in blocks(places, party["quantity"]) if suits(places, block, party)]
 
 
@@ -325,9 +326,9 @@ def test_alternatives_are_the_nearest(case):
     places, chosen = case
     expected = []
     for run in runs_by_hand(places):
-        wish = [place for place in run if place.id in chosen]
+        selection = [place for place in run if place.id in chosen]
         better = better_in_run(run, chosen) if gaps_after(run, set(chosen)) else []
-        expected.append(sorted(moved(seats, wish) for seats in better) or [0])
+        expected.append(sorted(moved(seats, selection) for seats in better) or [0])
     found = alternatives(places, chosen, limit=3)
     if found:
         nearest = sorted(sum(distances) for distances in product(*expected))[:3]

@@ -1,4 +1,4 @@
-"""A sold room in another room: equal or better seats, close by, parties together."""
+"""Moving sold seats to another room: equal or better seats, near, and parties together."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Seats chosen and refused in rooms that can be read."""
+"""Best seats, the gap rule and companion seats, in drawn rooms."""
 
 import pytest
 
@@ -287,7 +287,7 @@ def test_a_gap_is_a_free_seat_newly_alone_between_two_taken_ones(gap, drawing):
 
 
 @pytest.mark.parametrize(
-    ("wish", "instead"),
+    ("chosen", "instead"),
     [
         ("sS##SSSS", ["sSS##SSS", "s##SSSSS", "sSSS##SS"]),
         ("sS#SSs", ["s#SSSs", "sSSS#s"]),
@@ -299,21 +299,21 @@ def test_a_gap_is_a_free_seat_newly_alone_between_two_taken_ones(gap, drawing):
         ("sS#SSS\nS#SSSS", ["sSS#SS\nS#SSSS", "s#SSSS\nS#SSSS", "sSSS#S\nS#SSSS"]),
     ],
 )
-def test_alternatives_are_the_nearest_choices_without_a_gap(wish, instead):
-    assert instead_of(wish) == instead
+def test_alternatives_are_the_nearest_choices_without_a_gap(chosen, instead):
+    assert instead_of(chosen) == instead
 
 
 @pytest.mark.parametrize(
-    ("drawing", "wish", "instead"),
+    ("drawing", "chosen", "instead"),
     [
         ("SSSSPS", "A3 A5", ["A4 A5", "A2 A5", "A1 A5"]),
         ("PSPSPS", "A3 A5 A6", ["A3 A4 A5", "A1 A5 A6", "A1 A4 A5"]),
         ("SSSsPS", "A2 A3 A6", ["A1 A2 A3"]),
     ],
 )
-def test_alternatives_have_as_many_seats_of_each_category(drawing, wish, instead):
+def test_alternatives_have_as_many_seats_of_each_category(drawing, chosen, instead):
     places = room(drawing)
-    assert [names(places, ids) for ids in alternatives(places, seats(places, wish))] == instead
+    assert [names(places, ids) for ids in alternatives(places, seats(places, chosen))] == instead
 
 
 @pytest.mark.parametrize(

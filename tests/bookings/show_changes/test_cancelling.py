@@ -1,4 +1,4 @@
-"""Cancelling a show: no sale follows it, every customer gets one mail, crashes repeat nothing."""
+"""Cancelling a show: no sale follows, every customer gets one mail, crashes repeat nothing."""
 
 import os
 import subprocess
@@ -258,11 +258,11 @@ def test_the_next_worker_continues_after_one_is_killed(
     cancel(show, staff)
     with transaction.atomic(), a_worker() as process:
         Seat.objects.select_for_update().get(pk=seats[0].pk)
-        until_the_task_is("RUNNING")
+        wait_for_task("RUNNING")
         wait_for_waiters(1)  # in the middle of its first batch
         process.kill()
     assert [each.status for each in purchases(show.pk)] == ["waiting"] * 3
-    until_the_task_is("READY")
+    wait_for_task("READY")
     assert len(posted()) == 3
     assert [each.status for each in purchases(show.pk)] == ["cancelled"] * 3
     assert_sound()
@@ -283,8 +283,8 @@ def a_worker() -> Iterator[subprocess.Popen[bytes]]:
         process.wait(30)
 
 
-def until_the_task_is(status: str) -> None:
-    """Return when it is; what a worker left behind when its session ended is rescued."""
+def wait_for_task(status: str) -> None:
+    """Wait for the status; rescue tasks of workers whose session has ended."""
     tasks = DBTaskResult.objects.filter(task_path__endswith="cancel_orders")
     give_up = monotonic() + 60
     while tasks.get().status != status:
@@ -298,7 +298,7 @@ def until_the_task_is(status: str) -> None:
 def buy_while_it_is_cancelled(
     race: Race, show: Show, staff: User, client: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> Any:
-    """Let the buyer come when the show is about to be closed, and return the answer."""
+    """Buy just before the show is closed, and return the answer."""
     seats = list(show.seats.order_by("pk"))
     counted = Event()
     count = cancelling.live_purchases
@@ -338,7 +338,7 @@ def test_no_seat_is_sold_while_its_show_is_cancelled(
 def test_without_the_seat_locks_a_seat_is_sold(
     show: Show, seats: list[Seat], staff: User, customer: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Guards the test above: a booking that the cancelling has not counted."""
+    """Guards the test above: the cancellation does not count this booking."""
     count = cancelling.live_purchases
 
     def count_and_let_buy(show_id: int) -> int:

@@ -231,11 +231,11 @@ def test_a_party_without_equal_seats_stops_the_move(
 def test_a_seat_taken_after_the_preview_stops_the_move(
     show: Show, small: Screen, customer: APIClient
 ) -> None:
-    wish = to(small, show)
-    seen = moving.fingerprint(moving.plan_moves([wish]))
+    planned = to(small, show)
+    seen = moving.fingerprint(moving.plan_moves([planned]))
     bought(customer, seat(show, "A1"))
     with pytest.raises(MoveChanged):
-        moving.move_shows(moves=[wish], seen=seen, actor=None, reason="")
+        moving.move_shows(moves=[planned], seen=seen, actor=None, reason="")
     assert Show.objects.get().screen == show.screen
 
 
@@ -381,7 +381,7 @@ def test_a_buyer_during_a_move_gets_a_seat_of_the_show_or_none(
 def test_without_the_seat_locks_a_concurrent_buyer_loses_the_seat(
     show: Show, small: Screen, customer: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Guards the test above: the seat is sold, and set free under its buyer."""
+    """Guards the test above: the seat is sold, and then set free."""
     lay = moving.apply_reseating
     wanted = seat(show, "A1")
 

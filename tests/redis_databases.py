@@ -1,6 +1,6 @@
-"""Give each process of `pytest -n` a Redis database of its own, as pytest-django does PostgreSQL's.
+"""Gives each process of `pytest -n` its own Redis database, as pytest-django does for PostgreSQL.
 
-A plugin, as it has to come before the settings are read.
+It is a plugin, because it must run before the settings are read.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Servers that a test may break: a PostgreSQL, a Redis and gunicorns of its own."""
+"""Servers that a test may break: PostgreSQL, Redis and web servers."""
 
 import os
 import signal
@@ -30,20 +30,20 @@ from tests.web import ROOT
 PATIENCE_SECONDS = 30.0
 DEADLOCK_MS = 100
 
-# Shorter than in production, so that tests of them are short; a lock is waited
-# for longer than a deadlock stays unnoticed.
+# Shorter than in production, to keep the tests short. The lock timeout exceeds the time in which
+# a deadlock is detected.
 TIMEOUTS = {
     "LOCK_TIMEOUT_MS": "2000",
     "STATEMENT_TIMEOUT_MS": "4000",
     "IDLE_IN_TRANSACTION_TIMEOUT_MS": "1500",
     "DATABASE_POOL_TIMEOUT_SECONDS": "2",
 }
-# For tests in which requests wait until the test lets them go on.
+# For tests in which requests wait until the test lets them continue.
 PATIENT = {"LOCK_TIMEOUT_MS": "30000", "STATEMENT_TIMEOUT_MS": "30000"}
 
 
 def until(condition: Callable[[], object], *, what: str) -> None:
-    """Return as soon as the condition holds; fail when it does not in time."""
+    """Return as soon as the condition is true; fail after PATIENCE_SECONDS."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     pause = Event()
     while not condition():
@@ -52,7 +52,7 @@ def until(condition: Callable[[], object], *, what: str) -> None:
 
 
 class Database:
-    """Plain SQL on the servers' database, past the site."""
+    """Plain SQL on the servers' database, without the site."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -74,7 +74,7 @@ class Database:
     def locked(self, table: str, *ids: int | UUID) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
         """Lock rows in an open transaction until the block ends; yield its connection."""
         with self.connect() as connection, connection.transaction():
-            # Only the site's own connections notice a deadlock soon enough to be its victim.
+            # So that the site's connections detect a deadlock first, and are its victims.
             connection.execute("SET LOCAL deadlock_timeout = '1min'")
             lock_rows(connection, table, *ids)
             yield connection
@@ -85,7 +85,7 @@ class Database:
         return int(self.ask(sql))
 
     def violations(self) -> dict[str, str]:
-        """Return the invariants that do not hold, each with an offender."""
+        """Return the violated invariants, each with an offender."""
         with self.connect() as connection:
             found = {
                 each.name: connection.execute(each.sql).fetchone()
@@ -106,7 +106,7 @@ def lock_rows(connection: psycopg.Connection[Any], table: str, *ids: int | UUID)
 
 
 @dataclass(kw_only=True)
-class Stage:
+class Servers:
     """`first` reaches PostgreSQL through the cutter, `second` and others directly."""
 
     postgres: Server
@@ -127,7 +127,7 @@ class Stage:
         return self.apps[1]
 
     def server(self, **environment: str) -> AppServer:
-        """Make one more app server, not started."""
+        """Create another web server, without starting it."""
         number = len(self.apps)
         app = AppServer(
             number=number,
@@ -158,8 +158,8 @@ class Stage:
         self.redis.process.kill()
         self.redis.process.wait()
 
-    def mend_redis(self) -> None:
-        """Bring Redis back, whatever became of it."""
+    def restore_redis(self) -> None:
+        """Restart or resume Redis, as necessary."""
         if self.redis.process.poll() is not None:
             self.redis = self.redis.start_again()
         self.redis.process.send_signal(signal.SIGCONT)
@@ -168,7 +168,7 @@ class Stage:
 
 
 @contextmanager
-def open_stage(folder: Path) -> Iterator[Stage]:
+def start_servers(folder: Path) -> Iterator[Servers]:
     with ExitStack() as stack:
         directory = stack.enter_context(temporary_directory(durable=True))  # for crashes
         postgres = start_postgres(directory)
@@ -176,7 +176,7 @@ def open_stage(folder: Path) -> Iterator[Stage]:
         database = Database(postgres.url)
         database.do(f"ALTER DATABASE booking_site SET deadlock_timeout = '{DEADLOCK_MS}ms'")
         urls = {"DATABASE_URL": postgres.url, "REDIS_URL": redis.url}
-        stage = Stage(
+        servers = Servers(
             postgres=postgres,
             redis=redis,
             database=database,
@@ -185,24 +185,24 @@ def open_stage(folder: Path) -> Iterator[Stage]:
             folder=folder,
             postgres_log=directory.path / "postgres.log",
         )
-        stack.callback(lambda: stage.redis.stop())
-        stack.callback(lambda: stage.postgres.stop())
-        stack.callback(_end, stage)
-        _migrate(stage.environment)
-        stage.server(DATABASE_URL=_with_port(postgres.url, port)).start()
-        stage.server().start()
-        for app in stage.apps:
+        stack.callback(lambda: servers.redis.stop())
+        stack.callback(lambda: servers.postgres.stop())
+        stack.callback(_end, servers)
+        _migrate(servers.environment)
+        servers.server(DATABASE_URL=_with_port(postgres.url, port)).start()
+        servers.server().start()
+        for app in servers.apps:
             app.wait()
-        yield stage
+        yield servers
 
 
-def _end(stage: Stage) -> None:
-    for app in stage.apps:
+def _end(servers: Servers) -> None:
+    for app in servers.apps:
         if hasattr(app, "process") and app.process.poll() is None:
             app.kill()
         app.log.close()
-    stage.cutter.kill()
-    stage.cutter.communicate()
+    servers.cutter.kill()
+    servers.cutter.communicate()
 
 
 def _start_cutter(url: str, port: int) -> subprocess.Popen[bytes]:
