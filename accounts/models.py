@@ -90,7 +90,7 @@ class User(AbstractBaseUser, PermissionsMixin, Timestamped):
         "active",
         default=True,
         db_default=True,
-        help_text="Clear to lock this user out immediately, everywhere.",
+        help_text="Switch off to lock this user out immediately, everywhere.",
     )
     is_staff = models.BooleanField(
         "staff", default=False, db_default=False, help_text="May log in to this back office."
@@ -207,7 +207,7 @@ class AuditEntry(models.Model):
     action = models.CharField(max_length=40)
     subject_type = models.CharField("kind of object", max_length=80)
     subject_id = models.CharField("object", max_length=40)
-    subject_name = models.CharField("object as it was called", max_length=300)
+    subject_name = models.CharField("name of the object", max_length=300)
     theatre_id = models.BigIntegerField(null=True, blank=True)
     reason = models.CharField(max_length=300, blank=True, default="", db_default="")
     facts = models.JSONField(default=dict, blank=True, encoder=DjangoJSONEncoder)

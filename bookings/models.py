@@ -149,7 +149,9 @@ class Order(models.Model):
     after too many `confirmation_attempts`. If it is null, no mail is due.
     """
 
-    reference = models.CharField(max_length=9, help_text="Eight characters without look-alikes.")
+    reference = models.CharField(
+        max_length=9, help_text="Eight characters that are hard to confuse."
+    )
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.PROTECT,

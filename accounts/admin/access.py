@@ -86,6 +86,7 @@ class FailedLoginAdmin(Audited, ModelAdmin):  # type: ignore[misc]
 
     list_display = ("username", "ip_address", "failures_since_start", "attempt_time", "path_info")
     search_fields = ("username", "ip_address")
+    search_help_text = "E-mail address or IP address"
     fields = readonly_fields = list_display
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -102,6 +103,7 @@ class SecondFactorAdmin(Audited, ModelAdmin):  # type: ignore[misc]
     list_display = ("user", "name", "confirmed", "created_at", "last_used_at")
     list_select_related = ("user",)
     search_fields = ("user__email", "user__name")
+    search_help_text = "Name or e-mail address"
     fields = readonly_fields = list_display
 
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -95,7 +95,7 @@ class UserAdmin(LargeTable, Audited, DjangoUserAdmin, ModelAdmin):  # type: igno
     fieldsets = (
         (None, {"fields": ("name", "email", "new_password")}),
         ("Access", {"fields": ("is_active", "is_staff", "groups", "is_superuser")}),
-        ("Since", {"fields": ("created_at", "updated_at", "last_login", "email_confirmed_at")}),
+        ("Dates", {"fields": ("created_at", "updated_at", "last_login", "email_confirmed_at")}),
     )
     add_fieldsets = ((None, {"fields": ("name", "email", "password1", "password2")}),)
     actions_detail = ("remove_person",)

@@ -1,4 +1,4 @@
-"""Indexes for the filters of the audit trail and of sign-ins in the back office."""
+"""Indexes for the filters of the audit trail and of sign-ins, and two texts, for the back office."""
 
 import django.db.models.deletion
 from django.conf import settings
@@ -28,6 +28,16 @@ class Migration(migrations.Migration):
             model_name='auditentry',
             name='actor',
             field=models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='audit_entries', to=settings.AUTH_USER_MODEL),
+        ),
+        migrations.AlterField(
+            model_name='auditentry',
+            name='subject_name',
+            field=models.CharField(max_length=300, verbose_name='name of the object'),
+        ),
+        migrations.AlterField(
+            model_name='user',
+            name='is_active',
+            field=models.BooleanField(db_default=True, default=True, help_text='Switch off to lock this user out immediately, everywhere.', verbose_name='active'),
         ),
         AddIndexConcurrently(
             model_name='signin',

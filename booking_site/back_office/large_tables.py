@@ -92,6 +92,10 @@ class LargeTable(Base):
 class DaysFilter(RangeDateFilter):  # type: ignore[misc] # unfold is untyped
     """Rows from the first to the last day, both included, in UTC."""
 
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.title = "day (UTC)"
+
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         for end, lookup, clock in (("from", "gte", time.min), ("to", "lte", time.max)):
             name = f"{self.parameter_name}_{end}"

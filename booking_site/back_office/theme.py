@@ -20,11 +20,20 @@ def _may(permission: str) -> Callable[[HttpRequest], bool]:
 PLANNING = {"week", "plan", "copy-week"}
 
 
+def _is_unsent(request: HttpRequest) -> bool:
+    """The list of orders with this filter has its own menu item."""
+    return request.GET.get("confirmation") == "unsent"
+
+
 def _is_current(model: str, page: str) -> Callable[[HttpRequest], bool]:
     def is_current(request: HttpRequest) -> bool:
         parent = reverse(f"admin:{model}_changelist")
         below = request.path.removeprefix(parent).partition("/")[0]
-        return request.path.startswith(parent) and (below in PLANNING) == bool(page)
+        return (
+            request.path.startswith(parent)
+            and (below in PLANNING) == bool(page)
+            and not _is_unsent(request)
+        )
 
     return is_current
 
@@ -150,7 +159,7 @@ UNFOLD = {
                             "admin:bookings_order_changelist", query={"confirmation": "unsent"}
                         ),
                         "permission": _may_view("django_tasks_database_dbtaskresult"),
-                        "active": lambda request: request.GET.get("confirmation") == "unsent",
+                        "active": _is_unsent,
                     },
                 ],
             },

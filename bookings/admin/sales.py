@@ -132,7 +132,6 @@ class OrderAdmin(LargeTable, ReadOnly[Order]):
         "on_show",
         "live_seats",
         "amount",
-        "channel",
         "sold",
         "state",
     )
@@ -200,8 +199,9 @@ class OrderAdmin(LargeTable, ReadOnly[Order]):
         return local(order.created_at, order.show.theatre.zone)
 
     @admin.display(description="bought", ordering="pk")
-    def sold(self, order: Order) -> SafeString | str:
-        return local_lines(order.created_at, order.show.theatre.zone)
+    def sold(self, order: Order) -> SafeString:
+        day, _, clock = local(order.created_at, order.show.theatre.zone).partition(", ")
+        return two_lines(day, f"{clock} · {order.get_channel_display()}")
 
     @admin.display(description="state", ordering="status")
     def state(self, order: Order) -> SafeString:

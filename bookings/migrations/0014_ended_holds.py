@@ -1,4 +1,4 @@
-"""An index for the list of ended holds in the back office."""
+"""An index for the list of ended holds, and a help text, for the back office."""
 
 from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations, models
@@ -13,6 +13,11 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AlterField(
+            model_name='order',
+            name='reference',
+            field=models.CharField(help_text='Eight characters that are hard to confuse.', max_length=9),
+        ),
         AddIndexConcurrently(
             model_name='hold',
             index=models.Index(condition=models.Q(('ended_at__isnull', False)), fields=['end_reason', 'expires_at'], name='hold_ended_by_reason'),
