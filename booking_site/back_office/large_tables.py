@@ -92,8 +92,8 @@ class LargeTable(Base):
 class DaysFilter(RangeDateFilter):  # type: ignore[misc] # unfold is untyped
     """Rows from the first to the last day, both included, in UTC."""
 
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self.title = "day (UTC)"
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:

@@ -109,6 +109,13 @@ def test_a_filter_makes_a_long_list_sortable(office: Client, three_are_many: Non
     assert rows(office, "bookings_order", **query) == [seven, five]
 
 
+def test_unsent_confirmations_are_one_menu_item(office: Client) -> None:
+    for query, item in (({}, "Orders"), ({"confirmation": "unsent"}, "Unsent confirmations")):
+        groups = listed(office, "bookings_order", **query).context["sidebar_navigation"]
+        items = [item for group in groups for item in group["items"]]
+        assert [each["title"] for each in items if each["active"]] == [item]
+
+
 @pytest.fixture
 def entries(staff: User) -> dict[str, AuditEntry]:
     """Entries of two members of staff and of the system, each a day older than the one before."""
