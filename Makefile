@@ -10,7 +10,7 @@ BIN := .venv/bin
 EMBEDDED := $(BIN)/python -m booking_site.embedded --ends-with-parent
 INSTALLED := .venv/.installed
 CHROMIUM ?= chromium
-# What the tests of test-parts start, as program:package of Debian.
+# What test-parts needs, as program:package of Debian.
 PARTS := nginx:nginx-light
 # makemigrations needs no database; this silences its warning that there is none.
 NO_DATABASE := ignore:Got an error checking a consistent migration history:RuntimeWarning
