@@ -17,6 +17,7 @@ from accounts.admin.users import may_manage
 from accounts.audited_admin import Audited, staff_user
 from accounts.models import AuditEntry, SignIn, User
 from booking_site.back_office.large_tables import DaysFilter, LargeTable
+from booking_site.back_office.permissions import NoAdding, NoChanging, NoDeleting
 
 admin.site.unregister(Group)
 admin.site.unregister(TOTPDevice)  # its own page would show the keys
@@ -39,7 +40,7 @@ class SignInStateFilter(admin.SimpleListFilter):
 
 
 @admin.register(SignIn)
-class SignInAdmin(LargeTable, Audited, ModelAdmin):  # type: ignore[misc]
+class SignInAdmin(NoAdding, NoDeleting, LargeTable, Audited, ModelAdmin):  # type: ignore[misc]
     """Sign-ins are ended here, never edited."""
 
     list_display = ("user", "created_at", "expires_at", "ended_at")
@@ -51,12 +52,6 @@ class SignInAdmin(LargeTable, Audited, ModelAdmin):  # type: ignore[misc]
     search_help_text = "Name or e-mail address"
     fields = readonly_fields = ("user", "created_at", "expires_at", "ended_at")
     actions = ("end",)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: SignIn | None = None) -> bool:
-        return False
 
     def matching(self, rows: QuerySet[SignIn], text: str) -> QuerySet[SignIn]:
         return rows.filter(user__in=User.objects.ids_matching(text))
@@ -81,7 +76,7 @@ class RoleAdmin(Audited, DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc]
 
 
 @admin.register(AccessAttempt)
-class FailedLoginAdmin(Audited, ModelAdmin):  # type: ignore[misc]
+class FailedLoginAdmin(NoAdding, NoChanging, Audited, ModelAdmin):  # type: ignore[misc]
     """Failed logins that count towards a lock. Deleting one lifts the lock."""
 
     list_display = ("username", "ip_address", "failures_since_start", "attempt_time", "path_info")
@@ -89,15 +84,9 @@ class FailedLoginAdmin(Audited, ModelAdmin):  # type: ignore[misc]
     search_help_text = "E-mail address or IP address"
     fields = readonly_fields = list_display
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: AccessAttempt | None = None) -> bool:
-        return False
-
 
 @admin.register(TOTPDevice)
-class SecondFactorAdmin(Audited, ModelAdmin):  # type: ignore[misc]
+class SecondFactorAdmin(NoAdding, NoChanging, Audited, ModelAdmin):  # type: ignore[misc]
     """Devices for two-factor authentication. Staff who lost theirs need it deleted."""
 
     list_display = ("user", "name", "confirmed", "created_at", "last_used_at")
@@ -105,12 +94,6 @@ class SecondFactorAdmin(Audited, ModelAdmin):  # type: ignore[misc]
     search_fields = ("user__email", "user__name")
     search_help_text = "Name or e-mail address"
     fields = readonly_fields = list_display
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: TOTPDevice | None = None) -> bool:
-        return False
 
     def has_delete_permission(self, request: HttpRequest, obj: TOTPDevice | None = None) -> bool:
         if obj is not None and not may_manage(staff_user(request), obj.user):

@@ -13,12 +13,13 @@ from unfold.admin import ModelAdmin
 
 from accounts import audit
 from accounts.audited_admin import Audited, staff_user
+from booking_site.back_office.permissions import NoAdding, NoDeleting
 
 admin.site.unregister(DBTaskResult)
 
 
 @admin.register(DBTaskResult)
-class TaskAdmin(Audited, ModelAdmin):  # type: ignore[misc]
+class TaskAdmin(NoAdding, NoDeleting, Audited, ModelAdmin):  # type: ignore[misc]
     """Staff read tasks and retry failed ones. The worker deletes finished ones."""
 
     list_display = ("task_name", "status", "enqueued_at", "attempts", "finished_at", "error")
@@ -37,14 +38,6 @@ class TaskAdmin(Audited, ModelAdmin):  # type: ignore[misc]
         "traceback",
     )
     actions = ("retry",)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_delete_permission(
-        self, request: HttpRequest, obj: "DBTaskResult[..., Any] | None" = None
-    ) -> bool:
-        return False
 
     @admin.display(description="attempts")
     def attempts(self, row: "DBTaskResult[..., Any]") -> int:

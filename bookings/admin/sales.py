@@ -20,7 +20,7 @@ from booking_site.tasks.outbox import ATTEMPTS
 from bookings.box_office.queries import ids_of_orders
 from bookings.confirmations import send_again
 from bookings.models import Booking, BookingStatus, Channel, Hold, HoldEnd, Order
-from catalog.admin.base import ReadOnly, badge, local, local_lines, show_lines, two_lines
+from catalog.admin.base import ReadOnly, badge, local, show_column, time_column, two_lines
 from catalog.models import Seat, Show
 
 SHOW = ("show__movie", "show__theatre", "show__screen__theatre")
@@ -60,6 +60,11 @@ class HoldAdmin(LargeTable, ReadOnly[Hold]):
     search_fields = ("user__email",)
     search_help_text = "Customer, movie, theatre or screen"
     fields = ("user", "show", "seats", "since", "until", "longest", "ended", "state")
+    on_show = show_column
+    since = time_column("created_at", "since", ordering="created_at")
+    until = time_column("expires_at", "until", ordering="expires_at")
+    longest = time_column("max_expires_at", "until at most")
+    ended = time_column("ended_at", "ended")
 
     def matching(self, rows: QuerySet[Hold], text: str) -> QuerySet[Hold]:
         users, shows = User.objects.ids_matching(text), Show.objects.ids_matching(text)
@@ -69,10 +74,6 @@ class HoldAdmin(LargeTable, ReadOnly[Hold]):
     def customer(self, hold: Hold) -> SafeString:
         return two_lines(hold.user.name or hold.user, hold.user.email)
 
-    @admin.display(description="show", ordering="show__start_time")
-    def on_show(self, hold: Hold) -> SafeString:
-        return show_lines(hold.show)
-
     @admin.display(description="seats")
     def seat_count(self, hold: Hold) -> int:
         return len(hold.seat_ids)
@@ -81,22 +82,6 @@ class HoldAdmin(LargeTable, ReadOnly[Hold]):
     def seats(self, hold: Hold) -> str:
         seats = Seat.objects.filter(pk__in=hold.seat_ids).order_by("row", "number")
         return ", ".join(map(str, seats)) or "Seat map replaced"
-
-    @admin.display(description="since", ordering="created_at")
-    def since(self, hold: Hold) -> SafeString | str:
-        return local_lines(hold.created_at, hold.show.theatre.zone)
-
-    @admin.display(description="until", ordering="expires_at")
-    def until(self, hold: Hold) -> SafeString | str:
-        return local_lines(hold.expires_at, hold.show.theatre.zone)
-
-    @admin.display(description="until at most")
-    def longest(self, hold: Hold) -> str:
-        return local(hold.max_expires_at, hold.show.theatre.zone)
-
-    @admin.display(description="ended")
-    def ended(self, hold: Hold) -> str:
-        return local(hold.ended_at, hold.show.theatre.zone)
 
     @admin.display(description="state", ordering="ended_at")
     def state(self, hold: Hold) -> SafeString:
@@ -154,6 +139,8 @@ class OrderAdmin(LargeTable, ReadOnly[Order]):
         "state",
         "confirmation",
     )
+    on_show = show_column
+    bought = time_column("created_at", "bought")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Order]:
         live = Booking.objects.filter(order=OuterRef("pk"), cancelled_at=None).order_by()
@@ -174,10 +161,6 @@ class OrderAdmin(LargeTable, ReadOnly[Order]):
     def buyer(self, order: Order) -> SafeString:
         return _buyer(order)
 
-    @admin.display(description="show", ordering="show__start_time")
-    def on_show(self, order: Order) -> SafeString:
-        return show_lines(order.show)
-
     @admin.display(description="seats", ordering="live_bookings")
     def live_seats(self, order: Order) -> int:
         return int(getattr(order, "live_bookings", 0))
@@ -193,10 +176,6 @@ class OrderAdmin(LargeTable, ReadOnly[Order]):
     @admin.display(description="total", ordering="total")
     def amount(self, order: Order) -> str:
         return f"{order.total} {order.currency}"
-
-    @admin.display(description="bought")
-    def bought(self, order: Order) -> str:
-        return local(order.created_at, order.show.theatre.zone)
 
     @admin.display(description="bought", ordering="pk")
     def sold(self, order: Order) -> SafeString:
@@ -287,6 +266,10 @@ class BookingAdmin(LargeTable, ReadOnly[Booking]):
         "cancelled_by",
         "cancel_reason",
     )
+    on_show = show_column
+    booked = time_column("booked_at", "booked")
+    sold = time_column("booked_at", "booked", ordering="pk")
+    cancelled = time_column("cancelled_at", "cancelled")
 
     def matching(self, rows: QuerySet[Booking], text: str) -> QuerySet[Booking]:
         # Only bookings of the original system have no order.
@@ -313,28 +296,12 @@ class BookingAdmin(LargeTable, ReadOnly[Booking]):
         assert booking.user is not None  # noqa: S101 - only an order has none
         return two_lines(booking.user.name or booking.user, booking.user.email)
 
-    @admin.display(description="show", ordering="show__start_time")
-    def on_show(self, booking: Booking) -> SafeString:
-        return show_lines(booking.show)
-
     @admin.display(description="price", ordering="price")
     def amount(self, booking: Booking) -> str:
         if booking.price is None:  # a booking of the original system
             return ""
         sold = booking.order or booking.show.theatre
         return f"{booking.price} {sold.currency}"
-
-    @admin.display(description="booked")
-    def booked(self, booking: Booking) -> str:
-        return local(booking.booked_at, booking.show.theatre.zone)
-
-    @admin.display(description="booked", ordering="pk")
-    def sold(self, booking: Booking) -> SafeString | str:
-        return local_lines(booking.booked_at, booking.show.theatre.zone)
-
-    @admin.display(description="cancelled", ordering="cancelled_at")
-    def cancelled(self, booking: Booking) -> str:
-        return local(booking.cancelled_at, booking.show.theatre.zone)
 
     @admin.display(description="state", ordering="cancelled_at")
     def state(self, booking: Booking) -> SafeString:

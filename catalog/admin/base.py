@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, tzinfo
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
-from zoneinfo import ZoneInfo
 
 from django.contrib import admin, messages
 from django.db import IntegrityError, connection, router, transaction
@@ -21,6 +20,7 @@ from unfold.admin import TabularInline as ThemedTabularInline
 
 from accounts.audited_admin import Audited
 from booking_site.api.errors import violated_constraint
+from booking_site.back_office.permissions import NoAdding, NoChanging, NoDeleting
 from catalog.models import Show, Theatre
 from catalog.staff import theatres_of, within_theatres_of
 
@@ -180,20 +180,11 @@ class BackOffice(Audited, Themed[M]):
         return violated_constraint(error) in checked
 
 
-class ReadOnly(BackOffice[M]):
+class ReadOnly(NoAdding, NoChanging, NoDeleting, BackOffice[M]):
     """Pages where nobody can add, change or delete, whatever their permissions."""
 
     list_filter_submit = False
     warn_unsaved_form = False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
-        return False
 
 
 class TheatreFilter(admin.SimpleListFilter):
@@ -210,15 +201,25 @@ class TheatreFilter(admin.SimpleListFilter):
         return queryset.filter(theatre_id=self.value()) if self.value() in offered else queryset
 
 
-def local(moment: datetime | None, zone: ZoneInfo) -> str:
+def local(moment: datetime | None, zone: tzinfo) -> str:
     """Format a moment in this time zone; "" for None."""
     return f"{moment.astimezone(zone):%a %d %b %Y, %H:%M %Z}" if moment else ""
 
 
-def local_lines(moment: datetime | None, zone: ZoneInfo) -> SafeString | str:
-    """Format a moment like `local`, in two lines for a narrow list cell."""
-    day, _, clock = local(moment, zone).partition(", ")
-    return two_lines(day, clock) if moment else ""
+def time_column(
+    field: str, description: str, *, ordering: str | None = None
+) -> Callable[[BackOffice[Any], Any], str]:
+    """Return a column with the time in this field, in the time zone of the row's theatre.
+
+    With `ordering` it is for a list, and has two lines so that it is narrow.
+    """
+
+    @admin.display(description=description, ordering=ordering)
+    def column(page: BackOffice[Any], row: Any) -> str:
+        text = local(getattr(row, field), page.zone_of(row))
+        return two_lines(*text.split(", ")) if ordering and text else text
+
+    return column
 
 
 def two_lines(first: object, second: object) -> SafeString:
@@ -226,8 +227,10 @@ def two_lines(first: object, second: object) -> SafeString:
     return format_html('<span class="two-lines"><b>{}</b><small>{}</small></span>', first, second)
 
 
-def show_lines(show: Show) -> SafeString:
-    """Return the HTML of a show in a list cell: the movie, and below it time and place."""
+@admin.display(description="show", ordering="show__start_time")
+def show_column(page: BackOffice[Any], row: Any) -> SafeString:
+    """A column with the show of the row: the movie, and below it time and place."""
+    show: Show = row.show
     starts = show.start_time.astimezone(show.theatre.zone)
     return two_lines(show.movie, f"{starts:%a %d %b, %H:%M %Z} · {show.screen or show.theatre}")
 

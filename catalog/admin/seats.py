@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from accounts import audit
 from accounts.models import AuditEntry
 from booking_site.back_office.large_tables import LargeTable
-from catalog.admin.base import ReadOnly, badge, show_lines
+from catalog.admin.base import ReadOnly, badge, show_column
 from catalog.models import STATE_NOW, Seat, SeatCategory, SeatStatus, Show
 
 
@@ -69,6 +69,7 @@ class SeatAdmin(LargeTable, ReadOnly[Seat]):
         "x",
         "y",
     )
+    on_show = show_column
 
     def matching(self, rows: QuerySet[Seat], text: str) -> QuerySet[Seat]:
         return rows.filter(show__in=Show.objects.ids_matching(text))
@@ -83,10 +84,6 @@ class SeatAdmin(LargeTable, ReadOnly[Seat]):
     @admin.display(description="seat")
     def place(self, seat: Seat) -> str:
         return str(seat)
-
-    @admin.display(description="show")
-    def on_show(self, seat: Seat) -> SafeString:
-        return show_lines(seat.show)
 
     @admin.display(description="price")
     def amount(self, seat: Seat) -> str:

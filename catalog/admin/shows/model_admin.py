@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 
 from accounts.audited_admin import staff_user
 from booking_site.back_office.large_tables import LargeTable
-from catalog.admin.base import BackOffice, TheatreFilter, badge, local, local_lines, two_lines
+from catalog.admin.base import BackOffice, TheatreFilter, badge, local, time_column, two_lines
 from catalog.admin.programme.planning import bulk_page, copy_page
 from catalog.admin.programme.week import open_week_page, week_page
 from catalog.admin.shows.form import ShowForm
@@ -87,6 +87,8 @@ class ShowAdmin(LargeTable, BackOffice[Show]):
         ("Screening", {"fields": ("format", "language")}),
         ("Computed", {"fields": ("ends", "free_again")}),
     )
+    starts = time_column("start_time", "starts (local)")
+    when = time_column("start_time", "starts (local)", ordering="start_time")
 
     def matching(self, rows: QuerySet[Show], text: str) -> QuerySet[Show]:
         assert isinstance(rows, ShowQuerySet)  # noqa: S101 - for the type checker
@@ -151,17 +153,9 @@ class ShowAdmin(LargeTable, BackOffice[Show]):
             for name, options in self.fieldsets
         ]
 
-    @admin.display(description="starts (local)")
-    def starts(self, show: Show) -> str:
-        return local(show.start_time, show.theatre.zone)
-
     @admin.display(description="movie", ordering="movie__title")
     def title(self, show: Show) -> SafeString:
         return two_lines(show.movie, " · ".join(filter(None, (show.format, show.language))))
-
-    @admin.display(description="starts (local)", ordering="start_time")
-    def when(self, show: Show) -> SafeString | str:
-        return local_lines(show.start_time, show.theatre.zone)
 
     @admin.display(description="where", ordering="screen")
     def place(self, show: Show) -> SafeString:
