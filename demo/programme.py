@@ -19,7 +19,6 @@ from typing import Any
 
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
-from psycopg.errors import ForeignKeyViolation
 
 from catalog.layouts import Layout, parse_layout
 from catalog.models import (
@@ -50,7 +49,6 @@ TURNAROUND_MINUTES = 20
 ROUNDING_MINUTES = 5
 PRIME_TIME = time(20, 0)
 FORMATS = ("2D", "2D", "2D", "3D")
-SHOWS_PER_DELETION = 64
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -241,17 +239,23 @@ def clear_programme() -> Counter[str]:
     """Delete what `seed_programme` created, except shows with held or booked seats.
 
     Theatres, screens, price cards and movies are deleted when no show needs them.
-    Returns what was deleted, and `kept_shows`. Opens its own transactions, one for
-    every few shows.
+    Return what was deleted, and `kept_shows`. Opens its own transactions, one per show.
     """
     deleted: Counter[str] = Counter()
     theatres = Theatre.objects.filter(name__regex=_series(demo["name"] for demo in THEATRES))
-    show_ids = Show.objects.filter(theatre__in=theatres).order_by("pk").values_list("pk", flat=True)
-    remaining = list(show_ids)
-    while remaining:
-        batch, remaining = remaining[:SHOWS_PER_DELETION], remaining[SHOWS_PER_DELETION:]
-        with transaction.atomic(durable=True):
-            _delete_shows(batch, deleted)
+    for show_id in Show.objects.filter(theatre__in=theatres).values_list("pk", flat=True):
+        try:
+            # SQL, as the ORM would delete holds along with their show.
+            with transaction.atomic(durable=True), connection.cursor() as cursor:
+                cursor.execute("DELETE FROM seats WHERE show_id = %s", [show_id])
+                seats = cursor.rowcount
+                cursor.execute("DELETE FROM shows WHERE id = %s", [show_id])
+                cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        except IntegrityError:  # bookings or holds refer to it
+            deleted["kept_shows"] += 1
+        else:
+            deleted["shows"] += 1
+            deleted["seats"] += seats
     with transaction.atomic(durable=True):
         idle = theatres.filter(shows=None)
         cards = [_card_name(theatre) for theatre in idle]
@@ -261,29 +265,6 @@ def clear_programme() -> Counter[str]:
         titles = _series(demo["title"] for demo in MOVIES)
         deleted["movies"] = Movie.objects.filter(title__regex=titles, shows=None).delete()[0]
     return deleted
-
-
-def _delete_shows(show_ids: list[int], deleted: Counter[str]) -> None:
-    try:
-        # A savepoint: the first show that can't be deleted undoes this batch.
-        with transaction.atomic(), connection.cursor() as cursor:
-            # Check references to a show now, not at commit.
-            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-            cursor.execute("DELETE FROM seats WHERE show_id = ANY(%s)", [show_ids])
-            seats = cursor.rowcount
-            cursor.execute("DELETE FROM shows WHERE id = ANY(%s)", [show_ids])
-    except IntegrityError as error:
-        if not isinstance(error.__cause__, ForeignKeyViolation):
-            raise
-        if len(show_ids) == 1:
-            deleted["kept_shows"] += 1
-            return
-        middle = len(show_ids) // 2
-        _delete_shows(show_ids[:middle], deleted)
-        _delete_shows(show_ids[middle:], deleted)
-    else:
-        deleted["seats"] += seats
-        deleted["shows"] += len(show_ids)
 
 
 def _series(names: Iterable[str]) -> str:
