@@ -98,6 +98,10 @@ class Audited(Base):
             actor=staff_user(request), action=action, subject=obj, theatre_id=theatre_id, **facts
         )
 
+    def page_context(self, request: HttpRequest, *, title: str) -> dict[str, Any]:
+        """Return the template context that all pages of the model need."""
+        return self.admin_site.each_context(request) | {"opts": self.opts, "title": title}
+
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
@@ -109,10 +113,7 @@ class Audited(Base):
         page = Paginator(self.entries_about(obj), ENTRIES_PER_PAGE).get_page(
             request.GET.get("page")
         )
-        context = {
-            **self.admin_site.each_context(request),
-            "title": f"History of {obj}",
-            "opts": self.opts,
+        context = self.page_context(request, title=f"History of {obj}") | {
             "object": obj,
             "original": obj,
             "page": page,

@@ -177,13 +177,8 @@ class UserAdmin(LargeTable, Audited, DjangoUserAdmin, ModelAdmin):  # type: igno
         user = get_object_or_404(User, pk=object_id)
         back = reverse("admin:accounts_user_change", args=[object_id])
         if request.method != "POST":
-            context = {
-                **self.admin_site.each_context(request),
-                "title": "Remove user",
-                "opts": self.opts,
-                "user_to_remove": user,
-                "back": back,
-            }
+            context = self.page_context(request, title="Remove user")
+            context |= {"user_to_remove": user, "back": back}
             return TemplateResponse(request, "admin/accounts/remove_user.html", context)
         try:
             services.remove_person(user_id=user.pk, actor=staff_user(request))

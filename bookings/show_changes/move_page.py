@@ -17,11 +17,11 @@ from accounts.audited_admin import staff_user
 from booking_site.api.errors import DomainError
 from bookings.show_changes.moving import Move, fingerprint, move_shows, plan_moves, swap_of
 from catalog.admin.base import BackOffice, local
-from catalog.admin.local_time import LocalTimeField, LocalTimeWidget
+from catalog.admin.local_time import LocalTimeField, entered_moment
 from catalog.admin.shows.pages import ShowPage, show_context, show_for
 from catalog.models import Screen, Show, ShowStatus
 from catalog.refused_overlaps import record_overlaps
-from catalog.scheduling import LocalTimeAmbiguous, ScreenTaken, local_moment
+from catalog.scheduling import ScreenTaken
 
 MAY_MOVE = "catalog.change_show"
 
@@ -59,17 +59,8 @@ class MoveForm(ChangeForm):
         data: dict[str, Any] = super().clean() or {}
         if self.errors:
             return data
-        entered = data["start"]
-        try:
-            start = local_moment(entered.shown, zone=self.show.theatre.zone, fold=entered.fold)
-        except LocalTimeAmbiguous as refusal:
-            widget = self.fields["start"].widget
-            assert isinstance(widget, LocalTimeWidget)  # noqa: S101 - for the type checker
-            widget.ask(refusal.facts["offsets"])
-            self.add_error("start", refusal.message)
-        except DomainError as refusal:
-            self.add_error("start", refusal.message)
-        else:
+        start = entered_moment(self, "start", self.show.theatre.zone)
+        if start is not None:
             if "start" not in self.changed_data:
                 start = self.show.start_time  # which may have seconds
             self.moves = [Move(self.show.pk, data["screen"].pk, start)]

@@ -165,10 +165,8 @@ def _page(
     outcome: Outcome | None = None,
     file: dict[str, str] | None = None,
 ) -> HttpResponse:
-    context = {
-        **model_admin.admin_site.each_context(request),
-        "opts": model_admin.opts,
-        "title": f"Import {model_admin.opts.verbose_name_plural}",
+    title = f"Import {model_admin.opts.verbose_name_plural}"
+    context = model_admin.page_context(request, title=title) | {
         "form": form,
         "error": error,
         "outcome": outcome,

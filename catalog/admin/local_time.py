@@ -2,8 +2,11 @@
 
 from datetime import date, datetime, time
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 from django import forms
+
+from catalog.scheduling import LocalTimeAmbiguous, LocalTimeMissing, local_moment
 
 INPUT_ATTRS = {"class": "office-input"}
 
@@ -54,6 +57,25 @@ class LocalTimeWidget(forms.MultiWidget):
         if value is None:
             return [None, None, None]
         return [value.date(), value.time().replace(second=0, microsecond=0), value.fold or None]
+
+
+def entered_moment(form: forms.BaseForm, field: str, zone: ZoneInfo) -> datetime | None:
+    """Return the moment that a LocalTimeField of the form names; None without one.
+
+    A time that clocks in `zone` skip or show twice becomes an error of the form.
+    """
+    entered: WallClock | None = form.cleaned_data.get(field)
+    if entered is None:
+        return None
+    try:
+        return local_moment(entered.shown, zone=zone, fold=entered.fold)
+    except LocalTimeAmbiguous as refusal:
+        widget: Any = form.fields[field].widget
+        widget.ask(refusal.facts["offsets"])
+        form.add_error(field, refusal.message)
+    except LocalTimeMissing as refusal:
+        form.add_error(field, refusal.message)
+    return None
 
 
 class HiddenLocalTimeWidget(LocalTimeWidget):

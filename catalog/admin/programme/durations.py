@@ -28,12 +28,7 @@ def durations_page(
     if not (movie_admin.has_view_permission(request) and request.user.has_perm(MAY_APPLY)):
         raise PermissionDenied
     movie = get_object_or_404(Movie, pk=movie_id)
-    context: dict[str, Any] = {
-        **movie_admin.admin_site.each_context(request),
-        "opts": movie_admin.opts,
-        "title": "Update end times",
-        "movie": movie,
-    }
+    context = movie_admin.page_context(request, title="Update end times") | {"movie": movie}
     try:
         if request.method == "POST":
             return _apply(request, movie)

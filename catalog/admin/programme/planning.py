@@ -13,7 +13,7 @@ from django.template.response import TemplateResponse
 from accounts.audited_admin import staff_user
 from catalog.admin.base import BackOffice
 from catalog.admin.programme.forms import BulkForm, CopyForm, PlanForm
-from catalog.admin.programme.week import MAY_PLAN, page_context, place_of
+from catalog.admin.programme.week import MAY_PLAN, place_of
 from catalog.models import Show
 from catalog.programme import plans
 from catalog.programme.plans import PlanResult, Verdict
@@ -41,7 +41,7 @@ def _plan(
         raise PermissionDenied
     data = request.POST if request.method == "POST" else None
     form = form_class(data, theatre=place.theatre, monday=place.monday)
-    context = page_context(request, show_admin, title=title) | {
+    context = show_admin.page_context(request, title=title) | {
         "place": place,
         "form": form,
         "is_copy": form_class is CopyForm,

@@ -1,7 +1,7 @@
 """The week view of a theatre: every screen and show on one page."""
 
 from datetime import date, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
@@ -55,12 +55,12 @@ def week_page(request: HttpRequest, *, show_admin: BackOffice[Show]) -> HttpResp
         return TemplateResponse(
             request,
             "catalog/admin/programme_week.html",
-            page_context(request, show_admin, title="Week"),
+            show_admin.page_context(request, title="Week"),
         )
     week = weeks.week(theatre=place.theatre, monday=place.monday)
     planned = [block for block in week.blocks if block.show.status == ShowStatus.PLANNED]
     may_plan = request.user.has_perms(MAY_PLAN)
-    context = page_context(request, show_admin, title=f"Week of {place.theatre}") | {
+    context = show_admin.page_context(request, title=f"Week of {place.theatre}") | {
         "place": place,
         "week": week,
         "previous": place.address("week", monday=place.monday - WEEK),
@@ -107,16 +107,6 @@ def place_of(request: HttpRequest, show_admin: BackOffice[Show]) -> Place | None
         raise Http404("You don't work in a theatre with this id.")
     today = business_day(timezone.now(), theatre.zone)
     return Place(theatre, monday_of(_day(request.GET.get("week")) or today), theatres)
-
-
-def page_context(
-    request: HttpRequest, show_admin: BackOffice[Show], *, title: str
-) -> dict[str, Any]:
-    return {
-        **show_admin.admin_site.each_context(request),
-        "opts": show_admin.opts,
-        "title": title,
-    }
 
 
 def _day(text: str | None) -> date | None:

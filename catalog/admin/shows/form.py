@@ -1,22 +1,13 @@
 """The form of a show: local start times, computed ends, no change to what customers bought."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from django import forms
 
-from booking_site.api.errors import DomainError
-from catalog.admin.local_time import LocalTimeField, WallClock
+from catalog.admin.local_time import LocalTimeField, entered_moment
 from catalog.models import Seat, Show, ShowStatus, Theatre
-from catalog.scheduling import (
-    DurationMissing,
-    LocalTimeAmbiguous,
-    collisions_of,
-    ends_of,
-    local_moment,
-    lock_screen,
-)
+from catalog.scheduling import DurationMissing, collisions_of, ends_of, lock_screen
 
 # These can't change once a seat is sold or held.
 FIXED_AFTER_SALE = ("movie", "theatre", "screen", "start", "status")
@@ -64,7 +55,7 @@ class ShowForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run 
             self._check_sold_seats()
         theatre = data.get("theatre")
         if theatre and "start" in data:
-            self._set_times(data, theatre)
+            self._set_times(theatre)
         if not self.errors:
             self._set_ends(data)
         return data
@@ -87,25 +78,12 @@ class ShowForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run 
                 f"so its {' and '.join(changed)} can't be changed.",
             )
 
-    def _set_times(self, data: dict[str, Any], theatre: Theatre) -> None:
+    def _set_times(self, theatre: Theatre) -> None:
         times = {"start": "start_time", "sales_close": "sales_close_at"}
         for field, column in times.items():
             # An unchanged time must not lose its seconds.
             if field in self.changed_data or "theatre" in self.changed_data:
-                setattr(self.instance, column, self._moment(field, data.get(field), theatre))
-
-    def _moment(self, field: str, entered: WallClock | None, theatre: Theatre) -> datetime | None:
-        if entered is None:
-            return None
-        try:
-            return local_moment(entered.shown, zone=theatre.zone, fold=entered.fold)
-        except LocalTimeAmbiguous as refusal:
-            widget: Any = self.fields[field].widget
-            widget.ask(refusal.facts["offsets"])
-            self.add_error(field, refusal.message)
-        except DomainError as refusal:
-            self.add_error(field, refusal.message)
-        return None
+                setattr(self.instance, column, entered_moment(self, field, theatre.zone))
 
     def _set_ends(self, data: dict[str, Any]) -> None:
         """Compute the ends, if a field that they depend on was changed."""

@@ -48,10 +48,7 @@ def show_context(
     request: HttpRequest, show_admin: BackOffice[Show], show: Show, *, title: str
 ) -> dict[str, Any]:
     """Return the template context that all pages of a show need."""
-    return {
-        **show_admin.admin_site.each_context(request),
-        "opts": show_admin.opts,
-        "title": title,
+    return show_admin.page_context(request, title=title) | {
         "show": show,
         "starts": local(show.start_time, show.theatre.zone),
     }
