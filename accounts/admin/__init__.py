@@ -2,5 +2,3 @@
 
 from accounts.admin import access, tasks
 from accounts.admin.users import UserAdmin
-
-__all__ = ["UserAdmin", "access", "tasks"]

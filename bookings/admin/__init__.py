@@ -1,5 +1,3 @@
 """The pages of holds, orders and bookings in the back office."""
 
 from bookings.admin import sales
-
-__all__ = ["sales"]

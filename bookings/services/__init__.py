@@ -7,15 +7,3 @@ from bookings.services.cancelling import cancel_booking, cancel_order
 from bookings.services.holds import extend_hold, hold_best_seats, hold_seats, release_hold
 from bookings.services.housekeeping import forget_person, release_expired_holds
 from bookings.services.sales import book
-
-__all__ = [
-    "book",
-    "cancel_booking",
-    "cancel_order",
-    "extend_hold",
-    "forget_person",
-    "hold_best_seats",
-    "hold_seats",
-    "release_expired_holds",
-    "release_hold",
-]

@@ -10,14 +10,3 @@ from catalog.admin import (
     users,
 )
 from catalog.admin.shows import model_admin as shows
-
-__all__ = [
-    "audit_trail",
-    "movies",
-    "price_cards",
-    "screens",
-    "seats",
-    "shows",
-    "theatres",
-    "users",
-]
