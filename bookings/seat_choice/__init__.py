@@ -5,28 +5,7 @@ rule applies at the moment, and locks the seats if necessary.
 """
 
 from bookings.seat_choice.best import NoSeatsTogether, best_available
-from bookings.seat_choice.companions import (
-    CompanionRequired,
-    companions_without_bay,
-    refuse_lone_companions,
-)
+from bookings.seat_choice.companions import CompanionRequired, refuse_lone_companions
 from bookings.seat_choice.gaps import SingleSeatGap, alternatives, new_gaps, refuse_gap
 from bookings.seat_choice.remapping import NoEqualSeats, Party, remap
 from bookings.seat_choice.room import Place, places_from
-
-__all__ = [
-    "CompanionRequired",
-    "NoEqualSeats",
-    "NoSeatsTogether",
-    "Party",
-    "Place",
-    "SingleSeatGap",
-    "alternatives",
-    "best_available",
-    "companions_without_bay",
-    "new_gaps",
-    "places_from",
-    "refuse_gap",
-    "refuse_lone_companions",
-    "remap",
-]

@@ -17,22 +17,28 @@ class CompanionRequired(DomainError):
     status: ClassVar[HTTPStatus] = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
-def companions_without_bay(
+def lone_companions(
     places: Iterable[Place], chosen: Collection[int], *, owned: Collection[int]
-) -> list[int]:
-    """Return the ids of the chosen companion seats whose bays the buyer does not have.
+) -> list[Place]:
+    """Return the chosen companion seats whose bays the buyer does not have.
 
     Adjacent companion seats belong to the bays on either side of them, and one of these bays is
     enough for all of them. `owned` are the seats that the buyer holds or has booked.
     """
-    return [place.id for place in _lone_companions(places, set(chosen), set(owned))]
+    mine = {*chosen, *owned}
+    return [
+        seat
+        for run in runs_of(places)
+        for seat, bays in bays_beside(run)
+        if seat.category == COMPANION and seat.id in chosen and mine.isdisjoint(bays)
+    ]
 
 
 def refuse_lone_companions(
     places: Iterable[Place], chosen: Collection[int], *, owned: Collection[int]
 ) -> None:
-    """Raise CompanionRequired if `companions_without_bay` finds any."""
-    if lone := _lone_companions(places, set(chosen), set(owned)):
+    """Raise CompanionRequired if `lone_companions` finds any."""
+    if lone := lone_companions(places, chosen, owned=owned):
         raise CompanionRequired(
             f"{listed(lone)}: only available together with a wheelchair bay beside it.",
             seat_ids=[place.id for place in lone],
@@ -47,13 +53,3 @@ def bays_beside(run: Run) -> Iterator[tuple[Place, set[int]]]:
         bays = {bay.id for name, near in beside if name == WHEELCHAIR for bay in near}
         for seat in seats:
             yield seat, bays
-
-
-def _lone_companions(places: Iterable[Place], chosen: set[int], owned: set[int]) -> list[Place]:
-    mine = chosen | owned
-    return [
-        seat
-        for run in runs_of(places)
-        for seat, bays in bays_beside(run)
-        if seat.category == COMPANION and seat.id in chosen and mine.isdisjoint(bays)
-    ]

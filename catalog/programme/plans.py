@@ -85,10 +85,6 @@ class PlanResult:
     def wall_clock(self) -> datetime:
         return on_business_day(self.request.day, self.request.clock)
 
-    @property
-    def is_created(self) -> bool:
-        return self.verdict == Verdict.CREATED
-
 
 def preview(*, plan: SchedulePlan) -> list[PlanResult]:
     """Return what `apply` would do, in order, and write nothing; the query count is constant."""

@@ -195,7 +195,7 @@ def test_a_run_is_counted_in_business_days(
     (line,) = preview(plan=plan_of(wanted))
     assert line.verdict == (Verdict.CREATED if allowed else Verdict.OUTSIDE_RUN)
     (line,) = preview(plan=plan_of(wanted, outside_run=True))
-    assert line.is_created
+    assert line.verdict == Verdict.CREATED
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_the_preview_warns_about_missing_layouts_and_prices(
     (line, _) = preview(plan=plan_of(wanted))
     assert any(warning in text for text in line.warnings)
     assert line.seat_count == 0
-    assert line.is_created
+    assert line.verdict == Verdict.CREATED
 
 
 def test_the_preview_warns_about_shows_after_midnight(movie: Movie, screens: list[Screen]) -> None:
@@ -318,7 +318,7 @@ def test_two_users_applying_the_same_plan_create_it_once(
 ) -> None:
     wanted = requests(movie, screens, price_card=card)
     results = race([lambda: apply(wanted)] * 4)
-    created = [sum(line.is_created for line in lines) for lines in results]
+    created = [sum(line.verdict == Verdict.CREATED for line in lines) for lines in results]
     assert sorted(created) == [0, 0, 0, 6]
     assert Show.objects.count() == 6
     assert Seat.objects.count() == 18

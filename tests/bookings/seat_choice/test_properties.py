@@ -14,10 +14,10 @@ from bookings.seat_choice import (
     SingleSeatGap,
     alternatives,
     best_available,
-    companions_without_bay,
     new_gaps,
     refuse_gap,
 )
+from bookings.seat_choice.companions import lone_companions
 from tests.bookings.seat_choice.drawings import room
 
 ORDINARY = {"standard", "premium"}
@@ -138,7 +138,7 @@ def suits(places, seats, party):
     return (
         has_bay
         and all(seat.free and seat.category in allowed for seat in seats)
-        and not companions_without_bay(places, ids, owned=[])
+        and not lone_companions(places, ids, owned=[])
     )
 
 
@@ -387,4 +387,5 @@ def test_companion_seats_need_a_bay_of_their_own(case, data):
                     bays.add(near.id)
         if not bays & mine:
             lone.append(seat.id)
-    assert companions_without_bay(places, chosen, owned=owned) == lone
+    found = lone_companions(places, chosen, owned=owned)
+    assert [place.id for place in found] == lone

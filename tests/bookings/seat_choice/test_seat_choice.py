@@ -8,12 +8,12 @@ from bookings.seat_choice import (
     SingleSeatGap,
     alternatives,
     best_available,
-    companions_without_bay,
     new_gaps,
     places_from,
     refuse_gap,
     refuse_lone_companions,
 )
+from bookings.seat_choice.companions import lone_companions
 from tests.bookings.seat_choice.drawings import canonical, drawn, marked, names, room, seats
 
 
@@ -383,8 +383,8 @@ def test_a_choice_without_a_gap_or_exempt_is_not_refused(accepted):
 )
 def test_companion_seats_belong_to_the_bays_beside_them(drawing, chosen, owned, lone):
     places = room(drawing)
-    found = companions_without_bay(places, seats(places, chosen), owned=seats(places, owned))
-    assert names(places, found) == lone
+    found = lone_companions(places, seats(places, chosen), owned=seats(places, owned))
+    assert " ".join(map(str, found)) == lone
 
 
 def test_a_lone_companion_seat_is_refused_by_name():
