@@ -6,7 +6,7 @@ from axes.models import AccessAttempt
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.models import Group
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest
 from django_otp.plugins.otp_totp.models import TOTPDevice
@@ -16,27 +16,21 @@ from accounts import audit, services
 from accounts.admin.users import may_manage
 from accounts.audited_admin import Audited, staff_user
 from accounts.models import AuditEntry, SignIn, User
-from booking_site.back_office.large_tables import DaysFilter, LargeTable
+from booking_site.back_office.filters import ConditionFilter, DaysFilter
+from booking_site.back_office.large_tables import LargeTable
 from booking_site.back_office.permissions import NoAdding, NoChanging, NoDeleting
 
 admin.site.unregister(Group)
 admin.site.unregister(TOTPDevice)  # its own page would show the keys
 
 
-class SignInStateFilter(admin.SimpleListFilter):
+class SignInStateFilter(ConditionFilter):
     title = "state"
     parameter_name = "state"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("current", "Current"), ("ended", "Ended")]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[SignIn]) -> QuerySet[SignIn]:
-        match self.value():
-            case "current":
-                return queryset.filter(ended_at__isnull=True, expires_at__gt=Now())
-            case "ended":
-                return queryset.filter(ended_at__isnull=False)
-        return queryset
+    conditions = {
+        "current": ("Current", Q(ended_at__isnull=True, expires_at__gt=Now())),
+        "ended": ("Ended", Q(ended_at__isnull=False)),
+    }
 
 
 @admin.register(SignIn)

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.db import transaction
-from django.db.models import ManyToManyField, QuerySet
+from django.db.models import ManyToManyField, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
@@ -25,6 +25,7 @@ from accounts import services
 from accounts.audited_admin import Audited, staff_user
 from accounts.mails import send_confirmation
 from accounts.models import User
+from booking_site.back_office.filters import ConditionFilter
 from booking_site.back_office.large_tables import LargeTable
 
 
@@ -46,29 +47,15 @@ class ChangeUserForm(forms.ModelForm):  # type: ignore[type-arg] # not generic a
         return User.objects.clean_email(self.cleaned_data["email"])
 
 
-class AccessFilter(admin.SimpleListFilter):
+class AccessFilter(ConditionFilter):
     title = "access"
     parameter_name = "access"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [
-            ("customers", "Customers"),
-            ("staff", "Staff"),
-            ("administrators", "Administrators"),
-            ("inactive", "Inactive"),
-        ]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> QuerySet[User]:
-        match self.value():
-            case "customers":
-                return queryset.filter(is_staff=False)
-            case "staff":
-                return queryset.filter(is_staff=True)
-            case "administrators":
-                return queryset.filter(is_staff=True, is_superuser=True)
-            case "inactive":
-                return queryset.filter(is_active=False)
-        return queryset
+    conditions = {
+        "customers": ("Customers", Q(is_staff=False)),
+        "staff": ("Staff", Q(is_staff=True)),
+        "administrators": ("Administrators", Q(is_staff=True, is_superuser=True)),
+        "inactive": ("Inactive", Q(is_active=False)),
+    }
 
 
 @admin.register(User)

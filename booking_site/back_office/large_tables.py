@@ -1,6 +1,5 @@
 """Lists of tables that grow with every sale."""
 
-from datetime import UTC, datetime, time
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin
@@ -8,9 +7,7 @@ from django.contrib.admin.views.main import ORDER_VAR
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.functional import cached_property
-from unfold.contrib.filters.admin import RangeDateFilter
 from unfold.paginator import InfinitePaginator
-from unfold.utils import parse_date_str
 from unfold.views import ChangeList
 
 if TYPE_CHECKING:
@@ -87,19 +84,3 @@ class LargeTable(Base):
     ) -> tuple[QuerySet[Any], bool]:
         text = search_term.replace("\0", "").strip()  # PostgreSQL's text has no NUL
         return (self.matching(queryset, text) if text else queryset), False
-
-
-class DaysFilter(RangeDateFilter):  # type: ignore[misc] # unfold is untyped
-    """Rows from the first to the last day, both included, in UTC."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.title = "day (UTC)"
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        for end, lookup, clock in (("from", "gte", time.min), ("to", "lte", time.max)):
-            name = f"{self.parameter_name}_{end}"
-            if day := parse_date_str(self.used_parameters.get(name, "")):
-                moment = datetime.combine(day, clock, UTC)
-                queryset = queryset.filter(**{f"{self.parameter_name}__{lookup}": moment})
-        return queryset

@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString
 from accounts import audit
 from accounts.audited_admin import HistoryEvent, staff_user
 from accounts.models import AuditEntry, User
+from booking_site.back_office.filters import ConditionFilter
 from booking_site.back_office.large_tables import LargeTable
 from booking_site.tasks.outbox import ATTEMPTS
 from bookings.box_office.queries import ids_of_orders
@@ -23,6 +24,7 @@ from bookings.models import Booking, BookingStatus, Channel, Hold, HoldEnd, Orde
 from catalog.admin.base import ReadOnly, badge, local, show_column, time_column, two_lines
 from catalog.models import Seat, Show
 
+UNSENT = Q(confirmation_due_at__isnull=False)
 SHOW = ("show__movie", "show__theatre", "show__screen__theatre")
 
 
@@ -90,22 +92,13 @@ class HoldAdmin(LargeTable, ReadOnly[Hold]):
         return badge(hold.end_reason, HoldEnd(hold.end_reason).label)
 
 
-class ConfirmationFilter(admin.SimpleListFilter):
+class ConfirmationFilter(ConditionFilter):
     title = "confirmation mail"
     parameter_name = "confirmation"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("unsent", "Not sent yet"), ("given_up", "Given up")]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
-        match self.value():
-            case "unsent":
-                return queryset.filter(confirmation_due_at__isnull=False)
-            case "given_up":
-                return queryset.filter(
-                    confirmation_due_at__isnull=False, confirmation_attempts__gte=ATTEMPTS
-                )
-        return queryset
+    conditions = {
+        "unsent": ("Not sent yet", UNSENT),
+        "given_up": ("Given up", UNSENT & Q(confirmation_attempts__gte=ATTEMPTS)),
+    }
 
 
 @admin.register(Order)
@@ -231,17 +224,13 @@ def _buyer(order: Order) -> SafeString:
     return two_lines(order.customer_name or "At the box office", order.customer_email)
 
 
-class BookingStatusFilter(admin.SimpleListFilter):
+class BookingStatusFilter(ConditionFilter):
     title = "state"
     parameter_name = "state"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return BookingStatus.choices
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Booking]) -> QuerySet[Booking]:
-        if self.value() in BookingStatus.values:
-            return queryset.filter(cancelled_at__isnull=self.value() == BookingStatus.CONFIRMED)
-        return queryset
+    conditions = {
+        status.value: (status.label, Q(cancelled_at__isnull=status is BookingStatus.CONFIRMED))
+        for status in BookingStatus
+    }
 
 
 @admin.register(Booking)

@@ -11,7 +11,8 @@ from unfold.contrib.filters.admin import DropdownFilter
 from accounts import audit
 from accounts.models import AUDIT_WORDS, AuditEntry, User
 from accounts.roles import WORK_EVERYWHERE
-from booking_site.back_office.large_tables import DaysFilter, LargeTable
+from booking_site.back_office.filters import DaysFilter
+from booking_site.back_office.large_tables import LargeTable
 from booking_site.postgres.words import words_beginning_with
 from catalog.admin.base import ReadOnly, TheatreFilter, local
 from catalog.models import Theatre

@@ -10,28 +10,23 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 
+from booking_site.back_office.filters import ConditionFilter
 from catalog.admin.exchange import ImportExportAdmin
 from catalog.admin.programme.durations import MAY_APPLY, durations_page
 from catalog.models import Movie, Show
 from catalog.programme.durations import plan_durations
 from catalog.staff import theatres_of
 
+HAS_SHOWS = Q(Exists(Show.objects.upcoming().filter(movie=OuterRef("pk"))))
 
-class ProgrammeFilter(admin.SimpleListFilter):
+
+class ProgrammeFilter(ConditionFilter):
     title = "programme"
     parameter_name = "programme"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("ahead", "With upcoming shows"), ("none", "Without upcoming shows")]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Movie]) -> QuerySet[Movie]:
-        has_shows = Exists(Show.objects.upcoming().filter(movie=OuterRef("pk")))
-        match self.value():
-            case "ahead":
-                return queryset.filter(has_shows)
-            case "none":
-                return queryset.filter(~has_shows)
-        return queryset
+    conditions = {
+        "ahead": ("With upcoming shows", HAS_SHOWS),
+        "none": ("Without upcoming shows", ~HAS_SHOWS),
+    }
 
 
 @admin.register(Movie)
