@@ -24,12 +24,12 @@ SERVERS = ("granian", "gunicorn")
 WORKERS = 2
 START_SECONDS = 60.0
 ROOT = Path(__file__).parents[1]
-# Every limit per customer or address that the documentation of the environment names.
+# Removes every rate limit in .env.example.
 UNLIMITED = dict.fromkeys(re.findall(r"THROTTLE_\w+", (ROOT / ".env.example").read_text()), "")
 
 
 class NotStarted(Exception):
-    """A server did not get ready in time; its log has the reason."""
+    """A server did not become ready in time; its log has the reason."""
 
 
 def wait_until(ready: Callable[[], bool], *, what: str) -> None:
@@ -37,7 +37,7 @@ def wait_until(ready: Callable[[], bool], *, what: str) -> None:
     deadline = time.monotonic() + START_SECONDS
     while not ready():
         if time.monotonic() > deadline:
-            raise NotStarted(f"{what} did not get ready in {START_SECONDS:.0f} s.")
+            raise NotStarted(f"{what} did not become ready in {START_SECONDS:.0f} s.")
         time.sleep(0.02)
 
 

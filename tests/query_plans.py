@@ -48,12 +48,14 @@ def statements_of(tables: frozenset[str]) -> Iterator[list[Statement]]:
     """Collect the statements sent within the block that name one of the tables."""
     seen: list[Statement] = []
 
-    def look(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+    def collect(
+        execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any
+    ) -> Any:
         if tables & set(re.findall(r"\w+", sql)):
             seen.append(Statement(sql, params))
         return execute(sql, params, many, context)
 
-    with connection.execute_wrapper(look):
+    with connection.execute_wrapper(collect):
         yield seen
 
 

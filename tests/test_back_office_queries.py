@@ -39,7 +39,7 @@ SEEN = (HTTPStatus.OK, HTTPStatus.CONFLICT)
 
 def put_on_a_screen(show: Show, screen: Screen, hours: int = 0) -> None:
     start = show.start_time + timedelta(hours=hours)
-    end = start + timedelta(minutes=90)  # not what its movie takes by now
+    end = start + timedelta(minutes=90)  # not the movie's current duration
     Show.objects.filter(pk=show.pk).update(
         screen=screen, start_time=start, end_time=end, occupied_until=end + timedelta(minutes=10)
     )

@@ -227,8 +227,8 @@ def answer(client: Client, row: Row, sample: SampleData) -> str:
         form = {"action": "delete_selected", "post": "yes", "_selected_action": doomed.pk}
         response = client.post(target, form)
         if "login" not in response.headers.get("Location", ""):
-            kept = type(doomed)._default_manager.filter(pk=doomed.pk).exists()
-            return "kept" if kept else "gone"
+            exists = type(doomed)._default_manager.filter(pk=doomed.pk).exists()
+            return "kept" if exists else "gone"
     else:
         response = client.post(target, FORMS[row.action](sample))
     if response.status_code == HTTPStatus.FOUND and "/login/" in response.headers["Location"]:
@@ -285,7 +285,7 @@ def test_every_cell_of_the_table_is_true(
 
 
 def test_no_role_deletes_what_was_sold_or_recorded() -> None:
-    kept = ("order", "booking", "hold", "seat", "auditentry", "user", "signin")
-    deletions = [row for row in rows() if row.action == "delete" and model_of(row) in kept]
-    assert len(deletions) == len(kept)
+    protected = ("order", "booking", "hold", "seat", "auditentry", "user", "signin")
+    deletions = [row for row in rows() if row.action == "delete" and model_of(row) in protected]
+    assert len(deletions) == len(protected)
     assert all(set(row.own[2:]) == {"403"} for row in deletions)

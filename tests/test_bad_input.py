@@ -15,7 +15,7 @@ from accounts.tokens import issue_tokens
 from booking_site.environment import RATES
 from catalog.models import Movie, Theatre
 from tests.factories import MovieFactory, ShowFactory, UserFactory, make_seats
-from tests.web import SERVERS, Answer, Line, database_url, web_server
+from tests.web import SERVERS, Answer, RawConnection, database_url, web_server
 
 TOO_BIG_ID = 2**63
 
@@ -295,25 +295,25 @@ def target(
 
 
 @pytest.fixture(scope="module")
-def line(target: Target) -> Iterator[Line]:
-    line = Line(target.port)
-    yield line
-    line.close()
+def raw(target: Target) -> Iterator[RawConnection]:
+    raw = RawConnection(target.port)
+    yield raw
+    raw.close()
 
 
-def send(case: Case, target: Target, line: Line) -> Answer:
+def send(case: Case, target: Target, raw: RawConnection) -> Answer:
     headers = dict(case.headers or {})
     if case.token:
         headers["Authorization"] = f"Bearer {target.token}"
     path = case.path.format(**target.ids)
-    return line.call(case.method, path, headers=headers, body=case.body)
+    return raw.call(case.method, path, headers=headers, body=case.body)
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_bad_input_is_a_problem_and_the_connection_goes_on(
-    case: Case, target: Target, line: Line
+    case: Case, target: Target, raw: RawConnection
 ) -> None:
-    answer = send(case, target, line)
+    answer = send(case, target, raw)
     assert (answer.status, answer.headers["Content-Type"]) == (
         case.status,
         "application/problem+json",
@@ -330,7 +330,7 @@ def test_bad_input_is_a_problem_and_the_connection_goes_on(
         assert answer.headers["WWW-Authenticate"].startswith("Bearer")
     if case.status == 405:
         assert answer.headers["Allow"]
-    assert line.call("GET", "/livez").status == 200
+    assert raw.call("GET", "/livez").status == 200
 
 
 def test_there_are_enough_cases() -> None:
@@ -341,46 +341,48 @@ def test_there_are_enough_cases() -> None:
 @pytest.mark.parametrize("size", [9 * 1024**2, 2**40])
 def test_a_client_that_sends_9_mib_gets_the_answer(target: Target, size: int) -> None:
     """The site reads 8 MiB of it. The server decides whether the connection stays open."""
-    with closing(Line(target.port)) as line:
+    with closing(RawConnection(target.port)) as raw:
         length = JSON | {"Content-Length": str(size)}
-        answer = line.call("POST", "/api/auth/login", headers=length, body=b" " * 9 * 1024**2)
+        answer = raw.call("POST", "/api/auth/login", headers=length, body=b" " * 9 * 1024**2)
     assert (answer.status, json.loads(answer.body)["code"]) == (413, "body_too_large")
 
 
 def test_a_body_of_unknown_length_is_read_up_to_8_mib(target: Target) -> None:
     chunk = b"100000\r\n" + b" " * 2**20 + b"\r\n"
     chunked = JSON | {"Transfer-Encoding": "chunked"}
-    with closing(Line(target.port)) as line:
+    with closing(RawConnection(target.port)) as raw:
         body = chunk * 7 + b"0\r\n\r\n"
-        assert line.call("POST", "/api/auth/login", headers=chunked, body=body).status == 411
-        assert line.call("GET", "/livez").status == 200
+        assert raw.call("POST", "/api/auth/login", headers=chunked, body=body).status == 411
+        assert raw.call("GET", "/livez").status == 200
 
 
 def test_malformed_chunks_cause_no_server_error(target: Target) -> None:
-    """gunicorn's parser raises errors of its own; granian closes the connection."""
+    """gunicorn's parser raises its own errors; granian closes the connection."""
     head = b"POST /api/auth/login HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n"
-    with closing(Line(target.port)) as line:
-        line.socket.sendall(head + b"zz\r\n{}\r\n0\r\n\r\n")
-        line.socket.shutdown(socket.SHUT_WR)
-        with line.socket.makefile("rb") as answer:
+    with closing(RawConnection(target.port)) as raw:
+        raw.socket.sendall(head + b"zz\r\n{}\r\n0\r\n\r\n")
+        raw.socket.shutdown(socket.SHUT_WR)
+        with raw.socket.makefile("rb") as answer:
             assert answer.readline().split(b" ")[1:2] in ([], [b"400"], [b"411"])
 
 
 def test_two_hosts_are_refused(target: Target) -> None:
-    with closing(Line(target.port)) as line:
+    with closing(RawConnection(target.port)) as raw:
         hosts = b"Host: 127.0.0.1\r\nHost: localhost\r\n"
-        assert line.send("GET", b"GET /api/movies HTTP/1.1\r\n" + hosts + b"\r\n").status == 400
+        assert raw.send("GET", b"GET /api/movies HTTP/1.1\r\n" + hosts + b"\r\n").status == 400
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz"])
 def test_a_probe_of_http_1_0_needs_no_host(target: Target, path: str) -> None:
-    with closing(Line(target.port)) as line:
-        assert line.send("GET", f"GET {path} HTTP/1.0\r\n\r\n".encode()).status == 200
+    with closing(RawConnection(target.port)) as raw:
+        assert raw.send("GET", f"GET {path} HTTP/1.0\r\n\r\n".encode()).status == 200
 
 
-def test_the_longest_request_line_and_header_reach_the_app(target: Target, line: Line) -> None:
+def test_the_longest_request_line_and_header_reach_the_app(
+    target: Target, raw: RawConnection
+) -> None:
     start = "GET /api/movies?search= HTTP/1.1"
     longest = f"/api/movies?search={'x' * (8190 - len(start) - 2)}"
-    assert line.call("GET", longest).status == 400
+    assert raw.call("GET", longest).status == 400
     long_header = {"X-Long": "x" * (8190 - len("X-Long: ") - 2)}
-    assert line.call("GET", "/api/movies", headers=long_header).status == 200
+    assert raw.call("GET", "/api/movies", headers=long_header).status == 200

@@ -31,7 +31,7 @@ READS = (
     "/api/orders",
     "/api/orders/{reference}",
 )
-OF_ONES_OWN = ("/api/bookings", "/api/orders")
+PRIVATE = ("/api/bookings", "/api/orders")
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def answered_304(client: APIClient, address: str) -> list[str]:
 def test_a_304_takes_one_statement_beside_the_check_of_the_user(
     api: APIClient, customer: APIClient, ids: dict[str, dict[str, Any]], path: str, known: bool
 ) -> None:
-    private = path.startswith(OF_ONES_OWN)
+    private = path.startswith(PRIVATE)
     if private and not known:
         assert api.get("/api/bookings").status_code == 401
         return
@@ -86,7 +86,7 @@ def test_every_read_with_an_etag_is_in_the_list(api: APIClient) -> None:
     assert with_etag == set(READS)
 
 
-def test_who_is_locked_out_gets_no_304(
+def test_a_deactivated_user_gets_no_304(
     login: Callable[[User], APIClient], user: User, customer: APIClient
 ) -> None:
     bought(customer, *make_seats(ShowFactory(), "S"))

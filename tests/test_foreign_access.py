@@ -132,12 +132,12 @@ def belongings(
     """The owner's objects, as parts of addresses."""
     client = login(owner)
     order = bought(client, *seats[:2])
-    kept = held(client, seats[3])
+    hold = held(client, seats[3])
     parts = {"movie_id": seats[0].show.movie_id, "theatre_id": seats[0].show.theatre_id}
     return {
         "booking": {"id": order["booking"]["id"]},
         "order": {"reference": order["order"]["reference"]},
-        "hold": {"id": kept["id"]},
+        "hold": {"id": hold["id"]},
         "public": {"show_id": seats[0].show_id, **parts},
     }
 
@@ -158,7 +158,7 @@ assert all(issubclass(model, Model) for model in _MODELS)
 
 
 def public_parts(call: Call, belongings: dict[str, dict[str, object]]) -> dict[str, object]:
-    """What stands in the address of a public call."""
+    """Return the parts of the address of a public call."""
     parts = belongings["public"]
     what = call.path.split("/")[2].removesuffix("s")
     return {**parts, "id": parts.get(f"{what}_id")}

@@ -10,7 +10,7 @@ from django.db import connection
 def somebody_waits_for_me() -> bool:
     """Return whether another connection waits for a lock of this one's transaction.
 
-    Other tests may run beside this one, and wait for locks of their own.
+    Tests that run at the same time wait for other locks.
     """
     with connection.cursor() as cursor:
         cursor.execute(

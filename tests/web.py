@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def database_url() -> str:
-    """Return DATABASE_URL with the name of the database that this test run made."""
+    """Return DATABASE_URL with the name of the test database."""
     url = urlsplit(os.environ["DATABASE_URL"])
     return urlunsplit(url._replace(path=f"/{connection.settings_dict['NAME']}"))
 
@@ -82,8 +82,8 @@ class Answer:
     body: bytes
 
 
-class Line:
-    """One kept-alive connection."""
+class RawConnection:
+    """A persistent connection that sends raw bytes."""
 
     def __init__(self, port: int) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
@@ -106,7 +106,7 @@ class Line:
         headers: dict[str, str] | None = None,
         body: bytes | None = None,
     ) -> Answer:
-        """Send a request as it is given: only Host, and the length of a body, are added."""
+        """Send a request, adding only Host, and Content-Length for a body."""
         lines = {"Host": "127.0.0.1", **(headers or {})}
         if body is not None and "Transfer-Encoding" not in lines:
             lines.setdefault("Content-Length", str(len(body)))

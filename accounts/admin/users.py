@@ -139,7 +139,7 @@ class UserAdmin(LargeTable, Audited, DjangoUserAdmin, ModelAdmin):  # type: igno
         if not change:
             super().save_model(request, obj, form, change)
             return
-        # Only the edited columns: a token version that was raised meanwhile must stay.
+        # Only the edited columns, so that a token version raised meanwhile is not overwritten.
         columns = {field.name for field in User._meta.concrete_fields}
         changed = columns.intersection(form.changed_data)
         if "email" in changed:
@@ -177,10 +177,10 @@ class UserAdmin(LargeTable, Audited, DjangoUserAdmin, ModelAdmin):  # type: igno
 
 
 def may_manage(actor: User, user: User) -> bool:
-    """Report whether the actor may edit the user and end their sign-ins.
+    """Return whether the actor may edit the user and end their sign-ins.
 
-    Nobody manages a removed user or, unless an administrator, an administrator. Of the
-    staff, only colleagues are managed, as `COLLEAGUE_CHECK` decides.
+    Nobody may manage a removed user. Only administrators may manage administrators, and only
+    colleagues other staff (see `COLLEAGUE_CHECK`).
     """
     if user.is_removed or user.is_superuser > actor.is_superuser:
         return False

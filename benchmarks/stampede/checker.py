@@ -152,7 +152,7 @@ def _overlapping(claims: list[Claim]) -> Iterator[tuple[Claim, Claim]]:
 
 
 @invariant("Every 201 exists", needs_tables=True)
-def _exists(case: Case) -> Iterator[str]:
+def _confirmed_bookings_exist(case: Case) -> Iterator[str]:
     for purchase in case.won:
         for booking in purchase.answer["bookings"]:
             row = case.bookings.get(booking["id"])
@@ -222,7 +222,7 @@ def _all_or_none(case: Case) -> Iterator[str]:
 
 
 @invariant("A refused seat was unavailable")
-def _truly_refused(case: Case) -> Iterator[str]:
+def _refused_seats_were_taken(case: Case) -> Iterator[str]:
     for call in case.history.calls:
         if call.code != "seat_unavailable":
             continue
@@ -251,7 +251,7 @@ def _hold_reserves_seats(case: Case) -> Iterator[str]:
 
 
 @invariant("Seat maps are correct")
-def _true_maps(case: Case) -> Iterator[str]:
+def _correct_maps(case: Case) -> Iterator[str]:
     shows = {
         show["show_id"]: [seat[0] for seat in show["seats"]] for show in case.history.plan["shows"]
     }
@@ -274,11 +274,11 @@ def _wrong_seats(case: Case, call: Call, ids: list[int]) -> list[int]:
     for seat_id, state in zip(ids, call.reply["states"], strict=True):
         claims = case.claims_on(seat_id)
         if state == "a":
-            lies = claims.surely_taken(call.began, call.answered)
+            is_wrong = claims.surely_taken(call.began, call.answered)
         else:
             kinds = HELD if state == "h" else BOOKED
-            lies = state != "x" and not claims.maybe_taken(kinds, call.began, call.answered)
-        if lies:
+            is_wrong = state != "x" and not claims.maybe_taken(kinds, call.began, call.answered)
+        if is_wrong:
             wrong.append(seat_id)
     return wrong
 
@@ -306,7 +306,7 @@ def _total(bookings: list[dict[str, Any]]) -> Decimal:
 
 
 @invariant("Users see only their own bookings")
-def _own(case: Case) -> Iterator[str]:
+def _own_bookings_only(case: Case) -> Iterator[str]:
     sure: dict[int, list[tuple[float, int]]] = defaultdict(list)
     for purchase in case.won:
         answered = min(call.answered for call in purchase.wins)
@@ -325,7 +325,7 @@ def _own(case: Case) -> Iterator[str]:
 
 
 @invariant("Every unknown outcome is settled")
-def _settled(case: Case) -> Iterator[str]:
+def _outcomes_settled(case: Case) -> Iterator[str]:
     if not case.history.ended:
         yield "the journal has no end"
     for purchase in case.purchases:
@@ -334,7 +334,7 @@ def _settled(case: Case) -> Iterator[str]:
 
 
 @invariant("Every refusal is expected")
-def _expected(case: Case) -> Iterator[str]:
+def _expected_refusals(case: Case) -> Iterator[str]:
     for call in case.history.calls:
         refusals = EXPECTED_REFUSALS.get(call.op, set()) | UNSETTLED_CODES
         if call.status is not None and not call.succeeded and call.code not in refusals:
@@ -342,7 +342,7 @@ def _expected(case: Case) -> Iterator[str]:
 
 
 @invariant("The site recovers from every fault")
-def _survived(case: Case) -> Iterator[str]:
+def _recovers(case: Case) -> Iterator[str]:
     last_purchase = max((call.began for call in case.history.calls if call.op == "book"), default=0)
     for number, fault in enumerate(case.history.faults):
         was_tried = fault.ended < last_purchase  # else the run ended before the repair did
@@ -351,12 +351,12 @@ def _survived(case: Case) -> Iterator[str]:
 
 
 @invariant("No lock or transaction stays open", needs_tables=True)
-def _finished(case: Case) -> Iterator[str]:
+def _nothing_stays_open(case: Case) -> Iterator[str]:
     for left in case.history.unfinished:
         yield f"backend {left['pid']} is {left['state']}: {left['query']}"
 
 
 @invariant("The tables agree (doctor)", needs_tables=True)
-def _healthy(case: Case) -> Iterator[str]:
+def _doctor_agrees(case: Case) -> Iterator[str]:
     for finding in case.history.findings:
         yield f"{finding['invariant']}: {finding['count']}, e.g. {', '.join(finding['examples'])}"

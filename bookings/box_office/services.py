@@ -1,6 +1,6 @@
 """Sales, cancellations and moves at the box office, each with an audit entry.
 
-They lock seats first, without a user's row. The gap and companion rules do not apply: a clerk
+They lock the seats first, and no user. The gap and companion rules do not apply, because a clerk
 can talk to the customers.
 """
 
@@ -133,7 +133,7 @@ def cancel_at_counter(
 def move_at_counter(*, clerk: User, booking: Booking, seat_id: int, reason: str) -> None:
     """Move the booking to another free seat of the same show, at the price that was paid.
 
-    `booking` belongs to an order, and is as the clerk saw it. Can be repeated. Raise
+    `booking` belongs to an order, and has the seat that the clerk saw. Repeatable. Raise
     `SeatNotFound`, `SeatUnavailable`, `ShowNotFound`, `ShowClosed`, `BookingCancelled` or
     `BookingMoved`.
     """

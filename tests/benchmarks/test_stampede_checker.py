@@ -29,7 +29,7 @@ def answer(at: float, name: str, status: int = 200, **members: Any) -> dict[str,
 
 def bought(reference: str, *bookings: tuple[int, int], total: str | None = None) -> str:
     """The text of a 201 for `(booking id, seat id)` pairs at 10.00 each."""
-    told = [
+    described = [
         {
             "id": pk,
             "show_id": 7,
@@ -39,8 +39,8 @@ def bought(reference: str, *bookings: tuple[int, int], total: str | None = None)
         }
         for pk, seat_id in bookings
     ]
-    order = {"reference": reference, "total": total or f"{10 * len(told)}.00"}
-    return json.dumps({"booking": told[0], "bookings": told, "order": order})
+    order = {"reference": reference, "total": total or f"{10 * len(described)}.00"}
+    return json.dumps({"booking": described[0], "bookings": described, "order": order})
 
 
 def row(table: str, **columns: Any) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def order_row(reference: str, user: int, total: str) -> dict[str, Any]:
 def clean() -> Lines:
     """Ann buys seats 1 and 2, loses the answer and repeats; Ben is refused seat 1, holds 3."""
     body = {"show_id": 7, "seat_ids": [1, 2]}
-    kept = {
+    hold = {
         "id": "h1",
         "seat_ids": [3],
         "prices": ["10.00"],
@@ -102,7 +102,7 @@ def clean() -> Lines:
         call(14, "b1", "book", BEN, key="L", show_id=7, body={"show_id": 7, "seat_id": 1}),
         answer(15, "b1", 409, code="seat_unavailable", reply={"seat_ids": [1]}),
         call(16, "b2", "hold", BEN, show_id=7, body={"show_id": 7, "seat_ids": [3]}),
-        answer(17, "b2", 201, reply=kept),
+        answer(17, "b2", 201, reply=hold),
         call(18, "a3", "last_map", show_id=7),
         answer(19, "a3", reply=whole_map),
         call(20, "a4", "bookings"),

@@ -344,10 +344,10 @@ def test_held_seats_beside_a_gap_of_others_forbid_no_other_seat(
 ) -> None:
     """The gap appeared when the rival cancelled; held seats are not checked again."""
     seats = make_seats(ruled, "SSSSSS", "SSSSSS")
-    blocked, cancelled, kept = seats[:3]
+    blocked, cancelled, own = seats[:3]
     Seat.objects.filter(pk=blocked.pk).update(status=SeatStatus.BLOCKED)
     number = bought(rival, cancelled)["booking"]["id"]
-    held(customer, kept)
+    held(customer, own)
     assert rival.post(f"/api/bookings/{number}/cancel", {}, format="json").status_code == 200
     bought(customer, seats[8])
 

@@ -125,9 +125,9 @@ def test_an_order_returns_its_bookings_as_they_are_returned_alone(customer: APIC
     Booking.objects.filter(pk=ids[2]).update(price=None)  # as plain SQL leaves it
     order = customer.get(f"/api/orders/{answer['order']['reference']}").json()
     assert [each["id"] for each in order["bookings"]] == ids
-    for told in order["bookings"]:
-        booking = customer.get(f"/api/bookings/{told['id']}").json()
-        assert told == {name: booking[name] for name in told}
+    for listed in order["bookings"]:
+        booking = customer.get(f"/api/bookings/{listed['id']}").json()
+        assert listed == {name: booking[name] for name in listed}
 
 
 def test_a_booking_of_the_original_tables_is_cancelled_too(

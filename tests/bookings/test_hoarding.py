@@ -50,11 +50,11 @@ def test_a_replaced_hold_counts_once(customer: APIClient, shows: list[list[Seat]
 @pytest.mark.django_db
 @pytest.mark.parametrize("how", ["released", "expired", "booked"])
 def test_ended_holds_do_not_count(customer: APIClient, shows: list[list[Seat]], how: str) -> None:
-    kept = held(customer, *shows[0][:4])
+    hold = held(customer, *shows[0][:4])
     if how == "released":
-        customer.delete(f"/api/holds/{kept['id']}", {}, format="json")
+        customer.delete(f"/api/holds/{hold['id']}", {}, format="json")
     elif how == "expired":
-        let_expire(kept["id"], ago=timedelta(minutes=1))
+        let_expire(hold["id"], ago=timedelta(minutes=1))
     else:
         bought(customer, *shows[0][:4])
     held(customer, *shows[1][:6])
@@ -78,7 +78,7 @@ def test_two_devices_of_a_user_share_the_limit(
 
     def count_and_look_around(*calls: Any) -> Any:
         counted = execute(*calls)
-        with suppress(BrokenBarrierError):  # as it should be: nobody else is here
+        with suppress(BrokenBarrierError):  # expected: the other request waits
             meeting.wait()
         return counted
 

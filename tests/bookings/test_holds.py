@@ -562,10 +562,10 @@ def test_shortly_before_the_start_companion_seats_are_for_everybody(
 def test_a_seat_that_was_taken_from_a_hold_is_not_freed_by_dropping_it(
     customer: APIClient, show: Show
 ) -> None:
-    kept, blocked = make_seats(show, "SS")
-    held(customer, kept, blocked)
+    available, blocked = make_seats(show, "SS")
+    held(customer, available, blocked)
     Seat.objects.filter(pk=blocked.pk).update(
         status=SeatStatus.BLOCKED, hold_id=None, held_until=None
     )
-    held(customer, kept)
-    assert states(kept, blocked) == ["held", "blocked"]
+    held(customer, available)
+    assert states(available, blocked) == ["held", "blocked"]

@@ -57,15 +57,15 @@ def test_ending_a_hold_does_not_free_a_seat_that_another_user_has() -> None:
 
 def test_cached_answers_of_a_user_are_deleted_only_after_commit() -> None:
     """Before it, a concurrent replay could read the record and cache it again."""
-    kept = record(days=0)
-    name = replays.KeyScope(kept.user_id, kept.operation, kept.key)
+    stored = record(days=0)
+    name = replays.KeyScope(stored.user_id, stored.operation, stored.key)
     replays.store(name, replays.StoredAnswer("f", 201, "{}"))
     with suppress(InterruptedError), transaction.atomic():
-        forget_person(user_id=kept.user_id)
+        forget_person(user_id=stored.user_id)
         raise InterruptedError
     assert replays.find(name)
     with transaction.atomic():
-        forget_person(user_id=kept.user_id)
+        forget_person(user_id=stored.user_id)
         assert replays.find(name)
     assert replays.find(name) is None
     assert not IdempotencyRecord.objects.exists()

@@ -274,9 +274,9 @@ def test_a_room_that_plain_sql_changes_is_drawn_again(
     after = seat_map(api, show)
     assert after != before
     facts = ("id", "row", "number", "category", "x", "y")
-    kept = Seat.objects.filter(show=show).order_by(Length("row"), "row", "number")
-    assert [tuple(seat[name] for name in facts) for seat in after] == list(kept.values_list(*facts))
-    assert [seat["price"] for seat in after] == [str(seat.price) for seat in kept]
+    rows = Seat.objects.filter(show=show).order_by(Length("row"), "row", "number")
+    assert [tuple(seat[name] for name in facts) for seat in after] == list(rows.values_list(*facts))
+    assert [seat["price"] for seat in after] == [str(seat.price) for seat in rows]
 
 
 def test_the_number_of_cached_rooms_is_limited(
@@ -290,9 +290,9 @@ def test_the_number_of_cached_rooms_is_limited(
 
 
 def test_a_revoked_token_marks_nothing(customer: APIClient, user: User, show: Show) -> None:
-    sold, kept = make_seats(show, "SS")
+    sold, reserved = make_seats(show, "SS")
     bought(customer, sold)
-    held(customer, kept)
+    held(customer, reserved)
     assert [seat["mine"] for seat in seat_map(customer, show)] == [True, True]
     User.objects.filter(pk=user.pk).update(token_version=user.token_version + 1)
     assert [seat["mine"] for seat in seat_map(customer, show)] == [False, False]

@@ -9,7 +9,7 @@ from uuid import uuid4
 from accounts.tokens import AccessToken
 from benchmarks.stampede.servers import AppServer
 from tests.faults.servers import Database
-from tests.web import Answer, Line
+from tests.web import Answer, RawConnection
 
 WORTH_REPEATING = {"busy", "outcome_unknown", "idempotency_key_in_progress"}
 
@@ -54,8 +54,8 @@ def call(
     if key is not None:
         headers["Idempotency-Key"] = key
     body = None if body is None else json.dumps(body).encode()
-    with closing(Line(app.port)) as line:
-        return line.call(method, path, headers=headers, body=body)
+    with closing(RawConnection(app.port)) as raw:
+        return raw.call(method, path, headers=headers, body=body)
 
 
 def new_customer(database: Database) -> Customer:

@@ -145,7 +145,7 @@ def test_a_commit_whose_wait_for_the_standby_was_cancelled_is_not_yet_a_booking(
         database.do("SELECT pg_cancel_backend(%s)", waiting)
         until(
             lambda: waiting_for_standby(database) not in ([], [waiting]),
-            what="what looks it up waits as well",
+            what="the lookup waits as well",
         )
         assert effects(database, purchase) == ONCE
         assert not answer.done()

@@ -31,7 +31,7 @@ def log_of(servers: Servers) -> Callable[[AppServer], str]:
 
 @pytest.fixture
 def redis(servers: Servers) -> Iterator[Redis]:
-    """Redis, which responds before and after the test, and both servers use it."""
+    """A client of Redis, which both servers use before the test."""
     until(lambda: all(knows_redis(app) for app in servers.apps[:2]), what="Redis is asked again")
     with Redis.from_url(servers.redis.url) as client:
         yield client
@@ -96,7 +96,7 @@ def test_a_replay_comes_from_postgresql_when_redis_was_flushed(servers, redis, n
 def test_bookings_go_on_while_redis_fails_over(servers, redis, new_purchase):
     early = new_purchase()
     given = early.send(servers.first)
-    # A server that was told to follow another one, which it cannot reach yet.
+    # A replica that cannot reach its primary yet.
     redis.config_set("replica-serve-stale-data", "no")
     redis.replicaof("127.0.0.1", "1")
     try:

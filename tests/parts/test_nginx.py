@@ -21,7 +21,7 @@ from benchmarks import nginx
 from benchmarks.servers import wait_until
 from catalog.models import Movie, Seat, Show
 from tests.factories import MovieFactory, ShowFactory, make_seats
-from tests.web import SERVERS, Answer, Line, WebServer, database_url, web_server
+from tests.web import SERVERS, Answer, RawConnection, WebServer, database_url, web_server
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -49,9 +49,9 @@ class Proxied:
     log: Path
 
     def get(self, path: str, **headers: str) -> Answer:
-        with closing(Line(self.port)) as line:
+        with closing(RawConnection(self.port)) as raw:
             named = {name.replace("_", "-"): value for name, value in headers.items()}
-            return line.call("GET", path, headers=named)
+            return raw.call("GET", path, headers=named)
 
     def requests(self, route: str) -> int:
         """Return how many requests of a route have reached the web server."""
@@ -121,8 +121,8 @@ def test_slow_clients_delay_no_request(proxied: Proxied) -> None:
 
 
 def test_a_body_in_chunks_reaches_the_site_with_its_length(proxied: Proxied) -> None:
-    with closing(Line(proxied.port)) as line:
-        answer = line.call(
+    with closing(RawConnection(proxied.port)) as raw:
+        answer = raw.call(
             "POST",
             "/api/auth/login",
             headers={"Content-Type": "application/json", "Transfer-Encoding": "chunked"},
@@ -144,9 +144,9 @@ def test_a_rush_of_readers_causes_few_requests_to_the_site(proxied: Proxied, sho
     start_line = Barrier(READERS, timeout=60)
 
     def read(_: int) -> Answer:
-        with closing(Line(proxied.port)) as line:
+        with closing(RawConnection(proxied.port)) as raw:
             start_line.wait()
-            return line.call("GET", seat_map_path(show))
+            return raw.call("GET", seat_map_path(show))
 
     with ThreadPoolExecutor(READERS) as pool:
         answers = list(pool.map(read, range(READERS)))
@@ -183,8 +183,8 @@ def book(proxied: Proxied, seat: Seat, token: str) -> Answer:
         "Idempotency-Key": uuid4().hex,
     }
     body = json.dumps({"show_id": seat.show_id, "seat_id": seat.pk}).encode()
-    with closing(Line(proxied.port)) as line:
-        return line.call("POST", "/api/bookings", headers=headers, body=body)
+    with closing(RawConnection(proxied.port)) as raw:
+        return raw.call("POST", "/api/bookings", headers=headers, body=body)
 
 
 def test_a_booking_is_seen_by_its_buyer_at_once_and_by_others_within_the_second(

@@ -46,7 +46,7 @@ def queries_for(client: Client, address: str, query: dict[str, Any]) -> int:
 
 
 def make_busy_day(theatre: Theatre, shows: int) -> None:
-    now = timezone.now() - timedelta(minutes=1)  # the database's stands still since the test began
+    now = timezone.now() - timedelta(minutes=1)  # now() is the start of the test's transaction
     for hour in range(shows):
         sell(played(now - timedelta(hours=hour), "SSSS", theatre=theatre), 2)
         sell(played(now - timedelta(days=7, hours=hour), "SSSS", theatre=theatre), 1)

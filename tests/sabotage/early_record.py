@@ -1,4 +1,4 @@
-"""The site with a key's record committed before its effect, in a transaction of its own.
+"""The site with a key's record committed before its effect, in a separate transaction.
 
 A control for the stampede, which must notice when COMMIT is cut: the record
 then promises seats that nobody has. Served instead of `booking_site.wsgi`; the

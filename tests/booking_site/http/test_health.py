@@ -10,7 +10,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from rest_framework.test import APIClient
 
 from booking_site.http import views
-from tests.web import Line, database_url, web_server
+from tests.web import RawConnection, database_url, web_server
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
@@ -52,12 +52,12 @@ def test_a_missing_migration_is_not_ready_and_an_applied_one_is_remembered(
 ) -> None:
     views.MIGRATED.clear()
     applied = MigrationRecorder(connection).migration_qs.filter(app="bookings")
-    kept = list(applied)
+    removed = list(applied)
     applied.delete()
     response = api.get("/readyz")
     assert response.status_code == 503
     assert (response.json()["code"], response.json()["postgresql"]) == ("not_ready", "unmigrated")
-    MigrationRecorder(connection).migration_qs.bulk_create(kept)
+    MigrationRecorder(connection).migration_qs.bulk_create(removed)
     assert api.get("/readyz").status_code == 200
     applied.delete()
     assert api.get("/readyz").status_code == 200
@@ -71,22 +71,22 @@ def test_without_redis_the_service_is_ready_and_without_postgresql_it_lives(
     with web_server(
         tmp_path / "redis", DATABASE_URL=database_url(), REDIS_URL=f"redis://{nobody}/0"
     ) as server:
-        line = Line(server.port)
-        ready = line.call("GET", "/readyz")
-        line.close()
+        raw = RawConnection(server.port)
+        ready = raw.call("GET", "/readyz")
+        raw.close()
     assert (ready.status, b'"unreachable"' in ready.body) == (200, True)
     with web_server(
         tmp_path / "postgresql",
         DATABASE_URL=f"postgres://x:x@{nobody}/x",
         DATABASE_POOL_TIMEOUT_SECONDS="0.2",
     ) as server:
-        line = Line(server.port)
-        assert line.call("GET", "/livez").status == 200
-        unready = line.call("GET", "/readyz")
+        raw = RawConnection(server.port)
+        assert raw.call("GET", "/livez").status == 200
+        unready = raw.call("GET", "/readyz")
         assert (unready.status, b'"not_ready"' in unready.body) == (503, True)
         origin = {"Origin": settings.CORS_ALLOWED_ORIGINS[0]}
-        busy = line.call("GET", "/api/movies", headers=origin)
+        busy = raw.call("GET", "/api/movies", headers=origin)
         assert (busy.status, b'"busy"' in busy.body) == (503, True)
         assert busy.headers["Retry-After"]
         assert busy.headers["Access-Control-Allow-Origin"] == origin["Origin"]
-        line.close()
+        raw.close()

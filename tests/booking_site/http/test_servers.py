@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from benchmarks.servers import wait_until
-from tests.web import SERVERS, Answer, Line, WebServer, database_url, web_server
+from tests.web import SERVERS, Answer, RawConnection, WebServer, database_url, web_server
 
 TOKEN = "a-token-for-the-metrics-of-these-tests"
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
@@ -26,8 +26,8 @@ with_tables = pytest.mark.django_db(transaction=True)
 
 def get(server: WebServer, path: str, **headers: str) -> Answer:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    with closing(Line(server.port)) as line:
-        return line.call("GET", path, headers=named)
+    with closing(RawConnection(server.port)) as raw:
+        return raw.call("GET", path, headers=named)
 
 
 def get_movies(server: WebServer) -> int:
@@ -232,8 +232,11 @@ def test_a_limit_is_a_problem_with_retry_after(tmp_path: Path, by: str) -> None:
     own = {"DATABASE_URL": database_url(), "THROTTLE_LOGIN": "1/hour"}
     login = {"Content-Type": "application/json"}
     body = b'{"email": "nobody@example.com", "password": "seven seals in the bay"}'
-    with web_server(tmp_path / "log", by=by, **own) as server, closing(Line(server.port)) as line:
-        answers = [line.call("POST", "/api/auth/login", headers=login, body=body) for _ in range(2)]
+    with (
+        web_server(tmp_path / "log", by=by, **own) as server,
+        closing(RawConnection(server.port)) as raw,
+    ):
+        answers = [raw.call("POST", "/api/auth/login", headers=login, body=body) for _ in range(2)]
     assert [answer.status for answer in answers] == [401, 429]
     assert json.loads(answers[1].body)["code"] == "throttled"
     assert int(answers[1].headers["Retry-After"]) > 0

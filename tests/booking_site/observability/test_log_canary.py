@@ -63,7 +63,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[StringIO]:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("crash", [False, True], ids=["as it is", "when all fails"])
+@pytest.mark.parametrize("crash", [False, True], ids=["responses", "crashes"])
 def test_the_log_never_has_what_was_sent(
     log: StringIO, crash: bool, monkeypatch: pytest.MonkeyPatch, user: User
 ) -> None:

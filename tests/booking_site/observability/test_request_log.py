@@ -28,7 +28,7 @@ from bookings.models import Hold
 from catalog.models import Seat
 from tests.bookings.calls import book, book_seats, bought, held, let_expire
 from tests.factories import ShowFactory, UserFactory, make_seats
-from tests.web import SERVERS, Answer, Line, database_url, wait_until, web_server
+from tests.web import SERVERS, Answer, RawConnection, database_url, wait_until, web_server
 
 TOKEN = "a-token-of-more-than-thirty-two-bytes"
 
@@ -227,9 +227,9 @@ def test_the_token_gives_access_to_the_metrics(api: APIClient, settings: Any) ->
 
 
 def scrape(port: int) -> dict[tuple[str, str], float]:
-    line = Line(port)
-    answer: Answer = line.call("GET", "/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
-    line.close()
+    raw = RawConnection(port)
+    answer: Answer = raw.call("GET", "/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
+    raw.close()
     assert answer.status == 200
     return {
         (sample.name, sample.labels.get("status", "")): sample.value
@@ -250,10 +250,10 @@ def test_metrics_include_all_workers_of_a_server(tmp_path: Path, server: str) ->
     }
     with web_server(tmp_path / "log", by=server, **own) as running:
         port = running.port
-        for _ in range(20):  # each on a connection of its own, so that both workers get some
-            line = Line(port)
-            assert line.call("GET", "/api/movies").status == 200
-            line.close()
+        for _ in range(20):  # each on its own connection, so that both workers get some
+            raw = RawConnection(port)
+            assert raw.call("GET", "/api/movies").status == 200
+            raw.close()
         numbers = scrape(port)
         assert numbers["booking_requests_total", "200"] == 20
         assert 1 <= numbers["booking_pool_connections", ""] <= 16
@@ -282,7 +282,9 @@ def test_a_crash_report_has_a_traceback_and_no_personal_data(
     start = sentry_sdk.init
     monkeypatch.setattr(sentry_sdk, "init", lambda **options: start(**options, transport=collected))
     sentry.start(dsn="https://key@sentry.example/1")
-    secret = "-".join(["planted", "secret"])  # not as it stands in this file
+    secret = "-".join(
+        ["planted", "secret"]
+    )  # so that the source line in the traceback does not contain it
 
     def crash(*args: Any, **kwargs: Any) -> None:
         password = secret

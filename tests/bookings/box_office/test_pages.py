@@ -434,8 +434,8 @@ def test_a_cancellation_without_a_reason_preserves_the_selection(
     order = Order.objects.get()
     wanted = [row.pk for row in order.bookings.all()[:2]]
     page = cancel(counter, order, booking=wanted, reason=" ")
-    kept = re.findall(r'name="booking" value="(\d+)" checked>', page.text)
-    assert set(map(int, kept)) == set(wanted)
+    checked = re.findall(r'name="booking" value="(\d+)" checked>', page.text)
+    assert set(map(int, checked)) == set(wanted)
 
 
 def test_a_cancellation_reports_its_worth_and_a_second_click_changes_nothing(

@@ -229,12 +229,12 @@ def test_an_error_in_the_middle_loses_and_repeats_nothing(
     monkeypatch.setattr(cancelling, "PURCHASES_PER_BATCH", 2)
     sell(login, seats, orders=5)
     posted()
-    tell, told = mails.notify_buyers, []
+    notify, notified = mails.notify_buyers, []
 
     def fail_at_the_second_batch(mail: Any, bookings: list[Booking]) -> None:
-        tell(mail, bookings)
-        told.append(bookings)
-        if len(told) == 2:
+        notify(mail, bookings)
+        notified.append(bookings)
+        if len(notified) == 2:
             raise OSError
 
     cancel(show, staff)
@@ -244,8 +244,8 @@ def test_an_error_in_the_middle_loses_and_repeats_nothing(
     assert sorted(each.status for each in purchases(show.pk)) == ["cancelled"] * 2 + ["waiting"] * 3
     first = list(Booking.objects.filter(cancelled_at__isnull=False).order_by("pk").values())
     assert len(posted()) == 5
-    kept = Booking.objects.filter(pk__in=[row["id"] for row in first]).order_by("pk")
-    assert list(kept.values()) == first
+    unchanged = Booking.objects.filter(pk__in=[row["id"] for row in first]).order_by("pk")
+    assert list(unchanged.values()) == first
     assert [each.left for each in purchases(show.pk)] == [0] * 5
 
 

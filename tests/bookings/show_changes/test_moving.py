@@ -1,4 +1,4 @@
-"""Moving a show: every sold or held seat gets a place, and nobody else gets it meanwhile."""
+"""Moving a show: every sold or held seat gets a new place, also during concurrent sales."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
