@@ -1,4 +1,4 @@
-"""Who reaches the back office: allowed addresses, and staff with their second factor."""
+"""Access to the back office: allowed addresses, and the second factor of staff."""
 
 from collections.abc import Callable
 from ipaddress import ip_address

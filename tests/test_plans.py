@@ -281,7 +281,7 @@ def test_no_growing_table_is_read_from_end_to_end_and_every_index_is_read(
     staff: User,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # Of a million seats as large a part as the true number is of twenty million.
+    # In proportion to a million seats, as the real limit is to twenty million.
     monkeypatch.setattr(BoundedPaginator, "most_counted", 500)
     million_seats.fill()
     # The measure works: this cannot be answered from an index.

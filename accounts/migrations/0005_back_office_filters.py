@@ -1,4 +1,4 @@
-"""Indexes for the filters of the audit trail and of sign-ins, and two texts, for the back office."""
+"""Indexes for the filters of the audit trail and of sign-ins in the back office, and two help texts."""
 
 import django.db.models.deletion
 from django.conf import settings

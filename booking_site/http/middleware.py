@@ -204,7 +204,7 @@ def conditional_get(get_response: Handler) -> Handler:
 
 
 def cors(get_response: Handler) -> Handler:
-    """Only a call from a page of another site, which has an Origin, needs django-cors-headers."""
+    """Call django-cors-headers only for requests with an Origin, as browsers send across sites."""
     cross_origin: Any = CorsMiddleware(get_response)
 
     def middleware(request: HttpRequest) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""An index for the list of ended holds, and a help text, for the back office."""
+"""An index for the list of ended holds in the back office, and a help text."""
 
 from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations, models

@@ -124,9 +124,9 @@ class Terms:
 
 
 def _terms(show: str, bookings: str | None = None) -> Statement:
-    """Return the statement that reads the terms, and draws the ids of so many bookings."""
+    """Return the statement that reads the terms and, for a sale, draws the ids of the new rows."""
     ids = "" if bookings is None else f", {_IDS.format(bookings=bookings)}"
-    # clock_timestamp(), as now() stands still from BEGIN on, also during the wait for locks.
+    # Not now(), which is the time of BEGIN, before the wait for locks.
     return Statement(f"""
         SELECT shows.id, theatre_id, status, start_time, end_time, sales_close_at,
                screen_id IS NOT NULL, gap_rule, currency, clock_timestamp() {ids}
@@ -135,7 +135,7 @@ def _terms(show: str, bookings: str | None = None) -> Statement:
     """)  # noqa: S608 - of constants only
 
 
-# The ids of an order and its bookings, so that the answer can be written before the rows are.
+# Draws the ids of the order and its bookings first, because the stored response contains them.
 # The inner SELECT hides their number from the planner, which would plan every execution.
 _IDS = """
     nextval('orders_id_seq'),

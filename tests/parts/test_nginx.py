@@ -86,7 +86,7 @@ def show() -> Show:
 
 
 def slow_reader(port: int, path: str) -> socket.socket:
-    """Request a long response past the cache, and read its first byte."""
+    """Request a long response that bypasses the cache, and read its first byte."""
     reader = socket.socket()
     reader.settimeout(60)
     reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
