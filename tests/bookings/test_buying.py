@@ -442,6 +442,19 @@ def test_in_a_rush_free_seats_are_sold_and_replayed(customer: APIClient, seats: 
 
 
 @pytest.mark.usefixtures("rush")
+def test_in_a_rush_a_seat_that_becomes_available_again_is_sold(
+    customer: APIClient, rival: APIClient, seats: list[Seat]
+) -> None:
+    booking_id = Booking.objects.get(seat=seats[0]).pk
+    assert rival.post(f"/api/bookings/{booking_id}/cancel", format="json").status_code == 200
+    bought(customer, seats[0])
+    hold_id = held(rival, seats[1])["id"]
+    assert refusal(book_seats(customer, seats[1])) == (409, "seat_unavailable")
+    assert rival.delete(f"/api/holds/{hold_id}").status_code == 204
+    bought(customer, seats[1])
+
+
+@pytest.mark.usefixtures("rush")
 def test_in_a_rush_everything_else_is_refused_for_its_own_reason(
     customer: APIClient, user: User, show: Show, seats: list[Seat]
 ) -> None:
@@ -451,6 +464,7 @@ def test_in_a_rush_everything_else_is_refused_for_its_own_reason(
     assert refusal(book_seats(customer, seats[0])) == (409, "show_closed")
     Show.objects.filter(pk=show.pk).update(status="planned")
     assert refusal(book_seats(customer, seats[0])) == (404, "show_not_found")
+    Show.objects.filter(pk=show.pk).update(status=show.status)
     User.objects.filter(pk=user.pk).update(token_version=2)
     assert refusal(book_seats(customer, seats[0])) == (401, "token_revoked")
 
