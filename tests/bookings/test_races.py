@@ -486,15 +486,18 @@ def locked_by_a_rival(seat: Seat) -> Iterator[None]:
 def test_a_purchase_that_is_refused_anyway_locks_no_seat(
     customer: APIClient, seats: list[Seat], settings: Any
 ) -> None:
+    hold_id = held(customer, seats[0])["id"]
     with locked_by_a_rival(seats[0]):
         assert refusal(book_seats(customer, *seats)) == (422, "too_many_seats")
         assert refusal(hold_seats(customer, *seats)) == (422, "too_many_seats")
         settings.EMAIL_CONFIRMATION_REQUIRED = True
         assert refusal(book_seats(customer, seats[0])) == (403, "email_unconfirmed")
         assert refusal(hold_seats(customer, seats[0])) == (403, "email_unconfirmed")
+        assert refusal(book(customer, hold_id=hold_id)) == (403, "email_unconfirmed")
         settings.EMAIL_CONFIRMATION_REQUIRED = False
         assert refusal(book_seats(customer, seats[0])) == (503, "busy")  # the control
-    assert book_seats(customer, seats[0]).status_code == 201
+        assert refusal(book(customer, hold_id=hold_id)) == (503, "busy")
+    assert book(customer, hold_id=hold_id).status_code == 201
 
 
 @pytest.mark.parametrize("taking", [held, bought])
