@@ -106,7 +106,7 @@ def _in_foreground() -> bool:
 
 
 def _restart_ended(servers: list[Server]) -> Server | None:
-    """Start again the servers that have ended; return one that has no life left."""
+    """Restart the servers that have ended; return one that has ended too often, if any."""
     for index, server in enumerate(servers):
         if server.process.poll() is None:
             continue

@@ -1,4 +1,4 @@
-"""The directory that servers keep their data in: used by one run at a time, owned by their account.
+"""The data directory of the servers: used by one run at a time, and owned by their account.
 
 PostgreSQL refuses to run as root, so root's servers run as an unprivileged account.
 """
@@ -26,7 +26,7 @@ _LOCK_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class DataDirectory:
-    """A locked directory. `durable`: what is committed in it must survive a crash."""
+    """A locked directory. If `durable`, committed data must survive a crash."""
 
     path: Path
     durable: bool
@@ -41,10 +41,10 @@ class DataDirectory:
         log: Path,
         text: str = "",
     ) -> Child:
-        """Start a server's program with `text` as its input, out of reach of Ctrl-C.
+        """Start a server's program with `text` as its input. Ctrl-C does not reach its session.
 
-        It inherits the lock: after a kill -9 of this process the directory stays
-        locked until the last server has ended.
+        It inherits the lock, so that after a kill -9 of this process the directory stays locked
+        until the last server has ended.
         """
         identity = {}
         if self.account is not None:
@@ -56,7 +56,7 @@ class DataDirectory:
             return Child(
                 command,
                 death_signal=death_signal,
-                # Neither PGDATA and the like, nor a locale that this machine lacks.
+                # Without variables such as PGDATA, and without a locale that may be missing.
                 env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
                 stdin=stdin,
                 stdout=output,
@@ -90,7 +90,7 @@ class DataDirectory:
 
 @contextmanager
 def persistent_directory(path: Path) -> Iterator[DataDirectory]:
-    """Use and keep the directory at `path`. Raises StartupError when another run uses it."""
+    """Use the directory at `path` and leave it. Raise StartupError if another run uses it."""
     path = path.absolute()
     if not path.is_dir():
         path.mkdir(parents=True)
@@ -114,12 +114,12 @@ def persistent_directory(path: Path) -> Iterator[DataDirectory]:
 
 @contextmanager
 def temporary_directory(*, durable: bool = False) -> Iterator[DataDirectory]:
-    """Use a new directory and remove it, as well as those of runs that were killed."""
+    """Use a new directory, and remove it at the end. First remove those of killed runs."""
     base = Path(tempfile.gettempdir()).resolve()
     if os.geteuid() == 0 and not _is_open(base):
         base = _OPEN_TO_ALL
     _remove_abandoned(base)
-    # Another run removes what has the prefix and no lock, so the prefix comes after the lock.
+    # Other runs remove directories that have the prefix and no lock, so lock it before renaming it.
     new = Path(tempfile.mkdtemp(prefix=f"new-{_PREFIX}", dir=base))
     new.chmod(0o711)
     lock = os.open(new, os.O_RDONLY | os.O_DIRECTORY)
@@ -156,19 +156,19 @@ def _is_open(path: Path) -> bool:
 
 
 def _replacement(path: Path) -> Path:
-    """Return root's own directory for data whose path is closed to the servers' account."""
+    """Return a directory of root for data whose path the servers' account cannot enter."""
     name = hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
     directory = _OPEN_TO_ALL / f"data-of-{_PREFIX}{name}"
     directory.mkdir(mode=0o711, exist_ok=True)
     status = directory.lstat()
     if directory.is_symlink() or status.st_uid != 0 or status.st_mode & 0o022:
-        raise StartupError(f"{directory} belongs to somebody else, so it is not used.")
+        raise StartupError(f"{directory} belongs to another user, so it is not used.")
     directory.chmod(0o711)
     return directory
 
 
 def _account(path: Path) -> pwd.struct_passwd | None:
-    """Return the account for root's servers: the owner of earlier data, else nobody."""
+    """Return the account for root's servers: the owner of existing data, else `nobody`."""
     if os.geteuid() != 0:
         return None
     data = path / "postgres"

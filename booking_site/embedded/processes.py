@@ -1,4 +1,4 @@
-"""Child processes that end with this one, and servers among them."""
+"""Child processes that end with this one, such as the servers."""
 
 import atexit
 import signal
@@ -62,7 +62,7 @@ def _reaper() -> subprocess.Popen[bytes]:
         bufsize=0,
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
-        start_new_session=True,  # Out of reach of the terminal's signals.
+        start_new_session=True,  # The terminal's signals do not reach it.
     )
     atexit.register(reaper.communicate)  # Close the pipe and wait for its end.
     return reaper

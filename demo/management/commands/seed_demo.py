@@ -25,7 +25,7 @@ AUDIENCE = (
     *("Grete Huber", "Hana Sato", "Ines Duarte", "Jonas Berg", "Katya Orlova", "Liam Byrne"),
     *("Mei Chen", "Nils Aalto", "Oona Murphy", "Priya Nair", "Quentin Roux", "Rosa Delgado"),
 )
-# The demo customer visits one of so many past shows, and the first shows of tomorrow.
+# The demo customer visits one in this many past shows, and the first shows of tomorrow.
 SHOWS_PER_VISIT = 30
 VISITS_TOMORROW = 2
 
@@ -104,8 +104,7 @@ def _audience() -> list[User]:
 def _sell(audience: list[User]) -> int:
     """Sell seats of the shows that have no bookings; return how many.
 
-    The demo customer visits few shows to come, so that most of the seats one customer may
-    have can still be tried out.
+    The demo customer visits few upcoming shows, to stay below the limits of one customer.
     """
     theatres = _theatres()
     clerks = {theatre.pk: _demo_user("Manager") for theatre in theatres}
