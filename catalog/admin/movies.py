@@ -13,6 +13,7 @@ from django.utils.html import format_html
 from booking_site.back_office.filters import ConditionFilter
 from catalog.admin.exchange import ImportExportAdmin
 from catalog.admin.programme.durations import MAY_APPLY, durations_page
+from catalog.exchange.tables import MovieTable
 from catalog.models import Movie, Show
 from catalog.programme.durations import plan_durations
 from catalog.staff import theatres_of
@@ -31,6 +32,7 @@ class ProgrammeFilter(ConditionFilter):
 
 @admin.register(Movie)
 class MovieAdmin(ImportExportAdmin[Movie]):
+    table = MovieTable
     list_display = (
         "title",
         "running_time",

@@ -8,6 +8,7 @@ from django.http import HttpRequest
 
 from catalog.admin.base import TabularInline
 from catalog.admin.exchange import ImportExportAdmin
+from catalog.exchange.tables import PriceCardTable
 from catalog.models import PriceCard, PriceCardLine, SeatCategory
 
 
@@ -30,6 +31,7 @@ class PriceCardLineInline(TabularInline[PriceCardLine, PriceCard]):
 
 @admin.register(PriceCard)
 class PriceCardAdmin(ImportExportAdmin[PriceCard]):
+    table = PriceCardTable
     list_display = ("name", "prices")
     search_fields = ("name",)
     inlines = (PriceCardLineInline,)

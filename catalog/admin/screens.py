@@ -9,6 +9,7 @@ from django.utils.safestring import SafeString
 
 from catalog.admin.drawing import draw
 from catalog.admin.exchange import ImportExportAdmin
+from catalog.exchange.tables import ScreenTable
 from catalog.layouts import (
     CATEGORIES,
     EMPTY,
@@ -73,6 +74,7 @@ class ScreenForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at ru
 
 @admin.register(Screen)
 class ScreenAdmin(ImportExportAdmin[Screen]):
+    table = ScreenTable
     theatre_path = "theatre"
     form = ScreenForm
     list_display = ("name", "theatre", "room", "turnaround")

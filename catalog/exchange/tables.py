@@ -42,6 +42,13 @@ class Table(resources.ModelResource):  # type: ignore[misc] # untyped
 
     natural_key: tuple[str, ...] = ()  # the columns that identify an object without its id
 
+    WIDGETS_MAP = resources.ModelResource.WIDGETS_MAP | {
+        "CharField": PlainText,
+        "TextField": PlainText,
+        "PositiveSmallIntegerField": WholeNumber,
+        "DateField": Day,
+    }
+
     def __init__(self, *, user: User) -> None:
         super().__init__()
         self.user = user
@@ -128,15 +135,6 @@ class Table(resources.ModelResource):  # type: ignore[misc] # untyped
 
 class MovieTable(Table):
     natural_key = ("title", "release_date")
-    title = fields.Field("title", "title", widget=PlainText())
-    description = fields.Field("description", "description", widget=PlainText())
-    duration_minutes = fields.Field("duration_minutes", "duration_minutes", widget=WholeNumber())
-    certificate = fields.Field("certificate", "certificate", widget=PlainText())
-    language = fields.Field("language", "language", widget=PlainText())
-    genres = fields.Field("genres", "genres", widget=widgets.SimpleArrayWidget())
-    poster_url = fields.Field("poster_url", "poster_url", widget=PlainText())
-    release_date = fields.Field("release_date", "release_date", widget=Day())
-    run_ends_on = fields.Field("run_ends_on", "run_ends_on", widget=Day())
 
     class Meta(ImportOptions):
         model = Movie
@@ -167,7 +165,7 @@ class MovieTable(Table):
 class ScreenTable(Table):
     natural_key = ("theatre", "name")
     theatre = fields.Field("theatre", "theatre")
-    name = fields.Field("name", "name", widget=PlainText())
+    # Without the model's default: an empty cell is an error.
     turnaround_minutes = fields.Field(
         "turnaround_minutes", "turnaround_minutes", widget=WholeNumber()
     )
@@ -225,7 +223,6 @@ def prices_of_card(card: PriceCard) -> dict[str, Decimal | None]:
 
 class PriceCardTable(Table):
     natural_key = ("name",)
-    name = fields.Field("name", "name", widget=PlainText())
     standard = Price(SeatCategory.STANDARD)
     premium = Price(SeatCategory.PREMIUM)
     wheelchair = Price(SeatCategory.WHEELCHAIR)
@@ -249,13 +246,6 @@ class PriceCardTable(Table):
                 line.delete()
             elif not line.update(price=price):
                 PriceCardLine.objects.create(price_card=instance, category=category, price=price)
-
-
-TABLES: dict[str, type[Table]] = {
-    "movie": MovieTable,
-    "screen": ScreenTable,
-    "pricecard": PriceCardTable,
-}
 
 
 def _lines(text: Any) -> list[str]:
