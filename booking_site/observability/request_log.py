@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -61,16 +62,17 @@ def _observed(get_response: Handler, request: HttpRequest) -> HttpResponse:
     method = request.method if request.method in _METHODS else "other"
     metrics.count_request(method=method, route=route, response=response, seconds=seconds)
     busy = response.status_code == HTTPStatus.SERVICE_UNAVAILABLE
-    log.log(
-        logging.WARNING if busy else logging.INFO,
-        "request",
-        method=method,
-        route=route,
-        status=response.status_code,
-        user_id=_user_id(request),
-        duration_ms=round(seconds * 1000, 1),
-        sql=statements.count,
-    )
+    with suppress(OSError):  # for example, the disk is full
+        log.log(
+            logging.WARNING if busy else logging.INFO,
+            "request",
+            method=method,
+            route=route,
+            status=response.status_code,
+            user_id=_user_id(request),
+            duration_ms=round(seconds * 1000, 1),
+            sql=statements.count,
+        )
     return response
 
 

@@ -5,11 +5,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from io import FileIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sentry_sdk
+import structlog
 from django.core.handlers.wsgi import WSGIHandler
 from django.core.management import call_command
 from django.test import Client, RequestFactory
@@ -18,11 +20,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from rest_framework.test import APIClient
 from sentry_sdk.transport import Transport
 from structlog.contextvars import get_contextvars, merge_contextvars
+from structlog.processors import JSONRenderer
 from structlog.testing import capture_logs
 
 from accounts.models import User
 from accounts.tokens import issue_tokens
-from booking_site.observability import metrics, sentry
+from booking_site.observability import metrics, request_log, sentry
 from booking_site.redis_client import Breaker
 from bookings.models import Hold
 from catalog.models import Seat
@@ -112,6 +115,17 @@ def test_a_busy_database_is_reported_in_the_line_of_the_request(
     assert (line["log_level"], line["status"]) == ("warning", 503)
     assert line["database"]
     assert caplog.records == []
+
+
+def test_a_full_disk_under_the_log_fails_no_request(
+    api: APIClient, db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with TextIOWrapper(FileIO("/dev/full", "w"), write_through=True) as full:
+        log = structlog.wrap_logger(structlog.WriteLogger(full), processors=[JSONRenderer()])
+        with pytest.raises(OSError, match="No space left"):
+            log.info("request")
+        monkeypatch.setattr(request_log, "log", log)
+        assert api.get("/api/movies").status_code == 200
 
 
 def test_probes_are_not_logged(api: APIClient, db: None, lines: list[Any]) -> None:
