@@ -273,11 +273,11 @@ _LOCK_SEATS_OF_HOLD = _statements(_seats_of_hold)
 def lock_wanted(*, user_id: int, show_id: int, seat_ids: Collection[int]) -> Call:
     """Return the call that locks the seats wanted by a user whose row is locked.
 
-    Too many seats are refused anyway, so they are not locked.
+    Too many seats are refused anyway, so no seat is locked, not even those of the user's hold.
     """
-    few = seat_ids if len(seat_ids) <= settings.MAX_SEATS_PER_ORDER else ()
+    show = show_id if len(seat_ids) <= settings.MAX_SEATS_PER_ORDER else None
     statement = _LOCK_WANTED[settings.EMAIL_CONFIRMATION_REQUIRED]
-    return statement(user_id=user_id, show_id=show_id, seat_ids=list(few))
+    return statement(user_id=user_id, show_id=show, seat_ids=list(seat_ids))
 
 
 def lock_seats_of_hold(*, user_id: int, hold_id: UUID) -> Call:
