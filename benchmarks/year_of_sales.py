@@ -124,7 +124,7 @@ def main() -> None:
     elif not is_ours:
         sys.exit("This database has other orders: name another folder with --data.")
     if not CountedShow.objects.exists():
-        [taken] = seconds(Dimension.FILM, runs=1)
+        [taken] = seconds(Dimension.MOVIE, runs=1)
         print(f"Without counted shows, a report over the year takes {taken:.0f} seconds.")
         start = perf_counter()
         call_command("count_shows")

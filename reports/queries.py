@@ -12,7 +12,7 @@ from reports.figures import SHOW_FIGURES, Figures, summed
 
 
 class Dimension(models.TextChoices):
-    FILM = "film", "Film"
+    MOVIE = "film", "Movie"
     THEATRE = "theatre", "Theatre"
     SCREEN = "screen", "Screen"
     DAY = "day", "Business day"
@@ -24,7 +24,7 @@ NO_CHANNEL = "Before this system"
 
 # SQL for the key of a group, and its label, from a row of `chosen`.
 _GROUPS = {
-    Dimension.FILM: ("movie_id::text", "title"),
+    Dimension.MOVIE: ("movie_id::text", "title"),
     Dimension.THEATRE: ("theatre_id::text", "theatre"),
     Dimension.SCREEN: (
         "theatre_id || '/' || coalesce(screen_id::text, '')",
@@ -102,11 +102,11 @@ def report(
         lines = [
             Line(names.get(line.label, NO_CHANNEL), line.currency, line.figures) for line in lines
         ]
-    lines.sort(key=_in_time if dimension is Dimension.DAY else _by_size)
+    lines.sort(key=_by_label if dimension is Dimension.DAY else _by_size)
     return Report(dimension, lines, list(_totals(lines, by_channel=by_channel)))
 
 
-def _in_time(line: Line) -> tuple[str, str]:
+def _by_label(line: Line) -> tuple[str, str]:
     return line.currency, line.label
 
 

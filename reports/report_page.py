@@ -40,7 +40,7 @@ class ReportForm(forms.Form):
     """The dimension and days of a report, and one of the user's theatres or all of them."""
 
     by = forms.ChoiceField(
-        label="By", choices=Dimension, initial=Dimension.FILM, widget=forms.Select(INPUT_ATTRS)
+        label="By", choices=Dimension, initial=Dimension.MOVIE, widget=forms.Select(INPUT_ATTRS)
     )
     theatre = forms.ModelChoiceField(
         Theatre.objects.none(),
@@ -58,7 +58,7 @@ class ReportForm(forms.Form):
     def __init__(self, data: Any, *, theatres: QuerySet[Theatre]) -> None:
         today = timezone.localdate()
         defaults = {
-            "by": Dimension.FILM,
+            "by": Dimension.MOVIE,
             "first": (today - timedelta(days=DEFAULT_DAYS - 1)).isoformat(),
             "last": today.isoformat(),
         }

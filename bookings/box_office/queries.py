@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 from accounts.models import User
 from bookings import seat_choice
 from bookings.models import Order, OrderQuerySet
-from bookings.services.seat_locks import draw, read_terms
+from bookings.services.seat_locks import places_of, read_terms
 from catalog.models import Seat, Show, ShowStatus, Theatre
 from catalog.programme.days import span_of
 from catalog.staff import within_theatres_of
@@ -78,7 +78,9 @@ def best_seats(*, show_id: int, quantity: int, accessible: bool) -> list[int]:
 
     Raise `NoSeatsTogether` or `ShowNotFound`.
     """
-    room = draw(Seat.objects.filter(show_id=show_id), now=read_terms(show_id).now, hold_id=None)
+    room = places_of(
+        Seat.objects.filter(show_id=show_id), now=read_terms(show_id).now, hold_id=None
+    )
     return seat_choice.best_available(
         room, quantity=quantity, accessible=accessible, gap_rule=False
     )

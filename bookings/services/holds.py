@@ -35,11 +35,11 @@ from bookings.services.seat_locks import (
     LockedSeat,
     SeatUnavailable,
     Terms,
-    draw,
-    judge_choice,
+    check_choice,
     lock_seats_of_hold,
     lock_wanted,
     locked_seats,
+    places_of,
     read_terms,
     require_few,
     require_free,
@@ -152,9 +152,8 @@ def release_hold(*, caller: Caller, hold_id: UUID) -> None:
             raise HoldAlreadyBooked
         if hold.ended_at is None:
             execute_with_commit(_ending([hold], HoldEnd.RELEASED))
-        elif (
-            hold.end_reason == HoldEnd.EXPIRED
-        ):  # an expired hold can still be booked, a released one can't
+        elif hold.end_reason == HoldEnd.EXPIRED:
+            # An expired hold could still be booked, unlike a released one.
             Hold.objects.filter(pk=hold.id).update(end_reason=HoldEnd.RELEASED)
 
     in_transaction(release)
@@ -219,7 +218,7 @@ def _claim(caller: Caller, show_id: int, seat_ids: Collection[int]) -> HeldSeats
         live = None
     old_ids = set(live.seat_ids) if live else set()
     if old_ids != set(seat_ids):  # otherwise it is a retry, and the seats were checked
-        judge_choice(user_id=caller.id, terms=terms, seats=seats, chosen=seat_ids, hold_id=hold_id)
+        check_choice(user_id=caller.id, terms=terms, seats=seats, chosen=seat_ids, hold_id=hold_id)
     hold = live or _new_hold(show_id=show_id, last=last, now=terms.now)
     hold = hold._replace(
         seat_ids=sorted(seat_ids),
@@ -318,7 +317,7 @@ def _best_seats(
         .values_list("pk", flat=True)
         .first()
     )
-    room = draw(Seat.objects.filter(show_id=show_id), now=terms.now, hold_id=live)
+    room = places_of(Seat.objects.filter(show_id=show_id), now=terms.now, hold_id=live)
     return seat_choice.best_available(
         room,
         quantity=quantity,

@@ -10,7 +10,7 @@ from bookings.models import Hold, HoldEnd, IdempotencyRecord
 from bookings.services.holds import end_holds
 from bookings.transactions import in_transaction
 
-RECORDS_KEPT = timedelta(days=7)
+RECORD_LIFETIME = timedelta(days=7)
 
 
 def release_expired_holds(*, batch: int) -> int:
@@ -38,7 +38,7 @@ def purge_idempotency_records(*, batch: int) -> int:
     """Delete up to `batch` records older than seven days, and return how many."""
     # Older records have smaller ids, so no index on their age is needed.
     first = IdempotencyRecord.objects.order_by("pk").values("pk")[:batch]
-    old = IdempotencyRecord.objects.filter(pk__in=first, created_at__lt=Now() - RECORDS_KEPT)
+    old = IdempotencyRecord.objects.filter(pk__in=first, created_at__lt=Now() - RECORD_LIFETIME)
     deleted, _ = old.delete()
     return deleted
 

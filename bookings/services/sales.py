@@ -30,8 +30,8 @@ from bookings.services.seat_locks import (
     TERMS_AND_IDS_OF_HOLD,
     LockedSeat,
     Terms,
+    check_choice,
     is_free,
-    judge_choice,
     lock_seats_of_hold,
     lock_wanted,
     locked_seats,
@@ -133,7 +133,7 @@ class _PurchaseOfSeats:
         require_free(wanted, now=terms.now, hold_id=hold_id)
         held = set(held_ids) if expires_at > terms.now else set()
         if not held.issuperset(self.seat_ids):
-            judge_choice(
+            check_choice(
                 user_id=self.user_id,
                 terms=terms,
                 seats=seats,

@@ -324,7 +324,7 @@ def require_few(seat_ids: Collection[int]) -> None:
         raise TooManySeats(limit=settings.MAX_SEATS_PER_ORDER)
 
 
-def draw(
+def places_of(
     seats: Iterable[Seat | LockedSeat],
     *,
     now: datetime,
@@ -346,7 +346,7 @@ def draw(
     )
 
 
-def judge_choice(
+def check_choice(
     *,
     user_id: int,
     terms: Terms,
@@ -362,7 +362,7 @@ def judge_choice(
     `CompanionRequired`.
     """
     if terms.gap_rule_applies:
-        room = draw(seats.values(), now=terms.now, hold_id=hold_id, remaining=remaining)
+        room = places_of(seats.values(), now=terms.now, hold_id=hold_id, remaining=remaining)
         seat_choice.refuse_gap(room, chosen)
     has_companion = any(seats[pk].category == SeatCategory.COMPANION for pk in chosen)
     if has_companion and terms.time_left > COMPANION_RULE_ENDS:
@@ -372,5 +372,5 @@ def judge_choice(
             user_id=user_id, show_id=terms.show_id, cancelled_at__isnull=True
         ).values_list("seat_id", flat=True)
         seat_choice.refuse_lone_companions(
-            draw(rows, now=terms.now, hold_id=hold_id), chosen, owned={*owned, *remaining}
+            places_of(rows, now=terms.now, hold_id=hold_id), chosen, owned={*owned, *remaining}
         )

@@ -540,7 +540,7 @@ def test_without_the_lock_of_the_row_two_buyers_make_a_gap(
     row: list[Seat],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    meet_after(monkeypatch, holds, "judge_choice")
+    meet_after(monkeypatch, holds, "check_choice")
     one, other = rivals(2)
     results = race([lambda: hold_seats(one, row[1]), lambda: hold_seats(other, row[3])])
     assert outcomes(results) == {BOOKED: 2}
@@ -571,15 +571,15 @@ def test_without_the_lock_a_companion_seat_is_sold_without_its_bay(
     bay, companion = make_seats(ShowFactory(), "WC")
     one, other = rivals(2)
     hold_id = held(one, bay)["id"]
-    judge = sales.judge_choice
+    check_choice = sales.check_choice
 
     def lose_the_bay_meanwhile(**arguments: Any) -> None:
-        monkeypatch.setattr(sales, "judge_choice", judge)
-        judge(**arguments)
+        monkeypatch.setattr(sales, "check_choice", check_choice)
+        check_choice(**arguments)
         elsewhere(lambda: one.delete(f"/api/holds/{hold_id}"))
         elsewhere(lambda: bought(other, bay))
 
-    monkeypatch.setattr(sales, "judge_choice", lose_the_bay_meanwhile)
+    monkeypatch.setattr(sales, "check_choice", lose_the_bay_meanwhile)
     assert book_seats(one, companion).status_code == 201
     owners = dict(Booking.objects.values_list("seat_id", "user_id"))
     assert owners[companion.pk] != owners[bay.pk]

@@ -167,7 +167,7 @@ def test_a_report_is_downloaded_without_formulas(kind: str, office: Client) -> N
         sheet = load_workbook(io.BytesIO(answer.content)).worksheets[0]
         [headings, line, total] = [[cell.value for cell in row] for row in sheet.rows]
         assert line == ["'=SUM(A1)", "USD", 1, 2, 20, 4, 50, 10]
-    assert headings[:4] == ["Film", "Currency", "Shows", "Admissions"]
+    assert headings[:4] == ["Movie", "Currency", "Shows", "Admissions"]
     assert total[0] == "Total"
 
 

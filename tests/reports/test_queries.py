@@ -36,7 +36,7 @@ def test_the_figures_of_one_show_follow_their_definitions():
     Booking.objects.filter(pk=given_back[0].pk).update(cancelled_at=timezone.now())
     sell(show, 1, channel=Channel.BOX_OFFICE)
 
-    [line] = report_by(Dimension.FILM).lines
+    [line] = report_by(Dimension.MOVIE).lines
     figures = line.figures
     assert (line.label, line.currency) == (show.movie.title, "USD")
     assert (figures.shows, figures.seats, figures.admissions) == (1, 8, 3)
@@ -56,7 +56,7 @@ def test_cancelled_and_upcoming_shows_have_no_figures(change):
     sell(show, 1)
     Show.objects.filter(pk=show.pk).update(**change)
     day = timezone.localdate()
-    assert report_by(Dimension.FILM, DAY, day + timedelta(days=2)).lines == []
+    assert report_by(Dimension.MOVIE, DAY, day + timedelta(days=2)).lines == []
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_each_dimension_groups_by_its_column():
     second = played(EVENING, "SS", theatre=theatre, movie__title="Psycho", movie__certificate="")
     sell(second, 1)
 
-    assert labels(Dimension.FILM) == {"Vertigo": 3, "Psycho": 1}
+    assert labels(Dimension.MOVIE) == {"Vertigo": 3, "Psycho": 1}
     assert labels(Dimension.THEATRE) == {"Rex": 4}
     assert labels(Dimension.SCREEN) == {"Rex, One": 3, "Rex, no screen": 1}
     assert labels(Dimension.DAY) == {"2026-03-10": 4}
@@ -106,7 +106,7 @@ def test_each_dimension_groups_by_its_column():
 def test_two_movies_with_the_same_title_are_two_lines():
     for _ in range(2):
         sell(played(EVENING, "S", movie__title="Dune", theatre__timezone="UTC"), 1)
-    assert [line.label for line in report_by(Dimension.FILM).lines] == ["Dune", "Dune"]
+    assert [line.label for line in report_by(Dimension.MOVIE).lines] == ["Dune", "Dune"]
 
 
 def test_channels_share_the_seats_and_add_up_to_the_total():
@@ -125,7 +125,7 @@ def test_currencies_are_never_added_up():
     for currency in ("EUR", "JPY"):
         theatre = TheatreFactory(timezone="UTC", currency=currency)
         sell(played(EVENING, "SS", theatre=theatre, movie=movie), 1)
-    found = report_by(Dimension.FILM)
+    found = report_by(Dimension.MOVIE)
     assert [(line.currency, line.figures.gross) for line in found.lines] == [
         ("EUR", Decimal(10)),
         ("JPY", Decimal(10)),
@@ -153,7 +153,7 @@ def test_a_seat_sold_by_the_original_system_counts_as_an_admission_without_a_pri
             " WHERE status = 'available'",
             [UserFactory().pk],
         )
-    [line] = report_by(Dimension.FILM).lines
+    [line] = report_by(Dimension.MOVIE).lines
     assert (line.figures.admissions, line.figures.priced) == (2, 1)
     assert line.figures.average_price == Decimal("10.00")
     assert "Before this system" in labels(Dimension.CHANNEL)
@@ -165,4 +165,4 @@ def test_only_the_chosen_theatres_are_summed_up():
         sell(show, 1)
     found = report(dimension=Dimension.THEATRE, theatre_ids=[mine.theatre_id], first=DAY, last=DAY)
     assert [line.label for line in found.lines] == [mine.theatre.name]
-    assert report(dimension=Dimension.FILM, theatre_ids=[], first=DAY, last=DAY).lines == []
+    assert report(dimension=Dimension.MOVIE, theatre_ids=[], first=DAY, last=DAY).lines == []
