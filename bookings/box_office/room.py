@@ -1,6 +1,6 @@
 """Draws a room for the box office, with prices and inputs to select free seats."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from django.utils.html import format_html
@@ -22,15 +22,7 @@ def draw_room(
     seats: Sequence[Seat], *, one_only: bool, chosen: Collection[str]
 ) -> list[DrawnRow[Any]]:
     """Return the rows of the room, to select one seat or several; `chosen` are ids as text."""
-    return draw(seats, _drawing("radio" if one_only else "checkbox", chosen))
 
-
-def categories(seats: Sequence[Seat]) -> list[SeatCategory]:
-    there = {seat.category for seat in seats}
-    return [kind for kind in SeatCategory if kind in there]
-
-
-def _drawing(input_type: str, chosen: Collection[str]) -> Callable[[Seat], SafeString]:
     def draw_seat(seat: Seat) -> SafeString:
         ticked = "checked" if str(seat.pk) in chosen else ""
         reason = f", blocked: {seat.block_reason}" if seat.block_reason else ""
@@ -46,10 +38,15 @@ def _drawing(input_type: str, chosen: Collection[str]) -> Callable[[Seat], SafeS
             kind=SeatCategory(seat.category).label,
             price=seat.price,
             reason=reason,
-            input_type=input_type,
+            input_type="radio" if one_only else "checkbox",
             id=seat.pk,
             ticked=ticked if is_free(seat) else "disabled",
             number=seat.number,
         )
 
-    return draw_seat
+    return draw(seats, draw_seat)
+
+
+def categories(seats: Sequence[Seat]) -> list[SeatCategory]:
+    there = {seat.category for seat in seats}
+    return [kind for kind in SeatCategory if kind in there]

@@ -1,11 +1,8 @@
 """The pages of the box office: sell seats of a show; find, cancel and move orders."""
 
-import json
 from collections.abc import Callable, Collection, Sequence
 from datetime import date
 from decimal import Decimal
-from functools import wraps
-from hashlib import sha256
 from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
@@ -13,15 +10,14 @@ from uuid import uuid4
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
+from django.contrib.auth.decorators import permission_required
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils import timezone
-from django.utils.cache import get_conditional_response
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import conditional_page, require_GET, require_http_methods
 
 from accounts.audited_admin import staff_user
 from accounts.models import User
@@ -48,14 +44,7 @@ View = Callable[..., HttpResponse]
 
 def counter_page(view: View) -> View:
     """Restrict the page to staff who may sell."""
-
-    @wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if not request.user.has_perm(MAY_SELL):
-            raise PermissionDenied
-        return view(request, *args, **kwargs)
-
-    return admin.site.admin_view(guarded)
+    return admin.site.admin_view(permission_required(MAY_SELL, raise_exception=True)(view))
 
 
 class Search(forms.Form):
@@ -157,13 +146,10 @@ def sell(request: HttpRequest, show_id: int) -> HttpResponse:
         return _offer(request, show, seats)
     form = Sale(request.POST, seats=seats)
     if not form.is_valid():
+        status = HTTPStatus.UNPROCESSABLE_ENTITY
+        token = request.POST.get("token")
         return _room(
-            request,
-            show,
-            seats,
-            form=form,
-            errors=_error_messages(form),
-            token=request.POST.get("token"),
+            request, show, seats, form=form, errors=_errors(form), status=status, token=token
         )
     data = form.cleaned_data
     purchase = Purchase(
@@ -176,7 +162,9 @@ def sell(request: HttpRequest, show_id: int) -> HttpResponse:
         order = sell_at_counter(clerk=clerk, token=data["token"], purchase=purchase)
     except DomainError as refusal:
         # With the current state of the seats. Those that are still free stay selected.
-        return _room(request, show, _seats(show), form=form, refusal=refusal)
+        seats = _seats(show)
+        errors = [_in_words(refusal, seats)]
+        return _room(request, show, seats, form=form, errors=errors, status=refusal.status)
     return redirect("box-office-order", reference=order.reference)
 
 
@@ -190,11 +178,12 @@ def _offer(request: HttpRequest, show: Show, seats: Sequence[Seat]) -> HttpRespo
     try:
         best = _best(show, form)
     except DomainError as refusal:
-        return _room(request, show, seats, refusal=refusal)
+        return _room(request, show, seats, errors=[_in_words(refusal, seats)])
     return _room(request, show, seats, chosen=best)
 
 
 @require_GET
+@conditional_page
 def seats_now(request: HttpRequest, show_id: int) -> HttpResponse:
     """Return the seats that are now taken; with `best`, the best seats instead."""
     clerk = staff_user(request)
@@ -203,13 +192,13 @@ def seats_now(request: HttpRequest, show_id: int) -> HttpResponse:
     if not form.is_bound:
         states = Seat.objects.filter(show=show).annotate(state_now=STATE_NOW)
         taken = states.exclude(state_now=SeatStatus.AVAILABLE).order_by("pk")
-        return _json(request, {"taken": dict(taken.values_list("pk", "state_now"))})
+        return JsonResponse({"taken": dict(taken.values_list("pk", "state_now"))})
     if not form.is_valid():
-        return _json(request, {"message": NUMBER_NEEDED})
+        return JsonResponse({"message": NUMBER_NEEDED})
     try:
-        return _json(request, {"best": _best(show, form)})
+        return JsonResponse({"best": _best(show, form)})
     except DomainError as refusal:
-        return _json(request, {"message": _in_words(refusal, [])})
+        return JsonResponse({"message": _in_words(refusal, [])})
 
 
 @require_http_methods(["GET", "POST"])
@@ -217,9 +206,8 @@ def order_page(request: HttpRequest, reference: str) -> HttpResponse:
     """Show an order; a POST cancels the selected seats."""
     clerk = staff_user(request)
     order = _order(clerk, reference)
-    bookings = order.bookings.all()
-    live = [booking for booking in bookings if booking.cancelled_at is None]
     # All bookings, not only active ones, so that the second of two clicks changes nothing.
+    bookings = order.bookings.all()
     form = Cancellation(request.POST if request.method == "POST" else None, bookings=bookings)
     if form.is_valid():
         cancelled = cancel_at_counter(
@@ -231,9 +219,8 @@ def order_page(request: HttpRequest, reference: str) -> HttpResponse:
         messages.success(request, _was_cancelled(order, cancelled))
         return redirect("box-office-order", reference=reference)
     ticked = form.data.getlist("booking") if form.is_bound else []  # type: ignore[attr-defined]
-    context = _context(request, f"Order {order.reference}")
-    context |= _facts(order) | {"live": live, "form": form, "ticked": ticked}
-    context |= {"total": _sum(live)}
+    context = _context(request, f"Order {order.reference}") | _facts(order)
+    context |= {"form": form, "ticked": ticked}
     status = HTTPStatus.UNPROCESSABLE_ENTITY if form.is_bound else HTTPStatus.OK
     return TemplateResponse(request, "bookings/box_office/order.html", context, status=status)
 
@@ -246,7 +233,7 @@ def move(request: HttpRequest, reference: str, booking_id: int) -> HttpResponse:
     live = order.bookings.filter(cancelled_at=None).select_related("seat", "show__theatre")
     booking = get_object_or_404(live, pk=booking_id)
     form = Move(request.POST if request.method == "POST" else None)
-    errors = _error_messages(form)
+    errors = _errors(form)
     if form.is_valid():
         data = form.cleaned_data
         try:
@@ -276,9 +263,7 @@ def move(request: HttpRequest, reference: str, booking_id: int) -> HttpResponse:
 def ticket(request: HttpRequest, reference: str) -> HttpResponse:
     """Show the printable ticket of an order: one for the whole party."""
     order = _order(staff_user(request), reference)
-    live = [booking for booking in order.bookings.all() if booking.cancelled_at is None]
-    context = _facts(order) | {"live": live, "total": _sum(live)}
-    return TemplateResponse(request, "bookings/box_office/ticket.html", context)
+    return TemplateResponse(request, "bookings/box_office/ticket.html", _facts(order))
 
 
 def _was_cancelled(order: Order, cancelled: Collection[Booking]) -> str:
@@ -320,13 +305,11 @@ def _room(
     *,
     form: Sale | None = None,
     errors: Sequence[str] = (),
-    refusal: DomainError | None = None,
+    status: HTTPStatus = HTTPStatus.OK,
     chosen: Collection[int] = (),
     token: str | None = None,
 ) -> HttpResponse:
     """Show the room for selling, with the selected seats and the errors."""
-    if refusal:
-        errors = [_in_words(refusal, seats)]
     wanted = form.data.getlist("seat") if form else map(str, chosen)  # type: ignore[attr-defined]
     free = {str(seat.pk) for seat in seats if is_free(seat)}
     context = _context(request, "Sell") | {
@@ -337,18 +320,14 @@ def _room(
         "free": len(free),
         "errors": errors,
         "form": form,
-        "token": token if token and not refusal else uuid4().hex,
+        "token": token or uuid4().hex,
         "parties": range(1, settings.MAX_SEATS_PER_ORDER + 1),
         "categories": categories(seats),
     }
-    if errors and form:
-        status = HTTPStatus(refusal.status) if refusal else HTTPStatus.UNPROCESSABLE_ENTITY
-    else:
-        status = HTTPStatus.OK
     return TemplateResponse(request, "bookings/box_office/sell.html", context, status=status)
 
 
-def _error_messages(form: forms.Form) -> list[str]:
+def _errors(form: forms.Form) -> list[str]:
     return [str(error) for errors in form.errors.values() for error in errors]
 
 
@@ -364,11 +343,14 @@ def _in_words(refusal: DomainError, seats: Sequence[Seat]) -> str:
 def _facts(order: Order) -> dict[str, Any]:
     zone = order.show.theatre.zone
     buyer = order.user
+    live = [booking for booking in order.bookings.all() if booking.cancelled_at is None]
     return {
         "order": order,
         "show": order.show,
         "starts": local(order.show.start_time, zone),
         "bought": local(order.created_at, zone),
+        "live": live,
+        "total": _sum(live),
         "customer": buyer.name if buyer else order.customer_name,
         "email": buyer.email if buyer else order.customer_email,
     }
@@ -376,14 +358,6 @@ def _facts(order: Order) -> dict[str, Any]:
 
 def _context(request: HttpRequest, title: str) -> dict[str, Any]:
     return {**admin.site.each_context(request), "title": title}
-
-
-def _json(request: HttpRequest, body: dict[str, Any]) -> HttpResponse:
-    """Return the body as JSON with an ETag, or 304 if the page has it already."""
-    response = HttpResponse(json.dumps(body), content_type="application/json")
-    etag = f'"{sha256(response.content).hexdigest()[:32]}"'
-    response["ETag"] = etag
-    return get_conditional_response(request, etag=etag, response=response) or response
 
 
 urlpatterns = [
