@@ -41,12 +41,14 @@ class BookingCancelled(DomainError):
     """The booking is cancelled, so it cannot be moved."""
 
     code = "booking_cancelled"
+    message = "This booking is cancelled, so it can't be moved."
 
 
 class BookingMoved(DomainError):
     """A colleague has moved this booking in the meantime."""
 
     code = "booking_moved"
+    message = "A colleague has moved this booking. Reload the order."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +147,7 @@ def move_at_counter(*, clerk: User, booking: Booking, seat_id: int, reason: str)
         if current.seat_id == seat_id:
             return
         if current.seat_id != booking.seat_id:
-            raise BookingMoved("A colleague has moved this booking. Reload the order.")
+            raise BookingMoved
         terms = read_terms(booking.show_id)
         terms.require_open_at_counter()
         old, new = seats[current.seat_id], seats[seat_id]
@@ -212,7 +214,7 @@ def _lock_booking(booking: Booking) -> tuple[Order, Booking]:
     order = locked.get(bookings=booking)
     current = Booking.objects.select_for_update(of=("self",), no_key=True).get(pk=booking.pk)
     if current.cancelled_at is not None:
-        raise BookingCancelled("This booking is cancelled, so it can't be moved.")
+        raise BookingCancelled
     return order, current
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import accumulate, groupby
 from operator import itemgetter
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 from booking_site.api.errors import DomainError
 from bookings.seat_choice.companions import bays_beside
@@ -24,15 +24,7 @@ SMALLEST_PART = 2  # nobody of a divided party sits alone
 class NoSeatsTogether(DomainError):
     """No block of seats fits the party; `largest_block` adjacent seats are still available."""
 
-    code: ClassVar[str] = "no_seats_together"
-
-    def __init__(self, *, quantity: int, largest_block: int) -> None:
-        super().__init__(
-            f"{quantity} seats together are no longer available."
-            if quantity > 1
-            else "No such seat is available any more.",
-            largest_block=largest_block,
-        )
+    code = "no_seats_together"
 
 
 def best_available(
@@ -69,7 +61,12 @@ def best_available(
     if parts := _two_parts(lines, quantity, accessible=accessible, gap_rule=gap_rule):
         return [seat_id for part in parts for seat_id in part.ids]
     largest = next((size for size in range(quantity - 1, 0, -1) if any(blocks(size))), 0)
-    raise NoSeatsTogether(quantity=quantity, largest_block=largest)
+    raise NoSeatsTogether(
+        f"{quantity} seats together are no longer available."
+        if quantity > 1
+        else "No such seat is available any more.",
+        largest_block=largest,
+    )
 
 
 # The cost of a choice is one number, with the most important part in the highest bits: bays,

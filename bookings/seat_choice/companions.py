@@ -4,7 +4,6 @@ from collections.abc import Collection, Iterable, Iterator
 from http import HTTPStatus
 from itertools import groupby
 from operator import attrgetter
-from typing import ClassVar
 
 from booking_site.api.errors import DomainError
 from bookings.seat_choice.room import COMPANION, WHEELCHAIR, Place, Run, listed, runs_of
@@ -13,8 +12,8 @@ from bookings.seat_choice.room import COMPANION, WHEELCHAIR, Place, Run, listed,
 class CompanionRequired(DomainError):
     """The companion seats `seat_ids` are reserved for parties that also book a bay beside them."""
 
-    code: ClassVar[str] = "companion_required"
-    status: ClassVar[HTTPStatus] = HTTPStatus.UNPROCESSABLE_ENTITY
+    code = "companion_required"
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 def lone_companions(

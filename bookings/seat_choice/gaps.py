@@ -8,7 +8,6 @@ from http import HTTPStatus
 from itertools import accumulate
 from math import inf
 from operator import add, itemgetter
-from typing import ClassVar
 
 from booking_site.api.errors import DomainError
 from bookings.seat_choice.room import ORDINARY, PREMIUM, STANDARD, Place, Run, listed, runs_of
@@ -17,8 +16,8 @@ from bookings.seat_choice.room import ORDINARY, PREMIUM, STANDARD, Place, Run, l
 class SingleSeatGap(DomainError):
     """The selection would leave `seat_ids` as single seats; any of `alternatives` is accepted."""
 
-    code: ClassVar[str] = "single_seat_gap"
-    status: ClassVar[HTTPStatus] = HTTPStatus.UNPROCESSABLE_ENTITY
+    code = "single_seat_gap"
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 def new_gaps(places: Iterable[Place], chosen: Collection[int]) -> list[int]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from operator import attrgetter
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 from booking_site.api.errors import DomainError
 from bookings.seat_choice.room import COMPANION, PREMIUM, STANDARD, WHEELCHAIR, Place, Run, runs_of
@@ -22,7 +22,7 @@ SMALLEST_PART = 2  # nobody of a divided party sits alone, except in a bay
 class NoEqualSeats(DomainError):
     """Some parties have no equal or better seats in the new room; `parties` lists them."""
 
-    code: ClassVar[str] = "no_equal_seats"
+    code = "no_equal_seats"
 
 
 @dataclass(frozen=True, slots=True)
