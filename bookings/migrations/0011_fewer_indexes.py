@@ -45,7 +45,7 @@ def _in_one_transaction(sql: str) -> list[tuple[str, None]]:
 
 class Migration(migrations.Migration):
     atomic = False
-    dependencies = [("bookings", "0011_task_of_cancelled_shows")]
+    dependencies = [("bookings", "0010_models_of_other_apps")]
 
     operations = [
         AddIndexConcurrently(

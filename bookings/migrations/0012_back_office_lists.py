@@ -1,4 +1,4 @@
-"""Indexes for the lists of orders and bookings in the back office and for the counter's search."""
+"""Indexes for the lists of sales in the back office and the box office's search; a help text."""
 
 import booking_site.postgres.words
 import django.contrib.postgres.indexes
@@ -13,12 +13,17 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ('bookings', '0012_fewer_indexes'),
+        ('bookings', '0011_fewer_indexes'),
         ('catalog', '0008_seat_facts'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
+        migrations.AlterField(
+            model_name='order',
+            name='reference',
+            field=models.CharField(help_text='Eight characters that are hard to confuse.', max_length=9),
+        ),
         AddIndexConcurrently(
             model_name='booking',
             index=models.Index(condition=models.Q(('cancelled_at__isnull', False)), fields=['id'], name='booking_cancelled'),
@@ -38,5 +43,9 @@ class Migration(migrations.Migration):
         AddIndexConcurrently(
             model_name='order',
             index=models.Index(condition=models.Q(('status', 'confirmed'), _negated=True), fields=['status', 'id'], name='order_not_confirmed'),
+        ),
+        AddIndexConcurrently(
+            model_name='hold',
+            index=models.Index(condition=models.Q(('ended_at__isnull', False)), fields=['end_reason', 'expires_at'], name='hold_ended_by_reason'),
         ),
     ]
