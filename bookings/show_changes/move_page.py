@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -50,8 +51,7 @@ class MoveForm(ChangeForm):
         zone = show.theatre.zone
         initial = {"screen": show.screen, "start": show.start_time.astimezone(zone)}
         super().__init__(data, show=show, initial=initial)
-        screens = self.fields["screen"]
-        assert isinstance(screens, forms.ModelChoiceField)  # noqa: S101 - for the type checker
+        screens: Any = self.fields["screen"]
         screens.queryset = Screen.objects.filter(theatre=show.theatre_id).select_related("theatre")
         self.fields["start"].help_text = f"Local time of the theatre ({zone.key})."
 
@@ -80,8 +80,7 @@ class SwapForm(ChangeForm):
     def __init__(self, data: Any, *, show: Show) -> None:
         super().__init__(data, show=show)
         near = timedelta(hours=12)
-        others = self.fields["other"]
-        assert isinstance(others, forms.ModelChoiceField)  # noqa: S101 - for the type checker
+        others: Any = self.fields["other"]
         others.queryset = (
             Show.objects.upcoming()
             .filter(
@@ -101,24 +100,15 @@ class SwapForm(ChangeForm):
         return data
 
 
-def move_page(request: HttpRequest, show_id: int, *, show_admin: BackOffice[Show]) -> HttpResponse:
-    """Move one show to another time or screen."""
-    return _page(request, show_id, show_admin, form_class=MoveForm, title="Move show")
-
-
-def swap_page(request: HttpRequest, show_id: int, *, show_admin: BackOffice[Show]) -> HttpResponse:
-    """Swap the screens of two shows; each keeps its time."""
-    return _page(request, show_id, show_admin, form_class=SwapForm, title="Swap screens")
-
-
-def _page(
+def change_page(
     request: HttpRequest,
     show_id: int,
-    show_admin: BackOffice[Show],
     *,
+    show_admin: BackOffice[Show],
     form_class: type[MoveForm] | type[SwapForm],
     title: str,
 ) -> HttpResponse:
+    """Show the form, then the preview of the change, then make it."""
     show = show_for(request, show_admin, show_id)
     if not request.user.has_perm(MAY_MOVE):
         raise PermissionDenied
@@ -165,5 +155,7 @@ def _preview_or_move(
     return TemplateResponse(request, "bookings/admin/move_show.html", context)
 
 
-MOVE_PAGE = ShowPage("move", "Move", "event_repeat", MAY_MOVE, move_page)
-SWAP_PAGE = ShowPage("swap", "Swap screens", "swap_horiz", MAY_MOVE, swap_page)
+_move_page = partial(change_page, form_class=MoveForm, title="Move show")
+_swap_page = partial(change_page, form_class=SwapForm, title="Swap screens")
+MOVE_PAGE = ShowPage("move", "Move", "event_repeat", MAY_MOVE, _move_page)
+SWAP_PAGE = ShowPage("swap", "Swap screens", "swap_horiz", MAY_MOVE, _swap_page)

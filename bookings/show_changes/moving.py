@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -156,20 +157,11 @@ def _moved(before: Show, move: Move) -> Show:
     # The show keeps its planned length, even if the movie's duration has changed.
     end_time = before.end_time + later if before.end_time else planned.end_time
     turnaround = timedelta(minutes=screen.turnaround_minutes) if screen else None
-    close = before.sales_close_at
-    return Show(
-        pk=before.pk,
-        movie=before.movie,
-        theatre=before.theatre,
-        screen=screen,
-        price_card=before.price_card,
-        status=before.status,
-        format=before.format,
-        start_time=move.start_time,
-        end_time=end_time,
-        occupied_until=end_time + turnaround if end_time and turnaround is not None else None,
-        sales_close_at=close + later if close else None,
-    )
+    show = copy(before)
+    show.screen, show.start_time, show.end_time = screen, move.start_time, end_time
+    show.occupied_until = end_time + turnaround if end_time and turnaround is not None else None
+    show.sales_close_at = before.sales_close_at and before.sales_close_at + later
+    return show
 
 
 def _write_times(moved: Sequence[MovedShow]) -> None:
