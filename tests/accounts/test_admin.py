@@ -14,7 +14,7 @@ from accounts.tokens import issue_tokens
 from tests.accounts.conftest import PASSWORD
 from tests.factories import UserFactory
 
-PEOPLE = "/admin/accounts/user/"
+USERS = "/admin/accounts/user/"
 NEW_PASSWORD = "seven seals in the bay"
 
 
@@ -87,7 +87,7 @@ def test_the_number_of_queries_does_not_grow_with_the_lists(
         user.groups.set(Group.objects.all())
         issue_tokens(user)
     with django_assert_max_num_queries(8):
-        administrator.get(PEOPLE)
+        administrator.get(USERS)
     with django_assert_max_num_queries(8):
         administrator.get("/admin/accounts/signin/")
 
@@ -99,15 +99,15 @@ def test_a_user_is_added_with_a_password(administrator):
         "password1": PASSWORD,
         "password2": PASSWORD,
     }
-    assert administrator.post(f"{PEOPLE}add/", form).status_code == 302
+    assert administrator.post(f"{USERS}add/", form).status_code == 302
     user = User.objects.get(email="lena@example.com")
     assert user.check_password(PASSWORD)
-    page = administrator.post(f"{PEOPLE}add/", form)
+    page = administrator.post(f"{USERS}add/", form)
     assert "There is already an account with this e-mail address." in page.content.decode()
 
 
 def test_a_user_is_edited(administrator, person):
-    page = f"{PEOPLE}{person.pk}/change/"
+    page = f"{USERS}{person.pk}/change/"
     assert administrator.get(page).status_code == 200
     assert administrator.post(page, edited(person, name="Leo")).status_code == 302
     person.refresh_from_db()
@@ -116,7 +116,7 @@ def test_a_user_is_edited(administrator, person):
 
 def test_deactivating_revokes_all_tokens(administrator, person, login):
     issue_tokens(person)
-    administrator.post(f"{PEOPLE}{person.pk}/change/", edited(person, is_active=""))
+    administrator.post(f"{USERS}{person.pk}/change/", edited(person, is_active=""))
     person.refresh_from_db()
     assert not person.is_active
     assert person.token_version == 2
@@ -132,14 +132,14 @@ def test_an_edit_does_not_restore_revoked_tokens(administrator, person, monkeypa
         clean(self)
 
     monkeypatch.setattr(User, "clean", revoke_meanwhile)
-    administrator.post(f"{PEOPLE}{person.pk}/change/", edited(person, name="Leo"))
+    administrator.post(f"{USERS}{person.pk}/change/", edited(person, name="Leo"))
     person.refresh_from_db()
     assert (person.name, person.token_version) == ("Leo", 7)
 
 
 def test_setting_a_password_revokes_all_tokens(administrator, person, call):
     refresh = issue_tokens(person).refresh
-    page = f"{PEOPLE}{person.pk}/password/"
+    page = f"{USERS}{person.pk}/password/"
     assert administrator.get(page).status_code == 200
     form = {"password1": NEW_PASSWORD, "password2": NEW_PASSWORD}
     assert administrator.post(page, form).status_code == 302
@@ -163,20 +163,20 @@ def test_a_user_who_changes_the_password_loses_all_tokens(db):
 
 
 def test_users_cannot_be_deleted(administrator, person):
-    assert administrator.post(f"{PEOPLE}{person.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert administrator.post(f"{USERS}{person.pk}/delete/", {"post": "yes"}).status_code == 403
     administrator.post(
-        PEOPLE, {"action": "delete_selected", "_selected_action": [person.pk], "post": "yes"}
+        USERS, {"action": "delete_selected", "_selected_action": [person.pk], "post": "yes"}
     )
     assert User.objects.filter(pk=person.pk).exists()
 
 
 def remove(person):
-    return f"{PEOPLE}{person.pk}/remove/"
+    return f"{USERS}{person.pk}/remove/"
 
 
 def test_removing_a_user_asks_for_confirmation(administrator, person):
-    administrator.post(f"{PEOPLE}{person.pk}/change/", edited(person, name="Leo"))
-    page = administrator.get(f"{PEOPLE}{person.pk}/change/").content.decode()
+    administrator.post(f"{USERS}{person.pk}/change/", edited(person, name="Leo"))
+    page = administrator.get(f"{USERS}{person.pk}/change/").content.decode()
     assert remove(person) in page
     question = administrator.get(remove(person))
     assert "Remove Leo" in question.content.decode()
@@ -193,7 +193,7 @@ def test_removing_a_user_asks_for_confirmation(administrator, person):
 def test_a_removed_user_cannot_be_edited(administrator, person):
     administrator.post(remove(person))
     person.refresh_from_db()
-    page = f"{PEOPLE}{person.pk}/change/"
+    page = f"{USERS}{person.pk}/change/"
     assert administrator.get(page).status_code == 200
     assert administrator.post(page, edited(person, name="Back")).status_code == 403
 
@@ -207,11 +207,11 @@ def test_staff_cannot_be_removed(administrator):
 
 
 def test_removing_an_unknown_user_is_a_404(administrator):
-    assert administrator.get(f"{PEOPLE}999999/remove/").status_code == 404
+    assert administrator.get(f"{USERS}999999/remove/").status_code == 404
 
 
 def test_a_manager_cannot_make_an_administrator(manager, person):
-    page = f"{PEOPLE}{person.pk}/change/"
+    page = f"{USERS}{person.pk}/change/"
     manager.post(page, edited(person, name="Leo", is_staff="on", is_superuser="on"))
     person.refresh_from_db()
     assert (person.name, person.is_staff, person.is_superuser) == ("Leo", True, False)
@@ -219,16 +219,16 @@ def test_a_manager_cannot_make_an_administrator(manager, person):
 
 def test_a_manager_cannot_change_an_administrator(manager):
     boss = UserFactory(is_staff=True, is_superuser=True, password=PASSWORD)
-    answer = manager.post(f"{PEOPLE}{boss.pk}/change/", edited(boss, email="max2@example.com"))
+    answer = manager.post(f"{USERS}{boss.pk}/change/", edited(boss, email="max2@example.com"))
     assert answer.status_code == 403
     form = {"password1": NEW_PASSWORD, "password2": NEW_PASSWORD}
-    assert manager.post(f"{PEOPLE}{boss.pk}/password/", form).status_code == 403
+    assert manager.post(f"{USERS}{boss.pk}/password/", form).status_code == 403
     boss.refresh_from_db()
     assert boss.check_password(PASSWORD)
 
 
 def test_a_manager_cannot_grant_single_permissions(manager, person):
-    page = manager.get(f"{PEOPLE}{person.pk}/change/").content.decode()
+    page = manager.get(f"{USERS}{person.pk}/change/").content.decode()
     assert "user_permissions" not in page
     assert manager.get("/admin/auth/group/").status_code == 403
 
@@ -239,7 +239,7 @@ def test_other_roles_see_no_users(db, role):
     user = UserFactory(is_staff=True)
     user.groups.add(Group.objects.get(name=role))
     client = browser(user)
-    for page in (PEOPLE, remove(user), "/admin/accounts/signin/", "/admin/axes/accessattempt/"):
+    for page in (USERS, remove(user), "/admin/accounts/signin/", "/admin/axes/accessattempt/"):
         assert client.get(page).status_code == 403
 
 

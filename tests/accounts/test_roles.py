@@ -77,10 +77,10 @@ def test_an_unknown_permission_is_named(db, monkeypatch):
 def test_the_demo_has_one_user_of_every_kind(db):
     for _ in range(2):
         make_demo_accounts()
-    people = {user.email: user for user in User.objects.prefetch_related("groups")}
-    assert len(people) == len(DEMO_ACCOUNTS)
+    users = {user.email: user for user in User.objects.prefetch_related("groups")}
+    assert len(users) == len(DEMO_ACCOUNTS)
     for account in DEMO_ACCOUNTS:
-        user = people[account.email]
+        user = users[account.email]
         assert user.check_password(account.password)
         assert user.is_staff == (account.role != "Customer")
         assert user.is_superuser == (account.role == "Administrator")

@@ -239,16 +239,16 @@ def test_all_code_that_decides_whether_a_seat_is_free_agrees(
     held(rival, theirs)
     hold_id = held(customer, mine)["id"]
 
-    nobodys = {free.pk, over.pk, mine_over.pk}
-    for judge, seats in free_seats_for(show, UserFactory(), None).items():
-        assert seats == nobodys, judge
-    for judge, seats in free_seats_for(show, user, hold_id).items():
-        assert seats == {*nobodys, mine.pk}, judge
+    free_for_all = {free.pk, over.pk, mine_over.pk}
+    for source, seats in free_seats_for(show, UserFactory(), None).items():
+        assert seats == free_for_all, source
+    for source, seats in free_seats_for(show, user, hold_id).items():
+        assert seats == {*free_for_all, mine.pk}, source
     room = Seat.objects.filter(show=show)
-    assert {seat.pk for seat in room.free()} == nobodys
+    assert {seat.pk for seat in room.free()} == free_for_all
     assert {seat.pk for seat in room.taken()} == {sold.pk, theirs.pk, mine.pk}
     states = room.annotate(state=STATE_NOW).values_list("pk", "state")
-    assert {pk for pk, state in states if state == "available"} == nobodys
+    assert {pk for pk, state in states if state == "available"} == free
 
 
 @pytest.mark.parametrize(
