@@ -1,13 +1,14 @@
 """When a show runs: local times of a theatre, end times, collisions on a screen."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from booking_site.api.errors import DomainError
-from catalog.models import Movie, Screen, Show, ShowQuerySet, ShowStatus
+from catalog.models import Movie, Screen, Show, ShowQuerySet
 
 
 class LocalTimeMissing(DomainError):
@@ -121,17 +122,18 @@ def collisions_of(show: Show) -> ShowQuerySet:
     """
     if show.screen_id is None or show.occupied_until is None:
         return Show.objects.none()
-    return (
-        Show.objects.filter(
-            screen_id=show.screen_id,
-            start_time__lt=show.occupied_until,
-            occupied_until__gt=show.start_time,
-        )
-        .exclude(status=ShowStatus.CANCELLED)
-        .exclude(pk=show.pk)
-        .select_related("movie", "theatre")
-        .order_by("start_time", "pk")
-    )
+    occupying = Show.objects.occupying([show.screen_id], show.start_time, show.occupied_until)
+    return occupying.exclude(pk=show.pk)
+
+
+def shows_by_screen(
+    screens: Iterable[Any], begin: datetime, end: datetime
+) -> dict[int | None, list[Show]]:
+    """Return the shows that occupy these screens within this time, by screen id; one query."""
+    found: dict[int | None, list[Show]] = defaultdict(list)
+    for show in Show.objects.occupying(screens, begin, end):
+        found[show.screen_id].append(show)
+    return found
 
 
 def describe_occupation(show: Show) -> str:

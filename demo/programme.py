@@ -7,7 +7,7 @@ transaction, so an interrupted run can simply be repeated.
 
 import re
 import tomllib
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -28,10 +28,9 @@ from catalog.models import (
     PriceCardLine,
     Screen,
     Show,
-    ShowStatus,
     Theatre,
 )
-from catalog.scheduling import ends_of, local_moment
+from catalog.scheduling import ends_of, local_moment, shows_by_screen
 from catalog.seat_maps import Prices, copy_seats, prices_of
 
 DATA = tomllib.loads(
@@ -165,13 +164,8 @@ def _seed_day(
 ) -> None:
     zone = venue.theatre.zone
     midnight = datetime.combine(day, time.min, zone)
-    existing: dict[int | None, list[Show]] = defaultdict(list)
-    for show in Show.objects.filter(
-        screen__in=[screen for screen, _ in venue.screens],
-        start_time__lt=midnight + timedelta(days=2),
-        occupied_until__gt=midnight,
-    ).exclude(status=ShowStatus.CANCELLED):
-        existing[show.screen_id].append(show)
+    screens = [screen for screen, _ in venue.screens]
+    existing = shows_by_screen(screens, midnight, midnight + timedelta(days=2))
     new: list[tuple[Show, Layout]] = []
     for index, (screen, layout) in enumerate(venue.screens):
         rivals = existing[screen.pk]
@@ -179,7 +173,7 @@ def _seed_day(
         free = [
             show
             for show in _day_on_screen(venue, index, day, movies, wanted.seed)
-            if not any(_overlap(show, rival) for rival in rivals)
+            if not any(map(show.overlaps, rivals))
         ]
         new += [(show, layout) for show in free[: max(wanted.shows_per_day - today, 0)]]
     Show.objects.bulk_create(show for show, _ in new)
@@ -216,19 +210,10 @@ def _day_on_screen(
             language=movie.language,
         )
         shows[start] = show
-        free_again = _free_again(show).astimezone(zone).replace(tzinfo=None)
+        free_again = (ends.occupied_until or moment).astimezone(zone).replace(tzinfo=None)
         start = free_again + timedelta(minutes=-free_again.minute % ROUNDING_MINUTES)
     prime = datetime.combine(day, PRIME_TIME)
     return [shows[start] for start in sorted(shows, key=lambda start: abs(start - prime))]
-
-
-def _overlap(one: Show, other: Show) -> bool:
-    return one.start_time < _free_again(other) and other.start_time < _free_again(one)
-
-
-def _free_again(show: Show) -> datetime:
-    """Return when the screen is free again after the show."""
-    return show.occupied_until or show.start_time
 
 
 def _minutes(clock: time) -> int:

@@ -1,6 +1,8 @@
 """Shows: a movie in a theatre at a time."""
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import DateTimeRangeField, RangeOperators
@@ -28,6 +30,14 @@ _OPEN = Func(template=f"'{ShowStatus.OPEN.value}'", output_field=models.CharFiel
 
 
 MOST_MATCHES = 25
+
+
+def local_date(moment: Any) -> Cast:
+    """Return an expression for the calendar day in the time zone of the show's theatre."""
+    local_time = Func(
+        F("theatre__timezone"), moment, function="timezone", output_field=models.DateTimeField()
+    )
+    return Cast(local_time, models.DateField())
 
 
 class ShowQuerySet(TimestampedQuerySet["Show"]):
@@ -72,17 +82,20 @@ class ShowQuerySet(TimestampedQuerySet["Show"]):
     def on_local_day(self, day: date) -> "ShowQuerySet":
         """Shows that start on this calendar day in their theatre's time zone."""
         midnight = datetime.combine(day, time.min, UTC)
-        local_start = Func(
-            F("theatre__timezone"),
-            F("start_time"),
-            function="timezone",
-            output_field=models.DateTimeField(),
-        )
-        return self.alias(local_day=Cast(local_start, models.DateField())).filter(
+        return self.alias(local_day=local_date(F("start_time"))).filter(
             local_day=day,
             # For the index, which has no local days: no zone is further from UTC than this.
             start_time__gte=midnight - timedelta(hours=14),
             start_time__lt=midnight + timedelta(hours=36),
+        )
+
+    def occupying(self, screens: Iterable[Any], begin: datetime, end: datetime) -> "ShowQuerySet":
+        """Shows that occupy one of these screens within this time, earliest first."""
+        return (
+            self.filter(screen__in=screens, start_time__lt=end, occupied_until__gt=begin)
+            .exclude(status=ShowStatus.CANCELLED)
+            .select_related("movie", "theatre")
+            .order_by("start_time", "pk")
         )
 
     def with_seat_facts(self) -> "ShowQuerySet":
@@ -207,6 +220,16 @@ class Show(Timestamped):
                     "Another show is on this screen at that time (turnaround included)."
                 ),
             ),
+        )
+
+    def overlaps(self, other: "Show") -> bool:
+        """Return whether both would occupy a screen at the same time."""
+        # A show on a screen always has an end (constraint show_on_screen_occupies_it).
+        return bool(
+            self.occupied_until
+            and other.occupied_until
+            and self.start_time < other.occupied_until
+            and other.start_time < self.occupied_until
         )
 
     def __str__(self) -> str:

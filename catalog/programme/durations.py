@@ -11,7 +11,7 @@ from accounts import audit
 from accounts.models import User
 from booking_site.api.errors import DomainError, violated_constraint
 from catalog.models import Movie, Screen, Show, ShowStatus, Theatre
-from catalog.scheduling import DurationMissing, ScreenTaken
+from catalog.scheduling import DurationMissing, ScreenTaken, shows_by_screen
 
 
 class DurationsChanged(DomainError):
@@ -54,7 +54,11 @@ def plan_durations(*, movie: Movie, theatres: Iterable[Theatre]) -> list[NewEnd]
         for show in upcoming
         if show.end_time != show.start_time + length
     ]
-    others = _shows_starting_within([(show, until) for show, _, until in ends])
+    others: dict[int | None, list[Show]] = {}
+    if spans := [(show, until) for show, _, until in ends if until]:
+        screens = {show.screen_id for show, _ in spans}
+        last = max(until for _, until in spans)
+        others = shows_by_screen(screens, spans[0][0].start_time, last)
     return [
         NewEnd(
             show=show,
@@ -129,29 +133,6 @@ def _free_again(show: Show, end: datetime) -> datetime | None:
     if show.end_time is None:  # inserted by plain SQL, without a planned end
         return end + timedelta(minutes=show.screen.turnaround_minutes)
     return end + (show.occupied_until - show.end_time)
-
-
-def _shows_starting_within(
-    wanted: Sequence[tuple[Show, datetime | None]],
-) -> dict[int | None, list[Show]]:
-    """Return, by screen id, the shows that start in the time span of all these shows."""
-    spans = [(show, until) for show, until in wanted if until]
-    rivals: dict[int | None, list[Show]] = {}
-    if not spans:
-        return rivals
-    shows = (
-        Show.objects.filter(
-            screen__in={show.screen_id for show, _ in spans},
-            start_time__gte=min(show.start_time for show, _ in spans),
-            start_time__lt=max(until for _, until in spans),
-        )
-        .exclude(status=ShowStatus.CANCELLED)
-        .select_related("movie", "theatre")
-        .order_by("start_time", "pk")
-    )
-    for show in shows:
-        rivals.setdefault(show.screen_id, []).append(show)
-    return rivals
 
 
 def _clock(moment: datetime | None, show: Show) -> str:

@@ -22,6 +22,7 @@ from catalog.scheduling import (
     describe_occupation,
     ends_of,
     local_moment,
+    shows_by_screen,
 )
 from catalog.seat_maps import Prices, copy_seats
 
@@ -196,7 +197,7 @@ class _Evaluator:
         return Verdict.CREATED, "", show
 
     def _rivals(self, show: Show) -> list[Show]:
-        return [other for other in self._taken[show.screen_id] if _overlap(show, other)]
+        return [other for other in self._taken[show.screen_id] if show.overlaps(other)]
 
     def _show(self, request: ShowRequest, start: datetime) -> Show:
         ends = ends_of(movie=request.movie, screen=request.screen, start_time=start)
@@ -251,36 +252,13 @@ def _prices(requests: Iterable[ShowRequest]) -> dict[int | None, dict[str, Decim
 
 def _shows_by_screen(plan: SchedulePlan) -> dict[int | None, list[Show]]:
     """Return the shows that may collide, by screen id, earliest first; one query."""
-    taken: dict[int | None, list[Show]] = defaultdict(list)
     if not plan.requests:
-        return taken
+        return defaultdict(list)
     days = [request.day for request in plan.requests]
     midnight = datetime.combine(min(days), time(), plan.theatre.zone)
     # A show starts within a day after its business day begins, and none lasts three days.
     after = datetime.combine(max(days) + timedelta(days=5), time(), plan.theatre.zone)
-    shows = (
-        Show.objects.filter(
-            screen__in={request.screen.pk for request in plan.requests},
-            occupied_until__gt=midnight,
-            start_time__lt=after,
-        )
-        .exclude(status=ShowStatus.CANCELLED)
-        .select_related("movie", "theatre")
-        .order_by("start_time", "pk")
-    )
-    for show in shows:
-        taken[show.screen_id].append(show)
-    return taken
-
-
-def _overlap(one: Show, other: Show) -> bool:
-    # A show on a screen always has an end (constraint show_on_screen_occupies_it).
-    return bool(
-        one.occupied_until
-        and other.occupied_until
-        and one.start_time < other.occupied_until
-        and other.start_time < one.occupied_until
-    )
+    return shows_by_screen({request.screen.pk for request in plan.requests}, midnight, after)
 
 
 def _run_of(movie: Movie) -> str:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.db import models
-from django.db.models import F, Func, QuerySet
+from django.db.models import F, QuerySet
 from django.db.models.functions import Cast, Now
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
@@ -25,16 +25,8 @@ from catalog.admin.shows.repricing import MAY_REPRICE, repricing_page
 from catalog.admin.shows.room import room_page
 from catalog.admin.shows.seat_map import replace_seat_map_page, seat_map_page
 from catalog.models import Show, ShowQuerySet, ShowStatus
+from catalog.models.shows import local_date
 from catalog.refused_overlaps import record_overlaps
-
-
-def _local_date(moment: Any) -> Cast:
-    """Return an expression for the calendar day in the time zone of the show's theatre."""
-    local_time = Func(
-        F("theatre__timezone"), moment, function="timezone", output_field=models.DateTimeField()
-    )
-    return Cast(local_time, models.DateField())
-
 
 A_DAY = Cast(models.Value("1 day"), models.DurationField())
 
@@ -54,12 +46,11 @@ class TimeFilter(admin.SimpleListFilter):
         yield from others
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Show]) -> QuerySet[Show]:
-        today = _local_date(Now())
         match self.value():
             case "today":
                 near = (Now() - A_DAY, Now() + A_DAY)  # indexes know only moments
                 shows = queryset.filter(start_time__range=near)
-                return shows.alias(day=_local_date(F("start_time"))).filter(day=today)
+                return shows.alias(day=local_date(F("start_time"))).filter(day=local_date(Now()))
             case "week":
                 week = Now() + Cast(models.Value("7 days"), models.DurationField())
                 return queryset.filter(start_time__gt=Now(), start_time__lt=week)
