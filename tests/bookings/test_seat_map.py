@@ -248,7 +248,7 @@ def test_all_code_that_decides_whether_a_seat_is_free_agrees(
     assert {seat.pk for seat in room.free()} == free_for_all
     assert {seat.pk for seat in room.taken()} == {sold.pk, theirs.pk, mine.pk}
     states = room.annotate(state=STATE_NOW).values_list("pk", "state")
-    assert {pk for pk, state in states if state == "available"} == free
+    assert {pk for pk, state in states if state == "available"} == free_for_all
 
 
 @pytest.mark.parametrize(
