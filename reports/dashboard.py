@@ -102,6 +102,22 @@ class Week:
     this_week: Figures = NONE
     last_week: Figures = NONE
 
+    @property
+    def comparisons(self) -> list[tuple[str, Figures, int | None, Figures]]:
+        """Return (title, figures now, growth of gross in percent, figures before).
+
+        The growth is None if the gross was 0 before.
+        """
+        pairs = [
+            ("Today", self.today, self.same_day),
+            ("This week", self.this_week, self.last_week),
+        ]
+        return [(title, now, _growth(now, before), before) for title, now, before in pairs]
+
+
+def _growth(now: Figures, before: Figures) -> int | None:
+    return round(100 * (now.gross - before.gross) / before.gross) if before.gross else None
+
 
 _RECENT = "shows.theatre_id = ANY(%(theatres)s) AND shows.start_time > now() - interval '16 days'"
 _WEEKS = f"""

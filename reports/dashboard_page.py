@@ -5,7 +5,6 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest
-from django.urls import reverse
 
 from accounts.audited_admin import staff_user
 from catalog.admin.base import local
@@ -14,7 +13,7 @@ from catalog.models import RefusedOverlap, Show, Theatre
 from catalog.refused_overlaps import unresolved_overlaps
 from catalog.staff import theatres_of
 from reports import charts, dashboard
-from reports.figures import DEFINITIONS, Figures
+from reports.figures import DEFINITIONS
 from reports.queries import Dimension, report
 from reports.report_page import VIEW_REPORTS
 
@@ -71,8 +70,6 @@ def _with_occupancy(show: Any) -> dict[str, Any]:
     sold, seats = show.seats_sold, show.seats_for_sale
     return {
         "show": show,
-        "starts": f"{show.start_time.astimezone(show.theatre.zone):%H:%M}",
-        "address": _address(show),
         "sold": sold,
         "seats": seats,
         "fill": 100 * sold // seats if seats else 0,
@@ -85,7 +82,6 @@ def _needing_attention(shows: "QuerySet[Show]") -> dict[str, Any]:
         "needing_attention": [
             {
                 "show": show,
-                "address": _address(show),
                 "warnings": [
                     text for name, text in dashboard.WARNINGS.items() if getattr(show, name)
                 ],
@@ -112,36 +108,13 @@ def _conflicts(overlaps: "QuerySet[RefusedOverlap]") -> dict[str, Any]:
     }
 
 
-def _address(show: Show) -> str:
-    return reverse("admin:catalog_show_change", args=[show.pk])
-
-
 def _figures(theatre: Theatre, theatres: list[Theatre]) -> dict[str, Any]:
     day = dashboard.business_day_of(theatre)
     found = report(
         dimension=Dimension.DAY, theatre_ids=[theatre.pk], first=day - CHART_DAYS, last=day
     )
     return {
-        "weeks": [
-            {
-                "week": week,
-                "pairs": [
-                    ("Today", week.today, _change(week.today, week.same_day), week.same_day),
-                    (
-                        "This week",
-                        week.this_week,
-                        _change(week.this_week, week.last_week),
-                        week.last_week,
-                    ),
-                ],
-            }
-            for week in dashboard.weeks([theatre.pk for theatre in theatres])
-        ],
+        "weeks": dashboard.weeks([theatre.pk for theatre in theatres]),
         "charts": charts.of_report(found),
         "definitions": DEFINITIONS,
     }
-
-
-def _change(now: Figures, before: Figures) -> int | None:
-    """Return the growth of gross in percent; None if it was 0 before."""
-    return round(100 * (now.gross - before.gross) / before.gross) if before.gross else None

@@ -1,10 +1,7 @@
 """Admissions, gross and occupancy: their definitions, and the SQL that all reports share."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
-from functools import reduce
-from operator import add
 
 from catalog.programme.days import DAY_BREAK
 
@@ -111,10 +108,6 @@ class Figures:
 
 
 NONE = Figures()
-
-
-def summed(figures: Iterable[Figures]) -> Figures:
-    return reduce(add, figures, NONE)
 
 
 def _rounded(number: Decimal, step: str) -> Decimal:

@@ -1,14 +1,16 @@
 """The reports: figures of a span of business days, grouped by a dimension."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+from itertools import groupby
+from operator import attrgetter
 
 from django.db import connection, models
 
 from bookings.models import Channel
 from catalog.programme.days import DAY_BREAK
-from reports.figures import SHOW_FIGURES, Figures, summed
+from reports.figures import NONE, SHOW_FIGURES, Figures
 
 
 class Dimension(models.TextChoices):
@@ -99,9 +101,7 @@ def report(
         lines = [Line(label, currency, Figures(*sums)) for label, currency, *sums in cursor]
     if by_channel:
         names = dict(Channel.choices)
-        lines = [
-            Line(names.get(line.label, NO_CHANNEL), line.currency, line.figures) for line in lines
-        ]
+        lines = [replace(line, label=names.get(line.label, NO_CHANNEL)) for line in lines]
     lines.sort(key=_by_label if dimension is Dimension.DAY else _by_size)
     return Report(dimension, lines, list(_totals(lines, by_channel=by_channel)))
 
@@ -115,12 +115,9 @@ def _by_size(line: Line) -> tuple[str, int, str]:
 
 
 def _totals(lines: Iterable[Line], *, by_channel: bool) -> Iterable[Line]:
-    by_currency: dict[str, list[Figures]] = {}
-    for line in lines:
-        by_currency.setdefault(line.currency, []).append(line.figures)
-    for currency, figures in by_currency.items():
-        total = summed(figures)
+    for currency, group in groupby(lines, key=attrgetter("currency")):
+        figures = [line.figures for line in group]
+        total = sum(figures, start=NONE)
         if by_channel:  # all channels have the same shows and seats
-            shared = figures[0]
-            total = Figures(shared.shows, shared.seats, total.admissions, total.priced, total.gross)
+            total = replace(total, shows=figures[0].shows, seats=figures[0].seats)
         yield Line("Total", currency, total)

@@ -39,9 +39,7 @@ HEADINGS = (
 class ReportForm(forms.Form):
     """The dimension and days of a report, and one of the user's theatres or all of them."""
 
-    by = forms.ChoiceField(
-        label="By", choices=Dimension, initial=Dimension.MOVIE, widget=forms.Select(INPUT_ATTRS)
-    )
+    by = forms.ChoiceField(label="By", choices=Dimension, widget=forms.Select(INPUT_ATTRS))
     theatre = forms.ModelChoiceField(
         Theatre.objects.none(),
         label="Theatre",
@@ -109,16 +107,10 @@ def _page(request: HttpRequest, form: ReportForm, found: Report | None) -> HttpR
         "report": found,
         "charts": charts.of_report(found) if found else [],
         "definitions": DEFINITIONS,
-        "downloads": [(kind.upper(), _download_query(request, kind)) for kind in (CSV, XLSX)],
+        "formats": (CSV, XLSX),
     }
     status = HTTPStatus.OK if found else HTTPStatus.UNPROCESSABLE_ENTITY
     return TemplateResponse(request, "reports/reports.html", context, status=status)
-
-
-def _download_query(request: HttpRequest, kind: str) -> str:
-    query = request.GET.copy()
-    query["download"] = kind
-    return query.urlencode()
 
 
 def _rows(found: Report) -> list[list[Cell]]:

@@ -45,18 +45,14 @@ SELECT show_id FROM counted_shows
    FOR UPDATE SKIP LOCKED
 """
 
-SALES = """
+COUNT_SALES = """
+INSERT INTO counted_sales (show_id, channel, currency, admissions, priced, gross)
 SELECT bookings.show_id, coalesce(orders.channel, '') AS channel,
        coalesce(orders.currency, '') AS currency, count(*) AS admissions,
        count(bookings.price) AS priced, coalesce(sum(bookings.price), 0) AS gross
   FROM bookings LEFT JOIN orders ON orders.id = bookings.order_id
  WHERE bookings.cancelled_at IS NULL AND bookings.show_id = ANY(%(shows)s)
  GROUP BY 1, 2, 3
-"""
-
-COUNT_SALES = f"""
-INSERT INTO counted_sales (show_id, channel, currency, admissions, priced, gross)
-{SALES}
 """
 
 COUNT_SEATS = """
