@@ -1,7 +1,7 @@
 """Pipelined statements behave like those of cursors, and the result of COMMIT decides."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import timedelta
 from decimal import Decimal
 from threading import Event, Thread
@@ -439,6 +439,21 @@ def test_a_warning_at_commit_leaves_its_outcome_unknown(
     with pytest.raises(CommitUnknown):
         rename(movie)
     assert TITLE.rows(id=movie.pk) == [("After",)]
+
+
+def test_a_commit_that_rolls_back_is_an_error() -> None:
+    """PostgreSQL answers COMMIT with ROLLBACK after an error, even one that was ignored."""
+    movie = MovieFactory(title="Before")
+
+    @transaction.atomic
+    def work() -> None:
+        execute(RENAME(title="After", id=movie.pk))
+        with suppress(DataError):
+            TITLE.rows(id="no number")
+
+    with pytest.raises(TransactionManagementError):
+        work()
+    assert TITLE.rows(id=movie.pk) == [("Before",)]
 
 
 def test_a_connection_ended_before_commit_is_a_certain_rollback() -> None:
