@@ -1,7 +1,6 @@
 """Draws a room for the box office, with prices and inputs to select free seats."""
 
 from collections.abc import Collection, Sequence
-from typing import Any
 
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -18,9 +17,7 @@ def state_of(seat: Seat) -> str:
     return str(getattr(seat, "state_now", seat.status))
 
 
-def draw_room(
-    seats: Sequence[Seat], *, one_only: bool, chosen: Collection[str]
-) -> list[DrawnRow[Any]]:
+def draw_room(seats: Sequence[Seat], *, one_only: bool, chosen: Collection[str]) -> list[DrawnRow]:
     """Return the rows of the room, to select one seat or several; `chosen` are ids as text."""
 
     def draw_seat(seat: Seat) -> SafeString:

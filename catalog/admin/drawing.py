@@ -1,48 +1,27 @@
 """Arranges seats in rows of cells for the template catalog/room.html."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from catalog.models import SeatCategory
+from catalog.layouts import Place
+from catalog.models import Seat, SeatCategory
 
 GAP = SafeString('<i class="room-gap"></i>')
 
 
-class Placed(Protocol):
-    """A seat, or a place in a layout. Without `x` and `y` it is placed by row and number."""
-
-    @property
-    def row(self) -> str: ...
-    @property
-    def number(self) -> int: ...
-    @property
-    def x(self) -> int | None: ...
-    @property
-    def y(self) -> int | None: ...
+Placed = Seat | Place  # a seat without `x` and `y` is placed by row and number
 
 
-P = TypeVar("P", bound=Placed)
-
-
-@dataclass(frozen=True, slots=True)
-class DrawnRow(Generic[P]):
+class DrawnRow(NamedTuple):
     """One row, padded to the width of the room; None is a cell without a seat."""
 
     label: str
-    cells: tuple[P | None, ...]
+    cells: Sequence[Placed | None]
     after_aisle: bool  # the line before it is empty
-    render: Callable[[Any], SafeString]
-
-    @property
-    def html(self) -> SafeString:
-        """The HTML of the cells. A template would be slow for large rooms."""
-        return format_html_join(
-            "", "{}", ((GAP if place is None else self.render(place),) for place in self.cells)
-        )
+    html: SafeString  # of the cells; a template would be slow for large rooms
 
 
 def static_seat(place: Any) -> SafeString:
@@ -59,10 +38,10 @@ def static_seat(place: Any) -> SafeString:
 
 
 def draw(
-    places: Iterable[P], render: Callable[[Any], SafeString] = static_seat
-) -> list[DrawnRow[P]]:
+    places: Iterable[Placed], render: Callable[[Any], SafeString] = static_seat
+) -> list[DrawnRow]:
     """Arrange the places of a room, front row first, all rows equally wide."""
-    rows: dict[str, list[P]] = {}
+    rows: dict[str, list[Placed]] = {}
     for place in places:
         rows.setdefault(place.row, []).append(place)
     ordered = sorted(rows.items(), key=lambda item: (_line(item[1][0]), len(item[0]), item[0]))
@@ -74,7 +53,8 @@ def draw(
         line = members[0].y
         aisle = before is not None and line is not None and line > before + 1
         cells += [None] * (width - len(cells))
-        drawn.append(DrawnRow(label, tuple(cells), aisle, render))
+        drawings = ((GAP if place is None else render(place),) for place in cells)
+        drawn.append(DrawnRow(label, cells, aisle, format_html_join("", "{}", drawings)))
         before = line
     return drawn
 
@@ -87,9 +67,9 @@ def _cell(place: Placed) -> int:
     return place.number - 1 if place.x is None else place.x
 
 
-def _cells(members: list[P]) -> list[P | None]:
+def _cells(members: list[Placed]) -> list[Placed | None]:
     """Return the cells of one row; places with the same `x` are put side by side."""
-    cells: list[P | None] = []
+    cells: list[Placed | None] = []
     for place in sorted(members, key=lambda place: (_cell(place), place.number)):
         # Plain SQL can insert huge numbers, so limit the width of a gap.
         gap = min(_cell(place), 200) - len(cells)
