@@ -109,15 +109,12 @@ def parse_layout(text: str) -> Layout:
     for y, line in enumerate(lines[:MAX_ROWS]):
         if not line:
             continue
-        try:
-            row = _parse_row(line, y)
-        except LayoutError as error:
-            problems += error.problems
-        else:
-            first = rows.setdefault(row.label, row)
-            if first is not row:
-                message = f"Row {row.label} is already on line {first.y + 1}."
-                problems.append(LayoutProblem(message, y + 1, line.index(row.label) + 1))
+        row = _parse_row(line, y)
+        if isinstance(row, LayoutProblem):
+            problems.append(row)
+        elif (first := rows.setdefault(row.label, row)) is not row:
+            message = f"Row {row.label} is already on line {first.y + 1}."
+            problems.append(LayoutProblem(message, y + 1, line.index(row.label) + 1))
     if len(lines) > MAX_ROWS:
         problems.append(
             LayoutProblem(f"A layout can have at most {MAX_ROWS} rows.", MAX_ROWS + 1, 1)
@@ -127,46 +124,39 @@ def parse_layout(text: str) -> Layout:
     return Layout(tuple(rows.values()))
 
 
-def _parse_row(line: str, y: int) -> Row:
+def _parse_row(line: str, y: int) -> Row | LayoutProblem:
+    """Return the row, or its first problem."""
+
+    def problem(message: str, at: int) -> LayoutProblem:
+        return LayoutProblem(message, y + 1, at + 1)
+
     if "\t" in line:
-        raise _error("Use spaces instead of tabs.", y=y, column=line.index("\t") + 1)
+        return problem("Use spaces instead of tabs.", line.index("\t"))
     trimmed = line.lstrip(" ")
     label, _, rest = trimmed.partition(" ")
-    label_column = len(line) - len(trimmed) + 1
+    label_at = len(line) - len(trimmed)
     if not _LABEL.fullmatch(label):
-        raise _error(
+        return problem(
             "Start the row with its label: one or two capital letters, or a number up to 99.",
-            y=y,
-            column=label_column,
+            label_at,
         )
     cells = rest.lstrip(" ")
-    start = len(line) - len(cells) + 1
+    start = len(line) - len(cells)
     for x, cell in enumerate(cells):
         if cell not in CATEGORIES and cell != EMPTY:
             message = f"“{cell}” is not a seat category. Use S, P, W, C or “.”."
-            raise _error(message, y=y, column=start + x)
+            return problem(message, start + x)
     if len(cells) > MAX_SEATS_PER_ROW:
-        raise _error(
-            f"A row can have at most {MAX_SEATS_PER_ROW} places.",
-            y=y,
-            column=start + MAX_SEATS_PER_ROW,
-        )
+        message = f"A row can have at most {MAX_SEATS_PER_ROW} places."
+        return problem(message, start + MAX_SEATS_PER_ROW)
     taken = [x for x, cell in enumerate(cells) if cell != EMPTY]
     if not taken:
-        raise _error(
-            f"Row {label} has no seats. For an aisle, leave the line empty.",
-            y=y,
-            column=label_column,
-        )
+        return problem(f"Row {label} has no seats. For an aisle, leave the line empty.", label_at)
     places = tuple(
         Place(row=label, number=number, x=x, y=y, category=CATEGORIES[cells[x]])
         for number, x in enumerate(taken, start=1)
     )
     return Row(label=label, y=y, places=places)
-
-
-def _error(message: str, *, y: int, column: int) -> LayoutError:
-    return LayoutError([LayoutProblem(message, y + 1, column)])
 
 
 def format_layout(layout: Layout) -> str:
