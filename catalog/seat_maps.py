@@ -147,13 +147,10 @@ def block_seats(
     """
     with transaction.atomic(durable=True):
         seats = _lock_for_staff(show_id, seat_ids, refusal="cannot be blocked")
-        for seat in seats:
-            seat.status = SeatStatus.BLOCKED
-            seat.block_reason = reason
-            seat.hold_id = seat.held_until = None
-        Seat.objects.bulk_update(seats, ["status", "block_reason", "hold_id", "held_until"])
+        blocked = {"status": SeatStatus.BLOCKED, "block_reason": reason}
+        seats.update(**blocked, hold_id=None, held_until=None)
         _record(show_id, actor, "seats_blocked", reason=reason, seats=_names(seats))
-    return seats
+        return list(seats)
 
 
 def unblock_seats(
@@ -166,22 +163,19 @@ def unblock_seats(
     """
     with transaction.atomic(durable=True):
         seats = _lock_for_staff(show_id, seat_ids, refusal="are not blocked")
-        blocked = [seat for seat in seats if seat.status == SeatStatus.BLOCKED]
-        for seat in blocked:
-            seat.status = SeatStatus.AVAILABLE
-            seat.block_reason = ""
-        Seat.objects.bulk_update(blocked, ["status", "block_reason"])
-        if blocked:
-            _record(show_id, actor, "seats_unblocked", seats=_names(blocked))
-    return seats
+        blocked = seats.filter(status=SeatStatus.BLOCKED)
+        if names := _names(blocked):
+            blocked.update(status=SeatStatus.AVAILABLE, block_reason="")
+            _record(show_id, actor, "seats_unblocked", seats=names)
+        return list(seats)
 
 
-def _lock_for_staff(show_id: int, seat_ids: Collection[int], *, refusal: str) -> list[Seat]:
-    seats = _lock_seats(Seat.objects.filter(show_id=show_id, pk__in=seat_ids))
-    if missing := sorted(set(seat_ids) - {seat.pk for seat in seats}):
+def _lock_for_staff(show_id: int, seat_ids: Collection[int], *, refusal: str) -> SeatQuerySet:
+    seats = Seat.objects.filter(show_id=show_id, pk__in=seat_ids).order_by("pk")
+    if missing := sorted(set(seat_ids) - {seat.pk for seat in _lock_seats(seats)}):
         raise SeatNotFound("Some seats do not belong to this show.", seat_ids=missing)
     # A separate statement: a hold may have expired while waiting for the lock.
-    taken = Seat.objects.filter(pk__in=[seat.pk for seat in seats]).taken()
+    taken = seats.taken()
     if names := _names(taken):
         raise SeatsTaken(
             f"These seats are sold or held, so they {refusal}: {names}.",
