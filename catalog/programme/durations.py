@@ -11,7 +11,7 @@ from accounts import audit
 from accounts.models import User
 from booking_site.api.errors import DomainError, violated_constraint
 from catalog.models import Movie, Screen, Show, ShowStatus, Theatre
-from catalog.scheduling import DurationMissing, ScreenTaken, shows_by_screen
+from catalog.scheduling import DurationMissing, ScreenTaken, describe_occupation, shows_by_screen
 
 
 class DurationsChanged(DomainError):
@@ -32,6 +32,10 @@ class NewEnd:
     @property
     def fits(self) -> bool:
         return not self.rivals
+
+    @property
+    def conflicts(self) -> str:
+        return "; ".join(map(describe_occupation, self.rivals))
 
 
 def plan_durations(*, movie: Movie, theatres: Iterable[Theatre]) -> list[NewEnd]:

@@ -1,7 +1,6 @@
 """The page that applies a movie's new duration to its upcoming shows, after a preview."""
 
 from http import HTTPStatus
-from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
@@ -12,10 +11,9 @@ from django.urls import reverse
 
 from accounts.audited_admin import staff_user
 from booking_site.api.errors import DomainError
-from catalog.admin.base import BackOffice, local
+from catalog.admin.base import BackOffice
 from catalog.models import Movie
 from catalog.programme.durations import apply_durations, fingerprint, plan_durations
-from catalog.scheduling import describe_occupation
 from catalog.staff import theatres_of
 
 MAY_APPLY = "catalog.change_show"
@@ -32,7 +30,9 @@ def durations_page(
     try:
         if request.method == "POST":
             return _apply(request, movie)
-        context |= _preview(request, movie)
+        plan = plan_durations(movie=movie, theatres=theatres_of(request.user))
+        fitting = sum(new.fits for new in plan)
+        context |= {"lines": plan, "fitting": fitting, "seen": fingerprint(plan)}
     except DomainError as refusal:
         context["refusal"] = refusal.message
     status = HTTPStatus.CONFLICT if "refusal" in context else HTTPStatus.OK
@@ -49,26 +49,3 @@ def _apply(request: HttpRequest, movie: Movie) -> HttpResponse:
     done = sum(new.fits for new in plan)
     messages.success(request, f"Updated: {done}. Not changed: {len(plan) - done}.")
     return HttpResponseRedirect(reverse("admin:catalog_movie_durations", args=[movie.pk]))
-
-
-def _preview(request: HttpRequest, movie: Movie) -> dict[str, Any]:
-    plan = plan_durations(movie=movie, theatres=theatres_of(request.user))
-    return {
-        "lines": [
-            {
-                "show": new.show,
-                "starts": local(new.show.start_time, new.show.theatre.zone),
-                "was": _clock(new.show.end_time, new.show),
-                "becomes": _clock(new.end_time, new.show),
-                "fits": new.fits,
-                "rivals": "; ".join(map(describe_occupation, new.rivals)),
-            }
-            for new in plan
-        ],
-        "fitting": sum(new.fits for new in plan),
-        "seen": fingerprint(plan),
-    }
-
-
-def _clock(moment: Any, show: Any) -> str:
-    return f"{moment.astimezone(show.theatre.zone):%H:%M}" if moment else "no end"
