@@ -57,8 +57,6 @@ class Day:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Week:
-    theatre: Theatre
-    monday: date
     days: list[Day]
     screens: list[Screen]
 
@@ -96,7 +94,7 @@ def week(*, theatre: Theatre, monday: date) -> Week:
         days.append(
             Day(date=day, hours=hours, lanes=[lane for lane in lanes if lane.screen or lane.blocks])
         )
-    return Week(theatre=theatre, monday=monday, days=days, screens=screens)
+    return Week(days=days, screens=screens)
 
 
 def open_planned(*, theatre: Theatre, monday: date, actor: User | None) -> list[Show]:

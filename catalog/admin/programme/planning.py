@@ -12,25 +12,15 @@ from django.template.response import TemplateResponse
 
 from accounts.audited_admin import staff_user
 from catalog.admin.base import BackOffice
-from catalog.admin.programme.forms import BulkForm, CopyForm, PlanForm
+from catalog.admin.programme.forms import CopyForm, PlanForm
 from catalog.admin.programme.week import MAY_PLAN, place_of
 from catalog.models import Show
 from catalog.programme import plans
 from catalog.programme.plans import PlanResult, Verdict
 
 
-def bulk_page(request: HttpRequest, *, show_admin: BackOffice[Show]) -> HttpResponse:
-    """Plan one movie on many days and screens at the same times."""
-    return _plan(request, show_admin, form_class=BulkForm, title="Plan shows")
-
-
-def copy_page(request: HttpRequest, *, show_admin: BackOffice[Show]) -> HttpResponse:
-    """Copy the week in the URL to another one."""
-    return _plan(request, show_admin, form_class=CopyForm, title="Copy week")
-
-
-def _plan(
-    request: HttpRequest, show_admin: BackOffice[Show], *, form_class: type[PlanForm], title: str
+def plan_page(
+    request: HttpRequest, *, show_admin: BackOffice[Show], form_class: type[PlanForm], title: str
 ) -> HttpResponse:
     """Show the form; a POST previews the plan, and with `confirm` applies it.
 

@@ -17,13 +17,14 @@ from django.utils.safestring import SafeString
 from accounts.audited_admin import staff_user
 from booking_site.back_office.large_tables import LargeTable
 from catalog.admin.base import BackOffice, TheatreFilter, badge, local, time_column, two_lines
-from catalog.admin.programme.planning import bulk_page, copy_page
+from catalog.admin.programme.forms import BulkForm, CopyForm
+from catalog.admin.programme.planning import plan_page
 from catalog.admin.programme.week import open_week_page, week_page
 from catalog.admin.shows.form import ShowForm
 from catalog.admin.shows.pages import extra_show_pages
 from catalog.admin.shows.repricing import MAY_REPRICE, repricing_page
 from catalog.admin.shows.room import room_page
-from catalog.admin.shows.seat_map import replace_seat_map_page, seat_map_page
+from catalog.admin.shows.seat_map import seat_map_page
 from catalog.models import Show, ShowQuerySet, ShowStatus
 from catalog.models.shows import local_date
 from catalog.refused_overlaps import record_overlaps
@@ -94,12 +95,12 @@ class ShowAdmin(LargeTable, BackOffice[Show]):
         pages: dict[str, Callable[..., HttpResponse]] = {
             "<int:show_id>/room": room_page,
             "<int:show_id>/seat-map": seat_map_page,
-            "<int:show_id>/replace-seat-map": replace_seat_map_page,
+            "<int:show_id>/replace-seat-map": partial(seat_map_page, replace=True),
             "<int:show_id>/reprice": repricing_page,
             "week": week_page,
             "open-week": open_week_page,
-            "plan": bulk_page,
-            "copy-week": copy_page,
+            "plan": partial(plan_page, form_class=BulkForm, title="Plan shows"),
+            "copy-week": partial(plan_page, form_class=CopyForm, title="Copy week"),
         }
         pages |= {f"<int:show_id>/{page.name}": page.view for page in extra_show_pages()}
         return [

@@ -1,7 +1,6 @@
 """The pages that create and replace the seat map of a show, after a preview."""
 
 from collections import Counter
-from collections.abc import Callable
 from decimal import Decimal
 from http import HTTPStatus
 from typing import Any
@@ -103,43 +102,19 @@ class SeatMapForm(PricesForm):
 
 
 def seat_map_page(
-    request: HttpRequest, show_id: int, *, show_admin: BackOffice[Show]
+    request: HttpRequest, show_id: int, *, show_admin: BackOffice[Show], replace: bool = False
 ) -> HttpResponse:
-    """Preview and create a show's seat map; if it has one already, say so."""
-    show = _show_for_seat_map(request, show_admin, show_id)
-    if show.seats.exists():
-        context = show_context(request, show_admin, show, title="Seat map")
-        context["size"] = show.seats.count()
-        return TemplateResponse(
-            request, "catalog/admin/seat_map_exists.html", context, status=HTTPStatus.CONFLICT
-        )
-    return _plan(request, show_admin, show, title="Create seat map", create=make_seat_map)
-
-
-def replace_seat_map_page(
-    request: HttpRequest, show_id: int, *, show_admin: BackOffice[Show]
-) -> HttpResponse:
-    """Preview and create a new seat map in place of the existing one."""
-    show = _show_for_seat_map(request, show_admin, show_id)
-    return _plan(request, show_admin, show, title="Replace seat map", create=replace_seat_map)
-
-
-def _show_for_seat_map(request: HttpRequest, show_admin: BackOffice[Show], show_id: int) -> Show:
+    """Preview and create a show's seat map; one that it has already must be replaced."""
     show = show_for(request, show_admin, show_id)
     if not request.user.has_perm(MAY_MAKE_SEATS):
         raise PermissionDenied
-    return show
-
-
-def _plan(
-    request: HttpRequest,
-    show_admin: BackOffice[Show],
-    show: Show,
-    *,
-    title: str,
-    create: Callable[..., int],
-) -> HttpResponse:
+    title = "Replace seat map" if replace else "Create seat map"
     context = show_context(request, show_admin, show, title=title)
+    if not replace and (size := show.seats.count()):
+        context |= {"title": "Seat map", "size": size}
+        return TemplateResponse(
+            request, "catalog/admin/seat_map_exists.html", context, status=HTTPStatus.CONFLICT
+        )
     form = SeatMapForm(request.POST if request.method == "POST" else None, show=show)
     context["form"] = form
     if not form.is_valid():
@@ -148,8 +123,9 @@ def _plan(
     if "confirm" not in request.POST:
         context |= _preview(form.layout, form.prices)
         return TemplateResponse(request, "catalog/admin/seat_map_plan.html", context)
+    write = replace_seat_map if replace else make_seat_map
     try:
-        size = create(
+        size = write(
             show_id=show.pk, layout=form.layout, prices=form.prices, actor=staff_user(request)
         )
     except DomainError as refusal:
