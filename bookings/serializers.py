@@ -102,20 +102,23 @@ def _refuse(names: set[str], sentence: str) -> None:
         raise serializers.ValidationError({name: [sentence] for name in sorted(names)})
 
 
-class SeatSerializer(serializers.Serializer[Any]):
-    """A seat as the caller sees it. `bookings.seat_map` builds the JSON."""
-
+class HeldSeatSerializer(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     row = serializers.CharField()
     number = serializers.IntegerField()
     price = MoneyField()
+    category = serializers.ChoiceField(SeatCategory.choices)
+    x = serializers.IntegerField(allow_null=True)
+    y = serializers.IntegerField(allow_null=True)
+
+
+class SeatSerializer(HeldSeatSerializer):
+    """A seat as the caller sees it. `bookings.seat_map` builds the JSON."""
+
     status = serializers.ChoiceField(["available", "booked"])
     user_id = serializers.IntegerField(allow_null=True)
     state = serializers.ChoiceField(["available", "held", "booked", "blocked"])
     mine = serializers.BooleanField()
-    category = serializers.ChoiceField(SeatCategory.choices)
-    x = serializers.IntegerField(allow_null=True)
-    y = serializers.IntegerField(allow_null=True)
 
 
 class BookingSerializer(serializers.Serializer[Booking]):
@@ -184,16 +187,6 @@ class BookingAnswer(serializers.Serializer[Any]):
     booking = BookingSerializer()
     bookings = BookingSerializer(many=True)
     order = OrderAnswer()
-
-
-class HeldSeatSerializer(serializers.Serializer[Any]):
-    id = serializers.IntegerField()
-    row = serializers.CharField()
-    number = serializers.IntegerField()
-    price = MoneyField()
-    category = serializers.ChoiceField(SeatCategory.choices)
-    x = serializers.IntegerField(allow_null=True)
-    y = serializers.IntegerField(allow_null=True)
 
 
 class HoldSerializer(serializers.Serializer[Any]):

@@ -122,7 +122,7 @@ class OrderAdmin(LargeTable, ReadOnly[Order]):
     search_help_text = "Reference or customer"
     fields = (
         "reference",
-        "customer",
+        "buyer",
         "show",
         "seats",
         "amount",
@@ -145,10 +145,6 @@ class OrderAdmin(LargeTable, ReadOnly[Order]):
 
     def derived_events(self, order: Order) -> list[HistoryEvent]:
         return _customer_events(order, order.bookings.all())
-
-    @admin.display(description="customer")
-    def customer(self, order: Order) -> str:
-        return str(order.user) if order.user else order.customer_name or "Walk-in customer"
 
     @admin.display(description="customer", ordering="user__name")
     def buyer(self, order: Order) -> SafeString:

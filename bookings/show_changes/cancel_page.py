@@ -83,7 +83,6 @@ def _progress(request: HttpRequest, show: Show, context: dict[str, Any]) -> Http
         "cancelled": local(entry.at, show.theatre.zone) if entry else "",
         "purchases": affected,
         "done": sum(not purchase.left for purchase in affected),
-        "is_done": not any(purchase.left for purchase in affected),
     }
     return TemplateResponse(request, "bookings/admin/cancelled_show.html", context)
 

@@ -104,7 +104,9 @@ def apply_reseating(show: Show, reseating: Reseating) -> list[str]:
     # Otherwise names would collide: A1 becomes A2 while A2 still exists.
     Seat.objects.filter(pk__in=seats).update(number=F("number") + OUT_OF_THE_WAY)
     for seat_id in freed:
-        _set_free(seats[seat_id], prices[freed[seat_id].category])
+        seat = seats[seat_id]
+        seat.price, seat.status = prices[freed[seat_id].category], SeatStatus.AVAILABLE
+        seat.block_reason, seat.hold_id, seat.held_until = "", None, None
     _place(seats, goals)
     copy_seats([(show.pk, _around(reseating.layout, goals.values()), prices)])
     gone = Seat.objects.filter(pk__in=seats.keys() - goals.keys())
@@ -180,13 +182,6 @@ def _namesakes(
         for seat_id in named.values_list("seat_id", flat=True)
         if (seats[seat_id].row, seats[seat_id].number) in free
     }
-
-
-def _set_free(seat: Seat, price: Decimal) -> None:
-    seat.price = price
-    seat.status = SeatStatus.AVAILABLE
-    seat.block_reason = ""
-    seat.hold_id = seat.held_until = None
 
 
 def _place(seats: Mapping[int, Seat], goals: Mapping[int, Place]) -> None:
