@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from http import HTTPStatus
-from itertools import accumulate
+from itertools import accumulate, groupby
 from math import inf
 from operator import add, itemgetter
 
@@ -112,38 +112,13 @@ _OPEN_TO_CHOICE: _Choices = (
 _Partial = tuple[float, int, int, tuple[int, ...], int, int, int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class _Selection:
-    """The selection in one run, as indices: `fixed` are bays and companion seats."""
-
-    run: Run
-    fixed: frozenset[int]
-    moving: frozenset[int]
-    parts: int
-    standard: int
-    premium: int
-
-    @classmethod
-    def of(cls, run: Run, chosen: set[int]) -> "_Selection":
-        indices = frozenset(index for index, place in enumerate(run) if place.id in chosen)
-        moving = frozenset(index for index in indices if run[index].category in ORDINARY)
-        return cls(
-            run=run,
-            fixed=indices - moving,
-            moving=moving,
-            parts=sum(index - 1 not in indices for index in indices),
-            standard=sum(run[index].category == STANDARD for index in moving),
-            premium=sum(run[index].category == PREMIUM for index in moving),
-        )
-
-    def choices(self, index: int) -> _Choices:
-        """Return the states that the place can have: only free ordinary seats can change."""
-        place = self.run[index]
-        if index in self.fixed:
-            return _FIXED
-        if not place.free:
-            return _SOLD
-        return _OPEN_TO_CHOICE if place.category in ORDINARY else _LEFT_OPEN
+def _choices(place: Place, *, is_chosen: bool) -> _Choices:
+    """Return the states that the place can have: only free ordinary seats can change."""
+    if is_chosen and place.category not in ORDINARY:
+        return _FIXED
+    if not place.free:
+        return _SOLD
+    return _OPEN_TO_CHOICE if place.category in ORDINARY else _LEFT_OPEN
 
 
 def _least_to_come(
@@ -174,26 +149,29 @@ def _least_to_come(
 
 
 @dataclass(frozen=True, slots=True)
-class _Guide:
-    """Guides the search through one run; its lists are by index."""
+class _Search:
+    """The selection in one run, and what guides the search through it; its lists are by index."""
 
-    selection: _Selection
+    run: Run
+    parts: int
     choices: list[_Choices]
-    selected: list[int]  # the number of selected seats up to here
+    selected: list[int]  # the number of selected ordinary seats up to here
     standard: list[int]  # those of them that are standard
     to_come: list[list[list[float]]]  # see `_least_to_come`
 
     @classmethod
-    def of(cls, selection: _Selection) -> "_Guide":
-        choices = [selection.choices(index) for index in range(len(selection.run))]
-        moving = [int(index in selection.moving) for index in range(len(selection.run))]
-        standard = [
-            here * (place.category == STANDARD)
-            for here, place in zip(moving, selection.run, strict=True)
-        ]
-        selected = list(accumulate(moving))
-        to_come = _least_to_come(choices, selected, len(selection.moving))
-        return cls(selection, choices, selected, list(accumulate(standard)), to_come)
+    def of(cls, run: Run, chosen: set[int]) -> "_Search":
+        choices = [_choices(place, is_chosen=place.id in chosen) for place in run]
+        kinds = [place.category if place.id in chosen else "" for place in run]
+        selected = list(accumulate(int(kind in ORDINARY) for kind in kinds))
+        return cls(
+            run=run,
+            parts=sum(is_chosen for is_chosen, _ in groupby(map(bool, kinds))),
+            choices=choices,
+            selected=selected,
+            standard=list(accumulate(int(kind == STANDARD) for kind in kinds)),
+            to_come=_least_to_come(choices, selected, selected[-1]),
+        )
 
     def onward(self, partial: _Partial) -> Iterator[_Partial]:
         """Yield the rearrangements that `partial` can become with one more place."""
@@ -201,15 +179,15 @@ class _Guide:
         index = -ahead
         for state in self.choices[index][before]:
             if state == _CHOSEN:
-                category = self.selection.run[index].category
+                category = self.run[index].category
                 parts += before != _CHOSEN
                 standard += category == STANDARD
                 premium += category == PREMIUM
                 picks = (*picks, index)
                 if (
-                    parts > self.selection.parts
-                    or standard > self.selection.standard
-                    or premium > self.selection.premium
+                    parts > self.parts
+                    or standard > self.standard[-1]
+                    or premium > self.selected[-1] - self.standard[-1]
                 ):
                     return
             moved = standard + premium
@@ -230,10 +208,10 @@ def _rearrangements(run: Run, chosen: set[int], limit: int) -> list[tuple[int, l
     guided by the least remaining distance. Whatever can follow a partial rearrangement can also
     follow a similar one with no more parts, so only the `limit` nearest of these are followed.
     """
-    guide = _Guide.of(_Selection.of(run, chosen))
+    search = _Search.of(run, chosen)
     found: list[tuple[int, list[int]]] = []
     followed: defaultdict[tuple[int, ...], list[int]] = defaultdict(list)  # numbers of parts
-    start = (guide.to_come[0][_OPEN][0], 0, 0, (), 0, _OPEN, 0, 0)
+    start = (search.to_come[0][_OPEN][0], 0, 0, (), 0, _OPEN, 0, 0)
     waiting: list[_Partial] = [start]
     while waiting and len(found) < limit:
         partial = heappop(waiting)
@@ -245,6 +223,6 @@ def _rearrangements(run: Run, chosen: set[int], limit: int) -> list[tuple[int, l
         if ahead == -len(run):
             found.append((distance, [run[pick].id for pick in picks]))
             continue
-        for longer in guide.onward(partial):
+        for longer in search.onward(partial):
             heappush(waiting, longer)
     return found

@@ -141,37 +141,28 @@ class _Room:
 
     def _two_parts(self, party: list[Place]) -> _Seating | None:
         seatings = (
-            self._divided(party[:cut], party[cut:])
+            self._in_parts([party[:cut], party[cut:]], close=True)
             for cut in range(1, len(party))
             if _may_be_part(party[:cut]) and _may_be_part(party[cut:])
         )
         return min(filter(None, seatings), default=None, key=attrgetter("cost"))
 
-    def _divided(self, one: list[Place], other: list[Place]) -> _Seating | None:
-        first = self._block(one)
-        if first is None:
-            return None
-        ids = {place.id for _, place in first.pairs}
-        self.taken |= ids
-        second = self._block(other, first.lines)
-        self.taken -= ids
-        return second and _Seating(first.cost.plus(second.cost), first.pairs + second.pairs)
-
     def _same_parts(self, party: list[Place]) -> _Seating | None:
         parts = runs_of(party)
-        if len(parts) == 1:
-            return None
+        return self._in_parts(parts, close=False) if len(parts) > 1 else None
+
+    def _in_parts(self, parts: list[Run], *, close: bool) -> _Seating | None:
+        """Place one part after another; if `close`, in the lines near the part before."""
         whole = _Seating(_Cost(0, 0), [])
-        ids: set[int] = set()
+        seating: _Seating | None = None
         for part in parts:
-            seating = self._block(part)
+            seating = self._block(part, seating.lines if seating and close else None)
             if seating is None:
                 break
             whole = _Seating(whole.cost.plus(seating.cost), whole.pairs + seating.pairs)
-            ids |= {place.id for _, place in seating.pairs}
-            self.taken |= ids
-        self.taken -= ids
-        return whole if len(whole.pairs) == len(party) else None
+            self.taken.update(place.id for _, place in seating.pairs)
+        self.taken.difference_update(place.id for _, place in whole.pairs)
+        return seating and whole
 
 
 def _may_be_part(part: list[Place]) -> bool:
