@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from ipaddress import ip_address
 
+import django_otp
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 
-from accounts import second_factor
 from accounts.client_address import client_address
 from accounts.models import User
 from booking_site.api.problems import error_response
@@ -56,6 +56,6 @@ def _must_verify(request: HttpRequest) -> bool:
     if request.path_info in {reverse("second-factor"), reverse("admin:logout")}:
         return False
     user: User | AnonymousUser = request.user
-    if not isinstance(user, User) or second_factor.is_verified(request):
+    if not isinstance(user, User) or user.is_verified():
         return False
-    return settings.ADMIN_SECOND_FACTOR == "required" or second_factor.has_device(user)
+    return settings.ADMIN_SECOND_FACTOR == "required" or bool(django_otp.user_has_device(user))

@@ -84,7 +84,8 @@ class Audited(Base):
         return changes
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        return self._record(request, "added", obj, changes=_new_values(message))
+        new = {name: change[1:] for name, change in message.items()}
+        return self._record(request, "added", obj, changes=new)
 
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         return self._record(request, "changed", obj, changes=message) if message else None
@@ -142,10 +143,6 @@ def _before(field: BoundField) -> Any:
         rows: QuerySet[Any] = field.field.queryset.model._base_manager.all()  # type: ignore[union-attr]
         return rows.filter(pk=field.initial).first()
     return field.initial
-
-
-def _new_values(changes: dict[str, Any]) -> dict[str, Any]:
-    return {name: change[1:] for name, change in changes.items()}
 
 
 def _plain(value: Any) -> str:

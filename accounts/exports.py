@@ -40,7 +40,6 @@ def export_caller(*, caller: Caller) -> dict[str, Any]:
 
 
 def _profile(user: User) -> dict[str, Any]:
-    user.refresh_from_db(fields=["last_login", "updated_at"])
     return {
         "id": user.pk,
         "name": user.name,

@@ -1,6 +1,7 @@
 """Users (customers and staff), their sign-ins, and the audit trail."""
 
 import uuid
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -19,34 +20,25 @@ NAME_WORDS = Words("name")
 MOST_MATCHES = 50
 
 
-class UserQuerySet(TimestampedQuerySet["User"]):
-    def current(self, *, user_id: int, token_version: int) -> "UserQuerySet":
-        """The user of a token with this version, unless it is revoked."""
-        return self.filter(pk=user_id, is_active=True, token_version=token_version)
-
-    def matching(self, text: str) -> "UserQuerySet":
-        """Users whose e-mail address begins with the text, or whose name has its words."""
-        email = models.Q(email__startswith=UserManager.clean_email(text))
-        if "@" in text:
-            return self.filter(email)
-        return self.alias(words=NAME_WORDS).filter(
-            email | models.Q(words=words_beginning_with(text))
-        )
-
-
 class UserManager(BaseUserManager["User"]):
-    def get_queryset(self) -> UserQuerySet:
-        return UserQuerySet(self.model, using=self._db)
+    def get_queryset(self) -> TimestampedQuerySet["User"]:
+        return TimestampedQuerySet(self.model, using=self._db)
 
-    def current(self, *, user_id: int, token_version: int) -> UserQuerySet:
-        return self.get_queryset().current(user_id=user_id, token_version=token_version)
+    def current(self, *, user_id: int, token_version: int) -> TimestampedQuerySet["User"]:
+        """The user of a token with this version, unless it is revoked."""
+        users = self.get_queryset()
+        return users.filter(pk=user_id, is_active=True, token_version=token_version)
 
     def ids_matching(self, text: str) -> list[int]:
-        """The ids of users who match the text, at most `MOST_MATCHES`.
+        """The ids of users whose e-mail begins with the text, or whose name has its words.
 
-        Read beforehand, they let PostgreSQL use the indexes of the tables that name users.
+        At most `MOST_MATCHES`. Read beforehand, they let PostgreSQL use the indexes of the tables
+        that name users.
         """
-        users = self.get_queryset().matching(text)
+        found = models.Q(email__startswith=self.clean_email(text))
+        if "@" not in text:
+            found |= models.Q(words=words_beginning_with(text))
+        users = self.alias(words=NAME_WORDS).filter(found)
         return list(users.values_list("pk", flat=True)[:MOST_MATCHES])
 
     def create_user(
@@ -103,6 +95,9 @@ class User(AbstractBaseUser, PermissionsMixin, Timestamped):
     )
     token_version = models.PositiveIntegerField(default=1, db_default=1, editable=False)
 
+    # Of the back office's OTPMiddleware: whether this session has verified a second factor.
+    is_verified: Callable[[], bool]
+
     objects: ClassVar[UserManager] = UserManager()
 
     USERNAME_FIELD = "email"
@@ -127,6 +122,11 @@ class User(AbstractBaseUser, PermissionsMixin, Timestamped):
 
     def __str__(self) -> str:
         return f"{self.name} <{self.email}>" if self.name else "Removed user"
+
+    @classmethod
+    def normalize_username(cls, username: str) -> str:
+        """Every form that validates a user stores this spelling of the address."""
+        return cls.objects.clean_email(username)
 
     def get_full_name(self) -> str:
         return self.name

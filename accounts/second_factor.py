@@ -35,20 +35,6 @@ class CodeForm(forms.Form):
     )
 
 
-def has_device(user: User) -> bool:
-    found: bool = TOTPDevice.objects.filter(user=user, confirmed=True).exists()
-    return found
-
-
-def is_verified(request: HttpRequest) -> bool:
-    """Return whether this session has verified a device that its user still has."""
-    verified = request.session.get(django_otp.DEVICE_ID_SESSION_KEY)
-    if not verified:
-        return False
-    devices = TOTPDevice.objects.filter(user_id=request.user.pk, confirmed=True)
-    return any(device.persistent_id == verified for device in devices)
-
-
 def page(request: HttpRequest) -> HttpResponse:
     """Show the next step. A POST starts a set-up, verifies a code, or removes the device."""
     user = staff_user(request)
@@ -64,7 +50,7 @@ def page(request: HttpRequest) -> HttpResponse:
                 return redirect("admin:index")
             form.add_error("code", "Incorrect or expired code.")
         case "remove" if form.is_valid():
-            if is_verified(request) and _remove(user, form.cleaned_data["code"]):
+            if user.is_verified() and _remove(user, form.cleaned_data["code"]):
                 messages.success(request, "Two-factor authentication is off.")
                 return redirect("second-factor")
             form.add_error("code", "Incorrect or expired code. Each code works only once.")
@@ -120,8 +106,8 @@ def _matching(devices: list[TOTPDevice], code: str) -> TOTPDevice | None:
 
 
 def _render(request: HttpRequest, user: User, form: CodeForm) -> HttpResponse:
-    verified = is_verified(request)
-    enrolled = verified or has_device(user)
+    verified = user.is_verified()
+    enrolled = verified or django_otp.user_has_device(user)
     pending = TOTPDevice.objects.filter(user=user, pk=request.session.get(_PENDING)).first()
     device = None if enrolled else pending
     context = {

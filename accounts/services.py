@@ -26,16 +26,6 @@ from accounts.tokens import TokenRevoked, Tokens, issue_tokens
 from booking_site.api.errors import DomainError, violated_constraint
 from booking_site.postgres.pipeline import Param, Rows, Statement
 
-CALLER_COLUMNS = (
-    "name",
-    "email",
-    "email_confirmed_at",
-    "is_active",
-    "is_staff",
-    "is_superuser",
-    "token_version",
-    "created_at",
-)
 ONE_PER_EMAIL = {"user_one_per_email", "users_email_key"}
 
 
@@ -44,10 +34,7 @@ class EmailTaken(DomainError):
 
     code = "email_taken"
     status = HTTPStatus.BAD_REQUEST
-
-    def __init__(self) -> None:
-        message = "There is already an account with this e-mail address."
-        super().__init__(message, errors={"email": [message]})
+    message = "There is already an account with this e-mail address."
 
 
 class WeakPassword(DomainError):
@@ -56,19 +43,13 @@ class WeakPassword(DomainError):
     code = "password_unfit"
     status = HTTPStatus.BAD_REQUEST
 
-    def __init__(self, field: str, sentences: list[str]) -> None:
-        super().__init__(sentences[0], errors={field: sentences})
-
 
 class PasswordWrong(DomainError):
     """The password given to confirm a change is not the caller's."""
 
     code = "password_wrong"
     status = HTTPStatus.BAD_REQUEST
-
-    def __init__(self, field: str) -> None:
-        message = "Incorrect password."
-        super().__init__(message, errors={field: [message]})
+    message = "Incorrect password."
 
 
 class InvalidCredentials(DomainError):
@@ -117,7 +98,7 @@ def register(*, name: str, email: str, password: str) -> SignedIn:
             return SignedIn(user, issue_tokens(user))
     except IntegrityError as error:
         if violated_constraint(error) in ONE_PER_EMAIL:
-            raise EmailTaken from error
+            raise EmailTaken(errors={"email": [EmailTaken.message]}) from error
         raise
 
 
@@ -165,7 +146,7 @@ def lock_caller(*, caller: Caller) -> User:
     authentication query. Raise `TokenRevoked` if the user is gone, inactive or has revoked the
     token. The password is not loaded.
     """
-    user = _locking(caller.id).only(*CALLER_COLUMNS).first()
+    user = _locking(caller.id).defer("password").first()
     if user is None or not user.is_active or user.token_version != caller.token_version:
         raise TokenRevoked
     return user
@@ -174,7 +155,7 @@ def lock_caller(*, caller: Caller) -> User:
 def current_user(*, caller: Caller) -> User:
     """Return the caller, without a lock. Raise `TokenRevoked` as `lock_caller` does."""
     current = User.objects.current(user_id=caller.id, token_version=caller.token_version)
-    user = current.only(*CALLER_COLUMNS).first()
+    user = current.defer("password").first()
     if user is None:
         raise TokenRevoked
     return user
@@ -256,7 +237,7 @@ def require_strong_password(*, password: str, user: User, field: str) -> None:
     try:
         password_validation.validate_password(password, user)
     except ValidationError as error:
-        raise WeakPassword(field, error.messages) from error
+        raise WeakPassword(error.messages[0], errors={field: error.messages}) from error
 
 
 def _authenticated(request: HttpRequest, caller: Caller, password: str, *, field: str) -> User:
@@ -264,7 +245,7 @@ def _authenticated(request: HttpRequest, caller: Caller, password: str, *, field
     email = current_user(caller=caller).email
     user = authenticate_within_limits(request=request, email=email, password=password)
     if user is None or user.pk != caller.id:
-        raise PasswordWrong(field)
+        raise PasswordWrong(errors={field: [PasswordWrong.message]})
     return user
 
 
@@ -281,17 +262,7 @@ def _anonymize(user: User) -> None:
     user.is_active = False
     user.last_login = None
     user.set_unusable_password()
-    user.save(
-        update_fields=[
-            "name",
-            "email",
-            "email_confirmed_at",
-            "is_active",
-            "last_login",
-            "password",
-            "updated_at",
-        ]
-    )
+    user.save()
     revoke_tokens(user_id=user.pk)
     for remover in settings.PERSON_REMOVERS:
         import_string(remover)(user_id=user.pk)

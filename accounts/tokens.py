@@ -75,33 +75,26 @@ class RotatingKeyBackend(TokenBackend):
         )
 
     def decode(self, token: Any, verify: bool = True) -> dict[str, Any]:
-        keys = [settings.JWT_SIGNING_KEY]
-        if settings.JWT_PREVIOUS_KEY:
-            keys.append(settings.JWT_PREVIOUS_KEY)
-        for key in keys:
+        for key in filter(None, (settings.JWT_SIGNING_KEY, settings.JWT_PREVIOUS_KEY)):
             try:
-                return _claims(token, key, settings.JWT_ISSUER)
+                return jwt.decode(
+                    token,
+                    key,
+                    algorithms=["HS256"],
+                    issuer=settings.JWT_ISSUER,
+                    audience=settings.JWT_AUDIENCE,
+                    options={
+                        "verify_exp": False,
+                        # Another server's clock may be ahead of ours.
+                        "verify_iat": False,
+                        "require": ["sub", "ver", "jti", "iat", "exp", "iss", "aud"],
+                    },
+                )
             except jwt.InvalidSignatureError:
                 continue
             except jwt.InvalidTokenError as error:
                 raise TokenBackendError("Token is invalid") from error
         raise TokenBackendError("Token is signed with an unknown key")
-
-
-def _claims(token: str, key: str, issuer: str) -> dict[str, Any]:
-    return jwt.decode(
-        token,
-        key,
-        algorithms=["HS256"],
-        audience=issuer,  # this service both signs and reads them
-        issuer=issuer,
-        options={
-            "verify_exp": False,
-            # Another server's clock may be ahead of ours.
-            "verify_iat": False,
-            "require": ["sub", "ver", "jti", "iat", "exp", "iss", "aud"],
-        },
-    )
 
 
 class SiteToken(Token):

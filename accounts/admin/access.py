@@ -92,8 +92,7 @@ class SecondFactorAdmin(NoAdding, NoChanging, Audited, ModelAdmin):  # type: ign
     def has_delete_permission(self, request: HttpRequest, obj: TOTPDevice | None = None) -> bool:
         if obj is not None and not may_manage(staff_user(request), obj.user):
             return False
-        allowed: bool = super().has_delete_permission(request, obj)
-        return allowed
+        return bool(super().has_delete_permission(request, obj))
 
     def log_deletions(self, request: HttpRequest, queryset: QuerySet[TOTPDevice]) -> Any:
         for device in queryset:

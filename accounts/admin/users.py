@@ -29,24 +29,6 @@ from booking_site.back_office.filters import ConditionFilter
 from booking_site.back_office.large_tables import LargeTable
 
 
-class AddUserForm(UserCreationForm):  # type: ignore[misc] # unfold is untyped
-    class Meta:
-        model = User
-        fields = ("name", "email")
-
-    def clean_email(self) -> str:
-        return User.objects.clean_email(self.cleaned_data["email"])
-
-
-class ChangeUserForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run time
-    class Meta:
-        model = User
-        fields = ("name", "email", "is_active", "is_staff", "groups", "is_superuser")
-
-    def clean_email(self) -> str:
-        return User.objects.clean_email(self.cleaned_data["email"])
-
-
 class AccessFilter(ConditionFilter):
     title = "access"
     parameter_name = "access"
@@ -62,8 +44,8 @@ class AccessFilter(ConditionFilter):
 class UserAdmin(LargeTable, Audited, DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
     """Users are removed by an action, never deleted: sales records refer to them."""
 
-    form = ChangeUserForm
-    add_form = AddUserForm
+    form = forms.ModelForm
+    add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
     list_display = ("email", "name", "roles", "is_active", "is_staff", "created_at")
     search_help_text = "Name or e-mail address"
@@ -125,8 +107,7 @@ class UserAdmin(LargeTable, Audited, DjangoUserAdmin, ModelAdmin):  # type: igno
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         if obj is not None and not may_manage(staff_user(request), obj):
             return False
-        allowed: bool = super().has_change_permission(request, obj)
-        return allowed
+        return bool(super().has_change_permission(request, obj))
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return False
