@@ -65,8 +65,12 @@ class Table(resources.ModelResource):  # type: ignore[misc] # untyped
         raise NotImplementedError
 
     def by_natural_key(self, row: Mapping[str, str]) -> QuerySet[Any]:
-        """Return the accessible objects with the row's natural key."""
-        raise NotImplementedError
+        """Return the accessible objects with the row's natural key; none if it is invalid."""
+        try:
+            key = {column: self.fields[column].clean(row) for column in self.natural_key}
+        except ValueError:  # reported when the row is imported
+            return self.accessible().none()
+        return self.accessible().filter(**key)
 
     def get_instance(self, instance_loader: Any, row: Mapping[str, str]) -> Model | None:
         try:
@@ -154,13 +158,6 @@ class MovieTable(Table):
     def accessible(self) -> QuerySet[Movie]:
         return Movie.objects.order_by("title", "pk")
 
-    def by_natural_key(self, row: Mapping[str, str]) -> QuerySet[Movie]:
-        try:
-            released = Day().clean(row["release_date"])
-        except ValueError:
-            return Movie.objects.none()
-        return Movie.objects.filter(title=row["title"].strip(), release_date=released)
-
 
 class ScreenTable(Table):
     natural_key = ("theatre", "name")
@@ -183,10 +180,6 @@ class ScreenTable(Table):
         theatres = theatres_of(self.user)
         screens = Screen.objects.filter(theatre__in=theatres).select_related("theatre")
         return screens.order_by("theatre__name", "theatre", "name")
-
-    def by_natural_key(self, row: Mapping[str, str]) -> QuerySet[Screen]:
-        wanted = {"theatre__name": row["theatre"].strip(), "name": row["name"].strip()}
-        return self.accessible().filter(**wanted)
 
     def import_field(
         self, field: Any, instance: Any, row: Any, is_m2m: bool = False, **kwargs: Any
@@ -234,9 +227,6 @@ class PriceCardTable(Table):
 
     def accessible(self) -> QuerySet[PriceCard]:
         return PriceCard.objects.prefetch_related("lines").order_by("name")
-
-    def by_natural_key(self, row: Mapping[str, str]) -> QuerySet[PriceCard]:
-        return self.accessible().filter(name=row["name"].strip())
 
     def after_save_instance(self, instance: Any, row: Any, **kwargs: Any) -> None:
         super().after_save_instance(instance, row, **kwargs)
