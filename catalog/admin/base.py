@@ -124,8 +124,12 @@ class BackOffice(Audited, Themed[M]):
         try:
             collector.collect(rows_to_delete)
         except ProtectedError as error:
-            protected = Counter(type(row) for row in error.protected_objects)
-            return [], {}, set(), _in_words(protected)
+            protected = Counter(type(row)._meta for row in error.protected_objects)
+            reasons = [
+                f"{n} {meta.verbose_name if n == 1 else meta.verbose_name_plural}"
+                for meta, n in protected.items()
+            ]
+            return [], {}, set(), reasons
         counts = Counter({model: len(rows) for model, rows in collector.data.items()})
         for rows in collector.fast_deletes:
             counts[rows.model] += rows.count()
@@ -238,10 +242,3 @@ def show_column(page: BackOffice[Any], row: Any) -> SafeString:
 def badge(kind: str, text: str) -> SafeString:
     """Return the HTML of a short label; the style sheet has a colour for each kind."""
     return format_html('<span class="badge badge-{}">{}</span>', kind, text)
-
-
-def _in_words(counts: Counter[type[Model]]) -> list[str]:
-    return [
-        f"{n} {model._meta.verbose_name if n == 1 else model._meta.verbose_name_plural}"
-        for model, n in counts.items()
-    ]

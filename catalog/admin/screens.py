@@ -15,7 +15,6 @@ from catalog.layouts import (
     EMPTY,
     MAX_ROWS,
     MAX_SEATS_PER_ROW,
-    Layout,
     LayoutError,
     format_layout,
     parse_layout,
@@ -90,10 +89,5 @@ class ScreenAdmin(ImportExportAdmin[Screen]):
 
     @admin.display(description="room")
     def room(self, screen: Screen) -> str:
-        layout = screen_layout(screen)
+        layout = screen.parsed_layout
         return f"{layout.size} seats in {len(layout.rows)} rows" if layout else "no layout yet"
-
-
-def screen_layout(screen: Screen | None) -> Layout | None:
-    """Return the screen's layout; None also without a screen."""
-    return screen.parsed_layout if screen else None

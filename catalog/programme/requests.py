@@ -1,7 +1,7 @@
 """Show requests for a plan: the same times on many days, or the copy of a week."""
 
 from collections.abc import Collection, Iterable
-from datetime import date, datetime, time, timedelta
+from datetime import date, time, timedelta
 
 from catalog.models import Movie, PriceCard, Screen, Show, ShowStatus, Theatre
 from catalog.programme.days import DAY_BREAK, business_day, on_business_day, span_of
@@ -76,21 +76,19 @@ def copied_requests(
     requests = []
     for show in shows:
         day = business_day(show.start_time, theatre.zone)
-        if show.screen and day.weekday() in weekdays:
-            requests.append(_copy(show, show.screen, day + (to_monday - monday), theatre))
+        if not show.screen or day.weekday() not in weekdays:
+            continue
+        close = show.sales_close_at
+        requests.append(
+            ShowRequest(
+                movie=show.movie,
+                screen=show.screen,
+                day=day + (to_monday - monday),
+                clock=show.start_time.astimezone(theatre.zone).time(),
+                price_card=show.price_card,
+                format=show.format,
+                language=show.language,
+                sales_end_before=show.start_time - close if close else None,
+            )
+        )
     return requests
-
-
-def _copy(show: Show, screen: Screen, day: date, theatre: Theatre) -> ShowRequest:
-    local: datetime = show.start_time.astimezone(theatre.zone)
-    close = show.sales_close_at
-    return ShowRequest(
-        movie=show.movie,
-        screen=screen,
-        day=day,
-        clock=local.time(),
-        price_card=show.price_card,
-        format=show.format,
-        language=show.language,
-        sales_end_before=show.start_time - close if close else None,
-    )

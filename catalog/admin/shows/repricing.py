@@ -31,9 +31,6 @@ class RepricingForm(PricesForm):
         help_text="Shown in the history of the show.",
     )
 
-    def __init__(self, data: Any, *, show: Show) -> None:
-        super().__init__(data, initial={"price_card": show.price_card})
-
     def clean(self) -> dict[str, Any]:
         data = super().clean()
         if not self.errors and not self.prices:
@@ -48,7 +45,8 @@ def repricing_page(
     show = show_for(request, show_admin, show_id)
     if not request.user.has_perms(MAY_REPRICE):
         raise PermissionDenied
-    form = RepricingForm(request.POST if request.method == "POST" else None, show=show)
+    data = request.POST if request.method == "POST" else None
+    form = RepricingForm(data, initial={"price_card": show.price_card})
     context = show_context(request, show_admin, show, title="Change prices") | {"form": form}
     if form.is_valid():
         try:

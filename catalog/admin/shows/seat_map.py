@@ -20,7 +20,6 @@ from accounts.audited_admin import staff_user
 from booking_site.api.errors import DomainError
 from catalog.admin.base import BackOffice
 from catalog.admin.drawing import draw
-from catalog.admin.screens import screen_layout
 from catalog.admin.shows.pages import show_context, show_for
 from catalog.admin.shows.prices_form import PricesForm
 from catalog.layouts import MAX_ROWS, MAX_SEATS_PER_ROW, Layout, rows_by_seats
@@ -60,7 +59,7 @@ class SeatMapForm(PricesForm):
     )
 
     def __init__(self, data: Any = None, *, show: Show) -> None:
-        self.screen_layout = screen_layout(show.screen)
+        self.screen_layout = show.screen.parsed_layout if show.screen else None
         super().__init__(
             data,
             initial={

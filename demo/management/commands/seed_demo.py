@@ -1,7 +1,7 @@
 """Fill a database with demo data: a programme, accounts, and three weeks of sales."""
 
 from argparse import SUPPRESS, ArgumentParser
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -47,24 +47,22 @@ class Command(BaseCommand):
             )
         # In UTC: east of it the next day may have begun, hence one day more.
         today = timezone.now().date()
-        self._programme(today - timedelta(days=DAYS_BEFORE), DAYS_BEFORE, PAST, options)
-        self._programme(today, DAYS_AHEAD + 1, PRESENT, options)
+        for first, days, shows in (
+            (today - timedelta(days=DAYS_BEFORE), DAYS_BEFORE, PAST),
+            (today, DAYS_AHEAD + 1, PRESENT),
+        ):
+            call_command(
+                "seed_showtimes",
+                **AMOUNTS,
+                **shows,
+                start_date=first.isoformat(),
+                days=days,
+                verbosity=options["verbosity"],
+                stdout=self.stdout,
+            )
         make_demo_accounts()
         _assign_staff()
         self.stdout.write(f"Booked {_sell(_audience())} seats for demo customers.")
-
-    def _programme(
-        self, first: date, days: int, shows: dict[str, int], options: dict[str, Any]
-    ) -> None:
-        call_command(
-            "seed_showtimes",
-            **AMOUNTS,
-            **shows,
-            start_date=first.isoformat(),
-            days=days,
-            verbosity=options["verbosity"],
-            stdout=self.stdout,
-        )
 
 
 def _theatres() -> list[Theatre]:
