@@ -92,10 +92,7 @@ class AuditEntryAdmin(LargeTable, ReadOnly[AuditEntry]):
 
     @admin.display(description="when", ordering="at")
     def time(self, entry: AuditEntry) -> str:
-        zone = getattr(entry, "theatre_zone", None)
-        return (
-            local(entry.at, ZoneInfo(zone)) if zone else f"{local(entry.at, ZoneInfo('UTC'))} UTC"
-        )
+        return local(entry.at, ZoneInfo(getattr(entry, "theatre_zone", None) or "UTC"))
 
     @admin.display(description="who", ordering="actor")
     def who(self, entry: AuditEntry) -> str:
