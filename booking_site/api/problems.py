@@ -35,65 +35,37 @@ class ProblemType:
         return f"/api/docs/errors#{self.code}"
 
 
-_GENERAL = (
-    ProblemType("bad_request", HTTPStatus.BAD_REQUEST, "The request cannot be understood."),
-    ProblemType("validation_failed", HTTPStatus.BAD_REQUEST, "Some of the input is not valid."),
-    ProblemType("not_authenticated", HTTPStatus.UNAUTHORIZED, "Please log in first."),
-    ProblemType("permission_denied", HTTPStatus.FORBIDDEN, "You are not allowed to do this."),
-    ProblemType(
-        "csrf_failed", HTTPStatus.FORBIDDEN, "This form has expired. Reload the page and try again."
-    ),
-    ProblemType("not_found", HTTPStatus.NOT_FOUND, "There is nothing at this address."),
-    ProblemType(
-        "method_not_allowed",
-        HTTPStatus.METHOD_NOT_ALLOWED,
-        "This address does not support the method of the request.",
-    ),
-    ProblemType(
-        "not_acceptable",
-        HTTPStatus.NOT_ACCEPTABLE,
-        "This address can't answer in any of the accepted media types.",
-    ),
-    ProblemType(
-        "length_required",
-        HTTPStatus.LENGTH_REQUIRED,
-        "A body with a Content-Length header is required.",
-    ),
-    ProblemType(
-        "body_too_large",
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        "A request body can have at most 64 KiB, and a back-office form at most 2 MiB.",
-    ),
-    ProblemType(
-        "unsupported_media_type",
-        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        "The body must be application/json in UTF-8.",
-    ),
-    ProblemType("throttled", HTTPStatus.TOO_MANY_REQUESTS, "Too many requests. Try again later."),
-    ProblemType(
-        "internal_error",
-        HTTPStatus.INTERNAL_SERVER_ERROR,
-        "Something went wrong on our side. It has been recorded.",
-    ),
-    ProblemType(
-        "busy",
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        "We are very busy right now. Please try again in a moment.",
-    ),
-    ProblemType("not_ready", HTTPStatus.SERVICE_UNAVAILABLE, "The service is not ready yet."),
-)
-GENERAL = {problem.code: problem for problem in _GENERAL}
+# The errors that any request can get, by code; those of business rules are DomainErrors.
+GENERAL = {
+    code: ProblemType(code, HTTPStatus(status), meaning)
+    for code, status, meaning in (
+        ("bad_request", 400, "The request cannot be understood."),
+        ("validation_failed", 400, "Some of the input is not valid."),
+        ("not_authenticated", 401, "Please log in first."),
+        ("permission_denied", 403, "You are not allowed to do this."),
+        ("csrf_failed", 403, "This form has expired. Reload the page and try again."),
+        ("not_found", 404, "There is nothing at this address."),
+        ("method_not_allowed", 405, "This address does not support the method of the request."),
+        ("not_acceptable", 406, "This address can't answer in any of the accepted media types."),
+        ("length_required", 411, "A body with a Content-Length header is required."),
+        (
+            "body_too_large",
+            413,
+            "A request body can have at most 64 KiB, and a back-office form at most 2 MiB.",
+        ),
+        ("unsupported_media_type", 415, "The body must be application/json in UTF-8."),
+        ("throttled", 429, "Too many requests. Try again later."),
+        ("internal_error", 500, "Something went wrong on our side. It has been recorded."),
+        ("busy", 503, "We are very busy right now. Please try again in a moment."),
+        ("not_ready", 503, "The service is not ready yet."),
+    )
+}
 
+# Other exceptions of DRF have our codes as their `default_code`.
 _CODES: dict[type[Exception], str] = {
     Http404: "not_found",
     PermissionDenied: "permission_denied",
-    exceptions.NotFound: "not_found",
-    exceptions.PermissionDenied: "permission_denied",
-    exceptions.NotAuthenticated: "not_authenticated",
     exceptions.AuthenticationFailed: "not_authenticated",
-    exceptions.MethodNotAllowed: "method_not_allowed",
-    exceptions.NotAcceptable: "not_acceptable",
-    exceptions.UnsupportedMediaType: "unsupported_media_type",
     exceptions.ParseError: "bad_request",
 }
 
@@ -106,8 +78,9 @@ _BUSY_SQLSTATES = {"25P03", "25P04", "25006"}
 def catalogue() -> dict[str, ProblemType]:
     """Return every kind of error by its code."""
     domain = {
-        error.code: ProblemType(error.code, HTTPStatus(error.status), _first_line(error))
+        error.code: ProblemType(error.code, HTTPStatus(error.status), meaning)
         for error in _subclasses(DomainError)
+        for meaning in [(error.__doc__ or "").strip().partition("\n")[0]]
     }
     return dict(sorted({**GENERAL, **domain}.items()))
 
@@ -117,10 +90,6 @@ def _subclasses(error: type[DomainError]) -> Iterator[type[DomainError]]:
         if "code" in vars(subclass):
             yield subclass
         yield from _subclasses(subclass)
-
-
-def _first_line(error: type[DomainError]) -> str:
-    return (error.__doc__ or "").strip().partition("\n")[0]
 
 
 def is_busy(error: BaseException) -> bool:
@@ -182,7 +151,8 @@ def error_response(
 ) -> HttpResponse:
     """Render a general error: an HTML page for a browser outside the API, else a problem."""
     problem = GENERAL[code]
-    if in_api(request) or not _prefers_html(request):
+    offered = ["application/problem+json", "text/html"]
+    if in_api(request) or request.get_preferred_type(offered) != "text/html":
         return problem_response(request, problem, retry_after=retry_after)
     # Without the request: its context processors would query a database that may be down.
     page = render_to_string(
@@ -199,11 +169,6 @@ def error_response(
     return response
 
 
-def _prefers_html(request: HttpRequest | Request) -> bool:
-    offered = ["application/problem+json", "text/html"]
-    return bool(request.get_preferred_type(offered) == "text/html")
-
-
 def busy_response(request: HttpRequest | Request, error: BaseException) -> HttpResponse:
     # For the log line of the request.
     structlog.contextvars.bind_contextvars(database=str(error).strip())
@@ -214,7 +179,8 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpRespo
     """Return the response to an exception of an API view; None makes Django log it as a 500."""
     request: Request = context["request"]
     if isinstance(error, DomainError):
-        return _domain_response(request, error)
+        problem = ProblemType(error.code, HTTPStatus(error.status), error.message)
+        return problem_response(request, problem, retry_after=error.retry_after, **error.facts)
     if is_busy(error):
         return busy_response(request, error)
     if isinstance(error, exceptions.ValidationError):
@@ -226,15 +192,9 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpRespo
         wait = max(1, math.ceil(getattr(error, "wait", None) or 1))
         message = f"Too many requests. Try again in {wait} seconds."
         return problem_response(request, GENERAL["throttled"], message=message, retry_after=wait)
-    code = next((code for kind, code in _CODES.items() if isinstance(error, kind)), None)
-    if code is None:
-        return None
-    return problem_response(request, GENERAL[code])
-
-
-def _domain_response(request: Request, error: DomainError) -> HttpResponse:
-    kind = ProblemType(error.code, HTTPStatus(error.status), error.message)
-    return problem_response(request, kind, retry_after=error.retry_after, **error.facts)
+    default = getattr(error, "default_code", "")
+    code = next((code for kind, code in _CODES.items() if isinstance(error, kind)), default)
+    return problem_response(request, GENERAL[code]) if code in GENERAL else None
 
 
 def _flatten(detail: Any, path: str = "") -> Iterator[tuple[str, list[str]]]:
