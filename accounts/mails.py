@@ -14,7 +14,7 @@ from django_tasks_db.models import DBTaskResult
 
 from accounts.links import confirmation_link, reset_link
 from accounts.models import User
-from booking_site.tasks.email import Mail, send
+from booking_site.tasks.email import send_mail
 
 
 @task
@@ -22,12 +22,7 @@ def send_confirmation(user_id: int) -> None:
     """Send the link that confirms the address, unless it has been confirmed meanwhile."""
     user = User.objects.filter(pk=user_id, is_active=True, email_confirmed_at=None).first()
     if user is not None:
-        _send(
-            user,
-            subject="Please confirm your e-mail address",
-            template="confirm_email",
-            link=confirmation_link(user),
-        )
+        _send(user, "Please confirm your e-mail address", "confirm_email", confirmation_link(user))
 
 
 @task
@@ -35,12 +30,7 @@ def send_password_reset(email: str) -> None:
     """Send the link for a new password, if the account exists."""
     user = User.objects.filter(email=email, is_active=True).first()
     if user is not None:
-        _send(
-            user,
-            subject="Set a new password",
-            template="reset_password",
-            link=reset_link(user),
-        )
+        _send(user, "Set a new password", "reset_password", reset_link(user))
 
 
 def mails_about(user: User) -> "QuerySet[DBTaskResult[..., Any]]":
@@ -68,7 +58,7 @@ def request_times(recipient: dict[str, object], *, since: datetime) -> "QuerySet
     return tasks.values_list("enqueued_at", flat=True)
 
 
-def _send(user: User, *, subject: str, template: str, link: str) -> None:
+def _send(user: User, subject: str, template: str, link: str) -> None:
     hours = settings.PASSWORD_RESET_TIMEOUT // 3600
     facts = {"name": user.name, "link": link, "hours": hours}
-    send(Mail(to=user.email, subject=subject, template=template, facts=facts))
+    send_mail(to=user.email, subject=subject, template=template, facts=facts)

@@ -13,7 +13,7 @@ from django_tasks import task
 from django_tasks.base import Task
 from django_tasks_db.models import DBTaskResult
 
-from booking_site.tasks.email import Mail, send
+from booking_site.tasks.email import send_mail
 from bookings.models import Booking, Order
 from catalog.models import Show
 
@@ -120,7 +120,7 @@ def _send(
         "cancel_minutes": settings.CANCELLATION_CUTOFF_MINUTES,
         **_place_and_time(first.show),
     }
-    send(Mail(to=address, subject=subject, template=template, facts=facts, message_id=message_id))
+    send_mail(to=address, subject=subject, template=template, facts=facts, message_id=message_id)
     return True
 
 
