@@ -7,11 +7,6 @@ from django.templatetags.static import static
 from django.urls import reverse, reverse_lazy
 
 
-def _may_view(model: str) -> Callable[[HttpRequest], bool]:
-    app, _, name = model.rpartition("_")
-    return lambda request: request.user.has_perm(f"{app}.view_{name}")
-
-
 def _may(permission: str) -> Callable[[HttpRequest], bool]:
     return lambda request: request.user.has_perm(permission)
 
@@ -38,22 +33,20 @@ def _is_current(model: str, page: str) -> Callable[[HttpRequest], bool]:
     return is_current
 
 
-def _pages(title: str, *pages: tuple[str, str, str]) -> dict[str, object]:
-    return {"title": title, "separator": True, "items": _items(*pages)}
+def _group(title: str, *items: dict[str, object]) -> dict[str, object]:
+    return {"title": title, "separator": True, "items": [*items]}
 
 
-def _items(*pages: tuple[str, str, str]) -> list[dict[str, object]]:
-    return [
-        {
-            "title": name,
-            "icon": icon,
-            "link": reverse_lazy(f"admin:{model}_{page or 'changelist'}"),
-            "permission": _may_view(model),
-            "active": _is_current(model, page),
-        }
-        for name, icon, address in pages
-        for model, _, page in [address.partition("/")]
-    ]
+def _page(title: str, icon: str, model: str, page: str = "", **item: object) -> dict[str, object]:
+    """Return the menu item of a model's list, or of a page below it."""
+    app, _, name = model.rpartition("_")
+    return {
+        "title": title,
+        "icon": icon,
+        "link": reverse_lazy(f"admin:{model}_{page or 'changelist'}"),
+        "permission": _may(f"{app}.view_{name}"),
+        "active": _is_current(model, page),
+    } | item
 
 
 UNFOLD = {
@@ -107,62 +100,56 @@ UNFOLD = {
                     }
                 ],
             },
-            _pages(
+            _group(
                 "Programme",
-                ("Week", "calendar_view_week", "catalog_show/week"),
-                ("Shows", "calendar_month", "catalog_show"),
-                ("Movies", "movie", "catalog_movie"),
+                _page("Week", "calendar_view_week", "catalog_show", "week"),
+                _page("Shows", "calendar_month", "catalog_show"),
+                _page("Movies", "movie", "catalog_movie"),
             ),
-            _pages(
+            _group(
                 "Venues",
-                ("Theatres", "location_city", "catalog_theatre"),
-                ("Screens", "view_comfy", "catalog_screen"),
-                ("Price cards", "sell", "catalog_pricecard"),
-                ("Seats", "event_seat", "catalog_seat"),
+                _page("Theatres", "location_city", "catalog_theatre"),
+                _page("Screens", "view_comfy", "catalog_screen"),
+                _page("Price cards", "sell", "catalog_pricecard"),
+                _page("Seats", "event_seat", "catalog_seat"),
             ),
-            _pages(
+            _group(
                 "Sales",
-                ("Orders", "receipt_long", "bookings_order"),
-                ("Bookings", "confirmation_number", "bookings_booking"),
-                ("Holds", "hourglass_top", "bookings_hold"),
+                _page("Orders", "receipt_long", "bookings_order"),
+                _page("Bookings", "confirmation_number", "bookings_booking"),
+                _page("Holds", "hourglass_top", "bookings_hold"),
             ),
-            {
-                "title": "Figures",
-                "separator": True,
-                "items": [
-                    {
-                        "title": "Reports",
-                        "icon": "bar_chart",
-                        "link": reverse_lazy("reports"),
-                        "permission": _may("reports.view_reports"),
-                    }
-                ],
-            },
-            _pages(
+            _group(
+                "Figures",
+                {
+                    "title": "Reports",
+                    "icon": "bar_chart",
+                    "link": reverse_lazy("reports"),
+                    "permission": _may("reports.view_reports"),
+                },
+            ),
+            _group(
                 "Users and access",
-                ("Users", "group", "accounts_user"),
-                ("Roles", "badge", "auth_group"),
-                ("Sign-ins", "devices", "accounts_signin"),
-                ("Failed logins", "gpp_bad", "axes_accessattempt"),
-                ("Second factors", "phonelink_lock", "otp_totp_totpdevice"),
-                ("Audit trail", "history", "accounts_auditentry"),
+                _page("Users", "group", "accounts_user"),
+                _page("Roles", "badge", "auth_group"),
+                _page("Sign-ins", "devices", "accounts_signin"),
+                _page("Failed logins", "gpp_bad", "axes_accessattempt"),
+                _page("Second factors", "phonelink_lock", "otp_totp_totpdevice"),
+                _page("Audit trail", "history", "accounts_auditentry"),
             ),
-            {
-                "title": "Operations",
-                "separator": True,
-                "items": [
-                    *_items(("Tasks", "outgoing_mail", "django_tasks_database_dbtaskresult")),
-                    {
-                        "title": "Unsent confirmations",
-                        "icon": "mark_email_unread",
-                        "link": reverse_lazy(
-                            "admin:bookings_order_changelist", query={"confirmation": "unsent"}
-                        ),
-                        "permission": _may_view("django_tasks_database_dbtaskresult"),
-                        "active": _is_unsent,
-                    },
-                ],
-            },
+            _group(
+                "Operations",
+                _page("Tasks", "outgoing_mail", "django_tasks_database_dbtaskresult"),
+                _page(
+                    "Unsent confirmations",
+                    "mark_email_unread",
+                    "django_tasks_database_dbtaskresult",
+                    link=reverse_lazy(
+                        "admin:bookings_order_changelist", query={"confirmation": "unsent"}
+                    ),
+                    active=_is_unsent,
+                ),
+            ),
         ],
     },
 }
