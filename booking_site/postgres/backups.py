@@ -30,31 +30,24 @@ def read_dump(path: Path) -> None:
         (existing,) = cursor.fetchone()
     if existing:
         raise DumpFailed("This database is not empty. Create a new one and restore into that.")
-    name = connection.settings_dict["NAME"]
-    _run("pg_restore", "--exit-on-error", "--single-transaction", f"--dbname={name}", str(path))
+    _run("pg_restore", "--exit-on-error", "--single-transaction", str(path))
 
 
 def _run(program: str, *arguments: str) -> None:
     found = shutil.which(program)
     if found is None:
         raise DumpFailed(f"There is no {program}: install the PostgreSQL client of your server.")
-    command = [found, "--no-owner", "--no-privileges", *arguments]
+    # Django adds the database and its address. The password is in the environment, because other
+    # users can see a command line.
+    (_, *command), secrets = connection.client.settings_to_cmd_args_env(
+        connection.settings_dict, ["--no-owner", "--no-privileges", *arguments, "--dbname"]
+    )
     done = subprocess.run(  # noqa: S603 (no outside input)
-        command, env=_environment(), capture_output=True, text=True, check=False
+        [found, *command],
+        env=os.environ | (secrets or {}),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise DumpFailed(done.stderr.strip())
-
-
-def _environment() -> dict[str, str]:
-    """Return libpq's variables. On a command line, other users could see the password."""
-    settings = connection.settings_dict
-    address = {
-        "PGHOST": settings["HOST"],
-        "PGPORT": settings["PORT"],
-        "PGUSER": settings["USER"],
-        "PGPASSWORD": settings["PASSWORD"],
-        "PGDATABASE": settings["NAME"],
-        "PGSSLMODE": settings["OPTIONS"].get("sslmode"),
-    }
-    return os.environ | {name: str(value) for name, value in address.items() if value}
