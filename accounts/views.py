@@ -83,9 +83,8 @@ class LoginView(OpenView):
         return Response(AccountSerializer(signed_in).data)
 
 
-class RefreshView(APIView):
-    authentication_classes = ()
-    permission_classes = (AllowAny,)
+class RefreshView(OpenView):
+    throttle_classes = ()
 
     @operation(
         "auth_refresh",

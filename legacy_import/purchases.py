@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
 from django.utils import timezone
 
@@ -48,7 +46,16 @@ def convert_bookings(batch: Sequence[Row], id_map: IdMap, source: Source) -> Bat
             result.adjusted.append((row["id"], "no account, so booked as a box office order"))
     orders = Order.objects.bulk_create(order for _, order in chosen)
     for (row, _), order in zip(chosen, orders, strict=True):
-        result.rows.append((row["id"], _booking(references.seats[row["seat_id"]], order)))
+        seat = references.seats[row["seat_id"]]
+        values = {
+            "user_id": order.user_id,
+            "show_id": seat.show_id,
+            "seat_id": seat.pk,
+            "order_id": order.pk,
+            "price": seat.price,
+            "booked_at": order.created_at,
+        }
+        result.rows.append((row["id"], values))
     Seat.objects.filter(pk__in=[values["seat_id"] for _, values in result.rows]).update(
         status=SeatStatus.BOOKED, block_reason="", hold_id=None, held_until=None
     )
@@ -105,7 +112,7 @@ def _order(row: Row, seat: Seat, references: _References) -> Order:
         show_id=seat.show_id,
         total=seat.price,
         currency=references.currencies[seat.show_id],
-        created_at=_moment(row),
+        created_at=row["booked_at"] or timezone.now(),
     )
     if row["user_id"] in references.users:
         order.user_id = references.users[row["user_id"]]
@@ -115,19 +122,3 @@ def _order(row: Row, seat: Seat, references: _References) -> Order:
         order.customer_name = (customer["name"] or "")[:LONGEST_NAME]
         order.customer_email = clean_address(customer["email"]) or ""
     return order
-
-
-def _booking(seat: Seat, order: Order) -> dict[str, Any]:
-    return {
-        "user_id": order.user_id,
-        "show_id": seat.show_id,
-        "seat_id": seat.pk,
-        "order_id": order.pk,
-        "price": seat.price,
-        "booked_at": order.created_at,
-    }
-
-
-def _moment(row: Row) -> datetime:
-    booked_at: datetime = row["booked_at"] or timezone.now()
-    return booked_at
