@@ -1,7 +1,8 @@
 """Admissions, gross and occupancy: their definitions, and the SQL that all reports share."""
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from decimal import ROUND_HALF_UP, Decimal
+from operator import add
 
 from catalog.programme.days import DAY_BREAK
 
@@ -86,13 +87,7 @@ class Figures:
     gross: Decimal = Decimal("0.00")
 
     def __add__(self, other: "Figures") -> "Figures":
-        return Figures(
-            self.shows + other.shows,
-            self.seats + other.seats,
-            self.admissions + other.admissions,
-            self.priced + other.priced,
-            self.gross + other.gross,
-        )
+        return Figures(*map(add, astuple(self), astuple(other)))
 
     @property
     def occupancy(self) -> Decimal | None:

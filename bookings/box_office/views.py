@@ -37,7 +37,6 @@ from catalog.programme.days import business_day
 from catalog.staff import theatres_of
 
 MAY_SELL = "bookings.sell_order"
-NUMBER_NEEDED = "Enter the number of seats."
 
 View = Callable[..., HttpResponse]
 
@@ -170,16 +169,10 @@ def sell(request: HttpRequest, show_id: int) -> HttpResponse:
 
 def _offer(request: HttpRequest, show: Show, seats: Sequence[Seat]) -> HttpResponse:
     """Show the room, with the best seats selected if a number of seats was entered."""
-    form = BestSeats(request.GET or None)
-    if not form.is_bound:
+    if not request.GET:
         return _room(request, show, seats)
-    if not form.is_valid():
-        return _room(request, show, seats, errors=[NUMBER_NEEDED])
-    try:
-        best = _best(show, form)
-    except DomainError as refusal:
-        return _room(request, show, seats, errors=[_in_words(refusal, seats)])
-    return _room(request, show, seats, chosen=best)
+    best, error = _best(request, show)
+    return _room(request, show, seats, chosen=best, errors=[error] if error else [])
 
 
 @require_GET
@@ -188,17 +181,12 @@ def seats_now(request: HttpRequest, show_id: int) -> HttpResponse:
     """Return the seats that are now taken; with `best`, the best seats instead."""
     clerk = staff_user(request)
     show = get_object_or_404(queries.sellable(clerk), pk=show_id)
-    form = BestSeats(request.GET or None)
-    if not form.is_bound:
+    if not request.GET:
         states = Seat.objects.filter(show=show).annotate(state_now=STATE_NOW)
         taken = states.exclude(state_now=SeatStatus.AVAILABLE).order_by("pk")
         return JsonResponse({"taken": dict(taken.values_list("pk", "state_now"))})
-    if not form.is_valid():
-        return JsonResponse({"message": NUMBER_NEEDED})
-    try:
-        return JsonResponse({"best": _best(show, form)})
-    except DomainError as refusal:
-        return JsonResponse({"message": _in_words(refusal, [])})
+    best, error = _best(request, show)
+    return JsonResponse({"message": error} if error else {"best": best})
 
 
 @require_http_methods(["GET", "POST"])
@@ -290,12 +278,19 @@ def _seats(show: Show) -> list[Seat]:
     return list(seats.order_by("row", "number"))
 
 
-def _best(show: Show, form: BestSeats) -> list[int]:
-    return queries.best_seats(
-        show_id=show.pk,
-        quantity=form.cleaned_data["best"],
-        accessible=form.cleaned_data["accessible"],
-    )
+def _best(request: HttpRequest, show: Show) -> tuple[list[int], str]:
+    """Return the ids of the best seats for the party in the query, or an error."""
+    form = BestSeats(request.GET)
+    if not form.is_valid():
+        return [], "Enter the number of seats."
+    data = form.cleaned_data
+    try:
+        best = queries.best_seats(
+            show_id=show.pk, quantity=data["best"], accessible=data["accessible"]
+        )
+    except DomainError as refusal:
+        return [], refusal.message
+    return best, ""
 
 
 def _room(

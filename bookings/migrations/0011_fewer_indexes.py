@@ -12,16 +12,6 @@ from django.db import migrations, models
 from django.db.migrations.operations import AlterField
 from django.db.migrations.operations.base import Operation
 
-_SWAP = """
-    ALTER TABLE bookings DROP CONSTRAINT booking_order_in_show;
-    ALTER TABLE orders DROP CONSTRAINT order_with_show;
-    ALTER TABLE orders ADD CONSTRAINT order_with_show UNIQUE {index};
-    ALTER TABLE bookings ADD CONSTRAINT booking_order_in_show
-        FOREIGN KEY (order_id, show_id) REFERENCES orders (id, show_id)
-        DEFERRABLE INITIALLY IMMEDIATE NOT VALID;
-"""
-
-
 def _without_index(table: str, column: str, index: str, alter: AlterField) -> Operation:
     """Drop the index of a foreign key beside running sales.
 
@@ -38,8 +28,16 @@ def _without_index(table: str, column: str, index: str, alter: AlterField) -> Op
     )
 
 
-def _in_one_transaction(sql: str) -> list[tuple[str, None]]:
+def _swap_unique(index: str) -> list[tuple[str, None]]:
     """Return one text: PostgreSQL executes its statements in one transaction."""
+    sql = f"""
+        ALTER TABLE bookings DROP CONSTRAINT booking_order_in_show;
+        ALTER TABLE orders DROP CONSTRAINT order_with_show;
+        ALTER TABLE orders ADD CONSTRAINT order_with_show UNIQUE {index};
+        ALTER TABLE bookings ADD CONSTRAINT booking_order_in_show
+            FOREIGN KEY (order_id, show_id) REFERENCES orders (id, show_id)
+            DEFERRABLE INITIALLY IMMEDIATE NOT VALID;
+    """
     return [(sql, None)]
 
 
@@ -90,8 +88,8 @@ class Migration(migrations.Migration):
         migrations.SeparateDatabaseAndState(
             database_operations=[
                 migrations.RunSQL(
-                    sql=_in_one_transaction(_SWAP.format(index="USING INDEX order_by_show")),
-                    reverse_sql=_in_one_transaction(_SWAP.format(index="(id, show_id)")),
+                    sql=_swap_unique("USING INDEX order_by_show"),
+                    reverse_sql=_swap_unique("(id, show_id)"),
                 ),
             ],
             state_operations=[
