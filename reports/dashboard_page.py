@@ -7,7 +7,6 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest
 
 from accounts.audited_admin import staff_user
-from catalog.admin.base import local
 from catalog.admin.programme.week import week_address
 from catalog.models import RefusedOverlap, Show, Theatre
 from catalog.refused_overlaps import unresolved_overlaps
@@ -96,12 +95,7 @@ def _conflicts(overlaps: "QuerySet[RefusedOverlap]") -> dict[str, Any]:
     found = list(overlaps[: MAX_ENTRIES + 1])
     return {
         "conflicts": [
-            {
-                "overlap": overlap,
-                "start": local(overlap.start_time, overlap.screen.theatre.zone),
-                "refused_at": local(overlap.refused_at, overlap.screen.theatre.zone),
-                "address": week_address(overlap.screen.theatre, overlap.start_time),
-            }
+            (overlap, week_address(overlap.screen.theatre, overlap.start_time))
             for overlap in found[:MAX_ENTRIES]
         ],
         "more_conflicts": len(found) > MAX_ENTRIES,
