@@ -5,7 +5,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -45,9 +44,7 @@ def cancel_page(
     request: HttpRequest, show_id: int, *, show_admin: BackOffice[Show]
 ) -> HttpResponse:
     """Show the form and cancel the show; for a cancelled show, show the progress."""
-    show = show_for(request, show_admin, show_id)
-    if not request.user.has_perm(MAY_CANCEL):
-        raise PermissionDenied
+    show = show_for(request, show_admin, show_id, MAY_CANCEL)
     context = show_context(request, show_admin, show, title="Cancel show")
     if show.status == ShowStatus.CANCELLED:
         return _progress(request, show, context)

@@ -8,7 +8,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -109,9 +108,7 @@ def change_page(
     title: str,
 ) -> HttpResponse:
     """Show the form, then the preview of the change, then make it."""
-    show = show_for(request, show_admin, show_id)
-    if not request.user.has_perm(MAY_MOVE):
-        raise PermissionDenied
+    show = show_for(request, show_admin, show_id, MAY_MOVE)
     form = form_class(request.POST if request.method == "POST" else None, show=show)
     context = show_context(request, show_admin, show, title=title) | {"form": form}
     if form.is_valid():

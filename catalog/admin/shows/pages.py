@@ -33,15 +33,20 @@ def extra_show_pages() -> list[ShowPage]:
     return [import_string(path) for path in settings.EXTRA_SHOW_PAGES]
 
 
-def show_for(request: HttpRequest, show_admin: BackOffice[Show], show_id: int) -> Show:
+def show_for(
+    request: HttpRequest, show_admin: BackOffice[Show], show_id: int, *permissions: str
+) -> Show:
     """Return a show of the user's theatres, with what its headings need.
 
-    Raise PermissionDenied or Http404.
+    Raise PermissionDenied, also without one of the further permissions, or Http404.
     """
     if not show_admin.has_view_permission(request):
         raise PermissionDenied
     shows = Show.objects.select_related("movie", "theatre", "screen__theatre", "price_card")
-    return get_object_or_404(within_theatres_of(request.user, shows, "theatre"), pk=show_id)
+    show = get_object_or_404(within_theatres_of(request.user, shows, "theatre"), pk=show_id)
+    if not request.user.has_perms(permissions):
+        raise PermissionDenied
+    return show
 
 
 def show_context(

@@ -5,7 +5,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -42,9 +41,7 @@ def repricing_page(
     request: HttpRequest, show_id: int, *, show_admin: BackOffice[Show]
 ) -> HttpResponse:
     """Ask for prices, show old and new price by category, and write them once confirmed."""
-    show = show_for(request, show_admin, show_id)
-    if not request.user.has_perms(MAY_REPRICE):
-        raise PermissionDenied
+    show = show_for(request, show_admin, show_id, *MAY_REPRICE)
     data = request.POST if request.method == "POST" else None
     form = RepricingForm(data, initial={"price_card": show.price_card})
     context = show_context(request, show_admin, show, title="Change prices") | {"form": form}

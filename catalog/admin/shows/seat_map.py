@@ -7,7 +7,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -104,9 +103,7 @@ def seat_map_page(
     request: HttpRequest, show_id: int, *, show_admin: BackOffice[Show], replace: bool = False
 ) -> HttpResponse:
     """Preview and create a show's seat map; one that it has already must be replaced."""
-    show = show_for(request, show_admin, show_id)
-    if not request.user.has_perm(MAY_MAKE_SEATS):
-        raise PermissionDenied
+    show = show_for(request, show_admin, show_id, MAY_MAKE_SEATS)
     title = "Replace seat map" if replace else "Create seat map"
     context = show_context(request, show_admin, show, title=title)
     if not replace and (size := show.seats.count()):
