@@ -200,6 +200,4 @@ def validate_layout(text: str) -> None:
     try:
         parse_layout(text)
     except LayoutError as error:
-        raise ValidationError(
-            [ValidationError(str(problem), code="layout") for problem in error.problems]
-        ) from error
+        raise ValidationError(list(map(str, error.problems))) from error

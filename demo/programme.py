@@ -204,10 +204,9 @@ def _day_on_screen(
             screen=screen,
             price_card=venue.card,
             start_time=moment,
-            end_time=ends.end_time,
-            occupied_until=ends.occupied_until,
             format=random.choice(FORMATS),
             language=movie.language,
+            **ends._asdict(),
         )
         shows[start] = show
         free_again = (ends.occupied_until or moment).astimezone(zone).replace(tzinfo=None)

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS
 from django.db import transaction
 from tablib import Dataset
 
@@ -62,7 +62,10 @@ def _run(
     with transaction.atomic(durable=True):
         result = resource.import_data(dataset, use_transactions=True)
         errors = [
-            error for row in result.invalid_rows for error in _row_errors(row.number, row.error)
+            RowError(row.number, "" if column == NON_FIELD_ERRORS else column, message)
+            for row in result.invalid_rows
+            for column, messages in row.error_dict.items()
+            for message in messages
         ]
         errors += [
             RowError(number, "", "This row could not be saved. Try again, or check its values.")
@@ -96,13 +99,3 @@ def _dataset(table: type[Table], rows: Sequence[Sequence[str]]) -> tuple[Dataset
             dataset.append([cells.get(column, "") for column in wanted])
             numbers.append(number)
     return dataset, numbers
-
-
-def _row_errors(row: int, error: ValidationError) -> list[RowError]:
-    if not hasattr(error, "error_dict"):
-        return [RowError(row, "", message) for message in error.messages]
-    return [
-        RowError(row, "" if column == NON_FIELD_ERRORS else column, message)
-        for column, messages in error.message_dict.items()
-        for message in messages
-    ]

@@ -200,21 +200,18 @@ class _Evaluator:
         return [other for other in self._taken[show.screen_id] if show.overlaps(other)]
 
     def _show(self, request: ShowRequest, start: datetime) -> Show:
-        ends = ends_of(movie=request.movie, screen=request.screen, start_time=start)
+        close = request.sales_end_before
         return Show(
             movie=request.movie,
             theatre=self._plan.theatre,
             screen=request.screen,
             price_card=request.price_card,
             start_time=start,
-            end_time=ends.end_time,
-            occupied_until=ends.occupied_until,
             format=request.format,
             language=request.language,
             status=self._plan.status,
-            sales_close_at=None
-            if request.sales_end_before is None
-            else start - request.sales_end_before,
+            sales_close_at=None if close is None else start - close,
+            **ends_of(movie=request.movie, screen=request.screen, start_time=start)._asdict(),
         )
 
     def _seat_map(self, show: Show) -> tuple[Layout, Prices] | None:
