@@ -10,8 +10,6 @@ from catalog.layouts import Place
 from catalog.models import Seat, SeatCategory
 
 GAP = SafeString('<i class="room-gap"></i>')
-
-
 Placed = Seat | Place  # a seat without `x` and `y` is placed by row and number
 
 

@@ -94,7 +94,8 @@ class ImportExportAdmin(BackOffice[M]):
         try:
             if "content" in request.POST:
                 return self._confirm(request)
-            form = UploadForm(*((request.POST, request.FILES) if request.method == "POST" else ()))
+            uploaded = (request.POST, request.FILES) if request.method == "POST" else ()
+            form = UploadForm(*uploaded)
             if not form.is_valid():
                 return self._page(request, form=form)
             file = form.cleaned_data["file"]
@@ -141,8 +142,8 @@ class ImportExportAdmin(BackOffice[M]):
         """Show the form, and an `error`, or the `outcome` of a `file`."""
         form = UploadForm() if form is None else form
         title = f"Import {self.opts.verbose_name_plural}"
-        columns = {"form": form, "columns": self.table._meta.export_order}
-        context = self.page_context(request, title=title) | columns | shown
+        context = self.page_context(request, title=title) | shown
+        context |= {"form": form, "columns": self.table._meta.export_order}
         failed = form.errors or "error" in shown or ("outcome" in shown and shown["outcome"].errors)
         status = HTTPStatus.UNPROCESSABLE_ENTITY if failed else HTTPStatus.OK
         return TemplateResponse(request, "catalog/admin/import.html", context, status=status)
