@@ -19,6 +19,7 @@ class ShowCancelled(DomainError):
     """The show is cancelled, so its prices cannot change."""
 
     code = "show_cancelled"
+    message = "This show is cancelled, so its prices can't change."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +95,7 @@ def _require_sellable(shows: Iterable[Show]) -> None:
     if show is None:
         raise ShowNotFound
     if show.status == ShowStatus.CANCELLED:
-        raise ShowCancelled("This show is cancelled, so its prices can't change.")
+        raise ShowCancelled
 
 
 def _plan(seats: SeatQuerySet, prices: Prices) -> list[Repricing]:

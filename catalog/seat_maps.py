@@ -26,6 +26,7 @@ class SeatMapExists(DomainError):
     """The show already has a seat map."""
 
     code = "seat_map_exists"
+    message = "This show already has a seat map."
 
 
 class SeatMapInUse(DomainError):
@@ -103,7 +104,7 @@ def _create_seats(show_id: int, layout: Layout, prices: Prices) -> int:
     if not show.values_list("pk"):  # deleted since the preview
         raise ShowNotFound
     if Seat.objects.filter(show_id=show_id).exists():
-        raise SeatMapExists("This show already has a seat map.")
+        raise SeatMapExists
     return copy_seats([(show_id, layout, prices)])
 
 

@@ -18,6 +18,7 @@ class DurationsChanged(DomainError):
     """The schedule or the movie changed after the preview."""
 
     code = "durations_changed"
+    message = "The schedule or the movie changed after the preview. Check the new preview."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,9 +113,7 @@ def _apply(movie_id: int, theatres: list[Theatre], seen: str, actor: User | None
         list(rows.order_by("pk").select_for_update(of=("self",), no_key=True).values_list("pk"))
     plan = plan_durations(movie=movie, theatres=theatres)
     if fingerprint(plan) != seen:
-        raise DurationsChanged(
-            "The schedule or the movie changed after the preview. Check the new preview."
-        )
+        raise DurationsChanged
     for new in plan:
         if not new.fits:
             continue
