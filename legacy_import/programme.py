@@ -7,9 +7,8 @@ from typing import Any
 from catalog.models import SeatStatus
 from legacy_import.id_map import IdMap
 from legacy_import.source import Row
-from legacy_import.users import BatchResult, timestamps
+from legacy_import.users import BatchResult, shortened, timestamps
 
-LONGEST = {"title": 200, "name": 200, "location": 300}
 LONGEST_ROW = 4
 BIGGEST_NUMBER = 2**31 - 1
 BIGGEST_PRICE = Decimal("999999.99")
@@ -20,7 +19,7 @@ SOLD_BEFORE = "Sold by the original system"
 def convert_movies(batch: Sequence[Row]) -> BatchResult:
     result = BatchResult()
     for row in batch:
-        texts = {"title": _shortened(row, "title", result), "description": row["description"] or ""}
+        texts = {"title": shortened(row, "title", result), "description": row["description"] or ""}
         result.rows.append((row["id"], texts | timestamps(row)))
     return result
 
@@ -28,7 +27,7 @@ def convert_movies(batch: Sequence[Row]) -> BatchResult:
 def convert_theatres(batch: Sequence[Row], *, timezone: str, currency: str) -> BatchResult:
     result = BatchResult()
     for row in batch:
-        texts = {name: _shortened(row, name, result) for name in ("name", "location")}
+        texts = {name: shortened(row, name, result) for name in ("name", "location")}
         place = {"timezone": timezone, "currency": currency}
         result.rows.append((row["id"], texts | place | timestamps(row)))
     return result
@@ -96,10 +95,3 @@ def _price(value: Any) -> Decimal | None:
         return price if 0 <= price <= BIGGEST_PRICE else None
     except InvalidOperation:  # not a number, or NaN
         return None
-
-
-def _shortened(row: Row, name: str, result: BatchResult) -> str:
-    text: str = row[name] or ""
-    if len(text) > LONGEST[name]:
-        result.adjusted.append((row["id"], f"the {name} was cut to {LONGEST[name]} characters"))
-    return text[: LONGEST[name]]

@@ -10,7 +10,7 @@ from bookings.services.sales import new_reference
 from catalog.models import Seat, SeatStatus, Show
 from legacy_import.id_map import IdMap
 from legacy_import.source import Row, Source
-from legacy_import.users import LONGEST_NAME, BatchResult, clean_address
+from legacy_import.users import LONGEST, BatchResult, clean_address
 
 
 @dataclass
@@ -119,6 +119,6 @@ def _order(row: Row, seat: Seat, references: _References) -> Order:
     else:
         customer = references.without_account[row["user_id"]]
         order.channel = Channel.BOX_OFFICE
-        order.customer_name = (customer["name"] or "")[:LONGEST_NAME]
+        order.customer_name = (customer["name"] or "")[: LONGEST["name"]]
         order.customer_email = clean_address(customer["email"]) or ""
     return order

@@ -17,7 +17,7 @@ from legacy_import.source import Row
 # The format of bcryptjs. A cost above 15 would take minutes to verify.
 BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|1[0-5])\$[./A-Za-z0-9]{53}")
 LONGEST_EMAIL = 254
-LONGEST_NAME = 200
+LONGEST = {"title": 200, "name": 200, "location": 300}
 
 
 @dataclass
@@ -33,6 +33,13 @@ def timestamps(row: Row) -> dict[str, Any]:
     """Return when the row was created and updated; now, where the original has no time."""
     created = row["created_at"] or timezone.now()
     return {"created_at": created, "updated_at": row["updated_at"] or created}
+
+
+def shortened(row: Row, name: str, result: BatchResult) -> str:
+    text: str = row[name] or ""
+    if len(text) > LONGEST[name]:
+        result.adjusted.append((row["id"], f"the {name} was cut to {LONGEST[name]} characters"))
+    return text[: LONGEST[name]]
 
 
 def clean_address(email: str | None) -> str | None:
@@ -67,18 +74,16 @@ def convert_users(batch: Sequence[Row]) -> BatchResult:
 
 
 def _user(row: Row, address: str, result: BatchResult) -> dict[str, Any]:
-    number, name, password = row["id"], row["name"] or "", row["password_hash"] or ""
-    if len(name) > LONGEST_NAME:
-        result.adjusted.append((number, f"the name was cut to {LONGEST_NAME} characters"))
+    name, password = shortened(row, "name", result), row["password_hash"] or ""
     if BCRYPT.fullmatch(password):
         encoded = f"bcrypt${password}"
     else:
         result.adjusted.append(
-            (number, "the password hash is unreadable, so the password must be reset")
+            (row["id"], "the password hash is unreadable, so the password must be reset")
         )
         encoded = make_password(None)
     return {
-        "name": name[:LONGEST_NAME],
+        "name": name,
         "email": address,
         "password_hash": encoded,
         **timestamps(row),
