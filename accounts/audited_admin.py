@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from datetime import datetime, tzinfo
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
@@ -12,15 +12,11 @@ from django.db.models import QuerySet
 from django.forms import BoundField, ModelChoiceField
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils.text import Truncator
 from django.utils.timezone import get_default_timezone
 
 from accounts import audit
 from accounts.models import AuditEntry, User
-
-if TYPE_CHECKING:
-    Base = admin.ModelAdmin[Any]
-else:
-    Base = object
 
 ENTRIES_PER_PAGE = 50
 LONGEST_VALUE = 300
@@ -41,7 +37,7 @@ def staff_user(request: HttpRequest) -> User:
     return request.user
 
 
-class Audited(Base):
+class Audited(admin.ModelAdmin):  # type: ignore[type-arg] # not generic at run time
     """Write to the audit trail, in the same transaction, what Django would write to its log."""
 
     # Recorded without their values, because an entry outlives the person it is about.
@@ -134,7 +130,7 @@ def _changes(form: Any, personal: Collection[str]) -> Iterator[tuple[str, Any]]:
             continue
         before, after = _plain(_before(form[name])), _plain(form.cleaned_data.get(name))
         if before != after:  # Django reports a list typed as text as always changed
-            yield name, [_shortened(before), _shortened(after)]
+            yield name, [Truncator(text).chars(LONGEST_VALUE) for text in (before, after)]
 
 
 def _before(field: BoundField) -> Any:
@@ -157,7 +153,3 @@ def _plain(value: Any) -> str:
         case list() | set() | QuerySet():
             return ", ".join(map(_plain, value))
     return str(value)
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
