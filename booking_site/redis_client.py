@@ -23,16 +23,12 @@ class Breaker:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._closed = True
+        self.is_open = False
         self._next_try = 0.0
-
-    @property
-    def is_open(self) -> bool:
-        return not self._closed
 
     def admits(self) -> bool:
         """Return whether the caller may call Redis; while open, one caller per period may."""
-        if self._closed:
+        if not self.is_open:
             return True
         with self._lock:
             if time.monotonic() < self._next_try:
@@ -43,15 +39,15 @@ class Breaker:
     def failed(self, error: Exception) -> None:
         with self._lock:
             self._next_try = time.monotonic() + PERIOD_SECONDS
-            was_closed, self._closed = self._closed, False
-        if was_closed:  # one line per outage, not one per request
+            was_open, self.is_open = self.is_open, True
+        if not was_open:  # one line per outage, not one per request
             logger.warning("Redis does not respond; continuing without it: %s", error)
 
     def succeeded(self) -> None:
-        if self._closed:
+        if not self.is_open:
             return
         with self._lock:
-            self._closed = True
+            self.is_open = False
         logger.warning("Redis responds again.")
 
 
