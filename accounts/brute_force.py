@@ -95,9 +95,7 @@ def lockout_response(
 
     The API raises `TooManyAttempts` instead.
     """
-    response = error_response(request, "throttled")
-    response["Retry-After"] = str(seconds_locked(request))
-    return response
+    return error_response(request, "throttled", retry_after=seconds_locked(request))
 
 
 def _recent_attempts(request: HttpRequest) -> QuerySet[Model]:

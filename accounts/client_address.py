@@ -1,6 +1,6 @@
 """The address of a client, for rate limits, login limits and the allow-list of the back office."""
 
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, ip_address, ip_network
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -25,12 +25,11 @@ def client_address(request: HttpRequest) -> str | None:
 
 def _normal(text: str) -> str | None:
     try:
-        address: IPv4Address | IPv6Address = ip_address(text.strip())
+        address = ip_address(text.strip())
     except ValueError:
         return None
     if isinstance(address, IPv4Address):
         return str(address)
     if address.ipv4_mapped:
         return str(address.ipv4_mapped)
-    host_bits = 128 - CUSTOMER_BITS
-    return str(IPv6Address(int(address) >> host_bits << host_bits))
+    return str(ip_network((address, CUSTOMER_BITS), strict=False).network_address)

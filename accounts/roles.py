@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 
 from django.contrib.auth.models import Group, Permission
 from django.db import transaction
-from django.db.models import Q
 
 # Defined by catalog, which this app may not import.
 WORK_EVERYWHERE = "catalog.work_everywhere"
@@ -62,19 +61,15 @@ def ensure_roles() -> None:
     Needs a migrated database. Raise `UnknownPermissions`.
     """
     wanted = set().union(*ROLES.values())
-    known = _permissions(wanted)
+    codenames = [name.partition(".")[2] for name in wanted]
+    permissions = Permission.objects.filter(codename__in=codenames).select_related("content_type")
+    known = {
+        f"{permission.content_type.app_label}.{permission.codename}": permission
+        for permission in permissions
+    }
     if missing := wanted - known.keys():
         raise UnknownPermissions(", ".join(sorted(missing)))
     with transaction.atomic(durable=True):
         for role, names in ROLES.items():
             group, _ = Group.objects.get_or_create(name=role)
             group.permissions.set(known[name] for name in names)
-
-
-def _permissions(names: Iterable[str]) -> dict[str, Permission]:
-    codenames = Q(codename__in=[name.partition(".")[2] for name in names])
-    permissions = Permission.objects.filter(codenames).select_related("content_type")
-    return {
-        f"{permission.content_type.app_label}.{permission.codename}": permission
-        for permission in permissions
-    }

@@ -82,17 +82,15 @@ def readyz(request: HttpRequest) -> HttpResponse:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-        migrated = _is_migrated()
+        state = "ok" if _is_migrated() else "unmigrated"
     except (DatabaseError, InterfaceError):
+        state = "unreachable"
+    if state != "ok":
         return problem_response(
-            request, GENERAL["not_ready"], retry_after=READY_RETRY_SECONDS, postgresql="unreachable"
-        )
-    if not migrated:
-        return problem_response(
-            request, GENERAL["not_ready"], retry_after=READY_RETRY_SECONDS, postgresql="unmigrated"
+            request, GENERAL["not_ready"], retry_after=READY_RETRY_SECONDS, postgresql=state
         )
     return JsonResponse(
-        {"status": "ready", "postgresql": "ok", "redis": _redis_state()},
+        {"status": "ready", "postgresql": state, "redis": _redis_state()},
         headers={"Cache-Control": "no-store"},
     )
 
