@@ -43,9 +43,7 @@ class KeyMissing(DomainError):
 
     code = "idempotency_key_missing"
     status = HTTPStatus.BAD_REQUEST
-
-    def __init__(self) -> None:
-        super().__init__("Send an Idempotency-Key header: a new random value for each purchase.")
+    message = "Send an Idempotency-Key header: a new random value for each purchase."
 
 
 class KeyInvalid(DomainError):
@@ -53,12 +51,10 @@ class KeyInvalid(DomainError):
 
     code = "idempotency_key_invalid"
     status = HTTPStatus.BAD_REQUEST
-
-    def __init__(self) -> None:
-        super().__init__(
-            "An Idempotency-Key is 1 to 255 visible ASCII characters "
-            "without comma, quotation mark and backslash."
-        )
+    message = (
+        "An Idempotency-Key is 1 to 255 visible ASCII characters "
+        "without comma, quotation mark and backslash."
+    )
 
 
 class KeyReused(DomainError):
@@ -66,20 +62,15 @@ class KeyReused(DomainError):
 
     code = "idempotency_key_reused"
     status = HTTPStatus.UNPROCESSABLE_ENTITY
-
-    def __init__(self) -> None:
-        super().__init__("This Idempotency-Key was used for another purchase. Send a new one.")
+    message = "This Idempotency-Key was used for another purchase. Send a new one."
 
 
 class KeyInProgress(DomainError):
     """Another request with this key is still running; retry with the same key."""
 
     code = "idempotency_key_in_progress"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "This purchase is still in progress. Please try again in a moment.", retry_after=1
-        )
+    message = "This purchase is still in progress. Please try again in a moment."
+    retry_after = 1
 
 
 class OutcomeUnknown(DomainError):
@@ -87,13 +78,11 @@ class OutcomeUnknown(DomainError):
 
     code = "outcome_unknown"
     status = HTTPStatus.SERVICE_UNAVAILABLE
-
-    def __init__(self) -> None:
-        super().__init__(
-            "We could not determine whether your purchase went through. "
-            "Please try again: with the same key, nothing is sold twice.",
-            retry_after=1,
-        )
+    message = (
+        "We could not determine whether your purchase went through. "
+        "Please try again: with the same key, nothing is sold twice."
+    )
+    retry_after = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ class SeatNotFound(DomainError):
 
     code = "seat_not_found"
     status = HTTPStatus.NOT_FOUND
+    message = "Some seats are not part of this show."
 
 
 class SeatsTaken(DomainError):
@@ -174,7 +175,7 @@ def unblock_seats(
 def _lock_for_staff(show_id: int, seat_ids: Collection[int], *, refusal: str) -> SeatQuerySet:
     seats = Seat.objects.filter(show_id=show_id, pk__in=seat_ids).order_by("pk")
     if missing := sorted(set(seat_ids) - {seat.pk for seat in _lock_seats(seats)}):
-        raise SeatNotFound("Some seats do not belong to this show.", seat_ids=missing)
+        raise SeatNotFound(seat_ids=missing)
     # A separate statement: a hold may have expired while waiting for the lock.
     taken = seats.taken()
     if names := _names(taken):

@@ -8,22 +8,25 @@ class DomainError(Exception):
     """A business rule refuses the request. The message is written for the customer.
 
     Subclasses live beside the function that raises them and name their own code and status, and
-    their message if it is always the same. `facts` are JSON-ready extra members of the problem
-    document, e.g. `seat_ids=[4, 5]`; `retry_after` (seconds) also becomes the header of that name.
+    their message and `retry_after` if these are always the same. `facts` are JSON-ready extra
+    members of the problem document, e.g. `seat_ids=[4, 5]`; `retry_after` (seconds) also becomes
+    the header of that name.
     """
 
     code: ClassVar[str]  # stable, snake_case: clients branch on this, never on text
     status: ClassVar[HTTPStatus] = HTTPStatus.CONFLICT
 
     message: str
+    retry_after: int | None = None
 
     def __init__(
         self, message: str | None = None, *, retry_after: int | None = None, **facts: Any
     ) -> None:
         if message is not None:
             self.message = message
+        if retry_after is not None:
+            self.retry_after = retry_after
         super().__init__(self.message)
-        self.retry_after = retry_after
         self.facts = facts
 
 

@@ -60,13 +60,6 @@ class TooManySeatsHeld(DomainError):
     code = "too_many_seats_held"
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
-    def __init__(self, *, limit: int) -> None:
-        super().__init__(
-            f"You can hold at most {limit} seats at a time, across all shows. "
-            "Please book or release some first.",
-            limit=limit,
-        )
-
 
 def hold_seats(*, caller: Caller, show_id: int, seat_ids: Collection[int]) -> HeldSeats:
     """Hold exactly these seats for the caller, all or none; a live hold is replaced.
@@ -203,8 +196,12 @@ def _claim(caller: Caller, show_id: int, seat_ids: Collection[int]) -> HeldSeats
     require_few(seat_ids)
     require_confirmed_email(user)
     terms, seats = terms_of(shows), locked_seats(seat_rows)
-    if elsewhere[0][0] + len(seat_ids) > settings.MAX_HELD_SEATS_PER_USER:
-        raise TooManySeatsHeld(limit=settings.MAX_HELD_SEATS_PER_USER)
+    if elsewhere[0][0] + len(seat_ids) > (limit := settings.MAX_HELD_SEATS_PER_USER):
+        raise TooManySeatsHeld(
+            f"You can hold at most {limit} seats at a time, across all shows. "
+            "Please book or release some first.",
+            limit=limit,
+        )
     terms.require_open()
     require_locked(seats, seat_ids)
     last = LockedHold(*holds[0]) if holds else None

@@ -38,12 +38,11 @@ def refusals_explained(
         suspects = seat_ids
     taken = taken_seats(show_id=show_id, seat_ids=seat_ids, user_id=user_id)
     if missing := set(seat_ids) - taken.keys():
-        raise SeatNotFound(
-            "Some seats are not part of this show.", seat_ids=sorted(missing)
-        ) from reason
+        raise SeatNotFound(seat_ids=sorted(missing)) from reason
     _note_demand(show_id)
     # If all are free now, name the seats that could not be locked a moment ago.
-    raise SeatUnavailable([pk for pk in taken if taken[pk]] or suspects) from reason
+    seat_ids = [pk for pk in taken if taken[pk]] or suspects
+    raise SeatUnavailable(seat_ids=sorted(seat_ids)) from reason
 
 
 # `ANY((SELECT …))` hides the ids from the planner, as in `AmongLookup`.
@@ -99,4 +98,4 @@ def precheck(
     if seats and len(taken) == len(seat_ids) and shows and active and not records:
         terms_of(shows).require_open()
         _note_demand(show_id)
-        raise SeatUnavailable(seats)
+        raise SeatUnavailable(seat_ids=sorted(seats))

@@ -55,31 +55,21 @@ class HoldNotFound(DomainError):
 
     code = "hold_not_found"
     status = HTTPStatus.NOT_FOUND
-
-    def __init__(self) -> None:
-        super().__init__("You have no such hold.")
+    message = "You have no such hold."
 
 
 class HoldExpired(DomainError):
     """The hold has expired, and some of its seats are not free any more."""
 
     code = "hold_expired"
-
-    def __init__(
-        self,
-        message: str = "The hold has expired, and some of its seats have been taken.",
-        **facts: Any,
-    ) -> None:
-        super().__init__(message, **facts)
+    message = "The hold has expired, and some of its seats have been taken."
 
 
 class HoldAlreadyBooked(DomainError):
     """The seats of the hold are already booked."""
 
     code = "hold_already_booked"
-
-    def __init__(self) -> None:
-        super().__init__("The seats of this hold are already booked.")
+    message = "The seats of this hold are already booked."
 
 
 def book(*, caller: Caller, key: str, request: Mapping[str, Any]) -> Answer:

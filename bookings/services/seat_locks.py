@@ -37,12 +37,7 @@ class SeatUnavailable(DomainError):
     """Some of the seats are taken; `seat_ids` lists them."""
 
     code = "seat_unavailable"
-
-    def __init__(self, seat_ids: Collection[int]) -> None:
-        super().__init__(
-            "These seats are taken. Please choose others.",
-            seat_ids=sorted(seat_ids),
-        )
+    message = "These seats are taken. Please choose others."
 
 
 class ShowClosed(DomainError):
@@ -67,9 +62,6 @@ class TooManySeats(DomainError):
 
     code = "too_many_seats"
     status = HTTPStatus.UNPROCESSABLE_ENTITY
-
-    def __init__(self, *, limit: int) -> None:
-        super().__init__(f"You can choose at most {limit} seats at a time.", limit=limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,7 +292,7 @@ def require_locked(seats: Mapping[int, LockedSeat], seat_ids: Collection[int]) -
 def require_known(seats: Mapping[int, Seat], seat_ids: Collection[int]) -> None:
     """Raise `SeatNotFound`, with the missing ids, unless the show has all the seats."""
     if missing := set(seat_ids) - seats.keys():
-        raise SeatNotFound("Some seats are not part of this show.", seat_ids=sorted(missing))
+        raise SeatNotFound(seat_ids=sorted(missing))
 
 
 def is_free(seat: Seat | LockedSeat, *, now: datetime, hold_id: UUID | None) -> bool:
@@ -315,13 +307,13 @@ def require_free(
 ) -> None:
     """Raise `SeatUnavailable` unless the owner of the hold can have all the seats."""
     if taken := [seat.id for seat in seats if not is_free(seat, now=now, hold_id=hold_id)]:
-        raise SeatUnavailable(taken)
+        raise SeatUnavailable(seat_ids=sorted(taken))
 
 
 def require_few(seat_ids: Collection[int]) -> None:
     """Raise `TooManySeats` if these are too many for one hold or purchase."""
-    if len(seat_ids) > settings.MAX_SEATS_PER_ORDER:
-        raise TooManySeats(limit=settings.MAX_SEATS_PER_ORDER)
+    if len(seat_ids) > (limit := settings.MAX_SEATS_PER_ORDER):
+        raise TooManySeats(f"You can choose at most {limit} seats at a time.", limit=limit)
 
 
 def places_of(
