@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from benchmarks.servers import NotStarted
 from benchmarks.stampede import faults, fixtures, servers
-from benchmarks.stampede.checker import Case, check
+from benchmarks.stampede.checker import CALM_SECONDS, Case, check
 from benchmarks.stampede.final_state import write_final_state
 from benchmarks.stampede.journal import Journal, read_journal
 from benchmarks.stampede.plan import Plan, PlannedShow
@@ -29,8 +29,6 @@ from benchmarks.stampede.table import render
 from booking_site.embedded.processes import Child, StartupError
 
 ROOT = Path(__file__).parents[2]
-# No faults at the very start and end, so that there are requests around every fault.
-CALM_SECONDS = 2.0
 LONGEST_GAP_SECONDS = 3.0
 # The default length of a hold; the settings of a site at --urls are unknown here.
 USUAL_HOLD_SECONDS = 600
