@@ -147,7 +147,7 @@ def _plain(value: Any) -> str:
         case None:
             return ""
         case User():
-            return f"person {value.pk}"
+            return f"user {value.pk}"
         case datetime():
             return f"{value:%Y-%m-%d %H:%M}"
         case list() | set() | QuerySet():

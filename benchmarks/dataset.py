@@ -21,7 +21,7 @@ _ACTIVE_BACKENDS = """
 """
 SHOW_SEATS = 240  # 12 rows of 20
 PREMIERES = 40  # of 2,000 seats
-RULED_SHOWS = 200  # with the single-gap rule on
+GAP_RULE_SHOWS = 200  # with the single-gap rule on
 USED_SHOWS = 800  # of those without the rule, for single bookings
 QUIET_SHOW, BUSY_SHOW = 1, 2  # half sold, for seat maps
 
@@ -44,8 +44,8 @@ class Size:
         return self.seats // SHOW_SEATS
 
     @property
-    def ruled(self) -> int:
-        return 0 if self.bare else RULED_SHOWS
+    def gap_rule(self) -> int:
+        return 0 if self.bare else GAP_RULE_SHOWS
 
     @property
     def premieres(self) -> int:
@@ -60,7 +60,7 @@ class Size:
             "users": CUSTOMERS + int(self.seats * self.sold) // 30,
             "movies": MOVIES,
             "shows": self.shows,
-            "ruled": self.ruled,
+            "gap_rule": self.gap_rule,
             "premieres": self.premieres,
             "sold": self.sold,
         }
@@ -71,7 +71,7 @@ class AvailableSeats:
     """Ordered so that neighbouring seats are far apart in the list."""
 
     plain: list[ShowSeat]
-    ruled: list[ShowSeat]
+    gap_rule: list[ShowSeat]
     premieres: list[list[ShowSeat]]
 
 
@@ -105,21 +105,21 @@ class Dataset(ABC):
 
     def available_seats(self) -> AvailableSeats:
         every = max(1, self.size.shows // USED_SHOWS)
-        first_ruled = self.size.shows + 1
-        first_premiere = first_ruled + self.size.ruled
+        first_with_gap_rule = self.size.shows + 1
+        first_premiere = first_with_gap_rule + self.size.gap_rule
         found = self._rows(
             "SELECT show_id, id FROM seats"
             " WHERE status = 'available' AND show_id > %s"
             " AND (show_id >= %s OR show_id %% %s = 0)"
             " ORDER BY number, show_id, row",
-            [BUSY_SHOW, first_ruled, every],
+            [BUSY_SHOW, first_with_gap_rule, every],
         )
         available = AvailableSeats([], [], [[] for _ in range(self.size.premieres)])
         for show_id, seat_id in found:
-            if show_id < first_ruled:
+            if show_id < first_with_gap_rule:
                 available.plain.append((show_id, seat_id))
             elif show_id < first_premiere:
-                available.ruled.append((show_id, seat_id))
+                available.gap_rule.append((show_id, seat_id))
             else:
                 available.premieres[show_id - first_premiere].append((show_id, seat_id))
         return available

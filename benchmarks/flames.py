@@ -55,7 +55,7 @@ def _record(pid: int, options: argparse.Namespace) -> list[str]:
     """Return the command that samples all workers a hundred times a second."""
     program = shutil.which("py-spy")
     if program is None:
-        raise NotStarted("There is no py-spy: pip install py-spy.")
+        raise NotStarted("py-spy not found: pip install py-spy.")
     command = [program, "record", "--subprocesses", "--function", "--format=flamegraph"]
     command += [f"--duration={options.seconds}", f"--output={options.file}", f"--pid={pid}"]
     return command

@@ -47,11 +47,11 @@ class OwnDataset(Dataset):
                           FROM generate_series(1, %(shows)s) AS n
                          UNION ALL
                         SELECT n, 2, 50 + (n - 1) %% 49
-                          FROM generate_series(%(shows)s + 1, %(shows)s + %(ruled)s) AS n
+                          FROM generate_series(%(shows)s + 1, %(shows)s + %(gap_rule)s) AS n
                          UNION ALL
                         SELECT n, 1, 1 + (n - 1) %% 49
-                          FROM generate_series(%(shows)s + %(ruled)s + 1,
-                                               %(shows)s + %(ruled)s + %(premieres)s) AS n
+                          FROM generate_series(%(shows)s + %(gap_rule)s + 1,
+                                               %(shows)s + %(gap_rule)s + %(premieres)s) AS n
                        ) AS placed) AS timed
         """,
         """
@@ -61,13 +61,13 @@ class OwnDataset(Dataset):
                CASE WHEN show <= %(shows)s AND CASE WHEN show <= 2 THEN place %% 2 = 0
                                                    ELSE place %% 10 < %(sold)s * 10 END
                     THEN 'booked' ELSE 'available' END
-          FROM generate_series(1, %(shows)s + %(ruled)s) AS show,
+          FROM generate_series(1, %(shows)s + %(gap_rule)s) AS show,
                generate_series(0, 239) AS place
         """,
         """
         INSERT INTO seats (id, show_id, row, number, price, x, y)
-        SELECT (%(shows)s + %(ruled)s) * 240 + premiere * 2000 + place + 1,
-               %(shows)s + %(ruled)s + premiere + 1,
+        SELECT (%(shows)s + %(gap_rule)s) * 240 + premiere * 2000 + place + 1,
+               %(shows)s + %(gap_rule)s + premiere + 1,
                chr(65 + place / 80), 1 + place %% 80, 15, place %% 80, place / 80
           FROM generate_series(0, %(premieres)s - 1) AS premiere,
                generate_series(0, 1999) AS place

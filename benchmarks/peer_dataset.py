@@ -25,7 +25,7 @@ class PeerDataset(Dataset):
         """
         INSERT INTO shows (id, movie_id, theatre_id, start_time)
         SELECT n, 1 + n %% %(movies)s, 1, now() + interval '1 day' + interval '3 hours' * (n / 50)
-          FROM generate_series(1, %(shows)s + %(ruled)s + %(premieres)s) AS n
+          FROM generate_series(1, %(shows)s + %(gap_rule)s + %(premieres)s) AS n
         """,
         """
         INSERT INTO seats (id, show_id, row, number, price, status)
@@ -33,13 +33,13 @@ class PeerDataset(Dataset):
                CASE WHEN show <= %(shows)s AND CASE WHEN show <= 2 THEN place %% 2 = 0
                                                    ELSE place %% 10 < %(sold)s * 10 END
                     THEN 'booked' ELSE 'available' END
-          FROM generate_series(1, %(shows)s + %(ruled)s) AS show,
+          FROM generate_series(1, %(shows)s + %(gap_rule)s) AS show,
                generate_series(0, 239) AS place
         """,
         """
         INSERT INTO seats (id, show_id, row, number, price)
-        SELECT (%(shows)s + %(ruled)s) * 240 + premiere * 2000 + place + 1,
-               %(shows)s + %(ruled)s + premiere + 1, chr(65 + place / 80), 1 + place %% 80, 15
+        SELECT (%(shows)s + %(gap_rule)s) * 240 + premiere * 2000 + place + 1,
+               %(shows)s + %(gap_rule)s + premiere + 1, chr(65 + place / 80), 1 + place %% 80, 15
           FROM generate_series(0, %(premieres)s - 1) AS premiere,
                generate_series(0, 1999) AS place
         """,

@@ -144,10 +144,10 @@ def bookings(target: Target, options: RunOptions) -> wrk.Result:
     return _checked(_send(load, target, options), target)
 
 
-def ruled_bookings(target: Target, options: RunOptions) -> wrk.Result:
+def gap_rule_bookings(target: Target, options: RunOptions) -> wrk.Result:
     """Sell rows from one end, so that the single-gap rule refuses nothing."""
     load = Load(
-        _bookings(target.dataset.available_seats().ruled[: options.plenty], target.tokens),
+        _bookings(target.dataset.available_seats().gap_rule[: options.plenty], target.tokens),
         once=True,
         mode="counted",
         expected=frozenset({"201"}),
@@ -224,7 +224,7 @@ WORKLOADS: dict[str, Workload] = {
     "W2n": Workload("W2a through nginx, without a token", public_map, frozenset({NGINX})),
     "W2b": Workload("W2a while that show is booked at full speed", busy_map, EVERYWHERE),
     "W3": Workload("bookings, each another seat", bookings, EVERYWHERE),
-    "W3g": Workload("W3 with the single-gap rule on", ruled_bookings, OURS),
+    "W3g": Workload("W3 with the single-gap rule on", gap_rule_bookings, OURS),
     "W4": Workload("hot seats, 50 attempts each", hot_seats, EVERYWHERE),
     "W5": Workload("replays over 1,000 keys", replays, EVERYWHERE),
     "W6": Workload("logins", logins, EVERYWHERE),

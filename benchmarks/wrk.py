@@ -58,7 +58,7 @@ class Result:
 
 def require_wrk() -> None:
     if shutil.which("wrk") is None:
-        raise NoWrk("There is no wrk: apt-get install wrk, or put it on the PATH.")
+        raise NoWrk("wrk not found: apt-get install wrk, or put it on the PATH.")
 
 
 def run(load: Load, *, url: str, seconds: float, connections: int) -> Result:

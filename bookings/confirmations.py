@@ -36,7 +36,7 @@ def send_next() -> bool:
     try:
         sent = send_confirmation(order)
     except Exception as error:
-        _put_off(order, error)
+        _record_failure(order, error)
     else:
         _close(order, sent=sent)
     return True
@@ -104,7 +104,7 @@ def _claim() -> Order | None:
         return order
 
 
-def _put_off(order: Order, error: Exception) -> None:
+def _record_failure(order: Order, error: Exception) -> None:
     attempts, name = order.confirmation_attempts, type(error).__qualname__
     if attempts < ATTEMPTS:
         pause = pause_after(attempts)

@@ -1,4 +1,5 @@
 """Mails about purchases. Except for confirmations, they are tasks.
+
 The worker reads the bookings when it sends a mail: an order that was cancelled in the meantime
 is not confirmed, and a removed user gets no mail.
 """
@@ -81,14 +82,14 @@ def bookings_cancelled(booking_ids: list[int]) -> None:
 @task
 def show_cancelled(booking_ids: list[int]) -> None:
     if cancelled := _bookings(pk__in=booking_ids):
-        subject = f"The show is cancelled: {cancelled[0].show.movie.title}"
+        subject = f"Show cancelled: {cancelled[0].show.movie.title}"
         _send(cancelled, subject, "show_cancelled")
 
 
 @task
 def show_moved(booking_ids: list[int], was_starts: str, was_screen: str) -> None:
     if live := _bookings(pk__in=booking_ids, cancelled_at=None):
-        subject = f"The show was moved: {live[0].show.movie.title}"
+        subject = f"Show moved: {live[0].show.movie.title}"
         _send(live, subject, "show_moved", was_starts=was_starts, was_screen=was_screen)
 
 

@@ -1,8 +1,8 @@
 """The seats of a show: created from a layout, blocked and unblocked by staff.
 
 Bookings lock seats and never the show. Staff lock the show's row only against each other, and
-after the seats, like everyone who locks both. Each function writes an audit entry for `actor`
-(None: the site itself) in its transaction.
+after the seats; only the show's form locks the show first. Each function writes an audit entry
+for `actor` (None: the site itself) in its transaction.
 """
 
 from collections.abc import Collection, Iterable, Mapping

@@ -64,15 +64,15 @@ UPDATE counted_shows
 """
 
 
-def count_shows(*, batch: int, patience: float) -> int:
+def count_shows(*, batch: int, timeout: float) -> int:
     """Count up to `batch` past shows, and return how many were counted.
 
-    Waits up to `patience` seconds for transactions older than the marks. If some
+    Waits up to `timeout` seconds for transactions older than the marks. If some
     last longer, or another process is counting, returns 0 and leaves the marks for
     the next call. Opens its own transactions.
     """
-    with _alone() as alone:
-        if not alone:
+    with _counting_lock() as acquired:
+        if not acquired:
             return 0
         with transaction.atomic(durable=True), connection.cursor() as cursor:
             cursor.execute(
@@ -80,7 +80,7 @@ def count_shows(*, batch: int, patience: float) -> int:
             )
         if not CountedShow.objects.filter(counted_at=None).exists():
             return 0
-        if not _older_writers_are_done(patience):
+        if not _older_writers_are_done(timeout):
             return 0
         with transaction.atomic(durable=True), connection.cursor() as cursor:
             cursor.execute(LOCK_MARKS, {"batch": batch})
@@ -91,20 +91,20 @@ def count_shows(*, batch: int, patience: float) -> int:
 
 
 @contextmanager
-def _alone() -> Iterator[bool]:
+def _counting_lock() -> Iterator[bool]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(%s)", [COUNT_LOCK])
-        (alone,) = cursor.fetchone()
+        (acquired,) = cursor.fetchone()
         try:
-            yield alone
+            yield acquired
         finally:
-            if alone:
+            if acquired:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [COUNT_LOCK])
 
 
-def _older_writers_are_done(patience: float) -> bool:
-    """Wait until every current writing transaction has ended; return False after `patience`."""
-    deadline = time.monotonic() + patience
+def _older_writers_are_done(timeout: float) -> bool:
+    """Wait until every current writing transaction has ended; return False after `timeout`."""
+    deadline = time.monotonic() + timeout
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())::text")
         (newest,) = cursor.fetchone()

@@ -61,7 +61,7 @@ def answered_304(client: APIClient, address: str) -> list[str]:
 
 @pytest.mark.parametrize("path", READS)
 @pytest.mark.parametrize("known", [True, False], ids=["with a token", "without one"])
-def test_a_304_takes_one_statement_beside_the_check_of_the_user(
+def test_a_304_takes_one_statement_besides_the_check_of_the_user(
     api: APIClient, customer: APIClient, ids: dict[str, dict[str, Any]], path: str, known: bool
 ) -> None:
     private = path.startswith(PRIVATE)

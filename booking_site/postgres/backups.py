@@ -36,7 +36,7 @@ def read_dump(path: Path) -> None:
 def _run(program: str, *arguments: str) -> None:
     found = shutil.which(program)
     if found is None:
-        raise DumpFailed(f"There is no {program}: install the PostgreSQL client of your server.")
+        raise DumpFailed(f"{program} not found: install the PostgreSQL client of your server's version.")
     # Django adds the database and its address. The password is in the environment, because other
     # users can see a command line.
     (_, *command), secrets = connection.client.settings_to_cmd_args_env(

@@ -73,7 +73,7 @@ class Worker:
         try:
             row.task.call(*row.args_kwargs["args"], **row.args_kwargs["kwargs"])
         except Exception as error:
-            _put_off(row, error)
+            _record_failure(row, error)
         else:
             _close(row, status=TaskResultStatus.SUCCESSFUL)
         return True
@@ -141,7 +141,7 @@ def rescue_tasks() -> int:
     return rescued
 
 
-def _put_off(row: "DBTaskResult[..., Any]", error: Exception) -> None:
+def _record_failure(row: "DBTaskResult[..., Any]", error: Exception) -> None:
     attempts = len(row.worker_ids)
     name = type(error).__qualname__
     outcome: dict[str, Any] = {
@@ -176,6 +176,6 @@ def _run_scheduled_job(command: str, options: dict[str, Any]) -> None:
         logger.exception("The scheduled job %s failed", command)
 
 
-def has_lost(parent: int) -> bool:
+def parent_has_ended(parent: int) -> bool:
     """Return whether the process that started this one has ended."""
     return os.getppid() != parent

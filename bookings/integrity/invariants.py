@@ -24,10 +24,10 @@ _QUERIES = Path(__file__).with_name("invariants.sql")
 _QUERY = re.compile(r"^-- (\w+) \((\w+)\): (.+)\n([^;]+);$", re.MULTILINE)
 
 
-class Gravity(Enum):
-    """How bad offenders are; the value is what the doctor prints."""
+class Severity(Enum):
+    """How serious offenders are; the value is what the doctor prints."""
 
-    VIOLATION = "BROKEN"  # a promise was broken
+    VIOLATION = "BROKEN"  # a guarantee does not hold
     FAILURE = "FAILED"  # the data is sound, but the worker has given up on something
     NOTE = "note"  # a scheduled job will deal with them
 
@@ -39,7 +39,7 @@ class Invariant:
     name: str
     sentence: str
     sql: str
-    gravity: Gravity = Gravity.VIOLATION
+    severity: Severity = Severity.VIOLATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +51,13 @@ class Finding:
     examples: list[str]
 
     @property
-    def gravity(self) -> Gravity | None:
+    def severity(self) -> Severity | None:
         """None without offenders."""
-        return self.invariant.gravity if self.count else None
+        return self.invariant.severity if self.count else None
 
     @property
     def is_violation(self) -> bool:
-        return self.gravity is Gravity.VIOLATION
+        return self.severity is Severity.VIOLATION
 
 
 def examine() -> Iterator[Finding]:
@@ -84,8 +84,8 @@ def invariants() -> tuple[Invariant, ...]:
         attempts=ATTEMPTS, max_seats=settings.MAX_SEATS_PER_ORDER
     )
     own = [
-        Invariant(name, sentence, sql, Gravity[gravity.upper()])
-        for name, gravity, sentence, sql in _QUERY.findall(text)
+        Invariant(name, sentence, sql, Severity[severity.upper()])
+        for name, severity, sentence, sql in _QUERY.findall(text)
     ]
     others = [import_string(path) for path in settings.INVARIANTS]
     return (*own, _references_exist(), *others)

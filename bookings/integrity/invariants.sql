@@ -1,6 +1,6 @@
 -- The invariants that `manage.py doctor` checks, in the order in which it prints them.
 --
--- Each has a name, a gravity (see bookings.integrity.invariants.Gravity) and a sentence that is
+-- Each has a name, a severity (see bookings.integrity.invariants.Severity) and a sentence that is
 -- true of a sound database. Its query returns one text column that names the offenders.
 
 -- seat_sold_once (violation): A seat has at most one active booking.

@@ -83,7 +83,7 @@ def cancel_show(*, show_id: int, orders: int, reason: str, actor: User) -> None:
 
 def _lock_show_and_seats(show_id: int) -> Show:
     # A sale locks seats and then reads the show. While all seats are locked, no sale is between
-    # the two. Seats are always locked before shows.
+    # the two. Moves also lock seats before shows.
     seats = Seat.objects.filter(show=show_id).order_by("pk")
     list(seats.select_for_update(of=("self",), no_key=True).values_list("pk"))
     show = (

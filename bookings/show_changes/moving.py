@@ -94,8 +94,8 @@ def move_shows(
     """
 
     def work() -> list[MovedShow]:
-        # Seats are always locked before shows. From here on, nobody can buy or hold a seat of
-        # these shows, and a transaction that waits reads them again.
+        # Seats before shows, as in cancelling a show. From here on, nobody can buy or hold a seat
+        # of these shows, and a transaction that waits reads them again.
         ids = [move.show_id for move in moves]
         for rows in (Seat.objects.filter(show__in=ids), Show.objects.filter(pk__in=ids)):
             list(rows.order_by("pk").select_for_update(of=("self",), no_key=True).values_list("pk"))

@@ -359,7 +359,7 @@ def test_a_missing_command_is_reported_in_one_line(bare_environment):
         check=False,
     )
     assert done.returncode == 1
-    assert done.stderr == "There is no command 'no-such-command' that can be run.\n"
+    assert done.stderr == "Command not found: 'no-such-command'\n"
 
 
 @pytest.mark.parametrize(

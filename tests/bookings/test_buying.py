@@ -38,7 +38,7 @@ Login = Callable[[User], APIClient]
 
 
 @pytest.fixture
-def ruled() -> Show:
+def gap_rule_show() -> Show:
     """A show with the gap rule and seats A1 to A6."""
     screen = ScreenFactory(theatre__gap_rule="middle_only")
     start = timezone.now() + timedelta(days=1)
@@ -47,7 +47,7 @@ def ruled() -> Show:
     )
 
 
-def test_one_seat_is_sold_with_all_that_a_ticket_says(
+def test_the_response_to_a_purchase_has_everything_a_ticket_shows(
     customer: APIClient, user: User, show: Show, seats: list[Seat]
 ) -> None:
     response = book(customer, show_id=show.pk, seat_id=seats[2].pk)
@@ -96,7 +96,7 @@ def test_several_seats_are_one_order(customer: APIClient, user: User, seats: lis
     assert re.fullmatch(f"[{REFERENCE_LETTERS}]{{4}}-[{REFERENCE_LETTERS}]{{4}}", order.reference)
 
 
-def test_bookings_come_by_row_and_number_whatever_the_ids(customer: APIClient, show: Show) -> None:
+def test_bookings_are_sorted_by_row_and_number_not_by_id(customer: APIClient, show: Show) -> None:
     places = [("AA", 1), ("B", 10), ("B", 9), ("A", 7)]
     made = [SeatFactory(show=show, row=row, number=number) for row, number in places]
     answer = bought(customer, *made)
@@ -143,7 +143,7 @@ def test_a_refusal_names_no_seat_that_was_free_throughout(
 
 
 @pytest.mark.parametrize("status", ["held", "blocked"])
-def test_a_seat_that_is_taken_otherwise_is_refused(
+def test_a_held_or_blocked_seat_is_refused(
     customer: APIClient, rival: APIClient, seats: list[Seat], status: str
 ) -> None:
     if status == "held":
@@ -272,7 +272,7 @@ def test_a_planned_show_does_not_exist_for_customers(
     assert refusal(book(customer, **body)) == (404, "show_not_found")
 
 
-def test_a_planned_show_does_not_betray_its_booked_seats(
+def test_a_planned_show_does_not_reveal_its_booked_seats(
     customer: APIClient, rival: APIClient, show: Show, seats: list[Seat]
 ) -> None:
     bought(rival, seats[0])
@@ -305,33 +305,33 @@ def test_an_order_has_a_limit(customer: APIClient, show: Show, settings: Setting
 
 
 def test_no_single_seat_is_left_between_taken_ones(
-    customer: APIClient, rival: APIClient, ruled: Show
+    customer: APIClient, rival: APIClient, gap_rule_show: Show
 ) -> None:
-    seats = make_seats(ruled, "SSSSSS")
+    seats = make_seats(gap_rule_show, "SSSSSS")
     bought(rival, seats[0])
     response = book_seats(customer, seats[2], seats[3])
     assert refusal(response) == (422, "single_seat_gap")
     choices = response.json()["alternatives"]
     assert [seats[1].pk, seats[2].pk] in choices
     assert states(*seats[1:]) == ["available"] * 5
-    assert book(customer, show_id=ruled.pk, seat_ids=choices[-1]).status_code == 201
+    assert book(customer, show_id=gap_rule_show.pk, seat_ids=choices[-1]).status_code == 201
 
 
 def test_an_expired_own_hold_exempts_no_seat_from_the_gap_rule(
-    customer: APIClient, ruled: Show
+    customer: APIClient, gap_rule_show: Show
 ) -> None:
     """The rules apply again once the hold has expired."""
-    seats = make_seats(ruled, "SSSSSS")
+    seats = make_seats(gap_rule_show, "SSSSSS")
     hold_id = held(customer, seats[2])["id"]
     Seat.objects.filter(pk=seats[0].pk).update(status=SeatStatus.BLOCKED)
     let_expire(hold_id)
     assert refusal(book_seats(customer, seats[2])) == (422, "single_seat_gap")
 
 
-def test_beside_held_seats_alternatives_name_only_what_is_asked_for(
-    customer: APIClient, ruled: Show
+def test_alternatives_do_not_include_seats_that_the_buyer_already_holds(
+    customer: APIClient, gap_rule_show: Show
 ) -> None:
-    seats = make_seats(ruled, "SSSSSS")
+    seats = make_seats(gap_rule_show, "SSSSSS")
     held(customer, seats[0])
     response = book_seats(customer, seats[2])
     assert refusal(response) == (422, "single_seat_gap")
@@ -339,11 +339,11 @@ def test_beside_held_seats_alternatives_name_only_what_is_asked_for(
     assert [seats[0].pk] not in response.json()["alternatives"]
 
 
-def test_held_seats_beside_a_gap_of_others_forbid_no_other_seat(
-    customer: APIClient, rival: APIClient, ruled: Show
+def test_a_gap_beside_held_seats_does_not_prevent_booking_elsewhere(
+    customer: APIClient, rival: APIClient, gap_rule_show: Show
 ) -> None:
     """The gap appeared when the rival cancelled; held seats are not checked again."""
-    seats = make_seats(ruled, "SSSSSS", "SSSSSS")
+    seats = make_seats(gap_rule_show, "SSSSSS", "SSSSSS")
     blocked, cancelled, own = seats[:3]
     Seat.objects.filter(pk=blocked.pk).update(status=SeatStatus.BLOCKED)
     number = bought(rival, cancelled)["booking"]["id"]
@@ -360,11 +360,11 @@ def test_without_a_screen_there_is_no_gap_rule(customer: APIClient, rival: APICl
 
 @pytest.mark.parametrize(("minutes", "status"), [(31, 422), (29, 201)])
 def test_the_gap_rule_ends_half_an_hour_before_the_start(
-    customer: APIClient, rival: APIClient, ruled: Show, minutes: int, status: int
+    customer: APIClient, rival: APIClient, gap_rule_show: Show, minutes: int, status: int
 ) -> None:
-    seats = make_seats(ruled, "SSSSSS")
+    seats = make_seats(gap_rule_show, "SSSSSS")
     bought(rival, seats[0])
-    start_in(ruled, minutes=minutes)
+    start_in(gap_rule_show, minutes=minutes)
     assert book_seats(customer, seats[2]).status_code == status
 
 

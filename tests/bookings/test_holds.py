@@ -508,7 +508,7 @@ def test_own_held_seats_count_as_free_for_the_best(customer: APIClient, seats: l
 
 
 @pytest.fixture
-def ruled() -> Show:
+def gap_rule_show() -> Show:
     screen = ScreenFactory(theatre__gap_rule="middle_only")
     start = timezone.now() + timedelta(days=1)
     return ShowFactory(
@@ -517,22 +517,22 @@ def ruled() -> Show:
 
 
 def test_no_hold_leaves_a_single_seat_between_taken_ones(
-    customer: APIClient, rival: APIClient, ruled: Show
+    customer: APIClient, rival: APIClient, gap_rule_show: Show
 ) -> None:
-    seats = make_seats(ruled, "SSSSSS")
+    seats = make_seats(gap_rule_show, "SSSSSS")
     held(rival, seats[0])
     response = hold_seats(customer, seats[2])
     assert refusal(response) == (422, "single_seat_gap")
     assert all(
-        hold(customer, show_id=ruled.pk, seat_ids=choice).status_code in (200, 201)
+        hold(customer, show_id=gap_rule_show.pk, seat_ids=choice).status_code in (200, 201)
         for choice in response.json()["alternatives"]
     )
 
 
 def test_an_accepted_hold_is_sold_whatever_happens_in_its_row(
-    customer: APIClient, rival: APIClient, ruled: Show
+    customer: APIClient, rival: APIClient, gap_rule_show: Show
 ) -> None:
-    seats = make_seats(ruled, "SSSSSS")
+    seats = make_seats(gap_rule_show, "SSSSSS")
     made = held(customer, seats[2])
     Seat.objects.filter(pk=seats[0].pk).update(status=SeatStatus.BLOCKED)
     assert book_seats(rival, seats[0]).status_code == 409

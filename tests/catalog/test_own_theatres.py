@@ -104,7 +104,7 @@ def test_a_manager_adds_staff_to_their_theatre(desk: Client, here: Theatre, mana
     assert "Here" in desk.get(reverse("admin:accounts_user_change", args=[clerk.pk])).text
     (entry,) = audit.history_of(here)
     assert entry.facts == {
-        "changes": {"staff": [f"person {manager.pk}", f"person {manager.pk}, person {clerk.pk}"]}
+        "changes": {"staff": [f"user {manager.pk}", f"user {manager.pk}, user {clerk.pk}"]}
     }
     assert entry.theatre_id == here.pk
 

@@ -24,7 +24,7 @@ from booking_site.embedded.directories import temporary_directory
 from booking_site.embedded.postgres import start_postgres
 from booking_site.embedded.processes import Server
 from booking_site.embedded.redis import start_redis
-from bookings.integrity.invariants import Gravity, invariants
+from bookings.integrity.invariants import Severity, invariants
 from tests.web import ROOT
 
 PATIENCE_SECONDS = 30.0
@@ -39,7 +39,7 @@ TIMEOUTS = {
     "DATABASE_POOL_TIMEOUT_SECONDS": "2",
 }
 # For tests in which requests wait until the test lets them continue.
-PATIENT = {"LOCK_TIMEOUT_MS": "30000", "STATEMENT_TIMEOUT_MS": "30000"}
+LONG_TIMEOUTS = {"LOCK_TIMEOUT_MS": "30000", "STATEMENT_TIMEOUT_MS": "30000"}
 
 
 def until(condition: Callable[[], object], *, what: str) -> None:
@@ -90,7 +90,7 @@ class Database:
             found = {
                 each.name: connection.execute(each.sql).fetchone()
                 for each in invariants()
-                if each.gravity is Gravity.VIOLATION
+                if each.severity is Severity.VIOLATION
             }
         return {name: offender[0] for name, offender in found.items() if offender}
 

@@ -24,10 +24,10 @@ def commits_waiting(database: Database) -> Iterator[None]:
     """Make every COMMIT of a booking wait inside PostgreSQL until the block ends."""
     database.do(
         """
-        CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql SET lock_timeout = 0 AS
+        CREATE FUNCTION wait_at_commit() RETURNS trigger LANGUAGE plpgsql SET lock_timeout = 0 AS
             $$ BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NULL; END $$;
-        CREATE CONSTRAINT TRIGGER linger AFTER INSERT ON bookings
-            DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION linger();
+        CREATE CONSTRAINT TRIGGER wait_at_commit AFTER INSERT ON bookings
+            DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait_at_commit();
         """
     )
     try:
@@ -36,7 +36,7 @@ def commits_waiting(database: Database) -> Iterator[None]:
             yield
     finally:
         # Waits for the commits, which have used the trigger.
-        database.do("DROP FUNCTION linger CASCADE")
+        database.do("DROP FUNCTION wait_at_commit CASCADE")
 
 
 def committing(database: Database) -> int:
@@ -60,17 +60,17 @@ def test_a_connection_cut_when_no_other_is_available_is_an_unknown_outcome(
 ):
     purchase = new_purchase()
     with (
-        database.connect(dbname="postgres") as next_door,
+        database.connect(dbname="postgres") as other_database,
         database.locked("seats", *purchase.seat_ids),
     ):
         answer = in_background(purchase, servers.first)
         until(database.waiting, what="the booking waits for its seat")
-        next_door.execute("ALTER DATABASE booking_site ALLOW_CONNECTIONS false")
-        next_door.execute(TERMINATE_IDLE)
+        other_database.execute("ALTER DATABASE booking_site ALLOW_CONNECTIONS false")
+        other_database.execute(TERMINATE_IDLE)
         servers.cut_next_commit("before")
     given = answer.result()
-    with database.connect(dbname="postgres") as next_door:
-        next_door.execute("ALTER DATABASE booking_site ALLOW_CONNECTIONS true")
+    with database.connect(dbname="postgres") as other_database:
+        other_database.execute("ALTER DATABASE booking_site ALLOW_CONNECTIONS true")
     assert refusal(given) == (503, "outcome_unknown")
     assert effects(database, purchase) == NOTHING
     assert not is_replay(purchase.send(servers.first))

@@ -15,7 +15,7 @@ from django.db import connection
 from benchmarks.stampede.servers import AppServer
 from bookings.transactions import DEADLOCK, SERIALIZATION_FAILURE
 from tests.faults.customers import Purchase, effects, is_replay, new_customer, new_show, refusal
-from tests.faults.servers import PATIENT, Database, Servers, lock_rows, until
+from tests.faults.servers import LONG_TIMEOUTS, Database, Servers, lock_rows, until
 from tests.web import Answer
 
 NOTHING = (0, 0)
@@ -87,11 +87,11 @@ def test_a_database_that_accepts_no_connections_is_busy_until_it_does(
     servers, database, new_purchase
 ):
     purchase = new_purchase()
-    with database.connect(dbname="postgres") as next_door:
-        next_door.execute("ALTER DATABASE booking_site ALLOW_CONNECTIONS false")
-        next_door.execute(TERMINATE_OTHERS)
+    with database.connect(dbname="postgres") as other_database:
+        other_database.execute("ALTER DATABASE booking_site ALLOW_CONNECTIONS false")
+        other_database.execute(TERMINATE_OTHERS)
         answers = [purchase.send(servers.second) for _ in range(2)]
-        next_door.execute("ALTER DATABASE booking_site ALLOW_CONNECTIONS true")
+        other_database.execute("ALTER DATABASE booking_site ALLOW_CONNECTIONS true")
     assert [refusal(answer) for answer in answers] == [(503, "busy")] * 2
     assert effects(database, purchase) == NOTHING
     assert not is_replay(purchase.send(servers.second))
@@ -219,7 +219,7 @@ def test_requests_beyond_the_pool_are_busy_until_a_connection_is_free(
     servers, database, new_purchase, in_background
 ):
     narrow = {"DATABASE_POOL_MAX": "2", "DATABASE_POOL_TIMEOUT_SECONDS": "0.2"}
-    app = servers.server(**PATIENT, **narrow)
+    app = servers.server(**LONG_TIMEOUTS, **narrow)
     app.start()
     app.wait()
     purchases = [new_purchase(), new_purchase()]

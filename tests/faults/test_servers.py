@@ -12,7 +12,7 @@ from django.conf import settings
 from benchmarks.stampede.faults import HOUR
 from benchmarks.stampede.servers import AppServer
 from tests.faults.customers import call, is_replay, new_customer, refusal
-from tests.faults.servers import PATIENT, Servers, until
+from tests.faults.servers import LONG_TIMEOUTS, Servers, until
 
 IN_FLIGHT = 4
 
@@ -28,7 +28,7 @@ def refuses_connections(app: AppServer) -> bool:
 def test_a_server_told_to_stop_finishes_its_requests(
     servers, database, new_purchase, in_background
 ):
-    app = servers.server(**PATIENT)
+    app = servers.server(**LONG_TIMEOUTS)
     app.start()
     app.wait()
     purchases = [new_purchase() for _ in range(IN_FLIGHT)]

@@ -22,11 +22,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 EVENING = datetime(2026, 3, 10, 19, tzinfo=UTC)
 # Transactions of other test processes on the same server are waited for too.
-PATIENCE = 300.0
+TIMEOUT = 300.0
 
 
 def count() -> int:
-    return count_shows(batch=100, patience=PATIENCE)
+    return count_shows(batch=100, timeout=TIMEOUT)
 
 
 def every_report() -> list[Report]:
@@ -159,12 +159,12 @@ def test_counting_waits_for_a_writer_that_could_not_see_the_mark(race, show):
         with transaction.atomic():
             sell(late, 1)
             sold.set()
-            assert counted.wait(PATIENCE)
+            assert counted.wait(TIMEOUT)
 
     def count_impatiently() -> int:
-        assert sold.wait(PATIENCE)
+        assert sold.wait(TIMEOUT)
         try:
-            return count_shows(batch=100, patience=0)
+            return count_shows(batch=100, timeout=0)
         finally:
             counted.set()
 
@@ -184,10 +184,10 @@ def test_a_sale_that_found_the_mark_is_not_missed(race, show):
         with transaction.atomic():
             sell(late, 1)
             sold.set()
-            assert counted.wait(PATIENCE)
+            assert counted.wait(TIMEOUT)
 
     def lock_and_count() -> None:
-        assert sold.wait(PATIENCE)
+        assert sold.wait(TIMEOUT)
         with connection.cursor() as cursor:
             cursor.execute("SELECT show_id FROM counted_shows FOR UPDATE SKIP LOCKED")
             assert (late.pk,) not in cursor.fetchall()
@@ -221,13 +221,13 @@ def test_reports_agree_with_the_bookings_after_any_history(db):
             case 3:
                 move(show, days=random.randrange(30))
             case _:
-                count_shows(batch=random.randint(1, 3), patience=PATIENCE)
+                count_shows(batch=random.randint(1, 3), timeout=TIMEOUT)
         assert every_report() == counted_by_hand()
 
 
 def test_the_command_counts_all_in_batches(db, capsys):
     for _ in range(3):
         played(EVENING, "S")
-    call_command("count_shows", batch=2, patience=PATIENCE)
+    call_command("count_shows", batch=2, timeout=TIMEOUT)
     assert capsys.readouterr().out == "Counted 3 shows.\n"
     assert CountedShow.objects.filter(counted_at__isnull=False).count() == 3

@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from booking_site.tasks.worker import Worker, has_lost
+from booking_site.tasks.worker import Worker, parent_has_ended
 
 
 class Command(BaseCommand):
@@ -28,7 +28,7 @@ class Command(BaseCommand):
     def handle(self, *, until_empty: bool, parent: int | None, **options: Any) -> None:
         if not settings.EMAIL_URL:
             raise CommandError("Set EMAIL_URL (see .env.example). Until then, mails stay queued.")
-        worker = Worker(is_orphan=partial(has_lost, parent)) if parent else Worker()
+        worker = Worker(is_orphan=partial(parent_has_ended, parent)) if parent else Worker()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: worker.stop.set())
         worker.run(until_empty=until_empty)

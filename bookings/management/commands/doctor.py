@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import InterfaceError, OperationalError, ProgrammingError, connection, transaction
 
-from bookings.integrity.invariants import Finding, Gravity, examine
+from bookings.integrity.invariants import Finding, Severity, examine
 
 BROKEN, NOT_EXAMINED, TASKS_FAILED = 1, 2, 3
 
@@ -41,7 +41,7 @@ class Command(BaseCommand):
         )
         if broken:
             sys.exit(BROKEN)
-        if any(finding.gravity is Gravity.FAILURE for finding in findings):
+        if any(finding.severity is Severity.FAILURE for finding in findings):
             sys.exit(TASKS_FAILED)
 
     def _examine(self) -> list[Finding]:
@@ -59,13 +59,13 @@ class Command(BaseCommand):
 
     def _line(self, finding: Finding) -> str:
         invariant = finding.invariant
-        if finding.gravity is None:
+        if finding.severity is None:
             return f"{'ok':<7}{invariant.name:<31}{invariant.sentence}"
-        style = self.style.WARNING if finding.gravity is Gravity.NOTE else self.style.ERROR
+        style = self.style.WARNING if finding.severity is Severity.NOTE else self.style.ERROR
         examples = ", ".join(finding.examples)
         more = ", …" if finding.count > len(finding.examples) else ""
         return style(
-            f"{finding.gravity.value:<7}{invariant.name:<31}"
+            f"{finding.severity.value:<7}{invariant.name:<31}"
             f"{finding.count}: {examples}{more} ({invariant.sentence})"
         )
 

@@ -18,11 +18,11 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--batch", type=at_least_one, default=500, help="shows per transaction")
         parser.add_argument(
-            "--patience", type=float, default=10, help="seconds to wait for older transactions"
+            "--timeout", type=float, default=10, help="seconds to wait for older transactions"
         )
 
-    def handle(self, *, batch: int, patience: float, **options: Any) -> None:
+    def handle(self, *, batch: int, timeout: float, **options: Any) -> None:
         total = 0
-        while count := count_shows(batch=batch, patience=patience):
+        while count := count_shows(batch=batch, timeout=timeout):
             total += count
         self.stdout.write(f"Counted {total} shows.")

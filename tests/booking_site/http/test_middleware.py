@@ -21,7 +21,7 @@ def test_a_valid_request_id_is_returned(api: APIClient, path: str) -> None:
 
 
 @pytest.mark.parametrize("given", ["", " ", "a b", "a\tb", "<b>", "é", "x" * 129, 'a"b', "a,b"])
-def test_another_request_id_is_replaced(api: APIClient, given: str) -> None:
+def test_an_invalid_request_id_is_replaced(api: APIClient, given: str) -> None:
     first = api.get("/api/items/1", HTTP_X_REQUEST_ID=given)["X-Request-ID"]
     second = api.get("/api/items/1", HTTP_X_REQUEST_ID=given)["X-Request-ID"]
     assert first != given

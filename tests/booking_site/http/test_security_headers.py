@@ -48,7 +48,7 @@ def test_the_back_office_runs_only_scripts_of_this_site(office: Client) -> None:
     assert allowed["frame-ancestors"] == "'none'"
 
 
-def test_a_304_leaves_the_policy_of_the_page_alone(client: Client) -> None:
+def test_a_304_does_not_replace_the_policy_of_the_page(client: Client) -> None:
     etag = client.get("/api/docs/errors")["ETag"]
     again = client.get("/api/docs/errors", HTTP_IF_NONE_MATCH=etag)
     assert (again.status_code, "Content-Security-Policy" in again) == (304, False)

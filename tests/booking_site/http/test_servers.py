@@ -18,7 +18,7 @@ from tests.web import SERVERS, Answer, RawConnection, WebServer, database_url, w
 TOKEN = "a-token-for-the-metrics-of-these-tests"
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 CONNECTIONS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-PATIENT = {"LOCK_TIMEOUT_MS": "60000", "STATEMENT_TIMEOUT_MS": "60000"}
+LONG_TIMEOUTS = {"LOCK_TIMEOUT_MS": "60000", "STATEMENT_TIMEOUT_MS": "60000"}
 
 by_each_server = pytest.mark.parametrize("by", SERVERS)
 with_tables = pytest.mark.django_db(transaction=True)
@@ -65,13 +65,13 @@ def wait_for_requests(number: int) -> None:
 @with_tables
 @by_each_server
 def test_a_server_told_to_stop_answers_the_requests_in_flight(tmp_path: Path, by: str) -> None:
-    own = {"DATABASE_URL": database_url(), **PATIENT}
+    own = {"DATABASE_URL": database_url(), **LONG_TIMEOUTS}
     with (
         web_server(tmp_path / "log", by=by, **own) as server,
-        ThreadPoolExecutor(2) as aside,
+        ThreadPoolExecutor(2) as threads,
         movies_locked() as locker,
     ):
-        answers = [aside.submit(get_movies, server) for _ in range(2)]
+        answers = [threads.submit(get_movies, server) for _ in range(2)]
         wait_for_requests(2)
         server.process.terminate()
         wait_until(lambda: b"Stopping worker" in log_of(tmp_path) or by == "gunicorn", what="stop")
@@ -89,13 +89,13 @@ def log_of(folder: Path) -> bytes:
 def test_a_request_that_never_ends_does_not_prevent_a_server_from_stopping(
     tmp_path: Path, by: str
 ) -> None:
-    own = {"DATABASE_URL": database_url(), "WEB_GRACEFUL_SECONDS": "1", **PATIENT}
+    own = {"DATABASE_URL": database_url(), "WEB_GRACEFUL_SECONDS": "1", **LONG_TIMEOUTS}
     with (
         web_server(tmp_path / "log", by=by, **own) as server,
-        ThreadPoolExecutor(1) as aside,
+        ThreadPoolExecutor(1) as threads,
         movies_locked(),
     ):
-        answer = aside.submit(get_movies, server)
+        answer = threads.submit(get_movies, server)
         wait_for_requests(1)
         server.process.terminate()
         server.process.wait(40)  # with the request still waiting
@@ -129,12 +129,12 @@ def test_a_killed_worker_is_replaced_and_its_gauges_are_gone(tmp_path: Path, by:
 @by_each_server
 def test_there_are_no_more_threads_than_web_threads(tmp_path: Path, by: str) -> None:
     pool = {"DATABASE_POOL_MIN": "8", "DATABASE_POOL_MAX": "8"}
-    own = {"DATABASE_URL": database_url(), "WEB_THREADS": "2", **pool, **PATIENT}
-    with web_server(tmp_path / "log", by=by, **own) as server, ThreadPoolExecutor(16) as aside:
+    own = {"DATABASE_URL": database_url(), "WEB_THREADS": "2", **pool, **LONG_TIMEOUTS}
+    with web_server(tmp_path / "log", by=by, **own) as server, ThreadPoolExecutor(16) as threads:
         assert get_movies(server) == 200
         wait_until(lambda: count(CONNECTIONS) >= 8, what="A pool that could serve eight threads")
         with movies_locked():
-            answers = [aside.submit(get_movies, server) for _ in range(16)]
+            answers = [threads.submit(get_movies, server) for _ in range(16)]
             wait_for_requests(2)
             assert [answer.done() for answer in answers] == [False] * 16
             assert count(WAITING) == 2

@@ -103,7 +103,7 @@ def test_the_worker_cancels_every_order_and_sends_every_customer_one_mail(
     assert sorted(message.to[0] for message in messages) == sorted(
         order.user.email for order in Order.objects.select_related("user") if order.user
     )
-    assert {message.subject for message in messages} == {"The show is cancelled: Vertigo"}
+    assert {message.subject for message in messages} == {"Show cancelled: Vertigo"}
     for booking in Booking.objects.all():
         assert booking.cancelled_at is not None
         assert (booking.cancelled_by, booking.cancel_reason) == (staff, "Projector broken")

@@ -266,7 +266,7 @@ def test_customers_get_one_mail_per_purchase(
     move(to(small, show))
     (message,) = posted()
     assert message.to == [user.email]
-    assert message.subject == "The show was moved: Vertigo"
+    assert message.subject == "Show moved: Vertigo"
     assert "(Big)" in str(message.body)
     assert "Small" in str(message.body)
     named = [str(seat) for seat in Seat.objects.filter(status="booked").order_by("row", "number")]

@@ -206,7 +206,7 @@ def test_saving_a_show_waits_for_others_planning_on_its_screen(
         ({"format": "IMAX"}, ["shows"]),
     ],
 )
-def test_changing_the_end_of_sales_locks_the_seats_first_even_if_some_are_sold(
+def test_changing_the_end_of_sales_locks_the_seats_even_if_some_are_sold(
     change: dict[str, str],
     locked: list[str],
     office: Client,
