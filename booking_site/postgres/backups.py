@@ -36,7 +36,9 @@ def read_dump(path: Path) -> None:
 def _run(program: str, *arguments: str) -> None:
     found = shutil.which(program)
     if found is None:
-        raise DumpFailed(f"{program} not found: install the PostgreSQL client of your server's version.")
+        raise DumpFailed(
+            f"{program} not found: install the PostgreSQL client in the version of your server."
+        )
     # Django adds the database and its address. The password is in the environment, because other
     # users can see a command line.
     (_, *command), secrets = connection.client.settings_to_cmd_args_env(
