@@ -8,7 +8,6 @@ and cursors.
 """
 
 import re
-import select
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import count
@@ -21,7 +20,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Expression, Field, Lookup, QuerySet
 from django.db.transaction import TransactionManagementError
 from django.db.utils import DEFAULT_DB_ALIAS
-from psycopg import abc, errors, pq
+from psycopg import abc, errors, generators, pq
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.pq.abc import PGresult
 from psycopg.types.datetime import TimestamptzLoader
@@ -250,7 +249,6 @@ class _Session:
         self.warnings: list[str] = []
         self._connection = psycopg_connection
         self._pq = psycopg_connection.pgconn
-        self._poll = select.poll()
         self._prepares = settings.DATABASE_PREPARE
         self._prepared: dict[bytes, bytes] = {}  # texts by name
         self._transformers: dict[Statement, abc.Transformer] = {}  # which cache loaders
@@ -323,22 +321,14 @@ class _Session:
 
     def _results(self) -> Iterator[PGresult]:
         """Yield the results until the end of the pipeline."""
-        while self._pq.flush():  # the socket's buffer is full
-            self._wait(select.POLLIN | select.POLLOUT)
+        self._connection.wait(generators.send(self._pq))
         while True:
-            while self._pq.is_busy():
-                self._wait(select.POLLIN)
-            result = self._pq.get_result()
+            result = self._connection.wait(generators.fetch(self._pq))
             if result is None:  # the end of one statement's results
                 continue
             if result.status == pq.ExecStatus.PIPELINE_SYNC:
                 return
             yield result
-
-    def _wait(self, events: int) -> None:
-        self._poll.register(self._pq.socket, events)
-        self._poll.poll()
-        self._pq.consume_input()
 
     def _assigned(
         self, steps: Sequence[Call | None], results: Sequence[PGresult], lost: psycopg.Error | None

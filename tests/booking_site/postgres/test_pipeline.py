@@ -24,7 +24,6 @@ from django.db.transaction import TransactionManagementError
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from booking_site.postgres import pipeline
 from booking_site.postgres.pipeline import (
     CommitUnknown,
     Param,
@@ -150,10 +149,11 @@ def test_a_connection_is_closed_when_the_wait_for_its_result_is_interrupted(
 ) -> None:
     """Otherwise the next statement would get that result."""
 
-    def stop(session: Any, events: int) -> None:
+    def stop(*arguments: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pipeline._Session, "_wait", stop)
+    connection.ensure_connection()
+    monkeypatch.setattr(psycopg.Connection, "wait", stop)
     with pytest.raises(KeyboardInterrupt):
         COUNT.row()
     assert connection.connection.closed
