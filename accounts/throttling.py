@@ -93,7 +93,8 @@ class ReadThrottle(ScopedThrottle):
         self.seconds_left = seconds - elapsed
         counts = caches["process"]
         key = f"{self.scope}-{window:.0f}-{self.get_ident(request)}"
-        counts.add(key, 0, timeout=seconds)
+        # Twice as long, because the window may end between these two calls.
+        counts.add(key, 0, timeout=2 * seconds)
         return counts.incr(key) <= limit
 
     def wait(self) -> float:

@@ -1,8 +1,10 @@
 """What one anonymous read may cost: rows per page, and reads per address."""
 
+import time
 from typing import Any
 
 import pytest
+from django.core.cache.backends.locmem import LocMemCache
 from rest_framework.test import APIClient
 
 from tests.factories import MovieFactory, ShowFactory, TheatreFactory, make_seats
@@ -78,3 +80,21 @@ def test_all_public_reads_share_one_limit_per_address(
 def test_an_empty_rate_lifts_the_limit(api: APIClient, settings: Any) -> None:
     limit_reads(settings, None)
     assert {api.get("/api/movies").status_code for _ in range(5)} == {200}
+
+
+def test_a_read_is_counted_even_if_its_window_ends_meanwhile(
+    api: APIClient, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit_reads(settings, "2/min")
+    clock = [600.0]
+    monkeypatch.setattr(time, "time", lambda: clock[0])
+    assert api.get("/api/movies").status_code == 200
+    clock[0] = 659.9
+    count = LocMemCache.incr
+
+    def count_later(*arguments: Any, **named: Any) -> int:
+        clock[0] = 660.1
+        return count(*arguments, **named)
+
+    monkeypatch.setattr(LocMemCache, "incr", count_later)
+    assert api.get("/api/movies").status_code == 200
