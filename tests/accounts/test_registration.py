@@ -29,10 +29,10 @@ def test_registering_logs_in(db, call):
     assert answer["Cache-Control"] == "no-store"
 
 
-def test_registering_takes_five_statements(db, call):
+def test_registering_takes_at_most_five_statements(db, call):
     with CaptureQueriesContext(connection) as queries:
         call("register", NEW)
-    assert len(queries) == 5  # savepoint of the test, user, mail, sign-in, release
+    assert len(queries) <= 5  # savepoint of the test, user, mail, sign-in, release
 
 
 @pytest.mark.parametrize("spelling", ["lena@example.com", "LENA@example.COM", " lena@example.com "])

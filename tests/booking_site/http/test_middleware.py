@@ -74,6 +74,20 @@ def test_a_read_may_be_cached_but_must_be_revalidated(api: APIClient) -> None:
     assert private["Cache-Control"] == "private, no-cache"
 
 
+def test_only_a_200_without_a_token_may_be_kept_by_the_proxy(api: APIClient) -> None:
+    first = api.get("/api/items/1")
+    assert first["X-Accel-Expires"] == "1"
+    others = [
+        api.get("/api/items/1", HTTP_AUTHORIZATION="Bearer x"),
+        api.get("/api/items/1", HTTP_IF_NONE_MATCH=first["ETag"]),
+        api.get("/api/nothing"),
+        api.get("/api/holds/1"),
+        api.post("/api/echo", {"show_id": 5}, format="json"),
+    ]
+    assert [response.status_code for response in others] == [200, 304, 404, 200, 200]
+    assert not any("X-Accel-Expires" in response for response in others)
+
+
 @pytest.mark.parametrize("path", ["/api/auth/secret/1", "/api/holds/1", "/api/holds/1/"])
 def test_tokens_and_holds_are_never_cached(api: APIClient, path: str) -> None:
     response = api.get(path, HTTP_IF_NONE_MATCH="*")

@@ -212,7 +212,7 @@ def test_query_count_of_a_batch_does_not_grow_with_the_room(
     assert len(queries) <= 10
     with CaptureQueriesContext(connection) as queries:
         purchases(show.pk)
-    assert len(queries) == 2
+    assert len(queries) <= 2
 
 
 # Crashes
