@@ -259,7 +259,10 @@ HEADERS = [
         for path in ("/api/auth/login", "/api/bookings", "/api/nothing")
         for size in (64 * 1024 + 1, 1024 * 1024)
     ),
-    Case("POST", "/api/auth/login", 413, "body_too_large", body=b" " * 8 * 1024**2, headers=JSON),
+    *(
+        Case("POST", path, 413, "body_too_large", body=b" " * 8 * 1024**2, headers=JSON)
+        for path in ("/api/auth/login", "/admin/login/")
+    ),
     Case("POST", "/api/nothing", 404, "not_found", body=b" " * 64 * 1024, headers=JSON),
 ]
 
