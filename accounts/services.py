@@ -128,10 +128,14 @@ def _locking(user_id: Any) -> QuerySet[User]:
 
 
 LOCK_CALLER = Statement(lambda: _locking(Param("user_id")).values_list(*LockedCaller._fields))
+# The same columns, without a lock.
+READ_CALLER = Statement(
+    lambda: User.objects.filter(pk=Param("user_id")).order_by().values_list(*LockedCaller._fields)
+)
 
 
 def locked_caller(caller: Caller, rows: Rows) -> LockedCaller:
-    """Return what `LOCK_CALLER` has read. Raise `TokenRevoked` as `lock_caller` does."""
+    """Return what `LOCK_CALLER` or `READ_CALLER` has read. Raise as `lock_caller` does."""
     for row in rows:
         user = LockedCaller(*row)
         if user.is_active and user.token_version == caller.token_version:

@@ -7,11 +7,12 @@ from time import monotonic
 
 from django.db import IntegrityError
 
-from accounts.authentication import IS_ACTIVE, Caller
+from accounts.authentication import Caller
+from accounts.services import READ_CALLER, locked_caller, require_confirmed_email
 from booking_site.api.errors import violated_constraint
 from booking_site.postgres.pipeline import Statement, execute
 from bookings.idempotency import FIND
-from bookings.services.seat_locks import TERMS, SeatsMissing, SeatUnavailable, terms_of
+from bookings.services.seat_locks import TERMS, SeatsMissing, SeatUnavailable, require_few, terms_of
 from catalog.seat_maps import SeatNotFound
 
 
@@ -85,17 +86,21 @@ def precheck(
 ) -> None:
     """Raise `SeatUnavailable` if plain reads, without a lock, find taken seats.
 
-    Every other case is left to the transaction. The key's record is read after the seats, so
-    that a retry is not refused because of its own booking.
+    A purchase that would be refused for another reason as well is refused for the one that the
+    transaction would give. The key's record is read after the seats, so that a retry is not
+    refused because of its own booking.
     """
-    taken, shows, records, active = execute(
+    taken, shows, records, callers = execute(
         _TAKEN(user_id=caller.id, show_id=show_id, seat_ids=list(seat_ids)),
         TERMS(show_id=show_id),
         FIND(user_id=caller.id, operation=operation, key=key),
-        IS_ACTIVE(user_id=caller.id, token_version=caller.token_version),
+        READ_CALLER(user_id=caller.id),
     )
     seats = {seat_id for seat_id, is_taken in taken if is_taken}
-    if seats and len(taken) == len(seat_ids) and shows and active and not records:
+    if seats and len(taken) == len(seat_ids) and shows and not records:
+        user = locked_caller(caller, callers)
+        require_few(seat_ids)
+        require_confirmed_email(user)
         terms_of(shows).require_open()
         _note_demand(show_id)
         raise SeatUnavailable(seat_ids=sorted(seats))

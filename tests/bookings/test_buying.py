@@ -456,10 +456,15 @@ def test_in_a_rush_a_seat_that_becomes_available_again_is_sold(
 
 @pytest.mark.usefixtures("rush")
 def test_in_a_rush_everything_else_is_refused_for_its_own_reason(
-    customer: APIClient, user: User, show: Show, seats: list[Seat]
+    customer: APIClient, user: User, show: Show, seats: list[Seat], settings: Settings
 ) -> None:
     foreign = make_seats(ShowFactory(), "S")
     assert refusal(book_seats(customer, seats[0], *foreign)) == (404, "seat_not_found")
+    settings.EMAIL_CONFIRMATION_REQUIRED = True
+    assert refusal(book_seats(customer, seats[0])) == (403, "email_unconfirmed")
+    settings.MAX_SEATS_PER_ORDER = 1
+    assert refusal(book_seats(customer, *seats[:2])) == (422, "too_many_seats")
+    settings.EMAIL_CONFIRMATION_REQUIRED = False
     Show.objects.filter(pk=show.pk).update(status="cancelled")
     assert refusal(book_seats(customer, seats[0])) == (409, "show_closed")
     Show.objects.filter(pk=show.pk).update(status="planned")
