@@ -22,7 +22,7 @@ from booking_site.observability.metrics import HOLDS
 from booking_site.postgres.pipeline import Call, Param, Rows, Statement, execute
 from bookings import idempotency
 from bookings.idempotency import Answer, Decision
-from bookings.models import Channel, Hold, HoldEnd, Order
+from bookings.models import BookingStatus, Channel, Hold, HoldEnd, Order, OrderStatus
 from bookings.services.refusals import in_demand, precheck, refusals_explained
 from bookings.services.seat_locks import (
     DRAW_IDS,
@@ -295,7 +295,7 @@ class Sale:
                 "currency": order["currency"],
                 "booked_at": sold_at,
                 "order_reference": order["reference"],
-                "status": "confirmed",
+                "status": BookingStatus.CONFIRMED.value,
             }
             for booking_id, seat in zip(self.booking_ids, self.seats, strict=True)
         ]
@@ -310,7 +310,7 @@ class Sale:
                 "total": money_text(order["total"]),
                 "currency": order["currency"],
                 "created_at": sold_at,
-                "status": "confirmed",
+                "status": OrderStatus.CONFIRMED.value,
             },
         }
 
