@@ -24,7 +24,7 @@ from benchmarks.servers import SERVERS, WORKERS, App, development, seed_demo, se
 
 CLIENTS = 64
 # The longest that a well-formed request may take meanwhile.
-PATIENCE_SECONDS = 20.0
+TIMEOUT_SECONDS = 20.0
 # A client that has sent everything waits this long for the first byte, then shuts its side
 # down: keeping slow and silent clients out is the work of the proxy, not of the server.
 ANSWER_SECONDS = 1.0
@@ -100,13 +100,11 @@ async def visit(port: int, tally: Tally) -> None:
     call = Draft(b"GET", b"/api/movies", [(b"Host", b"127.0.0.1"), (b"Connection", b"close")])
     while True:
         try:
-            answer = await asyncio.wait_for(
-                exchange(port, call, shuts_down=False), PATIENCE_SECONDS
-            )
+            answer = await asyncio.wait_for(exchange(port, call, shuts_down=False), TIMEOUT_SECONDS)
             if STATUS.match(answer) is None or b" 200 " not in answer[:16]:
                 tally.failures.append(f"a well-formed request was answered {answer[:40]!r}")
         except TimeoutError:
-            tally.failures.append(f"a well-formed request took over {PATIENCE_SECONDS:.0f} s")
+            tally.failures.append(f"a well-formed request took over {TIMEOUT_SECONDS:.0f} s")
         await asyncio.sleep(1)
 
 

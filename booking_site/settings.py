@@ -170,7 +170,7 @@ if WEB:
         },
     }
 
-# Redis, a cache: nothing that the site promises depends on it.
+# Redis, a cache: no guarantee of the site depends on it.
 
 REDIS_URL = env("REDIS_URL", default="redis://localhost:6379/0")
 

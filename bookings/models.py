@@ -328,7 +328,7 @@ class Booking(models.Model):
             ),
         )
         constraints = (
-            # The promise of the whole site: no seat is sold twice.
+            # The first guarantee of the site: no seat is sold twice.
             models.UniqueConstraint(
                 fields=["seat"],
                 condition=Q(cancelled_at__isnull=True),

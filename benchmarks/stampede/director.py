@@ -1,6 +1,6 @@
-"""Send many customers to several servers, inject faults, and check every promise.
+"""Send many customers to several servers, inject faults, and check every guarantee.
 
-`make stampede` runs it. Exit code 1: a promise was broken; 2: nothing could be checked.
+`make stampede` runs it. Exit code 1: a guarantee was broken; 2: nothing could be checked.
 """
 
 import os
@@ -57,7 +57,7 @@ def _parser() -> ArgumentParser:
     parser = ArgumentParser(
         prog="make stampede ARGS=…",
         description="Send many customers to several servers, inject faults, and check from"
-        " outside that every promise holds. Exit code 1 when one is broken, 2 when nothing"
+        " outside that every guarantee holds. Exit code 1 when one is broken, 2 when nothing"
         " could be checked.",
     )
     target = parser.add_mutually_exclusive_group()

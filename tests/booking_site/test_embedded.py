@@ -21,7 +21,7 @@ from tests.waiting import is_unlocked
 from tests.web import ROOT
 
 WRAPPER = [sys.executable, "-m", "booking_site.embedded"]
-PATIENCE_SECONDS = 60
+TIMEOUT_SECONDS = 60
 
 # Saves the second that a new PostgreSQL takes, where Redis alone shows the same.
 REDIS_ONLY = {"DATABASE_URL": "postgres://elsewhere/x"}
@@ -117,7 +117,7 @@ def data() -> Iterator[Path]:
 
 def ended(wrapper: subprocess.Popen[str], folder: Path) -> bool:
     """Return whether the wrapper, its command and its servers end."""
-    wrapper.communicate(timeout=PATIENCE_SECONDS)  # the command has the other end, too
+    wrapper.communicate(timeout=TIMEOUT_SECONDS)  # the command has the other end, too
     wait_until(lambda: is_unlocked(folder), what="The end of the servers")
     return True
 
@@ -259,7 +259,7 @@ def test_the_temporary_folder_of_a_live_run_is_not_removed(start, wrap):
 def test_a_signal_ends_the_command_and_the_servers(start, number, code):
     wrapper, folder = start(**REDIS_ONLY)
     wrapper.send_signal(number)
-    wrapper.communicate(timeout=PATIENCE_SECONDS)
+    wrapper.communicate(timeout=TIMEOUT_SECONDS)
     assert wrapper.returncode == code
     assert not folder.exists()
 

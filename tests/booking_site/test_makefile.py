@@ -18,7 +18,7 @@ from tests.waiting import is_unlocked
 from tests.web import ROOT
 
 INSTALL = ".venv/.installed"
-PATIENCE_SECONDS = 60
+TIMEOUT_SECONDS = 60
 
 # Under `make test` an inner make would take itself for a part of the outer one.
 ENVIRONMENT = {
@@ -186,7 +186,7 @@ def test_the_end_of_make_run_ends_everything_it_started(clone, number, redis):
         assert process.stdout is not None
         process.stdout.readline()
         process.send_signal(number)
-        process.communicate(timeout=PATIENCE_SECONDS)  # the wrapper and the site have the other end
+        process.communicate(timeout=TIMEOUT_SECONDS)  # the wrapper and the site have the other end
         if not redis:
             wait_until(lambda: is_unlocked(clone / ".data"), what="The end of Redis")
     finally:

@@ -27,7 +27,7 @@ from booking_site.embedded.redis import start_redis
 from bookings.integrity.invariants import Severity, invariants
 from tests.web import ROOT
 
-PATIENCE_SECONDS = 30.0
+TIMEOUT_SECONDS = 30.0
 DEADLOCK_MS = 100
 
 # Shorter than in production, to keep the tests short. The lock timeout exceeds the time in which
@@ -43,8 +43,8 @@ LONG_TIMEOUTS = {"LOCK_TIMEOUT_MS": "30000", "STATEMENT_TIMEOUT_MS": "30000"}
 
 
 def until(condition: Callable[[], object], *, what: str) -> None:
-    """Return as soon as the condition is true; fail after PATIENCE_SECONDS."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    """Return as soon as the condition is true; fail after TIMEOUT_SECONDS."""
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     pause = Event()
     while not condition():
         assert time.monotonic() < deadline, f"Waited in vain until {what}."
