@@ -1,12 +1,12 @@
 """Takes connections from the pool without sending a statement to check or set them up.
 
 Django's own check sends an empty statement per request. But when a server restarts or fails over,
-it closes its connections, which the socket reports.
+it closes its connections, which libpq sees when it reads what has arrived.
 """
 
-import select
 from typing import Any
 
+import psycopg
 from django.db.backends.postgresql import base
 from django.db.backends.utils import debug_transaction
 from django.db.transaction import TransactionManagementError
@@ -41,7 +41,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def _take(self) -> Any:
         while True:
             connection = super().get_new_connection({})  # the pool has the parameters
-            if _is_quiet(connection.fileno()):
+            if not _has_ended(connection):
                 return connection
             connection.close()
             self.pool.putconn(connection)  # the pool replaces closed connections
@@ -72,8 +72,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
         super()._close()  # type: ignore[misc] # unknown to the stubs
 
 
-def _is_quiet(socket: int) -> bool:
-    """Return whether there is nothing to read: a server that closes sends a message or EOF."""
-    poll = select.poll()
-    poll.register(socket, select.POLLIN)
-    return not poll.poll(0)
+def _has_ended(connection: psycopg.Connection[Any]) -> bool:
+    """Return whether the server has closed the connection."""
+    try:
+        for _ in range(2):  # the reason that the server gave, and the end behind it
+            connection.pgconn.consume_input()
+    except psycopg.OperationalError:
+        return True
+    return False

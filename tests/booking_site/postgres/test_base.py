@@ -1,13 +1,10 @@
 """Connections from the pool are checked before use."""
 
 import os
-import socket
 import subprocess
 import sys
 
 import pytest
-
-from booking_site.postgres.base import _is_quiet
 
 # In separate processes, because only web processes have a pool.
 START = """
@@ -63,15 +60,6 @@ use()  # the other connection
 other.submit(use).result()  # the one that was left in a transaction
 print(len(set_up))
 """
-
-
-def test_a_socket_is_quiet_until_the_server_sends_or_closes() -> None:
-    for speak in (lambda end: end.send(b"!"), lambda end: end.close()):
-        ours, theirs = socket.socketpair()
-        with ours, theirs:
-            assert _is_quiet(ours.fileno())
-            speak(theirs)
-            assert not _is_quiet(ours.fileno())
 
 
 def run(script: str, **settings: str) -> subprocess.CompletedProcess[str]:
