@@ -16,7 +16,7 @@ class LinkInvalid(DomainError):
 
     code = "link_invalid"
     status = HTTPStatus.BAD_REQUEST
-    message = "This link is no longer valid. Please request a new one."
+    message = "This link is invalid or has expired. Please request a new one."
 
 
 class ResetTokens(PasswordResetTokenGenerator):

@@ -51,7 +51,7 @@ class TokenRevoked(DomainError):
 
     code = "token_revoked"
     status = HTTPStatus.UNAUTHORIZED
-    message = "This login is no longer valid. Please log in again."
+    message = "Your login has ended. Please log in again."
 
 
 class Tokens(NamedTuple):

@@ -24,7 +24,7 @@ MAX_CACHED_ROOMS = 100
 # the letters are put into. It combines the column `facts`, a hash of what the map shows of a seat
 # except its state, which the database computes when a seat is written rather than in every read.
 # The letters come in the order of an index, so nothing is sorted.
-# `caller` is empty if the token is no longer valid.
+# `caller` is empty if the token has been revoked.
 _READ = Statement("""
     WITH caller AS (
         SELECT id FROM users WHERE id = %(user)s AND is_active AND token_version = %(version)s

@@ -188,7 +188,7 @@ def _lock_for_staff(show_id: int, seat_ids: Collection[int], *, refusal: str) ->
 
 def _lock_seats(seats: SeatQuerySet) -> list[Seat]:
     """Return the seats by primary key, locked until the transaction ends."""
-    # Everyone locks in this order, so there is no deadlock. no_key: other inserts'
+    # Every lock on seats is taken in this order, which prevents deadlocks. no_key: other inserts'
     # foreign-key checks don't wait for this lock.
     return list(seats.order_by("pk").select_for_update(of=("self",), no_key=True))
 

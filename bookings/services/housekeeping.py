@@ -21,8 +21,8 @@ def release_expired_holds(*, batch: int) -> int:
     """
 
     def sweep() -> int:
-        # No users' rows are locked first, unlike in other writes. Because locked holds are
-        # skipped, there is no deadlock.
+        # No users' rows are locked first, unlike in other writes. Skipping locked holds
+        # prevents deadlocks.
         holds = list(
             Hold.objects.filter(ended_at__isnull=True, expires_at__lte=Now())
             .order_by("expires_at")

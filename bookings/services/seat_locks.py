@@ -185,7 +185,7 @@ class LockedSeat(NamedTuple):
 
 def _locking(seats: QuerySet[Seat]) -> QuerySet[Seat]:
     return (
-        seats.order_by("pk")  # one order for everyone, so no deadlock
+        seats.order_by("pk")  # one order everywhere prevents deadlocks
         # no_key: foreign-key checks of other inserts don't wait for this lock.
         .select_for_update(of=("self",), no_key=True)
     )

@@ -252,7 +252,7 @@ def test_the_first_error_is_raised_and_names_its_statement() -> None:
     assert COUNT.row() == (1,)
 
 
-# A plan that is no longer valid
+# A plan that has become invalid
 
 
 @pytest.fixture
