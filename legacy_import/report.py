@@ -9,7 +9,10 @@ EXAMPLES = 5
 
 
 class Report:
-    """Counts by table, and example ids for each reason. `cases` gets a CSV line for every case."""
+    """Counts by table, and example ids for each reason.
+
+    `cases` gets a CSV line for every case, and a last one from `end`.
+    """
 
     def __init__(self, cases: IO[str] | None = None) -> None:
         self.read: Counter[str] = Counter()
@@ -31,6 +34,11 @@ class Report:
     def adjust(self, table: str, cases: Iterable[tuple[int, str]]) -> None:
         for number, reason in cases:
             self._note(table, number, "imported, but", reason)
+
+    def end(self) -> None:
+        """Write the number of cases: a file without this line is of an interrupted import."""
+        if self._cases:
+            self._cases.writerow(["end", self._totals.total(), "", ""])
 
     def lines(self) -> Iterator[str]:
         """Yield the report for the terminal."""

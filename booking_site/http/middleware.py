@@ -10,7 +10,13 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from corsheaders.middleware import CorsMiddleware
-from django.http import HttpRequest, HttpResponse, HttpResponseNotModified, UnreadablePostError
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotModified,
+    StreamingHttpResponse,
+    UnreadablePostError,
+)
 from django.utils.cache import patch_vary_headers
 from django.utils.http import parse_etags
 
@@ -52,13 +58,18 @@ def request_id(get_response: Handler) -> Handler:
 def content_length(get_response: Handler) -> Handler:
     """Add the Content-Length, and answer HEAD like GET, without the body.
 
-    Without a length, the server sends a body in chunks. The last, tiny one waits until the
-    client has acknowledged the others.
+    Without a length, the server sends a body in chunks, and a body that breaks off midway ends
+    like a complete one. The last, tiny chunk waits until the client has acknowledged the others.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
-        if response.streaming:
+        if isinstance(response, StreamingHttpResponse):
+            if "Content-Length" in response.headers or response.status_code in BODYLESS:
+                return response
+            body = response.getvalue()  # raises what the stream raises
+            response.headers["Content-Length"] = str(len(body))
+            response.streaming_content = [b"" if request.method == "HEAD" else body]
             return response
         if response.status_code not in BODYLESS:
             response.setdefault("Content-Length", str(len(response.content)))

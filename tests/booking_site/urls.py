@@ -1,9 +1,10 @@
 """Minimal views, to test what all views share."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.db import OperationalError, connection
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import path
 from django_filters.rest_framework import FilterSet
 from rest_framework import serializers
@@ -129,6 +130,18 @@ def failing_page(request: HttpRequest) -> HttpResponse:
     raise RuntimeError("an internal secret")
 
 
+def streaming_page(request: HttpRequest) -> StreamingHttpResponse:
+    """Stream a body that breaks off if the query says so."""
+
+    def body() -> Iterator[str]:
+        yield "first,"
+        if "break" in request.GET:
+            raise OperationalError("the connection is closed")
+        yield "last"
+
+    return StreamingHttpResponse(body())
+
+
 def impatient_page(request: HttpRequest) -> HttpResponse:
     raise OperationalError("the connection is closed")
 
@@ -146,5 +159,6 @@ urlpatterns = [
     path("api/impatient", Impatient.as_view()),
     path("failing", failing_page),
     path("impatient", impatient_page),
+    path("streaming", streaming_page),
     *urls.urlpatterns,
 ]

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -455,7 +455,22 @@ def test_every_case_is_written_to_a_file(original: Original, tmp_path: Path) -> 
         assert list(csv.reader(cases)) == [
             ["table", "id", "outcome", "reason"],
             ["bookings", "53", "not imported", "its user does not exist"],
+            ["end", "1", "", ""],
         ]
+
+
+def test_the_file_of_an_interrupted_import_has_no_end(
+    original: Original, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: Any) -> NoReturn:
+        raise KeyboardInterrupt
+
+    original.run("INSERT INTO bookings VALUES (53, 99, 11, 102)")
+    monkeypatch.setattr(run, "_sold_without_booking", fail)
+    with pytest.raises(KeyboardInterrupt):
+        import_original(original, report=tmp_path / "cases.csv")
+    [_, case] = (tmp_path / "cases.csv").read_text().splitlines()
+    assert case.startswith("bookings,53,")
 
 
 def test_a_second_import_at_the_same_time_is_refused(original: Original) -> None:

@@ -40,7 +40,10 @@ class Command(BaseCommand):
             help="a name, if you import several venues",
         )
         parser.add_argument(
-            "--report", type=Path, metavar="FILE", help="list every rejected or adjusted row as CSV"
+            "--report",
+            type=Path,
+            metavar="FILE",
+            help="list every rejected or adjusted row as CSV; the last line has their number",
         )
         parser.add_argument("--batch", type=at_least_one, default=1000, help="rows per transaction")
 
@@ -66,6 +69,7 @@ class Command(BaseCommand):
                 )
             except ImportRunning as error:
                 raise CommandError("Another import is running.") from error
+            report.end()
         self.stdout.write("\n".join(report.lines()))
         if dry_run:
             self.stdout.write("This was a dry run: nothing was imported.")

@@ -204,3 +204,18 @@ def test_an_address_of_the_api_is_redirected_to_https_too(api: APIClient, settin
     answer = api.get("/api/items/1?a=b")
     assert (answer.status_code, answer["Location"]) == (301, "https://testserver/api/items/1?a=b")
     assert api.get("/api/items/1", secure=True).status_code == HTTPStatus.OK
+
+
+def test_a_streamed_body_is_sent_whole_with_its_length(client: Client) -> None:
+    response = client.get("/streaming")
+    assert response.getvalue() == b"first,last"
+    assert response["Content-Length"] == "10"
+    head = client.head("/streaming")
+    assert (head.getvalue(), head["Content-Length"]) == (b"", "10")
+
+
+def test_a_streamed_body_that_breaks_off_is_an_error(client: Client) -> None:
+    client.raise_request_exception = False
+    response = client.get("/streaming?break")
+    assert response.status_code == HTTPStatus.SERVICE_UNAVAILABLE
+    assert b"first" not in response.content

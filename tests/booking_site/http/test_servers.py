@@ -11,12 +11,16 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from django.conf import settings
+from django.test import Client
 
 from benchmarks.servers import wait_until
+from tests.factories import PriceCardFactory, UserFactory
 from tests.web import SERVERS, Answer, RawConnection, WebServer, database_url, web_server
 
 TOKEN = "a-token-for-the-metrics-of-these-tests"
-WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+WAITING_PIDS = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+WAITING = f"SELECT count(*) FROM ({WAITING_PIDS}) AS waiting"
 CONNECTIONS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
 LONG_TIMEOUTS = {"LOCK_TIMEOUT_MS": "60000", "STATEMENT_TIMEOUT_MS": "60000"}
 
@@ -41,10 +45,10 @@ def pool_size(server: WebServer) -> float:
 
 
 @contextmanager
-def movies_locked() -> Iterator[psycopg.Connection]:
-    """Let requests for movies wait in the database until the connection rolls back."""
+def movies_locked(table: str = "list_versions") -> Iterator[psycopg.Connection]:
+    """Let requests for movies, or for a table, wait until the connection rolls back."""
     with psycopg.connect(database_url()) as locker:
-        locker.execute("LOCK list_versions IN ACCESS EXCLUSIVE MODE")
+        locker.execute(f"LOCK {table} IN ACCESS EXCLUSIVE MODE")
         yield locker
         locker.rollback()
 
@@ -120,6 +124,30 @@ def test_a_killed_worker_is_replaced_and_its_gauges_are_gone(tmp_path: Path, by:
         wait_until(server.listens, what="The other worker")
         assert pool_size(server) == 0
         assert not list(metrics.glob(f"gauge_live*_{killed}.db"))
+
+
+# Files
+
+
+@with_tables
+@by_each_server
+def test_an_export_whose_database_breaks_midway_is_an_error(
+    tmp_path: Path, by: str, client: Client
+) -> None:
+    PriceCardFactory()
+    client.force_login(UserFactory(is_staff=True, is_superuser=True))
+    session = {"Cookie": f"{settings.SESSION_COOKIE_NAME}={client.session.session_key}"}
+    path = "/admin/catalog/pricecard/export/"
+    own = {"DATABASE_URL": database_url(), **PATIENT}
+    with web_server(tmp_path / "log", by=by, **own) as server, ThreadPoolExecutor(1) as aside:
+        with movies_locked("price_card_lines"):  # which are read after the cards
+            answer = aside.submit(get, server, path, **session)
+            wait_for_requests(1)
+            count(f"SELECT count(pg_terminate_backend(pid)) FROM ({WAITING_PIDS}) AS waiting")
+            assert answer.result().status == 503
+        whole = get(server, path, **session)
+        assert whole.headers["Content-Length"] == str(len(whole.body))
+        assert whole.status == 200
 
 
 # Threads and connections
