@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from booking_site.spreadsheets.cells import Cell
-from booking_site.spreadsheets.files import CSV, XLSX, as_file
+from booking_site.spreadsheets.files import ExportFormat, as_file, remembered_format
 from catalog.admin.local_time import INPUT_ATTRS, DateInput
 from catalog.models import Theatre
 from catalog.staff import theatres_of
@@ -50,7 +50,7 @@ class ReportForm(forms.Form):
     first = forms.DateField(label="From", widget=DateInput)
     last = forms.DateField(label="To", widget=DateInput)
     download = forms.ChoiceField(
-        choices=[(CSV, "CSV"), (XLSX, "XLSX")], required=False, widget=forms.HiddenInput
+        choices=ExportFormat.choices, required=False, widget=forms.HiddenInput
     )
 
     def __init__(self, data: Any, *, theatres: QuerySet[Theatre]) -> None:
@@ -93,9 +93,9 @@ def page(request: HttpRequest) -> HttpResponse:
         first=chosen["first"],
         last=chosen["last"],
     )
-    if kind := chosen["download"]:
+    if export_format := chosen["download"]:
         name = f"{found.dimension}-{chosen['first']}-to-{chosen['last']}"
-        return as_file(_rows(found), name=name, kind=kind)
+        return as_file(_rows(found), name=name, export_format=ExportFormat(export_format))
     return _page(request, form, found)
 
 
@@ -107,7 +107,8 @@ def _page(request: HttpRequest, form: ReportForm, found: Report | None) -> HttpR
         "report": found,
         "charts": charts.of_report(found) if found else [],
         "definitions": DEFINITIONS,
-        "formats": (CSV, XLSX),
+        "formats": ExportFormat.choices,
+        "remembered_format": remembered_format(request),
     }
     status = HTTPStatus.OK if found else HTTPStatus.UNPROCESSABLE_ENTITY
     return TemplateResponse(request, "reports/reports.html", context, status=status)

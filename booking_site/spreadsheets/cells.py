@@ -4,19 +4,45 @@ Such a text is written with a leading apostrophe, which is removed when the file
 """
 
 import re
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
+# What an export writes.
 Cell = str | int | Decimal | date | None
 
 # Nobody would read a longer preview.
 MAX_ROWS = 5_000
 _DANGEROUS = re.compile(r"'*[=+\-@\t\r\n]")
 _ESCAPED = re.compile(r"'+[=+\-@\t\r\n]")
+# What spreadsheets show for a formula without a result, in their languages, or in a narrow column.
+_ERROR = re.compile(r"#(?:[¡¿]?[^\W\d_]+(?:/0)?[!?]|[^\W\d_]/[^\W\d_]|NV|#+)|Err:[0-9]{3}")
 
 
 class Unreadable(Exception):
     """The file is not a table. The message tells staff what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invalid:
+    """A cell that does not have the value that its reader sees; `message` says what to do."""
+
+    message: str
+
+
+# What a file's cell contains; a blank one contains "".
+Value = str | date | Invalid
+
+
+def value_of_text(text: str) -> Value:
+    """Return the text of a file's cell without its escape, or Invalid if it is an error."""
+    if _ERROR.fullmatch(text) and (text == text.upper() or text.startswith("Err:")):
+        return Invalid(f"The cell shows the error {text}. Enter its value.")
+    return unescape_formula(text)
+
+
+def is_blank(value: Value) -> bool:
+    return isinstance(value, str) and not value.strip()
 
 
 def escape_formula(text: str) -> str:

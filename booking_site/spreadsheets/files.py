@@ -1,74 +1,94 @@
 """Writes and reads tables as CSV and XLSX files."""
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from importlib import import_module
 from types import ModuleType
 
-from django.http import HttpResponse
+from django.conf import settings
+from django.db.models import TextChoices
+from django.http import HttpRequest, HttpResponse
 
-from booking_site.spreadsheets.cells import (
-    MAX_ROWS,
-    Cell,
-    Unreadable,
-    escape_formula,
-    unescape_formula,
-)
+from booking_site.spreadsheets import csv_files
+from booking_site.spreadsheets.cells import MAX_ROWS, Cell, Unreadable, Value, is_blank
 
 CSV = "csv"
 XLSX = "xlsx"
-KINDS = {
+# Excel saves “Unicode Text” as .txt.
+KINDS_BY_EXTENSION = {"csv": CSV, "txt": CSV, "tsv": CSV, "xlsx": XLSX}
+_CONTENT_TYPES = {
     CSV: "text/csv; charset=utf-8",
     XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
+_FORMAT_COOKIE = "export_format"
 
 
-def as_file(rows: Iterable[Sequence[Cell]], *, name: str, kind: str) -> HttpResponse:
-    """Return the rows as a download called `name`; the first row has the headings."""
-    content = _workbooks().write(rows, title=name) if kind == XLSX else _csv(rows)
-    disposition = {"Content-Disposition": f'attachment; filename="{name}.{kind}"'}
-    return HttpResponse(content, content_type=KINDS[kind], headers=disposition)
+class ExportFormat(TextChoices):
+    """The kind of an exported file, with the separators of a CSV file."""
+
+    CSV = "csv", "CSV: comma, 12.50"
+    CSV_SEMICOLON = "csv-semicolon", "CSV: semicolon, 12.50"
+    CSV_DECIMAL_COMMA = "csv-decimal-comma", "CSV: semicolon, 12,50"
+    XLSX = "xlsx", "Excel (XLSX)"
 
 
-def read_table(content: bytes, *, kind: str) -> list[list[str]]:
-    """Return the rows as text, with the headings. Raise `Unreadable`.
+@dataclass(frozen=True, slots=True)
+class TableFile:
+    """The rows of a file, headings first; an index is a row's position in the file.
 
-    Only empty rows at the end are left out, so an index is a row's position in the file. Whole
-    numbers of an XLSX lose their decimal point: `12.0` becomes `12`.
+    Blank rows at the end are left out. `note` says what staff should check in a preview.
     """
-    rows = _workbooks().read(content) if kind == XLSX else _csv_rows(content)
+
+    rows: list[list[Value]]
+    note: str
+
+
+def as_file(
+    rows: Iterable[Sequence[Cell]], *, name: str, export_format: ExportFormat
+) -> HttpResponse:
+    """Return the rows as a download called `name`; the first row has the headings.
+
+    The browser remembers the format for `remembered_format`.
+    """
+    kind = XLSX if export_format == ExportFormat.XLSX else CSV
+    if kind == XLSX:
+        content = _workbooks().write(rows, title=name)
+    else:
+        content = csv_files.write(
+            rows,
+            delimiter="," if export_format == ExportFormat.CSV else ";",
+            decimal_sign="," if export_format == ExportFormat.CSV_DECIMAL_COMMA else ".",
+        )
+    disposition = {"Content-Disposition": f'attachment; filename="{name}.{kind}"'}
+    response = HttpResponse(content, content_type=_CONTENT_TYPES[kind], headers=disposition)
+    response.set_cookie(
+        _FORMAT_COOKIE,
+        export_format,
+        max_age=timedelta(days=365),
+        secure=settings.SESSION_COOKIE_SECURE,
+        httponly=True,
+        samesite="Lax",
+    )
+    return response
+
+
+def remembered_format(request: HttpRequest) -> ExportFormat:
+    """Return the format of the last export in this browser."""
+    name = request.COOKIES.get(_FORMAT_COOKIE)
+    return ExportFormat(name) if name in ExportFormat.values else ExportFormat.CSV
+
+
+def read_table(content: bytes, *, kind: str) -> TableFile:
+    """Read a file of kind CSV or XLSX. Raise `Unreadable`."""
+    rows, note = (_workbooks().read(content), "") if kind == XLSX else csv_files.read(content)
+    while rows and all(map(is_blank, rows[-1])):
+        rows.pop()
     if len(rows) > MAX_ROWS:
         raise Unreadable(f"The file has more than {MAX_ROWS} rows. Please split it.")
-    while rows and not any(rows[-1]):
-        rows.pop()
-    return [[unescape_formula(cell) for cell in row] for row in rows]
+    return TableFile(rows, note)
 
 
 def _workbooks() -> ModuleType:
     # Imported on first use, as openpyxl takes 6 MiB of each process.
     return import_module("booking_site.spreadsheets.workbooks")
-
-
-def _csv(rows: Iterable[Sequence[Cell]]) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text)
-    for row in rows:
-        writer.writerow(escape_formula(cell) if isinstance(cell, str) else cell for cell in row)
-    return text.getvalue().encode("utf-8-sig")  # without the mark, Excel guesses the encoding
-
-
-def _csv_rows(content: bytes) -> list[list[str]]:
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise Unreadable("The file is not UTF-8. Save it as “CSV UTF-8”, or as XLSX.") from error
-    if "\0" in text:
-        raise Unreadable("The file contains NUL characters, so it isn't a CSV file.")
-    heading = text.partition("\n")[0]
-    # Spreadsheets write semicolons where the decimal separator is a comma.
-    delimiter = ";" if heading.count(";") > heading.count(",") else ","
-    try:
-        return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
-    except csv.Error as error:
-        raise Unreadable(f"The file isn't a CSV file: {error}.") from error

@@ -29,7 +29,7 @@ class Severity(Enum):
 
     VIOLATION = "BROKEN"  # a guarantee does not hold
     FAILURE = "FAILED"  # the data is sound, but the worker has given up on something
-    NOTE = "note"  # a scheduled job will deal with them
+    NOTE = "note"  # a scheduled job or staff will deal with them
 
 
 @dataclass(frozen=True, slots=True)

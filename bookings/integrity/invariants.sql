@@ -135,6 +135,11 @@ SELECT 'booking ' || bookings.id
   FROM bookings JOIN shows ON shows.id = bookings.show_id
  WHERE bookings.cancelled_at IS NULL AND shows.status = 'cancelled';
 
+-- no_spreadsheet_errors (note): No text of a movie is a spreadsheet's error or has its escaped line breaks.
+SELECT 'movie ' || id FROM movies
+ WHERE title IN ('#DIV/0!', '#N/A', '#NAME?', '#NULL!', '#NUM!', '#REF!', '#VALUE!')
+    OR strpos(concat(title, description), '_x000D_') > 0;
+
 -- no_task_given_up (failure): The worker has given up on no task.
 SELECT task_path || ' x ' || count(*)
   FROM django_tasks_database_dbtaskresult

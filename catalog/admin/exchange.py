@@ -14,7 +14,15 @@ from django.urls import URLPattern, path, reverse
 
 from accounts.audited_admin import staff_user
 from booking_site.spreadsheets.cells import Unreadable
-from booking_site.spreadsheets.files import CSV, KINDS, XLSX, as_file, read_table
+from booking_site.spreadsheets.files import (
+    CSV,
+    KINDS_BY_EXTENSION,
+    XLSX,
+    ExportFormat,
+    as_file,
+    read_table,
+    remembered_format,
+)
 from catalog.admin.base import BackOffice, M
 from catalog.exchange.importing import import_rows, preview_import
 from catalog.exchange.tables import Table
@@ -25,17 +33,19 @@ MAX_BYTES = 1024 * 1024
 class UploadForm(forms.Form):
     file = forms.FileField(
         label="File",
-        help_text="CSV (UTF-8) or XLSX, with the columns of an export, 1 MB at most.",
+        help_text="CSV or XLSX, with the columns of an export, 1 MB at most.",
         error_messages={"required": "Choose a file."},
-        widget=forms.ClearableFileInput({"accept": ".csv,.xlsx", "class": "office-input"}),
+        widget=forms.ClearableFileInput(
+            {"accept": ".csv,.txt,.tsv,.xlsx", "class": "office-input"}
+        ),
     )
 
     def clean_file(self) -> Any:
         file = self.cleaned_data["file"]
         if file.size > MAX_BYTES:
             raise forms.ValidationError("The file is larger than 1 MB. Please split it.")
-        if kind_of(file.name) not in KINDS:
-            raise forms.ValidationError("The file name must end in .csv or .xlsx.")
+        if extension(file.name) not in KINDS_BY_EXTENSION:
+            raise forms.ValidationError("The file name must end in .csv, .txt, .tsv or .xlsx.")
         return file
 
 
@@ -74,18 +84,23 @@ class ImportExportAdmin(BackOffice[M]):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        offered = {"may_import": self.has_import_permission(request)}
+        offered = {
+            "may_import": self.has_import_permission(request),
+            "formats": ExportFormat.choices,
+            "remembered_format": remembered_format(request),
+        }
         return super().changelist_view(request, (extra_context or {}) | offered)
 
     def export_page(self, request: HttpRequest) -> HttpResponse:
         """Send all rows that the user may see as a file."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        kind = request.GET.get("kind", CSV)
-        if kind not in KINDS:
+        kind = request.GET.get("kind", ExportFormat.CSV)
+        if kind not in ExportFormat.values:
             raise Http404
         rows = self.table(user=staff_user(request)).rows()
-        return as_file(rows, name=str(self.opts.verbose_name_plural).replace(" ", "-"), kind=kind)
+        name = str(self.opts.verbose_name_plural).replace(" ", "-")
+        return as_file(rows, name=name, export_format=ExportFormat(kind))
 
     def import_page(self, request: HttpRequest) -> HttpResponse:
         """Ask for a file, preview its outcome, and import it once confirmed."""
@@ -99,15 +114,15 @@ class ImportExportAdmin(BackOffice[M]):
             if not form.is_valid():
                 return self._page(request, form=form)
             file = form.cleaned_data["file"]
-            return self._preview(request, kind_of(file.name), file.read())
+            return self._preview(request, KINDS_BY_EXTENSION[extension(file.name)], file.read())
         except Unreadable as error:
             return self._page(request, error=str(error))
 
     def _preview(self, request: HttpRequest, kind: str, content: bytes) -> HttpResponse:
-        rows = read_table(content, kind=kind)
-        outcome = preview_import(table=self.table, user=staff_user(request), rows=rows)
+        found = read_table(content, kind=kind)
+        outcome = preview_import(table=self.table, user=staff_user(request), rows=found.rows)
         file = {"kind": kind, "content": base64.b64encode(content).decode()}
-        return self._page(request, outcome=outcome, file=file)
+        return self._page(request, outcome=outcome, file=file, note=found.note)
 
     def _confirm(self, request: HttpRequest) -> HttpResponse:
         form = ConfirmForm(request.POST)
@@ -118,7 +133,7 @@ class ImportExportAdmin(BackOffice[M]):
         done, outcome = import_rows(
             table=self.table,
             user=staff_user(request),
-            rows=read_table(content, kind=kind),
+            rows=read_table(content, kind=kind).rows,
             expected=form.cleaned_data["expected"],
         )
         if not done:
@@ -139,7 +154,7 @@ class ImportExportAdmin(BackOffice[M]):
     def _page(
         self, request: HttpRequest, *, form: UploadForm | None = None, **shown: Any
     ) -> HttpResponse:
-        """Show the form, and an `error`, or the `outcome` of a `file`."""
+        """Show the form, and an `error`, or the `outcome` of a `file` with a `note`."""
         form = UploadForm() if form is None else form
         title = f"Import {self.opts.verbose_name_plural}"
         context = self.page_context(request, title=title) | shown
@@ -149,5 +164,5 @@ class ImportExportAdmin(BackOffice[M]):
         return TemplateResponse(request, "catalog/admin/import.html", context, status=status)
 
 
-def kind_of(name: str) -> str:
+def extension(name: str) -> str:
     return name.rpartition(".")[2].lower()

@@ -1,23 +1,44 @@
 """Parses the cells of an imported table. A ValueError says what is wrong and how to fix it."""
 
-from decimal import Decimal, InvalidOperation
+import re
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
+from django import forms
+from django.core.exceptions import ValidationError
 from import_export import widgets
 
 from accounts.models import User
 from catalog.models import Theatre
 from catalog.staff import theatres_of
 
+_PRICE = re.compile(r"[0-9]{1,6}(?:[.,][0-9]{1,2})?")
+_DAY = forms.DateField(input_formats=["%Y-%m-%d", "%d.%m.%Y"], required=False)
+
+
+def _text(value: Any) -> str:
+    """Return the text of a cell without surrounding blanks. Spreadsheets make dates of titles."""
+    if isinstance(value, date):
+        raise ValueError("The cell contains a date. Format it as text and enter the value again.")
+    return str(value).strip()
+
 
 class PlainText(widgets.CharWidget):  # type: ignore[misc] # untyped
     def clean(self, value: Any, row: Any = None, **kwargs: Any) -> str:
-        return str(value or "").strip()
+        return _text(value)
+
+
+class Texts(widgets.SimpleArrayWidget):  # type: ignore[misc] # untyped
+    """Texts separated by commas."""
+
+    def clean(self, value: Any, row: Any = None, **kwargs: Any) -> list[str]:
+        return [text for part in _text(value).split(",") if (text := part.strip())]
 
 
 class WholeNumber(widgets.Widget):  # type: ignore[misc] # untyped
     def clean(self, value: Any, row: Any = None, **kwargs: Any) -> int | None:
-        text = str(value or "").strip()
+        text = _text(value)
         if text and not (text.isascii() and text.isdigit() and len(text) < 10):
             raise ValueError(f"“{text[:40]}” isn't a whole number. Use digits only, e.g. 120.")
         return int(text) if text else None
@@ -29,23 +50,24 @@ class Day(widgets.DateWidget):  # type: ignore[misc] # untyped
 
     def clean(self, value: Any, row: Any = None, **kwargs: Any) -> Any:
         try:
-            return super().clean(str(value or "").strip(), row)
-        except ValueError as error:
-            raise ValueError(f"“{value[:40]}” isn't a date. Use the format 2026-12-31.") from error
+            return _DAY.to_python(value)
+        except ValidationError as error:
+            message = f"“{value[:40]}” isn't a date. Use the format 2026-12-31 or 31.12.2026."
+            raise ValueError(message) from error
 
 
 class Money(widgets.Widget):  # type: ignore[misc] # untyped
     def clean(self, value: Any, row: Any = None, **kwargs: Any) -> Decimal | None:
-        text = str(value or "").strip()
+        text = _text(value)
         if not text:
             return None
-        try:
-            price = Decimal(text)
-            if price.is_finite() and 0 <= price < 10**6 and price == round(price, 2):
-                return round(price, 2)
-        except InvalidOperation:
-            pass
-        raise ValueError(f"“{text[:40]}” isn't a price. Use the format 12.50, without a currency.")
+        # Three digits after a point or comma can be thousands, so they are refused.
+        if not _PRICE.fullmatch(text):
+            raise ValueError(
+                f"“{text[:40]}” isn't a price. Use the format 12.50 or 12,50, without a currency"
+                " or separators of thousands."
+            )
+        return round(Decimal(text.replace(",", ".")), 2)
 
     def render(self, value: Any, obj: Any = None, **kwargs: Any) -> Decimal | None:
         price: Decimal | None = value
@@ -60,7 +82,7 @@ class TheatreName(widgets.Widget):  # type: ignore[misc] # untyped
         self.user = user
 
     def clean(self, value: Any, row: Any = None, **kwargs: Any) -> Theatre:
-        name = str(value).strip()
+        name = _text(value)
         found = list(theatres_of(self.user).filter(name=name)[:2])
         if len(found) == 1:
             return found[0]

