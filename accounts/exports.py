@@ -43,7 +43,7 @@ def _profile(user: User) -> dict[str, Any]:
     return {
         "id": user.pk,
         "name": user.name,
-        "email": user.email,
+        "email": user.readable_email,
         "email_confirmed_at": user.email_confirmed_at,
         "is_staff": user.is_staff,
         "roles": list(user.groups.values_list("name", flat=True)),

@@ -8,10 +8,12 @@ from django.contrib import admin
 from django.contrib.auth.hashers import check_password, make_password
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.contrib.postgres.indexes import GinIndex
+from django.core.exceptions import ValidationError
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models.functions import Lower, Now
 
+from booking_site.email_address import CanonicalEmailField, canonical_email, readable_email
 from booking_site.postgres.timestamped import Timestamped, TimestampedQuerySet
 from booking_site.postgres.words import Words, words_beginning_with
 
@@ -58,8 +60,11 @@ class UserManager(BaseUserManager["User"]):
 
     @staticmethod
     def clean_email(email: str) -> str:
-        """Return the address as it is stored: trimmed, in lower case."""
-        return email.strip().lower()
+        """Return the address as it is stored; an invalid one only trimmed and in lower case."""
+        try:
+            return canonical_email(email)
+        except ValidationError:
+            return email.strip().lower()
 
 
 class User(AbstractBaseUser, PermissionsMixin, Timestamped):
@@ -69,7 +74,7 @@ class User(AbstractBaseUser, PermissionsMixin, Timestamped):
     """
 
     name = models.CharField(max_length=200)
-    email = models.EmailField(
+    email = CanonicalEmailField(
         max_length=254,
         unique=True,
         error_messages={"unique": "There is already an account with this e-mail address."},
@@ -121,7 +126,7 @@ class User(AbstractBaseUser, PermissionsMixin, Timestamped):
         )
 
     def __str__(self) -> str:
-        return f"{self.name} <{self.email}>" if self.name else "Removed user"
+        return f"{self.name} <{self.readable_email}>" if self.name else "Removed user"
 
     @classmethod
     def normalize_username(cls, username: str) -> str:
@@ -130,6 +135,11 @@ class User(AbstractBaseUser, PermissionsMixin, Timestamped):
 
     def get_full_name(self) -> str:
         return self.name
+
+    @property
+    @admin.display(description="e-mail", ordering="email")
+    def readable_email(self) -> str:
+        return readable_email(self.email)
 
     @property
     def is_removed(self) -> bool:

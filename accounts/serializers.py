@@ -121,7 +121,7 @@ class AccountSerializer(serializers.Serializer[object]):
 
     id = serializers.IntegerField(source="user.id")
     name = serializers.CharField(source="user.name")
-    email = serializers.EmailField(source="user.email")
+    email = serializers.EmailField(source="user.readable_email")
     token = serializers.CharField(source="tokens.access")
     refresh = serializers.CharField(source="tokens.refresh")
 
@@ -134,6 +134,6 @@ class TokensSerializer(serializers.Serializer[object]):
 class MeSerializer(serializers.Serializer[object]):
     id = serializers.IntegerField()
     name = serializers.CharField()
-    email = serializers.EmailField()
+    email = serializers.EmailField(source="readable_email")
     email_confirmed_at = UtcDateTimeField(allow_null=True)
     created_at = UtcDateTimeField()

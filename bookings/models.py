@@ -110,7 +110,7 @@ class OrderQuerySet(models.QuerySet["Order"]):
 
     def of_customer(self, text: str) -> "OrderQuerySet":
         """Return the orders of customers with that name or e-mail address, also walk-in ones."""
-        walk_in = Q(customer_email__iexact=text)
+        walk_in = Q(customer_email__iexact=User.objects.clean_email(text))
         if "@" not in text:
             walk_in |= Q(words=words_beginning_with(text))
         return self.alias(words=CUSTOMER_WORDS).filter(

@@ -7,11 +7,11 @@ from typing import Any
 
 from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from django.db.models.functions import Lower
 from django.utils import timezone
 
 from accounts.models import User
+from booking_site.email_address import canonical_email
 from legacy_import.source import Row
 
 # The format of bcryptjs. A cost above 15 would take minutes to verify.
@@ -44,9 +44,8 @@ def shortened(row: Row, name: str, result: BatchResult) -> str:
 
 def clean_address(email: str | None) -> str | None:
     """Return the address as accounts store it, or None if it is invalid."""
-    address = User.objects.clean_email(email or "")
     try:
-        validate_email(address)
+        address = canonical_email(email or "")
     except ValidationError:
         return None
     return address if len(address) <= LONGEST_EMAIL else None

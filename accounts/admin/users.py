@@ -47,10 +47,10 @@ class UserAdmin(LargeTable, Audited, DjangoUserAdmin, ModelAdmin):  # type: igno
     form = forms.ModelForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
-    list_display = ("email", "name", "roles", "is_active", "is_staff", "created_at")
+    list_display = ("readable_email", "name", "roles", "is_active", "is_staff", "created_at")
     search_help_text = "Name or e-mail address"
     list_filter = (AccessFilter, "groups")
-    sortable_by = ("email",)
+    sortable_by = ("readable_email",)
     search_fields = ("name", "email")
     ordering = ("email",)
     filter_horizontal = ()

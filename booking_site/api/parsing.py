@@ -16,6 +16,7 @@ from rest_framework.request import Request
 
 from booking_site.api.converters import MAX_BIGINT
 from booking_site.api.errors import DomainError
+from booking_site.email_address import canonical_email
 
 MAX_DEPTH = 16
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # NUL and surrogates, which PostgreSQL refuses
@@ -194,7 +195,10 @@ class StrictCharField(serializers.CharField):
 
 
 class StrictEmailField(StrictCharField, serializers.EmailField):
-    """An e-mail address, as a JSON string."""
+    """An e-mail address, as a JSON string; its value is the spelling that is stored."""
+
+    def to_internal_value(self, data: Any) -> str:
+        return canonical_email(super().to_internal_value(data))
 
 
 class StrictUUIDField(serializers.UUIDField):

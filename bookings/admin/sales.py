@@ -17,6 +17,7 @@ from accounts.audited_admin import HistoryEvent, staff_user
 from accounts.models import AuditEntry, User
 from booking_site.back_office.filters import ConditionFilter
 from booking_site.back_office.large_tables import LargeTable
+from booking_site.email_address import readable_email
 from booking_site.tasks.outbox import ATTEMPTS
 from bookings.box_office.queries import ids_of_orders
 from bookings.confirmations import send_again
@@ -74,7 +75,7 @@ class HoldAdmin(LargeTable, ReadOnly[Hold]):
 
     @admin.display(description="customer", ordering="user__name")
     def customer(self, hold: Hold) -> SafeString:
-        return two_lines(hold.user.name or hold.user, hold.user.email)
+        return two_lines(hold.user.name or hold.user, hold.user.readable_email)
 
     @admin.display(description="seats")
     def seat_count(self, hold: Hold) -> int:
@@ -216,8 +217,10 @@ def _customer_events(order: Order, bookings: QuerySet[Booking]) -> list[HistoryE
 
 def _buyer(order: Order) -> SafeString:
     if order.user:
-        return two_lines(order.user.name or order.user, order.user.email)
-    return two_lines(order.customer_name or "At the box office", order.customer_email)
+        return two_lines(order.user.name or order.user, order.user.readable_email)
+    return two_lines(
+        order.customer_name or "At the box office", readable_email(order.customer_email)
+    )
 
 
 class BookingStatusFilter(ConditionFilter):
@@ -279,7 +282,7 @@ class BookingAdmin(LargeTable, ReadOnly[Booking]):
         if booking.order:
             return _buyer(booking.order)
         assert booking.user is not None  # noqa: S101 - only an order has none
-        return two_lines(booking.user.name or booking.user, booking.user.email)
+        return two_lines(booking.user.name or booking.user, booking.user.readable_email)
 
     @admin.display(description="price", ordering="price")
     def amount(self, booking: Booking) -> str:

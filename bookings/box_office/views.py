@@ -22,6 +22,7 @@ from django.views.decorators.http import conditional_page, require_GET, require_
 from accounts.audited_admin import staff_user
 from accounts.models import User
 from booking_site.api.errors import DomainError
+from booking_site.email_address import EmailFormField, readable_email
 from bookings.box_office import queries
 from bookings.box_office.room import categories, draw_room, is_free
 from bookings.box_office.services import (
@@ -69,7 +70,7 @@ class Sale(forms.Form):
         coerce=int, error_messages={"required": "Select at least one seat."}
     )
     customer_name = forms.CharField(max_length=200, required=False)
-    customer_email = forms.EmailField(required=False)
+    customer_email = EmailFormField(required=False)
 
     def __init__(self, data: Any, *, seats: Sequence[Seat]) -> None:
         super().__init__(data)
@@ -347,7 +348,7 @@ def _facts(order: Order) -> dict[str, Any]:
         "live": live,
         "total": _sum(live),
         "customer": buyer.name if buyer else order.customer_name,
-        "email": buyer.email if buyer else order.customer_email,
+        "email": readable_email(buyer.email if buyer else order.customer_email),
     }
 
 

@@ -140,6 +140,9 @@ SELECT 'movie ' || id FROM movies
  WHERE title IN ('#DIV/0!', '#N/A', '#NAME?', '#NULL!', '#NUM!', '#REF!', '#VALUE!')
     OR strpos(concat(title, description), '_x000D_') > 0;
 
+-- emails_canonical (note): E-mail addresses of accounts are in their canonical spelling, or wait for canonicalize_emails.
+SELECT 'user ' || id FROM users WHERE email <> lower(email) OR octet_length(email) <> length(email);
+
 -- no_task_given_up (failure): The worker has given up on no task.
 SELECT task_path || ' x ' || count(*)
   FROM django_tasks_database_dbtaskresult

@@ -114,6 +114,19 @@ def test_a_user_is_edited(administrator, person):
     assert (person.name, person.token_version) == ("Leo", 1)
 
 
+def test_an_address_is_shown_readable_and_stored_in_ascii(administrator):
+    stored, shown = "u@xn--bcher-kva.example", "u@bücher.example"
+    person = UserFactory(email=stored)
+    User.objects.filter(pk=person.pk).update(email_confirmed_at=timezone.now())
+    page = f"{USERS}{person.pk}/change/"
+    assert f'value="{shown}"' in administrator.get(page).text
+    assert shown in administrator.get(USERS).text
+    assert administrator.post(page, edited(person, name="Uwe", email=shown)).status_code == 302
+    person.refresh_from_db()
+    assert (person.name, person.email) == ("Uwe", stored)
+    assert person.email_confirmed_at  # the address has not changed
+
+
 def test_deactivating_revokes_all_tokens(administrator, person, login):
     issue_tokens(person)
     administrator.post(f"{USERS}{person.pk}/change/", edited(person, is_active=""))

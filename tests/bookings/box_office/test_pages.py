@@ -469,6 +469,16 @@ def test_an_order_is_found_by_reference_mail_and_name(counter: Client, show: Sho
     assert counter.get(reverse("box-office"), {"q": "nobody"}).context["orders"] == []
 
 
+def test_an_order_is_found_by_any_spelling_of_its_address(counter: Client, show: Show) -> None:
+    stored, shown = "u@xn--bcher-kva.example", "u@bücher.example"
+    assert shown in sell(counter, show, "A1", customer_email=shown.upper()).text
+    order = Order.objects.get()
+    assert order.customer_email == stored
+    for text in (stored, shown):
+        answer = counter.get(reverse("box-office"), {"q": text})
+        assert answer.headers["Location"] == at("order", order.reference), text
+
+
 def test_the_first_page_has_the_shows_of_the_business_day(
     counter: Client, show: Show, monkeypatch: pytest.MonkeyPatch
 ) -> None:

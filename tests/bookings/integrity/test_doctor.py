@@ -131,6 +131,7 @@ BREAKS = {
     "one_seat_per_place": "UPDATE seats SET x = 0",
     "removed_users_hold_nothing": "UPDATE users SET email = 'deleted-1@invalid'",
     "expired_holds": "UPDATE holds SET expires_at = now() - interval '1 s'",
+    "emails_canonical": "UPDATE users SET email = 'u@bücher.example'",
     "old_idempotency_records": "UPDATE idempotency_records"
     " SET created_at = now() - interval '8 days'",
     "cancelled_shows_with_bookings": "UPDATE shows SET status = 'cancelled'",

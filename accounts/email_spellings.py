@@ -1,0 +1,42 @@
+"""Rewrites e-mail addresses of accounts that are not stored in their canonical spelling.
+
+Such rows come from earlier releases and from plain SQL.
+"""
+
+from collections.abc import Iterator
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models.functions import Lower
+
+from booking_site.email_address import canonical_email
+
+# Every canonical address is in lower case and in ASCII.
+NOT_CANONICAL = ~models.Q(email=Lower("email")) | models.Q(email__regex=r"[^\x01-\x7f]")
+
+
+def canonicalize_emails(
+    users: "models.QuerySet[models.Model]", *, dry_run: bool = False
+) -> Iterator[str]:
+    """Rewrite the addresses and yield a line for each account. A dry run only yields the lines.
+
+    An account whose address is invalid, or belongs to another account, remains unchanged: staff
+    have to decide.
+    """
+    rewritten: dict[str, int] = {}
+    rows = users.filter(NOT_CANONICAL).order_by("pk").values_list("pk", "email")
+    for number, email in rows:
+        try:
+            address = canonical_email(email)
+        except ValidationError:
+            yield f"user {number}: the e-mail address is invalid"
+            continue
+        spelled = users.alias(lower=Lower("email")).filter(lower=address).exclude(pk=number)
+        other = rewritten.get(address) or spelled.values_list("pk", flat=True).first()
+        if other is not None:
+            yield f"user {number}: user {other} has the same e-mail address"
+            continue
+        rewritten[address] = number
+        if not dry_run:
+            users.filter(pk=number, email=email).update(email=address)
+        yield f"user {number}: rewritten"
