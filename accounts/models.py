@@ -16,6 +16,7 @@ from django.db.models.functions import Lower, Now
 from booking_site.email_address import CanonicalEmailField, canonical_email, readable_email
 from booking_site.postgres.timestamped import Timestamped, TimestampedQuerySet
 from booking_site.postgres.words import Words, words_beginning_with
+from booking_site.typed_text import LineField
 
 REMOVED_DOMAIN = "@invalid"  # reserved by RFC 2606, so no form accepts it
 NAME_WORDS = Words("name")
@@ -73,7 +74,7 @@ class User(AbstractBaseUser, PermissionsMixin, Timestamped):
     `token_version` is a claim in every token; raising it revokes all of them.
     """
 
-    name = models.CharField(max_length=200)
+    name = LineField(max_length=200)
     email = CanonicalEmailField(
         max_length=254,
         unique=True,

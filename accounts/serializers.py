@@ -1,6 +1,5 @@
 """Request and response bodies under /api/auth."""
 
-import unicodedata
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
@@ -8,19 +7,13 @@ from rest_framework import serializers
 
 from booking_site.api.fields import UtcDateTimeField
 from booking_site.api.parsing import StrictCharField, StrictEmailField, StrictSerializer
+from booking_site.typed_text import clean_text
 
 LONGEST_NAME = 200
 LONGEST_PASSWORD = 1024
 # Our tokens have about 400 characters.
 LONGEST_TOKEN = 4096
-
-
-def validate_name(name: str) -> None:
-    """Refuse a name that is invisible or would break a line of an e-mail or a list."""
-    if any(unicodedata.category(character) == "Cc" for character in name):
-        raise serializers.ValidationError("Remove tabs, line breaks and other control characters.")
-    if not any(character.isalnum() for character in name):
-        raise serializers.ValidationError("A name needs at least one letter or digit.")
+SHOWABLE = r"[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]"
 
 
 @extend_schema_field(
@@ -28,15 +21,18 @@ def validate_name(name: str) -> None:
         "type": "string",
         "minLength": 1,
         "maxLength": LONGEST_NAME,
-        # As `validate_name`: no control character, and at least one letter or digit.
-        "pattern": r"^[^\x00-\x1f\x7f-\x9f]*[\p{L}\p{N}][^\x00-\x1f\x7f-\x9f]*$",
+        # As `clean_text`: a visible character, and no control or format characters or separators.
+        "pattern": rf"^{SHOWABLE}*[\p{{L}}\p{{N}}\p{{P}}\p{{S}}]{SHOWABLE}*$",
     }
 )
 class NameField(StrictCharField):
     """A name on one line. Surrounding spaces are removed after it is validated."""
 
     def __init__(self) -> None:
-        super().__init__(max_length=LONGEST_NAME, trim_whitespace=False, validators=[validate_name])
+        super().__init__(max_length=LONGEST_NAME, trim_whitespace=False)
+
+    def to_internal_value(self, data: Any) -> str:
+        return clean_text(super().to_internal_value(data))
 
     def run_validation(self, data: Any = serializers.empty) -> str:
         name: str = super().run_validation(data)

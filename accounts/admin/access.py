@@ -6,6 +6,7 @@ from axes.models import AccessAttempt
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.models import Group
+from django.db import models
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest
@@ -19,6 +20,7 @@ from accounts.models import AuditEntry, SignIn, User
 from booking_site.back_office.filters import ConditionFilter, DaysFilter
 from booking_site.back_office.large_tables import LargeTable
 from booking_site.back_office.permissions import NoAdding, NoChanging, NoDeleting
+from booking_site.typed_text import LineFormField
 
 admin.site.unregister(Group)
 admin.site.unregister(TOTPDevice)  # its own page would show the keys
@@ -67,6 +69,8 @@ class SignInAdmin(NoAdding, NoDeleting, LargeTable, Audited, ModelAdmin):  # typ
 @admin.register(Group)
 class RoleAdmin(Audited, DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc]
     """Roles. The command `make_roles` restores the permissions of the standard ones."""
+
+    formfield_overrides = {models.CharField: {"form_class": LineFormField}}
 
 
 @admin.register(AccessAttempt)

@@ -23,6 +23,7 @@ from accounts.audited_admin import staff_user
 from accounts.models import User
 from booking_site.api.errors import DomainError
 from booking_site.email_address import EmailFormField, readable_email
+from booking_site.typed_text import LineFormField
 from bookings.box_office import queries
 from bookings.box_office.room import categories, draw_room, is_free
 from bookings.box_office.services import (
@@ -69,7 +70,7 @@ class Sale(forms.Form):
     seat = forms.TypedMultipleChoiceField(
         coerce=int, error_messages={"required": "Select at least one seat."}
     )
-    customer_name = forms.CharField(max_length=200, required=False)
+    customer_name = LineFormField(max_length=200, required=False)
     customer_email = EmailFormField(required=False)
 
     def __init__(self, data: Any, *, seats: Sequence[Seat]) -> None:
@@ -85,7 +86,7 @@ class BestSeats(forms.Form):
 
 
 class Reasoned(forms.Form):
-    reason = forms.CharField(max_length=200, error_messages={"required": "Enter a reason."})
+    reason = LineFormField(max_length=200, error_messages={"required": "Enter a reason."})
 
 
 class Cancellation(Reasoned):

@@ -12,6 +12,7 @@ from django.urls import reverse
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextInputWidget
 
 from booking_site.api.errors import DomainError
+from booking_site.typed_text import LineFormField
 from bookings.show_changes.cancelling import (
     cancel_orders,
     cancel_show,
@@ -27,7 +28,7 @@ MAY_CANCEL = "catalog.cancel_show"
 
 
 class CancelForm(forms.Form):
-    reason = forms.CharField(
+    reason = LineFormField(
         max_length=200,
         widget=UnfoldAdminTextInputWidget({"placeholder": "e.g. projector broken"}),
         help_text="Shown with every order and in the history of the show. Customers don't see it.",

@@ -15,6 +15,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from accounts.audited_admin import staff_user
 from booking_site.api.errors import DomainError
+from booking_site.typed_text import LineFormField
 from bookings.show_changes.moving import Move, fingerprint, move_shows, plan_moves, swap_of
 from catalog.admin.base import BackOffice, local
 from catalog.admin.local_time import LocalTimeField, entered_moment
@@ -29,7 +30,7 @@ MAY_MOVE = "catalog.change_show"
 class ChangeForm(forms.Form):
     """A change of shows, with its reason. A valid form has `moves`."""
 
-    reason = forms.CharField(
+    reason = LineFormField(
         max_length=300,
         widget=UnfoldAdminTextInputWidget({"placeholder": "e.g. projector broken"}),
         help_text="Shown in the history of the show.",

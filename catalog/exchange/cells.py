@@ -4,6 +4,7 @@ import re
 from datetime import date
 from decimal import Decimal
 from typing import Any
+from unicodedata import normalize
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -21,7 +22,8 @@ def _text(value: Any) -> str:
     """Return the text of a cell without surrounding blanks. Spreadsheets make dates of titles."""
     if isinstance(value, date):
         raise ValueError("The cell contains a date. Format it as text and enter the value again.")
-    return str(value).strip()
+    # Composed as texts are stored, so that a row is found by its name.
+    return normalize("NFC", str(value).strip())
 
 
 class PlainText(widgets.CharWidget):  # type: ignore[misc] # untyped

@@ -8,25 +8,26 @@ from django.db import models
 from django.db.models import F, Q, Value
 
 from booking_site.postgres.timestamped import Timestamped, TimestampedQuerySet
+from booking_site.typed_text import LineField, MultilineField
 
 
 class Movie(Timestamped):
-    title = models.CharField(max_length=200)
-    description = models.TextField(blank=True, default="", db_default="")
+    title = LineField(max_length=200)
+    description = MultilineField(blank=True, default="", db_default="")
     duration_minutes = models.PositiveSmallIntegerField(
         null=True,
         blank=True,
         validators=[MinValueValidator(1)],
         help_text="Running time in minutes. Required to plan shows on a screen.",
     )
-    certificate = models.CharField(
+    certificate = LineField(
         max_length=12, blank=True, default="", db_default="", help_text="Age rating, e.g. PG."
     )
-    language = models.CharField(
+    language = LineField(
         max_length=35, blank=True, default="", db_default="", help_text="Original language."
     )
     genres = ArrayField(
-        models.CharField(max_length=40),
+        LineField(max_length=40),
         blank=True,
         default=list,
         db_default=Value([], output_field=ArrayField(models.CharField(max_length=40))),

@@ -4,6 +4,8 @@ from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
 
+from booking_site.typed_text import LineField
+
 
 class SeatCategory(models.TextChoices):
     STANDARD = "standard", "Standard"
@@ -13,7 +15,7 @@ class SeatCategory(models.TextChoices):
 
 
 class PriceCard(models.Model):
-    name = models.CharField(
+    name = LineField(
         max_length=80,
         unique=True,
         error_messages={"unique": "There is already a price card of that name."},

@@ -2,13 +2,14 @@
 
 from django.db import models
 
+from booking_site.typed_text import LineField
 from catalog import layouts
 from catalog.models.theatres import Theatre
 
 
 class Screen(models.Model):
     theatre = models.ForeignKey(Theatre, on_delete=models.PROTECT, related_name="screens")
-    name = models.CharField(max_length=80)
+    name = LineField(max_length=80)
     layout = models.TextField(blank=True, default="", validators=[layouts.validate_layout])
     turnaround_minutes = models.PositiveSmallIntegerField(
         "turnaround",

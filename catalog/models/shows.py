@@ -11,6 +11,7 @@ from django.db.models import Count, Deferrable, F, Func, Min, OuterRef, Q, Subqu
 from django.db.models.functions import Cast, Coalesce, JSONObject, Now
 
 from booking_site.postgres.timestamped import Timestamped, TimestampedQuerySet
+from booking_site.typed_text import LineField
 from catalog.models.movies import Movie
 from catalog.models.prices import PriceCard
 from catalog.models.screens import Screen
@@ -144,8 +145,8 @@ class Show(Timestamped):
     occupied_until = models.DateTimeField(
         null=True, blank=True, help_text="End of the show plus the turnaround of its screen."
     )
-    format = models.CharField(max_length=20, blank=True, default="2D", db_default="2D")
-    language = models.CharField(
+    format = LineField(max_length=20, blank=True, default="2D", db_default="2D")
+    language = LineField(
         max_length=35, blank=True, default="", db_default="", help_text="Language of the screening."
     )
     status = models.CharField(

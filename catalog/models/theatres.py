@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Q
 
 from booking_site.postgres.timestamped import Timestamped, TimestampedQuerySet
+from booking_site.typed_text import LineField
 
 
 def validate_timezone(name: str) -> None:
@@ -26,8 +27,8 @@ class GapRule(models.TextChoices):
 
 
 class Theatre(Timestamped):
-    name = models.CharField(max_length=200)
-    location = models.CharField(max_length=300, blank=True, default="", db_default="")
+    name = LineField(max_length=200)
+    location = LineField(max_length=300, blank=True, default="", db_default="")
     timezone = models.CharField(
         max_length=64,
         default="UTC",

@@ -14,6 +14,7 @@ from unfold.widgets import (
     UnfoldBooleanWidget,
 )
 
+from booking_site.typed_text import LineFormField
 from catalog.admin.local_time import DateInput, TimeInput
 from catalog.models import Movie, PriceCard, Screen, ShowStatus, Theatre
 from catalog.programme.days import monday_of
@@ -134,10 +135,10 @@ class BulkForm(PlanForm):
         empty_label="None (creates no seat maps)",
         widget=UnfoldAdminSelectWidget,
     )
-    format = forms.CharField(
+    format = LineFormField(
         max_length=20, initial="2D", required=False, widget=UnfoldAdminTextInputWidget
     )
-    language = forms.CharField(
+    language = LineFormField(
         max_length=35,
         required=False,
         widget=UnfoldAdminTextInputWidget,

@@ -3,7 +3,6 @@
 from http import HTTPStatus
 from typing import Any
 
-from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -12,6 +11,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from accounts.audited_admin import staff_user
 from booking_site.api.errors import DomainError
+from booking_site.typed_text import LineFormField
 from catalog.admin.base import BackOffice
 from catalog.admin.shows.pages import show_context, show_for
 from catalog.admin.shows.prices_form import PricesForm
@@ -24,7 +24,7 @@ MAY_REPRICE = ("catalog.change_seat", "catalog.change_pricecard")
 class RepricingForm(PricesForm):
     """New prices for the unsold seats of a show, and the reason."""
 
-    reason = forms.CharField(
+    reason = LineFormField(
         max_length=300,
         widget=UnfoldAdminTextInputWidget({"placeholder": "e.g. premiere week is over"}),
         help_text="Shown in the history of the show.",

@@ -17,6 +17,7 @@ from django.utils.safestring import SafeString
 from accounts.audited_admin import staff_user
 from accounts.models import User
 from booking_site.api.errors import DomainError
+from booking_site.typed_text import LineFormField
 from catalog.admin.base import BackOffice
 from catalog.admin.drawing import draw, static_seat
 from catalog.admin.shows.pages import show_context, show_for
@@ -35,7 +36,7 @@ class SeatChangeForm(forms.Form):
     seat = forms.TypedMultipleChoiceField(
         coerce=int, error_messages={"required": "Select at least one seat."}
     )
-    reason = forms.CharField(max_length=200, required=False)
+    reason = LineFormField(max_length=200, required=False)
 
     def __init__(self, data: Any, *, seats: Sequence[Seat]) -> None:
         super().__init__(data)

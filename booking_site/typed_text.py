@@ -1,0 +1,103 @@
+"""Texts that people type: names, titles, descriptions, reasons.
+
+`clean_text` judges all of them. Model fields and form fields call it when they are validated.
+"""
+
+import unicodedata
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db import models
+
+# Control and format characters (such as a right-to-left override), line and paragraph separators.
+REFUSED = {"Cc", "Cf", "Zl", "Zp"}
+LINE_BREAKS = "\t\n\r"
+# Letters and a symbol that are drawn as nothing: Hangul fillers, the empty Braille pattern.
+BLANK = "\u115f\u1160\u2800\u3164\uffa0"
+# Persian and Indic names need these two format characters.
+JOINERS = "\u200c\u200d"
+VIRAMA = 9  # the combining class of signs after which a joiner may end a word
+
+
+def clean_text(text: str, *, multiline: bool = False) -> str:
+    """Return the text in Unicode's composed form (NFC). Raise `ValidationError`.
+
+    A text that is not empty has a visible character. It has no invisible one but spaces, joiners
+    between letters and, if `multiline`, tabs and line breaks.
+    """
+    text = unicodedata.normalize("NFC", text)
+    for index, character in enumerate(text):
+        if unicodedata.category(character) not in REFUSED:
+            continue
+        if multiline and character in LINE_BREAKS:
+            continue
+        if character in JOINERS and _joins(text, index):
+            continue
+        raise ValidationError(
+            "Remove the invisible character U+%(code)s at position %(position)s.",
+            code="invisible_character",
+            params={"code": f"{ord(character):04X}", "position": index + 1},
+        )
+    if text and not any(map(_is_visible, text)):
+        raise ValidationError("Enter at least one visible character.", code="nothing_visible")
+    return text
+
+
+def _is_visible(character: str) -> bool:
+    return unicodedata.category(character)[0] in "LNPS" and character not in BLANK
+
+
+def _joins(text: str, index: int) -> bool:
+    """Return whether the joiner there stands between letters, or after a virama."""
+    before, after = text[index - 1 : index], text[index + 1 : index + 2]
+    if not _is_letter(before):
+        return False
+    return _is_letter(after) or unicodedata.combining(before) == VIRAMA
+
+
+def _is_letter(character: str) -> bool:
+    return character != "" and unicodedata.category(character)[0] in "LM"
+
+
+class LineFormField(forms.CharField):
+    """One line that a person types."""
+
+    def to_python(self, value: Any) -> Any:
+        typed = super().to_python(value)
+        return clean_text(typed) if isinstance(typed, str) else typed
+
+
+if TYPE_CHECKING:
+    Column = models.Field[Any, str]
+    LineColumn = models.CharField[Any, str]
+    TextColumn = models.TextField[Any, str]
+else:  # not generic at run time
+    Column, LineColumn, TextColumn = models.Field, models.CharField, models.TextField
+
+
+class TypedText(Column):
+    """Cleans and judges the text of a column by `clean_text`."""
+
+    multiline = False
+
+    def clean(self, value: Any, model_instance: models.Model | None) -> Any:
+        typed = self.to_python(value)
+        if typed:
+            typed = clean_text(typed, multiline=self.multiline)
+        return super().clean(typed, model_instance)
+
+    def validate(self, value: Any, model_instance: models.Model | None) -> None:
+        super().validate(value, model_instance)
+        if value:  # an array of texts validates its items, but does not clean them
+            clean_text(value, multiline=self.multiline)
+
+
+class LineField(TypedText, LineColumn):
+    """One line that a person types."""
+
+
+class MultilineField(TypedText, TextColumn):
+    """A text of several lines that a person types."""
+
+    multiline = True
