@@ -167,13 +167,17 @@ class User(AbstractBaseUser, PermissionsMixin, Timestamped):
 class SignIn(models.Model):
     """One login on one device, and the family of its refresh tokens.
 
-    Only the newest token (`token_id`) is valid. If an older one is used again, it has
-    been copied, so the sign-in ends.
+    Only the newest token (`token_id`) is valid, and for a few seconds the one before it, which
+    yields the newest again. If an older one is used, it has been copied, so the sign-in ends.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="sign_ins")
     token_id = models.UUIDField()
+    replaced_token_id = models.UUIDField(null=True, blank=True)
+    issued_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the newest pair of tokens was issued."
+    )
     created_at = models.DateTimeField(auto_now_add=True, db_default=Now())
     expires_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)

@@ -3,16 +3,19 @@
 Claims of both: `sub` (user id, as a string), `ver` (`users.token_version`), `jti`,
 `token_type`, `iat`, `exp`, `iss`, `aud`. A refresh token also carries `sid`, the
 sign-in it belongs to, whose `token_id` is the `jti` of its only valid refresh token.
+
+No token is stored: a pair is signed again, to the byte, from its id and time in the sign-in.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any, NamedTuple, Self
-from uuid import UUID
+from uuid import UUID, uuid4, uuid5
 
 import jwt
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 from rest_framework_simplejwt.backends import TokenBackend
@@ -102,10 +105,21 @@ class SiteToken(Token):
         return RotatingKeyBackend()
 
     @classmethod
-    def for_caller(cls, *, user_id: int, token_version: int) -> Self:
+    def for_caller(
+        cls,
+        *,
+        user_id: int,
+        token_version: int,
+        token_id: UUID | None = None,
+        issued_at: datetime | None = None,
+    ) -> Self:
+        """Return a new token, or that of an id and a time."""
         token = cls()
         token["sub"] = str(user_id)
         token["ver"] = token_version
+        token["jti"] = (token_id or uuid4()).hex
+        token.set_iat(at_time=issued_at)
+        token.set_exp(from_time=issued_at)
         return token
 
     @classmethod
@@ -175,25 +189,27 @@ class RefreshToken(SiteToken):
 
 def issue_tokens(user: User) -> Tokens:
     """Create a sign-in for the user and return its first pair of tokens."""
-    refresh = RefreshToken.for_caller(user_id=user.pk, token_version=user.token_version)
+    now = timezone.now()
     sign_in = SignIn.objects.create(
         user=user,
-        token_id=refresh.token_id,
-        expires_at=timezone.now() + refresh.lifetime,
+        token_id=uuid4(),
+        issued_at=now,
+        expires_at=now + settings.REFRESH_TOKEN_LIFETIME,
     )
-    return _pair(refresh, sign_in.pk)
+    return _pair(sign_in, token_version=user.token_version)
 
 
 def rotate_tokens(encoded: str) -> Tokens:
     """Exchange a refresh token for a new pair; the old one is then invalid.
 
-    Raise `TokenInvalid`, `TokenExpired` or `TokenRevoked`. An old token of a
-    live sign-in has been copied, so the whole sign-in ends.
+    For `REFRESH_GRACE_SECONDS` the old token yields the same new pair: two tabs of a browser may
+    refresh at once, and a client may lose a response. Raise `TokenInvalid`, `TokenExpired` or
+    `TokenRevoked`. An old token that is used later has been copied, so the whole sign-in ends.
     """
     old = RefreshToken.read(encoded)
-    new = RefreshToken.for_caller(user_id=old.user_id, token_version=old.token_version)
     with transaction.atomic(durable=True):
-        # The user's row is locked first, so that a password change comes before or after.
+        # The user's row is locked first, so that a password change comes before or after, and
+        # one of two simultaneous uses of a token waits for the other.
         user_is_current = (
             User.objects.current(user_id=old.user_id, token_version=old.token_version)
             .select_for_update(of=("self",), no_key=True)
@@ -201,14 +217,27 @@ def rotate_tokens(encoded: str) -> Tokens:
             .first()
         )
         live = SignIn.objects.filter(pk=old.sign_in_id, user_id=old.user_id, ended_at__isnull=True)
-        rotated = user_is_current and live.filter(token_id=old.token_id).update(
-            token_id=new.token_id, expires_at=timezone.now() + new.lifetime
-        )
-        if not rotated:
+        sign_in = _rotate(live, old.token_id) if user_is_current else None
+        if sign_in is None:
             live.update(ended_at=Now())
-    if not rotated:  # raised here, after the end of the sign-in is committed
+    if sign_in is None:  # raised here, after the end of the sign-in is committed
         raise TokenRevoked
-    return _pair(new, old.sign_in_id)
+    return _pair(sign_in, token_version=old.token_version)
+
+
+def _rotate(live: QuerySet[SignIn], old: UUID) -> SignIn | None:
+    """Return the sign-in with the id that replaces the old one, or None if that is too old."""
+    rotated = live.filter(token_id=old).update(
+        token_id=uuid4(),
+        replaced_token_id=old,
+        issued_at=Now(),
+        expires_at=Now() + settings.REFRESH_TOKEN_LIFETIME,
+    )
+    successors = live.filter(replaced_token_id=old)
+    if not rotated:
+        grace = timedelta(seconds=settings.REFRESH_GRACE_SECONDS)
+        successors = successors.filter(issued_at__gt=Now() - grace)
+    return successors.first()
 
 
 def end_sign_in(encoded: str) -> None:
@@ -225,7 +254,19 @@ def end_sign_in(encoded: str) -> None:
     )
 
 
-def _pair(refresh: RefreshToken, sign_in_id: UUID) -> Tokens:
-    refresh["sid"] = str(sign_in_id)
-    access = AccessToken.for_caller(user_id=refresh.user_id, token_version=refresh.token_version)
+def _pair(sign_in: SignIn, *, token_version: int) -> Tokens:
+    """Return the current pair of the sign-in: the same one for every call."""
+    refresh, access = (
+        kind.for_caller(
+            user_id=sign_in.user_id,
+            token_version=token_version,
+            token_id=token_id,
+            issued_at=sign_in.issued_at,
+        )
+        for kind, token_id in (
+            (RefreshToken, sign_in.token_id),
+            (AccessToken, uuid5(sign_in.token_id, AccessToken.token_type)),
+        )
+    )
+    refresh["sid"] = str(sign_in.pk)
     return Tokens(access=str(access), refresh=str(refresh))

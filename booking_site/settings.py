@@ -337,6 +337,8 @@ JWT_PREVIOUS_KEY = env("JWT_PREVIOUS_KEY", default="")
 JWT_ISSUER = JWT_AUDIENCE = "movie-booking-api"
 ACCESS_TOKEN_LIFETIME = timedelta(minutes=env.int("ACCESS_TOKEN_MINUTES", default=1440))
 REFRESH_TOKEN_LIFETIME = timedelta(days=14)
+# How long a refresh token that has just been replaced yields its replacement again.
+REFRESH_GRACE_SECONDS = env.int("REFRESH_GRACE_SECONDS", default=10)
 
 CORS_ALLOWED_ORIGINS = env.list(
     "CORS_ALLOWED_ORIGINS", default=["http://localhost:5173"] if DEVELOPMENT else []

@@ -7,6 +7,8 @@ from uuid import uuid4
 
 import jwt
 import pytest
+from django.conf import settings
+from django.db.models import F
 from django.utils import timezone
 
 from accounts.models import SignIn, User
@@ -205,18 +207,55 @@ def test_refreshing_prolongs_the_sign_in(user, call):
     assert SignIn.objects.get().expires_at > timezone.now() + timedelta(days=13)
 
 
+def let_grace_pass():
+    grace = timedelta(seconds=settings.REFRESH_GRACE_SECONDS)
+    SignIn.objects.update(issued_at=F("issued_at") - grace)
+
+
 def test_a_used_refresh_token_ends_the_whole_sign_in(user, call):
     first = issue_tokens(user).refresh
     elsewhere = issue_tokens(user).refresh
     second = call("refresh", {"refresh": first}).json()["refresh"]
+    let_grace_pass()
     for stolen in (first, second):
         answer = call("refresh", {"refresh": stolen})
         assert (answer.status_code, answer.json()["code"]) == (401, "token_revoked")
     assert call("refresh", {"refresh": elsewhere}).status_code == 200
 
 
+def test_a_token_used_twice_within_the_grace_yields_the_same_pair(user, call):
+    token = issue_tokens(user).refresh
+    first, second = (call("refresh", {"refresh": token}).json() for _ in range(2))
+    assert first == second
+    assert call("refresh", {"refresh": second["refresh"]}).status_code == 200
+    # Only the token that was replaced last has a grace.
+    assert call("refresh", {"refresh": token}).json()["code"] == "token_revoked"
+
+
+def test_the_grace_ends_with_the_sign_in(user, call):
+    token = issue_tokens(user).refresh
+    newest = call("refresh", {"refresh": token}).json()["refresh"]
+    assert call("logout", {"refresh": newest}).status_code == 204
+    assert call("refresh", {"refresh": token}).json()["code"] == "token_revoked"
+
+
+def test_the_ids_of_the_tokens_of_a_pair_differ(user):
+    pair = issue_tokens(user)
+    assert AccessToken.read(pair.access)["jti"] != RefreshToken.read(pair.refresh)["jti"]
+
+
 @pytest.mark.django_db(transaction=True)
-def test_simultaneous_uses_of_a_refresh_token_exchange_it_once(race, call):
+def test_simultaneous_uses_of_a_refresh_token_get_one_pair(race, call):
+    token = issue_tokens(UserFactory()).refresh
+    answers = race([lambda: call("refresh", {"refresh": token})] * 6)
+    assert {answer.status_code for answer in answers} == {200}
+    (pair,) = {tuple(answer.json().values()) for answer in answers}
+    assert RefreshToken.read(pair[1]).token_id == SignIn.objects.get().token_id
+
+
+@pytest.mark.django_db(transaction=True)
+def test_without_a_grace_simultaneous_uses_end_the_sign_in(race, call, settings):
+    settings.REFRESH_GRACE_SECONDS = 0
     token = issue_tokens(UserFactory()).refresh
     answers = race([lambda: call("refresh", {"refresh": token})] * 6)
     assert sorted(answer.status_code for answer in answers) == [200, 401, 401, 401, 401, 401]
@@ -307,7 +346,7 @@ def test_calls_with_tokens_take_few_queries(user, customer, call, django_assert_
     tokens = issue_tokens(user)
     with django_assert_max_num_queries(1):
         customer.get("/api/auth/me")
-    with django_assert_max_num_queries(4):  # savepoint, user, sign-in, release
+    with django_assert_max_num_queries(5):  # savepoint, user, sign-in twice, release
         call("refresh", {"refresh": tokens.refresh})
     with django_assert_max_num_queries(1):
         call("logout", {"refresh": tokens.refresh})
