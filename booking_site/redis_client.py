@@ -10,6 +10,7 @@ import time
 from typing import Any
 
 import redis
+from django_redis.client import DefaultClient
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
@@ -67,3 +68,13 @@ class BreakerRedis(redis.Redis):
             raise
         breaker.succeeded()
         return answer
+
+
+class CacheClient(DefaultClient):  # type: ignore[misc] # untyped
+    """The caches' client, for which a value that is not JSON is a miss."""
+
+    def get(self, key: str, default: Any = None, **options: Any) -> Any:
+        try:
+            return super().get(key, default, **options)
+        except (ValueError, RecursionError):
+            return default

@@ -183,6 +183,7 @@ def _redis_cache(prefix: str) -> dict[str, object]:
         "OPTIONS": {
             # Not pickle: someone who can write to Redis must not be able to run code here.
             "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
+            "CLIENT_CLASS": "booking_site.redis_client.CacheClient",
             "REDIS_CLIENT_CLASS": "booking_site.redis_client.BreakerRedis",
             "SOCKET_CONNECT_TIMEOUT": 0.2,
             "SOCKET_TIMEOUT": 0.2,

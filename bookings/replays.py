@@ -1,6 +1,7 @@
 """Caches the answers to idempotency keys in Redis, to answer retries faster.
 
-An error of Redis counts as a miss, so nothing here raises. PostgreSQL has the records.
+An error of Redis counts as a miss, and so does a value that this site has not written for that key:
+each is signed. So nothing here raises. PostgreSQL has the records.
 """
 
 import json
@@ -9,6 +10,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from django.core.cache import caches
+from django.core.signing import BadSignature, Signer
 from redis.exceptions import RedisError
 
 # As promised to clients. PostgreSQL stores the records longer.
@@ -36,16 +38,22 @@ class StoredAnswer(NamedTuple):
 
 def find(scope: KeyScope) -> StoredAnswer | None:
     client, name = _place(scope)
-    with suppress(RedisError, ValueError, TypeError):
+    # TypeError: another release may store other fields.
+    with suppress(RedisError, BadSignature, UnicodeDecodeError, TypeError):
         if found := client.execute_command("GET", name):
-            return StoredAnswer(*json.loads(found))
+            return StoredAnswer(*json.loads(_signer(scope).unsign(found.decode())))
     return None
 
 
 def store(scope: KeyScope, answer: StoredAnswer) -> None:
     client, name = _place(scope)
     with suppress(RedisError):
-        client.execute_command("SET", name, json.dumps(answer), "EX", STORED_SECONDS)
+        value = _signer(scope).sign(json.dumps(answer))
+        client.execute_command("SET", name, value, "EX", STORED_SECONDS)
+
+
+def _signer(scope: KeyScope) -> Signer:
+    return Signer(salt=f"replay:{scope}")
 
 
 def _place(scope: KeyScope) -> tuple[Any, str]:
