@@ -1,6 +1,8 @@
 """POST /api/auth/register."""
 
+import re
 from json import dumps
+from unicodedata import category
 
 import pytest
 from django.db import IntegrityError, connection
@@ -8,7 +10,9 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts import services
 from accounts.models import SignIn, User
+from accounts.serializers import SHOWABLE
 from accounts.tokens import AccessToken, RefreshToken
+from booking_site.typed_text import REFUSED
 from tests.accounts.conftest import PASSWORD
 from tests.factories import UserFactory
 
@@ -108,6 +112,12 @@ def test_invalid_input_is_reported_by_field_and_changes_nothing(db, call, field,
     assert answer.status_code == 400
     assert list(answer.json()["errors"]) == [field]
     assert not User.objects.exists()
+
+
+def test_the_schema_refuses_the_characters_that_a_name_may_not_have():
+    characters = set(map(chr, range(2**16)))
+    refused = {character for character in characters if category(character) in REFUSED}
+    assert {character for character in characters if not re.match(SHOWABLE, character)} == refused
 
 
 @pytest.mark.parametrize("field", ["name", "email", "password"])
