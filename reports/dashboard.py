@@ -1,6 +1,6 @@
 """Queries of the dashboard: today's shows, shows that need attention, figures of the week."""
 
-from collections.abc import Collection
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -12,7 +12,7 @@ from django.utils import timezone
 from bookings.models import Booking
 from catalog.models import Seat, SeatStatus, Show, ShowStatus, Theatre
 from catalog.programme.days import business_day, span_of
-from reports.figures import NONE, SHOW_FIGURES, Figures
+from reports.figures import NONE, SHOW_FIGURES, Figures, figures_parameters
 
 CHECKED_AHEAD = timedelta(days=7)
 PREMIERE_WITHIN = timedelta(hours=48)
@@ -119,9 +119,9 @@ def _growth(now: Figures, before: Figures) -> int | None:
     return round(100 * (now.gross - before.gross) / before.gross) if before.gross else None
 
 
-_RECENT = "shows.theatre_id = ANY(%(theatres)s) AND shows.start_time > now() - interval '16 days'"
+RECENT = timedelta(days=16)  # this week and the one before, with a day for the time zones
 _WEEKS = f"""
-{SHOW_FIGURES % _RECENT}
+{SHOW_FIGURES}
 SELECT theatre_id, min(theatre), sold_in, period,
        sum(shows), sum(parts.seats), sum(admissions), sum(priced), sum(gross)
   FROM (SELECT id, sold_in, 1 AS shows, seats, 0 AS admissions, 0 AS priced, 0 AS gross
@@ -141,14 +141,16 @@ SELECT theatre_id, min(theatre), sold_in, period,
 """  # noqa: S608 - no outside input
 
 
-def weeks(theatre_ids: Collection[int]) -> list[Week]:
+def weeks(theatres: Iterable[Theatre]) -> list[Week]:
     """Return each theatre's week in each of its currencies, by the theatres' names.
 
     Weeks start on Monday. Today and this week are compared with shows that had
     started at the same local time a week ago.
     """
+    now = timezone.now()
+    spans = [(theatre, now - RECENT, now) for theatre in theatres]
     with connection.cursor() as cursor:
-        cursor.execute(_WEEKS, {"theatres": list(theatre_ids)})
+        cursor.execute(_WEEKS, figures_parameters(spans))
         periods: dict[tuple[str, int, str], dict[str, Figures]] = {}
         for theatre_id, theatre, currency, period, *sums in cursor:
             periods.setdefault((theatre, theatre_id, currency), {})[period] = Figures(*sums)

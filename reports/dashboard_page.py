@@ -104,11 +104,9 @@ def _conflicts(overlaps: "QuerySet[RefusedOverlap]") -> dict[str, Any]:
 
 def _figures(theatre: Theatre, theatres: list[Theatre]) -> dict[str, Any]:
     day = dashboard.business_day_of(theatre)
-    found = report(
-        dimension=Dimension.DAY, theatre_ids=[theatre.pk], first=day - CHART_DAYS, last=day
-    )
+    found = report(dimension=Dimension.DAY, theatres=[theatre], first=day - CHART_DAYS, last=day)
     return {
-        "weeks": dashboard.weeks([theatre.pk for theatre in theatres]),
+        "weeks": dashboard.weeks(theatres),
         "charts": charts.of_report(found),
         "definitions": DEFINITIONS,
     }

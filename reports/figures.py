@@ -1,9 +1,16 @@
 """Admissions, gross and occupancy: their definitions, and the SQL that all reports share."""
 
+from collections.abc import Iterable
 from dataclasses import astuple, dataclass
+from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from operator import add
+from typing import Any
 
+from django.utils import timezone
+
+from booking_site.local_time import offset_periods
+from catalog.models import Theatre
 from catalog.programme.days import DAY_BREAK
 
 BUSINESS_DAY = (
@@ -23,31 +30,33 @@ DEFINITIONS = {
     " earlier system without a price count as admissions only.",
 }
 
-# Common table expressions, with a placeholder for a condition on `shows` and `theatres`:
-# `sold_shows` has a row for each show, `sales` its live bookings by channel and currency.
+# Common table expressions: `sold_shows` has a row for each show that `figures_parameters` selects,
+# `sales` its live bookings by channel and currency.
 # One statement is one snapshot, so each show is either already counted or counted here.
 SHOW_FIGURES = f"""
 WITH chosen AS MATERIALIZED (
     SELECT shows.id, shows.movie_id, movies.title, movies.certificate,
            shows.theatre_id, theatres.name AS theatre, theatres.currency,
            shows.screen_id, screens.name AS screen,
-           shows.start_time AT TIME ZONE theatres.timezone AS local_start,
-           now() AT TIME ZONE theatres.timezone AS local_now,
-           (shows.start_time AT TIME ZONE theatres.timezone
-            - interval '{DAY_BREAK}')::date AS day,
-           (now() AT TIME ZONE theatres.timezone
-            - interval '{DAY_BREAK}')::date AS today,
+           local_start, (local_start - interval '{DAY_BREAK}')::date AS day,
+           local_now, (local_now - interval '{DAY_BREAK}')::date AS today,
            counted.show_id IS NOT NULL AS counted,
            coalesce(counted.seats_for_sale,
                     (SELECT count(*) FROM seats
                       WHERE seats.show_id = shows.id AND seats.status <> 'blocked')) AS seats
-      FROM shows
+      FROM unnest(%(theatres)s::bigint[], %(begins)s::timestamptz[], %(ends)s::timestamptz[],
+                  %(offsets)s::interval[], %(local_nows)s::timestamp[])
+           AS period (theatre_id, begins, ends, utc_offset, local_now)
+      JOIN shows ON shows.theatre_id = period.theatre_id
+           AND shows.start_time >= begins AND shows.start_time < ends
+      CROSS JOIN LATERAL (SELECT shows.start_time AT TIME ZONE 'UTC' + utc_offset AS local_start)
+           AS clock
       JOIN theatres ON theatres.id = shows.theatre_id
       JOIN movies ON movies.id = shows.movie_id
       LEFT JOIN screens ON screens.id = shows.screen_id
       LEFT JOIN counted_shows AS counted
         ON counted.show_id = shows.id AND counted.counted_at IS NOT NULL
-     WHERE shows.status <> 'cancelled' AND shows.start_time <= now() AND (%s)
+     WHERE shows.status <> 'cancelled' AND shows.start_time <= now()
 ), sales AS MATERIALIZED (
     SELECT chosen.id, channel, coalesce(nullif(sold.currency, ''), chosen.currency) AS currency,
            admissions, priced, gross
@@ -74,6 +83,23 @@ WITH chosen AS MATERIALIZED (
      ORDER BY chosen.id, sales.admissions DESC NULLS LAST, sales.currency
 )
 """  # noqa: S608 - no outside input
+
+
+def figures_parameters(
+    spans: Iterable[tuple[Theatre, datetime, datetime]],
+) -> dict[str, list[Any]]:
+    """Return the parameters of SHOW_FIGURES for each theatre's shows from one time until another.
+
+    PostgreSQL's own time zone data may differ from ours, so it gets offsets from UTC.
+    """
+    now = timezone.now()
+    rows = [
+        (theatre.pk, *period, now.astimezone(theatre.zone).replace(tzinfo=None))
+        for theatre, begin, end in spans
+        for period in offset_periods(theatre.zone, begin, end)
+    ]
+    names = ("theatres", "begins", "ends", "offsets", "local_nows")
+    return {name: [row[n] for row in rows] for n, name in enumerate(names)}
 
 
 @dataclass(frozen=True, slots=True)

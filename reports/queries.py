@@ -1,6 +1,6 @@
 """The reports: figures of a span of business days, grouped by a dimension."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import groupby
@@ -9,8 +9,9 @@ from operator import attrgetter
 from django.db import connection, models
 
 from bookings.models import Channel
-from catalog.programme.days import DAY_BREAK
-from reports.figures import NONE, SHOW_FIGURES, Figures
+from catalog.models import Theatre
+from catalog.programme.days import span_of
+from reports.figures import NONE, SHOW_FIGURES, Figures, figures_parameters
 
 
 class Dimension(models.TextChoices):
@@ -36,16 +37,6 @@ _GROUPS = {
     Dimension.CHANNEL: ("channel", "channel"),
     Dimension.CERTIFICATE: ("certificate", "coalesce(nullif(certificate, ''), 'No certificate')"),
 }
-
-# The conditions on start_time alone are for the index: no zone is further from UTC than 14
-# hours, and a business day ends 6 hours after midnight.
-_IN_SPAN = f"""
-    shows.theatre_id = ANY(%(theatres)s)
-    AND shows.start_time >= %(first)s::date::timestamp AT TIME ZONE 'UTC' - interval '14 hours'
-    AND shows.start_time < %(last)s::date::timestamp AT TIME ZONE 'UTC' + interval '44 hours'
-    AND (shows.start_time AT TIME ZONE theatres.timezone - interval '{DAY_BREAK}')::date
-        BETWEEN %(first)s AND %(last)s
-"""
 
 _REPORT = """
 {figures}
@@ -80,9 +71,7 @@ class Report:
     totals: list[Line]
 
 
-def report(
-    *, dimension: Dimension, theatre_ids: Collection[int], first: date, last: date
-) -> Report:
+def report(*, dimension: Dimension, theatres: Iterable[Theatre], first: date, last: date) -> Report:
     """Sum up the shows of these theatres from business day `first` to `last`, inclusive.
 
     Days are in order, other groups by admissions. The occupancy of a channel is its
@@ -91,13 +80,15 @@ def report(
     key, label = _GROUPS[dimension]
     by_channel = dimension is Dimension.CHANNEL
     sql = _REPORT.format(
-        figures=SHOW_FIGURES % _IN_SPAN,
+        figures=SHOW_FIGURES,
         key=key,
         label=label,
         each_channel=_EACH_CHANNEL if by_channel else "",
     )
+    days = (last - first).days + 1
+    spans = [(theatre, *span_of(first, theatre.zone, days=days)) for theatre in theatres]
     with connection.cursor() as cursor:
-        cursor.execute(sql, {"theatres": list(theatre_ids), "first": first, "last": last})
+        cursor.execute(sql, figures_parameters(spans))
         lines = [Line(label, currency, Figures(*sums)) for label, currency, *sums in cursor]
     if by_channel:
         names = dict(Channel.choices)

@@ -89,7 +89,7 @@ def page(request: HttpRequest) -> HttpResponse:
     theatres = [chosen["theatre"]] if chosen["theatre"] else theatres_of(user)
     found = report(
         dimension=Dimension(chosen["by"]),
-        theatre_ids=[theatre.pk for theatre in theatres],
+        theatres=theatres,
         first=chosen["first"],
         last=chosen["last"],
     )

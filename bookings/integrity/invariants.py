@@ -16,8 +16,9 @@ from django.db import connection
 from django.db.models import ForeignKey
 from django.utils.module_loading import import_string
 
+from booking_site.local_time import zone_names
 from booking_site.tasks.outbox import ATTEMPTS
-from bookings.integrity import guards
+from bookings.integrity import guards, time_zones
 
 EXAMPLES = 5
 _QUERIES = Path(__file__).with_name("invariants.sql")
@@ -62,8 +63,9 @@ class Finding:
 
 def examine() -> Iterator[Finding]:
     """Yield a finding for every invariant, in order, also for those without offenders."""
-    missing = guards.missing()
-    yield Finding(CONSTRAINTS_IN_PLACE, len(missing), missing[:EXAMPLES])
+    for invariant, offenders in _CHECKED_IN_PYTHON:
+        names = offenders()
+        yield Finding(invariant, len(names), names[:EXAMPLES])
     for invariant in invariants():
         with connection.cursor() as cursor:
             # clock_timestamp() is later than the snapshot, so a hold that it finds active was
@@ -81,7 +83,9 @@ def examine() -> Iterator[Finding]:
 def invariants() -> tuple[Invariant, ...]:
     """Return every invariant that has a query, in the order in which to print them."""
     text = Template(_QUERIES.read_text()).substitute(
-        attempts=ATTEMPTS, max_seats=settings.MAX_SEATS_PER_ORDER
+        attempts=ATTEMPTS,
+        max_seats=settings.MAX_SEATS_PER_ORDER,
+        zones=", ".join(f"'{name}'" for name in sorted(zone_names())),
     )
     own = [
         Invariant(name, sentence, sql, Severity[severity.upper()])
@@ -119,4 +123,14 @@ CONSTRAINTS_IN_PLACE = Invariant(
     "constraints_in_place",
     "Every constraint, index and trigger of the migrations exists, unchanged and enforced.",
     "",
+)
+POSTGRES_ZONES_AGREE = Invariant(
+    "postgres_zones_agree",
+    "PostgreSQL's time zone data, which the site does not use, agree about the theatres' zones.",
+    "",
+    Gravity.NOTE,
+)
+_CHECKED_IN_PYTHON = (
+    (CONSTRAINTS_IN_PLACE, guards.missing),
+    (POSTGRES_ZONES_AGREE, time_zones.different_in_postgres),
 )

@@ -98,6 +98,9 @@ SELECT 'record ' || records.id
   LEFT JOIN orders USING (reference)
  WHERE orders.id IS NULL OR orders.user_id IS DISTINCT FROM records.user_id;
 
+-- theatre_zone_known (violation): A theatre's time zone is in the site's zone data; otherwise its times are in UTC.
+SELECT 'theatre ' || id || ': ' || timezone FROM theatres WHERE timezone NOT IN ($zones);
+
 -- shows_do_not_overlap (violation): Shows on a screen that are not cancelled do not overlap, including turnaround.
 SELECT 'show ' || id
   FROM (SELECT id, start_time,

@@ -1,7 +1,6 @@
 """The audit trail in the back office: entries of the user's theatres and of no theatre."""
 
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.contrib import admin
 from django.db.models import OuterRef, Q, QuerySet, Subquery
@@ -13,6 +12,7 @@ from accounts.models import AUDIT_WORDS, AuditEntry, User
 from accounts.roles import WORK_EVERYWHERE
 from booking_site.back_office.filters import DaysFilter
 from booking_site.back_office.large_tables import LargeTable
+from booking_site.local_time import zone_named
 from booking_site.postgres.words import words_beginning_with
 from catalog.admin.base import ReadOnly, TheatreFilter, local
 from catalog.models import Theatre
@@ -92,7 +92,7 @@ class AuditEntryAdmin(LargeTable, ReadOnly[AuditEntry]):
 
     @admin.display(description="when", ordering="at")
     def time(self, entry: AuditEntry) -> str:
-        return local(entry.at, ZoneInfo(getattr(entry, "theatre_zone", None) or "UTC"))
+        return local(entry.at, zone_named(getattr(entry, "theatre_zone", None) or "UTC"))
 
     @admin.display(description="who", ordering="actor")
     def who(self, entry: AuditEntry) -> str:

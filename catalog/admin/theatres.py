@@ -2,7 +2,6 @@
 
 from itertools import groupby
 from typing import Any
-from zoneinfo import available_timezones
 
 from django import forms
 from django.contrib import admin
@@ -13,6 +12,7 @@ from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminSelect2Widget
 
 from accounts.roles import WORK_EVERYWHERE
+from booking_site.local_time import zone_names
 from catalog.admin.base import BackOffice, local, two_lines
 from catalog.models import GapRule, Theatre
 
@@ -23,7 +23,7 @@ def _zones() -> list[tuple[str, list[tuple[str, str]]]]:
     def continent(name: str) -> str:
         return name.partition("/")[0] if "/" in name else "Other"
 
-    names = sorted(available_timezones(), key=lambda name: (continent(name), name))
+    names = sorted(zone_names(), key=lambda name: (continent(name), name))
     return [
         (group, [(name, name.replace("_", " ")) for name in members])
         for group, members in groupby(names, key=continent)

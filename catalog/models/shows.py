@@ -1,15 +1,19 @@
 """Shows: a movie in a theatre at a time."""
 
-from collections.abc import Iterable
-from datetime import UTC, date, datetime, time, timedelta
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from datetime import date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import DateTimeRangeField, RangeOperators
 from django.db import models
 from django.db.models import Count, Deferrable, F, Func, Min, OuterRef, Q, Subquery, Value
 from django.db.models.functions import Cast, Coalesce, JSONObject, Now
+from django.utils import timezone
 
+from booking_site.local_time import calendar_day, zone_named
 from booking_site.postgres.timestamped import Timestamped, TimestampedQuerySet
 from booking_site.typed_text import LineField
 from catalog.models.movies import Movie
@@ -31,14 +35,6 @@ _OPEN = Func(template=f"'{ShowStatus.OPEN.value}'", output_field=models.CharFiel
 
 
 MOST_MATCHES = 25
-
-
-def local_date(moment: Any) -> Cast:
-    """Return an expression for the calendar day in the time zone of the show's theatre."""
-    local_time = Func(
-        F("theatre__timezone"), moment, function="timezone", output_field=models.DateTimeField()
-    )
-    return Cast(local_time, models.DateField())
 
 
 class ShowQuerySet(TimestampedQuerySet["Show"]):
@@ -82,13 +78,26 @@ class ShowQuerySet(TimestampedQuerySet["Show"]):
 
     def on_local_day(self, day: date) -> "ShowQuerySet":
         """Shows that start on this calendar day in their theatre's time zone."""
-        midnight = datetime.combine(day, time.min, UTC)
-        return self.alias(local_day=local_date(F("start_time"))).filter(
-            local_day=day,
-            # For the index, which has no local days: no zone is further from UTC than this.
-            start_time__gte=midnight - timedelta(hours=14),
-            start_time__lt=midnight + timedelta(hours=36),
-        )
+        return self._on_days(lambda zone: day)
+
+    def today(self) -> "ShowQuerySet":
+        """Shows that start on the current calendar day in their theatre's time zone."""
+        now = timezone.now()
+        return self._on_days(lambda zone: now.astimezone(zone).date())
+
+    def _on_days(self, day_in: Callable[[ZoneInfo], date]) -> "ShowQuerySet":
+        zones: dict[tuple[datetime, datetime], list[str]] = defaultdict(list)
+        for name in Theatre.objects.order_by().values_list("timezone", flat=True).distinct():
+            zone = zone_named(name)
+            zones[calendar_day(day_in(zone), zone)].append(name)
+        if not zones:
+            return self.none()
+        days = Q()
+        for (begin, end), names in zones.items():
+            days |= Q(theatre__timezone__in=names, start_time__gte=begin, start_time__lt=end)
+        # The outer limits are for the index of all shows.
+        first, last = min(begin for begin, _ in zones), max(end for _, end in zones)
+        return self.filter(days, start_time__gte=first, start_time__lt=last)
 
     def occupying(self, screens: Iterable[Any], begin: datetime, end: datetime) -> "ShowQuerySet":
         """Shows that occupy one of these screens within this time, earliest first."""

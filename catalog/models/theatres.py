@@ -1,6 +1,6 @@
 """Theatres and their staff."""
 
-import zoneinfo
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -8,13 +8,14 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 
+from booking_site.local_time import zone_named, zone_names
 from booking_site.postgres.timestamped import Timestamped, TimestampedQuerySet
 from booking_site.typed_text import LineField
 
 
 def validate_timezone(name: str) -> None:
     """Raise ValidationError unless `name` is an IANA time zone."""
-    if name not in zoneinfo.available_timezones():
+    if name not in zone_names():
         raise ValidationError(
             "“%(name)s” isn't a time zone. Use an IANA name such as Europe/Vienna.",
             params={"name": name},
@@ -78,5 +79,5 @@ class Theatre(Timestamped):
         return self.name
 
     @property
-    def zone(self) -> zoneinfo.ZoneInfo:
-        return zoneinfo.ZoneInfo(self.timezone)
+    def zone(self) -> ZoneInfo:
+        return zone_named(self.timezone)

@@ -49,7 +49,7 @@ def test_past_weeks_and_the_coming_days_are_sold_and_a_second_run_changes_nothin
     assert {*Order.objects.values_list("channel", flat=True)} == {*Channel.values}
     assert not Order.objects.filter(created_at__gt=Now()).exists()
     assert not Order.objects.filter(created_at__gt=F("show__start_time")).exists()
-    for week in weeks([theatre.pk for theatre in theatres]):
+    for week in weeks(theatres):
         assert week.last_week.gross
     mine = Booking.objects.filter(user__email=DEMO_ACCOUNTS[0].email)
     assert mine.filter(show__start_time__lt=Now()).exists()

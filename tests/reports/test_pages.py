@@ -180,7 +180,7 @@ def test_a_week_is_compared_up_to_the_same_moment(zone: str) -> None:
     sell(played(now - minute, "SSS", theatre=theatre), 3)
     sell(played(now - week - minute, "SS", theatre=theatre), 2)
     sell(played(now - week + 5 * minute, "S", theatre=theatre), 1)  # had not begun by then
-    [found] = dashboard.weeks([theatre.pk])
+    [found] = dashboard.weeks([theatre])
     assert found.today.admissions == found.this_week.admissions == 3
     assert found.same_day.admissions == found.last_week.admissions == 2
 
@@ -193,7 +193,7 @@ def test_the_week_starts_on_monday_at_six() -> None:
     for theatre, start in ((now, opening), (before, opening - timedelta(days=7))):
         sell(played(start - timedelta(minutes=1), "S", theatre=theatre), 1)
         sell(played(start, "SS", theatre=theatre), 2)
-    found = {week.theatre: week for week in dashboard.weeks([now.pk, before.pk])}
+    found = {week.theatre: week for week in dashboard.weeks([now, before])}
     assert found[now.name].this_week.admissions == 2
     assert found[before.name].last_week.admissions == 2
 

@@ -20,8 +20,7 @@ DAY = EVENING.date()
 
 
 def report_by(dimension: Dimension, first: date = DAY, last: date = DAY) -> Report:
-    theatres = list(Theatre.objects.values_list("pk", flat=True))
-    return report(dimension=dimension, theatre_ids=theatres, first=first, last=last)
+    return report(dimension=dimension, theatres=Theatre.objects.all(), first=first, last=last)
 
 
 def labels(dimension: Dimension) -> dict[str, int]:
@@ -163,6 +162,6 @@ def test_only_the_chosen_theatres_are_summed_up():
     mine, other = (played(EVENING, "S", theatre__timezone="UTC") for _ in range(2))
     for show in (mine, other):
         sell(show, 1)
-    found = report(dimension=Dimension.THEATRE, theatre_ids=[mine.theatre_id], first=DAY, last=DAY)
+    found = report(dimension=Dimension.THEATRE, theatres=[mine.theatre], first=DAY, last=DAY)
     assert [line.label for line in found.lines] == [mine.theatre.name]
-    assert report(dimension=Dimension.MOVIE, theatre_ids=[], first=DAY, last=DAY).lines == []
+    assert report(dimension=Dimension.MOVIE, theatres=[], first=DAY, last=DAY).lines == []

@@ -30,10 +30,10 @@ def count() -> int:
 
 
 def every_report() -> list[Report]:
-    theatres = list(Theatre.objects.values_list("pk", flat=True))
+    theatres = Theatre.objects.all()
     first, last = EVENING.date(), EVENING.date() + timedelta(days=40)
     return [
-        report(dimension=dimension, theatre_ids=theatres, first=first, last=last)
+        report(dimension=dimension, theatres=theatres, first=first, last=last)
         for dimension in Dimension
     ]
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.db import models
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 from django.db.models.functions import Cast, Now
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
@@ -26,10 +26,7 @@ from catalog.admin.shows.repricing import MAY_REPRICE, repricing_page
 from catalog.admin.shows.room import room_page
 from catalog.admin.shows.seat_map import seat_map_page
 from catalog.models import Show, ShowQuerySet, ShowStatus
-from catalog.models.shows import local_date
 from catalog.refused_overlaps import record_overlaps
-
-A_DAY = Cast(models.Value("1 day"), models.DurationField())
 
 
 class TimeFilter(admin.SimpleListFilter):
@@ -49,9 +46,8 @@ class TimeFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Show]) -> QuerySet[Show]:
         match self.value():
             case "today":
-                near = (Now() - A_DAY, Now() + A_DAY)  # indexes know only moments
-                shows = queryset.filter(start_time__range=near)
-                return shows.alias(day=local_date(F("start_time"))).filter(day=local_date(Now()))
+                assert isinstance(queryset, ShowQuerySet)  # noqa: S101 - for the type checker
+                return queryset.today()
             case "week":
                 week = Now() + Cast(models.Value("7 days"), models.DurationField())
                 return queryset.filter(start_time__gt=Now(), start_time__lt=week)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from io import StringIO
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.core.management import call_command
@@ -14,16 +15,19 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.models import User
+from bookings.integrity import time_zones
 from bookings.integrity.invariants import (
     CONSTRAINTS_IN_PLACE,
+    POSTGRES_ZONES_AGREE,
     Finding,
+    Gravity,
     Invariant,
     examine,
     invariants,
 )
 from bookings.mails import order_made
 from bookings.models import Booking, Hold, IdempotencyRecord, Order
-from catalog.models import Seat, Show
+from catalog.models import Seat, Show, Theatre
 from tests.bookings.calls import elsewhere
 from tests.factories import ScreenFactory, ShowFactory, UserFactory, make_seats
 
@@ -123,6 +127,7 @@ BREAKS = {
     "shows_do_not_overlap": "INSERT INTO shows (movie_id, theatre_id, screen_id, start_time,"
     " occupied_until) SELECT movie_id, theatre_id, screen_id,"
     " start_time + interval '1 hour', occupied_until FROM shows",
+    "theatre_zone_known": "UPDATE theatres SET timezone = 'localtime'",
     "counted_shows_agree": """
         INSERT INTO counted_shows (show_id, seats_for_sale, counted_at)
         SELECT id, 77, now() FROM shows
@@ -152,6 +157,22 @@ def test_each_broken_invariant_is_named(show: Show, invariant: Invariant) -> Non
     run(UNGUARDED)
     run(BREAKS[invariant.name])
     assert invariant.name in findings()
+
+
+def test_time_zone_data_of_postgres_that_differ_are_a_note(
+    show: Show, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time_zones, "zone_named", lambda name: ZoneInfo("Asia/Tokyo"))
+    [found] = [each for each in examine() if each.count]
+    assert (found.invariant, found.examples) == (POSTGRES_ZONES_AGREE, [show.theatre.timezone])
+    assert found.gravity is Gravity.NOTE
+
+
+def test_a_zone_that_postgres_lacks_is_a_note(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time_zones, "zone_names", lambda: {"Mars/Olympus"})
+    monkeypatch.setattr(time_zones, "zone_named", lambda name: ZoneInfo("UTC"))
+    Theatre.objects.update(timezone="Mars/Olympus")
+    assert findings()["postgres_zones_agree"] == ["Mars/Olympus"]
 
 
 ONE_LIVE = "booking_one_live_per_seat"

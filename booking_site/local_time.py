@@ -1,0 +1,63 @@
+"""Local days and times, computed with the pinned time zone data (`tzdata`) only.
+
+PostgreSQL and browsers have time zone data of other releases. Statements get instants
+(`calendar_day`) or offsets from UTC (`offset_periods`), never the name of a zone.
+"""
+
+from bisect import bisect
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
+from itertools import pairwise
+from math import ceil
+from typing import NamedTuple
+from zoneinfo import ZoneInfo, available_timezones
+
+A_DAY = timedelta(days=1)
+SECONDS_OF_A_DAY = 24 * 60 * 60
+_NOT_PLACES = {"Factory", "localtime", "posixrules"}
+
+
+@cache
+def zone_names() -> frozenset[str]:
+    """Return the names of the time zones that a theatre may have."""
+    return frozenset(available_timezones() - _NOT_PLACES)
+
+
+def zone_named(name: str) -> ZoneInfo:
+    """Return the time zone, or UTC for a name that `manage.py doctor` reports as unknown."""
+    return ZoneInfo(name if name in zone_names() else "UTC")
+
+
+def calendar_day(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """Return when a day begins and ends in the zone, in UTC."""
+    begin, end = (
+        # Before the change of clocks (fold 0), where midnight is skipped or occurs twice.
+        datetime.combine(midnight, time.min, zone).astimezone(UTC)
+        for midnight in (day, day + A_DAY)
+    )
+    return begin, end
+
+
+class OffsetPeriod(NamedTuple):
+    begin: datetime  # in UTC
+    end: datetime
+    offset: timedelta  # local time minus UTC
+
+
+def offset_periods(zone: ZoneInfo, begin: datetime, end: datetime) -> Iterator[OffsetPeriod]:
+    """Split this time, to the second, where the zone's offset from UTC changes."""
+
+    def offset(second: int) -> timedelta:
+        return datetime.fromtimestamp(second, zone).utcoffset() or timedelta()
+
+    first, last = int(begin.timestamp()), ceil(end.timestamp())
+    edges = [first]
+    for before, after in pairwise([*range(first, last, SECONDS_OF_A_DAY), last]):
+        if (old := offset(before)) != offset(after):
+            seconds = range(before, after)
+            edges.append(before + bisect(seconds, False, key=lambda at: offset(at) != old))
+    for start, stop in pairwise([*edges, last]):
+        yield OffsetPeriod(
+            datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(stop, UTC), offset(start)
+        )

@@ -1,0 +1,154 @@
+"""Local days come from the pinned time zone data, on every surface and in every process."""
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
+from importlib import resources
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from django.test import Client
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from booking_site.local_time import A_DAY, calendar_day, offset_periods, zone_named, zone_names
+from catalog.models import Show, Theatre
+from catalog.programme.days import business_day
+from reports.queries import Dimension, report
+from tests.factories import MovieFactory, ShowFactory, TheatreFactory
+
+A_SECOND = timedelta(seconds=1)
+
+
+def shows_around_midnights(first: date, days: int) -> list[Show]:
+    """Save a theatre for each zone, with shows around the midnights near changes of its clocks."""
+    movie = MovieFactory()
+    theatres = Theatre.objects.bulk_create(
+        Theatre(name=name, timezone=name) for name in sorted(zone_names())
+    )
+    shows = []
+    for theatre in theatres:
+        begin, _ = calendar_day(first, theatre.zone)
+        near = {first, first + days * A_DAY}
+        for period in offset_periods(theatre.zone, begin, begin + days * A_DAY):
+            change = period.begin.astimezone(theatre.zone).date()
+            near |= {change + n * A_DAY for n in (0, 1, 30)}
+        for day in near:
+            midnight = calendar_day(day, theatre.zone)[0]
+            shows += [
+                Show(movie=movie, theatre=theatre, start_time=midnight + minutes)
+                for minutes in (-A_SECOND, timedelta(), timedelta(minutes=30), timedelta(hours=6))
+            ]
+    return Show.objects.bulk_create(shows)
+
+
+def test_a_day_of_every_zone_has_exactly_its_moments() -> None:
+    first = date(2026, 1, 1)
+    for name in zone_names():
+        zone = zone_named(name)
+        for before, day in pairwise(first + n * A_DAY for n in range(2 * 366)):
+            begin, _ = calendar_day(day, zone)
+            assert calendar_day(before, zone)[1] == begin
+            assert begin.astimezone(zone).date() == day, (name, day)
+            assert (begin - A_SECOND).astimezone(zone).date() == before, (name, day)
+
+
+def test_the_offsets_of_every_zone_are_those_of_its_moments() -> None:
+    begin, end = datetime(2026, 1, 1, tzinfo=UTC), datetime(2028, 1, 1, tzinfo=UTC)
+    for name in zone_names():
+        zone = zone_named(name)
+        periods = list(offset_periods(zone, begin, end))
+        assert (periods[0].begin, periods[-1].end) == (begin, end)
+        for period in periods:
+            middle = period.begin + (period.end - period.begin) / 2
+            for moment in (period.begin, middle, period.end - A_SECOND):
+                assert moment.astimezone(zone).utcoffset() == period.offset, (name, moment)
+        for before, after in pairwise(periods):
+            assert before.end == after.begin
+            assert before.offset != after.offset
+
+
+@pytest.mark.django_db
+def test_a_show_is_listed_on_its_local_day_in_every_zone() -> None:
+    shows = shows_around_midnights(date(2026, 1, 1), 2 * 365)
+    local_days = {show.pk: show.start_time.astimezone(show.theatre.zone).date() for show in shows}
+    for day in set(local_days.values()):
+        listed = set(Show.objects.on_local_day(day).values_list("pk", flat=True))
+        assert listed == {pk for pk, local_day in local_days.items() if local_day == day}, day
+
+
+@pytest.mark.django_db
+def test_a_show_counts_on_its_business_day_in_every_zone() -> None:
+    last = datetime.now(UTC).date() - A_DAY
+    first = last - 2 * 365 * A_DAY
+    shows = shows_around_midnights(first, 2 * 365 - 2)
+    days = Counter(business_day(show.start_time, show.theatre.zone) for show in shows)
+    found = report(dimension=Dimension.DAY, theatres=Theatre.objects.all(), first=first, last=last)
+    counted = {line.label: line.figures.shows for line in found.lines}
+    assert counted == {f"{day}": n for day, n in days.items() if first <= day <= last}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", ["localtime", "Nowhere/Atlantis", "../etc/passwd", "", "EST5EDT4"])
+def test_a_stored_zone_that_is_unknown_reads_as_utc(api: APIClient, name: str) -> None:
+    show = ShowFactory(start_time=datetime(2031, 5, 5, 23, 30, tzinfo=UTC))
+    Theatre.objects.update(timezone=name)
+    for address in ("/api/shows?date=2031-05-05", "/api/movies?date=2031-05-05"):
+        response = api.get(address)
+        assert response.status_code == 200
+        assert len(response.json()) == 1
+    facts = api.get(f"/api/shows/{show.pk}").json()
+    assert facts["local_start_time"] == "2031-05-05T23:30:00+00:00"
+
+
+@pytest.mark.django_db
+def test_pages_of_the_back_office_work_with_a_stored_zone_that_is_unknown(client: Client) -> None:
+    show = ShowFactory(theatre__timezone="localtime")
+    client.force_login(User.objects.create_superuser(email="boss@example.com", name="Boss"))
+    for page in ("", "reports/", "catalog/show/", "catalog/show/?when=today", "box-office/"):
+        assert client.get(f"/admin/{page}").status_code == 200, page
+    week = client.get(f"/admin/catalog/show/week/?theatre={show.theatre_id}")
+    assert week.status_code == 200
+
+
+@pytest.mark.django_db
+def test_only_zones_of_the_pinned_data_are_offered(client: Client) -> None:
+    pinned = resources.files("tzdata").joinpath("zones").read_text().split()
+    assert zone_names() == set(pinned) - {"Factory", "localtime", "posixrules"}
+    theatre = TheatreFactory()
+    client.force_login(User.objects.create_superuser(email="boss@example.com", name="Boss"))
+    page = client.get(f"/admin/catalog/theatre/{theatre.pk}/change/")
+    form = page.context["adminform"].form
+    offered = [name for _, group in form.fields["timezone"].choices for name, _ in group]
+    assert sorted(offered) == sorted(zone_names())
+
+
+SHOW_OFFSET = (
+    "from zoneinfo import ZoneInfo; from datetime import datetime; import sys;"
+    "sys.stdout.write(str(datetime(2026, 12, 1, tzinfo=ZoneInfo('America/Vancouver')).utcoffset()))"
+)
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        pytest.param(["-c", f"import booking_site.wsgi; {SHOW_OFFSET}"], id="web"),
+        pytest.param(["manage.py", "shell", "--verbosity=0", "-c", SHOW_OFFSET], id="command"),
+        pytest.param(
+            ["-c", f"import runpy; runpy.run_path('gunicorn.conf.py'); {SHOW_OFFSET}"],
+            id="gunicorn",
+        ),
+    ],
+)
+def test_the_pinned_data_are_read_before_those_of_the_system(
+    start: list[str], tmp_path: Path
+) -> None:
+    stale = tmp_path / "America" / "Vancouver"
+    stale.parent.mkdir()
+    stale.write_bytes(resources.files("tzdata").joinpath("zoneinfo/Asia/Tokyo").read_bytes())
+    environment = os.environ | {"PYTHONTZPATH": str(tmp_path)}
+    answer = subprocess.check_output([sys.executable, *start], env=environment, text=True)
+    assert answer == "-1 day, 17:00:00"  # UTC-07:00 all year, since 2026
