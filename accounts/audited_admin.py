@@ -17,6 +17,7 @@ from django.utils.timezone import get_default_timezone
 
 from accounts import audit
 from accounts.models import AuditEntry, User
+from booking_site.local_time import clock
 
 ENTRIES_PER_PAGE = 50
 LONGEST_VALUE = 300
@@ -110,14 +111,19 @@ class Audited(admin.ModelAdmin):  # type: ignore[type-arg] # not generic at run 
         page = Paginator(self.entries_about(obj), ENTRIES_PER_PAGE).get_page(
             request.GET.get("page")
         )
+        zone = self.zone_of(obj)
+        events = [] if page.has_next() else self.derived_events(obj)
+
+        def at(event: AuditEntry | HistoryEvent) -> str:
+            return clock(event.at, zone, "%a %d %b %Y, %H:%M")
+
         context = self.page_context(request, title=f"History of {obj}") | {
             "object": obj,
             "original": obj,
             "page": page,
-            "entries": [(entry, audit.sentences(entry)) for entry in page],
-            "derived_events": [] if page.has_next() else self.derived_events(obj),
+            "entries": [(entry, at(entry), audit.sentences(entry)) for entry in page],
+            "derived_events": [(event, at(event)) for event in events],
             "empty_history_text": self.empty_history_text,
-            "zone": self.zone_of(obj),
             **(extra_context or {}),
         }
         return TemplateResponse(request, "admin/accounts/history.html", context)

@@ -6,7 +6,7 @@ PostgreSQL and browsers have time zone data of other releases. Statements get in
 
 from bisect import bisect
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import cache
 from itertools import pairwise
 from math import ceil
@@ -37,6 +37,20 @@ def calendar_day(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
         for midnight in (day, day + A_DAY)
     )
     return begin, end
+
+
+def offset_of(local: datetime) -> str:
+    """Return the offset of a local time, e.g. UTC+05:30. Abbreviations would be ambiguous."""
+    offset = local.isoformat(timespec="minutes")[16:].replace("-", "\N{MINUS SIGN}")
+    return "UTC" if offset == "+00:00" else f"UTC{offset}"
+
+
+def clock(moment: datetime, zone: tzinfo, form: str = "%H:%M") -> str:
+    """Format a moment in the zone, with its offset if clocks show that time twice."""
+    local = moment.astimezone(zone)
+    text = f"{local:{form}}"
+    twice = local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
+    return f"{text} {offset_of(local)}" if twice else text
 
 
 class OffsetPeriod(NamedTuple):

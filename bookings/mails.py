@@ -14,6 +14,7 @@ from django_tasks import task
 from django_tasks.base import Task
 from django_tasks_db.models import DBTaskResult
 
+from booking_site.local_time import offset_of
 from booking_site.tasks.email import send_mail
 from bookings.models import Booking, Order
 from catalog.models import Show
@@ -136,5 +137,5 @@ def _place_and_time(show: Show) -> dict[str, str]:
         "theatre": show.theatre.name,
         "location": show.theatre.location,
         "screen": show.screen.name if show.screen else "",
-        "starts": f"{local:%A, %d %B %Y, %H:%M}",
+        "starts": f"{local:%A, %d %B %Y, %H:%M} {offset_of(local)}",
     }

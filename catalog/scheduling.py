@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from booking_site.api.errors import DomainError
+from booking_site.local_time import clock
 from catalog.models import Movie, Screen, Show, ShowQuerySet
 
 
@@ -140,9 +141,5 @@ def describe_occupation(show: Show) -> str:
     """Return the movie, the day, and from when until when the show occupies its screen."""
     zone = show.theatre.zone
     day = show.start_time.astimezone(zone)
-    hours = [
-        f"{moment.astimezone(zone):%H:%M}"
-        for moment in (show.start_time, show.occupied_until)
-        if moment
-    ]
+    hours = [clock(moment, zone) for moment in (show.start_time, show.occupied_until) if moment]
     return f"“{show.movie}” on {day:%a %d %b %Y}, {' to '.join(hours)}"

@@ -7,6 +7,8 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest
 
 from accounts.audited_admin import staff_user
+from booking_site.local_time import clock
+from catalog.admin.base import local
 from catalog.admin.programme.week import week_address
 from catalog.models import RefusedOverlap, Show, Theatre
 from catalog.refused_overlaps import unresolved_overlaps
@@ -69,6 +71,7 @@ def _with_occupancy(show: Any) -> dict[str, Any]:
     sold, seats = show.seats_sold, show.seats_for_sale
     return {
         "show": show,
+        "starts": clock(show.start_time, show.theatre.zone),
         "sold": sold,
         "seats": seats,
         "fill": 100 * sold // seats if seats else 0,
@@ -95,7 +98,12 @@ def _conflicts(overlaps: "QuerySet[RefusedOverlap]") -> dict[str, Any]:
     found = list(overlaps[: MAX_ENTRIES + 1])
     return {
         "conflicts": [
-            (overlap, week_address(overlap.screen.theatre, overlap.start_time))
+            (
+                overlap,
+                week_address(overlap.screen.theatre, overlap.start_time),
+                local(overlap.start_time, overlap.screen.theatre.zone),
+                local(overlap.refused_at, overlap.screen.theatre.zone),
+            )
             for overlap in found[:MAX_ENTRIES]
         ],
         "more_conflicts": len(found) > MAX_ENTRIES,

@@ -23,6 +23,7 @@ from accounts.audited_admin import staff_user
 from accounts.models import User
 from booking_site.api.errors import DomainError
 from booking_site.email_address import EmailFormField, readable_email
+from booking_site.local_time import clock
 from booking_site.typed_text import LineFormField
 from bookings.box_office import queries
 from bookings.box_office.room import categories, draw_room, is_free
@@ -130,9 +131,7 @@ def entry(request: HttpRequest) -> HttpResponse:
         context |= {
             "day": day,
             "is_today": day == today,
-            "shows": [
-                (show, f"{show.start_time.astimezone(theatre.zone):%H:%M}") for show in shows
-            ],
+            "shows": [(show, clock(show.start_time, theatre.zone)) for show in shows],
         }
     return TemplateResponse(request, "bookings/box_office/entry.html", context)
 

@@ -13,6 +13,7 @@ from django.db import IntegrityError, connection
 from accounts import audit
 from accounts.models import User
 from booking_site.api.errors import DomainError, violated_constraint
+from booking_site.local_time import clock
 from bookings import mails
 from bookings.models import Booking
 from bookings.services.seat_locks import ShowClosed
@@ -202,4 +203,4 @@ def _record_and_notify(
 
 
 def _clock(show: Show) -> str:
-    return f"{show.start_time.astimezone(show.theatre.zone):%a %d %b %Y, %H:%M}"
+    return clock(show.start_time, show.theatre.zone, "%a %d %b %Y, %H:%M")

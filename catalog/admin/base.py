@@ -21,6 +21,7 @@ from unfold.admin import TabularInline as ThemedTabularInline
 from accounts.audited_admin import Audited
 from booking_site.api.errors import violated_constraint
 from booking_site.back_office.permissions import NoAdding, NoChanging, NoDeleting
+from booking_site.local_time import clock, offset_of
 from catalog.models import Show, Theatre
 from catalog.staff import theatres_of, within_theatres_of
 
@@ -206,8 +207,11 @@ class TheatreFilter(admin.SimpleListFilter):
 
 
 def local(moment: datetime | None, zone: tzinfo) -> str:
-    """Format a moment in this time zone; "" for None."""
-    return f"{moment.astimezone(zone):%a %d %b %Y, %H:%M %Z}" if moment else ""
+    """Format a moment in this time zone, with its offset from UTC; "" for None."""
+    if moment is None:
+        return ""
+    local_time = moment.astimezone(zone)
+    return f"{local_time:%a %d %b %Y, %H:%M} {offset_of(local_time)}"
 
 
 def time_column(
@@ -235,8 +239,8 @@ def two_lines(first: object, second: object) -> SafeString:
 def show_column(page: BackOffice[Any], row: Any) -> SafeString:
     """A column with the show of the row: the movie, and below it time and place."""
     show: Show = row.show
-    starts = show.start_time.astimezone(show.theatre.zone)
-    return two_lines(show.movie, f"{starts:%a %d %b, %H:%M %Z} · {show.screen or show.theatre}")
+    starts = clock(show.start_time, show.theatre.zone, "%a %d %b, %H:%M")
+    return two_lines(show.movie, f"{starts} · {show.screen or show.theatre}")
 
 
 def badge(kind: str, text: str) -> SafeString:

@@ -13,7 +13,7 @@ from django.db.models import Count, Deferrable, F, Func, Min, OuterRef, Q, Subqu
 from django.db.models.functions import Cast, Coalesce, JSONObject, Now
 from django.utils import timezone
 
-from booking_site.local_time import calendar_day, zone_named
+from booking_site.local_time import calendar_day, clock, zone_named
 from booking_site.postgres.timestamped import Timestamped, TimestampedQuerySet
 from booking_site.typed_text import LineField
 from catalog.models.movies import Movie
@@ -243,5 +243,5 @@ class Show(Timestamped):
         )
 
     def __str__(self) -> str:
-        local = self.start_time.astimezone(self.theatre.zone)
-        return f"{self.movie}, {local:%a %d %b %Y %H:%M}, {self.screen or self.theatre}"
+        starts = clock(self.start_time, self.theatre.zone, "%a %d %b %Y %H:%M")
+        return f"{self.movie}, {starts}, {self.screen or self.theatre}"

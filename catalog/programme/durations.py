@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 from accounts import audit
 from accounts.models import User
 from booking_site.api.errors import DomainError, violated_constraint
+from booking_site.local_time import clock
 from catalog.models import Movie, Screen, Show, ShowStatus, Theatre
 from catalog.scheduling import DurationMissing, ScreenTaken, describe_occupation, shows_by_screen
 
@@ -33,6 +34,19 @@ class NewEnd:
     @property
     def fits(self) -> bool:
         return not self.rivals
+
+    @property
+    def starts(self) -> str:
+        return clock(self.show.start_time, self.show.theatre.zone, "%a %d %b %Y, %H:%M")
+
+    @property
+    def old_end(self) -> str:
+        end = self.show.end_time
+        return clock(end, self.show.theatre.zone) if end else "no end"
+
+    @property
+    def new_end(self) -> str:
+        return clock(self.end_time, self.show.theatre.zone)
 
     @property
     def conflicts(self) -> str:
@@ -139,4 +153,4 @@ def _free_again(show: Show, end: datetime) -> datetime | None:
 
 
 def _clock(moment: datetime | None, show: Show) -> str:
-    return f"{moment.astimezone(show.theatre.zone):%Y-%m-%d %H:%M}" if moment else ""
+    return clock(moment, show.theatre.zone, "%Y-%m-%d %H:%M") if moment else ""

@@ -12,6 +12,7 @@ from django.utils import timezone
 from accounts import audit
 from accounts.models import User
 from booking_site.api.errors import violated_constraint
+from booking_site.local_time import clock
 from catalog.layouts import Layout
 from catalog.models import Movie, PriceCard, PriceCardLine, Screen, Show, ShowStatus, Theatre
 from catalog.programme.days import on_business_day
@@ -234,7 +235,7 @@ class _Evaluator:
             show.end_time
             and show.end_time.astimezone(zone).date() > show.start_time.astimezone(zone).date()
         ):
-            yield f"Runs past midnight, until {show.end_time.astimezone(zone):%H:%M}."
+            yield f"Runs past midnight, until {clock(show.end_time, zone)}."
 
 
 def _prices(requests: Iterable[ShowRequest]) -> dict[int | None, dict[str, Decimal]]:

@@ -8,6 +8,7 @@ from django.db.models import Count, Q
 
 from accounts import audit
 from accounts.models import User
+from booking_site.local_time import clock
 from catalog.models import Screen, Seat, SeatStatus, Show, ShowQuerySet, ShowStatus, Theatre
 from catalog.programme.days import A_DAY, business_day, span_of
 
@@ -21,8 +22,8 @@ class Block:
     """A show as a block; `left` counts minutes from the left edge of its day."""
 
     show: Show
-    starts: datetime  # in the theatre's time zone, like all times here
-    ends: datetime | None
+    starts: str  # the theatre's local time
+    ends: str  # "" without an end
     left: int
     minutes: int  # of the film
     turnaround: int
@@ -146,8 +147,8 @@ def _block(show: Show, left_edge: datetime, theatre: Theatre, seats: int, taken:
     free_again = max(show.occupied_until or end, end)
     return Block(
         show=show,
-        starts=show.start_time.astimezone(theatre.zone),
-        ends=show.end_time and show.end_time.astimezone(theatre.zone),
+        starts=clock(show.start_time, theatre.zone),
+        ends=clock(show.end_time, theatre.zone) if show.end_time else "",
         left=_minutes(show.start_time - left_edge),
         minutes=_minutes(end - show.start_time),
         turnaround=_minutes(free_again - end),

@@ -11,10 +11,20 @@ from pathlib import Path
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from booking_site.local_time import A_DAY, calendar_day, offset_periods, zone_named, zone_names
+from booking_site.local_time import (
+    A_DAY,
+    calendar_day,
+    clock,
+    offset_of,
+    offset_periods,
+    zone_named,
+    zone_names,
+)
+from catalog.admin.base import local
 from catalog.models import Show, Theatre
 from catalog.programme.days import business_day
 from reports.queries import Dimension, report
@@ -124,6 +134,55 @@ def test_only_zones_of_the_pinned_data_are_offered(client: Client) -> None:
     form = page.context["adminform"].form
     offered = [name for _, group in form.fields["timezone"].choices for name, _ in group]
     assert sorted(offered) == sorted(zone_names())
+
+
+FALL_BACK = datetime(2031, 10, 26, 0, 30, tzinfo=UTC)  # 02:30 in Vienna, an hour before it recurs
+
+
+def test_a_local_time_that_occurs_twice_has_its_offset() -> None:
+    vienna = zone_named("Europe/Vienna")
+    hours = [timedelta(hours=n) for n in (-1, 0, 1, 2)]
+    assert [clock(FALL_BACK + hour, vienna) for hour in hours] == [
+        "01:30",
+        "02:30 UTC+02:00",
+        "02:30 UTC+01:00",
+        "03:30",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "offset"),
+    [
+        ("America/Vancouver", "UTC\N{MINUS SIGN}07:00"),
+        ("Asia/Kolkata", "UTC+05:30"),
+        ("Europe/London", "UTC"),
+    ],
+)
+def test_the_offset_stands_in_place_of_an_abbreviation(name: str, offset: str) -> None:
+    winter = datetime(2026, 12, 1, 12, tzinfo=UTC)
+    assert offset_of(winter.astimezone(zone_named(name))) == offset
+    assert local(winter, zone_named(name)).endswith(offset)
+
+
+@pytest.mark.django_db
+def test_two_shows_at_a_time_that_occurs_twice_differ_on_every_page(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timezone, "now", lambda: FALL_BACK)
+    theatre = TheatreFactory(timezone="Europe/Vienna")
+    starts = (FALL_BACK, FALL_BACK + timedelta(hours=1))
+    shows = [ShowFactory(theatre=theatre, start_time=start, movie__title="A") for start in starts]
+    assert len({str(show) for show in shows}) == 2
+    client.force_login(User.objects.create_superuser(email="boss@example.com", name="Boss"))
+    for page in (
+        "",
+        f"box-office/?theatre={theatre.pk}&day=2031-10-25",
+        f"catalog/show/week/?theatre={theatre.pk}&week=2031-10-20",
+        "catalog/show/?when=all",
+    ):
+        text = client.get(f"/admin/{page}").text
+        for offset in ("02:30 UTC+02:00", "02:30 UTC+01:00"):
+            assert offset in text, page
 
 
 SHOW_OFFSET = (

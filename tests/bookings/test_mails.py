@@ -14,6 +14,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from accounts.services import remove_person
+from booking_site.local_time import offset_of
 from bookings import mails
 from bookings.confirmations import confirm_again
 from bookings.models import Booking, Channel, Order
@@ -65,7 +66,7 @@ def test_a_buyer_gets_the_tickets_by_mail(
             user.name,
             "Salt <and> Sea",
             "Rex & Royal, Screen 2",
-            f"{local:%d %B %Y, %H:%M}",
+            f"{local:%d %B %Y, %H:%M} {offset_of(local)}",
             "A1, A2",
             answer["order"]["reference"],
             "24.00 USD",
