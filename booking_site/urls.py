@@ -18,6 +18,7 @@ urlpatterns = [
     path("", views.root, name="root"),
     path("admin/second-factor/", admin.site.admin_view(second_factor.page), name="second-factor"),
     path("admin/box-office/", include("bookings.box_office.views")),
+    path("admin/clock-changes/", include("bookings.show_changes.clock_page")),
     path("admin/reports/", admin.site.admin_view(report_page.page), name="reports"),
     path("admin/search/", admin.site.admin_view(menu_search.page)),
     path("admin/", admin.site.urls),

@@ -203,11 +203,11 @@ def _day_on_screen(
             theatre=venue.theatre,
             screen=screen,
             price_card=venue.card,
-            start_time=moment,
             format=random.choice(FORMATS),
             language=movie.language,
             **ends._asdict(),
         )
+        show.start_at(moment)
         shows[start] = show
         free_again = (ends.occupied_until or moment).astimezone(zone).replace(tzinfo=None)
         start = free_again + timedelta(minutes=-free_again.minute % ROUNDING_MINUTES)

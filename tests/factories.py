@@ -95,6 +95,9 @@ class ShowFactory(DjangoModelFactory[Show]):
     movie = factory.SubFactory(MovieFactory)
     theatre = factory.SubFactory(TheatreFactory)
     start_time = factory.LazyFunction(lambda: timezone.now() + timedelta(days=1))
+    planned_utc_offset = factory.LazyAttribute(
+        lambda show: show.start_time.astimezone(show.theatre.zone).utcoffset()
+    )
     end_time = factory.LazyAttribute(lambda show: show.start_time + timedelta(minutes=100))
 
 

@@ -147,6 +147,7 @@ FORMS: dict[str, Callable[[SampleData], dict[str, Any]]] = {
     },
     "swap-shows": lambda sample: {"other": sample.bare_show.pk, "reason": "Broken"},
     "import": lambda sample: {"file": SimpleUploadedFile("rows.csv", b"id\n")},
+    "move-clocks": lambda sample: {"theatre": sample.theatre.pk, "seen": ""},
     "apply-duration": lambda sample: {"seen": ""},
 }
 

@@ -149,6 +149,12 @@ UNFOLD = {
                     ),
                     active=_is_unsent,
                 ),
+                {
+                    "title": "Changed time zones",
+                    "icon": "update",
+                    "link": reverse_lazy("clock-changes"),
+                    "permission": _may("catalog.change_show"),
+                },
             ),
         ],
     },

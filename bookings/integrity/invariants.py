@@ -130,7 +130,14 @@ POSTGRES_ZONES_AGREE = Invariant(
     "",
     Gravity.NOTE,
 )
+UPCOMING_SHOWS_AS_PLANNED = Invariant(
+    "upcoming_shows_as_planned",
+    "Upcoming shows start when clocks show the time that they were planned for.",
+    "",
+    Gravity.NOTE,
+)
 _CHECKED_IN_PYTHON = (
     (CONSTRAINTS_IN_PLACE, guards.missing),
     (POSTGRES_ZONES_AGREE, time_zones.different_in_postgres),
+    (UPCOMING_SHOWS_AS_PLANNED, time_zones.shows_off_their_clock),
 )

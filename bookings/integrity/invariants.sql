@@ -101,6 +101,10 @@ SELECT 'record ' || records.id
 -- theatre_zone_known (violation): A theatre's time zone is in the site's zone data; otherwise its times are in UTC.
 SELECT 'theatre ' || id || ': ' || timezone FROM theatres WHERE timezone NOT IN ($zones);
 
+-- upcoming_show_has_planned_offset (note): An upcoming show has the UTC offset that it was planned with, so that new time zone data can be noticed.
+SELECT 'show ' || id FROM shows
+ WHERE planned_utc_offset IS NULL AND start_time > now() AND status <> 'cancelled';
+
 -- shows_do_not_overlap (violation): Shows on a screen that are not cancelled do not overlap, including turnaround.
 SELECT 'show ' || id
   FROM (SELECT id, start_time,

@@ -8,6 +8,7 @@ from django.db import connection
 from django.utils import timezone
 
 from booking_site.local_time import A_DAY, offset_periods, zone_named, zone_names
+from catalog.clock_changes import shows_to_move
 from catalog.models import Theatre
 
 AHEAD = timedelta(days=2 * 366)
@@ -41,6 +42,11 @@ def different_in_postgres() -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute(_DIFFERENT, columns)
         return [name for (name,) in cursor]
+
+
+def shows_off_their_clock() -> list[str]:
+    """Return upcoming shows that the page of clock changes lists."""
+    return [f"show {show.pk}" for show in shows_to_move(Theatre.objects.all())]
 
 
 def _moments(zone: ZoneInfo, begin: datetime) -> Iterator[datetime]:

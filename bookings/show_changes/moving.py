@@ -159,7 +159,9 @@ def _moved(before: Show, move: Move) -> Show:
     end_time = before.end_time + later if before.end_time else planned.end_time
     turnaround = timedelta(minutes=screen.turnaround_minutes) if screen else None
     show = copy(before)
-    show.screen, show.start_time, show.end_time = screen, move.start_time, end_time
+    show.screen, show.end_time = screen, end_time
+    if later:
+        show.start_at(move.start_time)
     show.occupied_until = end_time + turnaround if end_time and turnaround is not None else None
     show.sales_close_at = before.sales_close_at and before.sales_close_at + later
     return show
@@ -174,6 +176,7 @@ def _write_times(moved: Sequence[MovedShow]) -> None:
                 update_fields=[
                     "screen",
                     "start_time",
+                    "planned_utc_offset",
                     "end_time",
                     "occupied_until",
                     "sales_close_at",

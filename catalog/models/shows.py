@@ -150,6 +150,12 @@ class Show(Timestamped):
         PriceCard, on_delete=models.PROTECT, related_name="shows", null=True, blank=True
     )
     start_time = models.DateTimeField()
+    planned_utc_offset = models.DurationField(
+        null=True,
+        editable=False,
+        help_text="Added to the start, the time that clocks were to show when the show was planned."
+        " Empty for a show inserted by plain SQL.",
+    )
     end_time = models.DateTimeField(null=True, blank=True)
     occupied_until = models.DateTimeField(
         null=True, blank=True, help_text="End of the show plus the turnaround of its screen."
@@ -231,6 +237,11 @@ class Show(Timestamped):
                 ),
             ),
         )
+
+    def start_at(self, moment: datetime) -> None:
+        """Set the start, and the offset that the theatre's clocks are expected to have then."""
+        self.start_time = moment
+        self.planned_utc_offset = moment.astimezone(self.theatre.zone).utcoffset()
 
     def overlaps(self, other: "Show") -> bool:
         """Return whether both would occupy a screen at the same time."""

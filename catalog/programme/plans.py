@@ -202,18 +202,19 @@ class _Evaluator:
 
     def _show(self, request: ShowRequest, start: datetime) -> Show:
         close = request.sales_end_before
-        return Show(
+        show = Show(
             movie=request.movie,
             theatre=self._plan.theatre,
             screen=request.screen,
             price_card=request.price_card,
-            start_time=start,
             format=request.format,
             language=request.language,
             status=self._plan.status,
             sales_close_at=None if close is None else start - close,
             **ends_of(movie=request.movie, screen=request.screen, start_time=start)._asdict(),
         )
+        show.start_at(start)
+        return show
 
     def _seat_map(self, show: Show) -> tuple[Layout, Prices] | None:
         layout, prices = self._layouts[show.screen_id], self._prices.get(show.price_card_id, {})

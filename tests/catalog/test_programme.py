@@ -132,6 +132,7 @@ def test_a_time_after_midnight_belongs_to_the_previous_business_day(
     (line,) = preview(plan=plan_of(requests(movie, screens[:1], clocks=[NIGHT])))
     assert line.show is not None
     assert line.show.start_time == datetime(2031, 5, 5, 22, 30, tzinfo=UTC)
+    assert line.show.planned_utc_offset == timedelta(hours=2)
 
 
 def test_a_conflict_names_the_other_show_and_includes_its_turnaround(

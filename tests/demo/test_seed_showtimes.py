@@ -85,6 +85,7 @@ def test_shows_start_between_morning_and_late_evening_and_never_overlap() -> Non
     for screen in Screen.objects.select_related("theatre"):
         shows = list(screen.shows.order_by("start_time"))
         starts = [show.start_time.astimezone(screen.theatre.zone) for show in shows]
+        assert [show.planned_utc_offset for show in shows] == [at.utcoffset() for at in starts]
         assert all(time(10) <= start.time() <= time(22, 45) for start in starts)
         assert {start.date() for start in starts} == {
             date(2031, 3, 30) + timedelta(days=day) for day in range(3)

@@ -79,11 +79,15 @@ class ShowForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run 
             )
 
     def _set_times(self, theatre: Theatre) -> None:
-        times = {"start": "start_time", "sales_close": "sales_close_at"}
-        for field, column in times.items():
-            # An unchanged time must not lose its seconds.
-            if field in self.changed_data or "theatre" in self.changed_data:
-                setattr(self.instance, column, entered_moment(self, field, theatre.zone))
+        # An unchanged time must not lose its seconds.
+        elsewhere = "theatre" in self.changed_data
+        if (elsewhere or "start" in self.changed_data) and (
+            start := entered_moment(self, "start", theatre.zone)
+        ):
+            self.instance.theatre = theatre
+            self.instance.start_at(start)
+        if elsewhere or "sales_close" in self.changed_data:
+            self.instance.sales_close_at = entered_moment(self, "sales_close", theatre.zone)
 
     def _set_ends(self, data: dict[str, Any]) -> None:
         """Compute the ends, if a field that they depend on was changed."""

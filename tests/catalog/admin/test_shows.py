@@ -55,6 +55,7 @@ def test_the_start_is_local_time_and_the_ends_are_computed(
     office.post(ADD, typed(movie, screen, "2027-06-01 20:15"))
     show = Show.objects.get()
     assert show.start_time == datetime(2027, 6, 1, 18, 15, tzinfo=UTC)
+    assert show.planned_utc_offset == timedelta(hours=2)
     assert show.end_time == show.start_time + timedelta(minutes=100)
     assert show.occupied_until == show.start_time + timedelta(minutes=120)
 

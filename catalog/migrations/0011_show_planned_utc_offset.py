@@ -1,0 +1,20 @@
+"""The offset from UTC that a show was planned with. Stored shows have none: it is not known."""
+
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("catalog", "0010_typed_texts")]
+
+    operations = [
+        migrations.AddField(
+            model_name="show",
+            name="planned_utc_offset",
+            field=models.DurationField(
+                editable=False,
+                help_text="Added to the start, the time that clocks were to show when the show was"
+                " planned. Empty for a show inserted by plain SQL.",
+                null=True,
+            ),
+        ),
+    ]
