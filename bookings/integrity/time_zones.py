@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db import connection
@@ -34,7 +35,7 @@ def different_in_postgres() -> list[str]:
         if name in zone_names()
         for moment in _moments(zone_named(name), begin)
     ]
-    columns = {
+    columns: dict[str, list[Any]] = {
         "zones": [zone for zone, _, _ in rows],
         "moments": [moment for _, moment, _ in rows],
         "clocks": [clock for _, _, clock in rows],

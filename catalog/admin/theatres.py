@@ -1,20 +1,23 @@
 """Theatres in the back office."""
 
+from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin
 from django.db.models import Count, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminSelect2Widget
 
 from accounts.roles import WORK_EVERYWHERE
-from booking_site.local_time import zone_names
+from booking_site.api.errors import DomainError, violated_constraint
+from booking_site.local_time import offset_of, zone_named, zone_names
 from catalog.admin.base import BackOffice, local, two_lines
-from catalog.models import GapRule, Theatre
+from catalog.clock_changes import save_times, shows_in_zone, upcoming_shows
+from catalog.models import GapRule, Seat, Show, Theatre
 
 
 def _zones() -> list[tuple[str, list[tuple[str, str]]]]:
@@ -30,6 +33,15 @@ def _zones() -> list[tuple[str, list[tuple[str, str]]]]:
     ]
 
 
+class _SeenField(forms.CharField):
+    """What the user has seen; not a fact of the row, so never one of its changes."""
+
+    widget = forms.HiddenInput
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return False
+
+
 class TheatreForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run time
     timezone = forms.ChoiceField(
         label="Time zone",
@@ -38,9 +50,62 @@ class TheatreForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at r
         help_text="All times of this theatre are entered and shown in this time zone.",
     )
 
+    # The zone and currency whose effects on upcoming shows the user has seen.
+    seen = _SeenField(required=False)
+    moved: Sequence[Show] = ()  # at their new times, if the zone changes
+
     class Meta:
         model = Theatre
         fields = ("name", "location", "timezone", "currency", "gap_rule", "staff")
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or {}
+        changed = {"timezone", "currency"}.intersection(self.changed_data)
+        if self.instance.pk and changed and not self.errors:
+            try:
+                self._check_upcoming_shows(data, changed)
+            except DomainError as refusal:
+                self.add_error("timezone", refusal.message)
+        return data
+
+    def _check_upcoming_shows(self, data: dict[str, Any], changed: set[str]) -> None:
+        """Refuse the change if seats are sold or held; else preview it first. Raise DomainError."""
+        theatre = Theatre.objects.get(pk=self.instance.pk)
+        shows = upcoming_shows([theatre])
+        seats = Seat.objects.filter(show__in=shows)
+        # Locks the seats, so that nobody can book before the theatre is saved.
+        list(seats.order_by("pk").select_for_update(of=("self",), no_key=True).values_list("pk"))
+        if taken := seats.taken().count():
+            for name in changed:
+                self.add_error(
+                    name,
+                    f"{taken} seat{'s are' if taken > 1 else ' is'} sold or held for upcoming shows"
+                    " of this theatre, so this can't change.",
+                )
+            return
+        if "timezone" in changed:
+            self.moved = shows_in_zone(theatre, zone_named(data["timezone"]))
+        seen = f"{data['timezone']} {data['currency']}"
+        if data["seen"] != seen and shows.exists():
+            repeated: Any = cast("QueryDict", self.data).copy()
+            repeated["seen"] = seen
+            self.data = repeated
+            self.add_error(None, " ".join(self._effects(theatre, data, seats.count())))
+
+    def _effects(self, theatre: Theatre, data: dict[str, Any], seats: int) -> Iterator[str]:
+        if self.moved:
+            show = min(self.moved, key=lambda show: show.start_time)
+            starts = show.start_time.astimezone(zone_named(data["timezone"]))
+            yield (
+                f"Upcoming shows that keep their local time: {len(self.moved)}, the next on"
+                f" {starts:%a %d %b %Y, %H:%M} {offset_of(starts)}."
+            )
+        if data["currency"] != theatre.currency:
+            yield (
+                f"Seats that keep the number of their price: {seats}, in {data['currency']}"
+                f" instead of {theatre.currency}."
+            )
+        yield "Not saved yet: save again to confirm."
 
 
 @admin.register(Theatre)
@@ -68,6 +133,14 @@ class TheatreAdmin(BackOffice[Theatre]):
         super().save_related(request, form, formsets, change)
         if not change and not request.user.has_perm(WORK_EVERYWHERE):
             form.instance.staff.add(request.user)  # otherwise they could not see it
+
+    def save_model(self, request: HttpRequest, obj: Theatre, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        save_times(form.moved)
+
+    def _is_conflict(self, error: Exception) -> bool:
+        # A show that has started does not move, and may still occupy its screen.
+        return violated_constraint(error) == "show_screen_not_taken" or super()._is_conflict(error)
 
     def theatre_of(self, obj: Theatre) -> Theatre:
         return obj

@@ -45,12 +45,12 @@ def shows_around_midnights(first: date, days: int) -> list[Show]:
         near = {first, first + days * A_DAY}
         for period in offset_periods(theatre.zone, begin, begin + days * A_DAY):
             change = period.begin.astimezone(theatre.zone).date()
-            near |= {change + n * A_DAY for n in (0, 1, 30)}
+            near |= {change, change + A_DAY}
         for day in near:
             midnight = calendar_day(day, theatre.zone)[0]
             shows += [
                 Show(movie=movie, theatre=theatre, start_time=midnight + minutes)
-                for minutes in (-A_SECOND, timedelta(), timedelta(minutes=30), timedelta(hours=6))
+                for minutes in (-A_SECOND, timedelta(), timedelta(hours=6))
             ]
     return Show.objects.bulk_create(shows)
 

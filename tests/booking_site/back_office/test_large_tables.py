@@ -195,7 +195,9 @@ def test_holds_are_found_by_movie(office: Client) -> None:
 
 
 def test_seats_of_a_past_show_are_found(office: Client) -> None:
-    past = ShowFactory(movie__title="Vertigo", start_time="2020-01-01T20:00Z", end_time=None)
+    past = ShowFactory(
+        movie__title="Vertigo", start_time=datetime(2020, 1, 1, 20, tzinfo=UTC), end_time=None
+    )
     seats = [*make_seats(past, "S"), *make_seats(ShowFactory(movie__title="Vertigo"), "S")]
     make_seats(ShowFactory(movie__title="Rear Window"), "S")
     assert rows(office, "catalog_seat", q="vertigo") == seats

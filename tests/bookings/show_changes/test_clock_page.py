@@ -12,6 +12,7 @@ from bookings.models import Booking
 from catalog.clock_changes import planned_moment, shows_to_move
 from catalog.models import Show, ShowStatus, Theatre
 from tests.factories import (
+    MovieFactory,
     ScreenFactory,
     ShowFactory,
     TheatreFactory,
@@ -38,7 +39,7 @@ def planned_under_old_data(*starts: datetime, zone: str = "America/Vancouver") -
     screen = ScreenFactory(theatre__timezone=zone)
     shows = []
     for start in starts:
-        show = planned_show(screen=screen, start_time=start + AN_HOUR)
+        show = planned_show(movie=MovieFactory(), screen=screen, start_time=start + AN_HOUR)
         show.planned_utc_offset -= AN_HOUR
         show.save()
         shows.append(show)
@@ -103,7 +104,8 @@ def test_a_preview_that_no_longer_holds_moves_nothing(boss: Client) -> None:
 
 def test_a_collision_with_another_show_is_named_and_nothing_moves(boss: Client) -> None:
     [show] = planned_under_old_data(START)
-    planned_show(screen=show.screen, start_time=START - timedelta(minutes=100))
+    earlier = START - timedelta(minutes=100)
+    planned_show(movie=show.movie, screen=show.screen, start_time=earlier)
     [preview] = boss.get(PAGE).context["theatres"]
     assert preview["refusal"]
     assert "seen" not in preview

@@ -111,9 +111,12 @@ def assert_sound() -> None:
 
 
 def test_a_show_moves_in_time_with_its_ends_and_the_end_of_sales(show: Show, big: Screen) -> None:
-    Show.objects.filter(pk=show.pk).update(sales_close_at=show.start_time - timedelta(hours=1))
+    Show.objects.filter(pk=show.pk).update(
+        sales_close_at=show.start_time - timedelta(hours=1), planned_utc_offset=None
+    )
     move(to(big, show, later=timedelta(hours=3)))
     after = Show.objects.get()
+    assert after.planned_utc_offset == after.start_time.astimezone(big.theatre.zone).utcoffset()
     assert after.start_time == show.start_time + timedelta(hours=3)
     assert after.end_time == after.start_time + timedelta(minutes=100)
     assert after.occupied_until == after.start_time + timedelta(minutes=120)

@@ -15,12 +15,13 @@ from django.utils import timezone
 from catalog import seat_maps
 from catalog.errors import ShowNotFound
 from catalog.layouts import rows_by_seats
-from catalog.models import Movie, PriceCard, Screen, Show, Theatre
+from catalog.models import Movie, PriceCard, Screen, Seat, SeatStatus, Show, Theatre
 from tests.factories import (
     MovieFactory,
     ScreenFactory,
     ShowFactory,
     TheatreFactory,
+    make_seats,
 )
 from tests.waiting import somebody_waits_for_me
 
@@ -126,3 +127,28 @@ def test_of_eight_concurrent_shows_on_one_screen_one_is_saved(office: Client) ->
     statuses = sorted(answer.status_code for answer in answers)
     assert statuses == [HTTPStatus.OK] * 7 + [HTTPStatus.FOUND]
     assert Show.objects.count() == 1
+
+
+def test_a_changed_time_zone_waits_for_a_sale_and_is_then_refused(office: Client) -> None:
+    show = ShowFactory()
+    make_seats(show, "S")
+    theatre = show.theatre
+    form = FORMS[Theatre][1](theatre) | {
+        "timezone": "Asia/Tokyo",
+        "seen": f"Asia/Tokyo {theatre.currency}",
+    }
+
+    def save() -> Any:
+        try:
+            return office.post(reverse("admin:catalog_theatre_change", args=[theatre.pk]), form)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            Seat.objects.filter(show=show).update(status=SeatStatus.BOOKED)
+            saving = pool.submit(save)
+            while not (saving.done() or somebody_waits_for_me()):
+                pass
+        assert saving.result().status_code == HTTPStatus.OK
+    assert Theatre.objects.get().timezone == theatre.timezone
