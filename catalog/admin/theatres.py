@@ -100,6 +100,8 @@ class TheatreForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at r
                 f"Upcoming shows that keep their local time: {len(self.moved)}, the next on"
                 f" {starts:%a %d %b %Y, %H:%M} {offset_of(starts)}."
             )
+            if over := sum(show.start_time <= timezone.now() for show in self.moved):
+                yield f"Of these, {over} will then have started already."
         if data["currency"] != theatre.currency:
             yield (
                 f"Seats that keep the number of their price: {seats}, in {data['currency']}"

@@ -66,6 +66,7 @@ def sample(ada: object) -> SampleData:  # noqa: F811 - a fixture
             screen=screen,
             price_card=card,
             start_time=begins,
+            planned_utc_offset=timedelta(hours=-3),  # so that the page of changed zones lists it
             end_time=begins + timedelta(minutes=100),
             occupied_until=begins + timedelta(minutes=120),
         )

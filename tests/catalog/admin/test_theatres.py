@@ -117,6 +117,16 @@ def test_upcoming_shows_keep_their_local_times(office: Client, theatre: Theatre)
         assert Show.objects.get(pk=show.pk).start_time == show.start_time
 
 
+def test_the_preview_counts_shows_that_would_have_started_already(
+    office: Client, theatre: Theatre
+) -> None:
+    for hours in (2, 48):
+        ShowFactory(theatre=theatre, start_time=timezone.now() + timedelta(hours=hours))
+    answer = save(office, theatre, timezone="Asia/Tokyo")
+    [text] = answer.context["adminform"].form.non_field_errors()
+    assert "Of these, 1 will" in text
+
+
 def test_a_local_time_that_the_new_zone_skips_refuses_the_change(
     office: Client, theatre: Theatre
 ) -> None:
