@@ -147,6 +147,15 @@ SELECT 'movie ' || id FROM movies
  WHERE title IN ('#DIV/0!', '#N/A', '#NAME?', '#NULL!', '#NUM!', '#REF!', '#VALUE!')
     OR strpos(concat(title, description), '_x000D_') > 0;
 
+-- texts_visible (note): Names and titles have no invisible characters, which the back office refuses.
+SELECT kind || ' ' || id
+  FROM (SELECT 'user', id, name FROM users
+         UNION ALL SELECT 'movie', id, title FROM movies
+         UNION ALL SELECT 'theatre', id, name FROM theatres
+         UNION ALL SELECT 'screen', id, name FROM screens
+         UNION ALL SELECT 'price card', id, name FROM price_cards) AS texts(kind, id, text)
+ WHERE text ~ '[\u0001-\u001f\u007f-\u009f\u00ad\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff]';
+
 -- emails_canonical (note): E-mail addresses of accounts are in their canonical spelling, or wait for canonicalize_emails.
 SELECT 'user ' || id FROM users WHERE email <> lower(email) OR octet_length(email) <> length(email);
 

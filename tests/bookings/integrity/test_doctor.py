@@ -138,6 +138,7 @@ BREAKS = {
     "one_seat_per_place": "UPDATE seats SET x = 0",
     "removed_users_hold_nothing": "UPDATE users SET email = 'deleted-1@invalid'",
     "expired_holds": "UPDATE holds SET expires_at = now() - interval '1 s'",
+    "texts_visible": "UPDATE movies SET title = 'Top ' || chr(8238) || 'nuG'",  # U+202E
     "emails_canonical": "UPDATE users SET email = 'u@bücher.example'",
     "old_idempotency_records": "UPDATE idempotency_records"
     " SET created_at = now() - interval '8 days'",
