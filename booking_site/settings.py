@@ -45,6 +45,7 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[:
 NUM_PROXIES = env.int("NUM_PROXIES", default=0)
 ROOT_URLCONF = "booking_site.urls"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+WSGI_APPLICATION = "booking_site.wsgi.application"  # for `runserver`
 AUTH_USER_MODEL = "accounts.User"
 # For users who opened the login page directly. Django's default address does not exist here.
 LOGIN_REDIRECT_URL = "admin:index"
@@ -399,3 +400,4 @@ ADMIN_ALLOWED_ADDRESSES = networks(env("ADMIN_ALLOWED_ADDRESSES", default=""))
 LOGGING = logging_config(as_json=not DEVELOPMENT)
 METRICS_TOKEN = env("METRICS_TOKEN", default="")
 SENTRY_DSN = env("SENTRY_DSN", default="")
+DEFAULT_EXCEPTION_REPORTER_FILTER = "booking_site.observability.error_reports.ErrorReportFilter"

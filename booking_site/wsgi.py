@@ -1,10 +1,36 @@
 """The WSGI application that granian and gunicorn serve."""
 
 import os
+from collections.abc import Iterable
+from typing import Any
 
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "booking_site.settings")
 os.environ.setdefault("PROCESS_ROLE", "web")
 
-application = get_wsgi_application()
+# Variables of a request by PEP 3333, apart from its headers and the server's `wsgi.` objects.
+_OF_REQUESTS = {
+    "REQUEST_METHOD",
+    "SCRIPT_NAME",
+    "PATH_INFO",
+    "QUERY_STRING",
+    "CONTENT_TYPE",
+    "CONTENT_LENGTH",
+    "SERVER_NAME",
+    "SERVER_PORT",
+    "SERVER_PROTOCOL",
+    "REMOTE_ADDR",
+}
+_OF_PROCESS = os.environ.keys() - _OF_REQUESTS
+_django = get_wsgi_application()
+
+
+def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    """Answer a request without the environment variables that granian and `runserver` add.
+
+    With them, whatever shows or sends `request.META` would disclose SECRET_KEY and DATABASE_URL.
+    """
+    for name in _OF_PROCESS:
+        environ.pop(name, None)
+    return _django(environ, start_response)

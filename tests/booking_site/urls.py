@@ -142,6 +142,10 @@ def streaming_page(request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(body())
 
 
+def meta_page(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(repr(request.META), content_type="text/plain; charset=utf-8")
+
+
 def impatient_page(request: HttpRequest) -> HttpResponse:
     raise OperationalError("the connection is closed")
 
@@ -160,5 +164,6 @@ urlpatterns = [
     path("failing", failing_page),
     path("impatient", impatient_page),
     path("streaming", streaming_page),
+    path("meta", meta_page),
     *urls.urlpatterns,
 ]
