@@ -9,28 +9,40 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import Q, QuerySet
-from django_tasks import task
+from django_tasks import TaskContext, task
 from django_tasks_db.models import DBTaskResult
 
 from accounts.links import confirmation_link, reset_link
 from accounts.models import User
-from booking_site.tasks.email import send_mail
+from booking_site.tasks.email import message_id_of, send_mail
 
 
-@task
-def send_confirmation(user_id: int) -> None:
+@task(takes_context=True)
+def send_confirmation(context: TaskContext, user_id: int) -> None:
     """Send the link that confirms the address, unless it has been confirmed meanwhile."""
     user = User.objects.filter(pk=user_id, is_active=True, email_confirmed_at=None).first()
     if user is not None:
-        _send(user, "Please confirm your e-mail address", "confirm_email", confirmation_link(user))
+        _send(
+            user,
+            "Please confirm your e-mail address",
+            "confirm_email",
+            confirmation_link(user),
+            message_id_of(context),
+        )
 
 
-@task
-def send_password_reset(email: str) -> None:
+@task(takes_context=True)
+def send_password_reset(context: TaskContext, email: str) -> None:
     """Send the link for a new password, if the account exists."""
     user = User.objects.filter(email=email, is_active=True).first()
     if user is not None:
-        _send(user, "Set a new password", "reset_password", reset_link(user))
+        _send(
+            user,
+            "Set a new password",
+            "reset_password",
+            reset_link(user),
+            message_id_of(context),
+        )
 
 
 def mails_about(user: User) -> "QuerySet[DBTaskResult[..., Any]]":
@@ -58,7 +70,7 @@ def request_times(recipient: dict[str, object], *, since: datetime) -> "QuerySet
     return tasks.values_list("enqueued_at", flat=True)
 
 
-def _send(user: User, subject: str, template: str, link: str) -> None:
+def _send(user: User, subject: str, template: str, link: str, message_id: str) -> None:
     hours = settings.PASSWORD_RESET_TIMEOUT // 3600
     facts = {"name": user.name, "link": link, "hours": hours}
-    send_mail(to=user.email, subject=subject, template=template, facts=facts)
+    send_mail(to=user.email, subject=subject, template=template, facts=facts, message_id=message_id)

@@ -7,6 +7,8 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from email.errors import ObsoleteHeaderDefect
+from email.message import EmailMessage
 from importlib.util import find_spec
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from itertools import combinations
@@ -129,6 +131,30 @@ def _invalid_values(environment: Mapping[str, str]) -> Iterator[str]:
         networks(environment.get("ADMIN_ALLOWED_ADDRESSES", ""))
     except ValueError as error:
         yield f"ADMIN_ALLOWED_ADDRESSES is invalid: {error}."
+
+    if environment.get("MAIL_FROM") and not _is_sender(environment["MAIL_FROM"]):
+        yield (
+            "MAIL_FROM must be one address, with or without a name. Quote a name with a"
+            ' character such as , or : and write the address in ASCII: "Rex, Royal"'
+            " <tickets@cinema.example>."
+        )
+
+
+def _is_sender(text: str) -> bool:
+    """Return whether the text is one ASCII address, alone or after a name, as in a From header."""
+    message = EmailMessage()
+    try:
+        message["From"] = text
+    except ValueError:  # a line break
+        return False
+    sender = message["From"]
+    if not all(isinstance(defect, ObsoleteHeaderDefect) for defect in sender.defects):
+        return False
+    match sender.groups:
+        case [group] if group.display_name is None:
+            (address,) = group.addresses
+            return bool(address.domain and address.addr_spec.isascii())
+    return False
 
 
 def _number(text: str) -> int:

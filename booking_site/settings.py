@@ -7,6 +7,7 @@ connection pool and the timeouts.
 
 import os
 from datetime import timedelta
+from email.utils import formataddr
 from pathlib import Path
 
 import environ
@@ -220,14 +221,16 @@ SCHEDULED_JOBS: list[tuple[str, float, dict[str, object]]] = [
     ),
 ]
 
-# Mails. In production, EMAIL_URL must be set before the worker starts, and mails stay queued
-# until then. Writing them to the console would disclose links that change passwords.
+# Mails. In production, EMAIL_URL and MAIL_FROM must be set before the worker starts, and mails
+# stay queued until then. Writing them to the console would disclose links that change passwords.
 
 SITE_NAME = env("SITE_NAME", default="Movie Booking")
 EMAIL_URL = env("EMAIL_URL", default="consolemail://" if DEVELOPMENT else "")
 vars().update(env.email_url_config(EMAIL_URL or "dummymail://"))
 EMAIL_TIMEOUT = 10
-DEFAULT_FROM_EMAIL = env("MAIL_FROM", default=f"{SITE_NAME} <no-reply@localhost>")
+DEFAULT_FROM_EMAIL = env("MAIL_FROM", default="")
+if DEVELOPMENT and not DEFAULT_FROM_EMAIL:
+    DEFAULT_FROM_EMAIL = formataddr((SITE_NAME, "no-reply@localhost"))
 # Whether customers get mails about their orders and cancellations.
 BOOKING_MAILS = env.bool("BOOKING_MAILS", default=True)
 # How long the links in mails work, which confirm an address or set a new password.

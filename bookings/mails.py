@@ -10,12 +10,12 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import Q, QuerySet
-from django_tasks import task
+from django_tasks import TaskContext, task
 from django_tasks.base import Task
 from django_tasks_db.models import DBTaskResult
 
 from booking_site.local_time import offset_of
-from booking_site.tasks.email import send_mail
+from booking_site.tasks.email import message_id_of, send_mail
 from bookings.models import Booking, Order
 from catalog.models import Show
 
@@ -71,27 +71,36 @@ def send_confirmation(order: Order) -> bool:
     )
 
 
-@task
-def bookings_cancelled(booking_ids: list[int]) -> None:
+@task(takes_context=True)
+def bookings_cancelled(context: TaskContext, booking_ids: list[int]) -> None:
     if cancelled := _bookings(pk__in=booking_ids):
         order_id = cancelled[0].order_id
         left = _bookings(order_id=order_id, cancelled_at=None) if order_id else []
         subject = f"Cancelled: {cancelled[0].show.movie.title}"
-        _send(cancelled, subject, "bookings_cancelled", seats_left=_seats(left))
+        _send(
+            cancelled,
+            subject,
+            "bookings_cancelled",
+            message_id=message_id_of(context),
+            seats_left=_seats(left),
+        )
 
 
-@task
-def show_cancelled(booking_ids: list[int]) -> None:
+@task(takes_context=True)
+def show_cancelled(context: TaskContext, booking_ids: list[int]) -> None:
     if cancelled := _bookings(pk__in=booking_ids):
         subject = f"Show cancelled: {cancelled[0].show.movie.title}"
-        _send(cancelled, subject, "show_cancelled")
+        _send(cancelled, subject, "show_cancelled", message_id=message_id_of(context))
 
 
-@task
-def show_moved(booking_ids: list[int], was_starts: str, was_screen: str) -> None:
+@task(takes_context=True)
+def show_moved(
+    context: TaskContext, booking_ids: list[int], was_starts: str, was_screen: str
+) -> None:
     if live := _bookings(pk__in=booking_ids, cancelled_at=None):
         subject = f"Show moved: {live[0].show.movie.title}"
-        _send(live, subject, "show_moved", was_starts=was_starts, was_screen=was_screen)
+        was = {"was_starts": was_starts, "was_screen": was_screen}
+        _send(live, subject, "show_moved", message_id=message_id_of(context), **was)
 
 
 def _bookings(**which: Any) -> list[Booking]:
@@ -100,7 +109,7 @@ def _bookings(**which: Any) -> list[Booking]:
 
 
 def _send(
-    bookings: list[Booking], subject: str, template: str, *, message_id: str = "", **facts: Any
+    bookings: list[Booking], subject: str, template: str, *, message_id: str, **facts: Any
 ) -> bool:
     """Send one mail to the buyer of the bookings; return False if the buyer has no address."""
     first = bookings[0]
@@ -122,7 +131,15 @@ def _send(
         "cancel_minutes": settings.CANCELLATION_CUTOFF_MINUTES,
         **_place_and_time(first.show),
     }
-    send_mail(to=address, subject=subject, template=template, facts=facts, message_id=message_id)
+    theatre = first.show.theatre
+    send_mail(
+        to=address,
+        subject=subject,
+        template=template,
+        facts=facts,
+        message_id=message_id,
+        reply_to=(theatre.name, theatre.contact_email),
+    )
     return True
 
 

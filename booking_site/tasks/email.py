@@ -1,33 +1,59 @@
 """Renders mails from templates and sends them. Only the worker does this."""
 
 from collections.abc import Mapping
-from email.utils import parseaddr
+from email.utils import formataddr, parseaddr
 from typing import Any
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
+from django_tasks import TaskContext
 
 
 def send_mail(
-    *, to: str, subject: str, template: str, facts: Mapping[str, Any], message_id: str = ""
+    *,
+    to: str,
+    subject: str,
+    template: str,
+    facts: Mapping[str, Any],
+    message_id: str,
+    reply_to: tuple[str, str] = ("", ""),
 ) -> None:
     """Send a mail as text and HTML. Raise OSError if the server does not accept it.
 
     `template` names a `.txt` and a `.html` file in `templates/mail/`; `facts` is their context.
-    `message_id` is the part of the Message-ID before `@`. Some providers deliver two mails with
-    the same Message-ID only once.
+    `message_id` is the part of the Message-ID before `@`, the same for every attempt: some
+    providers deliver two mails with the same Message-ID only once. Replies go to the name and
+    address of `reply_to`; without an address, to the sender.
     """
-    subject = " ".join(subject.split())  # a line break would end the header
+    subject = _one_line(subject)
     context = {**facts, "subject": subject, "site_name": settings.SITE_NAME}
-    headers = {"Message-ID": f"<{message_id}@{_domain()}>"} if message_id else {}
-    text = render_to_string(f"mail/{template}.txt", context).strip() + "\n"
-    message = EmailMultiAlternatives(subject, text, to=[to], headers=headers)
+    name, address = reply_to
+    message = EmailMultiAlternatives(
+        subject,
+        render_to_string(f"mail/{template}.txt", context).strip() + "\n",
+        to=[to],
+        reply_to=[formataddr((_one_line(name), address))] if address else None,
+        headers={
+            "Message-ID": f"<{message_id}@{_sender_domain()}>",
+            # RFC 3834: no answering machine replies.
+            "Auto-Submitted": "auto-generated",
+        },
+    )
     html = render_to_string(f"mail/{template}.html", context).strip()
     message.attach_alternative(html, "text/html")
     message.send()
 
 
-def _domain() -> str:
-    """Return the domain of the sender's address."""
+def message_id_of(context: TaskContext) -> str:
+    """Return the `message_id` of the mail that the task sends."""
+    return f"{context.task_result.task.name}.{context.task_result.id}"
+
+
+def _one_line(text: str) -> str:
+    """Return the text without line breaks, which would end a header."""
+    return " ".join(text.split())
+
+
+def _sender_domain() -> str:
     return parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2]

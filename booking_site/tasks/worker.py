@@ -21,7 +21,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
-from django_tasks import TaskResultStatus
+from django_tasks import TaskContext, TaskResultStatus
 from django_tasks_db.models import DBTaskResult
 
 from booking_site.tasks.outbox import ATTEMPTS, outboxes, pause_after
@@ -71,7 +71,11 @@ class Worker:
                 return False
             row.claim(self.id)
         try:
-            row.task.call(*row.args_kwargs["args"], **row.args_kwargs["kwargs"])
+            task, arguments = row.task, row.args_kwargs
+            # Any: mypy takes the library's class for one of Django 6.
+            result: Any = row.task_result
+            context = [TaskContext(task_result=result)] if task.takes_context else []
+            task.call(*context, *arguments["args"], **arguments["kwargs"])
         except Exception as error:
             _record_failure(row, error)
         else:

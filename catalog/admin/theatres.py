@@ -56,7 +56,15 @@ class TheatreForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at r
 
     class Meta:
         model = Theatre
-        fields = ("name", "location", "timezone", "currency", "gap_rule", "staff")
+        fields = (
+            "name",
+            "location",
+            "timezone",
+            "currency",
+            "gap_rule",
+            "contact_email",
+            "staff",
+        )
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}

@@ -8,6 +8,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 
+from booking_site.email_address import CanonicalEmailField
 from booking_site.local_time import zone_named, zone_names
 from booking_site.postgres.timestamped import Timestamped, TimestampedQuerySet
 from booking_site.typed_text import LineField
@@ -51,6 +52,13 @@ class Theatre(Timestamped):
         default=GapRule.OFF,
         db_default=GapRule.OFF,
     )
+    contact_email = CanonicalEmailField(
+        "contact e-mail",
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Replies to e-mails about this theatre's shows go to this address.",
+    )
     staff = models.ManyToManyField(
         settings.AUTH_USER_MODEL,
         related_name="theatres",
@@ -72,6 +80,11 @@ class Theatre(Timestamped):
             ),
             models.CheckConstraint(
                 condition=Q(currency__regex=r"^[A-Z]{3}$"), name="theatre_currency_iso"
+            ),
+            # A header with any other address cannot be sent.
+            models.CheckConstraint(
+                condition=Q(contact_email="") | Q(contact_email__regex=r"^[!-~]+@[!-~]+$"),
+                name="theatre_contact_email_ascii",
             ),
         )
 

@@ -123,6 +123,44 @@ def test_each_error_is_found(change: dict[str, str], sentence: str) -> None:
     assert sentence in production_errors(SAFE | change)
 
 
+@pytest.mark.parametrize(
+    "sender",
+    [
+        "Rex, Royal <tickets@rex.example>",
+        "Kino: Rex <tickets@rex.example>",
+        "Rex; Royal <tickets@rex.example>",
+        "Rex @ Royal <tickets@rex.example>",
+        "Kino [1] <tickets@rex.example>",
+        "Kino: tickets@rex.example;",
+        "Rex <tickets@rex.example> Royal",
+        "Rex\nBcc: all@example.com <tickets@rex.example>",
+        "tickets@rex.example, desk@rex.example",
+        "tickets@bücher.example",
+        "kärten@rex.example",
+        "tickets",
+        "Rex <tickets>",
+    ],
+)
+def test_a_sender_that_mail_servers_refuse_is_an_error(sender: str) -> None:
+    (error,) = production_errors(SAFE | {"MAIL_FROM": sender})
+    assert error.startswith("MAIL_FROM must be one address")
+    assert validation_errors({"DEVELOPMENT": "1", "MAIL_FROM": sender})
+
+
+@pytest.mark.parametrize(
+    "sender",
+    [
+        "",
+        "tickets@rex.example",
+        "Rex & Royal <tickets@rex.example>",
+        '"Café: Rex, Royal" <tickets@rex.example>',
+        "Dr. Rex <tickets@xn--bcher-kva.example>",
+    ],
+)
+def test_a_sender_may_have_any_name(sender: str) -> None:
+    assert production_errors(SAFE | {"MAIL_FROM": sender}) == []
+
+
 def test_sentry_needs_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     dsn = SAFE | {"SENTRY_DSN": "https://key@sentry.example/1"}
     assert production_errors(dsn) == []

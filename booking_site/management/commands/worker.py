@@ -26,8 +26,14 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, until_empty: bool, parent: int | None, **options: Any) -> None:
-        if not settings.EMAIL_URL:
-            raise CommandError("Set EMAIL_URL (see .env.example). Until then, mails stay queued.")
+        for variable, value in (
+            ("EMAIL_URL", settings.EMAIL_URL),
+            ("MAIL_FROM", settings.DEFAULT_FROM_EMAIL),
+        ):
+            if not value:
+                raise CommandError(
+                    f"Set {variable} (see .env.example). Until then, mails stay queued."
+                )
         worker = Worker(is_orphan=partial(parent_has_ended, parent)) if parent else Worker()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: worker.stop.set())

@@ -293,9 +293,14 @@ def test_the_scheduled_jobs_exist_and_run_in_a_worker(notes: Path, caplog: Any) 
     assert caplog.text == ""
 
 
-def test_without_a_mail_server_the_worker_does_not_start_and_mails_wait(settings: Any) -> None:
-    settings.EMAIL_URL = ""
-    with pytest.raises(CommandError, match="EMAIL_URL"):
+@pytest.mark.parametrize(
+    ("setting", "variable"), [("EMAIL_URL", "EMAIL_URL"), ("DEFAULT_FROM_EMAIL", "MAIL_FROM")]
+)
+def test_without_a_mail_server_or_sender_the_worker_does_not_start_and_mails_wait(
+    settings: Any, setting: str, variable: str
+) -> None:
+    setattr(settings, setting, "")
+    with pytest.raises(CommandError, match=variable):
         call_command("worker")
 
 
