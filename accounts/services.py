@@ -257,6 +257,8 @@ def _anonymize(user: User) -> None:
     """Erase personal data of the user, whose row is locked. Sales records are kept."""
     if user.is_staff or user.is_superuser:
         raise StaffAccount
+    for remover in settings.PERSON_REMOVERS:
+        import_string(remover)(user_id=user.pk)
     AccessAttempt.objects.filter(username=user.email).delete()
     audit.history_of(user).update(subject_name="Removed user")
     mails_about(user).delete()
@@ -268,5 +270,3 @@ def _anonymize(user: User) -> None:
     user.set_unusable_password()
     user.save()
     revoke_tokens(user_id=user.pk)
-    for remover in settings.PERSON_REMOVERS:
-        import_string(remover)(user_id=user.pk)

@@ -39,6 +39,7 @@ NUMBERS = {
     "NUM_PROXIES": 0,
     "PORT": 0,
     "REFRESH_GRACE_SECONDS": 0,
+    "WALK_IN_RETENTION_DAYS": 0,
     "WEB_CONCURRENCY": 1,
     "WEB_GRACEFUL_SECONDS": 1,
     "WEB_THREADS": 1,
@@ -131,7 +132,6 @@ def _invalid_values(environment: Mapping[str, str]) -> Iterator[str]:
         networks(environment.get("ADMIN_ALLOWED_ADDRESSES", ""))
     except ValueError as error:
         yield f"ADMIN_ALLOWED_ADDRESSES is invalid: {error}."
-
     if environment.get("MAIL_FROM") and not _is_sender(environment["MAIL_FROM"]):
         yield (
             "MAIL_FROM must be one address, with or without a name. Quote a name with a"

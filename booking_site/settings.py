@@ -45,8 +45,8 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[:
 # How many proxies stand in front of the web servers; their X-Forwarded-... headers are trusted.
 NUM_PROXIES = env.int("NUM_PROXIES", default=0)
 ROOT_URLCONF = "booking_site.urls"
-DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 WSGI_APPLICATION = "booking_site.wsgi.application"  # for `runserver`
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "accounts.User"
 # For users who opened the login page directly. Django's default address does not exist here.
 LOGIN_REDIRECT_URL = "admin:index"
@@ -214,6 +214,7 @@ SCHEDULED_JOBS: list[tuple[str, float, dict[str, object]]] = [
     ("release_expired_holds", 60, {}),
     ("purge_idempotency_records", 3600, {}),
     ("count_shows", 900, {}),
+    ("erase_walk_in_customers", 86_400, {}),
     (
         "prune_db_task_results",
         3600,
@@ -317,7 +318,7 @@ AXES_USERNAME_CALLABLE = "accounts.brute_force.attempted_email"
 AXES_CLIENT_IP_CALLABLE = "accounts.client_address.client_address"
 AXES_LOCKOUT_CALLABLE = "accounts.brute_force.lockout_response"
 
-# Called with user_id=… in the transaction that removes a user.
+# Called with user_id=… in the transaction that removes a user, before the row is emptied.
 PERSON_REMOVERS = ["bookings.services.forget_person"]
 # Called with user_id=…; each returns the stored data about a user, JSON-ready, by section.
 PERSON_EXPORTERS = ["bookings.exports.export_person"]
@@ -388,6 +389,8 @@ MAX_HELD_SEATS_PER_USER = env.int("MAX_HELD_SEATS_PER_USER", default=20)
 HOLD_MINUTES = env.int("HOLD_MINUTES", default=10)
 HOLD_MAX_MINUTES = env.int("HOLD_MAX_MINUTES", default=30)
 CANCELLATION_CUTOFF_MINUTES = env.int("CANCELLATION_CUTOFF_MINUTES", default=60)
+# How many days after the show the names and addresses of walk-in customers are erased; 0: never.
+WALK_IN_RETENTION_DAYS = env.int("WALK_IN_RETENTION_DAYS", default=0)
 
 # The back office
 

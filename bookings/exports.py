@@ -3,6 +3,7 @@
 from typing import Any
 
 from accounts.mails import mails_as_json
+from accounts.models import User
 from bookings.mails import mails_about
 from bookings.models import Booking, Hold, IdempotencyRecord, Order
 from bookings.serializers import BookingDetailSerializer, OrderDetailSerializer
@@ -10,8 +11,12 @@ from bookings.serializers import BookingDetailSerializer, OrderDetailSerializer
 
 def export_person(*, user_id: int) -> dict[str, Any]:
     """Return sections by name, JSON-ready. Stored responses are left out: they repeat bookings."""
-    orders = Order.objects.filter(user_id=user_id).with_bookings_json()
-    bookings = Booking.objects.filter(user_id=user_id).with_details()
+    user = User.objects.get(pk=user_id)
+    orders = Order.objects.filter(user=user).with_bookings_json()
+    at_counter = Order.objects.bought_at_counter_by(user).with_bookings_json()
+    purchases = [*orders, *at_counter]
+    bookings = Booking.objects.filter(user=user).with_details()
+    of_purchases = [*bookings, *(each for order in at_counter for each in order.bookings_by_place)]
     return {
         "holds": list(
             Hold.objects.filter(user_id=user_id).values(
@@ -19,6 +24,14 @@ def export_person(*, user_id: int) -> dict[str, Any]:
             )
         ),
         "orders": OrderDetailSerializer(orders, many=True).data,
+        "box_office_orders": [
+            {
+                **OrderDetailSerializer(order).data,
+                "customer_name": order.customer_name,
+                "customer_email": order.customer_email,
+            }
+            for order in at_counter
+        ],
         "bookings": BookingDetailSerializer(bookings, many=True).data,
         "idempotency_keys": list(
             IdempotencyRecord.objects.filter(user_id=user_id)
@@ -31,8 +44,8 @@ def export_person(*, user_id: int) -> dict[str, Any]:
                 "asked_for_at": order.created_at,
                 "sent_at": order.confirmation_sent_at,
             }
-            for order in orders
+            for order in purchases
             if order.confirmation_due_at or order.confirmation_sent_at
         ]
-        + mails_as_json(mails_about(orders, bookings)),
+        + mails_as_json(mails_about(purchases, of_purchases)),
     }

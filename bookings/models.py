@@ -117,6 +117,12 @@ class OrderQuerySet(models.QuerySet["Order"]):
             Q(user__in=User.objects.ids_matching(text)) | Q(channel=Channel.BOX_OFFICE) & walk_in
         )
 
+    def bought_at_counter_by(self, user: User) -> "OrderQuerySet":
+        """Return the walk-in orders with the user's address: none until it is confirmed."""
+        if user.email_confirmed_at is None:
+            return self.none()
+        return self.filter(channel=Channel.BOX_OFFICE, customer_email__iexact=user.email)
+
     def with_bookings_json(self) -> "OrderQuerySet":
         """Load what the API shows of an order, with its bookings as JSON, in one query."""
         bookings = Booking.objects.filter(order=models.OuterRef("pk")).order_by(*_BY_PLACE)

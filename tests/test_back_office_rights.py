@@ -57,6 +57,7 @@ class SampleData(NamedTuple):
     show: Show
     bare_show: Show
     order: Order
+    walk_in: Order
     booking: Booking
     objects: dict[str, Model]
 
@@ -70,6 +71,14 @@ def make_sample(number: int) -> SampleData:
     person = UserFactory()
     order = Order.objects.create(
         reference=f"K7Q4-999{number}", user=person, show=show, total="12.00", currency="USD"
+    )
+    walk_in = Order.objects.create(
+        reference=f"K7Q5-999{number}",
+        show=show,
+        channel="box_office",
+        customer_name="Lena",
+        total="0.00",
+        currency="USD",
     )
     booking = Booking.objects.create(
         user=person, show=show, seat=seats[0], order=order, price="12.00"
@@ -101,7 +110,7 @@ def make_sample(number: int) -> SampleData:
         ),
         "dbtaskresult": DBTaskResult.objects.get(pk=send_confirmation.enqueue(person.pk).id),
     }
-    return SampleData(screen.theatre, show, bare_show, order, booking, objects)
+    return SampleData(screen.theatre, show, bare_show, order, walk_in, booking, objects)
 
 
 # The form that is sent to an address, by the name of the action. Each is complete, so "302" means
@@ -118,6 +127,7 @@ FORMS: dict[str, Callable[[SampleData], dict[str, Any]]] = {
         "confirm": "yes",
     },
     "sell": lambda sample: {"token": "a" * 32, "seat": free_seat(sample)},
+    "erase": lambda sample: {"erase": "1"},
     "cancel": lambda sample: {"booking": sample.booking.pk, "reason": "Ill"},
     "move": lambda sample: {"seat": free_seat(sample), "reason": "Broken seat"},
     "cancel-show": lambda sample: {"reason": "No power", "orders": 1},
@@ -188,13 +198,14 @@ def routes() -> Iterator[str]:
 def address(row: Row, sample: SampleData, *, week: str = "2031-05-05") -> str:
     """Return the address of the route with ids of the sample; `week` is a Monday."""
     own = sample.objects.get(model_of(row))
+    order = sample.walk_in if "/customer/" in row.route else sample.order
     show = sample.bare_show if row.action == "lay" and "/seat-map" in row.route else sample.show
     parts = {
         "object_id": own.pk if own else "",
         "id": own.pk if own else "",
         "show_id": show.pk,
         "movie_id": sample.show.movie_id,
-        "reference": sample.order.reference,
+        "reference": order.reference,
         "booking_id": sample.booking.pk,
         "app_label": "catalog/",
         "url": "nowhere",

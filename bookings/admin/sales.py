@@ -22,6 +22,7 @@ from booking_site.tasks.outbox import ATTEMPTS
 from bookings.box_office.queries import ids_of_orders
 from bookings.confirmations import send_again
 from bookings.models import Booking, BookingStatus, Channel, Hold, HoldEnd, Order
+from bookings.walk_in_customers import erase_customers
 from catalog.admin.base import ReadOnly, badge, local, show_column, time_column, two_lines
 from catalog.models import Seat, Show
 
@@ -115,7 +116,7 @@ class OrderAdmin(LargeTable, ReadOnly[Order]):
         "state",
     )
     list_filter = ("status", "channel", ConfirmationFilter)
-    actions = ("send_again",)
+    actions = ("send_again", "erase_customer")
     list_select_related = ("user", *SHOW)
     ordering = ("-id",)
     sortable_by = ("sold",)
@@ -196,6 +197,13 @@ class OrderAdmin(LargeTable, ReadOnly[Order]):
             order_ids=list(orders.values_list("pk", flat=True)), actor=staff_user(request)
         )
         messages.success(request, f"Confirmations to be sent again: {confirmed}.")
+
+    @admin.action(description="Erase the walk-in customer", permissions=["sell"])
+    def erase_customer(self, request: HttpRequest, orders: QuerySet[Order]) -> None:
+        erased = erase_customers(
+            order_ids=list(orders.values_list("pk", flat=True)), actor=staff_user(request)
+        )
+        messages.success(request, f"Orders whose customer was erased: {erased}.")
 
 
 def _customer_events(order: Order, bookings: QuerySet[Booking]) -> list[HistoryEvent]:

@@ -1,4 +1,4 @@
-"""The pages of the box office: sell seats of a show; find, cancel and move orders."""
+"""The pages of the box office: sell seats of a show; find, correct, cancel and move orders."""
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import date
@@ -11,21 +11,32 @@ from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.auth.decorators import permission_required
-from django.core.validators import MaxValueValidator, MinValueValidator
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils import timezone
-from django.views.decorators.http import conditional_page, require_GET, require_http_methods
+from django.views.decorators.http import (
+    conditional_page,
+    require_GET,
+    require_http_methods,
+    require_POST,
+)
 
 from accounts.audited_admin import staff_user
 from accounts.models import User
 from booking_site.api.errors import DomainError
-from booking_site.email_address import EmailFormField, readable_email
+from booking_site.email_address import readable_email
 from booking_site.local_time import clock
-from booking_site.typed_text import LineFormField
 from bookings.box_office import queries
+from bookings.box_office.forms import (
+    BestSeats,
+    Cancellation,
+    Correction,
+    Move,
+    Sale,
+    Search,
+)
 from bookings.box_office.room import categories, draw_room, is_free
 from bookings.box_office.services import (
     Purchase,
@@ -34,8 +45,9 @@ from bookings.box_office.services import (
     sell_at_counter,
 )
 from bookings.models import Booking, Order
+from bookings.walk_in_customers import correct_customer, erase_customers
 from catalog.admin.base import local
-from catalog.models import STATE_NOW, Seat, SeatStatus, Show, Theatre
+from catalog.models import STATE_NOW, Seat, SeatStatus, Show
 from catalog.programme.days import business_day
 from catalog.staff import theatres_of
 
@@ -47,67 +59,6 @@ View = Callable[..., HttpResponse]
 def counter_page(view: View) -> View:
     """Restrict the page to staff who may sell."""
     return admin.site.admin_view(permission_required(MAY_SELL, raise_exception=True)(view))
-
-
-class Search(forms.Form):
-    """The day and theatre to show, or the text to find orders by."""
-
-    theatre = forms.ModelChoiceField(Theatre.objects.none(), required=False)
-    day = forms.DateField(
-        required=False,
-        validators=[MinValueValidator(date(2000, 1, 1)), MaxValueValidator(date(2099, 12, 31))],
-    )
-    q = forms.CharField(required=False, max_length=200)
-
-    def __init__(self, data: Any, *, user: User) -> None:
-        super().__init__(data)
-        self.fields["theatre"].queryset = theatres_of(user)  # type: ignore[attr-defined]
-
-
-class Sale(forms.Form):
-    """The selected seats, and the customer to send the tickets to."""
-
-    token = forms.RegexField(r"^[0-9a-f]{32}$")
-    seat = forms.TypedMultipleChoiceField(
-        coerce=int, error_messages={"required": "Select at least one seat."}
-    )
-    customer_name = LineFormField(max_length=200, required=False)
-    customer_email = EmailFormField(required=False)
-
-    def __init__(self, data: Any, *, seats: Sequence[Seat]) -> None:
-        super().__init__(data)
-        self.fields["seat"].choices = [(seat.pk, str(seat)) for seat in seats]  # type: ignore[attr-defined]
-
-
-class BestSeats(forms.Form):
-    """How many seats to select together, and whether a wheelchair bay is needed."""
-
-    best = forms.IntegerField(min_value=1, max_value=99)
-    accessible = forms.BooleanField(required=False)
-
-
-class Reasoned(forms.Form):
-    reason = LineFormField(max_length=200, error_messages={"required": "Enter a reason."})
-
-
-class Cancellation(Reasoned):
-    """The bookings of an order to cancel, and why."""
-
-    booking = forms.TypedMultipleChoiceField(
-        coerce=int, error_messages={"required": "Select the seats to cancel."}
-    )
-    field_order = ("booking", "reason")
-
-    def __init__(self, data: Any, *, bookings: Collection[Booking]) -> None:
-        super().__init__(data)
-        self.fields["booking"].choices = [(row.pk, str(row)) for row in bookings]  # type: ignore[attr-defined]
-
-
-class Move(Reasoned):
-    """The new seat of a booking, and why it moves."""
-
-    seat = forms.IntegerField(error_messages={"required": "Select the new seat."})
-    field_order = ("seat", "reason")
 
 
 @require_GET
@@ -207,11 +158,33 @@ def order_page(request: HttpRequest, reference: str) -> HttpResponse:
         )
         messages.success(request, _was_cancelled(order, cancelled))
         return redirect("box-office-order", reference=reference)
-    ticked = form.data.getlist("booking") if form.is_bound else []  # type: ignore[attr-defined]
-    context = _context(request, f"Order {order.reference}") | _facts(order)
-    context |= {"form": form, "ticked": ticked}
-    status = HTTPStatus.UNPROCESSABLE_ENTITY if form.is_bound else HTTPStatus.OK
-    return TemplateResponse(request, "bookings/box_office/order.html", context, status=status)
+    return _order_page(request, order, cancellation=form)
+
+
+@require_POST
+def customer(request: HttpRequest, reference: str) -> HttpResponse:
+    """Correct the name and address of a walk-in customer, or erase them."""
+    clerk = staff_user(request)
+    order = _order(clerk, reference)
+    if order.user:
+        raise Http404
+    form = Correction(request.POST)
+    if "erase" in request.POST:
+        erase_customers(order_ids=[order.pk], actor=clerk)
+        messages.success(request, "The customer's name and e-mail address were erased.")
+    elif form.is_valid():
+        data = form.cleaned_data
+        correct_customer(
+            order_id=order.pk,
+            name=data["customer_name"],
+            email=data["customer_email"],
+            send_tickets=data["send_tickets"],
+            actor=clerk,
+        )
+        messages.success(request, "The customer was saved.")
+    else:
+        return _order_page(request, order, correction=form)
+    return redirect("box-office-order", reference=reference)
 
 
 @require_http_methods(["GET", "POST"])
@@ -253,6 +226,23 @@ def ticket(request: HttpRequest, reference: str) -> HttpResponse:
     """Show the printable ticket of an order: one for the whole party."""
     order = _order(staff_user(request), reference)
     return TemplateResponse(request, "bookings/box_office/ticket.html", _facts(order))
+
+
+def _order_page(
+    request: HttpRequest,
+    order: Order,
+    *,
+    cancellation: Cancellation | None = None,
+    correction: Correction | None = None,
+) -> HttpResponse:
+    """Show the order, with the errors of the form that was submitted."""
+    submitted = correction or cancellation
+    is_refused = submitted is not None and submitted.is_bound
+    ticked = cancellation.data.getlist("booking") if cancellation and is_refused else []  # type: ignore[attr-defined]
+    context = _context(request, f"Order {order.reference}") | _facts(order)
+    context |= {"form": cancellation, "ticked": ticked, "correction": correction}
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if is_refused else HTTPStatus.OK
+    return TemplateResponse(request, "bookings/box_office/order.html", context, status=status)
 
 
 def _was_cancelled(order: Order, cancelled: Collection[Booking]) -> str:
@@ -361,6 +351,7 @@ urlpatterns = [
     path("shows/<bigint:show_id>/", counter_page(sell), name="box-office-sell"),
     path("shows/<bigint:show_id>/seats/", counter_page(seats_now), name="box-office-seats"),
     path("orders/<slug:reference>/", counter_page(order_page), name="box-office-order"),
+    path("orders/<slug:reference>/customer/", counter_page(customer), name="box-office-customer"),
     path("orders/<slug:reference>/ticket/", counter_page(ticket), name="box-office-ticket"),
     path(
         "orders/<slug:reference>/move/<bigint:booking_id>/",

@@ -5,10 +5,12 @@ from datetime import timedelta
 from django.db import transaction
 from django.db.models.functions import Now
 
+from accounts.models import User
 from bookings import replays
 from bookings.models import Hold, HoldEnd, IdempotencyRecord
 from bookings.services.holds import end_holds
 from bookings.transactions import in_transaction
+from bookings.walk_in_customers import forget_walk_in_customer
 
 RECORD_LIFETIME = timedelta(days=7)
 
@@ -44,9 +46,10 @@ def purge_idempotency_records(*, batch: int) -> int:
 
 
 def forget_person(*, user_id: int) -> None:
-    """End the user's live holds, and delete the stored responses. Bookings stay.
+    """End the user's live holds, delete stored responses, and erase them as a walk-in customer.
 
-    Call it in the transaction that anonymizes the user, whose row is locked.
+    Bookings stay. Call it in the transaction that anonymizes the user, whose row is locked,
+    before the address is erased.
     """
     live = Hold.objects.filter(user_id=user_id, ended_at__isnull=True).order_by("pk")
     end_holds(list(live.select_for_update(of=("self",), no_key=True)), HoldEnd.RELEASED)
@@ -58,3 +61,4 @@ def forget_person(*, user_id: int) -> None:
     records.delete()
     # Before the commit, a concurrent replay could store a copy again.
     transaction.on_commit(lambda: replays.forget(scopes))
+    forget_walk_in_customer(User.objects.get(pk=user_id))

@@ -9,7 +9,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.contrib.auth.models import Group
 from django.core.mail import EmailMultiAlternatives
 from django.db import connection
 from django.test import Client
@@ -19,37 +18,12 @@ from django.utils import timezone
 
 from accounts import audit
 from accounts.models import AuditEntry, User
-from accounts.roles import ensure_roles
 from bookings.box_office import services
 from bookings.box_office.services import Purchase
 from bookings.models import Booking, Order
 from bookings.services.seat_locks import SeatUnavailable, ShowClosed
 from catalog.models import GapRule, Seat, SeatStatus, Show, Theatre
-from tests.factories import ShowFactory, UserFactory, make_seats
-
-
-@pytest.fixture
-def show(db: None) -> Show:
-    """Two rows of four seats; the second costs 3.00 more."""
-    show = ShowFactory()
-    make_seats(show, "SSSS", "PPPP")
-    show.seats.filter(row="B").update(price="15.00")
-    return show
-
-
-@pytest.fixture
-def clerk(show: Show) -> User:
-    ensure_roles()
-    clerk = UserFactory(name="Bea Boxoffice", is_staff=True)
-    clerk.groups.add(Group.objects.get(name="Box office"))
-    show.theatre.staff.add(clerk)
-    return clerk
-
-
-@pytest.fixture
-def counter(client: Client, clerk: User) -> Client:
-    client.force_login(clerk, backend="django.contrib.auth.backends.ModelBackend")
-    return client
+from tests.factories import ShowFactory, make_seats
 
 
 def ids(show: Show, *names: str) -> list[int]:
