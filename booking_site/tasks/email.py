@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from email.utils import formataddr, parseaddr
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
@@ -46,8 +47,11 @@ def send_mail(
 
 
 def message_id_of(context: TaskContext) -> str:
-    """Return the `message_id` of the mail that the task sends."""
-    return f"{context.task_result.task.name}.{context.task_result.id}"
+    """Return the `message_id` of the mail that the task sends.
+
+    It is short, because a longer header would begin with an empty line.
+    """
+    return UUID(context.task_result.id).hex
 
 
 def _one_line(text: str) -> str:

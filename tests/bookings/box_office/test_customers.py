@@ -18,6 +18,7 @@ from rest_framework.test import APIClient
 from accounts import audit
 from accounts.models import AuditEntry, User
 from accounts.services import remove_person
+from booking_site.tasks.outbox import ATTEMPTS
 from bookings import mails
 from bookings.box_office.services import Purchase, cancel_at_counter, sell_at_counter
 from bookings.models import Order
@@ -145,14 +146,17 @@ def test_customers_of_other_theatres_cannot_be_changed(
 # Erasing
 
 
+@pytest.mark.parametrize("attempts", [0, ATTEMPTS], ids=["due", "given up"])
 def test_a_clerk_erases_a_customer_and_a_due_mail_is_not_sent(
-    counter: Client, clerk: User, sell: Sell, posted: Posted
+    counter: Client, clerk: User, sell: Sell, posted: Posted, attempts: int
 ) -> None:
     order = sell()
+    Order.objects.update(confirmation_attempts=attempts)
     page = submit(counter, order, **LENA, erase="1")
     assert LENA["customer_email"] not in page.text
     assert stored(order) == ("", "")
     assert posted() == []
+    assert not Order.objects.unsent().exists()
     entry = audit.history_of(order).get(action="customer_erased")
     assert (entry.actor, entry.theatre_id) == (clerk, order.show.theatre_id)
 
