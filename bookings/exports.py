@@ -4,6 +4,7 @@ from typing import Any
 
 from accounts.mails import mails_as_json
 from accounts.models import User
+from booking_site.email_address import readable_email
 from bookings.mails import mails_about
 from bookings.models import Booking, Hold, IdempotencyRecord, Order
 from bookings.serializers import BookingDetailSerializer, OrderDetailSerializer
@@ -28,7 +29,7 @@ def export_person(*, user_id: int) -> dict[str, Any]:
             {
                 **OrderDetailSerializer(order).data,
                 "customer_name": order.customer_name,
-                "customer_email": order.customer_email,
+                "customer_email": readable_email(order.customer_email),
             }
             for order in at_counter
         ],
