@@ -159,6 +159,12 @@ SELECT kind || ' ' || id
 -- emails_canonical (note): E-mail addresses of accounts are in their canonical spelling, or wait for canonicalize_emails.
 SELECT 'user ' || id FROM users WHERE email <> lower(email) OR octet_length(email) <> length(email);
 
+-- customer_emails_canonical (note): So are those of walk-in customers, or they wait for canonicalize_customer_emails.
+SELECT 'order ' || reference FROM orders
+ WHERE channel = 'box_office'
+   AND (customer_email <> lower(customer_email)
+        OR octet_length(customer_email) <> length(customer_email));
+
 -- no_task_given_up (failure): The worker has given up on no task.
 SELECT task_path || ' x ' || count(*)
   FROM django_tasks_database_dbtaskresult

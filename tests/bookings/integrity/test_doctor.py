@@ -140,6 +140,8 @@ BREAKS = {
     "expired_holds": "UPDATE holds SET expires_at = now() - interval '1 s'",
     "texts_visible": "UPDATE movies SET title = 'Top ' || chr(8238) || 'nuG'",  # U+202E
     "emails_canonical": "UPDATE users SET email = 'u@bücher.example'",
+    "customer_emails_canonical": "UPDATE orders SET channel = 'box_office',"
+    " customer_email = 'u@bücher.example'",
     "old_idempotency_records": "UPDATE idempotency_records"
     " SET created_at = now() - interval '8 days'",
     "cancelled_shows_with_bookings": "UPDATE shows SET status = 'cancelled'",
