@@ -109,34 +109,6 @@ def test_bookings_go_on_while_redis_fails_over(servers, redis, new_purchase):
     assert again.body == given.body
 
 
-def test_bookings_go_on_while_redis_is_full(servers, redis, new_purchase, log_of):
-    early = new_purchase()
-    given = early.send(servers.first)
-    redis.config_set("maxmemory", "1")
-    try:
-        assert not is_replay((purchase := new_purchase()).send(servers.first))
-        assert is_replay(purchase.send(servers.first))
-        assert not redis.keys(f"*{purchase.key}")
-        assert early.send(servers.first).body == given.body
-    finally:
-        redis.config_set("maxmemory", "0")
-    assert OUTAGE not in log_of(servers.first)
-
-
-def test_bookings_go_on_while_redis_is_read_only(servers, redis, new_purchase, log_of):
-    early = new_purchase()
-    given = early.send(servers.first)
-    redis.replicaof("127.0.0.1", "1")
-    try:
-        assert not is_replay((purchase := new_purchase()).send(servers.first))
-        assert is_replay(purchase.send(servers.first))
-        assert not redis.keys(f"*{purchase.key}")
-        assert early.send(servers.first).body == given.body
-    finally:
-        redis.replicaof("NO", "ONE")
-    assert OUTAGE not in log_of(servers.first)
-
-
 def test_guessing_is_stopped_without_redis(servers, redis):
     servers.kill_redis()
     email = f"{uuid4().hex}@example.com"
