@@ -128,13 +128,13 @@ POSTGRES_ZONES_AGREE = Invariant(
     "postgres_zones_agree",
     "PostgreSQL's time zone data, which the site does not use, agree about the theatres' zones.",
     "",
-    Gravity.NOTE,
+    Severity.NOTE,
 )
 UPCOMING_SHOWS_AS_PLANNED = Invariant(
     "upcoming_shows_as_planned",
     "Upcoming shows start when clocks show the time that they were planned for.",
     "",
-    Gravity.NOTE,
+    Severity.NOTE,
 )
 CHECKED_IN_PYTHON = (
     (CONSTRAINTS_IN_PLACE, guards.missing),

@@ -138,7 +138,7 @@ def test_an_export_whose_database_breaks_midway_is_an_error(
     client.force_login(UserFactory(is_staff=True, is_superuser=True))
     session = {"Cookie": f"{settings.SESSION_COOKIE_NAME}={client.session.session_key}"}
     path = "/admin/catalog/pricecard/export/"
-    own = {"DATABASE_URL": database_url(), **PATIENT}
+    own = {"DATABASE_URL": database_url(), **LONG_TIMEOUTS}
     with web_server(tmp_path / "log", by=by, **own) as server, ThreadPoolExecutor(1) as aside:
         with movies_locked("price_card_lines"):  # which are read after the cards
             answer = aside.submit(get, server, path, **session)

@@ -21,8 +21,8 @@ from bookings.integrity.invariants import (
     CONSTRAINTS_IN_PLACE,
     POSTGRES_ZONES_AGREE,
     Finding,
-    Gravity,
     Invariant,
+    Severity,
     examine,
     invariants,
 )
@@ -170,7 +170,7 @@ def test_time_zone_data_of_postgres_that_differ_are_a_note(
     monkeypatch.setattr(time_zones, "zone_named", lambda name: ZoneInfo("Asia/Tokyo"))
     [found] = [each for each in examine() if each.count]
     assert (found.invariant, found.examples) == (POSTGRES_ZONES_AGREE, [show.theatre.timezone])
-    assert found.gravity is Gravity.NOTE
+    assert found.severity is Severity.NOTE
 
 
 def test_a_zone_that_postgres_lacks_is_a_note(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:

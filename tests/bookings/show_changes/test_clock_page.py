@@ -7,7 +7,7 @@ from django.db import connection
 from django.test import Client
 
 from accounts.models import AuditEntry, User
-from bookings.integrity.invariants import UPCOMING_SHOWS_AS_PLANNED, Gravity, examine
+from bookings.integrity.invariants import UPCOMING_SHOWS_AS_PLANNED, Severity, examine
 from bookings.models import Booking
 from catalog.clock_changes import planned_moment, shows_to_move
 from catalog.models import Show, ShowStatus, Theatre
@@ -147,4 +147,4 @@ def test_a_planned_time_that_now_occurs_twice_is_the_nearer_occurrence(
 def test_the_doctor_notes_shows_that_would_move() -> None:
     [show] = planned_under_old_data(START)
     [found] = [each for each in examine() if each.invariant is UPCOMING_SHOWS_AS_PLANNED]
-    assert (found.gravity, found.examples) == (Gravity.NOTE, [f"show {show.pk}"])
+    assert (found.severity, found.examples) == (Severity.NOTE, [f"show {show.pk}"])
