@@ -51,7 +51,10 @@ def history_of(subject: Model) -> QuerySet[AuditEntry]:
 
 def history_of_seat(show: Model, seat: str) -> QuerySet[AuditEntry]:
     """Return the entries about the show that name this seat, such as `B3`."""
-    return history_of(show).filter(facts__seats__regex=rf"(?<!\w){re.escape(seat)}(?!\w)")
+    # Not a part of another name: A1 is not Balcony A1.
+    return history_of(show).filter(
+        facts__seats__regex=rf'(^|[",] ?|→ ){re.escape(seat)}($|[",]| →)'
+    )
 
 
 def recorded_actions() -> list[str]:

@@ -10,8 +10,8 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
-from django.db.models import Q
-from django.db.models.functions import Cast, Coalesce, JSONObject, Length, Now, Upper
+from django.db.models import Func, Q, Value
+from django.db.models.functions import Cast, Coalesce, Collate, JSONObject, Length, Now, Upper
 
 from accounts.models import User
 from booking_site.postgres.words import Words, words_beginning_with
@@ -97,7 +97,15 @@ class BookingStatus(models.TextChoices):
     CANCELLED = "cancelled", "Cancelled"
 
 
-_BY_PLACE = (Length("seat__row"), "seat__row", "seat__number", "pk")
+# Like `catalog.layouts.row_order`: the first section, whose rows have no name before the label,
+# then the others, each with A first and B before AA.
+_BY_PLACE = (
+    Collate(Func("seat__row", Value(" ?[^ ]*$"), Value(""), function="regexp_replace"), "C"),
+    Length("seat__row"),
+    "seat__row",
+    "seat__number",
+    "pk",
+)
 
 
 CUSTOMER_WORDS = Words("customer_name")

@@ -14,6 +14,7 @@ from accounts.authentication import Caller
 from booking_site.http.middleware import etag_of
 from booking_site.postgres.pipeline import Statement
 from catalog.errors import ShowNotFound
+from catalog.layouts import row_order
 from catalog.models import ShowStatus
 
 # A room of 240 seats takes 80 KB, half of it the last response.
@@ -53,11 +54,10 @@ _READ = Statement("""
      WHERE show_id = (SELECT %(show)s::bigint)
 """)
 _DRAW = Statement("""
-    SELECT id, row, number, price::text, category, x, y,
+    SELECT id, row, number, price::text, category, x, y, section,
            facts, row_number() OVER (ORDER BY row, number) - 1
       FROM seats
      WHERE show_id = %(show)s
-     ORDER BY length(row), row COLLATE "C", number
 """)
 
 
@@ -159,10 +159,11 @@ def _draw(seats: list[Any]) -> _Drawing:
     around = []
     places = []
     behind = b"["
-    for pk, row, number, price, category, x, y, map_hash, place in seats:
+    seats = sorted(seats, key=lambda seat: (row_order(seat[1]), seat[2]))
+    for pk, row, number, price, category, x, y, section, map_hash, place in seats:
         fingerprint ^= map_hash
         places.append(place)
-        before = _json({"id": pk, "row": row, "number": number, "price": price})
+        before = _json({"id": pk, "row": row, "section": section, "number": number, "price": price})
         around.append(behind + before[:-1] + b",")
         after = _json({"category": category, "x": x, "y": y})
         behind = b"," + after[1:] + b","

@@ -103,8 +103,11 @@ def _refuse(names: set[str], sentence: str) -> None:
 
 
 class HeldSeatSerializer(serializers.Serializer[Any]):
+    """A seat. `row` is `A` in the first section of a room and `Balcony A` in later ones."""
+
     id = serializers.IntegerField()
     row = serializers.CharField()
+    section = serializers.CharField(allow_blank=True)
     number = serializers.IntegerField()
     price = MoneyField()
     category = serializers.ChoiceField(SeatCategory.choices)

@@ -1,32 +1,54 @@
 """Seat layouts as text that staff can type: one line per row, front to back.
 
-    A  ..SSSS..SSSS..
+    A        ..SSSS..SSSS..
 
-    B  SSSSSS..SSSSWC
+    B        SSSSSS..SSSSWC
+    = Balcony
+    A  <2+2  SSSS......SSSS
 
 A line is a label, spaces, then one cell per place: `S` standard, `P` premium,
 `W` wheelchair, `C` companion, `.` empty. A label is one or two capital
 letters, or a number up to 99. An empty line is a cross aisle: it counts as a
 line and has no label. Every labelled row has at least one seat.
 
-Seats are numbered from the left within their row, from 1. `x` counts cells
-and `y` lines, both from 0; the lines and columns in errors count from 1.
+Seats are numbered from the left within their row, from 1, unless the label is
+followed by another numbering, which `catalog.seat_numbers` explains.
+
+`= Balcony` starts a section, and counts as a line. Every section can have a
+row A. It is the row `A` in the first section, with or without a heading, and
+`Balcony A` in later ones.
+
+`x` counts cells and `y` lines, both from 0; the lines and columns in errors
+count from 1.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from django.core.exceptions import ValidationError
+
+from booking_site.typed_text import JOINERS, clean_text
+from catalog.seat_numbers import check_numbering, read_numbers, write_numbers
 
 CATEGORIES = {"S": "standard", "P": "premium", "W": "wheelchair", "C": "companion"}
 LETTERS = {category: letter for letter, category in CATEGORIES.items()}
 EMPTY = "."
 MAX_ROWS = 60
 MAX_SEATS_PER_ROW = 100
+MAX_SECTION_NAME = 24
 
 _LABEL = re.compile(r"[A-Z]{1,2}|[1-9][0-9]?")
+# The audit trail lists seats by name, so a name has no comma.
+_PUNCTUATION = " .'\u2019&/-" + JOINERS
+
+
+def row_order(row: str) -> tuple[str, int, str]:
+    """Return the sort key of a row: first section first, then A first and B before AA."""
+    section, _, label = row.rpartition(" ")
+    return section, len(label), label
 
 
 class LayoutProblem(NamedTuple):
@@ -55,6 +77,7 @@ class Place:
     x: int
     y: int
     category: str
+    section: str = ""
 
     def __str__(self) -> str:
         return f"{self.row}{self.number}"
@@ -62,9 +85,12 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Row:
+    """`label` is that of the places, such as `Balcony A`."""
+
     label: str
     y: int
     places: tuple[Place, ...]
+    section: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,72 +128,154 @@ def parse_layout(text: str) -> Layout:
     lines = [line.rstrip(" ") for line in re.split(r"\r?\n", text)]
     while lines and not lines[-1]:
         lines.pop()
-    if not lines:
-        raise LayoutError([LayoutProblem("This layout has no seats.", 1, 1)])
-    rows: dict[str, Row] = {}
-    problems: list[LayoutProblem] = []
+    reading = _Reading()
     for y, line in enumerate(lines[:MAX_ROWS]):
-        if not line:
-            continue
-        row = _parse_row(line, y)
-        if isinstance(row, LayoutProblem):
-            problems.append(row)
-        elif (first := rows.setdefault(row.label, row)) is not row:
-            message = f"Row {row.label} is already on line {first.y + 1}."
-            problems.append(LayoutProblem(message, y + 1, line.index(row.label) + 1))
+        if line:
+            reading.add(line, y)
+    problems = reading.problems
     if len(lines) > MAX_ROWS:
         problems.append(
             LayoutProblem(f"A layout can have at most {MAX_ROWS} rows.", MAX_ROWS + 1, 1)
         )
+    if not reading.rows and not problems:
+        problems.append(LayoutProblem("This layout has no seats.", 1, 1))
     if problems:
         raise LayoutError(problems)
-    return Layout(tuple(rows.values()))
+    return Layout(tuple(reading.rows.values()))
 
 
-def _parse_row(line: str, y: int) -> Row | LayoutProblem:
-    """Return the row, or its first problem."""
+class _LineError(Exception):
+    """A problem at an index of the line."""
 
-    def problem(message: str, at: int) -> LayoutProblem:
-        return LayoutProblem(message, y + 1, at + 1)
+    def __init__(self, message: str, at: int) -> None:
+        self.message = message
+        self.at = at
 
-    if "\t" in line:
-        return problem("Use spaces instead of tabs.", line.index("\t"))
-    trimmed = line.lstrip(" ")
-    label, _, rest = trimmed.partition(" ")
-    label_at = len(line) - len(trimmed)
-    if not _LABEL.fullmatch(label):
-        return problem(
-            "Start the row with its label: one or two capital letters, or a number up to 99.",
-            label_at,
+
+@dataclass(slots=True)
+class _Reading:
+    """What the lines read so far contain. `headings` has the line of each section."""
+
+    rows: dict[str, Row] = field(default_factory=dict)
+    headings: dict[str, int] = field(default_factory=dict)
+    problems: list[LayoutProblem] = field(default_factory=list)
+    section: str = ""
+    prefix: str = ""  # of the labels in this section
+
+    def add(self, line: str, y: int) -> None:
+        indent = len(line) - len(line.lstrip(" "))
+        try:
+            if "\t" in line:
+                raise _LineError("Use spaces instead of tabs.", line.index("\t"))
+            if line[indent] == "=":
+                self._add_heading(line, indent, y)
+            else:
+                self._add_row(line, indent, y)
+        except _LineError as error:
+            self.problems.append(LayoutProblem(error.message, y + 1, error.at + 1))
+
+    def _add_heading(self, line: str, indent: int, y: int) -> None:
+        name = _parse_heading(line, indent)
+        if name in self.headings:
+            raise _LineError(
+                f"Section {name} is already on line {self.headings[name] + 1}.", indent
+            )
+        self.headings[name] = y
+        self.section, self.prefix = name, f"{name} " if self.rows else ""
+
+    def _add_row(self, line: str, indent: int, y: int) -> None:
+        label, cells, numbers = _parse_row(line, indent)
+        name = self.prefix + label
+        if name in self.rows:
+            raise _LineError(f"Row {name} is already on line {self.rows[name].y + 1}.", indent)
+        places = tuple(
+            Place(name, number, x, y, CATEGORIES[cells[x]], self.section)
+            for number, x in zip(numbers, _taken(cells), strict=True)
         )
-    cells = rest.lstrip(" ")
-    start = len(line) - len(cells)
+        self.rows[name] = Row(name, y, places, self.section)
+
+
+def _parse_heading(line: str, indent: int) -> str:
+    """Return the name of the section that the line starts."""
+    typed = line[indent + 1 :].lstrip(" ")
+    start = len(line) - len(typed)
+    if not typed:
+        raise _LineError("Enter the section's name after the equals sign.", indent)
+    try:
+        name = clean_text(re.sub(" +", " ", typed))
+    except ValidationError as error:
+        raise _LineError(error.messages[0], start) from error
+    for index, character in enumerate(typed):
+        allowed = "LMN" if index else "LN"
+        if unicodedata.category(character)[0] in allowed or (index and character in _PUNCTUATION):
+            continue
+        raise _LineError(f"“{character}” is not allowed in the name of a section.", start + index)
+    if len(name) > MAX_SECTION_NAME:
+        message = f"The name of a section can have at most {MAX_SECTION_NAME} characters."
+        raise _LineError(message, start)
+    return name
+
+
+def _parse_row(line: str, indent: int) -> tuple[str, str, list[int]]:
+    """Return the row's label, its cells and the numbers of its seats."""
+    label, _, rest = line[indent:].partition(" ")
+    if not _LABEL.fullmatch(label):
+        raise _LineError(
+            "Start the row with its label: one or two capital letters, or a number up to 99.",
+            indent,
+        )
+    rest = rest.lstrip(" ")
+    numbering, cells = _split_numbering(rest)
+    numbering_at, start = len(line) - len(rest), len(line) - len(cells)
+    try:
+        check_numbering(numbering)
+    except ValueError as error:
+        raise _LineError(str(error), numbering_at) from error
     for x, cell in enumerate(cells):
         if cell not in CATEGORIES and cell != EMPTY:
             message = f"“{cell}” is not a seat category. Use S, P, W, C or “.”."
-            return problem(message, start + x)
+            raise _LineError(message, start + x)
     if len(cells) > MAX_SEATS_PER_ROW:
         message = f"A row can have at most {MAX_SEATS_PER_ROW} places."
-        return problem(message, start + MAX_SEATS_PER_ROW)
-    taken = [x for x, cell in enumerate(cells) if cell != EMPTY]
+        raise _LineError(message, start + MAX_SEATS_PER_ROW)
+    taken = _taken(cells)
     if not taken:
-        return problem(f"Row {label} has no seats. For an aisle, leave the line empty.", label_at)
-    places = tuple(
-        Place(row=label, number=number, x=x, y=y, category=CATEGORIES[cells[x]])
-        for number, x in enumerate(taken, start=1)
-    )
-    return Row(label=label, y=y, places=places)
+        raise _LineError(f"Row {label} has no seats. For an aisle, leave the line empty.", indent)
+    try:
+        return label, cells, read_numbers(numbering, len(taken))
+    except ValueError as error:
+        raise _LineError(str(error), numbering_at) from error
+
+
+def _split_numbering(rest: str) -> tuple[str, str]:
+    """Split what follows the label into the numbering, which can be empty, and the cells."""
+    if not rest.startswith(("<", ">", "[")):
+        return "", rest
+    end = "]" if rest[0] == "[" else " "
+    numbering, found, cells = rest.partition(end)
+    return (numbering + found).rstrip(" "), cells.lstrip(" ")
+
+
+def _taken(cells: str) -> list[int]:
+    return [x for x, cell in enumerate(cells) if cell != EMPTY]
 
 
 def format_layout(layout: Layout) -> str:
     """Return the layout as text with aligned columns. Parsing it returns the same layout."""
-    margin = max(len(row.label) for row in layout.rows) + 2
+    labels = [row.label.rpartition(" ")[2] for row in layout.rows]
+    numberings = [write_numbers([place.number for place in row.places]) for row in layout.rows]
+    margin = max(map(len, labels)) + 2
+    second_margin = max(map(len, numberings)) + 2 if any(numberings) else 0
     lines = [""] * layout.height
-    for row in layout.rows:
+    section = ""
+    for row, label, numbering in zip(layout.rows, labels, numberings, strict=True):
+        if row.section != section:
+            lines[row.y - 1] = f"= {row.section}"
+            section = row.section
         cells = [EMPTY] * layout.width
         for place in row.places:
             cells[place.x] = LETTERS[place.category]
-        lines[row.y] = row.label.ljust(margin) + "".join(cells)
+        lines[row.y] = label.ljust(margin) + numbering.ljust(second_margin) + "".join(cells)
     return "\n".join(lines) + "\n"
 
 

@@ -119,16 +119,15 @@ def copy_seats(maps: Iterable[tuple[int, Layout, Prices]]) -> int:
     with (
         connection.cursor() as cursor,
         cursor.copy(
-            "COPY seats (show_id, row, number, price, category, x, y) FROM STDIN"
+            "COPY seats (show_id, row, number, price, category, x, y, section) FROM STDIN"
         ) as stream,
     ):
         for show_id, layout, prices in maps:
             check_prices(layout, prices)
             for place in layout.places:
                 price = prices[place.category]
-                stream.write_row(
-                    (show_id, place.row, place.number, price, place.category, place.x, place.y)
-                )
+                seat = (place.row, place.number, price, place.category, place.x, place.y)
+                stream.write_row((show_id, *seat, place.section))
             count += layout.size
     return count
 

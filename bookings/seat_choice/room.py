@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from operator import attrgetter
 
+from catalog.layouts import row_order
+
 STANDARD, PREMIUM, WHEELCHAIR, COMPANION = "standard", "premium", "wheelchair", "companion"
 ORDINARY = frozenset({STANDARD, PREMIUM})
 
@@ -43,7 +45,7 @@ def places_from(
     records = list(records)
     if all(x is not None and y is not None for _, _, _, x, y, _, _ in records):
         return [Place(*record) for record in records]  # type: ignore[arg-type]
-    labels = sorted({record[1] for record in records}, key=lambda label: (len(label), label))
+    labels = sorted({record[1] for record in records}, key=row_order)
     lines = {label: y for y, label in enumerate(labels)}
     return [
         Place(seat_id, row, number, number, lines[row], category, free)

@@ -19,6 +19,7 @@ from booking_site.postgres.pipeline import Call, Param, Rows, Statement
 from bookings import seat_choice
 from bookings.models import Booking, Hold, HoldEnd
 from catalog.errors import ShowNotFound
+from catalog.layouts import row_order
 from catalog.models import (
     ClockTimestamp,
     GapRule,
@@ -174,13 +175,14 @@ class LockedSeat(NamedTuple):
     category: str
     x: int | None
     y: int | None
+    section: str
     status: str
     hold_id: UUID | None
     held_until: datetime | None
 
-    def place(self) -> tuple[int, str, int]:
-        """Sort key: row A first, B before AA, then by number."""
-        return (len(self.row), self.row, self.number)
+    def place(self) -> tuple[tuple[str, int, str], int]:
+        """Return the sort key: by row, then by number."""
+        return row_order(self.row), self.number
 
 
 def _locking(seats: QuerySet[Seat]) -> QuerySet[Seat]:

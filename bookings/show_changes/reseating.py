@@ -7,7 +7,7 @@ id that a customer has on the screen never names another seat.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from http import HTTPStatus
 from typing import NamedTuple
@@ -17,14 +17,14 @@ from django.db.models import F
 from booking_site.api.errors import DomainError
 from bookings import seat_choice
 from bookings.models import Booking
-from catalog.layouts import Layout, Place, Row
+from catalog.layouts import Layout, Place
 from catalog.models import Seat, SeatStatus, Show
 from catalog.seat_maps import check_prices, copy_seats, prices_of
 
 # Added to seat numbers while seats change places. No layout has so many seats.
 OUT_OF_THE_WAY = 1_000_000
 # The columns of a seat's place, and those that are reset when it becomes free.
-PLACED = ("row", "number", "x", "y", "category")
+PLACED = ("row", "number", "section", "x", "y", "category")
 FREED = ("price", "status", "block_reason", "hold_id", "held_until")
 
 
@@ -76,8 +76,8 @@ def plan_reseating(*, before: Show, show: Show) -> Reseating:
     if layout is None:
         raise LayoutMissing(f"{show.screen} has no layout. Draw one first.")
     places = list(layout.places)
-    if {(p.row, p.number, p.x, p.y, p.category) for p in places} == {
-        (s.row, s.number, s.x, s.y, s.category) for s in seats
+    if {(p.row, p.number, p.section, p.x, p.y, p.category) for p in places} == {
+        (s.row, s.number, s.section, s.x, s.y, s.category) for s in seats
     }:
         return Reseating(taken=len(taken))
     check_prices(layout, _prices(show, seats))
@@ -189,7 +189,7 @@ def _place(seats: Mapping[int, Seat], goals: Mapping[int, Place]) -> None:
     for seat_id, place in goals.items():
         seat = seats[seat_id]
         seat.row, seat.number, seat.x, seat.y = place.row, place.number, place.x, place.y
-        seat.category = place.category
+        seat.category, seat.section = place.category, place.section
         moving.append(seat)
     Seat.objects.bulk_update(moving, [*PLACED, *FREED])
 
@@ -198,7 +198,7 @@ def _around(layout: Layout, used: Iterable[Place]) -> Layout:
     """Return the layout without the places in use."""
     taken = {(place.row, place.number) for place in used}
     rows = (
-        Row(row.label, row.y, tuple(p for p in row.places if (p.row, p.number) not in taken))
+        replace(row, places=tuple(p for p in row.places if (p.row, p.number) not in taken))
         for row in layout.rows
     )
     return Layout(tuple(rows))

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from catalog.layouts import Place
+from catalog.layouts import Place, row_order
 from catalog.models import Seat, SeatCategory
 
 GAP = SafeString('<i class="room-gap"></i>')
@@ -14,9 +14,14 @@ Placed = Seat | Place  # a seat without `x` and `y` is placed by row and number
 
 
 class DrawnRow(NamedTuple):
-    """One row, padded to the width of the room; None is a cell without a seat."""
+    """One row, padded to the width of the room; None is a cell without a seat.
 
+    `name` is `Balcony A` where the label is `A`. `heading` is the section that starts here.
+    """
+
+    name: str
     label: str
+    heading: str
     cells: Sequence[Placed | None]
     after_aisle: bool  # the line before it is empty
     html: SafeString  # of the cells; a template would be slow for large rooms
@@ -42,17 +47,22 @@ def draw(
     rows: dict[str, list[Placed]] = {}
     for place in places:
         rows.setdefault(place.row, []).append(place)
-    ordered = sorted(rows.items(), key=lambda item: (_line(item[1][0]), len(item[0]), item[0]))
+    ordered = sorted(rows.items(), key=lambda item: (_line(item[1][0]), row_order(item[0])))
     lines = [_cells(members) for _, members in ordered]
     width = max(map(len, lines), default=0)
     drawn = []
     before = None
-    for (label, members), cells in zip(ordered, lines, strict=True):
+    section = ""
+    for (name, members), cells in zip(ordered, lines, strict=True):
         line = members[0].y
+        heading = members[0].section if members[0].section != section else ""
+        section = members[0].section
+        label = name.removeprefix(f"{section} ")
         aisle = before is not None and line is not None and line > before + 1
         cells += [None] * (width - len(cells))
         drawings = ((GAP if place is None else render(place),) for place in cells)
-        drawn.append(DrawnRow(label, cells, aisle, format_html_join("", "{}", drawings)))
+        html = format_html_join("", "{}", drawings)
+        drawn.append(DrawnRow(name, label, heading, cells, aisle, html))
         before = line
     return drawn
 

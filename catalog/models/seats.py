@@ -3,7 +3,9 @@
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Case, F, Func, Q, Value, When
+from django.db.models.functions import Concat
 
+from catalog.layouts import MAX_SECTION_NAME, row_order
 from catalog.models.prices import SeatCategory
 
 
@@ -41,6 +43,7 @@ class SeatQuerySet(models.QuerySet["Seat"]):
 class Seat(models.Model):
     """A seat of one show.
 
+    `row` starts with the section, such as `Balcony A`, except in the first section of a layout.
     `held` with `held_until` in the past means available, by the database's clock. `x` is the
     cell and `y` the line of the layout. `hold_id` is the id of a hold in `bookings`, which this
     app does not import.
@@ -49,7 +52,7 @@ class Seat(models.Model):
     show = models.ForeignKey(
         "catalog.Show", on_delete=models.CASCADE, related_name="seats", db_index=False
     )
-    row = models.CharField(max_length=4)
+    row = models.CharField(max_length=32)
     number = models.PositiveIntegerField(validators=[MinValueValidator(1)])
     price = models.DecimalField(max_digits=8, decimal_places=2, validators=[MinValueValidator(0)])
     status = models.CharField(
@@ -63,6 +66,9 @@ class Seat(models.Model):
         choices=SeatCategory,
         default=SeatCategory.STANDARD,
         db_default=SeatCategory.STANDARD,
+    )
+    section = models.CharField(
+        max_length=MAX_SECTION_NAME, blank=True, default="", db_default="", editable=False
     )
     x = models.PositiveSmallIntegerField(null=True, blank=True)
     y = models.PositiveSmallIntegerField(null=True, blank=True)
@@ -80,6 +86,14 @@ class Seat(models.Model):
             models.UniqueConstraint(fields=["id", "show"], name="seat_with_show"),
             models.CheckConstraint(condition=Q(number__gte=1), name="seat_number_positive"),
             models.CheckConstraint(condition=~Q(row=""), name="seat_row_named"),
+            models.CheckConstraint(
+                condition=(
+                    Q(section="")
+                    | ~Q(row__contains=" ")
+                    | Q(row__startswith=Concat("section", Value(" ")))
+                ),
+                name="seat_row_in_section",
+            ),
             models.CheckConstraint(condition=Q(price__gte=0), name="seat_price_not_negative"),
             models.CheckConstraint(
                 condition=Q(status__in=SeatStatus.values), name="seat_status_known"
@@ -102,6 +116,6 @@ class Seat(models.Model):
     def __str__(self) -> str:
         return f"{self.row}{self.number}"
 
-    def place(self) -> tuple[int, str, int]:
-        """Return the sort key: row A first, B before AA, then by number."""
-        return (len(self.row), self.row, self.number)
+    def place(self) -> tuple[tuple[str, int, str], int]:
+        """Return the sort key: by row, then by number."""
+        return row_order(self.row), self.number

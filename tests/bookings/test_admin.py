@@ -170,6 +170,14 @@ def test_what_staff_did_to_a_seat_is_in_its_history_and_not_in_its_neighbours(
     assert "Seats blocked" not in history(office, second)
 
 
+def test_a_seat_of_another_section_has_its_own_history(office: Client, staff: User) -> None:
+    show = ShowFactory()
+    seats = [show.seats.create(row=row, number=1, price=1) for row in ("Balcony A", "B", "A")]
+    ids = [seat.pk for seat in seats[:2]]
+    block_seats(show_id=show.pk, seat_ids=ids, reason="broken", actor=staff)
+    assert ["Seats blocked" in history(office, seat) for seat in seats] == [True, True, False]
+
+
 def test_a_row_may_have_any_name(office: Client, staff: User) -> None:
     """Like rows of the original system."""
     show = ShowFactory()

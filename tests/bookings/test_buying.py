@@ -18,7 +18,9 @@ from accounts.models import User
 from bookings.models import Booking, Hold, Order
 from bookings.services import refusals
 from bookings.services.sales import REFERENCE_LETTERS
+from catalog.layouts import parse_layout
 from catalog.models import Seat, SeatStatus, Show, ShowStatus
+from catalog.seat_maps import make_seat_map
 from tests.bookings.calls import (
     book,
     book_seats,
@@ -315,6 +317,18 @@ def test_no_single_seat_is_left_between_taken_ones(
     assert [seats[1].pk, seats[2].pk] in choices
     assert states(*seats[1:]) == ["available"] * 5
     assert book(customer, show_id=gap_rule_show.pk, seat_ids=choices[-1]).status_code == 201
+
+
+@pytest.mark.parametrize("numbering", ["<", "<2+2", "[6,1,5,2,4,3]"])
+def test_a_gap_is_between_neighbouring_places_whatever_their_numbers(
+    customer: APIClient, rival: APIClient, ruled: Show, numbering: str
+) -> None:
+    layout = parse_layout(f"A SSSSSS\n= Balcony\nA {numbering} SSSSSS")
+    make_seat_map(show_id=ruled.pk, layout=layout, prices={"standard": Decimal(12)})
+    seats = list(Seat.objects.filter(show=ruled, section="Balcony").order_by("x"))
+    bought(rival, seats[0])
+    assert refusal(book_seats(customer, seats[2], seats[3])) == (422, "single_seat_gap")
+    bought(customer, seats[1], seats[2])
 
 
 def test_an_expired_own_hold_exempts_no_seat_from_the_gap_rule(

@@ -8,7 +8,7 @@ from rest_framework.test import APIClient
 
 from catalog.models import Seat, Show
 from tests.bookings.calls import bought, refusal, start_in
-from tests.factories import ScreenFactory, ShowFactory, make_seats
+from tests.factories import ScreenFactory, SeatFactory, ShowFactory, make_seats
 
 pytestmark = pytest.mark.django_db
 
@@ -68,6 +68,17 @@ def test_an_order_holds_its_bookings(customer: APIClient, show: Show, seats: lis
     read = customer.get(f"/api/orders/{answer['order']['reference']}").json()
     assert read == {**answer["order"], **where_and_when(show), "bookings": answer["bookings"]}
     assert customer.get("/api/orders").json() == [read]
+
+
+def test_bookings_of_an_order_are_listed_by_section_row_and_number(
+    customer: APIClient, show: Show
+) -> None:
+    rows = ["A", "AA", "Balcony A", "Balcony AA", "Circle A"]
+    seats = [SeatFactory(show=show, row=row, number=1) for row in reversed(rows)]
+    answer = bought(customer, *seats)
+    read = customer.get(f"/api/orders/{answer['order']['reference']}").json()
+    for bookings in (answer["bookings"], read["bookings"]):
+        assert [booking["row"] for booking in bookings] == rows
 
 
 @pytest.mark.parametrize("spell", [str.lower, lambda text: text.replace("-", "")])

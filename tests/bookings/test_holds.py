@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
@@ -13,7 +14,9 @@ from rest_framework.test import APIClient
 
 from bookings.models import Booking, Hold
 from bookings.services import release_expired_holds
+from catalog.layouts import parse_layout
 from catalog.models import Seat, SeatStatus, Show, ShowStatus
+from catalog.seat_maps import make_seat_map
 from tests.bookings.calls import (
     book,
     book_seats,
@@ -79,6 +82,7 @@ def test_a_hold_returns_its_seats_and_times(
             {
                 "id": seat.pk,
                 "row": seat.row,
+                "section": "",
                 "number": 2,
                 "price": "12.00",
                 "category": "standard",
@@ -94,6 +98,16 @@ def test_a_hold_returns_its_seats_and_times(
     assert response["Location"] == f"http://testserver/api/holds/{row.pk}"
     assert response["Cache-Control"] == "no-store"
     assert set(Seat.objects.filter(hold_id=row.pk).values_list("held_until", flat=True)) == {ends}
+
+
+def test_the_best_seats_are_adjacent_places_whatever_their_numbers(
+    customer: APIClient, show: Show
+) -> None:
+    layout = parse_layout("A [7,5,3,1,2,4,6,8] SSSSSSSS\n= Balcony\nA <2+2 S")
+    make_seat_map(show_id=show.pk, layout=layout, prices={"standard": Decimal(12)})
+    chosen = hold(customer, show_id=show.pk, quantity=2).json()["seats"]
+    assert sorted(seat["number"] for seat in chosen) == [1, 2]
+    assert sorted(seat["x"] for seat in chosen) == [3, 4]
 
 
 def test_asking_again_replaces_the_seats_of_the_same_hold(

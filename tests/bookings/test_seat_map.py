@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -21,7 +22,9 @@ from bookings.models import Hold
 from bookings.seat_map import seat_map as read_seat_map
 from bookings.services.refusals import taken_seats
 from bookings.services.seat_locks import is_free
+from catalog.layouts import parse_layout
 from catalog.models import STATE_NOW, ClockTimestamp, Seat, SeatStatus, Show, ShowStatus
+from catalog.seat_maps import make_seat_map
 from tests.bookings.calls import bought, held, let_expire, refusal
 from tests.factories import SeatFactory, ShowFactory, UserFactory, make_seats
 
@@ -49,6 +52,7 @@ def test_a_seat_has_all_its_fields(api: APIClient, show: Show) -> None:
         {
             "id": seat.pk,
             "row": "A",
+            "section": "",
             "number": 1,
             "price": "12.00",
             "status": "available",
@@ -60,6 +64,29 @@ def test_a_seat_has_all_its_fields(api: APIClient, show: Show) -> None:
             "y": 0,
         }
     ]
+
+
+def test_sections_come_one_after_the_other_each_with_row_a_first(
+    api: APIClient, show: Show
+) -> None:
+    layout = parse_layout("B SS\nA <2+2 SS\n= Circle\nA S\n= Balcony\nAA S\nA S")
+    make_seat_map(show_id=show.pk, layout=layout, prices={"standard": Decimal(12)})
+    assert [(seat["row"], seat["section"], seat["number"]) for seat in seat_map(api, show)] == [
+        ("A", "", 2),
+        ("A", "", 4),
+        ("B", "", 1),
+        ("B", "", 2),
+        ("Balcony A", "Balcony", 1),
+        ("Balcony AA", "Balcony", 1),
+        ("Circle A", "Circle", 1),
+    ]
+
+
+def test_a_change_of_the_section_reaches_the_cached_map(api: APIClient, show: Show) -> None:
+    make_seats(show, "S")
+    assert [seat["section"] for seat in seat_map(api, show)] == [""]
+    Seat.objects.update(section="Stalls")
+    assert [seat["section"] for seat in seat_map(api, show)] == ["Stalls"]
 
 
 def test_users_see_their_own_seats_and_nobody_sees_who_sits_where(

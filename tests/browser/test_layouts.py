@@ -1,6 +1,7 @@
 """The layout editor, and blocking seats on the seat map of a show."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -144,6 +145,48 @@ def test_rows_and_columns_are_added_removed_and_relabelled(page: Page, screen: S
     expect(text_of(page)).to_have_value("A  SSSSS\nB  SSSSS\nC  SSSSS\n\nH  PPWWC\n")
 
 
+def test_sections_and_seat_numbers_are_drawn_and_written(page: Page, screen: Screen) -> None:
+    place(page, "C3, wheelchair").focus()
+    use(page, "Start section")
+    name = page.get_by_role("textbox", name="Section")
+    expect(name).to_be_focused()
+    name.fill("Balcony")
+    name.press("Enter")
+    place(page, "Balcony C1, premium").focus()
+    label = page.get_by_role("textbox", name="Row")
+    label.fill("A")
+    label.press("Enter")
+    numbers = page.get_by_role("textbox", name="Seat numbers")
+    numbers.fill("<2+2")
+    numbers.press("Enter")
+    expect(text_of(page)).to_have_value(
+        "A        SSSS\nB        SSSS\n\n= Balcony\nA  <2+2  PPWC\n"
+    )
+    expect(place(page, "Balcony A8, premium")).to_be_visible()
+
+    numbers.fill("[1,2]")
+    numbers.press("Enter")
+    expect(page.get_by_text("There are 2 seat numbers for 4 seats.")).to_be_visible()
+    numbers.fill("[1,2,4,5]")
+    numbers.press("Enter")
+    use(page, "Empty")
+    place(page, "Balcony A2, premium").click()  # leaves its number out
+    use(page, "Standard")
+    place(page, "Section Balcony, column 1, empty").click(force=True)  # not a place for seats
+    expect(text_of(page)).to_have_value(
+        "A             SSSS\nB             SSSS\n\n= Balcony\nA  [1,4,5]    P.WC\n"
+    )
+    use(page, "Save")
+    expect(page.get_by_text("was changed successfully")).to_be_visible()
+    screen.refresh_from_db()
+    layout = parse_layout(screen.layout)
+    assert [str(place) for place in layout.rows[2].places] == [
+        "Balcony A1",
+        "Balcony A4",
+        "Balcony A5",
+    ]
+
+
 def test_while_the_text_has_errors_the_preview_is_stale_and_says_so(
     page: Page, screen: Screen
 ) -> None:
@@ -192,6 +235,15 @@ TEXTS = [
     "A S\n" + "\n" * (MAX_ROWS - 1) + "B S",
     "A S" + "\n" * (MAX_ROWS + 20),
     "7 S\nA X\nZZ S.\n99 \n",
+    "A SS\n= Balcony\nA <2+2 ..SSSS\nB [7,5,3,1,2,4] SSS.SSS\n C >3+2 SS\n\nD [5]S",
+    " =  Upper  circle \nA < S\n= किताब\nA > S\n= 2F\nA <+2 SS",
+    "=\nA S",
+    "= A,b\nA S",
+    "  = =x\nA S\n= B🎬\nA S",
+    "= Balcony\nA S\n= Balcony\nB S\nB S",
+    "= Balcony",
+    f"= {'x' * 25}\nA S",
+    "A [1,1] SS\nB [1] SS\nC [1 SS\nD <0 SS\nE <2+2SS\nF <\nG []\nH [3] X",
 ]
 
 
@@ -202,19 +254,27 @@ def test_the_editor_reports_the_same_errors_as_the_server(open_page: Callable[..
         "([texts, limits]) => texts.map(text => {"
         "const { rows, errors } = layoutText.read(text, limits);"
         "return errors.length ? errors.map(error => error.message)"
-        " : rows.filter(row => row.label).map(row => [row.label, row.cells]); })",
+        " : rows.filter(row => row.label).map(row =>"
+        " [row.name, row.cells.replaceAll('.', ''), row.numbers]); })",
         [TEXTS, {"rows": MAX_ROWS, "seats": MAX_SEATS_PER_ROW}],
     )
     assert found == [read_by_server(text) for text in TEXTS]
 
 
-def read_by_server(text: str) -> list[str] | list[list[str]]:
-    """Return the server's errors for a text, or its rows with their seats."""
+def read_by_server(text: str) -> list[str] | list[list[Any]]:
+    """Return the server's errors for a text, or its rows with their seats and numbers."""
     try:
         layout = parse_layout(text)
     except LayoutError as error:
         return [str(problem) for problem in error.problems]
-    return [[row.label, "".join(p.category[0].upper() for p in row.places)] for row in layout.rows]
+    return [
+        [
+            row.label,
+            "".join(place.category[0].upper() for place in row.places),
+            [place.number for place in row.places],
+        ]
+        for row in layout.rows
+    ]
 
 
 def test_a_stroke_over_a_thousand_seats_updates_their_elements_in_place(

@@ -59,6 +59,7 @@ BREAKING = [
                        " SELECT id, show_id, row, number, price FROM seats"),
     ("seat_number_positive", f"{SEAT} (1, 'A', 0, 12)"),
     ("seat_row_named", f"{SEAT} (1, '', 2, 12)"),
+    ("seat_row_in_section", "UPDATE seats SET row = 'Stalls A', section = 'Balcony'"),
     ("seat_price_not_negative", f"{SEAT} (1, 'A', 2, -1)"),
     ("seat_status_known", "UPDATE seats SET status = 'sold'"),
     ("seat_category_known", "UPDATE seats SET category = 'sofa'"),

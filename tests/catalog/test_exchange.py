@@ -87,6 +87,7 @@ def make_everything() -> None:
     MovieFactory(title="Dune", duration_minutes=None)
     MovieFactory(title="Dune", duration_minutes=None)
     ScreenFactory(layout="A  SSSS..SSSS\r\nB  SSSS..SSSS\r\n")
+    ScreenFactory(layout="= Stalls\nA <2+2 SS\n= Balcony\nA [1,4] SS")  # not a formula
     ScreenFactory(layout="")
     PriceCardFactory()
     PriceCardFactory(name="@night").lines.filter(category="companion").delete()

@@ -12,6 +12,7 @@ from catalog.layouts import (
     Place,
     format_layout,
     parse_layout,
+    row_order,
     rows_by_seats,
     validate_layout,
 )
@@ -43,7 +44,27 @@ def problems_of(text: str) -> list[LayoutProblem]:
     return list(caught.value.problems)
 
 
-@given(texts())
+@st.composite
+def texts_with_sections(draw: st.DrawFn) -> str:
+    """Valid layouts with sections and seat numbers."""
+    lines = draw(st.sampled_from([[], ["= Stalls"]]))
+    for section in ("", "= Balcony", "  =Upper  circle"):
+        lines += [section]
+        for name in draw(st.lists(labels, min_size=1, max_size=5, unique=True)):
+            row = draw(cells)
+            size = len(row.replace(".", ""))
+            listed = st.lists(st.integers(1, 9999), min_size=size, max_size=size, unique=True)
+            numbering = draw(
+                st.one_of(
+                    st.from_regex(r"([<>]([1-9][0-9]{0,3})?([+][1-9][0-9]?)?)?", fullmatch=True),
+                    listed.map(lambda numbers: f"[{','.join(map(str, numbers))}]"),
+                )
+            )
+            lines.append(f"{name} {numbering} {row}")
+    return "\n".join(lines)
+
+
+@given(st.one_of(texts(), texts_with_sections()))
 def test_writing_and_parsing_preserves_a_layout(text: str) -> None:
     layout = parse_layout(text)
     written = format_layout(layout)
@@ -82,6 +103,56 @@ def test_any_text_is_a_layout_or_has_errors_within_its_bounds(text: str) -> None
         assert 1 <= problem.column <= max(len(lines[problem.line - 1]), 1)
 
 
+@pytest.mark.parametrize(
+    ("numbering", "numbers"),
+    [
+        ("", [1, 2, 3, 4]),
+        ("<", [4, 3, 2, 1]),
+        ("<2+2", [8, 6, 4, 2]),
+        (">", [1, 2, 3, 4]),
+        (">5", [5, 6, 7, 8]),
+        ("<+2", [7, 5, 3, 1]),
+        ("[3,1,2,4]", [3, 1, 2, 4]),
+        ("[1, 2, 14, 13]", [1, 2, 14, 13]),
+    ],
+)
+def test_seats_have_the_numbers_that_the_row_states(numbering: str, numbers: list[int]) -> None:
+    row = parse_layout(f"A {numbering} ..SS.SS").rows[0]
+    assert [place.number for place in row.places] == numbers
+    assert [place.x for place in row.places] == [2, 3, 5, 6]
+
+
+def test_every_section_has_its_own_rows() -> None:
+    layout = parse_layout("A S\n= Balcony\nA S\nB S\n= Upper  circle\nA S")
+    assert [(str(p), p.row, p.section, p.y) for p in layout.places] == [
+        ("A1", "A", "", 0),
+        ("Balcony A1", "Balcony A", "Balcony", 2),
+        ("Balcony B1", "Balcony B", "Balcony", 3),
+        ("Upper circle A1", "Upper circle A", "Upper circle", 5),
+    ]
+
+
+def test_rows_of_a_named_first_section_have_short_names() -> None:
+    layout = parse_layout("= Stalls\nA S\n= Balcony\nA S")
+    assert [(p.row, p.section) for p in layout.places] == [
+        ("A", "Stalls"),
+        ("Balcony A", "Balcony"),
+    ]
+
+
+def test_rows_are_ordered_by_section_and_then_by_label() -> None:
+    rows = ["Circle A", "B", "Balcony AA", "AA", "Balcony B", "Circle AA", "A"]
+    assert sorted(rows, key=row_order) == [
+        "A",
+        "B",
+        "AA",
+        "Balcony B",
+        "Balcony AA",
+        "Circle A",
+        "Circle AA",
+    ]
+
+
 def test_a_cross_aisle_counts_as_a_line() -> None:
     layout = parse_layout("\nA  .S\n\nAA WC\n")
     assert list(layout.places) == [
@@ -111,6 +182,20 @@ def test_a_cross_aisle_counts_as_a_line() -> None:
         ("A\tSS", 1, 2, "tab"),
         ("A  ....", 1, 1, "no seat"),
         ("A", 1, 1, "no seat"),
+        ("= Balcony", 1, 1, "no seat"),
+        ("A S\n =", 2, 2, "name"),
+        ("= A,b\nA S", 1, 4, "“,”"),
+        ("= Gallery\u200bB\nA S", 1, 3, "U+200B"),
+        ("= \u3164\nA S", 1, 3, "visible"),
+        ("= " + "x" * 25 + "\nA S", 1, 3, "at most 24"),
+        ("= Balcony\nA S\n = Balcony\nB S", 3, 2, "already on line 1"),
+        ("A S\n= Balcony\nA S\nA S", 4, 1, "already on line 3"),
+        ("A [1,2] S", 1, 3, "2 seat numbers for 1 seats"),
+        ("A [1,1] SS", 1, 3, "twice"),
+        ("A [1,2 SS", 1, 3, "[1,2,4,5]"),
+        ("A [0] S", 1, 3, "[1,2,4,5]"),
+        ("A <0 S", 1, 3, "<2+2"),
+        ("A <2+2SS", 1, 3, "<2+2"),
         ("A  " + "S" * 101, 1, 104, "at most 100"),
         ("A  S" + "\n" * 60 + "B  S", 61, 1, "at most 60"),
     ],

@@ -65,6 +65,19 @@ def test_a_seat_map_is_the_layout_with_prices(show: Show) -> None:
     ]
 
 
+def test_a_seat_map_has_sections_and_the_numbers_of_the_layout(show: Show) -> None:
+    layout = parse_layout("A SS\n= Balcony\nA <2+2 SSS")
+    seat_maps.make_seat_map(show_id=show.pk, layout=layout, prices=PRICES)
+    seats = Seat.objects.filter(show=show).order_by("y", "x")
+    assert list(seats.values_list("row", "number", "section", "x", "y")) == [
+        ("A", 1, "", 0, 0),
+        ("A", 2, "", 1, 0),
+        ("Balcony A", 6, "Balcony", 0, 2),
+        ("Balcony A", 4, "Balcony", 1, 2),
+        ("Balcony A", 2, "Balcony", 2, 2),
+    ]
+
+
 def test_a_show_without_a_screen_gets_rows_by_seats(show: Show) -> None:
     layout = rows_by_seats(rows=27, seats_per_row=3)
     seat_maps.make_seat_map(show_id=show.pk, layout=layout, prices=PRICES)

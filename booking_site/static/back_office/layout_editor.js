@@ -81,9 +81,9 @@ for (const editor of document.querySelectorAll(".layout-editor")) {
   const preview = editor.querySelector(".layout-preview");
   preview.removeAttribute("aria-live");
   preview.replaceChildren(editor.querySelector("template").content.cloneNode(true));
-  const [errorElement, count, label] = ["errors", "count", "label"].map((name) =>
-    preview.querySelector(`.layout-${name}`),
-  );
+  const [errorElement, count, label, labelKind, numbering] = [
+    "errors", "count", "label", "label-kind", "numbering",
+  ].map((name) => preview.querySelector(`.layout-${name}`));
   const stale = preview.querySelector(".layout-stale");
   const room = preview.querySelector(".layout-room");
   const column = preview.querySelector(".layout-column");
@@ -122,13 +122,18 @@ for (const editor of document.querySelectorAll(".layout-editor")) {
       columnLeft: size.width >= limits.seats,
       columnRight: size.width >= limits.seats,
       relabelFrom: !row?.label,
+      startSection: !row?.label || size.height >= limits.rows,
     };
     for (const tool of tools) {
       const step = tool.dataset.tool === "undo" || tool.dataset.tool === "redo";
       tool.disabled = off[tool.dataset.tool] || (!step && (grid.disabled || !row));
     }
-    label.value = row?.label ?? "";
-    label.disabled = grid.disabled || !row?.label;
+    const isHeading = row?.section !== undefined;
+    labelKind.textContent = isHeading ? "Section" : "Row";
+    label.value = row?.section ?? row?.label ?? "";
+    label.disabled = grid.disabled || !(row?.label || isHeading);
+    numbering.value = row?.numbering ?? "";
+    numbering.disabled = grid.disabled || !row?.label;
     column.textContent = row ? cursor.x + 1 : "";
   };
 
@@ -193,6 +198,11 @@ for (const editor of document.querySelectorAll(".layout-editor")) {
     columnRight: ({ x }) => change(layoutText.copyColumn(history.now, x, x + 1)),
     columnRemove: ({ x }) => change(layoutText.removeColumn(history.now, x)),
     relabelFrom: ({ y }) => change(layoutText.relabelFrom(history.now, y)),
+    startSection: ({ y }) => {
+      change(layoutText.startSection(history.now, y));
+      label.focus();
+      label.select(); // to enter the name
+    },
   };
 
   for (const tool of tools) {
@@ -205,19 +215,28 @@ for (const editor of document.querySelectorAll(".layout-editor")) {
     button.addEventListener("click", () => change(button.dataset.text));
   }
 
-  label.addEventListener("change", () => {
-    try {
-      change(layoutText.relabel(history.now, grid.cursor.y, label.value.trim().toUpperCase()));
-    } catch (refusal) {
-      showStatus(refusal.message);
-      refreshTools();
-    }
-  });
-  label.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter") return;
-    event.preventDefault(); // or it would submit the form
-    label.dispatchEvent(new Event("change"));
-  });
+  // Apply an input of the tools to the current row.
+  const onEntry = (input, edit) => {
+    input.addEventListener("change", () => {
+      try {
+        change(edit(grid.cursor.y, input.value.trim()));
+      } catch (refusal) {
+        showStatus(refusal.message);
+        refreshTools();
+      }
+    });
+    input.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter") return;
+      event.preventDefault(); // or it would submit the form
+      input.dispatchEvent(new Event("change"));
+    });
+  };
+  onEntry(label, (y, name) =>
+    rows[y].section === undefined
+      ? layoutText.relabel(history.now, y, name.toUpperCase())
+      : layoutText.renameSection(history.now, y, name),
+  );
+  onEntry(numbering, (y, typed) => layoutText.renumber(history.now, y, typed));
 
   textarea.addEventListener("input", (event) => {
     const typed = { kind: event.inputType, caret: textarea.selectionStart };
@@ -232,7 +251,8 @@ for (const editor of document.querySelectorAll(".layout-editor")) {
   // Painting breaks the browser's undo in the text area, so one history serves both.
   const shortcuts = { z: "undo", y: "redo", Z: "redo" };
   editor.addEventListener("keydown", (event) => {
-    if (!(event.ctrlKey || event.metaKey) || !shortcuts[event.key] || event.target === label) return;
+    if (!(event.ctrlKey || event.metaKey) || !shortcuts[event.key]) return;
+    if (event.target === label || event.target === numbering) return;
     event.preventDefault();
     step(shortcuts[event.key]);
   });

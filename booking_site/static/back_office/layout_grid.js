@@ -44,7 +44,7 @@ class LayoutGrid {
     return this.element.getAttribute("aria-disabled") === "true";
   }
 
-  // Draw rows of {label, cells}, updating only what has changed.
+  // Draw rows as layoutText.read returns them, updating only what has changed.
   show(rows) {
     const width = Math.max(0, ...rows.map((row) => row.cells.length));
     const inside = () => this.element.contains(document.activeElement);
@@ -85,20 +85,25 @@ class LayoutGrid {
     header.dataset.y = y;
     element.append(header, ...cells);
     this.element.append(element);
-    return { element, header, cells, kinds: [], label: null, text: null };
+    return { element, header, cells, kinds: [], shown: null };
   }
 
-  #showRow(drawn, { label, cells }) {
+  #showRow(drawn, { section, label, name: rowName, numbers, cells }) {
     const text = cells.padEnd(this.#width, ".");
-    if (drawn.text === text && drawn.label === label) return;
-    Object.assign(drawn, { text, label });
-    drawn.header.textContent = label || "·";
-    drawn.header.ariaLabel = label ? `Row ${label}` : "Cross aisle";
-    let number = 0;
+    const shown = JSON.stringify([section, rowName, numbers, text]);
+    if (drawn.shown === shown) return;
+    drawn.shown = shown;
+    const isHeading = section !== undefined;
+    drawn.element.classList.toggle("layout-section", isHeading);
+    drawn.header.textContent = section ?? (label || "·");
+    drawn.header.ariaLabel = isHeading
+      ? `Section ${section}`
+      : label ? `Row ${rowName}` : "Cross aisle";
+    let seats = 0;
     drawn.cells.forEach((cell, x) => {
       const kind = layoutText.KINDS[text[x]];
-      const seat = text[x] === "." ? "" : `${++number}`;
-      const name = seat ? `${label}${seat}` : `${drawn.header.ariaLabel}, column ${x + 1}`;
+      const seat = text[x] === "." ? "" : `${numbers[seats++]}`;
+      const name = seat ? `${rowName}${seat}` : `${drawn.header.ariaLabel}, column ${x + 1}`;
       const description = `${name}, ${kind}`;
       if (drawn.kinds[x] === description) return;
       drawn.kinds[x] = description;

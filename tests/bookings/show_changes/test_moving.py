@@ -231,6 +231,25 @@ def test_a_party_without_equal_seats_stops_the_move(
         moving.plan_moves([to(plain, show)])
 
 
+def test_seats_get_the_rows_and_sections_of_the_new_room(
+    show: Show, theatre: Any, customer: APIClient
+) -> None:
+    bought(customer, seat(show, "A1"), seat(show, "A2"))
+    balcony = ScreenFactory(
+        theatre=theatre, layout="= Stalls\nA WC\n= Balcony\nA <2+2 SSPP\nB WC\n"
+    )
+    planned = [to(balcony, show)]
+    seen = moving.fingerprint(moving.plan_moves(planned))
+    moving.move_shows(moves=planned, seen=seen, actor=None, reason="")
+    assert balcony.parsed_layout
+    assert set(Seat.objects.values_list("row", "number", "section", "x", "y")) == {
+        (place.row, place.number, place.section, place.x, place.y)
+        for place in balcony.parsed_layout.places
+    }
+    sold = Seat.objects.filter(status="booked")
+    assert set(map(str, sold)) == {"Balcony A8", "Balcony A6"}
+
+
 def test_a_seat_taken_after_the_preview_stops_the_move(
     show: Show, small: Screen, customer: APIClient
 ) -> None:

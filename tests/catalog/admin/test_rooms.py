@@ -1,6 +1,7 @@
 """The seat map of a show in the back office: planning, creating, drawing, blocking, unblocking."""
 
 from datetime import timedelta
+from decimal import Decimal
 from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
@@ -14,7 +15,9 @@ from django.utils import timezone
 
 from accounts import audit
 from accounts.models import AuditEntry, User
+from catalog.layouts import parse_layout
 from catalog.models import Seat, SeatStatus, Show
+from catalog.seat_maps import make_seat_map
 from tests.factories import PriceCardFactory, ScreenFactory, ShowFactory, make_seats
 
 
@@ -241,6 +244,19 @@ def test_an_unknown_show_is_not_found(office: Client) -> None:
     for page in ("room", "seat_map", "replace_seat_map"):
         address = reverse(f"admin:catalog_show_{page}", args=[999_999])
         assert office.get(address).status_code == HTTPStatus.NOT_FOUND
+
+
+def test_sections_are_drawn_behind_each_other_with_headings(office: Client, show: Show) -> None:
+    layout = parse_layout("A SS\n= Circle\nA <2+2 .SS\nB S\n= Balcony\nA S")
+    make_seat_map(show_id=show.pk, layout=layout, prices={"standard": Decimal(12)})
+    rows = office.get(at("room", show)).context["rows"]
+    assert [(row.heading, row.name, row.label) for row in rows] == [
+        ("", "A", "A"),
+        ("Circle", "Circle A", "A"),
+        ("", "Circle B", "B"),
+        ("Balcony", "Balcony A", "A"),
+    ]
+    assert [cell and cell.number for cell in rows[1].cells] == [None, 4, 2]
 
 
 def test_seats_without_a_position_are_drawn_by_row_and_number(office: Client, show: Show) -> None:
