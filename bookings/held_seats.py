@@ -29,6 +29,15 @@ class HeldSeats:
         return sum((seat.price for seat in self.seats), start=Decimal(0))
 
     @property
+    def priced_seats(self) -> list[dict[str, Any]]:
+        """The facts of each seat, with the currency of its price."""
+        names = ("id", "row", "number", "price", "category", "x", "y")
+        return [
+            {name: getattr(seat, name) for name in names} | {"currency": self.currency}
+            for seat in self.seats
+        ]
+
+    @property
     def expires_in(self) -> int:
         """The remaining time in whole seconds, rounded down."""
         return max(0, int((self.hold.expires_at - self.now).total_seconds()))

@@ -6,6 +6,7 @@ is not confirmed, and a removed user gets no mail.
 
 from collections import defaultdict
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
@@ -15,6 +16,7 @@ from django_tasks.base import Task
 from django_tasks_db.models import DBTaskResult
 
 from booking_site.local_time import offset_of
+from booking_site.money import money_text
 from booking_site.tasks.email import message_id_of, send_mail
 from bookings.models import Booking, Order
 from catalog.models import Show
@@ -126,7 +128,9 @@ def _send(
         "online": first.user is not None,
         "reference": first.order_reference,
         "seats": _seats(bookings),
-        "total": sum(booking.amount for booking in bookings),
+        "total": money_text(
+            sum((booking.amount for booking in bookings), Decimal(0)), first.currency
+        ),
         "currency": first.currency,
         "cancel_minutes": settings.CANCELLATION_CUTOFF_MINUTES,
         **_place_and_time(first.show),

@@ -14,6 +14,7 @@ from django.db.models import Func, Q, Value
 from django.db.models.functions import Cast, Coalesce, Collate, JSONObject, Length, Now, Upper
 
 from accounts.models import User
+from booking_site.money import AmountField, money_text
 from booking_site.postgres.words import Words, words_beginning_with
 from catalog.models import Seat, Show
 
@@ -187,7 +188,7 @@ class Order(models.Model):
     )
     customer_name = models.CharField(max_length=200, blank=True, default="")
     customer_email = models.EmailField(blank=True, default="")
-    total = models.DecimalField(max_digits=10, decimal_places=2)
+    total = AmountField(max_digits=11)
     currency = models.CharField(max_length=3)
     created_at = models.DateTimeField(db_default=Now())
     status = models.CharField(
@@ -262,6 +263,10 @@ class Order(models.Model):
         return self.reference
 
     @property
+    def total_text(self) -> str:
+        return money_text(self.total, self.currency)
+
+    @property
     def bookings_by_place(self) -> "list[Booking]":
         """The bookings that `with_bookings_json` has loaded, by row and number."""
         rows: list[dict[str, Any]] = self.bookings_json  # type: ignore[attr-defined] # annotated
@@ -316,7 +321,7 @@ class Booking(models.Model):
         blank=True,
         db_constraint=False,
     )
-    price = models.DecimalField(max_digits=8, decimal_places=2, null=True, blank=True)
+    price = AmountField(max_digits=9, null=True, blank=True)
     booked_at = models.DateTimeField(db_default=Now())
     cancelled_at = models.DateTimeField(null=True, blank=True)
     cancelled_by = models.ForeignKey(
@@ -370,7 +375,12 @@ class Booking(models.Model):
 
     @property
     def amount(self) -> Decimal:
-        return self.seat.price if self.price is None else self.price
+        price: Decimal = self.seat.price if self.price is None else self.price
+        return price
+
+    @property
+    def amount_text(self) -> str:
+        return money_text(self.amount, self.currency)
 
     @property
     def currency(self) -> str:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from accounts.authentication import Caller
 from booking_site.http.middleware import etag_of
+from booking_site.money import money_text
 from booking_site.postgres.pipeline import Statement
 from catalog.errors import ShowNotFound
 from catalog.layouts import row_order
@@ -22,15 +23,17 @@ MAX_CACHED_ROOMS = 100
 
 # One row for the whole map. A letter is the state of a seat as the caller sees it, and includes
 # everything committed before the statement began. The fingerprint identifies the drawing that
-# the letters are put into. It combines the column `facts`, a hash of what the map shows of a seat
-# except its state, which the database computes when a seat is written rather than in every read.
+# the letters are put into, together with the currency. It combines the column `facts`, a hash of
+# what the map shows of a seat except its state, which the database computes when a seat is written
+# rather than in every read.
 # The letters come in the order of an index, so nothing is sorted.
 # `caller` is empty if the token has been revoked.
 _READ = Statement("""
     WITH caller AS (
         SELECT id FROM users WHERE id = %(user)s AND is_active AND token_version = %(version)s
     )
-    SELECT (SELECT status FROM shows WHERE id = %(show)s),
+    SELECT (SELECT ARRAY[status, currency] FROM shows JOIN theatres ON theatres.id = theatre_id
+             WHERE shows.id = %(show)s),
            bit_xor(facts),
            string_agg(
                CASE status
@@ -54,7 +57,7 @@ _READ = Statement("""
      WHERE show_id = (SELECT %(show)s::bigint)
 """)
 _DRAW = Statement("""
-    SELECT id, row, number, price::text, category, x, y, section,
+    SELECT id, row, number, price, category, x, y, section,
            facts, row_number() OVER (ORDER BY row, number) - 1
       FROM seats
      WHERE show_id = %(show)s
@@ -94,6 +97,7 @@ class _Drawing:
     """
 
     fingerprint: int
+    currency: str
     around: list[bytes]
     places: list[int]
     last: tuple[str, SeatMap] | None = None
@@ -107,7 +111,7 @@ _EMPTY = _seat_map(b"[]")
 
 
 class _Room:
-    """The cached drawing of a show, valid if its fingerprint is that read with the letters."""
+    """The cached drawing of a show, valid if its fingerprint and currency are those just read."""
 
     drawing: _Drawing | None = None
 
@@ -127,16 +131,17 @@ def seat_map(*, show_id: int, caller: Caller | None) -> SeatMap:
     """
     user_id, version = (caller.id, caller.token_version) if caller else (None, None)
     while True:
-        ((status, fingerprint, letters),) = _READ.rows(show=show_id, user=user_id, version=version)
-        if status is None or status == ShowStatus.PLANNED:
+        ((show, fingerprint, letters),) = _READ.rows(show=show_id, user=user_id, version=version)
+        if show is None or show[0] == ShowStatus.PLANNED:
             raise ShowNotFound
         if letters is None:
             return _EMPTY
         room = _room(show_id)
         drawing = room.drawing
-        if drawing is not None and drawing.fingerprint == fingerprint:
+        currency = show[1]
+        if drawing and (drawing.fingerprint, drawing.currency) == (fingerprint, currency):
             break
-        room.drawing = _draw(_DRAW.rows(show=show_id))
+        room.drawing = _draw(_DRAW.rows(show=show_id), currency)
     if "B" in letters or "H" in letters:
         return _fill(drawing, letters, user_id)
     # The same letters in the same drawing make the same bytes.
@@ -154,7 +159,7 @@ def _fill(drawing: _Drawing, letters: str, user_id: int | None) -> SeatMap:
     return _seat_map(b"".join(text))
 
 
-def _draw(seats: list[Any]) -> _Drawing:
+def _draw(seats: list[Any], currency: str) -> _Drawing:
     fingerprint = 0
     around = []
     places = []
@@ -163,8 +168,11 @@ def _draw(seats: list[Any]) -> _Drawing:
     for pk, row, number, price, category, x, y, section, map_hash, place in seats:
         fingerprint ^= map_hash
         places.append(place)
-        before = _json({"id": pk, "row": row, "section": section, "number": number, "price": price})
+        price_text = money_text(price, currency)
+        before = _json(
+            {"id": pk, "row": row, "section": section, "number": number, "price": price_text}
+        )
         around.append(behind + before[:-1] + b",")
         after = _json({"category": category, "x": x, "y": y})
         behind = b"," + after[1:] + b","
-    return _Drawing(fingerprint, [*around, behind[:-1] + b"]"], places)
+    return _Drawing(fingerprint, currency, [*around, behind[:-1] + b"]"], places)

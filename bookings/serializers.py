@@ -197,7 +197,7 @@ class HoldSerializer(serializers.Serializer[Any]):
 
     id = serializers.UUIDField(source="hold.id")
     show_id = serializers.IntegerField(source="hold.show_id")
-    seats = HeldSeatSerializer(many=True)
+    seats = HeldSeatSerializer(many=True, source="priced_seats")
     total = MoneyField()
     currency = serializers.CharField()
     expires_at = UtcDateTimeField(source="hold.expires_at")

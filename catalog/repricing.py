@@ -10,9 +10,18 @@ from django.db import transaction
 from accounts import audit
 from accounts.models import User
 from booking_site.api.errors import DomainError
+from booking_site.money import money_text
 from catalog.errors import ShowNotFound
-from catalog.models import PriceCard, Seat, SeatCategory, SeatQuerySet, Show, ShowStatus
-from catalog.seat_maps import Prices
+from catalog.models import (
+    PriceCard,
+    Seat,
+    SeatCategory,
+    SeatQuerySet,
+    Show,
+    ShowQuerySet,
+    ShowStatus,
+)
+from catalog.seat_maps import Prices, require_expressible
 
 
 class ShowCancelled(DomainError):
@@ -40,10 +49,10 @@ class Repricing:
 def plan_repricing(*, show_id: int, prices: Prices) -> list[Repricing]:
     """Return what `reprice_unsold` would do, by category, and write nothing.
 
-    The price of a category that is not in `prices` does not change. Raise ShowNotFound or
-    ShowCancelled.
+    The price of a category that is not in `prices` does not change. Raise ShowNotFound,
+    ShowCancelled or PriceNotExpressible.
     """
-    _require_sellable(Show.objects.filter(pk=show_id))
+    _require_sellable(Show.objects.filter(pk=show_id), prices)
     return _plan(Seat.objects.filter(show_id=show_id), prices)
 
 
@@ -59,7 +68,7 @@ def reprice_unsold(
 
     Prices of sold and held seats do not change. `price_card`, if given, becomes the
     show's card. Repeatable: a second run changes and records nothing. Raise
-    ShowNotFound or ShowCancelled. Opens its own durable transaction.
+    ShowNotFound, ShowCancelled or PriceNotExpressible. Opens its own durable transaction.
     """
     with transaction.atomic(durable=True):
         seats = Seat.objects.filter(show_id=show_id)
@@ -67,13 +76,13 @@ def reprice_unsold(
         # them. no_key: other inserts' foreign-key checks don't wait for this lock.
         list(seats.order_by("pk").select_for_update(of=("self",), no_key=True).values_list("pk"))
         shows = Show.objects.filter(pk=show_id)
-        _require_sellable(shows.select_for_update(of=("self",), no_key=True))
+        _require_sellable(shows.select_for_update(of=("self",), no_key=True), prices)
         plan = [line for line in _plan(seats, prices) if line.changes]
         count = sum(
             _unsold(seats, line.category, line.was).update(price=line.becomes) for line in plan
         )
         show = shows.select_related("movie", "theatre", "screen__theatre", "price_card").get()
-        changes = _price_changes(plan)
+        changes = _price_changes(plan, show.theatre.currency)
         if price_card and show.price_card_id != price_card.pk:
             changes["price_card"] = [str(show.price_card or ""), str(price_card)]
             shows.update(price_card=price_card)
@@ -90,12 +99,13 @@ def reprice_unsold(
     return count
 
 
-def _require_sellable(shows: Iterable[Show]) -> None:
-    show = next(iter(shows), None)
+def _require_sellable(shows: ShowQuerySet, prices: Prices) -> None:
+    show = shows.select_related("theatre").first()
     if show is None:
         raise ShowNotFound
     if show.status == ShowStatus.CANCELLED:
         raise ShowCancelled
+    require_expressible(prices, show.theatre.currency)
 
 
 def _plan(seats: SeatQuerySet, prices: Prices) -> list[Repricing]:
@@ -121,11 +131,12 @@ def _unsold(seats: SeatQuerySet, category: SeatCategory, price: Decimal) -> Seat
     return seats.filter(category=category, price=price).exclude(pk__in=taken)
 
 
-def _price_changes(plan: Iterable[Repricing]) -> dict[str, list[str]]:
+def _price_changes(plan: Iterable[Repricing], currency: str) -> dict[str, list[str]]:
     """Return old and new price by category; several old prices are listed together."""
     changes: dict[str, list[str]] = {}
     for line in plan:
         name = f"{line.category} price"
-        before = f"{changes[name][0]}, {line.was}" if name in changes else str(line.was)
-        changes[name] = [before, str(line.becomes)]
+        was = money_text(line.was, currency)
+        before = f"{changes[name][0]}, {was}" if name in changes else was
+        changes[name] = [before, money_text(line.becomes, currency)]
     return changes

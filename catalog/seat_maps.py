@@ -15,6 +15,7 @@ from django.db import IntegrityError, connection, transaction
 from accounts import audit
 from accounts.models import User
 from booking_site.api.errors import DomainError
+from booking_site.money import digits_of, is_expressible, money_text
 from catalog.errors import ShowNotFound
 from catalog.layouts import Layout
 from catalog.models import PriceCard, Seat, SeatQuerySet, SeatStatus, Show
@@ -42,6 +43,13 @@ class PriceMissing(DomainError):
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
+class PriceNotExpressible(DomainError):
+    """The theatre's currency has fewer digits than some prices; `categories` lists those."""
+
+    code = "price_not_expressible"
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
 class SeatNotFound(DomainError):
     """Some seats do not belong to the show; `seat_ids` lists them."""
 
@@ -66,11 +74,11 @@ def make_seat_map(
 ) -> int:
     """Copy the layout into seats of a show that has none, and return their number.
 
-    Raise PriceMissing or SeatMapExists. Opens its own durable transaction.
+    Raise PriceMissing, PriceNotExpressible or SeatMapExists. Opens its own durable transaction.
     """
     with transaction.atomic(durable=True):
         size = _create_seats(show_id, layout, prices)
-        _record(show_id, actor, "seat_map_created", seats=size, changes=_price_changes(prices))
+        _record(show_id, actor, "seat_map_created", seats=size, prices=prices)
     return size
 
 
@@ -79,9 +87,9 @@ def replace_seat_map(
 ) -> int:
     """Replace all seats of a show, blocked ones included, and return the new number.
 
-    Raise PriceMissing, SeatMapInUse if a seat is sold or held or has a past booking,
-    or SeatMapExists if someone else replaced the seats meanwhile. Opens its own
-    durable transaction.
+    Raise PriceMissing, PriceNotExpressible, SeatMapInUse if a seat is sold or held or has a past
+    booking, or SeatMapExists if someone else replaced the seats meanwhile. Opens its own durable
+    transaction.
     """
     with transaction.atomic(durable=True):
         seats = _lock_seats(Seat.objects.filter(show_id=show_id))
@@ -95,15 +103,17 @@ def replace_seat_map(
                 "Cancelled bookings still refer to the seats of this show, so they stay."
             ) from error
         size = _create_seats(show_id, layout, prices)
-        _record(show_id, actor, "seat_map_replaced", seats=size, changes=_price_changes(prices))
+        _record(show_id, actor, "seat_map_replaced", seats=size, prices=prices)
     return size
 
 
 def _create_seats(show_id: int, layout: Layout, prices: Prices) -> int:
     # If two users create the seats at once, the second waits here and then finds them.
     show = Show.objects.select_for_update(of=("self",), no_key=True).filter(pk=show_id)
-    if not show.values_list("pk"):  # deleted since the preview
+    currencies = list(show.values_list("theatre__currency", flat=True))
+    if not currencies:  # deleted since the preview
         raise ShowNotFound
+    require_expressible(prices, currencies[0])
     if Seat.objects.filter(show_id=show_id).exists():
         raise SeatMapExists
     return copy_seats([(show_id, layout, prices)])
@@ -136,6 +146,17 @@ def check_prices(layout: Layout, prices: Prices) -> None:
     """Raise PriceMissing unless every category of the layout has a price."""
     if missing := sorted(layout.categories - prices.keys()):
         raise PriceMissing(f"There is no price for {', '.join(missing)}.", categories=missing)
+
+
+def require_expressible(prices: Prices, currency: str) -> None:
+    """Raise PriceNotExpressible if the currency has fewer digits than a price."""
+    finer = sorted(name for name, price in prices.items() if not is_expressible(price, currency))
+    if finer:
+        raise PriceNotExpressible(
+            f"Prices in {currency} have {digits_of(currency) or 'no'} decimal places:"
+            f" check {', '.join(finer)}.",
+            categories=finer,
+        )
 
 
 def block_seats(
@@ -193,9 +214,20 @@ def _lock_seats(seats: SeatQuerySet) -> list[Seat]:
 
 
 def _record(
-    show_id: int, actor: User | None, action: str, *, reason: str = "", **facts: Any
+    show_id: int,
+    actor: User | None,
+    action: str,
+    *,
+    reason: str = "",
+    prices: Prices | None = None,
+    **facts: Any,
 ) -> None:
     show = Show.objects.select_related("movie", "theatre", "screen__theatre").get(pk=show_id)
+    if prices:
+        facts["changes"] = {
+            f"{category} price": [money_text(price, show.theatre.currency)]
+            for category, price in prices.items()
+        }
     audit.record(
         actor=actor,
         action=action,
@@ -204,10 +236,6 @@ def _record(
         reason=reason,
         **facts,
     )
-
-
-def _price_changes(prices: Prices) -> dict[str, list[str]]:
-    return {f"{category} price": [str(price)] for category, price in prices.items()}
 
 
 def _names(seats: Iterable[Seat]) -> str:

@@ -59,6 +59,7 @@ class ShowSerializer(Out):
     )
     price_from = MoneyField(
         source="seat_facts.price_from",
+        currency="theatre.currency",
         allow_null=True,
         help_text="Price of the cheapest available seat; null when there is none.",
     )

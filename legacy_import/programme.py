@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from booking_site.money import digits_of
 from catalog.models import SeatStatus
 from legacy_import.id_map import IdMap
 from legacy_import.source import Row
@@ -11,7 +12,7 @@ from legacy_import.users import BatchResult, shortened, timestamps
 
 LONGEST_ROW = 4
 BIGGEST_NUMBER = 2**31 - 1
-BIGGEST_PRICE = Decimal("999999.99")
+BIGGEST_PRICE = Decimal("999999.999")
 # The block reason of a sold seat whose booking has not been imported, at least not yet.
 SOLD_BEFORE = "Sold by the original system"
 
@@ -55,12 +56,13 @@ def convert_shows(batch: Sequence[Row], id_map: IdMap) -> BatchResult:
     return result
 
 
-def convert_seats(batch: Sequence[Row], id_map: IdMap) -> BatchResult:
+def convert_seats(batch: Sequence[Row], id_map: IdMap, *, currency: str) -> BatchResult:
     """Convert seats; a sold one stays blocked until its booking is imported too."""
+    step = Decimal(1).scaleb(-max(2, digits_of(currency)))
     result = BatchResult()
     shows = id_map.known("shows", [row["show_id"] for row in batch])
     for row in batch:
-        number, price = row["id"], _price(row["price"])
+        number, price = row["id"], _price(row["price"], step)
         problem = _problem(row)
         if row["show_id"] not in shows:
             result.rejected.append((number, "its show does not exist or was not imported"))
@@ -89,9 +91,9 @@ def _problem(row: Row) -> str | None:
     return None
 
 
-def _price(value: Any) -> Decimal | None:
+def _price(value: Any, step: Decimal) -> Decimal | None:
     try:
-        price = Decimal(str(value)).quantize(Decimal("0.01"))
+        price = Decimal(str(value)).quantize(step)
         return price if 0 <= price <= BIGGEST_PRICE else None
     except InvalidOperation:  # not a number, or NaN
         return None

@@ -61,7 +61,7 @@ def run_import(
             batch, timezone=venue.timezone, currency=venue.currency
         ),
         "shows": lambda batch: programme.convert_shows(batch, id_map),
-        "seats": lambda batch: programme.convert_seats(batch, id_map),
+        "seats": lambda batch: programme.convert_seats(batch, id_map, currency=venue.currency),
         "bookings": lambda batch: purchases.convert_bookings(batch, id_map, source),
     }
     with _rolled_back() if dry_run else _locked() as commit:

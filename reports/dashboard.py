@@ -112,7 +112,15 @@ class Week:
             ("Today", self.today, self.same_day),
             ("This week", self.this_week, self.last_week),
         ]
-        return [(title, now, _growth(now, before), before) for title, now, before in pairs]
+        return [
+            (
+                title,
+                now.in_currency(self.currency),
+                _growth(now, before),
+                before.in_currency(self.currency),
+            )
+            for title, now, before in pairs
+        ]
 
 
 def _growth(now: Figures, before: Figures) -> int | None:

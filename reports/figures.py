@@ -1,7 +1,7 @@
 """Admissions, gross and occupancy: their definitions, and the SQL that all reports share."""
 
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from operator import add
@@ -10,6 +10,7 @@ from typing import Any
 from django.utils import timezone
 
 from booking_site.local_time import offset_periods
+from booking_site.money import digits_of, money_text
 from catalog.models import Theatre
 from catalog.programme.days import DAY_BREAK
 
@@ -122,10 +123,15 @@ class Figures:
             return None
         return _rounded(Decimal(100 * self.admissions) / self.seats, "0.1")
 
-    @property
-    def average_price(self) -> Decimal | None:
+    def average_price(self, currency: str) -> Decimal | None:
         """None if no price is known."""
-        return _rounded(self.gross / self.priced, "0.01") if self.priced else None
+        if not self.priced:
+            return None
+        return _rounded(self.gross / self.priced, str(Decimal(1).scaleb(-digits_of(currency))))
+
+    def in_currency(self, currency: str) -> "Figures":
+        """Return the figures with the digits of the currency."""
+        return replace(self, gross=Decimal(money_text(self.gross, currency)))
 
 
 NONE = Figures()

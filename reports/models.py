@@ -3,6 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
+from booking_site.money import AmountField
 from catalog.models import Show
 
 
@@ -53,7 +54,7 @@ class CountedSales(models.Model):
     currency = models.CharField(max_length=3)
     admissions = models.PositiveIntegerField()
     priced = models.PositiveIntegerField(help_text="The admissions whose price is known.")
-    gross = models.DecimalField(max_digits=12, decimal_places=2)
+    gross = AmountField(max_digits=13)
 
     class Meta:
         db_table = "counted_sales"

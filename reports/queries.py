@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date
+from decimal import Decimal
 from itertools import groupby
 from operator import attrgetter
 
@@ -61,6 +62,10 @@ class Line:
     currency: str
     figures: Figures
 
+    @property
+    def average_price(self) -> Decimal | None:
+        return self.figures.average_price(self.currency)
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -89,7 +94,10 @@ def report(*, dimension: Dimension, theatres: Iterable[Theatre], first: date, la
     spans = [(theatre, *span_of(first, theatre.zone, days=days)) for theatre in theatres]
     with connection.cursor() as cursor:
         cursor.execute(sql, figures_parameters(spans))
-        lines = [Line(label, currency, Figures(*sums)) for label, currency, *sums in cursor]
+        lines = [
+            Line(label, currency, Figures(*sums).in_currency(currency))
+            for label, currency, *sums in cursor
+        ]
     if by_channel:
         names = dict(Channel.choices)
         lines = [replace(line, label=names.get(line.label, NO_CHANNEL)) for line in lines]
@@ -111,4 +119,4 @@ def _totals(lines: Iterable[Line], *, by_channel: bool) -> Iterable[Line]:
         total = sum(figures, start=NONE)
         if by_channel:  # all channels have the same shows and seats
             total = replace(total, shows=figures[0].shows, seats=figures[0].seats)
-        yield Line("Total", currency, total)
+        yield Line("Total", currency, total.in_currency(currency))

@@ -129,5 +129,5 @@ def _row(line: Line) -> list[Cell]:
         figures.gross,
         figures.seats,
         figures.occupancy,
-        figures.average_price,
+        line.average_price,
     ]

@@ -1,10 +1,13 @@
-"""Serializer fields for times and money, and functions that format them the same way."""
+"""Serializer fields for times and money, and a function that formats times the same way."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from rest_framework import serializers
+from rest_framework.fields import get_attribute
+
+from booking_site.money import money_text
 
 
 class UtcDateTimeField(serializers.DateTimeField):
@@ -15,17 +18,25 @@ class UtcDateTimeField(serializers.DateTimeField):
 
 
 class MoneyField(serializers.DecimalField):
-    """A decimal string with two places, `"15.00"`; the currency is a field beside it."""
+    """A decimal string with the digits of its currency, which is a field beside it: `"15.00"`.
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(max_digits=10, decimal_places=2, coerce_to_string=True, **kwargs)
+    `currency` is the path to the currency from the object that has the amount.
+    """
+
+    def __init__(self, *, currency: str = "currency", **kwargs: Any) -> None:
+        self.currency = currency.split(".")
+        super().__init__(max_digits=11, decimal_places=3, coerce_to_string=True, **kwargs)
+
+    def get_attribute(self, instance: Any) -> str | None:  # type: ignore[override]
+        amount = super().get_attribute(instance)
+        if amount is None:
+            return None
+        return money_text(Decimal(amount), get_attribute(instance, self.currency))
+
+    def to_representation(self, text: str) -> str:  # type: ignore[override]
+        return text
 
 
 def utc_text(moment: datetime) -> str:
     """Format a time as `UtcDateTimeField` does."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def money_text(amount: Decimal) -> str:
-    """Format an amount as `MoneyField` does."""
-    return f"{amount:.2f}"

@@ -166,7 +166,7 @@ class OrderAdmin(LargeTable, ReadOnly[Order]):
 
     @admin.display(description="total", ordering="total")
     def amount(self, order: Order) -> str:
-        return f"{order.total} {order.currency}"
+        return f"{order.total_text} {order.currency}"
 
     @admin.display(description="bought", ordering="pk")
     def sold(self, order: Order) -> SafeString:
@@ -296,8 +296,7 @@ class BookingAdmin(LargeTable, ReadOnly[Booking]):
     def amount(self, booking: Booking) -> str:
         if booking.price is None:  # a booking of the original system
             return ""
-        sold = booking.order or booking.show.theatre
-        return f"{booking.price} {sold.currency}"
+        return f"{booking.amount_text} {booking.currency}"
 
     @admin.display(description="state", ordering="cancelled_at")
     def state(self, booking: Booking) -> SafeString:

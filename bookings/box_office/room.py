@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from booking_site.money import money_text
 from catalog.admin.drawing import DrawnRow, draw
 from catalog.models import Seat, SeatCategory, SeatStatus
 
@@ -17,7 +18,9 @@ def state_of(seat: Seat) -> str:
     return str(getattr(seat, "state_now", seat.status))
 
 
-def draw_room(seats: Sequence[Seat], *, one_only: bool, chosen: Collection[str]) -> list[DrawnRow]:
+def draw_room(
+    seats: Sequence[Seat], *, currency: str, one_only: bool, chosen: Collection[str]
+) -> list[DrawnRow]:
     """Return the rows of the room, to select one seat or several; `chosen` are ids as text."""
 
     def draw_seat(seat: Seat) -> SafeString:
@@ -33,7 +36,7 @@ def draw_room(seats: Sequence[Seat], *, one_only: bool, chosen: Collection[str])
             state=state_of(seat),
             name=seat,
             kind=SeatCategory(seat.category).label,
-            price=seat.price,
+            price=money_text(seat.price, currency),
             reason=reason,
             input_type="radio" if one_only else "checkbox",
             id=seat.pk,

@@ -7,11 +7,13 @@ can talk to the customers.
 import json
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from http import HTTPStatus
 
 from accounts import audit
 from accounts.models import User
 from booking_site.api.errors import DomainError
+from booking_site.money import money_text
 from bookings.confirmations import confirm_again
 from bookings.idempotency import fingerprint
 from bookings.models import Booking, Channel, IdempotencyRecord, Order
@@ -95,7 +97,7 @@ def sell_at_counter(*, clerk: User, token: str, purchase: Purchase) -> Order:
             subject=order,
             theatre_id=terms.theatre_id,
             seats=_names(seats.values()),
-            total=order.total,
+            total=order.total_text,
             currency=order.currency,
         )
         return order
@@ -117,6 +119,7 @@ def cancel_at_counter(
         cancelled = lock_live(show_id=order.show_id, bookings=bookings)
         cancel_locked(cancelled, by=clerk, reason=reason)
         if cancelled:
+            amount = sum((row.price or Decimal(0) for row in cancelled), Decimal(0))
             audit.record(
                 actor=clerk,
                 action="seats_cancelled",
@@ -124,7 +127,7 @@ def cancel_at_counter(
                 theatre_id=order.show.theatre_id,
                 reason=reason,
                 seats=_names(Seat.objects.filter(pk__in=[row.seat_id for row in cancelled])),
-                amount=sum(row.price or 0 for row in cancelled),
+                amount=money_text(amount, order.currency),
                 currency=order.currency,
             )
         return cancelled
@@ -161,8 +164,8 @@ def move_at_counter(*, clerk: User, booking: Booking, seat_id: int, reason: str)
             theatre_id=terms.theatre_id,
             reason=reason,
             seat=[str(old), str(new)],
-            price_kept=current.amount,
-            price_of_the_new_seat=new.price,
+            price_kept=money_text(current.amount, order.currency),
+            price_of_the_new_seat=money_text(new.price, terms.currency),
         )
 
     with refusals_explained(show_id=booking.show_id, seat_ids=[seat_id]):

@@ -28,6 +28,7 @@ from accounts.models import User
 from booking_site.api.errors import DomainError
 from booking_site.email_address import readable_email
 from booking_site.local_time import clock
+from booking_site.money import money_text
 from bookings.box_office import queries
 from bookings.box_office.forms import (
     BestSeats,
@@ -211,7 +212,12 @@ def move(request: HttpRequest, reference: str, booking_id: int) -> HttpResponse:
     context = _context(request, f"Move {booking.seat}") | _facts(order)
     context |= {
         "booking": booking,
-        "rows": draw_room(seats, one_only=True, chosen={form.data.get("seat", "")}),
+        "rows": draw_room(
+            seats,
+            currency=order.show.theatre.currency,
+            one_only=True,
+            chosen={form.data.get("seat", "")},
+        ),
         "size": len(seats),
         "errors": errors,
         "reason": form.data.get("reason", ""),
@@ -249,13 +255,14 @@ def _was_cancelled(order: Order, cancelled: Collection[Booking]) -> str:
     if not cancelled:
         return "These seats were already cancelled."
     return (
-        f"Cancelled: {len(cancelled)}, worth {_sum(cancelled)} {order.currency}."
+        f"Cancelled: {len(cancelled)}, worth {_sum(cancelled, order)} {order.currency}."
         " The seats are free again."
     )
 
 
-def _sum(bookings: Collection[Booking]) -> Decimal:
-    return sum((booking.amount for booking in bookings), Decimal("0.00"))
+def _sum(bookings: Collection[Booking], order: Order) -> str:
+    amount = sum((booking.amount for booking in bookings), Decimal(0))
+    return money_text(amount, order.currency)
 
 
 def _order(clerk: User, reference: str) -> Order:
@@ -301,7 +308,12 @@ def _room(
     context = _context(request, "Sell") | {
         "show": show,
         "starts": local(show.start_time, show.theatre.zone),
-        "rows": draw_room(seats, one_only=False, chosen=free.intersection(wanted)),
+        "rows": draw_room(
+            seats,
+            currency=show.theatre.currency,
+            one_only=False,
+            chosen=free.intersection(wanted),
+        ),
         "size": len(seats),
         "free": len(free),
         "errors": errors,
@@ -336,7 +348,7 @@ def _facts(order: Order) -> dict[str, Any]:
         "starts": local(order.show.start_time, zone),
         "bought": local(order.created_at, zone),
         "live": live,
-        "total": _sum(live),
+        "total": _sum(live, order),
         "customer": buyer.name if buyer else order.customer_name,
         "email": readable_email(buyer.email if buyer else order.customer_email),
     }

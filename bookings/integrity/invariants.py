@@ -17,6 +17,7 @@ from django.db.models import ForeignKey
 from django.utils.module_loading import import_string
 
 from booking_site.local_time import zone_names
+from booking_site.money import currencies
 from booking_site.tasks.outbox import ATTEMPTS
 from bookings.integrity import guards, time_zones
 
@@ -85,6 +86,7 @@ def invariants() -> tuple[Invariant, ...]:
     text = Template(_QUERIES.read_text()).substitute(
         attempts=ATTEMPTS,
         max_seats=settings.MAX_SEATS_PER_ORDER,
+        currencies=", ".join(f"('{code}', {digits})" for code, digits in currencies().items()),
         zones=", ".join(f"'{name}'" for name in sorted(zone_names())),
     )
     own = [

@@ -165,6 +165,22 @@ SELECT 'order ' || reference FROM orders
    AND (customer_email <> lower(customer_email)
         OR octet_length(customer_email) <> length(customer_email));
 
+-- currencies_current (note): The currencies of theatres are current ones of ISO 4217, with at most three digits.
+SELECT 'theatre ' || id FROM theatres
+ WHERE currency NOT IN (SELECT code FROM (VALUES $currencies) AS known(code, digits));
+
+-- amounts_expressible (note): Amounts have no more decimal places than their currency. They are not rounded.
+SELECT kind || ' ' || id
+  FROM (SELECT 'seat', seats.id::text, price, currency
+          FROM seats JOIN shows ON shows.id = show_id JOIN theatres ON theatres.id = theatre_id
+         UNION ALL
+        SELECT 'booking', bookings.id::text, price, currency
+          FROM bookings JOIN orders ON orders.id = order_id
+         UNION ALL
+        SELECT 'order', reference, total, currency FROM orders) AS amounts(kind, id, amount, currency)
+  LEFT JOIN (VALUES $currencies) AS known(code, digits) ON code = currency
+ WHERE amount <> round(amount, coalesce(digits, 2));
+
 -- no_task_given_up (failure): The worker has given up on no task.
 SELECT task_path || ' x ' || count(*)
   FROM django_tasks_database_dbtaskresult

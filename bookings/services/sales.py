@@ -17,7 +17,8 @@ from django.db.models import QuerySet
 from accounts.authentication import Caller
 from accounts.services import LockedCaller, require_confirmed_email
 from booking_site.api.errors import DomainError
-from booking_site.api.fields import money_text, utc_text
+from booking_site.api.fields import utc_text
+from booking_site.money import money_text
 from booking_site.observability.metrics import HOLDS
 from booking_site.postgres.pipeline import Call, Param, Rows, Statement, execute
 from bookings import idempotency
@@ -291,7 +292,7 @@ class Sale:
                 "seat_id": seat.id,
                 "row": seat.row,
                 "number": seat.number,
-                "price": money_text(seat.price),
+                "price": money_text(seat.price, order["currency"]),
                 "currency": order["currency"],
                 "booked_at": sold_at,
                 "order_reference": order["reference"],
@@ -307,7 +308,7 @@ class Sale:
                 "reference": order["reference"],
                 "show_id": order["show_id"],
                 "channel": order["channel"],
-                "total": money_text(order["total"]),
+                "total": money_text(order["total"], order["currency"]),
                 "currency": order["currency"],
                 "created_at": sold_at,
                 "status": OrderStatus.CONFIRMED.value,

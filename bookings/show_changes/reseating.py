@@ -19,7 +19,7 @@ from bookings import seat_choice
 from bookings.models import Booking
 from catalog.layouts import Layout, Place
 from catalog.models import Seat, SeatStatus, Show
-from catalog.seat_maps import check_prices, copy_seats, prices_of
+from catalog.seat_maps import check_prices, copy_seats, prices_of, require_expressible
 
 # Added to seat numbers while seats change places. No layout has so many seats.
 OUT_OF_THE_WAY = 1_000_000
@@ -167,7 +167,9 @@ def _prices(show: Show, seats: Sequence[Seat]) -> dict[str, Decimal]:
     prices: dict[str, Decimal] = {}
     for seat in seats:
         prices[seat.category] = min(seat.price, prices.get(seat.category, seat.price))
-    return prices | (prices_of(show.price_card) if show.price_card else {})
+    of_card = prices_of(show.price_card) if show.price_card else {}
+    require_expressible(of_card, show.theatre.currency)
+    return prices | of_card
 
 
 def _namesakes(

@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from accounts import audit
 from accounts.models import AuditEntry
 from booking_site.back_office.large_tables import LargeTable
+from booking_site.money import money_text
 from catalog.admin.base import ReadOnly, badge, show_column
 from catalog.models import STATE_NOW, Seat, SeatCategory, SeatStatus, Show
 
@@ -87,7 +88,8 @@ class SeatAdmin(LargeTable, ReadOnly[Seat]):
 
     @admin.display(description="price")
     def amount(self, seat: Seat) -> str:
-        return f"{seat.price} {seat.show.theatre.currency}"
+        currency = seat.show.theatre.currency
+        return f"{money_text(seat.price, currency)} {currency}"
 
     @admin.display(description="state")
     def state(self, seat: Seat) -> SafeString:

@@ -15,6 +15,7 @@ from unfold.widgets import UnfoldAdminSelect2Widget
 from accounts.roles import WORK_EVERYWHERE
 from booking_site.api.errors import DomainError, violated_constraint
 from booking_site.local_time import offset_of, zone_named, zone_names
+from booking_site.money import is_expressible, validate_currency
 from catalog.admin.base import BackOffice, local, two_lines
 from catalog.clock_changes import save_times, shows_in_zone, upcoming_shows
 from catalog.models import GapRule, Seat, Show, Theatre
@@ -66,6 +67,13 @@ class TheatreForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at r
             "staff",
         )
 
+    def clean_currency(self) -> str:
+        """Refuse a currency that is not current, unless the theatre has it already."""
+        currency: str = self.cleaned_data["currency"]
+        if "currency" in self.changed_data:
+            validate_currency(currency)
+        return currency
+
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}
         changed = {"timezone", "currency"}.intersection(self.changed_data)
@@ -98,9 +106,11 @@ class TheatreForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at r
             repeated: Any = cast("QueryDict", self.data).copy()
             repeated["seen"] = seen
             self.data = repeated
-            self.add_error(None, " ".join(self._effects(theatre, data, seats.count())))
+            self.add_error(None, " ".join(self._effects(theatre, data, seats)))
 
-    def _effects(self, theatre: Theatre, data: dict[str, Any], seats: int) -> Iterator[str]:
+    def _effects(
+        self, theatre: Theatre, data: dict[str, Any], seats: QuerySet[Seat]
+    ) -> Iterator[str]:
         if self.moved:
             show = min(self.moved, key=lambda show: show.start_time)
             starts = show.start_time.astimezone(zone_named(data["timezone"]))
@@ -111,10 +121,13 @@ class TheatreForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at r
             if over := sum(show.start_time <= timezone.now() for show in self.moved):
                 yield f"Of these, {over} will then have started already."
         if data["currency"] != theatre.currency:
+            prices = list(seats.values_list("price", flat=True))
             yield (
-                f"Seats that keep the number of their price: {seats}, in {data['currency']}"
+                f"Seats that keep the number of their price: {len(prices)}, in {data['currency']}"
                 f" instead of {theatre.currency}."
             )
+            if finer := sum(not is_expressible(price, data["currency"]) for price in prices):
+                yield f"Of these, {finer} have more decimal places than {data['currency']}."
         yield "Not saved yet: save again to confirm."
 
 

@@ -11,10 +11,12 @@ from django.core.exceptions import ValidationError
 from import_export import widgets
 
 from accounts.models import User
+from booking_site.money import trimmed
 from catalog.models import Theatre
 from catalog.staff import theatres_of
 
-_PRICE = re.compile(r"[0-9]{1,6}(?:[.,][0-9]{1,2})?")
+_PRICE = re.compile(r"[0-9]{1,6}(?:[.,]([0-9]{1,3}))?")
+_EXAMPLES = {0: "1500", 2: "12.50 or 12,50", 3: "4.250 or 4,250"}  # by digits
 _DAY = forms.DateField(input_formats=["%Y-%m-%d", "%d.%m.%Y"], required=False)
 
 
@@ -59,17 +61,26 @@ class Day(widgets.DateWidget):  # type: ignore[misc] # untyped
 
 
 class Money(widgets.Widget):  # type: ignore[misc] # untyped
+    """A price with at most `digits` decimal places, those of the theatres' currencies.
+
+    Three digits after a point or comma are decimals if a theatre's currency has three; elsewhere
+    they can only be thousands, and are refused.
+    """
+
+    digits = 2
+
     def clean(self, value: Any, row: Any = None, **kwargs: Any) -> Decimal | None:
         text = _text(value)
         if not text:
             return None
-        # Three digits after a point or comma can be thousands, so they are refused.
-        if not _PRICE.fullmatch(text):
+        match = _PRICE.fullmatch(text)
+        places = match[1] or "" if match else ""
+        if not match or len(places) > max(2, self.digits) or places[self.digits :].strip("0"):
             raise ValueError(
-                f"“{text[:40]}” isn't a price. Use the format 12.50 or 12,50, without a currency"
-                " or separators of thousands."
+                f"“{text[:40]}” isn't a price. Use the format {_EXAMPLES[self.digits]}, without a"
+                " currency or separators of thousands."
             )
-        return round(Decimal(text.replace(",", ".")), 2)
+        return trimmed(Decimal(text.replace(",", ".")))
 
     def render(self, value: Any, obj: Any = None, **kwargs: Any) -> Decimal | None:
         price: Decimal | None = value

@@ -13,7 +13,7 @@ from accounts import audit
 from accounts.models import User
 from booking_site.spreadsheets.cells import Cell, Value
 from catalog.exchange.cells import Day, Money, PlainText, Texts, TheatreName, WholeNumber
-from catalog.models import Movie, PriceCard, PriceCardLine, Screen, SeatCategory
+from catalog.models import Movie, PriceCard, PriceCardLine, Screen, SeatCategory, most_digits
 from catalog.staff import theatres_of
 
 
@@ -226,6 +226,12 @@ class PriceCardTable(Table):
     class Meta(ImportOptions):
         model = PriceCard
         fields = export_order = ("id", "name", *SeatCategory.values)
+
+    def __init__(self, *, user: User) -> None:
+        super().__init__(user=user)
+        digits = most_digits()
+        for category in SeatCategory.values:
+            self.fields[category].widget.digits = digits
 
     def accessible(self) -> QuerySet[PriceCard]:
         return PriceCard.objects.prefetch_related("lines").order_by("name")

@@ -12,5 +12,5 @@ from catalog.models.seats import (
     SeatStatus,
 )
 from catalog.models.shows import Show, ShowQuerySet, ShowStatus
-from catalog.models.theatres import GapRule, Theatre, validate_timezone
+from catalog.models.theatres import GapRule, Theatre, most_digits, validate_timezone
 from catalog.models.versions import ListVersion

@@ -1,10 +1,13 @@
 """Price cards, with one price per seat category."""
 
+from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
 
+from booking_site.money import AmountField
 from booking_site.typed_text import LineField
+from catalog.models.theatres import most_digits
 
 
 class SeatCategory(models.TextChoices):
@@ -32,7 +35,7 @@ class PriceCard(models.Model):
 class PriceCardLine(models.Model):
     price_card = models.ForeignKey(PriceCard, on_delete=models.CASCADE, related_name="lines")
     category = models.CharField(max_length=12, choices=SeatCategory)
-    price = models.DecimalField(max_digits=8, decimal_places=2, validators=[MinValueValidator(0)])
+    price = AmountField(max_digits=9, validators=[MinValueValidator(0)])
 
     class Meta:
         db_table = "price_card_lines"
@@ -51,3 +54,9 @@ class PriceCardLine(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_category_display()} {self.price}"
+
+    def clean(self) -> None:
+        if self.price is not None and self.price != round(self.price, digits := most_digits()):
+            raise ValidationError(
+                {"price": f"The currencies of the theatres have {digits or 'no'} decimal places."}
+            )

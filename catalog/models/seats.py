@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import Case, F, Func, Q, Value, When
 from django.db.models.functions import Concat
 
+from booking_site.money import AmountField
 from catalog.layouts import MAX_SECTION_NAME, row_order
 from catalog.models.prices import SeatCategory
 
@@ -54,7 +55,7 @@ class Seat(models.Model):
     )
     row = models.CharField(max_length=32)
     number = models.PositiveIntegerField(validators=[MinValueValidator(1)])
-    price = models.DecimalField(max_digits=8, decimal_places=2, validators=[MinValueValidator(0)])
+    price = AmountField(max_digits=9, validators=[MinValueValidator(0)])
     status = models.CharField(
         max_length=12,
         choices=SeatStatus,

@@ -4,12 +4,12 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 
 from booking_site.email_address import CanonicalEmailField
 from booking_site.local_time import zone_named, zone_names
+from booking_site.money import digits_of
 from booking_site.postgres.timestamped import Timestamped, TimestampedQuerySet
 from booking_site.typed_text import LineField
 
@@ -42,7 +42,6 @@ class Theatre(Timestamped):
         max_length=3,
         default="USD",
         db_default="USD",
-        validators=[RegexValidator(r"^[A-Z]{3}$", "Use the three capital letters of ISO 4217.")],
         help_text="ISO 4217 code, e.g. EUR.",
     )
     gap_rule = models.CharField(
@@ -94,3 +93,9 @@ class Theatre(Timestamped):
     @property
     def zone(self) -> ZoneInfo:
         return zone_named(self.timezone)
+
+
+def most_digits() -> int:
+    """Return the digits of the currency that has the most, among those of the theatres."""
+    used = Theatre.objects.order_by().values_list("currency", flat=True).distinct()
+    return max(map(digits_of, used), default=2)

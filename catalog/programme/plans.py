@@ -13,6 +13,7 @@ from accounts import audit
 from accounts.models import User
 from booking_site.api.errors import violated_constraint
 from booking_site.local_time import clock
+from booking_site.money import is_expressible
 from catalog.layouts import Layout
 from catalog.models import Movie, PriceCard, PriceCardLine, Screen, Show, ShowStatus, Theatre
 from catalog.programme.days import on_business_day
@@ -218,7 +219,13 @@ class _Evaluator:
 
     def _seat_map(self, show: Show) -> tuple[Layout, Prices] | None:
         layout, prices = self._layouts[show.screen_id], self._prices.get(show.price_card_id, {})
-        return (layout, prices) if layout and layout.categories <= prices.keys() else None
+        if layout is None or not layout.categories <= prices.keys():
+            return None
+        return (layout, prices) if self._is_expressible(prices) else None
+
+    def _is_expressible(self, prices: Prices) -> bool:
+        currency = self._plan.theatre.currency
+        return all(is_expressible(price, currency) for price in prices.values())
 
     def _warnings(self, show: Show) -> Iterable[str]:
         layout = self._layouts[show.screen_id]
@@ -230,6 +237,11 @@ class _Evaluator:
             yield (
                 f"“{show.price_card}” has no price for {', '.join(sorted(missing))}, "
                 "so no seat map is created."
+            )
+        elif not self._is_expressible(self._prices[show.price_card_id]):
+            yield (
+                f"“{show.price_card}” has prices with more digits than"
+                f" {self._plan.theatre.currency}, so no seat map is created."
             )
         zone = self._plan.theatre.zone
         if (

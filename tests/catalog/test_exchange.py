@@ -213,6 +213,37 @@ def test_an_invalid_price_is_named(price: str, office: Client) -> None:
     assert "12.50" in message or price in message
 
 
+@pytest.mark.parametrize(
+    ("currency", "price", "stored"),
+    [
+        ("KWD", "4.255", "4.255"),
+        ("KWD", "4,25", "4.25"),
+        ("JPY", "1500", "1500.00"),
+        ("JPY", "1500.00", "1500.00"),
+    ],
+)
+def test_prices_have_the_digits_of_the_theatres_currencies(
+    currency: str, price: str, stored: str, office: Client
+) -> None:
+    TheatreFactory(currency=currency)
+    row = ["", "Night", price, "", "", ""]
+    confirm(office, "pricecard", upload(office, "pricecard", as_csv(CARD_COLUMNS, row)))
+    (line,) = PriceCard.objects.get().lines.all()
+    assert str(line.price) == stored
+
+
+@pytest.mark.parametrize(
+    ("currency", "price"), [("JPY", "1500.50"), ("JPY", "1.500"), ("USD", "1.500")]
+)
+def test_prices_that_no_theatre_can_charge_are_refused(
+    currency: str, price: str, office: Client
+) -> None:
+    TheatreFactory(currency=currency)
+    row = ["", "Night", price, "", "", ""]
+    [(_, column, _)] = row_errors(upload(office, "pricecard", as_csv(CARD_COLUMNS, row)))
+    assert column == "standard"
+
+
 def test_importing_a_price_card_adds_and_removes_lines(office: Client) -> None:
     card = PriceCardFactory(name="Night")
     row = [card.pk, "Night", "13.5", "15", "", "9.00"]

@@ -15,8 +15,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import AuditEntry
-from catalog.models import PriceCardLine, Seat, SeatStatus, Show, ShowStatus
+from catalog.models import PriceCardLine, Seat, SeatStatus, Show, ShowStatus, Theatre
 from catalog.repricing import plan_repricing, reprice_unsold
+from catalog.seat_maps import PriceNotExpressible
 from tests.factories import PriceCardFactory, ShowFactory, make_seats
 from tests.waiting import somebody_waits_for_me
 
@@ -45,6 +46,32 @@ def show() -> Show:
 
 def prices_of(show: Show) -> list[str]:
     return [str(price) for price in show.seats.order_by("pk").values_list("price", flat=True)]
+
+
+@pytest.mark.parametrize(
+    ("currency", "price"), [("USD", "4.255"), ("JPY", "1500.50"), ("BGN", "4.255")]
+)
+def test_prices_have_no_more_digits_than_the_currency(
+    show: Show, office: Client, currency: str, price: str
+) -> None:
+    Theatre.objects.update(currency=currency)
+    with pytest.raises(PriceNotExpressible) as refusal:
+        reprice(show, standard=price)
+    assert refusal.value.facts == {"categories": ["standard"]}
+    page = office.post(at(show), {"price_standard": price, "reason": "New", "confirm": "yes"})
+    assert list(page.context["form"].errors) == ["price_standard"]
+    assert set(prices_of(show)) == {"12.00"}
+
+
+def test_prices_in_dinars_have_three_digits(show: Show) -> None:
+    Theatre.objects.update(currency="KWD")
+    reprice(show, standard="4.255", premium="6.5")
+    assert prices_of(show)[2:] == ["4.255", "4.255", "4.255", "6.50"]
+    entry = AuditEntry.objects.get()
+    assert entry.facts["changes"] == {
+        "standard price": ["12.000", "4.255"],
+        "premium price": ["12.000", "6.500"],
+    }
 
 
 def at(show: Show) -> str:

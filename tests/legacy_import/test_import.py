@@ -502,6 +502,7 @@ def test_an_unreachable_database_is_reported() -> None:
     [
         ({"timezone": "Mars/Olympus"}, "time zone"),
         ({"currency": "euro"}, "ISO 4217"),
+        ({"currency": "BGN"}, "ISO 4217"),
     ],
 )
 def test_invalid_options_are_refused_before_importing(

@@ -39,7 +39,7 @@ def test_the_figures_of_one_show_follow_their_definitions():
     figures = line.figures
     assert (line.label, line.currency) == (show.movie.title, "USD")
     assert (figures.shows, figures.seats, figures.admissions) == (1, 8, 3)
-    assert (figures.gross, figures.average_price) == (Decimal("30.00"), Decimal("10.00"))
+    assert (figures.gross, line.average_price) == (Decimal("30.00"), Decimal("10.00"))
     assert figures.occupancy == Decimal("37.5")
 
 
@@ -135,6 +135,17 @@ def test_currencies_are_never_added_up():
     ]
 
 
+def test_figures_have_the_digits_of_their_currency():
+    for currency, price in (("JPY", "1000.00"), ("KWD", "4.255")):
+        theatre = TheatreFactory(timezone="UTC", currency=currency)
+        sell(played(EVENING, "SS", price=price, theatre=theatre), 2)
+    found = report_by(Dimension.THEATRE)
+    assert [(str(line.figures.gross), str(line.average_price)) for line in found.lines] == [
+        ("2000", "1000"),
+        ("8.510", "4.255"),
+    ]
+
+
 def test_sales_before_a_change_of_currency_stay_in_the_old_one():
     theatre = TheatreFactory(timezone="UTC", currency="HRK")
     sell(played(EVENING, "SS", theatre=theatre), 1)
@@ -154,7 +165,7 @@ def test_a_seat_sold_by_the_original_system_counts_as_an_admission_without_a_pri
         )
     [line] = report_by(Dimension.MOVIE).lines
     assert (line.figures.admissions, line.figures.priced) == (2, 1)
-    assert line.figures.average_price == Decimal("10.00")
+    assert line.average_price == Decimal("10.00")
     assert "Before this system" in labels(Dimension.CHANNEL)
 
 

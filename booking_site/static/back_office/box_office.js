@@ -18,8 +18,11 @@ if (form) {
   const setTabStop = addArrowKeys(form, seats);
   let etag = null;
 
-  const cents = (price) => Math.round(Number(price) * 100);
-  const money = (amount) => `${(amount / 100).toFixed(2)} ${form.dataset.currency}`;
+  // Sums are integers, in units of the last decimal place of the prices.
+  const prices = seats.map((seat) => seat.dataset.price).concat(form.dataset.paid ?? []);
+  const places = Math.max(0, ...prices.map((price) => (price.split(".")[1] ?? "").length));
+  const units = (price) => Math.round(Number(price) * 10 ** places);
+  const money = (amount) => `${(amount / 10 ** places).toFixed(places)} ${form.dataset.currency}`;
   const chosen = () => seats.filter((seat) => seat.checked);
 
   const showErrors = (...sentences) => {
@@ -35,12 +38,12 @@ if (form) {
 
   const updateSelection = () => {
     const now = chosen();
-    const sum = now.reduce((sumSoFar, seat) => sumSoFar + cents(seat.dataset.price), 0);
+    const sum = now.reduce((sumSoFar, seat) => sumSoFar + units(seat.dataset.price), 0);
     const names = now.map((seat) => seat.dataset.seat).join(", ");
     selection.textContent = now.length ? names : hint;
     submit.disabled = now.length === 0;
     if (form.dataset.paid && now.length) {
-      const more = sum - cents(form.dataset.paid);
+      const more = sum - units(form.dataset.paid);
       selection.textContent = more
         ? `${names}: ${money(Math.abs(more))} ${more > 0 ? "more" : "less"} than the price paid`
         : `${names}: same price`;

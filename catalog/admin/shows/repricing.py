@@ -11,6 +11,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from accounts.audited_admin import staff_user
 from booking_site.api.errors import DomainError
+from booking_site.money import money_text
 from booking_site.typed_text import LineFormField
 from catalog.admin.base import BackOffice
 from catalog.admin.shows.pages import show_context, show_for
@@ -43,7 +44,7 @@ def repricing_page(
     """Ask for prices, show old and new price by category, and write them once confirmed."""
     show = show_for(request, show_admin, show_id, *MAY_REPRICE)
     data = request.POST if request.method == "POST" else None
-    form = RepricingForm(data, initial={"price_card": show.price_card})
+    form = RepricingForm(data, show=show, initial={"price_card": show.price_card})
     context = show_context(request, show_admin, show, title="Change prices") | {"form": form}
     if form.is_valid():
         try:
@@ -75,7 +76,14 @@ def _preview(form: RepricingForm, show: Show) -> dict[str, Any]:
     """
     plan = plan_repricing(show_id=show.pk, prices=form.prices)
     return {
-        "plan": plan,
+        "plan": [
+            (
+                line,
+                money_text(line.was, show.theatre.currency),
+                money_text(line.becomes, show.theatre.currency),
+            )
+            for line in plan
+        ],
         "changing": sum(line.unsold for line in plan if line.changes),
         "fixed_prices": [
             (f"price_{category}", form.prices[category])

@@ -17,6 +17,7 @@ from django.utils.safestring import SafeString
 from accounts.audited_admin import staff_user
 from accounts.models import User
 from booking_site.api.errors import DomainError
+from booking_site.money import money_text
 from booking_site.typed_text import LineFormField
 from catalog.admin.base import BackOffice
 from catalog.admin.drawing import draw, static_seat
@@ -99,7 +100,9 @@ def _room(
     context = show_context(request, show_admin, show, title="Seat map")
     chosen = set(form.data.getlist("seat")) if form else set()  # type: ignore[attr-defined]
     context |= {
-        "rows": draw(seats, _selectable_seat(chosen) if may_change else static_seat),
+        "rows": draw(
+            seats, _selectable_seat(chosen, show.theatre.currency) if may_change else static_seat
+        ),
         "size": len(seats),
         "form": form,
         "selectable": may_change,
@@ -112,7 +115,7 @@ def _room(
     return TemplateResponse(request, "catalog/admin/room.html", context, status=status)
 
 
-def _selectable_seat(chosen: Collection[str]) -> Callable[[Seat], SafeString]:
+def _selectable_seat(chosen: Collection[str], currency: str) -> Callable[[Seat], SafeString]:
     """Return a function that renders a seat with a checkbox; `chosen` are the checked ids."""
 
     def render(seat: Seat) -> SafeString:
@@ -129,7 +132,7 @@ def _selectable_seat(chosen: Collection[str]) -> Callable[[Seat], SafeString]:
             state=state,
             name=seat,
             kind=kind,
-            price=seat.price,
+            price=money_text(seat.price, currency),
             reason=reason,
             id=seat.pk,
             checked="disabled" if state in (SeatStatus.BOOKED, SeatStatus.HELD) else checked,

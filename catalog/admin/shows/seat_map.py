@@ -17,6 +17,7 @@ from unfold.widgets import (
 
 from accounts.audited_admin import staff_user
 from booking_site.api.errors import DomainError
+from booking_site.money import money_text
 from catalog.admin.base import BackOffice
 from catalog.admin.drawing import draw
 from catalog.admin.shows.pages import show_context, show_for
@@ -61,6 +62,7 @@ class SeatMapForm(PricesForm):
         self.screen_layout = show.screen.parsed_layout if show.screen else None
         super().__init__(
             data,
+            show=show,
             initial={
                 "source": "screen" if self.screen_layout else "block",
                 "price_card": show.price_card,
@@ -117,7 +119,7 @@ def seat_map_page(
         status = HTTPStatus.UNPROCESSABLE_ENTITY if form.is_bound else HTTPStatus.OK
         return TemplateResponse(request, "catalog/admin/seat_map_plan.html", context, status=status)
     if "confirm" not in request.POST:
-        context |= _preview(form.layout, form.prices)
+        context |= _preview(form.layout, form.prices, show.theatre.currency)
         return TemplateResponse(request, "catalog/admin/seat_map_plan.html", context)
     write = replace_seat_map if replace else make_seat_map
     try:
@@ -131,11 +133,16 @@ def seat_map_page(
     return HttpResponseRedirect(reverse("admin:catalog_show_room", args=[show.pk]))
 
 
-def _preview(layout: Layout, prices: dict[str, Decimal]) -> dict[str, Any]:
+def _preview(layout: Layout, prices: dict[str, Decimal], currency: str) -> dict[str, Any]:
     counts = Counter(place.category for place in layout.places)
+    total = sum((prices[category] * n for category, n in counts.items()), Decimal(0))
     return {
         "preview": draw(layout.places),
         "size": layout.size,
-        "sold_out_total": sum(prices[category] * n for category, n in counts.items()),
-        "categories": [(kind, counts[kind], prices[kind]) for kind in SeatCategory if counts[kind]],
+        "sold_out_total": money_text(total, currency),
+        "categories": [
+            (kind, counts[kind], money_text(prices[kind], currency))
+            for kind in SeatCategory
+            if counts[kind]
+        ],
     }

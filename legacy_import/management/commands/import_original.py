@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
 from booking_site.arguments import at_least_one
+from booking_site.money import validate_currency
 from catalog.models import Theatre
 from legacy_import.report import Report
 from legacy_import.run import ImportRunning, Progress, Venue, run_import
@@ -80,6 +81,7 @@ def _venue(options: dict[str, Any]) -> Venue:
     theatre = Theatre(name="x", timezone=venue.timezone, currency=venue.currency)
     try:
         theatre.clean_fields()
+        validate_currency(venue.currency)
     except ValidationError as error:
         raise CommandError(" ".join(error.messages)) from error
     return venue

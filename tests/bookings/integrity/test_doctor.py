@@ -103,6 +103,8 @@ def test_a_sound_database_has_no_finding(show: Show) -> None:
 
 
 BREAKS = {
+    "currencies_current": "UPDATE theatres SET currency = 'BGN'",
+    "amounts_expressible": "UPDATE seats SET price = 4.255 WHERE number = 4",
     "seat_sold_once": "INSERT INTO bookings (user_id, show_id, seat_id)"
     " SELECT user_id, show_id, min(seat_id) FROM bookings GROUP BY 1, 2",
     "booked_seat_has_booking": "UPDATE seats SET status = 'booked' WHERE number = 4",

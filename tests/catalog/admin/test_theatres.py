@@ -85,6 +85,34 @@ def test_a_change_is_previewed_and_then_saved(
     assert list(entry.facts["changes"]) == [name]
 
 
+@pytest.mark.parametrize("currency", ["ZZZ", "BGN", "XAU", "CLF", "eur"])
+def test_a_theatre_cannot_get_a_currency_that_is_not_current(
+    office: Client, theatre: Theatre, currency: str
+) -> None:
+    answer = save(office, theatre, currency=currency)
+    assert list(answer.context["adminform"].form.errors) == ["currency"]
+    new = {"name": "New", "timezone": "UTC", "currency": currency, "gap_rule": "off"}
+    answer = office.post(reverse("admin:catalog_theatre_add"), new)
+    assert list(answer.context["adminform"].form.errors) == ["currency"]
+    assert [each.currency for each in Theatre.objects.all()] == ["EUR"]
+
+
+def test_a_theatre_whose_currency_was_withdrawn_can_still_be_edited(office: Client) -> None:
+    theatre = TheatreFactory(currency="BGN")
+    assert save(office, theatre, name="Rex").status_code == HTTPStatus.FOUND
+    assert Theatre.objects.get().name == "Rex"
+
+
+def test_a_change_of_currency_counts_the_prices_that_it_cannot_express(
+    office: Client, theatre: Theatre
+) -> None:
+    show = ShowFactory(theatre=theatre, start_time=START)
+    make_seats(show, "SS", price="12.00")
+    Seat.objects.filter(number=1).update(price="12.50")
+    preview = save(office, theatre, currency="JPY")
+    assert "Of these, 1 have more" in preview.text
+
+
 def test_another_zone_than_the_one_previewed_is_previewed_again(
     office: Client, theatre: Theatre
 ) -> None:

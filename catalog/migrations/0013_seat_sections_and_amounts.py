@@ -1,14 +1,18 @@
-"""Adds sections to seats, and makes room for them in the names of rows.
+"""Adds sections to seats, makes room for them in the names of rows, and adds a third decimal place.
 
-The generated column `facts` has to include the section and prevents a change of `row`, so the
-table of seats is rewritten, once for all changes and under a lock, like by 0008_seat_facts.
-Reversing it fails while there are sections, because their rows have names of more than four
-characters.
+Amounts do not change; some currencies, such as the Kuwaiti dinar, need the third place. The
+generated column `facts` has to include the section, and prevents a change of `row` and `price`.
+Therefore the table of seats is rewritten, once for all changes and under a lock, like by
+0008_seat_facts. Reversing it fails while there are sections, because their rows have names of more
+than four characters, and while prices use the third place.
 """
 
+import django.core.validators
 from django.db import migrations, models
 from django.db.models import Q, Value
 from django.db.models.functions import Concat
+
+from booking_site.money import AmountField
 
 CONSTRAINT = models.CheckConstraint(
     condition=(
@@ -16,6 +20,15 @@ CONSTRAINT = models.CheckConstraint(
     ),
     name="seat_row_in_section",
 )
+REFUSE_THIRD_PLACES = """
+DO $$ BEGIN
+    IF EXISTS (SELECT FROM seats WHERE price <> round(price, 2))
+       OR EXISTS (SELECT FROM price_card_lines WHERE price <> round(price, 2)) THEN
+        RAISE EXCEPTION 'Some prices have three decimal places.';
+    END IF;
+END $$;
+"""
+_PRICE = {"max_digits": 9, "validators": [django.core.validators.MinValueValidator(0)]}
 
 
 class Migration(migrations.Migration):
@@ -24,9 +37,11 @@ class Migration(migrations.Migration):
     operations = [
         migrations.RunSQL(
             sql="""
+            ALTER TABLE price_card_lines ALTER COLUMN price TYPE numeric(9, 3);
             ALTER TABLE seats
                 DROP COLUMN facts,
                 ALTER COLUMN row TYPE varchar(32),
+                ALTER COLUMN price TYPE numeric(9, 3),
                 ADD COLUMN section varchar(24) NOT NULL DEFAULT '',
                 ADD COLUMN facts bigint NOT NULL GENERATED ALWAYS AS (
                     hash_record_extended(
@@ -34,17 +49,20 @@ class Migration(migrations.Migration):
                 ) STORED,
                 ADD CONSTRAINT seat_row_in_section CHECK (
                     section = '' OR strpos(row, ' ') = 0 OR starts_with(row, section || ' ')
-                )
+                );
             """,
-            reverse_sql="""
+            reverse_sql=REFUSE_THIRD_PLACES
+            + """
+            ALTER TABLE price_card_lines ALTER COLUMN price TYPE numeric(8, 2);
             ALTER TABLE seats
                 DROP CONSTRAINT seat_row_in_section,
                 DROP COLUMN facts,
                 DROP COLUMN section,
                 ALTER COLUMN row TYPE varchar(4),
+                ALTER COLUMN price TYPE numeric(8, 2),
                 ADD COLUMN facts bigint NOT NULL GENERATED ALWAYS AS (
                     hash_record_extended(ROW(id, row, number, price, category, x, y), 0)
-                ) STORED
+                ) STORED;
             """,
             state_operations=[
                 migrations.AlterField("seat", "row", models.CharField(max_length=32)),
@@ -56,6 +74,15 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 migrations.AddConstraint("seat", CONSTRAINT),
+                migrations.AlterField("seat", "price", AmountField(**_PRICE)),
+                migrations.AlterField("pricecardline", "price", AmountField(**_PRICE)),
             ],
+        ),
+        migrations.AlterField(
+            "theatre",
+            "currency",
+            models.CharField(
+                db_default="USD", default="USD", help_text="ISO 4217 code, e.g. EUR.", max_length=3
+            ),
         ),
     ]

@@ -1,0 +1,82 @@
+"""Currencies by ISO 4217, amounts as text, and the columns that hold amounts."""
+
+from decimal import Decimal
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from iso4217 import Currency
+
+# What the columns of amounts can hold; no currency in circulation has more.
+MAX_DIGITS = 3
+
+
+@cache
+def currencies() -> dict[str, int]:
+    """Return the digits after the decimal sign of every currency that a theatre may have.
+
+    Withdrawn currencies are absent, and so are metals and other units without digits, and units of
+    account with more than three.
+    """
+    return {
+        currency.code: currency.exponent
+        for currency in Currency
+        if currency.exponent is not None and currency.exponent <= MAX_DIGITS
+    }
+
+
+def digits_of(currency: str) -> int:
+    """Return the digits of the currency; two for stored ones that a theatre may not have now."""
+    return currencies().get(currency, 2)
+
+
+def validate_currency(code: str) -> None:
+    """Raise ValidationError unless a theatre may have the currency."""
+    if code not in currencies():
+        raise ValidationError(
+            "“%(code)s” isn't a current currency of ISO 4217. Use three capital letters, e.g. EUR.",
+            params={"code": code},
+        )
+
+
+def is_expressible(amount: Decimal, currency: str) -> bool:
+    return amount == round(amount, digits_of(currency))
+
+
+def money_text(amount: Decimal, currency: str) -> str:
+    """Format an amount with the digits of its currency: `15.00` USD, `1500` JPY, `4.250` KWD.
+
+    A stored amount that the currency cannot express is not rounded: `10.50` JPY, `4.255` USD.
+    """
+    for places in (digits_of(currency), 2):
+        if amount == round(amount, places):
+            return f"{amount:.{places}f}"
+    return f"{amount:f}"
+
+
+def trimmed(amount: Decimal) -> Decimal:
+    """Return the amount with two decimal places, or with more if it needs them."""
+    short = round(amount, 2)
+    return short if short == amount else amount
+
+
+if TYPE_CHECKING:
+    DecimalColumn = models.DecimalField[Any, Any]
+else:  # not generic at run time
+    DecimalColumn = models.DecimalField
+
+
+class AmountField(DecimalColumn):
+    """An amount with up to three decimals; it is read with two if the third is zero."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs | {"decimal_places": MAX_DIGITS})
+
+    def deconstruct(self) -> Any:
+        name, path, args, kwargs = super().deconstruct()
+        del kwargs["decimal_places"]
+        return name, path, args, kwargs
+
+    def from_db_value(self, value: Decimal | None, *_: Any) -> Decimal | None:
+        return None if value is None else trimmed(value)
