@@ -15,11 +15,11 @@ from django.db.models.functions import Lower, Now
 
 from booking_site.email_address import CanonicalEmailField, canonical_email, readable_email
 from booking_site.postgres.timestamped import Timestamped, TimestampedQuerySet
-from booking_site.postgres.words import Words, words_beginning_with
+from booking_site.postgres.words import FoldedWords, words_beginning_with
 from booking_site.typed_text import LineField
 
 REMOVED_DOMAIN = "@invalid"  # reserved by RFC 2606, so no form accepts it
-NAME_WORDS = Words("name")
+NAME_WORDS = FoldedWords("name")
 MOST_MATCHES = 50
 
 
@@ -118,7 +118,7 @@ class User(AbstractBaseUser, PermissionsMixin, Timestamped):
             models.UniqueConstraint(Lower("email"), name="user_one_per_email"),
         )
         indexes = (
-            GinIndex(NAME_WORDS, name="user_by_words_of_name"),
+            GinIndex(NAME_WORDS, name="user_by_folded_name"),
             # For the list of users, of which few are staff or inactive.
             models.Index(fields=["email"], condition=models.Q(is_staff=True), name="user_staff"),
             models.Index(
@@ -200,7 +200,7 @@ class SignIn(models.Model):
         return f"{self.user} since {self.created_at:%Y-%m-%d %H:%M}"
 
 
-AUDIT_WORDS = Words("action", "subject_name")
+AUDIT_WORDS = FoldedWords("action", "subject_name")
 
 
 class AuditEntry(models.Model):
@@ -237,7 +237,7 @@ class AuditEntry(models.Model):
             models.Index(fields=["-at"], name="audit_by_time"),
             models.Index(fields=["actor", "-at"], name="audit_by_actor"),
             models.Index(fields=["action", "-at"], name="audit_by_action"),
-            GinIndex(AUDIT_WORDS, name="audit_by_words"),
+            GinIndex(AUDIT_WORDS, name="audit_by_folded_words"),
         )
 
     def __str__(self) -> str:

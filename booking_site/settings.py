@@ -212,6 +212,7 @@ OUTBOXES = ["bookings.confirmations"]
 # Management commands that the worker runs: their names, intervals in seconds and options.
 SCHEDULED_JOBS: list[tuple[str, float, dict[str, object]]] = [
     ("release_expired_holds", 60, {}),
+    ("store_sort_keys", 60, {}),
     ("purge_idempotency_records", 3600, {}),
     ("count_shows", 900, {}),
     ("erase_walk_in_customers", 86_400, {}),

@@ -15,7 +15,7 @@ from django.db.models.functions import Cast, Coalesce, Collate, JSONObject, Leng
 
 from accounts.models import User
 from booking_site.money import AmountField, money_text
-from booking_site.postgres.words import Words, words_beginning_with
+from booking_site.postgres.words import FoldedWords, words_beginning_with
 from catalog.models import Seat, Show
 
 
@@ -109,7 +109,7 @@ _BY_PLACE = (
 )
 
 
-CUSTOMER_WORDS = Words("customer_name")
+CUSTOMER_WORDS = FoldedWords("customer_name")
 
 
 class OrderQuerySet(models.QuerySet["Order"]):
@@ -224,7 +224,7 @@ class Order(models.Model):
                 fields=["id"], condition=Q(channel="box_office"), name="order_of_box_office"
             ),
             GinIndex(
-                CUSTOMER_WORDS, condition=Q(channel="box_office"), name="order_by_words_of_name"
+                CUSTOMER_WORDS, condition=Q(channel="box_office"), name="order_by_folded_name"
             ),
             models.Index(
                 Upper("customer_email"),

@@ -13,13 +13,17 @@ from booking_site.api.filters import (
     InstantFilter,
     TextFilter,
 )
+from booking_site.postgres.words import words_beginning_with
 from catalog.models import Movie, Show, ShowQuerySet
 
 
 class MovieFilter(FilterSet):
     """`theatre`, `date` and `now_showing` must be met by the same show."""
 
-    search = TextFilter(label="Text in the title or the description.")
+    search = TextFilter(
+        label="Beginnings of words in the title or the description. Case, accents, apostrophes and"
+        " hyphens are ignored."
+    )
     genre = TextFilter(label="One of the movie's genres, in any case.")
     theatre = IdFilter(label="Movies with a show in this theatre.")
     date = DateFilter(label="Movies with a show on this calendar day in the theatre's time zone.")
@@ -28,7 +32,7 @@ class MovieFilter(FilterSet):
     def filter_queryset(self, queryset: "QuerySet[Movie]") -> "QuerySet[Movie]":
         values = self.form.cleaned_data
         if text := values["search"]:
-            queryset = queryset.filter(Q(title__icontains=text) | Q(description__icontains=text))
+            queryset = queryset.filter(words=words_beginning_with(text))
         if genre := values["genre"]:
             lowered = Cast(Lower(Cast("genres", TextField())), ArrayField(TextField()))
             queryset = queryset.alias(lowered=lowered).filter(

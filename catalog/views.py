@@ -82,7 +82,7 @@ class CachedCatalogueViewSet(CatalogueViewSet[M]):
     retrieve=operation("movies_read", summary="One movie", problems=[MovieNotFound]),
 )
 class MovieViewSet(CachedCatalogueViewSet[Movie]):
-    queryset = Movie.objects.all()
+    queryset = Movie.objects.defer("words")
     table = Movie._meta.db_table
     default_page_size = MAX_PAGE_SIZE  # existing clients do not page this list
     serializer_class = MovieSerializer
@@ -104,7 +104,7 @@ class TheatreViewSet(CachedCatalogueViewSet[Theatre]):
 SHOWS = (
     Show.objects.with_seat_facts()
     .select_related("movie", "theatre", "screen")
-    .defer("movie__description", "screen__layout")
+    .defer("movie__description", "movie__words", "screen__layout")
 )
 
 

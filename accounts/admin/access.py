@@ -20,6 +20,7 @@ from accounts.models import AuditEntry, SignIn, User
 from booking_site.back_office.filters import ConditionFilter, DaysFilter
 from booking_site.back_office.large_tables import LargeTable
 from booking_site.back_office.permissions import NoAdding, NoChanging, NoDeleting
+from booking_site.back_office.word_search import WordSearch
 from booking_site.typed_text import LineFormField
 
 admin.site.unregister(Group)
@@ -84,7 +85,7 @@ class FailedLoginAdmin(NoAdding, NoChanging, Audited, ModelAdmin):  # type: igno
 
 
 @admin.register(TOTPDevice)
-class SecondFactorAdmin(NoAdding, NoChanging, Audited, ModelAdmin):  # type: ignore[misc]
+class SecondFactorAdmin(NoAdding, NoChanging, Audited, WordSearch, ModelAdmin):  # type: ignore[misc]
     """Devices for two-factor authentication. Staff who lost theirs need it deleted."""
 
     list_display = ("user", "name", "confirmed", "created_at", "last_used_at")
@@ -92,6 +93,9 @@ class SecondFactorAdmin(NoAdding, NoChanging, Audited, ModelAdmin):  # type: ign
     search_fields = ("user__email", "user__name")
     search_help_text = "Name or e-mail address"
     fields = readonly_fields = list_display
+
+    def matching(self, rows: QuerySet[TOTPDevice], text: str) -> QuerySet[TOTPDevice]:
+        return rows.filter(user__in=User.objects.ids_matching(text))
 
     def has_delete_permission(self, request: HttpRequest, obj: TOTPDevice | None = None) -> bool:
         if obj is not None and not may_manage(staff_user(request), obj.user):

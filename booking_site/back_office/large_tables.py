@@ -10,6 +10,8 @@ from django.utils.functional import cached_property
 from unfold.paginator import InfinitePaginator
 from unfold.views import ChangeList
 
+from booking_site.back_office.word_search import WordSearch
+
 
 class BoundedPaginator(InfinitePaginator):  # type: ignore[misc] # unfold is untyped
     """Counts at most `most_counted` rows. Beyond them, pages go on until one is empty."""
@@ -55,7 +57,7 @@ class LargeTableChangeList(ChangeList):  # type: ignore[misc] # unfold is untype
             self.sortable_by = None
 
 
-class LargeTable(admin.ModelAdmin):  # type: ignore[type-arg] # not generic at run time
+class LargeTable(WordSearch):
     """A list whose pages, counts and searches read an index, however many rows it has.
 
     `sortable_by` names the columns with an index. `search_fields` only switches the search
@@ -73,9 +75,3 @@ class LargeTable(admin.ModelAdmin):  # type: ignore[type-arg] # not generic at r
     def matching(self, rows: QuerySet[Any], text: str) -> QuerySet[Any]:
         """Return the rows that match the text, which is not empty."""
         raise NotImplementedError
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        text = search_term.replace("\0", "").strip()  # PostgreSQL's text has no NUL
-        return (self.matching(queryset, text) if text else queryset), False

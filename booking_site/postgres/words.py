@@ -1,17 +1,13 @@
 """Full-text search in text columns, by PostgreSQL, with an index."""
 
-import re
-
 from django.contrib.postgres.search import SearchQuery, SearchVectorField
 from django.db.models import Func
 
-_WORD = re.compile(r"[^\W_]+")
-
 
 class Words(Func):
-    """The words of one or more columns, in lower case, in any language.
+    """The words of one or more columns as PostgreSQL's parser finds them.
 
-    Indexes and queries contain the same expression, so that PostgreSQL can use the index.
+    Migrations use it; searches use `FoldedWords`.
     """
 
     function = "to_tsvector"
@@ -20,7 +16,23 @@ class Words(Func):
     output_field = SearchVectorField()
 
 
+class FoldedWords(Words):
+    """The words of one or more columns without case, accents, apostrophes and hyphens.
+
+    Indexes and queries contain the same expression, so that PostgreSQL can use the index.
+    """
+
+    function = "folded_words"
+    template = "%(function)s(%(expressions)s)"
+
+
+class _BeginningWords(SearchQuery):
+    SEARCH_TYPES = {"beginnings": "words_beginning_with"}
+
+
 def words_beginning_with(text: str) -> SearchQuery:
-    """Match rows in which every word of the text begins a word: `ada lov` finds Ada Lovelace."""
-    query = " & ".join(f"{word}:*" for word in _WORD.findall(text))
-    return SearchQuery(query, config="simple", search_type="raw")
+    """Match rows in which every word of the text begins a word: `ada lov` finds Ada Lovelace.
+
+    The words are folded like those of the row, so `oconnor` finds O'Connor and `zoe` Zoë.
+    """
+    return _BeginningWords(text, search_type="beginnings")

@@ -156,6 +156,21 @@ SELECT kind || ' ' || id
          UNION ALL SELECT 'price card', id, name FROM price_cards) AS texts(kind, id, text)
  WHERE text ~ '[\u0001-\u001f\u007f-\u009f\u00ad\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff]';
 
+-- sort_keys_stored (note): A name or title by which lists are sorted has its sort key, or waits for store_sort_keys.
+SELECT 'movie ' || id FROM movies WHERE sort_key IS NULL
+ UNION ALL SELECT 'theatre ' || id FROM theatres WHERE sort_key IS NULL
+ UNION ALL SELECT 'screen ' || id FROM screens WHERE sort_key IS NULL
+ UNION ALL SELECT 'price card ' || id FROM price_cards WHERE sort_key IS NULL;
+
+-- titles_distinct (note): No two titles or names differ only in how Unicode composes their characters.
+SELECT kind || ' ' || string_agg(id::text, ', ' ORDER BY id)
+  FROM (SELECT 'movies', id, title, NULL::bigint FROM movies
+         UNION ALL SELECT 'theatres', id, name, NULL FROM theatres
+         UNION ALL SELECT 'screens', id, name, theatre_id FROM screens
+         UNION ALL SELECT 'price cards', id, name, NULL FROM price_cards)
+       AS texts(kind, id, text, theatre_id)
+ GROUP BY kind, theatre_id, normalize(text, NFC) HAVING count(DISTINCT text) > 1;
+
 -- emails_canonical (note): E-mail addresses of accounts are in their canonical spelling, or wait for canonicalize_emails.
 SELECT 'user ' || id FROM users WHERE email <> lower(email) OR octet_length(email) <> length(email);
 

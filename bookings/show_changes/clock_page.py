@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.audited_admin import staff_user
 from booking_site.api.errors import DomainError
+from booking_site.postgres.sort_keys import sort_key
 from bookings.show_changes.move_page import MAY_MOVE
 from bookings.show_changes.moving import Move, fingerprint, move_shows, plan_moves
 from catalog.admin.base import local
@@ -54,7 +55,9 @@ def clock_page(request: HttpRequest) -> HttpResponse:
 
 
 def _by_theatre(theatres: Any) -> Iterator[tuple[Theatre, list[Show]]]:
-    shows = sorted(shows_to_move(theatres), key=lambda show: (show.theatre.name, show.theatre_id))
+    shows = sorted(
+        shows_to_move(theatres), key=lambda show: (sort_key(show.theatre.name), show.theatre_id)
+    )
     for theatre, group in groupby(shows, key=lambda show: show.theatre):
         yield theatre, list(group)
 

@@ -21,6 +21,7 @@ from unfold.admin import TabularInline as ThemedTabularInline
 from accounts.audited_admin import Audited
 from booking_site.api.errors import violated_constraint
 from booking_site.back_office.permissions import NoAdding, NoChanging, NoDeleting
+from booking_site.back_office.word_search import WordSearch
 from booking_site.local_time import clock, offset_of
 from catalog.models import Show, Theatre
 from catalog.staff import theatres_of, within_theatres_of
@@ -42,7 +43,7 @@ else:
         pass
 
 
-class BackOffice(Audited, Themed[M]):
+class BackOffice(Audited, WordSearch, Themed[M]):
     """A model's pages. Staff see, choose and change only rows of their own theatres.
 
     Conflicts with other users' changes become messages instead of server errors.
@@ -91,12 +92,6 @@ class BackOffice(Audited, Themed[M]):
     def zone_of(self, obj: Any) -> tzinfo:
         theatre = self.theatre_of(obj)
         return theatre.zone if theatre else super().zone_of(obj)
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[M], search_term: str
-    ) -> tuple[QuerySet[M], bool]:
-        # PostgreSQL rejects NUL. The change list checks for it, autocomplete does not.
-        return super().get_search_results(request, queryset, search_term.replace("\0", ""))
 
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None

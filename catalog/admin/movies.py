@@ -11,6 +11,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 
 from booking_site.back_office.filters import ConditionFilter
+from booking_site.postgres.words import words_beginning_with
 from catalog.admin.exchange import ImportExportAdmin
 from catalog.admin.programme.durations import MAY_APPLY, durations_page
 from catalog.exchange.tables import MovieTable
@@ -44,7 +45,7 @@ class MovieAdmin(ImportExportAdmin[Movie]):
     )
     list_filter = (ProgrammeFilter, "certificate", "language")
     search_fields = ("title", "description")
-    ordering = ("title", "id")  # GROUP BY drops the default ordering
+    ordering = ("sort_key", "title", "id")  # GROUP BY drops the default ordering
     search_help_text = "Title or description"
     readonly_fields = ("created_at", "updated_at")
     fieldsets = (
@@ -60,6 +61,9 @@ class MovieAdmin(ImportExportAdmin[Movie]):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Movie]:
         ahead = Count("shows", filter=Q(shows__start_time__gt=Now()))
         return super().get_queryset(request).annotate(shows_ahead=ahead)
+
+    def matching(self, rows: QuerySet[Any], text: str) -> QuerySet[Any]:
+        return rows.filter(words=words_beginning_with(text))
 
     def get_urls(self) -> list[URLPattern]:
         durations = self.admin_site.admin_view(partial(durations_page, movie_admin=self))

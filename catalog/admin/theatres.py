@@ -138,7 +138,7 @@ class TheatreAdmin(BackOffice[Theatre]):
     list_display = ("name", "location", "screen_count", "local_time", "currency", "single_seats")
     list_filter = ("currency", "gap_rule")
     search_fields = ("name", "location")
-    ordering = ("name", "id")  # GROUP BY drops the default ordering
+    ordering = ("sort_key", "name", "id")  # GROUP BY drops the default ordering
     search_help_text = "Name or location"
     autocomplete_fields = ("staff",)
 

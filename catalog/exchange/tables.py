@@ -158,7 +158,7 @@ class MovieTable(Table):
         )
 
     def accessible(self) -> QuerySet[Movie]:
-        return Movie.objects.order_by("title", "pk")
+        return Movie.objects.all()
 
 
 class ScreenTable(Table):
@@ -181,7 +181,7 @@ class ScreenTable(Table):
     def accessible(self) -> QuerySet[Screen]:
         theatres = theatres_of(self.user)
         screens = Screen.objects.filter(theatre__in=theatres).select_related("theatre")
-        return screens.order_by("theatre__name", "theatre", "name")
+        return screens.order_by("theatre", "sort_key", "name")
 
     def import_field(
         self, field: Any, instance: Any, row: Any, is_m2m: bool = False, **kwargs: Any
@@ -234,7 +234,7 @@ class PriceCardTable(Table):
             self.fields[category].widget.digits = digits
 
     def accessible(self) -> QuerySet[PriceCard]:
-        return PriceCard.objects.prefetch_related("lines").order_by("name")
+        return PriceCard.objects.prefetch_related("lines")
 
     def after_save_instance(self, instance: Any, row: Any, **kwargs: Any) -> None:
         super().after_save_instance(instance, row, **kwargs)

@@ -3,11 +3,15 @@
 from datetime import date
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVectorField
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import F, Q, Value
 
+from booking_site.postgres.sort_keys import SortKeyField
 from booking_site.postgres.timestamped import Timestamped, TimestampedQuerySet
+from booking_site.postgres.words import FoldedWords
 from booking_site.typed_text import LineField, MultilineField
 
 
@@ -42,11 +46,21 @@ class Movie(Timestamped):
         help_text="Last business day on which it may be shown; empty: no limit.",
     )
 
+    # For searches. Generated, so that plain SQL need not write it.
+    words = models.GeneratedField(
+        expression=FoldedWords("title", "description"),
+        output_field=SearchVectorField(),
+        db_persist=True,
+    )
+
+    sort_key = SortKeyField(source="title")
+
     objects = TimestampedQuerySet["Movie"].as_manager()
 
     class Meta:
         db_table = "movies"
-        ordering = ("title", "id")
+        ordering = ("sort_key", "title", "id")
+        indexes = (GinIndex(fields=["words"], name="movie_by_words"),)
         constraints = (
             models.CheckConstraint(
                 condition=Q(duration_minutes__isnull=True) | Q(duration_minutes__gte=1),

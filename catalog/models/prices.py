@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 
 from booking_site.money import AmountField
+from booking_site.postgres.sort_keys import SortKeyField
 from booking_site.typed_text import LineField
 from catalog.models.theatres import most_digits
 
@@ -24,9 +25,11 @@ class PriceCard(models.Model):
         error_messages={"unique": "There is already a price card of that name."},
     )
 
+    sort_key = SortKeyField(source="name")
+
     class Meta:
         db_table = "price_cards"
-        ordering = ("name",)
+        ordering = ("sort_key", "name")
 
     def __str__(self) -> str:
         return self.name

@@ -2,6 +2,7 @@
 
 from django.db import models
 
+from booking_site.postgres.sort_keys import SortKeyField
 from booking_site.typed_text import LineField
 from catalog import layouts
 from catalog.models.theatres import Theatre
@@ -16,10 +17,11 @@ class Screen(models.Model):
         default=20,
         help_text="Minutes between the end of one show and the start of the next.",
     )
+    sort_key = SortKeyField(source="name")
 
     class Meta:
         db_table = "screens"
-        ordering = ("theatre", "name")
+        ordering = ("theatre", "sort_key", "name")
         constraints = (
             models.UniqueConstraint(
                 fields=["theatre", "name"],

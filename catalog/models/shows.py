@@ -9,12 +9,24 @@ from zoneinfo import ZoneInfo
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import DateTimeRangeField, RangeOperators
 from django.db import models
-from django.db.models import Count, Deferrable, F, Func, Min, OuterRef, Q, Subquery, Value
+from django.db.models import (
+    Count,
+    Deferrable,
+    F,
+    Func,
+    Min,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+)
 from django.db.models.functions import Cast, Coalesce, JSONObject, Now
 from django.utils import timezone
 
 from booking_site.local_time import calendar_day, clock, zone_named
 from booking_site.postgres.timestamped import Timestamped, TimestampedQuerySet
+from booking_site.postgres.words import FoldedWords, words_beginning_with
 from booking_site.typed_text import LineField
 from catalog.models.movies import Movie
 from catalog.models.prices import PriceCard
@@ -37,6 +49,10 @@ _OPEN = Func(template=f"'{ShowStatus.OPEN.value}'", output_field=models.CharFiel
 MOST_MATCHES = 25
 
 
+def _has_letter_or_digit(text: str) -> bool:
+    return any(map(str.isalnum, text))
+
+
 class ShowQuerySet(TimestampedQuerySet["Show"]):
     def published(self) -> "ShowQuerySet":
         """Shows that customers may see: all but planned ones."""
@@ -50,18 +66,19 @@ class ShowQuerySet(TimestampedQuerySet["Show"]):
         return self.filter(start_time__gt=Now())
 
     def matching(self, text: str) -> "ShowQuerySet":
-        """Shows of whose movie, theatre or screen the name contains each word of the text."""
+        """Shows of which the movie's, theatre's or screen's name has a word for each one typed."""
+        named: dict[str, QuerySet[Any]] = {
+            "movie": Movie.objects.alias(name_words=FoldedWords("title")),
+            "theatre": Theatre.objects.alias(name_words=FoldedWords("name")),
+            "screen": Screen.objects.alias(name_words=FoldedWords("name")),
+        }
         shows = self
-        for word in text.split():
-            # Ids read beforehand, so that PostgreSQL can use the indexes of shows.
-            movies = list(Movie.objects.filter(title__icontains=word).values_list("pk", flat=True))
-            places = {
-                "theatre": Theatre.objects.filter(name__icontains=word),
-                "screen": Screen.objects.filter(name__icontains=word),
-            }
-            where = Q(movie__in=movies)
-            for name, rows in places.items():
-                where |= Q(**{f"{name}__in": list(rows.values_list("pk", flat=True))})
+        for word in filter(_has_letter_or_digit, text.split()):
+            where = Q()
+            for name, rows in named.items():
+                found = rows.filter(name_words=words_beginning_with(word))
+                # Ids read beforehand, so that PostgreSQL can use the indexes of shows.
+                where |= Q((f"{name}__in", list(found.values_list("pk", flat=True))))
             shows = shows.filter(where)
         return shows
 

@@ -10,6 +10,7 @@ from django.db.models import Q
 from booking_site.email_address import CanonicalEmailField
 from booking_site.local_time import zone_named, zone_names
 from booking_site.money import digits_of
+from booking_site.postgres.sort_keys import SortKeyField
 from booking_site.postgres.timestamped import Timestamped, TimestampedQuerySet
 from booking_site.typed_text import LineField
 
@@ -67,11 +68,13 @@ class Theatre(Timestamped):
         help_text="Staff of this theatre. They see and sell only the shows of their own theatres.",
     )
 
+    sort_key = SortKeyField(source="name")
+
     objects = TimestampedQuerySet["Theatre"].as_manager()
 
     class Meta:
         db_table = "theatres"
-        ordering = ("name", "id")
+        ordering = ("sort_key", "name", "id")
         permissions = (("work_everywhere", "Can work in every theatre"),)
         constraints = (
             models.CheckConstraint(

@@ -71,7 +71,7 @@ def copied_requests(
         )
         .exclude(status=ShowStatus.CANCELLED)
         .select_related("movie", "screen__theatre", "price_card")
-        .order_by("start_time", "screen__name", "pk")
+        .order_by("start_time", "screen__sort_key", "screen__name", "pk")
     )
     requests = []
     for show in shows:

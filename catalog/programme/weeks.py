@@ -68,7 +68,7 @@ class Week:
 
 def week(*, theatre: Theatre, monday: date) -> Week:
     """Return the seven business days from `monday`; three queries, however many shows there are."""
-    screens = list(Screen.objects.filter(theatre=theatre).order_by("name"))
+    screens = list(Screen.objects.filter(theatre=theatre))
     shows = list(
         _shows_of_week(theatre, monday).select_related("movie").order_by("start_time", "pk")
     )

@@ -57,7 +57,7 @@ class PlanForm(forms.Form):
 
     def __init__(self, data: Any, *, theatre: Theatre, monday: date) -> None:
         self.theatre, self.monday = theatre, monday
-        screens = Screen.objects.filter(theatre=theatre).select_related("theatre").order_by("name")
+        screens = Screen.objects.filter(theatre=theatre).select_related("theatre")
         super().__init__(data, initial={"screens": screens})
         self.fields["screens"].queryset = screens  # type: ignore[attr-defined]
 
@@ -149,7 +149,7 @@ class BulkForm(PlanForm):
         super().__init__(data, theatre=theatre, monday=monday)
         week = [monday + timedelta(days=n) for n in range(7)]
         fields: dict[str, Any] = self.fields
-        fields["movie"].queryset = Movie.objects.order_by("title", "pk")
+        fields["movie"].queryset = Movie.objects.all()
         fields["days"].choices = [(day.isoformat(), f"{day:%a %d %b}") for day in week]
         fields["days"].initial = [day.isoformat() for day in week]
 

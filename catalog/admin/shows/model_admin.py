@@ -141,7 +141,7 @@ class ShowAdmin(LargeTable, BackOffice[Show]):
             for name, options in self.fieldsets
         ]
 
-    @admin.display(description="movie", ordering="movie__title")
+    @admin.display(description="movie", ordering="movie__sort_key")
     def title(self, show: Show) -> SafeString:
         return two_lines(show.movie, " · ".join(filter(None, (show.format, show.language))))
 

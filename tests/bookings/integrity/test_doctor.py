@@ -140,6 +140,9 @@ BREAKS = {
     "one_seat_per_place": "UPDATE seats SET x = 0",
     "removed_users_hold_nothing": "UPDATE users SET email = 'deleted-1@invalid'",
     "expired_holds": "UPDATE holds SET expires_at = now() - interval '1 s'",
+    "sort_keys_stored": "UPDATE movies SET title = 'Another'",
+    "titles_distinct": "INSERT INTO movies (title)"
+    " VALUES ('Caf' || chr(233)), ('Cafe' || chr(769))",
     "texts_visible": "UPDATE movies SET title = 'Top ' || chr(8238) || 'nuG'",  # U+202E
     "emails_canonical": "UPDATE users SET email = 'u@bücher.example'",
     "customer_emails_canonical": "UPDATE orders SET channel = 'box_office',"
