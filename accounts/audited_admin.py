@@ -1,7 +1,7 @@
 """Admin pages that write every change to the audit trail and show it as the object's history."""
 
 from collections.abc import Collection, Iterator
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Any, NamedTuple
 
 from django.contrib import admin
@@ -155,7 +155,7 @@ def _plain(value: Any) -> str:
         case User():
             return f"user {value.pk}"
         case datetime():
-            return f"{value:%Y-%m-%d %H:%M}"
+            return clock(value, value.tzinfo or UTC, "%Y-%m-%d %H:%M")
         case list() | set() | QuerySet():
             return ", ".join(map(_plain, value))
     return str(value)

@@ -17,6 +17,7 @@ from booking_site.spreadsheets.cells import Cell
 from booking_site.spreadsheets.files import ExportFormat, as_file, remembered_format
 from catalog.admin.local_time import INPUT_ATTRS, DateInput
 from catalog.models import Theatre
+from catalog.programme.days import business_day
 from catalog.staff import theatres_of
 from reports import charts
 from reports.figures import DEFINITIONS
@@ -54,7 +55,9 @@ class ReportForm(forms.Form):
     )
 
     def __init__(self, data: Any, *, theatres: QuerySet[Theatre]) -> None:
-        today = timezone.localdate()
+        now = timezone.now()
+        # The latest business day that has begun in one of the theatres.
+        today = max((business_day(now, each.zone) for each in theatres), default=now.date())
         defaults = {
             "by": Dimension.MOVIE,
             "first": (today - timedelta(days=DEFAULT_DAYS - 1)).isoformat(),

@@ -27,9 +27,6 @@ class WallClock(NamedTuple):
     shown: datetime
     fold: int | None
 
-    def __str__(self) -> str:
-        return f"{self.shown:%Y-%m-%d %H:%M}"
-
 
 class LocalTimeWidget(forms.MultiWidget):
     """Date, time, and a choice of occurrence that is hidden until `ask` is called."""
@@ -62,19 +59,23 @@ class LocalTimeWidget(forms.MultiWidget):
 def entered_moment(form: forms.BaseForm, field: str, zone: ZoneInfo) -> datetime | None:
     """Return the moment that a LocalTimeField of the form names; None without one.
 
-    A time that clocks in `zone` skip or show twice becomes an error of the form.
+    It becomes the field's cleaned value, in the zone. A time that clocks in `zone` skip or show
+    twice becomes an error of the form.
     """
     entered: WallClock | None = form.cleaned_data.get(field)
     if entered is None:
         return None
     try:
-        return local_moment(entered.shown, zone=zone, fold=entered.fold)
+        moment = local_moment(entered.shown, zone=zone, fold=entered.fold)
     except LocalTimeAmbiguous as refusal:
         widget: Any = form.fields[field].widget
         widget.ask(refusal.facts["offsets"])
         form.add_error(field, refusal.message)
     except LocalTimeMissing as refusal:
         form.add_error(field, refusal.message)
+    else:
+        form.cleaned_data[field] = moment.astimezone(zone)
+        return moment
     return None
 
 

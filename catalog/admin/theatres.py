@@ -22,16 +22,21 @@ from catalog.models import GapRule, Seat, Show, Theatre
 
 
 def _zones() -> list[tuple[str, list[tuple[str, str]]]]:
-    """Return the choices of time zones, grouped by continent."""
+    """Return the choices of time zones, grouped by continent.
+
+    The first is blank: without it, a browser would select the first zone for a new theatre, or for
+    a stored zone that is unknown.
+    """
 
     def continent(name: str) -> str:
         return name.partition("/")[0] if "/" in name else "Other"
 
     names = sorted(zone_names(), key=lambda name: (continent(name), name))
-    return [
+    zones = [
         (group, [(name, name.replace("_", " ")) for name in members])
         for group, members in groupby(names, key=continent)
     ]
+    return [("", [("", "Choose a time zone")]), *zones]
 
 
 class _SeenField(forms.CharField):

@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import models
 
+from booking_site.local_time import clock
 from catalog.models.movies import Movie
 from catalog.models.screens import Screen
 
@@ -33,4 +34,5 @@ class RefusedOverlap(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.movie} on {self.screen}, {self.start_time:%Y-%m-%d %H:%M}"
+        zone = self.screen.theatre.zone
+        return f"{self.movie} on {self.screen}, {clock(self.start_time, zone, '%Y-%m-%d %H:%M')}"

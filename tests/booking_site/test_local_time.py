@@ -133,7 +133,24 @@ def test_only_zones_of_the_pinned_data_are_offered(client: Client) -> None:
     page = client.get(f"/admin/catalog/theatre/{theatre.pk}/change/")
     form = page.context["adminform"].form
     offered = [name for _, group in form.fields["timezone"].choices for name, _ in group]
-    assert sorted(offered) == sorted(zone_names())
+    assert sorted(offered) == ["", *sorted(zone_names())]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("stored", [None, "localtime"])
+def test_no_zone_is_saved_that_nobody_chose(client: Client, stored: str | None) -> None:
+    client.force_login(User.objects.create_superuser(email="boss@example.com", name="Boss"))
+    address = "/admin/catalog/theatre/add/"
+    if stored:
+        theatre = TheatreFactory(timezone=stored)
+        address = f"/admin/catalog/theatre/{theatre.pk}/change/"
+    form = client.get(address).context["adminform"].form
+    [(first_option, _), *_] = form.fields["timezone"].choices[0][1]
+    assert first_option == ""  # which a browser sends, as no option is selected
+    assert form["timezone"].value() == stored
+    data = {"name": "Rex", "timezone": "", "currency": "EUR", "gap_rule": "off"}
+    answer = client.post(address, data)
+    assert "timezone" in answer.context["adminform"].form.errors
 
 
 FALL_BACK = datetime(2031, 10, 26, 0, 30, tzinfo=UTC)  # 02:30 in Vienna, an hour before it recurs

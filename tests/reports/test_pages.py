@@ -136,6 +136,17 @@ def test_an_invalid_report_shows_an_error_at_its_field(
     assert message in answer.text
 
 
+@pytest.mark.parametrize(
+    ("zone", "day"), [("Pacific/Auckland", "2026-03-11"), ("America/New_York", "2026-03-10")]
+)
+def test_a_report_ends_by_default_with_the_business_day_of_the_theatre(
+    zone: str, day: str, office: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    TheatreFactory(timezone=zone)
+    monkeypatch.setattr(timezone, "now", lambda: EVENING)
+    assert office.get(REPORTS).context["form"]["last"].value() == day
+
+
 def test_days_without_shows_are_an_empty_page_with_advice(office: Client) -> None:
     answer = office.get(REPORTS, SPAN)
     assert answer.status_code == HTTPStatus.OK

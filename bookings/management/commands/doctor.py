@@ -65,7 +65,7 @@ class Command(BaseCommand):
         examples = ", ".join(finding.examples)
         more = ", …" if finding.count > len(finding.examples) else ""
         return style(
-            f"{finding.severity.value:<7}{invariant.name:<31}"
+            f"{finding.severity.value:<7}{invariant.name:<33}"
             f"{finding.count}: {examples}{more} ({invariant.sentence})"
         )
 

@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.models import AuditEntry
 from catalog.models import Movie, Screen, Seat, SeatStatus, Show, ShowStatus
 from tests.factories import MovieFactory, ScreenFactory, TheatreFactory, make_seats
 
@@ -102,6 +103,18 @@ def test_the_second_of_two_ambiguous_times_survives_another_save(
     office.post(address, data | {"format": "3D"})
     assert Show.objects.get().start_time == show.start_time
     assert Show.objects.get().format == "3D"
+
+
+def test_the_history_says_which_of_two_ambiguous_times_a_show_has(
+    office: Client, movie: Movie, screen: Screen
+) -> None:
+    data = typed(movie, screen, "2027-10-31 02:30", start_fold=0)
+    office.post(ADD, data)
+    address = reverse("admin:catalog_show_change", args=[Show.objects.get().pk])
+    office.post(address, data | {"start_fold": 1})
+    starts = {entry.action: entry.facts["changes"]["start"] for entry in AuditEntry.objects.all()}
+    first, second = "2027-10-31 02:30 UTC+02:00", "2027-10-31 02:30 UTC+01:00"
+    assert starts == {"added": [first], "changed": [first, second]}
 
 
 def test_online_sales_can_end_earlier_in_local_time(
