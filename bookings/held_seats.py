@@ -31,7 +31,7 @@ class HeldSeats:
     @property
     def priced_seats(self) -> list[dict[str, Any]]:
         """The facts of each seat, with the currency of its price."""
-        names = ("id", "row", "number", "price", "category", "x", "y")
+        names = ("id", "row", "section", "number", "price", "category", "x", "y")
         return [
             {name: getattr(seat, name) for name in names} | {"currency": self.currency}
             for seat in self.seats
