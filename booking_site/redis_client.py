@@ -12,6 +12,7 @@ from typing import Any
 import redis
 from django_redis.client import DefaultClient
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import DataError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 logger = logging.getLogger(__name__)
@@ -66,6 +67,11 @@ class BreakerRedis(redis.Redis):
         except (RedisConnectionError, RedisTimeoutError) as error:
             breaker.failed(error)
             raise
+        except (ResponseError, DataError):
+            raise
+        except Exception as error:  # of the parser: the reply is not one of Redis
+            breaker.failed(error)
+            raise RedisConnectionError("The reply is not one of Redis.") from error
         breaker.succeeded()
         return answer
 

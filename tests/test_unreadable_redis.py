@@ -1,7 +1,9 @@
 """A value in Redis that this site has not written is a miss, on every call."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from json import dumps
+from socketserver import BaseRequestHandler, ThreadingTCPServer
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from redis import Redis
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from booking_site.redis_client import breaker
 from bookings.models import IdempotencyRecord
 from tests.accounts.conftest import PASSWORD
 from tests.bookings.calls import book_seats
@@ -115,3 +118,50 @@ def test_a_value_of_another_key_is_a_miss(redis: Redis, customer: APIClient, use
     assert again.json()["booking"]["seat_id"] == seats[1].pk
     IdempotencyRecord.objects.all().delete()
     assert book_seats(customer, seats[0], key="a").status_code == 201  # from the copy
+
+
+REPLIES = {
+    "another protocol": b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    "an unexpected reply": b"+OK\r\n",
+    "an unreadable error": b"-MOVED\r\n",
+}
+
+
+@pytest.fixture
+def other_server(request: pytest.FixtureRequest, settings: Any) -> Iterator[None]:
+    """Replace Redis with a server that sends one reply to whatever it receives."""
+
+    class Handler(BaseRequestHandler):
+        def handle(self) -> None:
+            while self.request.recv(65_536):
+                self.request.sendall(REPLIES[request.param])
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        Thread(target=server.serve_forever, daemon=True).start()
+        location = f"redis://127.0.0.1:{server.server_address[1]}/0"
+        settings.CACHES = {
+            name: {**config, "LOCATION": location} if "redis" in config["BACKEND"] else config
+            for name, config in settings.CACHES.items()
+        }
+        yield
+        server.shutdown()
+    breaker.succeeded()
+
+
+@pytest.mark.parametrize("other_server", REPLIES, indirect=True)
+def test_a_server_that_is_not_redis_changes_no_answer(
+    other_server: None, customer: APIClient
+) -> None:
+    seats = make_seats(ShowFactory(), "SS")
+    for _ in range(2):
+        breaker.succeeded()  # so that the call asks the server
+        answer = book_seats(customer, seats[0], key="k")
+        assert answer.status_code == 201
+    assert answer["Idempotency-Replayed"] == "true"
+    person = UserFactory(password=PASSWORD)
+    credentials = {"email": person.email, "password": PASSWORD}
+    breaker.succeeded()
+    assert APIClient().post("/api/auth/login", credentials, format="json").status_code == 200
+    breaker.succeeded()
+    assert APIClient().get("/readyz").status_code == 200
