@@ -14,6 +14,7 @@ from django.core.validators import EmailValidator, validate_email
 from django.db import models
 
 ACE_PREFIX = "xn--"
+MAX_LENGTH = 254  # of a path in SMTP, without its brackets
 
 
 def canonical_email(text: str) -> str:
@@ -26,7 +27,7 @@ def canonical_email(text: str) -> str:
             raise ValidationError(EmailValidator.message, code="invalid") from error
     address = f"{local}{at}{domain}"
     # Django's pattern ignores case, so that it accepts U+017F, a long s.
-    if not address.isascii():
+    if len(address) > MAX_LENGTH or not address.isascii():
         raise ValidationError(EmailValidator.message, code="invalid")
     validate_email(address)
     return address

@@ -13,8 +13,9 @@ from django.db import models
 # Control and format characters (such as a right-to-left override), line and paragraph separators.
 REFUSED = {"Cc", "Cf", "Zl", "Zp"}
 LINE_BREAKS = "\t\n\r"
-# Letters and a symbol that are drawn as nothing: Hangul fillers, the empty Braille pattern.
-BLANK = "\u115f\u1160\u2800\u3164\uffa0"
+# Letters and symbols that are drawn as nothing: Hangul fillers, the empty Braille pattern, blank
+# hieroglyphs, a note without a head.
+BLANK = "\u115f\u1160\u2800\u3164\uffa0\U00013441\U00013442\U0001d159"
 # Persian and Indic names need these two format characters.
 JOINERS = "\u200c\u200d"
 VIRAMA = 9  # the combining class of signs after which a joiner may end a word

@@ -8,7 +8,7 @@ from booking_site.money import digits_of
 from catalog.models import SeatStatus
 from legacy_import.id_map import IdMap
 from legacy_import.source import Row
-from legacy_import.users import BatchResult, shortened, timestamps
+from legacy_import.users import BatchResult, text_of, timestamps
 
 LONGEST_ROW = 4
 BIGGEST_NUMBER = 2**31 - 1
@@ -20,7 +20,10 @@ SOLD_BEFORE = "Sold by the original system"
 def convert_movies(batch: Sequence[Row]) -> BatchResult:
     result = BatchResult()
     for row in batch:
-        texts = {"title": shortened(row, "title", result), "description": row["description"] or ""}
+        texts = {
+            "title": text_of(row, "title", result),
+            "description": text_of(row, "description", result, multiline=True),
+        }
         result.rows.append((row["id"], texts | timestamps(row)))
     return result
 
@@ -28,7 +31,7 @@ def convert_movies(batch: Sequence[Row]) -> BatchResult:
 def convert_theatres(batch: Sequence[Row], *, timezone: str, currency: str) -> BatchResult:
     result = BatchResult()
     for row in batch:
-        texts = {name: shortened(row, name, result) for name in ("name", "location")}
+        texts = {name: text_of(row, name, result) for name in ("name", "location")}
         place = {"timezone": timezone, "currency": currency}
         result.rows.append((row["id"], texts | place | timestamps(row)))
     return result

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from unicodedata import normalize
 
 from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ValidationError
@@ -12,11 +13,11 @@ from django.utils import timezone
 
 from accounts.models import User
 from booking_site.email_address import canonical_email
+from booking_site.typed_text import clean_text
 from legacy_import.source import Row
 
 # The format of bcryptjs. A cost above 15 would take minutes to verify.
 BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|1[0-5])\$[./A-Za-z0-9]{53}")
-LONGEST_EMAIL = 254
 LONGEST = {"title": 200, "name": 200, "location": 300}
 
 
@@ -35,20 +36,28 @@ def timestamps(row: Row) -> dict[str, Any]:
     return {"created_at": created, "updated_at": row["updated_at"] or created}
 
 
-def shortened(row: Row, name: str, result: BatchResult) -> str:
-    text: str = row[name] or ""
-    if len(text) > LONGEST[name]:
-        result.adjusted.append((row["id"], f"the {name} was cut to {LONGEST[name]} characters"))
-    return text[: LONGEST[name]]
+def text_of(row: Row, name: str, result: BatchResult, *, multiline: bool = False) -> str:
+    """Return the text composed, and cut to the length of its column.
+
+    Report a text that was cut, and one that the back office would refuse.
+    """
+    text = normalize("NFC", row[name] or "")
+    try:
+        clean_text(text, multiline=multiline)
+    except ValidationError:
+        result.adjusted.append((row["id"], f"the {name} has invisible characters: edit it"))
+    longest = LONGEST.get(name, len(text))
+    if len(text) > longest:
+        result.adjusted.append((row["id"], f"the {name} was cut to {longest} characters"))
+    return text[:longest]
 
 
 def clean_address(email: str | None) -> str | None:
     """Return the address as accounts store it, or None if it is invalid."""
     try:
-        address = canonical_email(email or "")
+        return canonical_email(email or "")
     except ValidationError:
         return None
-    return address if len(address) <= LONGEST_EMAIL else None
 
 
 def convert_users(batch: Sequence[Row]) -> BatchResult:
@@ -73,7 +82,7 @@ def convert_users(batch: Sequence[Row]) -> BatchResult:
 
 
 def _user(row: Row, address: str, result: BatchResult) -> dict[str, Any]:
-    name, password = shortened(row, "name", result), row["password_hash"] or ""
+    name, password = text_of(row, "name", result), row["password_hash"] or ""
     if BCRYPT.fullmatch(password):
         encoded = f"bcrypt${password}"
     else:

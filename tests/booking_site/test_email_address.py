@@ -33,6 +33,7 @@ def test_every_spelling_of_an_address_is_stored_alike(typed, stored):
         "@example.com",
         "lena@",
         "lena@invalid",
+        f"{'l' * 64}@{'e' * 63}.{'n' * 63}.{'a' * 56}.example",  # 255 characters
         "jürgen@example.com",
         "\u017fue@example.com",
         "İlker@example.com",

@@ -31,6 +31,7 @@ def test_a_visible_text_is_returned_as_it_is(text):
         "\u3164",
         "\u115f\u1160\uffa0",
         "\u2800",
+        "\U00013441 \U0001d159",
         "\u0301",
         "\u3000",
         "Ada\u2028Lovelace",

@@ -294,6 +294,12 @@ def test_the_original_is_only_read(original: Original) -> None:
 
 
 REPORTED = {
+    "users, imported, but: the name has invisible characters: edit it (1: 8)": [
+        "UPDATE users SET name = chr(8238) || 'aneL' WHERE id = 8"
+    ],
+    "movies, imported, but: the description has invisible characters: edit it (1: 3)": [
+        "UPDATE movies SET description = 'A' || chr(10) || chr(8203) WHERE id = 3"
+    ],
     "users, not imported: the e-mail address is invalid (2: 9, 10)": [
         f"INSERT INTO users VALUES (9, 'Bob', 'bob', '{HASH}'),"
         f" (10, 'Bo', '{'b' * 60}@{('o' * 60 + '.') * 3}bob.example', '{HASH}')"
