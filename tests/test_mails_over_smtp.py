@@ -21,7 +21,7 @@ from accounts.models import User
 from benchmarks.servers import free_port
 from booking_site.tasks.worker import Worker
 from bookings import mails
-from bookings.models import Booking
+from bookings.models import Booking, Channel, Order
 from catalog.models import Seat, Theatre
 from tests.bookings.calls import bought
 from tests.factories import ShowFactory, make_seats
@@ -125,6 +125,23 @@ def test_every_mail_is_an_automatic_message_of_the_senders_domain(
     assert all(b"\r\nMessage-ID: <" in content for content in mailbox.contents)
     identities = [message["Message-ID"] for message in mailbox.received]
     assert len(set(identities)) == len(identities) == len(kinds)
+
+
+@pytest.mark.parametrize("is_user", [True, False])
+def test_an_address_from_plain_sql_is_not_sent_to_another_domain(
+    customer: APIClient, user: User, seats: list[Seat], mailbox: Mailbox, is_user: bool
+) -> None:
+    """Django encodes domains by IDNA 2003, in which ß is ss."""
+    bought(customer, *seats)
+    if is_user:
+        User.objects.filter(pk=user.pk).update(email="u@straße.example")
+    else:
+        Booking.objects.update(user=None)
+        Order.objects.update(
+            user=None, channel=Channel.BOX_OFFICE, customer_email="u@straße.example"
+        )
+    work()
+    assert [message["To"] for message in mailbox.received] == ["u@xn--strae-oqa.example"]
 
 
 def test_without_a_contact_address_replies_go_to_the_sender(

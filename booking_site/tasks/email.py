@@ -10,6 +10,8 @@ from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 from django_tasks import TaskContext
 
+from booking_site.email_address import canonical_email
+
 
 def send_mail(
     *,
@@ -20,7 +22,9 @@ def send_mail(
     message_id: str,
     reply_to: tuple[str, str] = ("", ""),
 ) -> None:
-    """Send a mail as text and HTML. Raise OSError if the server does not accept it.
+    """Send a mail as text and HTML.
+
+    Raise OSError if the server does not accept it, or ValidationError if the address is invalid.
 
     `template` names a `.txt` and a `.html` file in `templates/mail/`; `facts` is their context.
     `message_id` is the part of the Message-ID before `@`, the same for every attempt: some
@@ -33,7 +37,8 @@ def send_mail(
     message = EmailMultiAlternatives(
         subject,
         render_to_string(f"mail/{template}.txt", context).strip() + "\n",
-        to=[to],
+        # Django would encode the domain of an address from plain SQL by IDNA 2003.
+        to=[canonical_email(to)],
         reply_to=[formataddr((_one_line(name), address))] if address else None,
         headers={
             "Message-ID": f"<{message_id}@{_sender_domain()}>",
