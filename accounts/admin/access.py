@@ -21,6 +21,7 @@ from booking_site.back_office.filters import ConditionFilter, DaysFilter
 from booking_site.back_office.large_tables import LargeTable
 from booking_site.back_office.permissions import NoAdding, NoChanging, NoDeleting
 from booking_site.back_office.word_search import WordSearch
+from booking_site.email_address import readable_email
 from booking_site.typed_text import LineFormField
 
 admin.site.unregister(Group)
@@ -78,10 +79,20 @@ class RoleAdmin(Audited, DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc]
 class FailedLoginAdmin(NoAdding, NoChanging, Audited, ModelAdmin):  # type: ignore[misc]
     """Failed logins that count towards a lock. Deleting one lifts the lock."""
 
-    list_display = ("username", "ip_address", "failures_since_start", "attempt_time", "path_info")
+    list_display = ("email", "ip_address", "failures_since_start", "attempt_time", "path_info")
     search_fields = ("username", "ip_address")
     search_help_text = "E-mail address or IP address"
     fields = readonly_fields = list_display
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[AccessAttempt], search_term: str
+    ) -> tuple[QuerySet[AccessAttempt], bool]:
+        stored = User.objects.clean_email(search_term)
+        return super().get_search_results(request, queryset, stored)
+
+    @admin.display(description="e-mail", ordering="username")
+    def email(self, attempt: AccessAttempt) -> str:
+        return readable_email(attempt.username)
 
 
 @admin.register(TOTPDevice)

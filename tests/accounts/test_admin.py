@@ -283,6 +283,15 @@ def test_ending_sign_ins_is_audited_once(administrator, person):
     assert list(history.context["page"]) == [entry]
 
 
+def test_a_failed_login_is_found_by_any_spelling_of_its_address(administrator, call):
+    call("login", {"email": "u@bücher.example", "password": "wrong"})
+    for typed in ("u@bücher.example", "u@xn--bcher-kva.example", "U@"):
+        page = administrator.get("/admin/axes/accessattempt/", {"q": typed}).text
+        assert "u@bücher.example" in page.partition('id="result_list"')[2]
+    page = administrator.get("/admin/axes/accessattempt/", {"q": "v@bücher.example"}).text
+    assert 'id="result_list"' not in page
+
+
 def test_deleting_a_failed_login_lifts_the_lock(manager, person, call):
     body = {"email": person.email, "password": "wrong"}
     for _ in range(5):
