@@ -19,7 +19,7 @@ from django.utils.module_loading import import_string
 from booking_site.local_time import zone_names
 from booking_site.money import currencies
 from booking_site.tasks.outbox import ATTEMPTS
-from bookings.integrity import guards, time_zones
+from bookings.integrity import guards, texts, time_zones
 
 EXAMPLES = 5
 _QUERIES = Path(__file__).with_name("invariants.sql")
@@ -138,8 +138,15 @@ UPCOMING_SHOWS_AS_PLANNED = Invariant(
     "",
     Severity.NOTE,
 )
+TEXTS_VISIBLE = Invariant(
+    "texts_visible",
+    "Names, titles and descriptions have no invisible characters, which the back office refuses.",
+    "",
+    Severity.NOTE,
+)
 CHECKED_IN_PYTHON = (
     (CONSTRAINTS_IN_PLACE, guards.missing),
     (POSTGRES_ZONES_AGREE, time_zones.different_in_postgres),
     (UPCOMING_SHOWS_AS_PLANNED, time_zones.shows_off_their_clock),
+    (TEXTS_VISIBLE, texts.with_invisible_characters),
 )

@@ -147,15 +147,6 @@ SELECT 'movie ' || id FROM movies
  WHERE title IN ('#DIV/0!', '#N/A', '#NAME?', '#NULL!', '#NUM!', '#REF!', '#VALUE!')
     OR strpos(concat(title, description), '_x000D_') > 0;
 
--- texts_visible (note): Names and titles have no invisible characters, which the back office refuses.
-SELECT kind || ' ' || id
-  FROM (SELECT 'user', id, name FROM users
-         UNION ALL SELECT 'movie', id, title FROM movies
-         UNION ALL SELECT 'theatre', id, name FROM theatres
-         UNION ALL SELECT 'screen', id, name FROM screens
-         UNION ALL SELECT 'price card', id, name FROM price_cards) AS texts(kind, id, text)
- WHERE text ~ '[\u0001-\u001f\u007f-\u009f\u00ad\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff]';
-
 -- sort_keys_stored (note): A name or title by which lists are sorted has its sort key, or waits for store_sort_keys.
 SELECT 'movie ' || id FROM movies WHERE sort_key IS NULL
  UNION ALL SELECT 'theatre ' || id FROM theatres WHERE sort_key IS NULL

@@ -20,6 +20,7 @@ from bookings.integrity.invariants import (
     CHECKED_IN_PYTHON,
     CONSTRAINTS_IN_PLACE,
     POSTGRES_ZONES_AGREE,
+    TEXTS_VISIBLE,
     Finding,
     Invariant,
     Severity,
@@ -143,7 +144,6 @@ BREAKS = {
     "sort_keys_stored": "UPDATE movies SET title = 'Another'",
     "titles_distinct": "INSERT INTO movies (title)"
     " VALUES ('Caf' || chr(233)), ('Cafe' || chr(769))",
-    "texts_visible": "UPDATE movies SET title = 'Top ' || chr(8238) || 'nuG'",  # U+202E
     "emails_canonical": "UPDATE users SET email = 'u@bücher.example'",
     "customer_emails_canonical": "UPDATE orders SET channel = 'box_office',"
     " customer_email = 'u@bücher.example'",
@@ -167,6 +167,29 @@ def test_each_broken_invariant_is_named(show: Show, invariant: Invariant) -> Non
     run(UNGUARDED)
     run(BREAKS[invariant.name])
     assert invariant.name in findings()
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "text", "name"),
+    [
+        ("users", "name", "\u3164", "user {}: name"),
+        ("movies", "title", "Top \u202enuG", "movie {}: title"),
+        ("movies", "title", "", None),
+        ("movies", "description", "Tag\U000e0041", "movie {}: description"),
+        ("movies", "description", "Zoé\r\n\tand Ada", None),
+        ("theatres", "location", "Main\nStreet", "theatre {}: location"),
+        ("shows", "format", "3\u200bD", "show {}: format"),
+    ],
+)
+def test_a_stored_text_that_forms_would_refuse_is_a_note(
+    show: Show, table: str, column: str, text: str, name: str | None
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"UPDATE {table} SET {column} = %s RETURNING id", [text])
+        (key,) = cursor.fetchone()
+    found = [each for each in examine() if each.invariant is TEXTS_VISIBLE]
+    assert [each.examples for each in found] == [[name.format(key)] if name else []]
+    assert found[0].severity is (Severity.NOTE if name else None)
 
 
 def test_time_zone_data_of_postgres_that_differ_are_a_note(
