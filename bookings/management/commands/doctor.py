@@ -60,7 +60,7 @@ class Command(BaseCommand):
     def _line(self, finding: Finding) -> str:
         invariant = finding.invariant
         if finding.severity is None:
-            return f"{'ok':<7}{invariant.name:<31}{invariant.sentence}"
+            return f"{'ok':<7}{invariant.name:<33}{invariant.sentence}"
         style = self.style.WARNING if finding.severity is Severity.NOTE else self.style.ERROR
         examples = ", ".join(finding.examples)
         more = ", …" if finding.count > len(finding.examples) else ""

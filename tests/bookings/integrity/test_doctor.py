@@ -493,10 +493,8 @@ def test_tasks_given_up_are_listed_by_name_and_apart_from_violations(show: Show)
     with pytest.raises(SystemExit) as end:
         call_command("doctor", stdout=output)
     assert end.value.code == 3
-    assert (
-        "FAILED no_task_given_up               1: bookings.mails.order_made x 3 ("
-        in output.getvalue()
-    )
+    (failed,) = (line for line in output.getvalue().splitlines() if line.startswith("FAILED"))
+    assert failed.split()[1:6] == ["no_task_given_up", "1:", "bookings.mails.order_made", "x", "3"]
     assert " 0 broken" in output.getvalue()
     run(BREAKS["order_total_adds_up"])
     with pytest.raises(SystemExit) as end:
