@@ -105,6 +105,14 @@ SELECT 'theatre ' || id || ': ' || timezone FROM theatres WHERE timezone NOT IN 
 SELECT 'show ' || id FROM shows
  WHERE planned_utc_offset IS NULL AND start_time > now() AND status <> 'cancelled';
 
+-- sold_in_theatre_currency (note): Orders of upcoming shows are in their theatre's currency, which was not changed under them by plain SQL.
+SELECT 'order ' || orders.reference
+  FROM shows
+  JOIN theatres ON theatres.id = shows.theatre_id
+  JOIN orders ON orders.show_id = shows.id
+ WHERE shows.start_time > now() AND shows.status <> 'cancelled'
+   AND orders.status <> 'cancelled' AND orders.currency <> theatres.currency;
+
 -- shows_do_not_overlap (violation): Shows on a screen that are not cancelled do not overlap, including turnaround.
 SELECT 'show ' || id
   FROM (SELECT id, start_time,

@@ -132,6 +132,7 @@ BREAKS = {
     " occupied_until) SELECT movie_id, theatre_id, screen_id,"
     " start_time + interval '1 hour', occupied_until FROM shows",
     "upcoming_show_has_planned_offset": "UPDATE shows SET planned_utc_offset = NULL",
+    "sold_in_theatre_currency": "UPDATE theatres SET currency = 'JPY'",
     "theatre_zone_known": "UPDATE theatres SET timezone = 'localtime'",
     "counted_shows_agree": """
         INSERT INTO counted_shows (show_id, seats_for_sale, counted_at)
