@@ -130,6 +130,7 @@ class BookingSerializer(serializers.Serializer[Booking]):
     show_id = serializers.IntegerField()
     seat_id = serializers.IntegerField()
     row = serializers.CharField(source="seat.row")
+    section = serializers.CharField(source="seat.section", allow_blank=True)
     number = serializers.IntegerField(source="seat.number")
     price = MoneyField(source="amount")
     currency = serializers.CharField()

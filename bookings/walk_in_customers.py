@@ -10,10 +10,10 @@ from django.db.models.functions import Now
 from accounts import audit
 from accounts.models import User
 from bookings.confirmations import confirm_again
-from bookings.models import Channel, Order, OrderStatus
+from bookings.models import OF_BOX_OFFICE, Order, OrderStatus
 from bookings.transactions import in_transaction
 
-STORED = Q(channel=Channel.BOX_OFFICE) & ~Q(customer_name="", customer_email="")
+STORED = OF_BOX_OFFICE & ~Q(customer_name="", customer_email="")
 
 
 def correct_customer(

@@ -291,6 +291,7 @@ class Sale:
                 "show_id": order["show_id"],
                 "seat_id": seat.id,
                 "row": seat.row,
+                "section": seat.section,
                 "number": seat.number,
                 "price": money_text(seat.price, order["currency"]),
                 "currency": order["currency"],

@@ -66,6 +66,7 @@ def test_the_response_to_a_purchase_has_everything_a_ticket_shows(
         "show_id": show.pk,
         "seat_id": seats[2].pk,
         "row": "A",
+        "section": "",
         "number": 3,
         "price": "12.00",
         "currency": "EUR",
@@ -321,11 +322,11 @@ def test_no_single_seat_is_left_between_taken_ones(
 
 @pytest.mark.parametrize("numbering", ["<", "<2+2", "[6,1,5,2,4,3]"])
 def test_a_gap_is_between_neighbouring_places_whatever_their_numbers(
-    customer: APIClient, rival: APIClient, ruled: Show, numbering: str
+    customer: APIClient, rival: APIClient, gap_rule_show: Show, numbering: str
 ) -> None:
     layout = parse_layout(f"A SSSSSS\n= Balcony\nA {numbering} SSSSSS")
-    make_seat_map(show_id=ruled.pk, layout=layout, prices={"standard": Decimal(12)})
-    seats = list(Seat.objects.filter(show=ruled, section="Balcony").order_by("x"))
+    make_seat_map(show_id=gap_rule_show.pk, layout=layout, prices={"standard": Decimal(12)})
+    seats = list(Seat.objects.filter(show=gap_rule_show, section="Balcony").order_by("x"))
     bought(rival, seats[0])
     assert refusal(book_seats(customer, seats[2], seats[3])) == (422, "single_seat_gap")
     bought(customer, seats[1], seats[2])

@@ -74,11 +74,16 @@ def test_bookings_of_an_order_are_listed_by_section_row_and_number(
     customer: APIClient, show: Show
 ) -> None:
     rows = ["A", "AA", "Balcony A", "Balcony AA", "Circle A"]
-    seats = [SeatFactory(show=show, row=row, number=1) for row in reversed(rows)]
+    sections = ["", "", "Balcony", "Balcony", "Circle"]
+    seats = [
+        SeatFactory(show=show, row=row, section=section, number=1)
+        for row, section in reversed(list(zip(rows, sections, strict=True)))
+    ]
     answer = bought(customer, *seats)
     read = customer.get(f"/api/orders/{answer['order']['reference']}").json()
     for bookings in (answer["bookings"], read["bookings"]):
         assert [booking["row"] for booking in bookings] == rows
+        assert [booking["section"] for booking in bookings] == sections
 
 
 @pytest.mark.parametrize("spell", [str.lower, lambda text: text.replace("-", "")])
