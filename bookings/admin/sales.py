@@ -84,7 +84,7 @@ class HoldAdmin(LargeTable, ReadOnly[Hold]):
 
     @admin.display(description="seats")
     def seats(self, hold: Hold) -> str:
-        seats = Seat.objects.filter(pk__in=hold.seat_ids).order_by("row", "number")
+        seats = sorted(Seat.objects.filter(pk__in=hold.seat_ids), key=Seat.place)
         return ", ".join(map(str, seats)) or "Seat map replaced"
 
     @admin.display(description="state", ordering="ended_at")
@@ -158,10 +158,9 @@ class OrderAdmin(LargeTable, ReadOnly[Order]):
 
     @admin.display(description="seats")
     def seats(self, order: Order) -> str:
-        bookings = order.bookings.select_related("seat").order_by("seat__row", "seat__number")
         return ", ".join(
             f"{booking.seat}{' (cancelled)' if booking.cancelled_at else ''}"
-            for booking in bookings
+            for booking in _by_place(order.bookings.all())
         )
 
     @admin.display(description="total", ordering="total")
@@ -210,7 +209,7 @@ def _customer_events(order: Order, bookings: QuerySet[Booking]) -> list[HistoryE
     """Return what the customer did online. The audit trail records what staff did."""
     if order.channel != Channel.WEB:
         return []
-    rows = bookings.select_related("seat").order_by("seat__row", "seat__number")
+    rows = _by_place(bookings)
     cancelled: dict[datetime, list[str]] = defaultdict(list)
     for booking in rows:
         if booking.cancelled_at and booking.cancelled_by_id == order.user_id:
@@ -221,6 +220,10 @@ def _customer_events(order: Order, bookings: QuerySet[Booking]) -> list[HistoryE
     ]
     bought = ", ".join(str(booking.seat) for booking in rows)
     return [*events, HistoryEvent("Bought online", order.created_at, order.user, bought)]
+
+
+def _by_place(bookings: QuerySet[Booking]) -> list[Booking]:
+    return sorted(bookings.select_related("seat"), key=lambda booking: booking.seat.place())
 
 
 def _buyer(order: Order) -> SafeString:

@@ -40,13 +40,14 @@ def places_from(
     """Return places for records of (id, row, number, x, y, category, free).
 
     Seats of the original system may lack `x` or `y`. If any seat does, all seats are placed by
-    their number and row (A first, B before AA) instead.
+    their number and row (A first, B before AA) instead, with an empty line between sections.
     """
     records = list(records)
     if all(x is not None and y is not None for _, _, _, x, y, _, _ in records):
         return [Place(*record) for record in records]  # type: ignore[arg-type]
     labels = sorted({record[1] for record in records}, key=row_order)
-    lines = {label: y for y, label in enumerate(labels)}
+    sections = sorted({row_order(label)[0] for label in labels})
+    lines = {label: y + sections.index(row_order(label)[0]) for y, label in enumerate(labels)}
     return [
         Place(seat_id, row, number, number, lines[row], category, free)
         for seat_id, row, number, _, _, category, free in records

@@ -61,6 +61,7 @@ class SeatAdmin(LargeTable, ReadOnly[Seat]):
     fields = (
         "show",
         "row",
+        "section",
         "number",
         "category",
         "amount",

@@ -170,6 +170,23 @@ def test_what_staff_did_to_a_seat_is_in_its_history_and_not_in_its_neighbours(
     assert "Seats blocked" not in history(office, second)
 
 
+def test_seats_are_listed_by_section_row_and_number(office: Client) -> None:
+    show = ShowFactory()
+    seats = [
+        show.seats.create(row=row, number=number, price=1)
+        for row, number in [("Balcony A", 2), ("AA", 1), ("C", 10), ("C", 9), ("B", 1)]
+    ]
+    hold, order = make_hold(), make_order()
+    Hold.objects.update(show=show, seat_ids=[seat.pk for seat in seats])
+    order.bookings.all().delete()
+    Order.objects.update(show=show)
+    for seat in seats:
+        Booking.objects.create(user=order.user, show=show, seat=seat, order=order, price=1)
+    for row in (hold, order):
+        address = reverse(f"admin:bookings_{row._meta.model_name}_change", args=[row.pk])
+        assert "B1, C9, C10, AA1, Balcony A2" in office.get(address).text
+
+
 def test_a_seat_of_another_section_has_its_own_history(office: Client, staff: User) -> None:
     show = ShowFactory()
     seats = [show.seats.create(row=row, number=1, price=1) for row in ("Balcony A", "B", "A")]

@@ -421,3 +421,14 @@ def test_if_one_seat_lacks_its_cell_all_are_placed_by_row_and_number(cell):
         (3, 1, 1),
         (4, 1, 0),
     ]
+
+
+def test_a_party_is_not_divided_between_sections_whose_seats_lack_their_cells():
+    places = places_from(
+        (4 * y + x, row, x + 1, None, None, "standard", row in ("B", "Balcony A"))
+        for y, row in enumerate(["A", "B", "Balcony A", "Balcony B"])
+        for x in range(4)
+    )
+    assert [place.y for place in places[::4]] == [0, 1, 3, 4]
+    with pytest.raises(NoSeatsTogether):
+        best_available(places, quantity=6, gap_rule=False)
