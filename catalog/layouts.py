@@ -209,7 +209,7 @@ def _parse_heading(line: str, indent: int) -> str:
         allowed = "LMN" if index else "LN"
         if unicodedata.category(character)[0] in allowed or (index and character in _PUNCTUATION):
             continue
-        raise _LineError(f"“{character}” is not allowed in the name of a section.", start + index)
+        raise _LineError(f"Remove “{character}” from the name of the section.", start + index)
     if len(name) > MAX_SECTION_NAME:
         message = f"The name of a section can have at most {MAX_SECTION_NAME} characters."
         raise _LineError(message, start)

@@ -34,9 +34,9 @@ def read_numbers(text: str, count: int) -> list[int]:
     numbers = [int(number) for number in re.findall(_NUMBER, text)]
     for index, number in enumerate(numbers):
         if number in numbers[:index]:
-            raise ValueError(f"Seat number {number} is there twice.")
+            raise ValueError(f"Number {number} is listed twice. List one number for each seat.")
     if len(numbers) != count:
-        raise ValueError(f"There are {len(numbers)} seat numbers for {count} seats.")
+        raise ValueError(f"List one number for each seat: seats {count}, numbers {len(numbers)}.")
     return numbers
 
 

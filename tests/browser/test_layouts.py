@@ -166,7 +166,7 @@ def test_sections_and_seat_numbers_are_drawn_and_written(page: Page, screen: Scr
 
     numbers.fill("[1,2]")
     numbers.press("Enter")
-    expect(page.get_by_text("There are 2 seat numbers for 4 seats.")).to_be_visible()
+    expect(page.get_by_text("List one number for each seat: seats 4, numbers 2.")).to_be_visible()
     numbers.fill("[1,2,4,5]")
     numbers.press("Enter")
     use(page, "Empty")

@@ -190,7 +190,7 @@ def test_a_cross_aisle_counts_as_a_line() -> None:
         ("= " + "x" * 25 + "\nA S", 1, 3, "at most 24"),
         ("= Balcony\nA S\n = Balcony\nB S", 3, 2, "already on line 1"),
         ("A S\n= Balcony\nA S\nA S", 4, 1, "already on line 3"),
-        ("A [1,2] S", 1, 3, "2 seat numbers for 1 seats"),
+        ("A [1,2] S", 1, 3, "seats 1, numbers 2"),
         ("A [1,1] SS", 1, 3, "twice"),
         ("A [1,2 SS", 1, 3, "[1,2,4,5]"),
         ("A [0] S", 1, 3, "[1,2,4,5]"),

@@ -43,9 +43,9 @@ const layoutText = (() => {
     }
     const numbers = text.match(/[0-9]+/g).map(Number);
     const twice = numbers.find((number, index) => numbers.indexOf(number) < index);
-    if (twice) throw new Error(`Seat number ${twice} is there twice.`);
+    if (twice) throw new Error(`Number ${twice} is listed twice. List one number for each seat.`);
     if (numbers.length !== count) {
-      throw new Error(`There are ${numbers.length} seat numbers for ${count} seats.`);
+      throw new Error(`List one number for each seat: seats ${count}, numbers ${numbers.length}.`);
     }
     return numbers;
   };
@@ -82,7 +82,7 @@ const layoutText = (() => {
     if (!SECTION.test(typed)) {
       const places = [...typed];
       const wrong = places.findIndex((_, index) => !SECTION.test(places.slice(0, index + 1).join("")));
-      return [`“${places[wrong]}” is not allowed in the name of a section.`, wrong];
+      return [`Remove “${places[wrong]}” from the name of the section.`, wrong];
     }
     if ([...name].length > MAX_SECTION_NAME) {
       return [`The name of a section can have at most ${MAX_SECTION_NAME} characters.`, 0];
