@@ -4,7 +4,7 @@ Most are in `invariants.sql`. The caller's transaction decides which snapshot th
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -62,12 +62,19 @@ class Finding:
         return self.severity is Severity.VIOLATION
 
 
-def examine() -> Iterator[Finding]:
-    """Yield a finding for every invariant, in order, also for those without offenders."""
+def examine(names: Collection[str] = ()) -> Iterator[Finding]:
+    """Yield a finding for every invariant, in order, also for those without offenders.
+
+    With `names`, examine only the invariants of these names.
+    """
     for invariant, offenders in CHECKED_IN_PYTHON:
-        names = offenders()
-        yield Finding(invariant, len(names), names[:EXAMPLES])
+        if names and invariant.name not in names:
+            continue
+        found = offenders()
+        yield Finding(invariant, len(found), found[:EXAMPLES])
     for invariant in invariants():
+        if names and invariant.name not in names:
+            continue
         with connection.cursor() as cursor:
             # clock_timestamp() is later than the snapshot, so a hold that it finds active was
             # active in the snapshot too.
@@ -79,6 +86,10 @@ def examine() -> Iterator[Finding]:
             )
             count, examples = cursor.fetchone()
         yield Finding(invariant, count, examples)
+
+
+def invariant_names() -> set[str]:
+    return {each.name for each in (*(each for each, _ in CHECKED_IN_PYTHON), *invariants())}
 
 
 def invariants() -> tuple[Invariant, ...]:

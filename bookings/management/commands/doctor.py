@@ -2,12 +2,13 @@
 
 import sys
 import time
+from collections.abc import Collection
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import InterfaceError, OperationalError, ProgrammingError, connection, transaction
 
-from bookings.integrity.invariants import Finding, Severity, examine
+from bookings.integrity.invariants import Finding, Severity, examine, invariant_names
 
 BROKEN, NOT_EXAMINED, TASKS_FAILED = 1, 2, 3
 
@@ -19,10 +20,20 @@ class Command(BaseCommand):
         " broken, but the worker has given up on tasks or mails."
     )
 
-    def handle(self, **options: Any) -> None:
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "names",
+            nargs="*",
+            metavar="INVARIANT",
+            help="check only these, e.g. before migrate",
+        )
+
+    def handle(self, *, names: list[str], **options: Any) -> None:
         began = time.monotonic()
+        if unknown := set(names) - invariant_names():
+            raise CommandError(f"There is no invariant {', '.join(sorted(unknown))}.")
         try:
-            findings = self._examine()
+            findings = self._examine(names)
         except (OperationalError, InterfaceError) as error:
             raise CommandError(
                 f"The database does not respond: {_first_line(error)}. Check DATABASE_URL,"
@@ -44,7 +55,7 @@ class Command(BaseCommand):
         if any(finding.severity is Severity.FAILURE for finding in findings):
             sys.exit(TASKS_FAILED)
 
-    def _examine(self) -> list[Finding]:
+    def _examine(self, names: Collection[str]) -> list[Finding]:
         """Print a line for each invariant, and return the findings."""
         findings = []
         with transaction.atomic(durable=True):
@@ -52,7 +63,7 @@ class Command(BaseCommand):
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
                 # Joins of whole tables; with less memory, PostgreSQL writes temporary files.
                 cursor.execute("SET LOCAL work_mem = '64MB'")
-            for finding in examine():
+            for finding in examine(names):
                 self.stdout.write(self._line(finding))
                 findings.append(finding)
         return findings
