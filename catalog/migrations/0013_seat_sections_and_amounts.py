@@ -22,9 +22,8 @@ CONSTRAINT = models.CheckConstraint(
 )
 REFUSE_THIRD_PLACES = """
 DO $$ BEGIN
-    IF EXISTS (SELECT FROM seats WHERE price <> round(price, 2))
-       OR EXISTS (SELECT FROM price_card_lines WHERE price <> round(price, 2)) THEN
-        RAISE EXCEPTION 'Some prices have three decimal places.';
+    IF EXISTS (SELECT FROM {table} WHERE price <> round(price, 2)) THEN
+        RAISE EXCEPTION 'Some prices of {table} have three decimal places.';
     END IF;
 END $$;
 """
@@ -32,12 +31,22 @@ _PRICE = {"max_digits": 9, "validators": [django.core.validators.MinValueValidat
 
 
 class Migration(migrations.Migration):
+    # Each table is locked in a transaction of its own.
+    atomic = False
+
     dependencies = [("catalog", "0012_theatre_contact_email")]
 
     operations = [
         migrations.RunSQL(
+            sql="ALTER TABLE price_card_lines ALTER COLUMN price TYPE numeric(9, 3)",
+            reverse_sql=REFUSE_THIRD_PLACES.format(table="price_card_lines")
+            + "ALTER TABLE price_card_lines ALTER COLUMN price TYPE numeric(8, 2)",
+            state_operations=[
+                migrations.AlterField("pricecardline", "price", AmountField(**_PRICE)),
+            ],
+        ),
+        migrations.RunSQL(
             sql="""
-            ALTER TABLE price_card_lines ALTER COLUMN price TYPE numeric(9, 3);
             ALTER TABLE seats
                 DROP COLUMN facts,
                 ALTER COLUMN row TYPE varchar(32),
@@ -51,9 +60,10 @@ class Migration(migrations.Migration):
                     section = '' OR strpos(row, ' ') = 0 OR starts_with(row, section || ' ')
                 );
             """,
-            reverse_sql=REFUSE_THIRD_PLACES
+            # Both tables are checked before the first is changed.
+            reverse_sql=REFUSE_THIRD_PLACES.format(table="seats")
+            + REFUSE_THIRD_PLACES.format(table="price_card_lines")
             + """
-            ALTER TABLE price_card_lines ALTER COLUMN price TYPE numeric(8, 2);
             ALTER TABLE seats
                 DROP CONSTRAINT seat_row_in_section,
                 DROP COLUMN facts,
@@ -75,7 +85,6 @@ class Migration(migrations.Migration):
                 ),
                 migrations.AddConstraint("seat", CONSTRAINT),
                 migrations.AlterField("seat", "price", AmountField(**_PRICE)),
-                migrations.AlterField("pricecardline", "price", AmountField(**_PRICE)),
             ],
         ),
         migrations.AlterField(
