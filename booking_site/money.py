@@ -49,15 +49,12 @@ def money_text(amount: Decimal, currency: str) -> str:
 
     A stored amount that the currency cannot express is not rounded: `10.50` JPY, `4.255` USD.
     """
-    for places in (digits_of(currency), 2):
-        if amount == round(amount, places):
-            return f"{amount:.{places}f}"
-    return f"{amount:f}"
+    return f"{trimmed(trimmed(amount), digits_of(currency)):f}"
 
 
-def trimmed(amount: Decimal) -> Decimal:
-    """Return the amount with two decimal places, or with more if it needs them."""
-    short = round(amount, 2)
+def trimmed(amount: Decimal, digits: int = 2) -> Decimal:
+    """Return the amount with that many decimal places, or unchanged if it needs more."""
+    short = round(amount, digits)
     return short if short == amount else amount
 
 

@@ -3,13 +3,14 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Field, QuerySet
+from django.db.models import Field, QuerySet, Value
 from django.http import HttpRequest
 
+from booking_site.money import trimmed
 from catalog.admin.base import TabularInline
 from catalog.admin.exchange import ImportExportAdmin
 from catalog.exchange.tables import PriceCardTable
-from catalog.models import PriceCard, PriceCardLine, SeatCategory
+from catalog.models import PriceCard, PriceCardLine, SeatCategory, most_digits
 
 
 class PriceCardLineInline(TabularInline[PriceCardLine, PriceCard]):
@@ -37,7 +38,9 @@ class PriceCardAdmin(ImportExportAdmin[PriceCard]):
     inlines = (PriceCardLineInline,)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PriceCard]:
-        return super().get_queryset(request).prefetch_related("lines")
+        """Return the cards with the `digits` that the theatres' currencies have at most."""
+        cards = super().get_queryset(request).prefetch_related("lines")
+        return cards.annotate(digits=Value(most_digits()))
 
     def get_formset_kwargs(
         self, request: HttpRequest, obj: PriceCard, inline: Any, prefix: str
@@ -53,5 +56,6 @@ class PriceCardAdmin(ImportExportAdmin[PriceCard]):
 
     @admin.display(description="prices")
     def prices(self, card: PriceCard) -> str:
-        prices = {line.category: line.price for line in card.lines.all()}
+        digits: int = card.digits  # type: ignore[attr-defined] # annotated
+        prices = {line.category: trimmed(line.price, digits) for line in card.lines.all()}
         return " · ".join(f"{kind.label} {prices[kind]}" for kind in SeatCategory if kind in prices)

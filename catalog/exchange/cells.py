@@ -83,8 +83,7 @@ class Money(widgets.Widget):  # type: ignore[misc] # untyped
         return trimmed(Decimal(text.replace(",", ".")))
 
     def render(self, value: Any, obj: Any = None, **kwargs: Any) -> Decimal | None:
-        price: Decimal | None = value
-        return price
+        return None if value is None else trimmed(value, self.digits)
 
 
 class TheatreName(widgets.Widget):  # type: ignore[misc] # untyped

@@ -4,6 +4,7 @@ import base64
 import csv
 import io
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from http import HTTPStatus
 from typing import Any
 
@@ -214,22 +215,33 @@ def test_an_invalid_price_is_named(price: str, office: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("currency", "price", "stored"),
+    ("currency", "price", "shown"),
     [
         ("KWD", "4.255", "4.255"),
-        ("KWD", "4,25", "4.25"),
-        ("JPY", "1500", "1500.00"),
-        ("JPY", "1500.00", "1500.00"),
+        ("KWD", "4,25", "4.250"),
+        ("JPY", "1500", "1500"),
+        ("JPY", "1500.00", "1500"),
     ],
 )
 def test_prices_have_the_digits_of_the_theatres_currencies(
-    currency: str, price: str, stored: str, office: Client
+    currency: str, price: str, shown: str, office: Client
 ) -> None:
     TheatreFactory(currency=currency)
     row = ["", "Night", price, "", "", ""]
     confirm(office, "pricecard", upload(office, "pricecard", as_csv(CARD_COLUMNS, row)))
     (line,) = PriceCard.objects.get().lines.all()
-    assert str(line.price) == stored
+    assert line.price == Decimal(shown)
+    assert f"Standard {shown}" in office.get(reverse("admin:catalog_pricecard_changelist")).text
+    assert f",{shown},," in export(office, "pricecard").decode()
+
+
+def test_a_stored_price_that_no_theatre_can_charge_is_shown_and_exported_as_it_is(
+    office: Client,
+) -> None:
+    TheatreFactory(currency="JPY")
+    PriceCardFactory().lines.filter(category="standard").update(price="10.50")
+    assert "Standard 10.50" in office.get(reverse("admin:catalog_pricecard_changelist")).text
+    assert ",10.50," in export(office, "pricecard").decode()
 
 
 @pytest.mark.parametrize(
