@@ -15,7 +15,7 @@ from playwright.sync_api import Locator, Page, expect
 from accounts.models import AuditEntry
 from accounts.roles import ensure_roles
 from bookings.models import Booking, Order
-from catalog.models import Show
+from catalog.models import Show, Theatre
 from tests.factories import ShowFactory, UserFactory, make_seats
 from tests.web import database_url, web_server
 
@@ -95,6 +95,21 @@ def test_fifty_rapid_sales_at_two_counters_sell_no_seat_twice(
     assert len(set(live)) == len(live) == 2 * SALES
     assert show.seats.filter(status="booked").count() == 2 * SALES
     assert AuditEntry.objects.filter(action="seats_sold").count() == SALES
+
+
+@pytest.mark.parametrize(
+    ("currency", "price", "total"), [("KWD", "4.255", "8.510"), ("JPY", "1500", "3000")]
+)
+def test_the_total_has_the_digits_of_the_currency(
+    currency: str, price: str, total: str, site: str, show: Show, open_page: Callable[..., Page]
+) -> None:
+    Theatre.objects.update(currency=currency)
+    show.seats.update(price=price)
+    page = open_page()
+    log_in(page, site, "bea")
+    page.goto(f"{site}/admin/box-office/shows/{show.pk}/")
+    page.get_by_role("button", name="2", exact=True).click()
+    expect(page.get_by_role("button", name=f"Sell {total} {currency}", exact=True)).to_be_visible()
 
 
 class ClickCounter:

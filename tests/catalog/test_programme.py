@@ -221,6 +221,16 @@ def test_the_preview_warns_about_missing_layouts_and_prices(
     assert line.verdict == Verdict.CREATED
 
 
+def test_no_seat_map_is_planned_at_prices_that_the_currency_cannot_express(
+    movie: Movie, screens: list[Screen], card: PriceCard
+) -> None:
+    card.lines.update(price="10.50")
+    screens[0].theatre.currency = "JPY"
+    (line, _) = preview(plan=plan_of(requests(movie, screens[:1], price_card=card)))
+    assert (line.verdict, line.seat_count) == (Verdict.CREATED, 0)
+    assert any("more digits than JPY" in text for text in line.warnings)
+
+
 def test_the_preview_warns_about_shows_after_midnight(movie: Movie, screens: list[Screen]) -> None:
     wanted = requests(movie, screens[:1], clocks=[time(22, 30)])
     (line,) = preview(plan=plan_of(wanted))

@@ -14,7 +14,7 @@ from django.utils import timezone
 from bookings.models import Booking
 from catalog import seat_maps
 from catalog.layouts import parse_layout, rows_by_seats
-from catalog.models import Seat, SeatStatus, Show
+from catalog.models import Seat, SeatStatus, Show, Theatre
 from tests.factories import PriceCardFactory, ShowFactory, UserFactory, make_seats
 from tests.waiting import somebody_waits_for_me
 
@@ -76,6 +76,14 @@ def test_a_seat_map_has_sections_and_the_numbers_of_the_layout(show: Show) -> No
         ("Balcony A", 4, "Balcony", 1, 2),
         ("Balcony A", 2, "Balcony", 2, 2),
     ]
+
+
+def test_prices_with_more_digits_than_the_currency_are_refused(show: Show) -> None:
+    Theatre.objects.update(currency="JPY")
+    with pytest.raises(seat_maps.PriceNotExpressible) as refusal:
+        seat_maps.make_seat_map(show_id=show.pk, layout=LAYOUT, prices=PRICES)
+    assert refusal.value.facts == {"categories": ["premium"]}
+    assert not seats_of(show)
 
 
 def test_a_show_without_a_screen_gets_rows_by_seats(show: Show) -> None:

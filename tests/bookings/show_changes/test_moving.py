@@ -19,9 +19,9 @@ from bookings.services.seat_locks import ShowClosed
 from bookings.show_changes import moving
 from bookings.show_changes.moving import Move, MoveChanged, StartInPast, swap_of
 from bookings.show_changes.reseating import LayoutMissing
-from catalog.models import Screen, Seat, Show, ShowStatus
+from catalog.models import PriceCardLine, Screen, Seat, Show, ShowStatus, Theatre
 from catalog.scheduling import ScreenInOtherTheatre, ScreenTaken
-from catalog.seat_maps import block_seats, make_seat_map, prices_of
+from catalog.seat_maps import PriceNotExpressible, block_seats, make_seat_map, prices_of
 from tests.bookings.calls import book, book_seats, bought, elsewhere, held, let_expire, refusal
 from tests.factories import (
     MovieFactory,
@@ -229,6 +229,15 @@ def test_a_party_without_equal_seats_stops_the_move(
     plain = ScreenFactory(theatre=theatre, layout="A SSSSSSSSSSSSSSSSSSSSS\n")
     with pytest.raises(NoEqualSeats):
         moving.plan_moves([to(plain, show)])
+
+
+def test_free_seats_get_no_price_that_the_currency_cannot_express(
+    show: Show, small: Screen
+) -> None:
+    Theatre.objects.update(currency="JPY")
+    PriceCardLine.objects.update(price="10.50")
+    with pytest.raises(PriceNotExpressible):
+        moving.plan_moves([to(small, show)])
 
 
 def test_seats_get_the_rows_and_sections_of_the_new_room(
