@@ -21,7 +21,7 @@ def canonicalize_emails(
     """Rewrite the addresses and yield a line for each account. A dry run only yields the lines.
 
     An account whose address is invalid, or belongs to another account, remains unchanged: staff
-    have to decide.
+    have to decide. An address whose mails went to another domain is no longer confirmed.
     """
     rewritten: dict[str, int] = {}
     rows = users.filter(NOT_CANONICAL).order_by("pk").values_list("pk", "email")
@@ -37,6 +37,20 @@ def canonicalize_emails(
             yield f"user {number}: user {other} has the same e-mail address"
             continue
         rewritten[address] = number
+        changes: dict[str, str | None] = {"email": address}
+        change = "rewritten"
+        if _was_mailed_elsewhere(email, address):
+            changes["email_confirmed_at"] = None
+            change = "rewritten and no longer confirmed: its mails went to another domain"
         if not dry_run:
-            users.filter(pk=number, email=email).update(email=address)
-        yield f"user {number}: rewritten"
+            users.filter(pk=number, email=email).update(**changes)
+        yield f"user {number}: {change}"
+
+
+def _was_mailed_elsewhere(email: str, address: str) -> bool:
+    """Return whether earlier releases, which encoded domains by IDNA 2003, sent to another one."""
+    domain = email.rpartition("@")[2].lower()
+    try:
+        return domain.encode("idna").decode() != address.rpartition("@")[2]
+    except UnicodeError:
+        return True

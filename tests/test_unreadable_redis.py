@@ -13,7 +13,9 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from booking_site.redis_client import breaker
+from bookings import replays
 from bookings.models import IdempotencyRecord
+from bookings.replays import KeyScope
 from tests.accounts.conftest import PASSWORD
 from tests.bookings.calls import book_seats
 from tests.factories import ShowFactory, UserFactory, make_seats
@@ -118,6 +120,15 @@ def test_a_value_of_another_key_is_a_miss(redis: Redis, customer: APIClient, use
     assert again.json()["booking"]["seat_id"] == seats[1].pk
     IdempotencyRecord.objects.all().delete()
     assert book_seats(customer, seats[0], key="a").status_code == 201  # from the copy
+
+
+def test_a_copy_with_the_fields_of_another_release_is_a_miss(
+    customer: APIClient, user: User
+) -> None:
+    (seat,) = make_seats(ShowFactory(), "S")
+    first = book_seats(customer, seat, key="k")
+    replays.store(KeyScope(user.pk, "book", "k"), ("f", 201))  # type: ignore[arg-type]
+    assert book_seats(customer, seat, key="k").content == first.content
 
 
 REPLIES = {

@@ -87,6 +87,21 @@ def test_an_address_that_another_account_has_is_not_taken_from_it(db, capsys):
     assert emails() == {owner: STORED, other: SHOWN}
 
 
+@pytest.mark.parametrize(
+    ("email", "stays_confirmed"), [("u@bücher.example", True), ("u@straße.example", False)]
+)
+def test_an_address_confirmed_by_a_mail_to_another_domain_is_not_confirmed(
+    db, capsys, email, stays_confirmed
+):
+    user = User.objects.get(pk=insert(email))
+    User.objects.update(email_confirmed_at=user.created_at)
+    call_command("canonicalize_emails")
+    user.refresh_from_db()
+    assert user.email.startswith("u@xn--")
+    assert (user.email_confirmed_at is not None) is stays_confirmed
+    assert ("no longer confirmed" in capsys.readouterr().out) is not stays_confirmed
+
+
 @pytest.mark.parametrize("email", [SHOWN, "jürgen@example.com"])
 def test_an_account_that_waits_for_staff_can_be_changed_by_them(db, email):
     user = User.objects.get(pk=insert(email))
