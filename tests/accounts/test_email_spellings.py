@@ -1,7 +1,7 @@
 """One account per mailbox, however its domain is spelled."""
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import connection
 
 from accounts.models import User
@@ -41,6 +41,19 @@ def test_the_other_spelling_is_the_same_account(db, call):
     assert call("register", {**NEW, "email": STORED}).json()["code"] == "email_taken"
     for spelling in (SHOWN, STORED, "U@BÜCHER.example"):
         assert call("login", {"email": spelling, "password": PASSWORD}).status_code == 200
+
+
+@pytest.mark.parametrize("spelling", [SHOWN, STORED, "U@BÜCHER.example"])
+def test_staff_log_in_to_the_back_office_by_any_spelling(db, client, spelling):
+    UserFactory(email=STORED, password=PASSWORD, is_staff=True)
+    answer = client.post("/admin/login/", {"username": spelling, "password": PASSWORD})
+    assert answer.status_code == 302
+
+
+def test_the_command_for_administrators_knows_every_spelling(db):
+    UserFactory(email=STORED)
+    with pytest.raises(CommandError, match="already taken"):
+        call_command("createsuperuser", email=SHOWN, name="Uwe", interactive=False)
 
 
 def test_failed_logins_of_all_spellings_count_together(db, call, settings):
