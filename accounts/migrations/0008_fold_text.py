@@ -2,32 +2,39 @@
 
 from django.db import migrations
 
-# Apostrophes and hyphens in all their forms become ' and -. Accents go, and letters that have no
-# decomposition are replaced by those that people type instead. Other punctuation and symbols
-# become spaces, as PostgreSQL's parser judges them by the locale of the database.
 FOLD_TEXT = r"""
 CREATE FUNCTION fold_text(typed text) RETURNS text
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-RETURN regexp_replace(
-    replace(replace(replace(
-        lower(translate(
-            normalize(
-                regexp_replace(
-                    normalize(
-                        translate(typed, '`´‘’‛ʹʻʼ′‐‑‒–—−', '''''''''''''''''''------'),
-                        NFKD
-                    ),
-                    '[\u0300-\u036f]', '', 'g'
-                ),
-                NFKC
-            ),
-            'ÆŒẞØøŁłĐđÐðı', 'æœßOoLlDdDdi'
-        )),
-        'æ', 'ae'), 'œ', 'oe'), 'ß', 'ss'),
-    '[\u0001-&(-,./:-@\[-`{-\u00a9\u00ab-\u00b4\u00b6-\u00b9\u00bb-\u00bf\u00d7\u00f7'
-    '\u2000-\u206f\u2190-\u2bff\u3000-\u3004\u3008-\u3020\u30fb\U0001f000-\U0001faff]',
-    ' ', 'g'
-)
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+    folded text := typed;
+BEGIN
+    -- Apostrophes in all their forms become ', and hyphens and dashes become -. So do invisible
+    -- characters within words: the soft hyphen and the joiners of Persian.
+    folded := translate(folded, '`´‘’‛ʹʻʼ′', repeat('''', 9));
+    folded := translate(folded, E'‐‑‒–—−\u00ad\u200c\u200d', repeat('-', 9));
+    -- Accents, and the vowel signs of Hebrew and Arabic, are removed.
+    folded := regexp_replace(
+        normalize(folded, NFKD), '[\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0670]', '', 'g');
+    -- Letters that remain are replaced by those that people type instead.
+    folded := translate(lower(normalize(folded, NFKC)), 'øłđðħıς', 'olddhiσ');
+    folded := replace(replace(folded, 'æ', 'ae'), 'œ', 'oe');
+    folded := replace(replace(folded, 'ß', 'ss'), 'þ', 'th');
+    -- Other punctuation and symbols become spaces, because PostgreSQL's parser judges them by the
+    -- locale of the database.
+    folded := regexp_replace(
+        folded,
+        '[\u0001-&(-,./:-@\[-`{-\u00a9\u00ab-\u00b4\u00b6-\u00b9\u00bb-\u00bf\u00d7\u00f7'
+        '\u2000-\u206f\u2190-\u2bff\u3000-\u3004\u3008-\u3020\u30fb\U0001f000-\U0001faff]',
+        ' ', 'g');
+    -- Thai, Lao, Burmese, Khmer, Chinese and Japanese are written without spaces. Each of their
+    -- characters begins a word, as if after a hyphen.
+    RETURN regexp_replace(
+        folded,
+        '([\u0e01-\u0e2e\u0e40-\u0e44\u0e81-\u0eae\u0ec0-\u0ec4\u1000-\u1021\u1780-\u17b3'
+        '\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff])',
+        '-\1', 'g');
+END
+$$
 """
 
 # A word with an apostrophe or a hyphen is found by its parts and by the whole. The limit keeps the
@@ -35,25 +42,29 @@ RETURN regexp_replace(
 FOLDED_WORDS = """
 CREATE FUNCTION folded_words(typed text) RETURNS tsvector
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-RETURN to_tsvector(
-    'simple'::regconfig,
-    translate(fold_text(left(typed, 50000)), '''-', '')
-    || ' ' || translate(fold_text(left(typed, 50000)), '''-', '  ')
+RETURN (
+    SELECT to_tsvector(
+               'simple'::regconfig,
+               translate(folded, '''-', '  ') || ' ' || translate(folded, '''-', '')
+           )
+      FROM fold_text(left(typed, 50000)) AS folded
 )
 """
 
+# Of a word with an apostrophe or a hyphen, the parts have to follow each other. The limit keeps the
+# expression below PostgreSQL's stack depth.
 WORDS_BEGINNING_WITH = """
 CREATE FUNCTION words_beginning_with(typed text) RETURNS tsquery
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN (
     SELECT to_tsquery('simple'::regconfig, coalesce(string_agg(
                CASE WHEN parts = whole THEN whole || ':*'
-                    ELSE '(' || whole || ':* | ' || regexp_replace(parts, ' +', ':* & ', 'g')
+                    ELSE '(' || whole || ':* | ' || regexp_replace(parts, ' +', ':* <-> ', 'g')
                          || ':*)' END,
                ' & '), ''))
       FROM (SELECT translate(word, '''-', '') AS whole,
                    btrim(translate(word, '''-', '  ')) AS parts
-              FROM regexp_split_to_table(fold_text(typed), ' +') AS word) AS words
+              FROM regexp_split_to_table(fold_text(left(typed, 1000)), ' +') AS word) AS words
      WHERE whole <> ''
 )
 """
