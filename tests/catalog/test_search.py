@@ -1,10 +1,14 @@
 # ruff: noqa: RUF001 - the apostrophes and hyphens that people type
 """Searches ignore case, accents, apostrophes and hyphens, and match the beginnings of words."""
 
+from http import HTTPStatus
+
 import pytest
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
+from hypothesis import given
+from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
 from accounts.models import AuditEntry, User
@@ -46,15 +50,34 @@ FOUND = [
     ("Love♥Story 🦁", "story 🦁"),
     ("The 100% Lighthouse", "100%"),
     ("ВОЙНА", "война"),
-    ("千と千尋", "千と"),
+    ("ΨΥΧΉΣ", "Ψυχής"),
+    ("İstanbul Işığı", "istanbul isigi"),
+    ("Đường Hà Nội", "duong ha noi"),
+    ("Þór Ħal", "thor hal"),
+    ("기생충", "기생"),
+    ("हिन्दी फ़िल्म", "हिन्द"),
+    ("مَرْحَبًا", "مرحبا"),
+    ("שָׁלוֹם", "שלום"),
+    ("می\u200cخواهم", "میخواهم"),
+    ("می\u200cخواهم", "خواهم"),
+    ("千と千尋の神隠し", "千と"),
+    ("千と千尋の神隠し", "神隠し"),
+    ("ガンダム", "ｶﾞﾝ"),
+    ("ที่รักของฉัน", "รักของ"),
     ("Left & (Right) !", "left right"),
 ]
 NOT_FOUND = [
     ("Amélie", "melie"),
     ("Amélie", "amelie 2"),
     ("Spider-Man", "spider boy"),
+    ("The Man and the Spider", "spider-man"),
+    ("千と千尋の神隠し", "隠神"),
+    ("かがく", "かか"),
     ("Amélie", "'"),
     ("Amélie", "& | ! ( ) : * \\ < >"),
+    ("Amélie", "%"),
+    ("Amélie", "am_lie"),
+    ("Amélie", "a:*|b"),
 ]
 
 
@@ -73,6 +96,27 @@ def test_a_movie_is_found_by_words_as_people_type_them(
 def test_every_word_typed_begins_a_word(api: APIClient, title: str, typed: str) -> None:
     MovieFactory(title=title, description="")
     assert api.get("/api/movies", {"search": typed}).json() == []
+
+
+LETTERS = st.characters(categories=["L", "N"])
+
+
+@given(word=st.text(LETTERS, min_size=1, max_size=8), other=st.text(max_size=20))
+def test_every_text_is_found_by_itself_and_by_its_first_word(word: str, other: str) -> None:
+    text = f"{word} {other}".replace("\0", "")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT folded_words(%(text)s) @@ words_beginning_with(%(text)s),"
+            " folded_words(%(text)s) @@ words_beginning_with(%(word)s)",
+            {"text": text, "word": word},
+        )
+        assert cursor.fetchone() == (True, True)
+
+
+@pytest.mark.parametrize("part", ["a ", "a-", "a'b ", "千", "\\ ", "x"])
+def test_a_long_search_reads_its_beginning(office: Client, part: str) -> None:
+    page = office.get(reverse("admin:catalog_movie_changelist"), {"q": part * 20_000})
+    assert page.status_code == HTTPStatus.OK
 
 
 def test_words_of_title_and_description_count_together(api: APIClient) -> None:
