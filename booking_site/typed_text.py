@@ -97,6 +97,10 @@ class TypedText(Column):
 class LineField(TypedText, LineColumn):
     """One line that a person types."""
 
+    def formfield(self, **kwargs: Any) -> Any:
+        # An array of texts is composed by its form field.
+        return super().formfield(**{"form_class": LineFormField, **kwargs})
+
 
 class MultilineField(TypedText, TextColumn):
     """A text of several lines that a person types."""

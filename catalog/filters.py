@@ -1,5 +1,7 @@
 """The filters of the lists of movies and shows."""
 
+from unicodedata import normalize
+
 from django.contrib.postgres.fields import ArrayField
 from django.db.models import Exists, OuterRef, Q, QuerySet, TextField
 from django.db.models.functions import Cast, Lower
@@ -36,7 +38,7 @@ class MovieFilter(FilterSet):
         if genre := values["genre"]:
             lowered = Cast(Lower(Cast("genres", TextField())), ArrayField(TextField()))
             queryset = queryset.alias(lowered=lowered).filter(
-                Q(("lowered__contains", [genre.lower()]))
+                Q(("lowered__contains", [normalize("NFC", genre).lower()]))
             )
         if values["theatre"] or values["date"] or values["now_showing"]:
             shows = Show.objects.listed().filter(movie=OuterRef("pk"))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from unicodedata import normalize
 
 from django.utils import timezone
 
@@ -119,6 +120,6 @@ def _order(row: Row, seat: Seat, references: _References) -> Order:
     else:
         customer = references.without_account[row["user_id"]]
         order.channel = Channel.BOX_OFFICE
-        order.customer_name = (customer["name"] or "")[: LONGEST["name"]]
+        order.customer_name = normalize("NFC", customer["name"] or "")[: LONGEST["name"]]
         order.customer_email = clean_address(customer["email"]) or ""
     return order

@@ -150,7 +150,7 @@ SELECT theatre_id, min(theatre), sold_in, period,
 
 
 def weeks(theatres: Iterable[Theatre]) -> list[Week]:
-    """Return each theatre's week in each of its currencies, by the theatres' names.
+    """Return each theatre's week in each of its currencies, in the order of the theatres.
 
     Weeks start on Monday. Today and this week are compared with shows that had
     started at the same local time a week ago.
@@ -159,10 +159,12 @@ def weeks(theatres: Iterable[Theatre]) -> list[Week]:
     spans = [(theatre, now - RECENT, now) for theatre in theatres]
     with connection.cursor() as cursor:
         cursor.execute(_WEEKS, figures_parameters(spans))
-        periods: dict[tuple[str, int, str], dict[str, Figures]] = {}
+        periods: dict[tuple[int, str, str], dict[str, Figures]] = {}
+        place = {theatre.pk: number for number, (theatre, *_) in enumerate(spans)}
         for theatre_id, theatre, currency, period, *sums in cursor:
-            periods.setdefault((theatre, theatre_id, currency), {})[period] = Figures(*sums)
+            week = periods.setdefault((place[theatre_id], theatre, currency), {})
+            week[period] = Figures(*sums)
     return [
         Week(theatre, currency, **figures)
-        for (theatre, _, currency), figures in sorted(periods.items(), key=lambda item: item[0])
+        for (_, theatre, currency), figures in sorted(periods.items(), key=lambda item: item[0])
     ]

@@ -9,6 +9,7 @@ from operator import attrgetter
 
 from django.db import connection, models
 
+from booking_site.postgres.sort_keys import sort_key
 from bookings.models import Channel
 from catalog.models import Theatre
 from catalog.programme.days import span_of
@@ -79,7 +80,7 @@ class Report:
 def report(*, dimension: Dimension, theatres: Iterable[Theatre], first: date, last: date) -> Report:
     """Sum up the shows of these theatres from business day `first` to `last`, inclusive.
 
-    Days are in order, other groups by admissions. The occupancy of a channel is its
+    Days are in order, other groups by admissions and label. The occupancy of a channel is its
     share of all seats for sale.
     """
     key, label = _GROUPS[dimension]
@@ -109,8 +110,8 @@ def _by_label(line: Line) -> tuple[str, str]:
     return line.currency, line.label
 
 
-def _by_size(line: Line) -> tuple[str, int, str]:
-    return line.currency, -line.figures.admissions, line.label
+def _by_size(line: Line) -> tuple[str, int, bytes]:
+    return line.currency, -line.figures.admissions, sort_key(line.label)
 
 
 def _totals(lines: Iterable[Line], *, by_channel: bool) -> Iterable[Line]:

@@ -8,8 +8,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 from unfold.paginator import InfinitePaginator
-from unfold.views import ChangeList
 
+from booking_site.back_office.name_order import NameOrder
 from booking_site.back_office.word_search import WordSearch
 
 
@@ -33,7 +33,7 @@ class BoundedPaginator(InfinitePaginator):  # type: ignore[misc] # unfold is unt
         return rows.order_by().values("pk")[: self.most_counted + 1].count()
 
 
-class LargeTableChangeList(ChangeList):  # type: ignore[misc] # unfold is untyped
+class LargeTableChangeList(NameOrder):
     """Sorts by any column; results too large to be counted only by columns with an index."""
 
     def get_queryset(self, request: HttpRequest, *excluded: Any) -> QuerySet[Any]:
@@ -69,7 +69,7 @@ class LargeTable(WordSearch):
     show_facets = admin.ShowFacets.NEVER
     sortable_by: ClassVar[tuple[str, ...]] = ()
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[NameOrder]:
         return LargeTableChangeList
 
     def matching(self, rows: QuerySet[Any], text: str) -> QuerySet[Any]:

@@ -1,7 +1,10 @@
 """Full-text search in text columns, by PostgreSQL, with an index."""
 
+from typing import Any
+
 from django.contrib.postgres.search import SearchQuery, SearchVectorField
-from django.db.models import Func
+from django.db.models import CharField, Func
+from django.db.models.functions import Collate
 
 
 class Words(Func):
@@ -24,6 +27,11 @@ class FoldedWords(Words):
 
     function = "folded_words"
     template = "%(function)s(%(expressions)s)"
+
+
+def folded(text: Any) -> Collate:
+    """Return an expression that sorts texts without case and accents, the same in every database."""
+    return Collate(Func(text, function="fold_text", output_field=CharField()), "C")
 
 
 class _BeginningWords(SearchQuery):

@@ -18,6 +18,7 @@ from accounts.models import AuditEntry, User
 from booking_site.back_office.filters import ConditionFilter
 from booking_site.back_office.large_tables import LargeTable
 from booking_site.email_address import readable_email
+from booking_site.postgres.words import folded
 from booking_site.tasks.outbox import ATTEMPTS
 from bookings.box_office.queries import ids_of_orders
 from bookings.confirmations import send_again
@@ -74,7 +75,7 @@ class HoldAdmin(LargeTable, ReadOnly[Hold]):
         users, shows = User.objects.ids_matching(text), Show.objects.ids_matching(text)
         return rows.filter(Q(user__in=users) | Q(show__in=shows))
 
-    @admin.display(description="customer", ordering="user__name")
+    @admin.display(description="customer", ordering=folded("user__name"))
     def customer(self, hold: Hold) -> SafeString:
         return two_lines(hold.user.name or hold.user, hold.user.readable_email)
 
@@ -148,7 +149,9 @@ class OrderAdmin(LargeTable, ReadOnly[Order]):
     def derived_events(self, order: Order) -> list[HistoryEvent]:
         return _customer_events(order, order.bookings.all())
 
-    @admin.display(description="customer", ordering="user__name")
+    @admin.display(
+        description="customer", ordering=folded(Coalesce("user__name", "customer_name"))
+    )
     def buyer(self, order: Order) -> SafeString:
         return _buyer(order)
 
@@ -288,7 +291,9 @@ class BookingAdmin(LargeTable, ReadOnly[Booking]):
     def bought_with(self, booking: Booking) -> str:
         return str(booking.order or booking)  # bookings of the original system have no order
 
-    @admin.display(description="customer", ordering="user__name")
+    @admin.display(
+        description="customer", ordering=folded(Coalesce("user__name", "order__customer_name"))
+    )
     def buyer(self, booking: Booking) -> SafeString:
         if booking.order:
             return _buyer(booking.order)
