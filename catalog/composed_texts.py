@@ -3,8 +3,7 @@
 Such rows come from earlier releases and from plain SQL.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 from unicodedata import normalize
 
@@ -13,53 +12,58 @@ from django.db import models
 from booking_site.postgres.sort_keys import sort_key
 from booking_site.typed_text import TypedText
 
+# What names a row: no two movies should have the same title, no two screens of a theatre the same
+# name.
+NAMES = {
+    "movie": ("title",),
+    "theatre": ("name",),
+    "screen": ("name", "theatre_id"),
+    "pricecard": ("name",),
+}
 
-def compose_texts(
-    tables: "Iterable[type[models.Model]]", *, dry_run: bool = False
-) -> Iterator[str]:
-    """Rewrite the texts of models with a sort key, and yield a line for each row.
 
-    A dry run only yields the lines. A title or name that would become equal to another, in the
-    same theatre for screens, remains unchanged: staff have to decide.
+def compose_texts(model: type[models.Model], *, dry_run: bool = False) -> Iterator[str]:
+    """Rewrite the texts of a model in `NAMES`, and yield a line for each row that has such a text.
+
+    A dry run only yields the lines. A title or name that would become equal to another remains
+    unchanged: staff have to decide.
     """
-    for model in tables:
-        yield from _compose(model, dry_run=dry_run)
-
-
-def _compose(model: type[models.Model], *, dry_run: bool) -> Iterator[str]:
-    kind, named_by = model._meta.verbose_name, model._meta.get_field("sort_key").source  # type: ignore[union-attr]
-    scope = ["theatre_id"] if model._meta.model_name == "screen" else []
-    columns = [field.name for field in model._meta.fields if isinstance(field, TypedText)]
-    columns += [field.name for field in model._meta.fields if _is_array_of_texts(field)]
-    rows = list(model._base_manager.order_by("pk").values("pk", *columns, *scope))
-    named: dict[Any, list[int]] = defaultdict(list)
+    kind, named_by = model._meta.verbose_name, NAMES[str(model._meta.model_name)]
+    texts = [field.name for field in model._meta.fields if _is_typed(field)]
+    rows = list(model._base_manager.order_by("pk").values("pk", *{*texts, *named_by}))
+    named: dict[tuple[Any, ...], list[int]] = {}
     for row in rows:
-        named[_name(row, named_by, scope)].append(row["pk"])
+        named.setdefault(_name(row, named_by), []).append(row["pk"])
     for row in rows:
-        new = {name: _composed(row[name]) for name in columns}
-        new = {name: text for name, text in new.items() if text != row[name]}
-        others = [pk for pk in named[_name(row, named_by, scope)] if pk != row["pk"]]
-        if named_by in new and others:
-            del new[named_by]
-            yield f"{kind} {row['pk']}: {kind} {others[0]} has the same {named_by}"
-        if not new:
-            continue
-        if not dry_run:
-            keys = {"sort_key": sort_key(new[named_by])} if named_by in new else {}
-            model._base_manager.filter(**row).update(**new, **keys)
-        yield f"{kind} {row['pk']}: rewritten"
+        new = {text: _composed(row[text]) for text in texts if row[text] != _composed(row[text])}
+        others = [pk for pk in named[_name(row, named_by)] if pk != row["pk"]]
+        if named_by[0] in new and others:
+            del new[named_by[0]]
+            yield f"{kind} {row['pk']}: {kind} {others[0]} has the same {named_by[0]}"
+        if new:
+            if not dry_run:
+                _rewrite(model, row, new, named_by[0])
+            yield f"{kind} {row['pk']}: rewritten"
 
 
-def _is_array_of_texts(field: "models.Field[Any, Any]") -> bool:
-    return isinstance(getattr(field, "base_field", None), TypedText)
+def _rewrite(
+    model: type[models.Model], row: dict[str, Any], new: dict[str, Any], name: str
+) -> None:
+    key = {"sort_key": sort_key(new[name])} if name in new else {}
+    unchanged = model._base_manager.filter(**{column: row[column] for column in ("pk", *new)})
+    unchanged.update(**new, **key)
 
 
-def _name(row: dict[str, Any], named_by: str, scope: list[str]) -> Any:
-    return (_composed(row[named_by]), *(row[column] for column in scope))
+def _is_typed(field: "models.Field[Any, Any]") -> bool:
+    return isinstance(getattr(field, "base_field", field), TypedText)
 
 
-def _composed(text: Any) -> Any:
-    """Return the text, or each of a list, in NFC."""
-    return [normalize("NFC", each) for each in text] if isinstance(text, list) else normalize(
-        "NFC", text
-    )
+def _name(row: dict[str, Any], named_by: tuple[str, ...]) -> tuple[Any, ...]:
+    return tuple(_composed(row[column]) for column in named_by)
+
+
+def _composed(value: Any) -> Any:
+    """Return a text, or each text of a list, in NFC; any other value as it is."""
+    if isinstance(value, list):
+        return [_composed(each) for each in value]
+    return normalize("NFC", value) if isinstance(value, str) else value

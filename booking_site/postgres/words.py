@@ -30,7 +30,7 @@ class FoldedWords(Words):
 
 
 def folded(text: Any) -> Collate:
-    """Return an expression that sorts texts without case and accents, the same in every database."""
+    """Return an expression that sorts texts without case and accents, alike in every database."""
     return Collate(Func(text, function="fold_text", output_field=CharField()), "C")
 
 

@@ -149,9 +149,7 @@ class OrderAdmin(LargeTable, ReadOnly[Order]):
     def derived_events(self, order: Order) -> list[HistoryEvent]:
         return _customer_events(order, order.bookings.all())
 
-    @admin.display(
-        description="customer", ordering=folded(Coalesce("user__name", "customer_name"))
-    )
+    @admin.display(description="customer", ordering=folded(Coalesce("user__name", "customer_name")))
     def buyer(self, order: Order) -> SafeString:
         return _buyer(order)
 

@@ -1,17 +1,29 @@
 """Lists sort names and titles by the Unicode Collation Algorithm."""
 
+from operator import attrgetter
+from typing import Any
+
 import pytest
 from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.models import User
 from booking_site.postgres.sort_keys import sort_key
+from bookings.models import Hold, Order
 from catalog.exchange.tables import MovieTable, PriceCardTable, ScreenTable
-from catalog.models import Movie, PriceCard, Screen, Theatre
-from tests.factories import MovieFactory, ScreenFactory, TheatreFactory
+from catalog.models import Movie, PriceCard, Screen, Show, Theatre
+from tests.factories import (
+    MovieFactory,
+    ScreenFactory,
+    ShowFactory,
+    TheatreFactory,
+    UserFactory,
+    planned_show,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -63,6 +75,63 @@ def test_the_back_office_and_exports_list_names_in_order(office: Client, staff: 
         assert [getattr(row, column) for row in table(user=staff).accessible()] == IN_ORDER
         page = office.get(reverse(f"admin:catalog_{model._meta.model_name}_changelist"))
         assert [getattr(row, column) for row in page.context["cl"].result_list] == IN_ORDER
+
+
+@pytest.mark.parametrize("way", ["", "-"])
+def test_columns_of_the_back_office_sort_names_in_order(office: Client, way: str) -> None:
+    theatre = TheatreFactory(name="Roxy")
+    for name in MIXED:
+        screen = ScreenFactory(theatre=theatre, name=name)
+        planned_show(movie=MovieFactory(title=name), screen=screen)
+        PriceCard.objects.create(name=name)
+        TheatreFactory(name=name)
+    for model, column, name in (
+        (Movie, "title", "title"),
+        (Theatre, "name", "name"),
+        (Screen, "name", "name"),
+        (PriceCard, "name", "name"),
+        (Show, "title", "movie.title"),
+    ):
+        names = map(attrgetter(name), sorted_by(office, model, f"{way}{column}"))
+        expected = IN_ORDER[::-1] if way else IN_ORDER
+        assert [each for each in names if each != "Roxy"] == expected, model
+
+
+def test_columns_without_a_key_sort_without_case_and_accents(office: Client) -> None:
+    names = ["'Abba", "Élodie", "eve", "Zoe", "Ωμέγα"]
+    show = ShowFactory()
+    for number, name in enumerate(sorted(names)):
+        user = UserFactory(name=name)
+        now = timezone.now()
+        Hold.objects.create(
+            user=user, show=show, seat_ids=[1], created_at=now, expires_at=now, max_expires_at=now
+        )
+        Order.objects.create(
+            reference=f"ABCD-234{number + 5}",
+            show=show,
+            total=0,
+            currency="USD",
+            **({"user": user} if number % 2 else {"customer_name": name, "channel": "box_office"}),
+        )
+        TheatreFactory(name="Roxy", location=name)
+    for model, column, name in (
+        (User, "name", "name"),
+        (Theatre, "location", "location"),
+        (Hold, "customer", "user.name"),
+    ):
+        found = map(attrgetter(name), sorted_by(office, model, column))
+        assert [each for each in found if each in names] == names, model
+    orders = sorted_by(office, Order, "buyer")
+    assert [order.user.name if order.user else order.customer_name for order in orders] == names
+
+
+def sorted_by(office: Client, model: type[Any], column: str) -> list[Any]:
+    """Return the rows of the list of that model, sorted by the column as a click on it does."""
+    address = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+    name = column.removeprefix("-")
+    number = office.get(address).context["cl"].list_display.index(name)
+    page = office.get(address, {"o": column.replace(name, str(number))})
+    return list(page.context["cl"].result_list)
 
 
 def test_screens_sort_by_theatre_first() -> None:

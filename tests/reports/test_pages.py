@@ -209,6 +209,14 @@ def test_the_week_starts_on_monday_at_six() -> None:
     assert found[before.name].last_week.admissions == 2
 
 
+def test_weeks_are_in_the_order_of_the_theatres() -> None:
+    for name in ("Zenith", "Élysée"):
+        theatre = TheatreFactory(name=name, timezone="UTC")
+        sell(played(timezone.now() - timedelta(minutes=1), "S", theatre=theatre), 1)
+    found = dashboard.weeks(Theatre.objects.all())
+    assert [week.theatre for week in found] == ["Élysée", "Zenith"]
+
+
 def test_todays_shows_have_their_occupancy(office: Client) -> None:
     theatre = TheatreFactory()
     show = ShowFactory(theatre=theatre, start_time=timezone.now(), end_time=None)

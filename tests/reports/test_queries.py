@@ -43,6 +43,12 @@ def test_the_figures_of_one_show_follow_their_definitions():
     assert figures.occupancy == Decimal("37.5")
 
 
+def test_equal_figures_are_sorted_by_label() -> None:
+    for title in ("Zodiac", "Élite", "eXistenZ"):
+        sell(played(EVENING, "S", theatre__timezone="UTC", movie__title=title), 1)
+    assert list(labels(Dimension.MOVIE)) == ["Élite", "eXistenZ", "Zodiac"]
+
+
 @pytest.mark.parametrize(
     "change",
     [

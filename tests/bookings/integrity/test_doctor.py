@@ -143,6 +143,7 @@ BREAKS = {
     "removed_users_hold_nothing": "UPDATE users SET email = 'deleted-1@invalid'",
     "expired_holds": "UPDATE holds SET expires_at = now() - interval '1 s'",
     "sort_keys_stored": "UPDATE movies SET title = 'Another'",
+    "texts_composed": "UPDATE movies SET title = 'Cafe' || chr(769)",
     "titles_distinct": "INSERT INTO movies (title)"
     " VALUES ('Caf' || chr(233)), ('Cafe' || chr(769))",
     "emails_canonical": "UPDATE users SET email = 'u@bücher.example'",

@@ -1,0 +1,26 @@
+"""Titles and names in Unicode's composed form, so that each film, theatre and screen is one.
+
+Run `manage.py compose_texts --dry-run` before, to see what it changes and what it cannot.
+"""
+
+import sys
+from typing import Any
+
+from django.db import migrations
+
+from catalog.composed_texts import NAMES, compose_texts
+
+
+def compose(apps: Any, schema_editor: Any) -> None:
+    for name in NAMES:
+        for line in compose_texts(apps.get_model("catalog", name)):
+            print(f"    {line}", file=sys.stderr)
+
+
+class Migration(migrations.Migration):
+    # Each row is locked only while it is rewritten.
+    atomic = False
+
+    dependencies = [("catalog", "0016_stored_sort_keys")]
+
+    operations = [migrations.RunPython(compose, migrations.RunPython.noop, elidable=True)]
