@@ -12,7 +12,7 @@ from django.db.models import F, Q, Value
 from booking_site.postgres.sort_keys import SortKeyField
 from booking_site.postgres.timestamped import Timestamped, TimestampedQuerySet
 from booking_site.postgres.words import FoldedWords
-from booking_site.typed_text import LineField, MultilineField
+from booking_site.typed_text import LineField, MultilineField, clean_text
 
 
 class Movie(Timestamped):
@@ -37,7 +37,9 @@ class Movie(Timestamped):
         db_default=Value([], output_field=ArrayField(models.CharField(max_length=40))),
         help_text="Separated by commas.",
     )
-    poster_url = models.URLField(max_length=500, blank=True, default="", db_default="")
+    poster_url = models.URLField(
+        max_length=500, blank=True, default="", db_default="", validators=[clean_text]
+    )
     release_date = models.DateField(null=True, blank=True)
     run_ends_on = models.DateField(
         "run ends on",
