@@ -38,7 +38,11 @@ class Movie(Timestamped):
         help_text="Separated by commas.",
     )
     poster_url = models.URLField(
-        max_length=500, blank=True, default="", db_default="", validators=[clean_text]
+        max_length=500,
+        blank=True,
+        default="",
+        db_default="",
+        validators=[clean_text],  # type: ignore[list-item] # its result is not needed
     )
     release_date = models.DateField(null=True, blank=True)
     run_ends_on = models.DateField(

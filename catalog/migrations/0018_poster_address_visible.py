@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('catalog', '0016_stored_sort_keys'),
+        ('catalog', '0017_composed_texts'),
     ]
 
     operations = [
