@@ -16,7 +16,8 @@ def request_password_reset(*, email: str) -> None:
 
     The worker looks up the account, so the answer takes the same time for every address.
     """
-    send_password_reset.enqueue(email=User.objects.clean_email(email))
+    with transaction.atomic(durable=True):
+        send_password_reset.enqueue(email=User.objects.clean_email(email))
 
 
 def reset_password(*, uid: str, reset_token: str, new_password: str) -> None:
@@ -54,7 +55,8 @@ def resend_confirmation(*, caller: Caller) -> None:
     """Send the link again, unless the address is confirmed. Raise `TokenRevoked`."""
     user = current_user(caller=caller)
     if user.email_confirmed_at is None:
-        send_confirmation.enqueue(user_id=user.pk)
+        with transaction.atomic(durable=True):
+            send_confirmation.enqueue(user_id=user.pk)
 
 
 def _lock(user: User) -> User:

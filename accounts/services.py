@@ -110,7 +110,8 @@ def log_in(*, request: HttpRequest, email: str, password: str) -> SignedIn:
     user = authenticate_within_limits(request=request, email=email, password=password)
     if user is None:
         raise InvalidCredentials
-    return SignedIn(user, issue_tokens(user))
+    with transaction.atomic(durable=True):
+        return SignedIn(user, issue_tokens(user))
 
 
 class LockedCaller(NamedTuple):

@@ -249,9 +249,9 @@ def end_sign_in(encoded: str) -> None:
         token = RefreshToken.read(encoded)
     except TokenExpired:
         return
-    SignIn.objects.filter(pk=token.sign_in_id, user_id=token.user_id, ended_at__isnull=True).update(
-        ended_at=Now()
-    )
+    live = SignIn.objects.filter(pk=token.sign_in_id, user_id=token.user_id, ended_at__isnull=True)
+    with transaction.atomic(durable=True):
+        live.update(ended_at=Now())
 
 
 def _pair(sign_in: SignIn, *, token_version: int) -> Tokens:

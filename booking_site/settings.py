@@ -18,6 +18,7 @@ from booking_site.api.openapi.description import SPECTACULAR_SETTINGS  # noqa: F
 from booking_site.back_office.theme import UNFOLD
 from booking_site.environment import networks, validation_errors
 from booking_site.observability.logging import logging_config
+from booking_site.postgres.connection import WebConnection
 
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -163,6 +164,7 @@ if WEB:
         # Connections are checked before use (see booking_site.postgres), so that no request
         # fails because the server has restarted.
         "pool": {
+            "connection_class": WebConnection,
             "min_size": env.int("DATABASE_POOL_MIN", default=1),
             "max_size": env.int("DATABASE_POOL_MAX", default=8),
             "timeout": env.float("DATABASE_POOL_TIMEOUT_SECONDS", default=3.0),

@@ -73,18 +73,6 @@ class KeyInProgress(DomainError):
     retry_after = 1
 
 
-class OutcomeUnknown(DomainError):
-    """The connection was lost during the commit; retry with the same key to get the outcome."""
-
-    code = "outcome_unknown"
-    status = HTTPStatus.SERVICE_UNAVAILABLE
-    message = (
-        "We could not determine whether your purchase went through. "
-        "Please try again: with the same key, nothing is sold twice."
-    )
-    retry_after = 1
-
-
 @dataclass(frozen=True, slots=True)
 class Answer:
     """The answer to a write, and whether it is a replay."""
@@ -134,8 +122,7 @@ def run(
     `request` is the validated, normalised body. One durable transaction locks the user's row,
     looks up the key's record, runs the work and records the exact text of its answer.
 
-    Raise `TokenRevoked`, `KeyReused`, `KeyInProgress`, `OutcomeUnknown`, or an error of the
-    work.
+    Raise `TokenRevoked`, `KeyReused`, `KeyInProgress`, `CommitUnknown`, or an error of the work.
     """
     scope = KeyScope(caller.id, operation, key)
     asked = fingerprint(operation, request)
@@ -167,9 +154,9 @@ def run(
 
     try:
         return in_transaction(attempt)
-    except CommitUnknown as error:
+    except CommitUnknown:
         if answer is None:  # a replay; the record that it found may be lost in a failover
-            raise OutcomeUnknown from error
+            raise
         return _settle(answer)
 
 
@@ -197,20 +184,19 @@ def _settle(answer: Answer) -> Answer:
     A missing record proves nothing: the old backend may be about to commit. A record that
     exists could still be lost in a failover, so the transaction that reads it also writes:
     its COMMIT then waits until both are replicated. If the record differs, our transaction
-    was rolled back and a retry of the client succeeded elsewhere.
+    was rolled back and a retry of the client succeeded elsewhere. Raise `CommitUnknown`.
     """
 
-    def find() -> Rows:
+    def find() -> StoredAnswer:
         records, _ = execute(FIND(**answer.scope._asdict()), _WRITE_LOG())
-        return records
+        for record in records:
+            return StoredAnswer(*record)
+        raise CommitUnknown("The key has no record.")
 
     try:
         connection.close()
-        records = in_transaction(find)
+        stored = in_transaction(find)
     except Error as error:
-        raise OutcomeUnknown from error
-    for record in records:
-        stored = StoredAnswer(*record)
-        replay = _replay(answer.scope, stored, answer.stored.fingerprint)
-        return answer if stored == answer.stored else replay
-    raise OutcomeUnknown
+        raise CommitUnknown("The outcome could not be looked up.") from error
+    replay = _replay(answer.scope, stored, answer.stored.fingerprint)
+    return answer if stored == answer.stored else replay

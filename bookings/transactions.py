@@ -31,13 +31,6 @@ def _is_worth_retrying(error: Error) -> bool:
     return sqlstate(error) in {SERIALIZATION_FAILURE, DEADLOCK, *STALE_PLAN}
 
 
-def _lost_commit(error: BaseException | None) -> CommitUnknown | None:
-    """Return the CommitUnknown behind an error: Django reconnects after it, which may fail too."""
-    while error is not None and not isinstance(error, CommitUnknown):
-        error = error.__context__
-    return error
-
-
 def in_transaction(work: Callable[[], T]) -> T:
     """Run `work` in one durable transaction and return its result.
 
@@ -52,8 +45,8 @@ def in_transaction(work: Callable[[], T]) -> T:
             with transaction.atomic(durable=True):
                 return work()
         except Error as error:
-            if lost := _lost_commit(error):
-                raise lost from lost.__cause__
+            if unknown := CommitUnknown.behind(error):
+                raise unknown from unknown.__cause__
             if retries == RETRIES or not _is_worth_retrying(error):
                 raise
         retries += 1

@@ -16,6 +16,7 @@ from rest_framework import exceptions
 from rest_framework.request import Request
 
 from booking_site.api.errors import DomainError
+from booking_site.postgres.pipeline import CommitUnknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,12 @@ GENERAL = {
         ("internal_error", 500, "Something went wrong on our side. It has been recorded."),
         ("busy", 503, "We are very busy right now. Please try again in a moment."),
         ("not_ready", 503, "The service is not ready yet."),
+        (
+            "outcome_unknown",
+            503,
+            "We could not determine whether this was saved. Please check before you try again."
+            " A purchase can be sent again with the same key: nothing is sold twice.",
+        ),
     )
 }
 
@@ -170,9 +177,11 @@ def error_response(
 
 
 def busy_response(request: HttpRequest | Request, error: BaseException) -> HttpResponse:
+    """Render an error of `is_busy`: only if COMMIT was not sent, nothing has changed."""
     # For the log line of the request.
     structlog.contextvars.bind_contextvars(database=str(error).strip())
-    return error_response(request, "busy", retry_after=BUSY_RETRY_SECONDS)
+    code = "outcome_unknown" if CommitUnknown.behind(error) else "busy"
+    return error_response(request, code, retry_after=BUSY_RETRY_SECONDS)
 
 
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpResponse | None:

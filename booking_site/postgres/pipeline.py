@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import psycopg
 from django.conf import settings
@@ -38,9 +38,17 @@ _numbers = count(1)
 class CommitUnknown(OperationalError):
     """COMMIT was sent, but its outcome is unknown.
 
-    Either the connection was lost before its result arrived, or PostgreSQL gave up waiting for
-    a synchronous standby: then the commit is visible, but can be lost in a failover.
+    Either the connection was lost, or closed after a timeout, before its result arrived; or
+    PostgreSQL gave up waiting for a synchronous standby: then the commit is visible, but can be
+    lost in a failover.
     """
+
+    @classmethod
+    def behind(cls, error: BaseException | None) -> Self | None:
+        """Return the CommitUnknown behind an error: Django reconnects after it and may fail."""
+        while error is not None and not isinstance(error, cls):
+            error = error.__context__
+        return error
 
 
 class Param(Expression):

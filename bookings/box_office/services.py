@@ -71,39 +71,46 @@ def sell_at_counter(*, clerk: User, token: str, purchase: Purchase) -> Order:
     `SeatUnavailable`.
     """
     require_few(purchase.seat_ids)
-
-    def work() -> Order:
-        seats = lock_seats(show_id=purchase.show_id, seat_ids=purchase.seat_ids)
-        # Read after locking the seats: the second of two clicks has waited for the first.
-        if order := _sold_before(clerk, token, purchase):
-            return order
-        require_known(seats, purchase.seat_ids)
-        terms = read_terms(purchase.show_id)
-        terms.require_open_at_counter()
-        require_free(seats.values(), now=terms.now, hold_id=None)
-        order = sell(
-            terms=terms,
-            seats=seats.values(),
-            with_mail=bool(purchase.customer_email),
-            channel=Channel.BOX_OFFICE,
-            sold_by_id=clerk.pk,
-            customer_name=purchase.customer_name,
-            customer_email=purchase.customer_email,
-        )
-        _remember_sale(clerk, token, purchase, order)
-        audit.record(
-            actor=clerk,
-            action="seats_sold",
-            subject=order,
-            theatre_id=terms.theatre_id,
-            seats=_names(seats.values()),
-            total=order.total_text,
-            currency=order.currency,
-        )
-        return order
-
     with refusals_explained(show_id=purchase.show_id, seat_ids=purchase.seat_ids):
-        return in_transaction(work)
+        order, sold = in_transaction(lambda: _sell(clerk, token, purchase))
+    # Only now: the COMMIT has waited for the standby, so the order that was found can't be lost.
+    if sold != _fingerprint(purchase):
+        raise FormUsed(
+            f"This form has already sold {order.reference}. Nothing else was sold now.",
+            reference=order.reference,
+        )
+    return order
+
+
+def _sell(clerk: User, token: str, purchase: Purchase) -> tuple[Order, str]:
+    """Return the order of the form, and the fingerprint of the purchase that made it."""
+    seats = lock_seats(show_id=purchase.show_id, seat_ids=purchase.seat_ids)
+    # Read after locking the seats: the second of two clicks has waited for the first.
+    if sold := _sold_before(clerk, token):
+        return sold
+    require_known(seats, purchase.seat_ids)
+    terms = read_terms(purchase.show_id)
+    terms.require_open_at_counter()
+    require_free(seats.values(), now=terms.now, hold_id=None)
+    order = sell(
+        terms=terms,
+        seats=seats.values(),
+        with_mail=bool(purchase.customer_email),
+        channel=Channel.BOX_OFFICE,
+        sold_by_id=clerk.pk,
+        customer_name=purchase.customer_name,
+        customer_email=purchase.customer_email,
+    )
+    audit.record(
+        actor=clerk,
+        action="seats_sold",
+        subject=order,
+        theatre_id=terms.theatre_id,
+        seats=_names(seats.values()),
+        total=order.total_text,
+        currency=order.currency,
+    )
+    return order, _remember_sale(clerk, token, purchase, order)
 
 
 def cancel_at_counter(
@@ -178,8 +185,8 @@ def _change_seat(booking: Booking, old: Seat, new: Seat) -> None:
     Seat.objects.filter(pk=new.pk).update(status=SeatStatus.BOOKED, hold_id=None, held_until=None)
 
 
-def _remember_sale(clerk: User, token: str, purchase: Purchase, order: Order) -> None:
-    IdempotencyRecord.objects.create(
+def _remember_sale(clerk: User, token: str, purchase: Purchase, order: Order) -> str:
+    record = IdempotencyRecord.objects.create(
         user=clerk,
         operation=OPERATION,
         key=token,
@@ -187,19 +194,15 @@ def _remember_sale(clerk: User, token: str, purchase: Purchase, order: Order) ->
         status=HTTPStatus.CREATED,
         body=json.dumps({"reference": order.reference}),
     )
+    return record.fingerprint
 
 
-def _sold_before(clerk: User, token: str, purchase: Purchase) -> Order | None:
+def _sold_before(clerk: User, token: str) -> tuple[Order, str] | None:
     record = IdempotencyRecord.objects.filter(user=clerk, operation=OPERATION, key=token).first()
     if record is None:
         return None
     order = Order.objects.get(reference=json.loads(record.body)["reference"])
-    if record.fingerprint != _fingerprint(purchase):
-        raise FormUsed(
-            f"This form has already sold {order.reference}. Nothing else was sold now.",
-            reference=order.reference,
-        )
-    return order
+    return order, record.fingerprint
 
 
 def _fingerprint(purchase: Purchase) -> str:

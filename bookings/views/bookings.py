@@ -98,7 +98,6 @@ class BookingViewSet(ListModelMixin, GenericViewSet[Booking]):
             idempotency.KeyInvalid,
             idempotency.KeyReused,
             idempotency.KeyInProgress,
-            idempotency.OutcomeUnknown,
         ],
     )
     def create(self, request: Request) -> HttpResponse:

@@ -89,7 +89,7 @@ def test_known_and_unknown_addresses_get_the_same_answer_from_the_same_statement
         statements.append([query["sql"].split()[0] for query in queries])
     assert [answer.status_code for answer in answers] == [202, 202]
     assert answers[0].content == answers[1].content
-    assert statements == [["SELECT", "INSERT"], ["SELECT", "INSERT"]]
+    assert statements == [["SELECT", "SAVEPOINT", "INSERT", "RELEASE"]] * 2
     assert [message.to for message in posted()] == [["lena@example.com"]]
 
 

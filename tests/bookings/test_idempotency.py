@@ -278,7 +278,7 @@ def test_a_lost_commit_without_a_record_is_an_unknown_outcome(
     lose_commit(monkeypatch, lambda connection, writes: connection.connection.rollback())
     response = book_seats(customer, seats[0], key=KEY)
     assert refusal(response) == (503, "outcome_unknown")
-    assert response["Retry-After"] == "1"
+    assert "Retry-After" in response
     assert book_seats(customer, seats[0], key=KEY).status_code == 201
 
 

@@ -126,12 +126,12 @@ class Servers:
     def second(self) -> AppServer:
         return self.apps[1]
 
-    def server(self, **environment: str) -> AppServer:
+    def server(self, *, wsgi: str = "booking_site.wsgi", **environment: str) -> AppServer:
         """Create another web server, without starting it."""
         number = len(self.apps)
         app = AppServer(
             number=number,
-            wsgi="booking_site.wsgi",
+            wsgi=wsgi,
             environment={**self.environment, **environment},
             log=self.log_of(number).open("ab", buffering=0),
         )
@@ -147,12 +147,19 @@ class Servers:
         self.cutter.stdin.write(f"{when} 1\n".encode())
         self.cutter.stdin.flush()
 
-    def restart_postgres(self) -> None:
-        """Crash PostgreSQL and wait until it has recovered."""
+    def crash_postgres(self) -> None:
         self.postgres.process.send_signal(signal.SIGQUIT)
         self.postgres.process.wait()
-        self.postgres = self.postgres.start_again()
+
+    def ensure_postgres(self) -> None:
+        """Start PostgreSQL if it has crashed, and wait until it has recovered."""
+        if self.postgres.process.poll() is not None:
+            self.postgres = self.postgres.start_again()
         until(self.database.answers, what="PostgreSQL answers again")
+
+    def restart_postgres(self) -> None:
+        self.crash_postgres()
+        self.ensure_postgres()
 
     def kill_redis(self) -> None:
         self.redis.process.kill()

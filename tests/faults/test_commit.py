@@ -111,48 +111,6 @@ def test_a_commit_that_outlives_its_connection_is_found_by_the_retry(
     assert effects(database, purchase) == ONCE
 
 
-@contextmanager
-def standby_missing(database: Database) -> Iterator[None]:
-    """Make every COMMIT wait for a standby that does not exist, until the block ends."""
-    database.do("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
-    try:
-        database.do("SELECT pg_reload_conf()")
-        until(lambda: waits_for_standby_are_on(database), what="the setting is read")
-        yield
-    finally:
-        database.do("ALTER SYSTEM RESET synchronous_standby_names")
-        database.do("SELECT pg_reload_conf()")
-
-
-def waits_for_standby_are_on(database: Database) -> bool:
-    return bool(database.ask("SHOW synchronous_standby_names") == "nobody")
-
-
-def waiting_for_standby(database: Database) -> list[int]:
-    sql = "SELECT array_agg(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
-    return database.ask(sql) or []
-
-
-def test_a_commit_whose_wait_for_the_standby_was_cancelled_is_not_yet_a_booking(
-    servers, database, new_purchase, in_background
-):
-    """It is visible, but a failover could lose it until a later commit is replicated."""
-    purchase = new_purchase()
-    with standby_missing(database):
-        answer = in_background(purchase, servers.first)
-        until(lambda: waiting_for_standby(database), what="the booking waits for the standby")
-        (waiting,) = waiting_for_standby(database)
-        database.do("SELECT pg_cancel_backend(%s)", waiting)
-        until(
-            lambda: waiting_for_standby(database) not in ([], [waiting]),
-            what="the lookup waits as well",
-        )
-        assert effects(database, purchase) == ONCE
-        assert not answer.done()
-    assert not is_replay(answer.result())
-    assert effects(database, purchase) == ONCE
-
-
 def test_the_retry_of_a_booking_whose_worker_was_killed_gets_the_stored_answer(
     servers, database, new_purchase, in_background
 ):

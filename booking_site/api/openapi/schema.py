@@ -135,6 +135,7 @@ class ContractSchema(AutoSchema):
             codes.add("throttled")
         if self.method not in ("GET", "HEAD"):
             codes |= {
+                "outcome_unknown",
                 "invalid_json",
                 "validation_failed",
                 "length_required",

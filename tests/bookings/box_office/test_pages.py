@@ -95,6 +95,19 @@ def test_a_used_form_sells_nothing_else_until_it_is_sent_again(counter: Client, 
 
 
 @pytest.mark.django_db(transaction=True)
+def test_the_order_of_a_used_form_is_named_after_a_commit(counter: Client, show: Show) -> None:
+    """That COMMIT waits for a synchronous standby, so a failover can't lose the order any more."""
+    token = uuid4().hex
+    sell(counter, show, "A1", token=token)
+    with CaptureQueriesContext(connection) as queries:
+        assert sell(counter, show, "A2", token=token).status_code == HTTPStatus.CONFLICT
+    statements = [query["sql"] for query in queries]
+    lock = next(i for i, sql in enumerate(statements) if "FOR NO KEY UPDATE" in sql)
+    ends = [sql for sql in statements[lock:] if sql in ("COMMIT", "ROLLBACK")]
+    assert ends[0] == "COMMIT"
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_double_click_sells_once(race: Callable[..., list[Any]], show: Show, clerk: User) -> None:
     purchase = Purchase(show_id=show.pk, seat_ids=frozenset(ids(show, "A1", "A2")))
     orders = race(

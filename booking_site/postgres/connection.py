@@ -1,0 +1,27 @@
+"""The database connections of web processes."""
+
+from typing import TypeVar
+
+import psycopg
+from django.conf import settings
+from psycopg import abc, pq
+
+T = TypeVar("T")
+
+
+class WebConnection(psycopg.Connection[tuple[object, ...]]):
+    """Stops waiting for PostgreSQL a second after the statement timeout, and closes.
+
+    PostgreSQL doesn't apply that timeout to a COMMIT that waits for a synchronous standby, and
+    can't while it is frozen. The transaction may still be committed after that.
+    """
+
+    def wait(self, gen: abc.PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
+        limit = settings.STATEMENT_TIMEOUT_MS / 1000 + 1
+        try:
+            return super().wait(gen, interval, timeout or limit)
+        except psycopg.OperationalError:
+            if self.pgconn.transaction_status == pq.TransactionStatus.ACTIVE:
+                # Otherwise the next statement would get the result of this one.
+                self.close()
+            raise

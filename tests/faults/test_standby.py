@@ -1,0 +1,148 @@
+"""A synchronous standby: what was answered 201 survives a failover."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import pytest
+
+from benchmarks.stampede.servers import AppServer
+from tests.faults.customers import effects, is_replay, refusal
+from tests.faults.servers import LONG_TIMEOUTS, Database, Servers, until
+from tests.faults.standby import Standby, synchronous_standby
+
+NOTHING = (0, 0)
+ONCE = (1, 1)
+# The site stops waiting for COMMIT a second later.
+SHORT = {"STATEMENT_TIMEOUT_MS": "1500"}
+WAITING = "SELECT array_agg(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+both_ends = pytest.mark.parametrize("end", ["pg_cancel_backend", "pg_terminate_backend"])
+
+Serve = Callable[..., AbstractContextManager[AppServer]]
+
+
+@pytest.fixture
+def standby(servers: Servers) -> Iterator[Standby]:
+    with synchronous_standby(servers) as standby:
+        yield standby
+
+
+@pytest.fixture
+def serve(servers: Servers) -> Serve:
+    """Start a web server, until the block ends."""
+
+    @contextmanager
+    def start(**options: str) -> Iterator[AppServer]:
+        app = servers.server(**options)
+        app.start()
+        try:
+            app.wait()
+            yield app
+        finally:
+            app.stop()
+
+    return start
+
+
+def end_wait(database: Database, end: str) -> int:
+    """End the wait of the only COMMIT that waits for the standby; return its process id."""
+    until(lambda: database.ask(WAITING), what="a COMMIT waits for the standby")
+    (pid,) = database.ask(WAITING)
+    database.do(f"SELECT {end}(%s)", pid)
+    return int(pid)
+
+
+def promoted(standby: Standby, serve: Serve) -> AbstractContextManager[AppServer]:
+    """Fail over, and serve the promoted standby."""
+    standby.fail_over()
+    return serve(DATABASE_URL=standby.database.url)
+
+
+def test_a_booking_answered_201_survives_a_failover(servers, standby, serve, new_purchase):
+    purchase = new_purchase()
+    given = purchase.send(servers.second)
+    assert not is_replay(given)
+    with promoted(standby, serve) as app:
+        assert effects(standby.database, purchase) == ONCE
+        again = purchase.send(app)
+    assert is_replay(again)
+    assert again.body == given.body
+
+
+def test_a_paused_standby_leaves_the_outcome_unknown_until_it_is_back(
+    database, standby, serve, new_purchase
+):
+    purchase = new_purchase()
+    with serve(**SHORT) as app:
+        standby.pause()
+        assert refusal(purchase.send(app)) == (503, "outcome_unknown")
+        assert database.ask(WAITING)  # with its locks
+        assert effects(database, purchase) == NOTHING
+        standby.resume()
+        until(lambda: effects(database, purchase) == ONCE, what="the COMMIT has ended")
+        assert is_replay(purchase.send(app))
+    with promoted(standby, serve):
+        assert effects(standby.database, purchase) == ONCE
+
+
+def test_a_booking_without_an_answer_can_be_made_again_after_a_failover(
+    standby, serve, new_purchase
+):
+    purchase = new_purchase()
+    with serve(**SHORT) as app:
+        standby.pause()
+        assert refusal(purchase.send(app)) == (503, "outcome_unknown")
+    with promoted(standby, serve) as app:
+        assert effects(standby.database, purchase) == NOTHING
+        assert not is_replay(purchase.send(app))
+        assert effects(standby.database, purchase) == ONCE
+
+
+@both_ends
+def test_a_wait_for_the_standby_that_was_ended_is_no_success(
+    end, database, standby, serve, new_purchase, in_background
+):
+    """The booking is visible, but neither the lookup nor a retry may answer 201 yet."""
+    purchase = new_purchase()
+    with serve(**SHORT) as app:
+        standby.pause()
+        answer = in_background(purchase, app)
+        end_wait(database, end)
+        assert refusal(answer.result()) == (503, "outcome_unknown")
+        assert effects(database, purchase) == ONCE
+        assert refusal(purchase.send(app)) == (503, "outcome_unknown")
+    with promoted(standby, serve) as app:
+        assert effects(standby.database, purchase) == NOTHING
+        assert not is_replay(purchase.send(app))
+
+
+@both_ends
+def test_a_booking_whose_wait_was_ended_is_answered_once_the_standby_has_it(
+    end, database, standby, serve, new_purchase, in_background
+):
+    purchase = new_purchase()
+    with serve(**LONG_TIMEOUTS) as app:
+        standby.pause()
+        answer = in_background(purchase, app)
+        ended = end_wait(database, end)
+        until(lambda: database.ask(WAITING) not in (None, [ended]), what="the lookup waits as well")
+        assert effects(database, purchase) == ONCE
+        assert not answer.done()
+        standby.resume()
+        assert not is_replay(answer.result())
+    with promoted(standby, serve):
+        assert effects(standby.database, purchase) == ONCE
+
+
+@both_ends
+def test_a_lookup_that_writes_nothing_answers_201_for_a_booking_that_is_lost(
+    end, database, standby, serve, new_purchase, in_background
+):
+    """Guards the test above: if this one fails, that one proves nothing."""
+    purchase = new_purchase()
+    with serve(wsgi="tests.sabotage.early_settling", **SHORT) as app:
+        standby.pause()
+        answer = in_background(purchase, app)
+        end_wait(database, end)
+        assert not is_replay(answer.result())
+    with promoted(standby, serve):
+        assert effects(standby.database, purchase) == NOTHING
