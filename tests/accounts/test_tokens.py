@@ -232,6 +232,16 @@ def test_a_token_used_twice_within_the_grace_yields_the_same_pair(user, call):
     assert call("refresh", {"refresh": token}).json()["code"] == "token_revoked"
 
 
+def test_a_pair_is_signed_with_the_times_of_its_sign_in(user, call):
+    token = issue_tokens(user).refresh
+    call("refresh", {"refresh": token})
+    SignIn.objects.update(issued_at=F("issued_at") - timedelta(seconds=5))
+    issued_at = int(SignIn.objects.get().issued_at.timestamp())
+    again = call("refresh", {"refresh": token}).json()
+    assert RefreshToken.read(again["refresh"])["iat"] == issued_at
+    assert AccessToken.read(again["token"])["iat"] == issued_at
+
+
 def test_the_grace_ends_with_the_sign_in(user, call):
     token = issue_tokens(user).refresh
     newest = call("refresh", {"refresh": token}).json()["refresh"]
