@@ -4,6 +4,7 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any
 from xml.etree.ElementTree import ParseError
 from zipfile import BadZipFile, ZipFile
@@ -44,7 +45,7 @@ def write(rows: Iterable[Sequence[Cell]], *, title: str) -> bytes:
     sheet = book.create_sheet(title[:31])
     sheet.freeze_panes = "A2"
     for number, row in enumerate(rows):
-        cells: list[Any] = [_writable(cell) for cell in row]
+        cells: list[Any] = [_writable(cell, sheet) for cell in row]
         if number == 0:
             cells = [WriteOnlyCell(sheet, cell) for cell in cells]
             for cell in cells:
@@ -55,7 +56,12 @@ def write(rows: Iterable[Sequence[Cell]], *, title: str) -> bytes:
     return content.getvalue()
 
 
-def _writable(cell: Cell) -> Cell:
+def _writable(cell: Cell, sheet: Any) -> Any:
+    """Return the cell; a decimal number is displayed with all its digits, such as 12.50."""
+    if isinstance(cell, Decimal):
+        number = WriteOnlyCell(sheet, cell)
+        number.number_format = f"{abs(cell) * 0:f}"
+        return number
     if isinstance(cell, str):
         text = _LOOKS_ESCAPED.sub("_x005F_", escape_formula(cell))
         return str(ILLEGAL_CHARACTERS_RE.sub(lambda found: f"_x{ord(found[0]):04X}_", text))

@@ -233,6 +233,9 @@ def test_prices_have_the_digits_of_the_theatres_currencies(
     assert line.price == Decimal(shown)
     assert f"Standard {shown}" in office.get(reverse("admin:catalog_pricecard_changelist")).text
     assert f",{shown},," in export(office, "pricecard").decode()
+    sheet = load_workbook(io.BytesIO(export(office, "pricecard", "xlsx"))).worksheets[0]
+    cell = sheet["C2"]
+    assert f"{cell.value:.{len(cell.number_format.partition('.')[2])}f}" == shown
 
 
 def test_a_stored_price_that_no_theatre_can_charge_is_shown_and_exported_as_it_is(
