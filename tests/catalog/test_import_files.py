@@ -65,6 +65,7 @@ def test_a_price_of_zero_is_shown_when_it_is_removed_or_set(office: Client) -> N
         (",Night,1,2,3,4,", (2, "G")),  # a comma too many, so cells may have moved
         (",Night, late,1,2,3,4", (2, "G")),
         (",Night,#N/A,2,3,4", (2, "standard")),
+        (",#N/A,1,2,3,4", (2, "name")),
     ],
 )
 def test_a_cell_that_cannot_be_read_is_an_error(

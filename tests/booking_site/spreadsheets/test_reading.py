@@ -147,6 +147,13 @@ def test_a_cell_far_to_the_right_is_read() -> None:
     assert (row[-1], len(row)) == ("far", 100)
 
 
+def test_cells_outside_the_size_that_a_sheet_claims_are_read() -> None:
+    content = with_xml(
+        workbook(["a", "b"], ["c", "d"]), '<dimension ref="A1:B2"', '<dimension ref="A1"'
+    )
+    assert read_table(content, kind="xlsx").rows == [["a", "b"], ["c", "d"]]
+
+
 def test_a_file_with_two_sheets_is_refused_and_blank_or_hidden_ones_are_left_out() -> None:
     def add_sheets(book: Workbook) -> None:
         book.create_sheet("Blank", 0)
