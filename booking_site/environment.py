@@ -66,6 +66,11 @@ SWITCHES = (
 )
 SENDING = ("smtp", "smtp+tls", "smtp+ssl", "smtps")
 SECOND_FACTORS = ("off", "optional", "required")
+REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
+SENTINEL_URL = (
+    r"redis\+sentinel://(?P<login>([^@/]*@)?)(?P<addresses>[^,:/@]+:[0-9]+(,[^,:/@]+:[0-9]+)*)"
+    r"/(?P<service>[\w.-]+)(?P<rest>(/[0-9]+)?(\?.*)?)"
+)
 CUSTOMER_BITS = 64  # the prefix of an IPv6 address that accounts.client_address uses
 
 _RATE = re.compile(r"[1-9][0-9]*/(s|sec|second|m|min|minute|h|hour|d|day)")
@@ -204,7 +209,7 @@ def _address_errors(environment: Mapping[str, str]) -> Iterator[str]:
     if database and urlsplit(database).scheme not in {"postgres", "postgresql"}:
         yield "DATABASE_URL is not the address of a PostgreSQL server."
     redis = environment.get("REDIS_URL", "")
-    if redis and urlsplit(redis).scheme not in {"redis", "rediss", "unix"}:
+    if redis and not redis.startswith(REDIS_SCHEMES) and not re.fullmatch(SENTINEL_URL, redis):
         yield "REDIS_URL is not the address of a Redis server."
 
 

@@ -7,9 +7,10 @@ call per period waits, and all others fail immediately.
 import logging
 import threading
 import time
-from typing import Any
+from typing import Any, NoReturn
 
 import redis
+from django_redis.cache import RedisCache
 from django_redis.client import DefaultClient
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import DataError, ResponseError
@@ -74,6 +75,15 @@ class BreakerRedis(redis.Redis):
             raise RedisConnectionError("The reply is not one of Redis.") from error
         breaker.succeeded()
         return answer
+
+
+class Cache(RedisCache[DefaultClient]):  # type: ignore[misc] # untyped
+    """A cache without the methods that raise while Redis is down, in spite of IGNORE_EXCEPTIONS."""
+
+    def _refuse(self, *args: Any, **options: Any) -> NoReturn:
+        raise NotImplementedError("It would raise while Redis is down. Locks are PostgreSQL's.")
+
+    touch = ttl = pttl = persist = expire = expire_at = pexpire = pexpire_at = lock = _refuse
 
 
 class CacheClient(DefaultClient):  # type: ignore[misc] # untyped

@@ -16,6 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from booking_site.api.openapi.description import SPECTACULAR_SETTINGS  # noqa: F401 - a setting
 from booking_site.back_office.theme import UNFOLD
+from booking_site.caches import redis_cache
 from booking_site.environment import networks, validation_errors
 from booking_site.observability.logging import logging_config
 from booking_site.postgres.connection import WebConnection
@@ -178,27 +179,9 @@ if WEB:
 
 REDIS_URL = env("REDIS_URL", default="redis://localhost:6379/0")
 
-
-def _redis_cache(prefix: str) -> dict[str, object]:
-    return {
-        "BACKEND": "django_redis.cache.RedisCache",
-        "LOCATION": REDIS_URL,
-        "KEY_PREFIX": prefix,
-        "OPTIONS": {
-            # Not pickle: someone who can write to Redis must not be able to run code here.
-            "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
-            "CLIENT_CLASS": "booking_site.redis_client.CacheClient",
-            "REDIS_CLIENT_CLASS": "booking_site.redis_client.BreakerRedis",
-            "SOCKET_CONNECT_TIMEOUT": 0.2,
-            "SOCKET_TIMEOUT": 0.2,
-            "IGNORE_EXCEPTIONS": True,
-        },
-    }
-
-
 CACHES = {
-    "default": _redis_cache("site"),
-    "idempotency": _redis_cache("idempotency"),
+    "default": redis_cache(REDIS_URL, prefix="site"),
+    "idempotency": redis_cache(REDIS_URL, prefix="idempotency"),
     # For counts that the server processes need not share.
     "process": {
         "BACKEND": "django.core.cache.backends.locmem.LocMemCache",

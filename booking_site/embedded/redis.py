@@ -27,7 +27,7 @@ daemonize no
 
 def start_redis(directory: DataDirectory) -> Server:
     """Start a server that writes nothing to disk: all lasting data is in PostgreSQL."""
-    program = _program(directory)
+    program = redis_program(directory)
     password = secrets.token_hex(16)
     folder = directory.path / "redis"
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -61,7 +61,8 @@ def _answers(port: int, password: str) -> bool:
         return False
 
 
-def _program(directory: DataDirectory) -> Path:
+def redis_program(directory: DataDirectory) -> Path:
+    """Return the program of the server, which can also run as Sentinel."""
     if found := shutil.which("redis-server"):
         return Path(found)
     spec = importlib.util.find_spec(_PACKAGE)

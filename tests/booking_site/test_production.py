@@ -36,6 +36,8 @@ def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 def test_safe_settings_have_no_error() -> None:
     assert production_errors(SAFE) == []
+    sentinels = "redis+sentinel://:secret@a.example:26379,b.example:26379/cinema/0?protocol=2"
+    assert production_errors({**SAFE, "REDIS_URL": sentinels}) == []
 
 
 @pytest.mark.parametrize(
@@ -76,7 +78,10 @@ def test_safe_settings_have_no_error() -> None:
             {"DATABASE_URL": "sqlite:///x"},
             "DATABASE_URL is not the address of a PostgreSQL server.",
         ),
-        ({"REDIS_URL": "locmem://"}, "REDIS_URL is not the address of a Redis server."),
+        *(
+            ({"REDIS_URL": address}, "REDIS_URL is not the address of a Redis server.")
+            for address in ("locmem://", "redis+sentinel://a/cinema", "redis+sentinel://a:26379")
+        ),
         (
             {"ADMIN_SECOND_FACTOR": "yes"},
             "ADMIN_SECOND_FACTOR must be one of off, optional, required.",
