@@ -1,7 +1,8 @@
 """Renders mails from templates and sends them. Only the worker does this."""
 
 from collections.abc import Mapping
-from email.utils import formataddr, parseaddr
+from email.headerregistry import Address
+from email.utils import parseaddr
 from typing import Any
 from uuid import UUID
 
@@ -39,7 +40,8 @@ def send_mail(
         render_to_string(f"mail/{template}.txt", context).strip() + "\n",
         # Django would encode the domain of an address from plain SQL by IDNA 2003.
         to=[canonical_email(to)],
-        reply_to=[formataddr((_one_line(name), address))] if address else None,
+        # Django encodes the name if it is not ASCII, in words of the length that mail allows.
+        reply_to=[str(Address(_one_line(name), addr_spec=address))] if address else None,
         headers={
             "Message-ID": f"<{message_id}@{_sender_domain()}>",
             # RFC 3834: no answering machine replies.
