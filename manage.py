@@ -7,8 +7,12 @@ import sys
 from django.core.management import execute_from_command_line
 
 from booking_site.environment import exit_if_invalid
+from booking_site.postgres.sessions import UnsafePooler
 
 if __name__ == "__main__":
     exit_if_invalid(os.environ)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "booking_site.settings")
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except UnsafePooler as error:
+        sys.exit(str(error))

@@ -205,9 +205,10 @@ def _address_errors(environment: Mapping[str, str]) -> Iterator[str]:
         yield "CLIENT_URL is not the address of a website."
     elif client.scheme == "http" and client.hostname not in _LOCAL:
         yield "CLIENT_URL does not use HTTPS."
-    database = environment.get("DATABASE_URL", "")
-    if database and urlsplit(database).scheme not in {"postgres", "postgresql"}:
-        yield "DATABASE_URL is not the address of a PostgreSQL server."
+    for name in ("DATABASE_URL", "DATABASE_DIRECT_URL"):
+        database = environment.get(name, "")
+        if database and urlsplit(database).scheme not in {"postgres", "postgresql"}:
+            yield f"{name} is not the address of a PostgreSQL server."
     redis = environment.get("REDIS_URL", "")
     if redis and not redis.startswith(REDIS_SCHEMES) and not re.fullmatch(SENTINEL_URL, redis):
         yield "REDIS_URL is not the address of a Redis server."

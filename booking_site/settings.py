@@ -9,6 +9,7 @@ import os
 from datetime import timedelta
 from email.utils import formataddr
 from pathlib import Path
+from typing import Any
 
 import environ
 from corsheaders.defaults import default_headers
@@ -137,42 +138,57 @@ TEMPLATES = [
 
 # PostgreSQL
 
-_database = env.db("DATABASE_URL", default="postgres://localhost/booking")
-DATABASES = {"default": _database | {"ENGINE": "booking_site.postgres"}}
-# The cost of a random read relative to a sequential one. PostgreSQL's default is for spinning
-# disks, on which reading a whole table is often faster than using its index.
-PLANNER = "-c random_page_cost=1.1"
-# The statements of booking_site.postgres.pipeline are planned once per connection. psycopg
-# must not prepare any itself: after a rollback it deallocates all prepared statements.
+
+def _postgres(address: dict[str, Any], **options: object) -> dict[str, Any]:
+    return address | {
+        "ENGINE": "booking_site.postgres",
+        "OPTIONS": address.get("OPTIONS", {})
+        | {
+            "server_side_binding": True,
+            # The statements of booking_site.postgres.pipeline are planned once per connection.
+            # psycopg must not prepare any: after a rollback it deallocates all of them.
+            "prepare_threshold": None,
+        }
+        | options,
+    }
+
+
 DATABASE_PREPARE = env.bool("DATABASE_PREPARE", default=True)
-DATABASES["default"]["OPTIONS"] = _database.get("OPTIONS", {}) | {
-    "options": PLANNER,
-    "server_side_binding": True,
-    "prepare_threshold": None,
-}
+_address = env.db("DATABASE_URL", default="postgres://localhost/booking")
+# What web processes connect to: PostgreSQL, or a pooler (see booking_site.postgres.sessions).
+WEB_DATABASE = _postgres(_address, connect_timeout=3)
+# What the worker and commands connect to: PostgreSQL.
+if env("DATABASE_DIRECT_URL", default=""):
+    _address = env.db("DATABASE_DIRECT_URL")
+DATABASES = {"default": WEB_DATABASE if WEB else _postgres(_address)}
 # Milliseconds. A request that takes longer is rolled back and answered with 503.
 LOCK_TIMEOUT_MS = env.int("LOCK_TIMEOUT_MS", default=3000)
 STATEMENT_TIMEOUT_MS = env.int("STATEMENT_TIMEOUT_MS", default=5000)
 IDLE_IN_TRANSACTION_TIMEOUT_MS = env.int("IDLE_IN_TRANSACTION_TIMEOUT_MS", default=10000)
+# Settings of PostgreSQL, as the view pg_settings shows them, for all processes.
+SESSION_SETTINGS = {
+    # The cost of a random read relative to a sequential one. PostgreSQL's default is for spinning
+    # disks, on which reading a whole table is often faster than using its index.
+    "random_page_cost": "1.1",
+}
+WEB_SESSION_SETTINGS = SESSION_SETTINGS | {
+    "lock_timeout": str(LOCK_TIMEOUT_MS),
+    "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+    "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT_MS),
+}
 if WEB:
-    DATABASES["default"]["OPTIONS"] |= {
-        "connect_timeout": 3,
-        "options": (
-            f"{PLANNER} -c lock_timeout={LOCK_TIMEOUT_MS}"
-            f" -c statement_timeout={STATEMENT_TIMEOUT_MS}"
-            f" -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_TIMEOUT_MS}"
-        ),
-        # Connections are checked before use (see booking_site.postgres), so that no request
-        # fails because the server has restarted.
-        "pool": {
-            "connection_class": WebConnection,
-            "min_size": env.int("DATABASE_POOL_MIN", default=1),
-            "max_size": env.int("DATABASE_POOL_MAX", default=8),
-            "timeout": env.float("DATABASE_POOL_TIMEOUT_SECONDS", default=3.0),
-            # The pauses between attempts to connect double up to this limit. With the default
-            # of five minutes, requests would go on failing long after an outage.
-            "reconnect_timeout": 2.0,
-        },
+    # Outside a transaction, their cursors belong to a session, which a pooler may share.
+    DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = True
+    # Connections are checked before use (see booking_site.postgres), so that no request fails
+    # because the server has restarted.
+    DATABASES["default"]["OPTIONS"]["pool"] = {
+        "connection_class": WebConnection,
+        "min_size": env.int("DATABASE_POOL_MIN", default=1),
+        "max_size": env.int("DATABASE_POOL_MAX", default=8),
+        "timeout": env.float("DATABASE_POOL_TIMEOUT_SECONDS", default=3.0),
+        # The pauses between attempts to connect double up to this limit. With the default of
+        # five minutes, requests would go on failing long after an outage.
+        "reconnect_timeout": 2.0,
     }
 
 # Redis, a cache: no guarantee of the site depends on it.

@@ -6,6 +6,8 @@ from typing import Any
 
 from django.core.wsgi import get_wsgi_application
 
+from booking_site.postgres.sessions import refuse_unsafe_pooler
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "booking_site.settings")
 os.environ.setdefault("PROCESS_ROLE", "web")
 
@@ -24,6 +26,7 @@ _OF_REQUESTS = {
 }
 _OF_PROCESS = os.environ.keys() - _OF_REQUESTS
 _django = get_wsgi_application()
+refuse_unsafe_pooler()
 
 
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:

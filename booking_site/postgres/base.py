@@ -11,7 +11,7 @@ from django.db.backends.postgresql import base
 from django.db.backends.utils import debug_transaction
 from django.db.transaction import TransactionManagementError
 
-from booking_site.postgres import pipeline
+from booking_site.postgres import pipeline, sessions
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -37,6 +37,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
             return super().get_new_connection(conn_params)
         taken, self._taken = self._taken, None
         return taken or self._take()
+
+    def _configure_connection(self, connection: Any) -> bool:
+        """Set up a new connection, which the pool or this wrapper has opened."""
+        sessions.configure(connection)
+        commit: bool = super()._configure_connection(connection)  # type: ignore[misc] # see below
+        return commit
 
     def _take(self) -> Any:
         while True:

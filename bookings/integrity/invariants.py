@@ -18,6 +18,7 @@ from django.utils.module_loading import import_string
 
 from booking_site.local_time import zone_names
 from booking_site.money import currencies
+from booking_site.postgres import sessions
 from booking_site.tasks.outbox import ATTEMPTS
 from bookings.integrity import guards, texts, time_zones
 
@@ -155,9 +156,15 @@ TEXTS_VISIBLE = Invariant(
     "",
     Severity.NOTE,
 )
+WEB_SESSIONS_SAFE = Invariant(
+    "web_sessions_safe",
+    "Web processes reach PostgreSQL directly, or through a pooler that is safe for them.",
+    "",
+)
 CHECKED_IN_PYTHON = (
     (CONSTRAINTS_IN_PLACE, guards.missing),
     (POSTGRES_ZONES_AGREE, time_zones.different_in_postgres),
     (UPCOMING_SHOWS_AS_PLANNED, time_zones.shows_off_their_clock),
     (TEXTS_VISIBLE, texts.with_invisible_characters),
+    (WEB_SESSIONS_SAFE, sessions.web_errors),
 )

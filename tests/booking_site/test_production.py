@@ -83,6 +83,10 @@ def test_safe_settings_have_no_error() -> None:
             for address in ("locmem://", "redis+sentinel://a/cinema", "redis+sentinel://a:26379")
         ),
         (
+            {"DATABASE_DIRECT_URL": "pgbouncer://x"},
+            "DATABASE_DIRECT_URL is not the address of a PostgreSQL server.",
+        ),
+        (
             {"ADMIN_SECOND_FACTOR": "yes"},
             "ADMIN_SECOND_FACTOR must be one of off, optional, required.",
         ),

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from tests.web import database_url
+
 # In separate processes, because only web processes have a pool.
 START = """
 import django
@@ -62,6 +64,23 @@ print(len(set_up))
 """
 
 
+READ_IN_PARTS = """
+from django.contrib.contenttypes.models import ContentType
+
+rows = ContentType.objects.iterator(chunk_size=1)
+next(rows)
+print(number("SELECT count(*) FROM pg_cursors"))
+"""
+
+LIMITS = """
+with connection.cursor() as cursor:
+    cursor.execute("SELECT name, setting FROM pg_settings WHERE name LIKE '%timeout%'")
+    found = dict(cursor)
+names = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
+print(*(found[name] for name in names), number("SHOW random_page_cost"))
+"""
+
+
 def run(script: str, **settings: str) -> subprocess.CompletedProcess[str]:
     environment = {
         **os.environ,
@@ -82,3 +101,16 @@ def test_a_connection_that_the_server_ended_is_replaced_before_use(prepare: str)
 def test_a_connection_is_set_up_again_only_after_an_unclean_use() -> None:
     done = run(LEFT_OPEN, DATABASE_POOL_MIN="2", DATABASE_POOL_MAX="2")
     assert done.stdout == "4\n", done.stderr
+
+
+@pytest.mark.parametrize(("role", "limits"), [("web", "1500 5000 10000"), ("command", "0 0 0")])
+def test_only_web_processes_have_limits(role: str, limits: str) -> None:
+    done = run(LIMITS, PROCESS_ROLE=role, LOCK_TIMEOUT_MS="1500")
+    assert done.stdout == f"{limits} 1.1\n", done.stderr
+
+
+@pytest.mark.django_db
+def test_a_web_process_leaves_no_cursor_in_its_session() -> None:
+    """A pooler may give another session to the next statement, which would read the cursor."""
+    done = run(READ_IN_PARTS, DATABASE_URL=database_url())
+    assert done.stdout == "0\n", done.stderr
