@@ -152,7 +152,7 @@ class BookedShowSerializer(serializers.Serializer[Any]):
     local_start_time = serializers.SerializerMethodField(
         help_text="The start in the theatre's local time, with its UTC offset."
     )
-    timezone = serializers.CharField(source="show.theatre.timezone")
+    timezone = serializers.CharField(source="show.theatre.zone.key")
 
     @extend_schema_field(serializers.DateTimeField)
     def get_local_start_time(self, item: Booking | Order) -> str:

@@ -29,7 +29,7 @@ class TheatreSerializer(Out):
     id = serializers.IntegerField()
     name = serializers.CharField()
     location = serializers.CharField(help_text="May be empty.")
-    timezone = serializers.CharField(help_text="IANA name.")
+    timezone = serializers.CharField(source="zone.key", help_text="IANA name.")
     currency = serializers.CharField(help_text="ISO 4217 code.")
     created_at = UtcDateTimeField()
     updated_at = UtcDateTimeField()
@@ -49,7 +49,7 @@ class ShowSerializer(Out):
     local_start_time = serializers.SerializerMethodField(
         help_text="The start in the theatre's local time, with its UTC offset."
     )
-    timezone = serializers.CharField(source="theatre.timezone", help_text="IANA name.")
+    timezone = serializers.CharField(source="theatre.zone.key", help_text="IANA name.")
     format = serializers.CharField(help_text="E.g. 2D.")
     language = serializers.CharField(help_text="Language of the screening; may be empty.")
     status = serializers.ChoiceField(choices=[ShowStatus.OPEN.value, ShowStatus.CANCELLED.value])

@@ -179,7 +179,7 @@ class TheatreAdmin(BackOffice[Theatre]):
 
     @admin.display(description="local time")
     def local_time(self, theatre: Theatre) -> SafeString:
-        return two_lines(local(timezone.now(), theatre.zone), theatre.timezone.replace("_", " "))
+        return two_lines(local(timezone.now(), theatre.zone), theatre.zone.key.replace("_", " "))
 
     @admin.display(description="single seats", ordering="gap_rule")
     def single_seats(self, theatre: Theatre) -> str:
