@@ -44,7 +44,7 @@ class PriceMissing(DomainError):
 
 
 class PriceNotExpressible(DomainError):
-    """The theatre's currency has fewer digits than some prices; `categories` lists those."""
+    """Some prices have more digits than the theatre's currency; `categories` lists those."""
 
     code = "price_not_expressible"
     status = HTTPStatus.UNPROCESSABLE_ENTITY

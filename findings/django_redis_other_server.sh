@@ -1,5 +1,5 @@
 #!/bin/sh
-# IGNORE_EXCEPTIONS ignores no InvalidResponse: redis-py raises it if the server is not Redis.
+# IGNORE_EXCEPTIONS does not ignore InvalidResponse, which redis-py raises if the server is not Redis.
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,5 +1,5 @@
 #!/bin/sh
-# granian ends a streamed response that fails midway like a complete one.
+# granian ends a streamed response that fails midway as if it were complete.
 set -eu
 folder=$(mktemp -d)
 trap 'kill "$server" 2>/dev/null || true; rm -rf "$folder"' EXIT
@@ -8,7 +8,7 @@ python3 -m venv "$folder/venv"
 cat >"$folder/site_under_test.py" <<'PYTHON'
 def rows():
     yield b"row 1\n"
-    raise ConnectionError("the database has gone")
+    raise ConnectionError("the database is gone")
 
 
 def application(environ, start_response):

@@ -1,5 +1,5 @@
 #!/bin/sh
-# openpyxl reads only the part of a sheet that the file claims to use, if it reads row by row.
+# In read-only mode, openpyxl reads only the range that the file declares as used.
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

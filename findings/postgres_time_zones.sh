@@ -1,5 +1,5 @@
 #!/bin/sh
-# PostgreSQL has time zone data of its own release, and takes the second of two equal local times.
+# PostgreSQL has its own time zone data, and takes the second of two equal local times.
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,5 +1,5 @@
 #!/bin/sh
-# tzdata's abbreviation for Vancouver in winter is MST, that of another place; browsers write PDT.
+# tzdata abbreviates Vancouver's winter time as MST; browsers write PDT.
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
