@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.core import mail
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
@@ -11,8 +12,12 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts import links
+from accounts.mails import send_password_reset
 from accounts.models import User
 from accounts.tokens import issue_tokens
+from booking_site.postgres.pipeline import CommitUnknown
+from booking_site.tasks.worker import Worker
+from bookings import confirmations
 from bookings.models import Order
 from catalog.models import Movie, Seat, SeatStatus
 from tests.accounts.conftest import PASSWORD
@@ -152,6 +157,19 @@ def test_a_sale_at_the_box_office(
     again = browser.post(address, form)
     assert again.url == reverse("box-office-order", args=[order.reference])
     assert Order.objects.count() == 1
+
+
+def test_no_mail_is_sent_while_its_claim_can_be_lost(
+    seats: list[Seat], api_client: APIClient, warn_at_commit: Callable[[], None]
+) -> None:
+    """The COMMIT of a claim comes after that of the purchase, and waits for the standby."""
+    bought(api_client, seats[0])
+    send_password_reset.enqueue(email=UserFactory().email)
+    warn_at_commit()
+    for send_next in (confirmations.send_next, Worker().do_next_task):
+        with pytest.raises(CommitUnknown):
+            send_next()
+    assert not mail.outbox
 
 
 def test_other_changes_in_the_back_office(

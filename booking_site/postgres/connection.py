@@ -1,6 +1,6 @@
 """The database connections of web processes."""
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 from django.conf import settings
@@ -9,17 +9,20 @@ from psycopg import abc, pq
 T = TypeVar("T")
 
 
-class WebConnection(psycopg.Connection[tuple[object, ...]]):
+class WebConnection(psycopg.Connection[Any]):
     """Stops waiting for PostgreSQL a second after the statement timeout, and closes.
 
     PostgreSQL doesn't apply that timeout to a COMMIT that waits for a synchronous standby, and
     can't while it is frozen. The transaction may still be committed after that.
     """
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._seconds = settings.STATEMENT_TIMEOUT_MS / 1000 + 1
+
     def wait(self, gen: abc.PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
-        limit = settings.STATEMENT_TIMEOUT_MS / 1000 + 1
         try:
-            return super().wait(gen, interval, timeout or limit)
+            return super().wait(gen, interval, timeout or self._seconds)
         except psycopg.OperationalError:
             if self.pgconn.transaction_status == pq.TransactionStatus.ACTIVE:
                 # Otherwise the next statement would get the result of this one.
