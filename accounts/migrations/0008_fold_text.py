@@ -15,8 +15,13 @@ BEGIN
     -- Accents, and the vowel signs of Hebrew and Arabic, are removed.
     folded := regexp_replace(
         normalize(folded, NFKD), '[\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0670]', '', 'g');
+    -- In a database with the locale C, lower() changes ASCII letters only.
+    folded := translate(
+        lower(normalize(folded, NFKC)),
+        'ÆŒØŁĐÐĦÞẞΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩАБВГДЕЖЗИКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯЄІҐЂЈЉЊЋЏ',
+        'æœøłđðħþßαβγδεζηθικλμνξοπρστυφχψωабвгдежзиклмнопрстуфхцчшщъыьэюяєіґђјљњћџ');
     -- Letters that remain are replaced by those that people type instead.
-    folded := translate(lower(normalize(folded, NFKC)), 'øłđðħıς', 'olddhiσ');
+    folded := translate(folded, 'øłđðħıς', 'olddhiσ');
     folded := replace(replace(folded, 'æ', 'ae'), 'œ', 'oe');
     folded := replace(replace(folded, 'ß', 'ss'), 'þ', 'th');
     -- Other punctuation and symbols become spaces, because PostgreSQL's parser judges them by the
