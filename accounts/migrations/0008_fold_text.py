@@ -10,16 +10,19 @@ DECLARE
 BEGIN
     -- Apostrophes in all their forms become ', and hyphens and dashes become -. So do invisible
     -- characters within words: the soft hyphen and the joiners of Persian.
-    folded := translate(folded, '`´‘’‛ʹʻʼ′', repeat('''', 9));
-    folded := translate(folded, E'‐‑‒–—−\u00ad\u200c\u200d', repeat('-', 9));
+    folded := regexp_replace(folded, '[`´‘’‛ʹʻʼ′]', '''', 'g');
+    folded := regexp_replace(folded, '[‐‑‒–—−\u00ad\u200c\u200d]', '-', 'g');
     -- Accents, and the vowel signs of Hebrew and Arabic, are removed.
     folded := regexp_replace(
         normalize(folded, NFKD), '[\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0670]', '', 'g');
-    -- In a database with the locale C, lower() changes ASCII letters only.
-    folded := translate(
-        lower(normalize(folded, NFKC)),
-        'ÆŒØŁĐÐĦÞẞΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩАБВГДЕЖЗИКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯЄІҐЂЈЉЊЋЏ',
-        'æœøłđðħþßαβγδεζηθικλμνξοπρστυφχψωабвгдежзиклмнопрстуфхцчшщъыьэюяєіґђјљњћџ');
+    folded := lower(normalize(folded, NFKC));
+    IF folded ~ '[ÆŒØŁĐÐĦÞẞΑ-ΩЀ-ЯҐ]' THEN
+        -- In a database with the locale C, lower() changes ASCII letters only.
+        folded := translate(
+            folded,
+            'ÆŒØŁĐÐĦÞẞΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩАБВГДЕЖЗИКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯЄІҐЂЈЉЊЋЏ',
+            'æœøłđðħþßαβγδεζηθικλμνξοπρστυφχψωабвгдежзиклмнопрстуфхцчшщъыьэюяєіґђјљњћџ');
+    END IF;
     -- Letters that remain are replaced by those that people type instead.
     folded := translate(folded, 'øłđðħıς', 'olddhiσ');
     folded := replace(replace(folded, 'æ', 'ae'), 'œ', 'oe');
