@@ -1,10 +1,11 @@
 """Indexes of the folded names of people, and of the folded words of the audit."""
 
 import django.contrib.postgres.indexes
-from django.contrib.postgres.operations import AddIndexConcurrently, RemoveIndexConcurrently
+from django.contrib.postgres.operations import RemoveIndexConcurrently
 from django.db import migrations
 
 import booking_site.postgres.words
+from booking_site.postgres.indexes import AddIndexConcurrently
 
 
 class Migration(migrations.Migration):

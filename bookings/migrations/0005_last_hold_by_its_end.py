@@ -1,7 +1,9 @@
 """Sorts the index of holds by their end: the last hold is the one that ended last."""
 
-from django.contrib.postgres.operations import AddIndexConcurrently, RemoveIndexConcurrently
+from django.contrib.postgres.operations import RemoveIndexConcurrently
 from django.db import migrations, models
+
+from booking_site.postgres.indexes import AddIndexConcurrently
 
 
 class Migration(migrations.Migration):

@@ -7,11 +7,12 @@ the few orders with a cancelled booking, in the same order as cancellations do.
 
 from django.contrib.postgres.operations import (
     AddConstraintNotValid,
-    AddIndexConcurrently,
     ValidateConstraint,
 )
 from django.db import migrations, models
 from django.db.models import Q
+
+from booking_site.postgres.indexes import AddIndexConcurrently
 
 STATUSES = ["confirmed", "partially_cancelled", "cancelled"]
 

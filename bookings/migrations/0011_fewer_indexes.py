@@ -7,10 +7,12 @@ transaction, and validated afterwards.
 
 import django.db.models.deletion
 from django.conf import settings
-from django.contrib.postgres.operations import AddIndexConcurrently, RemoveIndexConcurrently
+from django.contrib.postgres.operations import RemoveIndexConcurrently
 from django.db import migrations, models
 from django.db.migrations.operations import AlterField
 from django.db.migrations.operations.base import Operation
+
+from booking_site.postgres.indexes import AddIndexConcurrently
 
 def _without_index(table: str, column: str, index: str, alter: AlterField) -> Operation:
     """Drop the index of a foreign key beside running sales.

@@ -4,8 +4,9 @@ import booking_site.postgres.words
 import django.contrib.postgres.indexes
 import django.db.models.functions.text
 from django.conf import settings
-from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations, models
+
+from booking_site.postgres.indexes import AddIndexConcurrently
 
 
 class Migration(migrations.Migration):
