@@ -18,6 +18,8 @@ def canonicalize(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
+    # Each account is locked only while it is rewritten.
+    atomic = False
 
     dependencies = [
         ("accounts", "0004_search"),
