@@ -75,6 +75,28 @@ def test_a_sale_is_an_order_of_the_box_office_with_its_entry(
     )
 
 
+@pytest.mark.parametrize(
+    ("currency", "price", "total"), [("JPY", "1500", "3000"), ("KWD", "4.250", "8.500")]
+)
+def test_every_page_has_the_digits_of_the_currency(
+    counter: Client, show: Show, currency: str, price: str, total: str
+) -> None:
+    Theatre.objects.update(currency=currency)
+    show.seats.update(price=price)
+    assert f'data-price="{price}"' in counter.get(at("sell", show.pk)).text
+    sell(counter, show, "A1", "A2")
+    order = Order.objects.get()
+    booking = order.bookings.earliest("pk")
+    page = counter.get(at("order", order.reference)).text
+    assert f"Total {total} {currency}" in page
+    assert f"<span>{price} {currency}</span>" in page
+    assert f"2 seats · {total} {currency}" in counter.get(at("ticket", order.reference)).text
+    page = counter.get(at("move", order.reference, booking.pk)).text
+    assert f"The price stays {price} {currency}" in page
+    assert f'data-paid="{price}"' in page
+    assert f"worth {total} {currency}" in cancel(counter, order).text
+
+
 def test_a_form_sent_twice_sells_once(counter: Client, show: Show) -> None:
     token = uuid4().hex
     pages = [sell(counter, show, "A1", token=token) for _ in range(2)]
