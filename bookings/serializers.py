@@ -20,6 +20,7 @@ from catalog.models import SeatCategory
 
 REQUIRED = "This field is required."
 LONGEST_LIST = 500
+SECTION = "Such as Balcony. Empty in a section without a name."
 
 
 @extend_schema_field(
@@ -107,7 +108,7 @@ class HeldSeatSerializer(serializers.Serializer[Any]):
 
     id = serializers.IntegerField()
     row = serializers.CharField()
-    section = serializers.CharField(allow_blank=True)
+    section = serializers.CharField(allow_blank=True, help_text=SECTION)
     number = serializers.IntegerField()
     price = MoneyField()
     category = serializers.ChoiceField(SeatCategory.choices)
@@ -130,7 +131,7 @@ class BookingSerializer(serializers.Serializer[Booking]):
     show_id = serializers.IntegerField()
     seat_id = serializers.IntegerField()
     row = serializers.CharField(source="seat.row")
-    section = serializers.CharField(source="seat.section", allow_blank=True)
+    section = serializers.CharField(source="seat.section", allow_blank=True, help_text=SECTION)
     number = serializers.IntegerField(source="seat.number")
     price = MoneyField(source="amount")
     currency = serializers.CharField()
