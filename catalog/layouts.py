@@ -51,6 +51,11 @@ def row_order(row: str) -> tuple[str, int, str]:
     return section, len(label), label
 
 
+def seat_name(row: str, number: int) -> str:
+    """Return `A1` or `Balcony A1`, and `1-12` in rows that are numbered themselves."""
+    return f"{row}-{number}" if row[-1:].isdigit() else f"{row}{number}"
+
+
 class LayoutProblem(NamedTuple):
     """Line and column count from 1."""
 
@@ -80,7 +85,7 @@ class Place:
     section: str = ""
 
     def __str__(self) -> str:
-        return f"{self.row}{self.number}"
+        return seat_name(self.row, self.number)
 
 
 @dataclass(frozen=True, slots=True)

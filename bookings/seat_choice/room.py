@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from operator import attrgetter
 
-from catalog.layouts import row_order
+from catalog.layouts import row_order, seat_name
 
 STANDARD, PREMIUM, WHEELCHAIR, COMPANION = "standard", "premium", "wheelchair", "companion"
 ORDINARY = frozenset({STANDARD, PREMIUM})
@@ -28,7 +28,7 @@ class Place:
     free: bool
 
     def __str__(self) -> str:
-        return f"{self.row}{self.number}"
+        return seat_name(self.row, self.number)
 
 
 Run = list[Place]

@@ -6,7 +6,7 @@ from django.db.models import Case, F, Func, Q, Value, When
 from django.db.models.functions import Concat
 
 from booking_site.money import AmountField
-from catalog.layouts import MAX_SECTION_NAME, row_order
+from catalog.layouts import MAX_SECTION_NAME, row_order, seat_name
 from catalog.models.prices import SeatCategory
 
 
@@ -115,7 +115,7 @@ class Seat(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.row}{self.number}"
+        return seat_name(self.row, self.number)
 
     def place(self) -> tuple[tuple[str, int, str], int]:
         """Return the sort key: by row, then by number."""

@@ -163,6 +163,11 @@ def test_sections_and_seat_numbers_are_drawn_and_written(page: Page, screen: Scr
         "A        SSSS\nB        SSSS\n\n= Balcony\nA  <2+2  PPWC\n"
     )
     expect(place(page, "Balcony A8, premium")).to_be_visible()
+    label.fill("7")
+    label.press("Enter")
+    expect(place(page, "Balcony 7-8, premium")).to_be_visible()
+    label.fill("A")
+    label.press("Enter")
 
     numbers.fill("[1,2]")
     numbers.press("Enter")

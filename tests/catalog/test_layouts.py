@@ -140,6 +140,17 @@ def test_rows_of_a_named_first_section_have_short_names() -> None:
     ]
 
 
+def test_seats_of_numbered_rows_have_distinct_names() -> None:
+    names = list(map(str, parse_layout("1 SSSSSSSSSSS\n11 S\n= Balcony\n1 S\nA S").places))
+    assert [name for name in names if name.endswith("1")] == [
+        "1-1",
+        "1-11",
+        "11-1",
+        "Balcony 1-1",
+        "Balcony A1",
+    ]
+
+
 def test_rows_are_ordered_by_section_and_then_by_label() -> None:
     rows = ["Circle A", "B", "Balcony AA", "AA", "Balcony B", "Circle AA", "A"]
     assert sorted(rows, key=row_order) == [

@@ -103,7 +103,7 @@ class LayoutGrid {
     drawn.cells.forEach((cell, x) => {
       const kind = layoutText.KINDS[text[x]];
       const seat = text[x] === "." ? "" : `${numbers[seats++]}`;
-      const name = seat ? `${rowName}${seat}` : `${drawn.header.ariaLabel}, column ${x + 1}`;
+      const name = seat ? layoutText.seatName(rowName, seat) : `${drawn.header.ariaLabel}, column ${x + 1}`;
       const description = `${name}, ${kind}`;
       if (drawn.kinds[x] === description) return;
       drawn.kinds[x] = description;

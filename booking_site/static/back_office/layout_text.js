@@ -130,6 +130,8 @@ const layoutText = (() => {
     return null;
   };
 
+  const seatName = (row, number) => row + (/[0-9]$/.test(row) ? "-" : "") + number;
+
   // Return the rows from front to back, including cross aisles and headings, and the first error
   // of every line. Valid rows have a `name`, such as `Balcony A`, and the `numbers` of their seats.
   const read = (text, limits) => {
@@ -338,6 +340,6 @@ const layoutText = (() => {
 
   return {
     KINDS, read, paint, copyRow, removeRow, copyColumn, removeColumn, relabel, relabelFrom,
-    startSection, renameSection, renumber,
+    startSection, renameSection, renumber, seatName,
   };
 })();
