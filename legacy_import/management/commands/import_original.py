@@ -80,8 +80,8 @@ def _venue(options: dict[str, Any]) -> Venue:
     venue = Venue(name=options["venue"], timezone=options["timezone"], currency=options["currency"])
     theatre = Theatre(name="x", timezone=venue.timezone, currency=venue.currency)
     try:
-        theatre.clean_fields()
         validate_currency(venue.currency)
+        theatre.clean_fields()
     except ValidationError as error:
         raise CommandError(" ".join(error.messages)) from error
     return venue
