@@ -1,4 +1,4 @@
-"""Upcoming shows whose local time changed: with the time zone data, or their theatre's zone."""
+"""Upcoming shows whose local time has changed: with the time zone data, or their theatre's zone."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -34,9 +34,9 @@ def shows_to_move(theatres: Iterable[Theatre]) -> list[Show]:
 
 
 def planned_moment(show: Show) -> datetime | None:
-    """Return when clocks now show the time that the show was planned for; None if they skip it.
+    """Return when clocks show the show's planned local time; None if they skip it.
 
-    Of a time that occurs twice, it is the occurrence nearest to the present start.
+    If the time occurs twice, return the occurrence nearest to the current start.
     """
     planned = show.start_time.astimezone(UTC) + (show.planned_utc_offset or timedelta())
     wall_clock = planned.replace(tzinfo=None)
@@ -60,10 +60,10 @@ def shows_in_zone(theatre: Theatre, zone: ZoneInfo) -> list[Show]:
     for show in shows:
         wall_clock = show.start_time.astimezone(theatre.zone).replace(tzinfo=None)
         start = local_moment(wall_clock, zone=zone, fold=wall_clock.fold)
-        later = start - show.start_time
+        shift = start - show.start_time
         for name in TIMES:
             if moment := getattr(show, name):
-                setattr(show, name, moment + later)
+                setattr(show, name, moment + shift)
         show.planned_utc_offset = start.astimezone(zone).utcoffset()
     for show, following in pairwise(shows):
         if show.screen and show.screen == following.screen and show.overlaps(following):
@@ -74,7 +74,7 @@ def shows_in_zone(theatre: Theatre, zone: ZoneInfo) -> list[Show]:
 
 
 def save_times(shows: Iterable[Show]) -> None:
-    """Save the times of shows, and check their screens only then. Needs a transaction."""
+    """Save the times of shows in a transaction; check for overlaps after all are saved."""
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS show_screen_not_taken DEFERRED")
         Show.objects.bulk_update(list(shows), [*TIMES, "planned_utc_offset"])

@@ -12,8 +12,8 @@ from django.db import models
 from booking_site.postgres.sort_keys import sort_key
 from booking_site.typed_text import TypedText
 
-# What names a row: no two movies should have the same title, no two screens of a theatre the same
-# name.
+# The columns that identify a row: no two movies should have the same title, and no two screens of
+# a theatre the same name.
 NAMES = {
     "movie": ("title",),
     "theatre": ("name",),
@@ -26,7 +26,7 @@ def compose_texts(model: type[models.Model], *, dry_run: bool = False) -> Iterat
     """Rewrite the texts of a model in `NAMES`, and yield a line for each row that has such a text.
 
     A dry run only yields the lines. A title or name that would become equal to another remains
-    unchanged: staff have to decide.
+    unchanged: staff have to rename one of the two.
     """
     kind, named_by = model._meta.verbose_name, NAMES[str(model._meta.model_name)]
     texts = [field.name for field in model._meta.fields if _is_typed(field)]

@@ -11,11 +11,11 @@ A line is a label, spaces, then one cell per place: `S` standard, `P` premium,
 letters, or a number up to 99. An empty line is a cross aisle: it counts as a
 line and has no label. Every labelled row has at least one seat.
 
-Seats are numbered from the left within their row, from 1, unless the label is
-followed by another numbering, which `catalog.seat_numbers` explains.
+Seats are numbered 1, 2, 3 and so on from the left, unless a numbering follows
+the label (`catalog.seat_numbers`).
 
-`= Balcony` starts a section, and counts as a line. Every section can have a
-row A. It is the row `A` in the first section, with or without a heading, and
+`= Balcony` starts a section and counts as a line. Each section can have a row
+A, whose name is `A` in the first section, with or without a heading, and
 `Balcony A` in later ones.
 
 `x` counts cells and `y` lines, both from 0; the lines and columns in errors
@@ -41,7 +41,7 @@ MAX_SEATS_PER_ROW = 100
 MAX_SECTION_NAME = 24
 
 _LABEL = re.compile(r"[A-Z]{1,2}|[1-9][0-9]?")
-# The audit trail lists seats by name, so a name has no comma.
+# No comma, because the audit trail separates the names of seats by commas.
 _PUNCTUATION = " .'\u2019&/-" + JOINERS
 
 
@@ -90,7 +90,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`label` is that of the places, such as `Balcony A`."""
+    """`label` is the name of the row, such as `Balcony A`."""
 
     label: str
     y: int
@@ -150,7 +150,7 @@ def parse_layout(text: str) -> Layout:
 
 
 class _LineError(Exception):
-    """A problem at an index of the line."""
+    """A problem with a line; `at` is the index of the character."""
 
     def __init__(self, message: str, at: int) -> None:
         self.message = message
@@ -159,13 +159,13 @@ class _LineError(Exception):
 
 @dataclass(slots=True)
 class _Reading:
-    """What the lines read so far contain. `headings` has the line of each section."""
+    """What the lines read so far contain. `headings` maps each section to its line (`y`)."""
 
     rows: dict[str, Row] = field(default_factory=dict)
     headings: dict[str, int] = field(default_factory=dict)
     problems: list[LayoutProblem] = field(default_factory=list)
     section: str = ""
-    prefix: str = ""  # of the labels in this section
+    prefix: str = ""  # before the labels in this section
 
     def add(self, line: str, y: int) -> None:
         indent = len(line) - len(line.lstrip(" "))
@@ -195,7 +195,7 @@ class _Reading:
             raise _LineError(f"Row {name} is already on line {self.rows[name].y + 1}.", indent)
         places = tuple(
             Place(name, number, x, y, CATEGORIES[cells[x]], self.section)
-            for number, x in zip(numbers, _taken(cells), strict=True)
+            for number, x in zip(numbers, _seat_positions(cells), strict=True)
         )
         self.rows[name] = Row(name, y, places, self.section)
 
@@ -243,11 +243,11 @@ def _parse_row(line: str, indent: int) -> tuple[str, str, list[int]]:
     if len(cells) > MAX_SEATS_PER_ROW:
         message = f"A row can have at most {MAX_SEATS_PER_ROW} places."
         raise _LineError(message, start + MAX_SEATS_PER_ROW)
-    taken = _taken(cells)
-    if not taken:
+    positions = _seat_positions(cells)
+    if not positions:
         raise _LineError(f"Row {label} has no seats. For an aisle, leave the line empty.", indent)
     try:
-        return label, cells, read_numbers(numbering, len(taken))
+        return label, cells, read_numbers(numbering, len(positions))
     except ValueError as error:
         raise _LineError(str(error), numbering_at) from error
 
@@ -261,7 +261,7 @@ def _split_numbering(rest: str) -> tuple[str, str]:
     return (numbering + found).rstrip(" "), cells.lstrip(" ")
 
 
-def _taken(cells: str) -> list[int]:
+def _seat_positions(cells: str) -> list[int]:
     return [x for x, cell in enumerate(cells) if cell != EMPTY]
 
 

@@ -1,7 +1,7 @@
-"""The numbers of a row's seats, as a layout's text states them.
+"""Reads and writes the numbering of a row in a layout's text.
 
-`<2+2` numbers from the right: 2, 4, 6 and so on; `>` numbers from the left. The first number and
-the step are 1 if they are left out. `[1,2,4,5]` lists the numbers from the left.
+`<2+2` numbers the seats 2, 4, 6 and so on from the right, `>2+2` from the left. The first number
+and the step default to 1. `[1,2,4,5]` lists the numbers from the left.
 """
 
 import re

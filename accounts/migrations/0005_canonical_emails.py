@@ -1,6 +1,7 @@
 """One spelling for every e-mail address.
 
-Run `manage.py canonicalize_emails --dry-run` before, to see what it changes and what it cannot.
+Run `manage.py canonicalize_emails --dry-run` first to see what it changes, and what staff have to
+change.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Indexes of the folded names of people, and of the folded words of the audit."""
+"""Indexes of the folded names of users, and of the folded words of the audit trail."""
 
 import django.contrib.postgres.indexes
 from django.contrib.postgres.operations import RemoveIndexConcurrently
@@ -9,7 +9,7 @@ from booking_site.postgres.indexes import AddIndexConcurrently
 
 
 class Migration(migrations.Migration):
-    # The indexes are built beside running sales.
+    # The indexes are built while sales continue.
     atomic = False
 
     dependencies = [("accounts", "0008_fold_text")]

@@ -1,7 +1,7 @@
 """One spelling for the e-mail addresses of walk-in customers, as for those of accounts.
 
-Run `manage.py canonicalize_customer_emails --dry-run` before, to see what it changes and what it
-cannot.
+Run `manage.py canonicalize_customer_emails --dry-run` first to see what it changes, and what staff
+have to change.
 """
 
 import sys

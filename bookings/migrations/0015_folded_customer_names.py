@@ -9,7 +9,7 @@ from booking_site.postgres.indexes import AddIndexConcurrently
 
 
 class Migration(migrations.Migration):
-    # The index is built beside running sales.
+    # The index is built while sales continue.
     atomic = False
 
     dependencies = [

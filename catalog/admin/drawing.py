@@ -16,7 +16,8 @@ Placed = Seat | Place  # a seat without `x` and `y` is placed by row and number
 class DrawnRow(NamedTuple):
     """One row, padded to the width of the room; None is a cell without a seat.
 
-    `name` is `Balcony A` where the label is `A`. `heading` is the section that starts here.
+    `name` is `Balcony A` where the label is `A`. `heading` is the section that starts with this
+    row, or "".
     """
 
     name: str

@@ -38,7 +38,7 @@ class PriceCardAdmin(ImportExportAdmin[PriceCard]):
     inlines = (PriceCardLineInline,)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PriceCard]:
-        """Return the cards with the `digits` that the theatres' currencies have at most."""
+        """Return the cards with `digits`: the most that any theatre's currency has."""
         cards = super().get_queryset(request).prefetch_related("lines")
         return cards.annotate(digits=Value(most_digits()))
 

@@ -40,7 +40,7 @@ def _zones() -> list[tuple[str, list[tuple[str, str]]]]:
 
 
 class _SeenField(forms.CharField):
-    """What the user has seen; not a fact of the row, so never one of its changes."""
+    """What the page has shown to the user. It never counts as a change of the theatre."""
 
     widget = forms.HiddenInput
 
@@ -90,18 +90,21 @@ class TheatreForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at r
         return data
 
     def _check_upcoming_shows(self, data: dict[str, Any], changed: set[str]) -> None:
-        """Refuse the change if seats are sold or held; else preview it first. Raise DomainError."""
+        """Refuse the change if seats are sold or held, or until the user has seen its effects.
+
+        Raise LocalTimeMissing or ScreenTaken if the upcoming shows cannot move.
+        """
         theatre = Theatre.objects.get(pk=self.instance.pk)
         shows = upcoming_shows([theatre])
         seats = Seat.objects.filter(show__in=shows)
-        # Locks the seats, so that nobody can book before the theatre is saved.
+        # Lock the seats, so that nobody can book before the theatre is saved.
         list(seats.order_by("pk").select_for_update(of=("self",), no_key=True).values_list("pk"))
         if taken := seats.taken().count():
             for name in changed:
                 self.add_error(
                     name,
-                    f"{taken} seat{'s are' if taken > 1 else ' is'} sold or held for upcoming shows"
-                    " of this theatre, so this can't change.",
+                    f"This can't change, because {taken} seat{'s' if taken > 1 else ''} of upcoming"
+                    f" shows {'are' if taken > 1 else 'is'} sold or held.",
                 )
             return
         if "timezone" in changed:
@@ -120,20 +123,20 @@ class TheatreForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at r
             show = min(self.moved, key=lambda show: show.start_time)
             starts = show.start_time.astimezone(zone_named(data["timezone"]))
             yield (
-                f"Upcoming shows that keep their local time: {len(self.moved)}, the next on"
-                f" {starts:%a %d %b %Y, %H:%M} {offset_of(starts)}."
+                f"Upcoming shows that stay at their local time: {len(self.moved)}. The next one is"
+                f" on {starts:%a %d %b %Y, %H:%M} {offset_of(starts)}."
             )
-            if over := sum(show.start_time <= timezone.now() for show in self.moved):
-                yield f"Of these, {over} will then have started already."
+            if started := sum(show.start_time <= timezone.now() for show in self.moved):
+                yield f"Of these, {started} will already have started."
         if data["currency"] != theatre.currency:
             prices = list(seats.values_list("price", flat=True))
             yield (
-                f"Seats that keep the number of their price: {len(prices)}, in {data['currency']}"
-                f" instead of {theatre.currency}."
+                f"Prices are not converted. Seats that will be priced in {data['currency']} instead"
+                f" of {theatre.currency}: {len(prices)}."
             )
             if finer := sum(not is_expressible(price, data["currency"]) for price in prices):
                 yield f"Of these, {finer} have more decimal places than {data['currency']}."
-        yield "Not saved yet: save again to confirm."
+        yield "No changes saved yet. Save again to confirm."
 
 
 @admin.register(Theatre)

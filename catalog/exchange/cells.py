@@ -21,10 +21,13 @@ _DAY = forms.DateField(input_formats=["%Y-%m-%d", "%d.%m.%Y"], required=False)
 
 
 def _text(value: Any) -> str:
-    """Return the text of a cell without surrounding blanks. Spreadsheets make dates of titles."""
+    """Return the text of a cell, stripped. Raise ValueError for a date.
+
+    Spreadsheets turn some titles into dates.
+    """
     if isinstance(value, date):
         raise ValueError("The cell contains a date. Format it as text and enter the value again.")
-    # Composed as texts are stored, so that a row is found by its name.
+    # In the form in which texts are stored, so that a row is found by its name.
     return normalize("NFC", str(value).strip())
 
 
@@ -63,8 +66,8 @@ class Day(widgets.DateWidget):  # type: ignore[misc] # untyped
 class Money(widgets.Widget):  # type: ignore[misc] # untyped
     """A price with at most `digits` decimal places, those of the theatres' currencies.
 
-    Three digits after a point or comma are decimals if a theatre's currency has three; elsewhere
-    they can only be thousands, and are refused.
+    Three digits after a point or comma are decimals if a theatre's currency has three; otherwise
+    they could be thousands, so they are refused.
     """
 
     digits = 2
@@ -78,7 +81,7 @@ class Money(widgets.Widget):  # type: ignore[misc] # untyped
         if not match or len(places) > max(2, self.digits) or places[self.digits :].strip("0"):
             raise ValueError(
                 f"“{text[:40]}” isn't a price. Use the format {_EXAMPLES[self.digits]}, without a"
-                " currency or separators of thousands."
+                " currency or thousands separators."
             )
         return trimmed(Decimal(text.replace(",", ".")))
 

@@ -109,7 +109,7 @@ def _dataset(
 
 
 def _headings(row: Sequence[Value], wanted: list[str]) -> list[str]:
-    """Return the column below each heading, "" for a blank one; "Release date" is release_date."""
+    """Return the column that each heading names, "" if blank; "Release date" is release_date."""
     headings = ["_".join(str(cell).casefold().split()) for cell in row]
     if missing := [column for column in wanted if column not in headings]:
         raise Unreadable(f"Columns are missing: {', '.join(missing)}. Export a file to see all.")

@@ -1,4 +1,4 @@
-"""The offset from UTC that a show was planned with. Stored shows have none: it is not known."""
+"""The offset from UTC that a show was planned with, which is unknown for stored shows."""
 
 from django.db import migrations, models
 
@@ -12,8 +12,8 @@ class Migration(migrations.Migration):
             name="planned_utc_offset",
             field=models.DurationField(
                 editable=False,
-                help_text="Added to the start, the time that clocks were to show when the show was"
-                " planned. Empty for a show inserted by plain SQL.",
+                help_text="The offset from UTC at the start, when the show was planned. Empty for a"
+                " show inserted by plain SQL.",
                 null=True,
             ),
         ),

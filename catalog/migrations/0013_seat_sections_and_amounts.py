@@ -2,9 +2,9 @@
 
 Amounts do not change; some currencies, such as the Kuwaiti dinar, need the third place. The
 generated column `facts` has to include the section, and prevents a change of `row` and `price`.
-Therefore the table of seats is rewritten, once for all changes and under a lock, like by
-0008_seat_facts. Reversing it fails while there are sections, because their rows have names of more
-than four characters, and while prices use the third place.
+Therefore the table of seats is rewritten, once for all changes and under a lock, as in
+0008_seat_facts. Reversing it fails while there are sections, because the names of their rows have
+more than four characters, and while prices use the third place.
 """
 
 import django.core.validators

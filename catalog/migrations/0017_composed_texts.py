@@ -1,6 +1,6 @@
 """Titles and names in Unicode's composed form, so that each film, theatre and screen is one.
 
-Run `manage.py compose_texts --dry-run` before, to see what it changes and what it cannot.
+Run `manage.py compose_texts --dry-run` first to see what it changes, and what staff have to change.
 """
 
 import sys

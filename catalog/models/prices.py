@@ -61,5 +61,5 @@ class PriceCardLine(models.Model):
     def clean(self) -> None:
         if self.price is not None and self.price != round(self.price, digits := most_digits()):
             raise ValidationError(
-                {"price": f"The currencies of the theatres have {digits or 'no'} decimal places."}
+                {"price": f"The theatres' currencies have {digits or 'no'} decimal places."}
             )

@@ -66,7 +66,7 @@ class ShowQuerySet(TimestampedQuerySet["Show"]):
         return self.filter(start_time__gt=Now())
 
     def matching(self, text: str) -> "ShowQuerySet":
-        """Shows of which the movie's, theatre's or screen's name has a word for each one typed."""
+        """Shows in whose movie's, theatre's or screen's name each typed word begins a word."""
         named: dict[str, QuerySet[Any]] = {
             "movie": Movie.objects.alias(name_words=FoldedWords("title")),
             "theatre": Theatre.objects.alias(name_words=FoldedWords("name")),
@@ -77,7 +77,7 @@ class ShowQuerySet(TimestampedQuerySet["Show"]):
             where = Q()
             for name, rows in named.items():
                 found = rows.filter(name_words=words_beginning_with(word))
-                # Ids read beforehand, so that PostgreSQL can use the indexes of shows.
+                # The ids are read first, so that PostgreSQL can use the indexes of shows.
                 where |= Q((f"{name}__in", list(found.values_list("pk", flat=True))))
             shows = shows.filter(where)
         return shows
@@ -112,7 +112,7 @@ class ShowQuerySet(TimestampedQuerySet["Show"]):
         days = Q()
         for (begin, end), names in zones.items():
             days |= Q(theatre__timezone__in=names, start_time__gte=begin, start_time__lt=end)
-        # The outer limits are for the index of all shows.
+        # The outermost limits, so that PostgreSQL can use the index show_by_start.
         first, last = min(begin for begin, _ in zones), max(end for _, end in zones)
         return self.filter(days, start_time__gte=first, start_time__lt=last)
 
@@ -170,8 +170,8 @@ class Show(Timestamped):
     planned_utc_offset = models.DurationField(
         null=True,
         editable=False,
-        help_text="Added to the start, the time that clocks were to show when the show was planned."
-        " Empty for a show inserted by plain SQL.",
+        help_text="The offset from UTC at the start, when the show was planned. Empty for a show"
+        " inserted by plain SQL.",
     )
     end_time = models.DateTimeField(null=True, blank=True)
     occupied_until = models.DateTimeField(
@@ -256,7 +256,7 @@ class Show(Timestamped):
         )
 
     def start_at(self, moment: datetime) -> None:
-        """Set the start, and the offset that the theatre's clocks are expected to have then."""
+        """Set the start, and the planned offset of the theatre's clocks at that time."""
         self.start_time = moment
         self.planned_utc_offset = moment.astimezone(self.theatre.zone).utcoffset()
 

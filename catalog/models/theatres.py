@@ -83,7 +83,7 @@ class Theatre(Timestamped):
             models.CheckConstraint(
                 condition=Q(currency__regex=r"^[A-Z]{3}$"), name="theatre_currency_iso"
             ),
-            # A header with any other address cannot be sent.
+            # No mail can be sent with any other address in a header.
             models.CheckConstraint(
                 condition=Q(contact_email="") | Q(contact_email__regex=r"^[!-~]+@[!-~]+$"),
                 name="theatre_contact_email_ascii",
@@ -99,6 +99,6 @@ class Theatre(Timestamped):
 
 
 def most_digits() -> int:
-    """Return the digits of the currency that has the most, among those of the theatres."""
+    """Return the most decimal places that the currency of any theatre has."""
     used = Theatre.objects.order_by().values_list("currency", flat=True).distinct()
     return max(map(digits_of, used), default=2)
