@@ -21,7 +21,7 @@ def canonicalize_emails(
     """Rewrite the addresses and yield a line for each account. A dry run only yields the lines.
 
     An account whose address is invalid, or belongs to another account, remains unchanged: staff
-    have to decide. An address whose mails went to another domain is no longer confirmed.
+    have to correct it. An address whose mails went to another domain is no longer confirmed.
     """
     rewritten: dict[str, int] = {}
     rows = users.filter(NOT_CANONICAL).order_by("pk").values_list("pk", "email")
@@ -48,7 +48,7 @@ def canonicalize_emails(
 
 
 def _was_mailed_elsewhere(email: str, address: str) -> bool:
-    """Return whether earlier releases, which encoded domains by IDNA 2003, sent to another one."""
+    """Return whether earlier releases, with IDNA 2003, sent its mails to another domain."""
     domain = email.rpartition("@")[2].lower()
     try:
         return domain.encode("idna").decode() != address.rpartition("@")[2]

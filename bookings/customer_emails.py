@@ -23,7 +23,7 @@ def canonicalize_customer_emails(
 ) -> Iterator[str]:
     """Rewrite the addresses and yield a line for each order. A dry run only yields the lines.
 
-    An invalid address remains unchanged: staff have to decide.
+    An invalid address remains unchanged: staff have to correct it.
     """
     rows = (
         orders.filter(NOT_CANONICAL).order_by("pk").values_list("pk", "reference", "customer_email")

@@ -108,7 +108,7 @@ _BY_PLACE = (
     "pk",
 )
 
-# A literal, not a parameter: the generic plan of a prepared statement could not use the partial
+# A literal: with a parameter, the generic plan of a prepared statement could not use the partial
 # indexes of these orders.
 OF_BOX_OFFICE = Q(
     channel=Func(template=f"'{Channel.BOX_OFFICE.value}'", output_field=models.CharField())
@@ -132,7 +132,7 @@ class OrderQuerySet(models.QuerySet["Order"]):
         )
 
     def bought_at_counter_by(self, user: User) -> "OrderQuerySet":
-        """Return the walk-in orders with the user's address: none until it is confirmed."""
+        """Return the box office orders with the user's address; none until it is confirmed."""
         if user.email_confirmed_at is None:
             return self.none()
         return self.filter(OF_BOX_OFFICE, customer_email__iexact=user.email)

@@ -1,7 +1,7 @@
 """Caches the answers to idempotency keys in Redis, to answer retries faster.
 
-An error of Redis counts as a miss, and so does a value that this site has not written for that key:
-each is signed. So nothing here raises. PostgreSQL has the records.
+Values are signed for their key. An error of Redis counts as a miss, and so does a value that this
+site did not write for that key, so nothing here raises. PostgreSQL has the records.
 """
 
 import json

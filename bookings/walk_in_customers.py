@@ -66,9 +66,9 @@ def erase_customers(*, order_ids: Collection[int], actor: User) -> int:
 
 
 def erase_old_customers(*, batch: int) -> int:
-    """Erase the customers of up to `batch` orders whose show started too long ago; return how many.
+    """Erase the customers of up to `batch` orders of old shows, and return how many.
 
-    WALK_IN_RETENTION_DAYS is the limit; without one, nothing is erased.
+    WALK_IN_RETENTION_DAYS is the limit; 0 erases nothing.
     """
     if not settings.WALK_IN_RETENTION_DAYS:
         return 0
@@ -81,7 +81,7 @@ def erase_old_customers(*, batch: int) -> int:
     return in_transaction(work)
 
 
-def forget_walk_in_customer(user: User) -> None:
+def erase_walk_in_customer(user: User) -> None:
     """Erase the user from orders of the box office, in the transaction that removes the account."""
     _erase(list(_locked(Order.objects.bought_at_counter_by(user))))
 
@@ -91,7 +91,7 @@ def _locked(orders: QuerySet[Order]) -> QuerySet[Order]:
 
 
 def _erase(orders: Collection[Order]) -> int:
-    """Erase the customers of these locked orders. A confirmation that is due has no recipient."""
+    """Erase the customers of these locked orders, and cancel their unsent confirmations."""
     return Order.objects.filter(pk__in=[order.pk for order in orders]).update(
         customer_name="", customer_email="", confirmation_due_at=None
     )

@@ -36,7 +36,7 @@ class Report:
             self._note(table, number, "imported, but", reason)
 
     def end(self) -> None:
-        """Write the number of cases: a file without this line is of an interrupted import."""
+        """Write the number of cases as the last line. Without it, the import was interrupted."""
         if self._cases:
             self._cases.writerow(["end", self._totals.total(), "", ""])
 

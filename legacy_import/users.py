@@ -37,9 +37,9 @@ def timestamps(row: Row) -> dict[str, Any]:
 
 
 def text_of(row: Row, name: str, result: BatchResult, *, multiline: bool = False) -> str:
-    """Return the text composed, and cut to the length of its column.
+    """Return the text in Unicode's composed form, cut to the length of its column.
 
-    Report a text that was cut, and one that the back office would refuse.
+    Report a text that was cut, or that the back office would refuse.
     """
     text = normalize("NFC", row[name] or "")
     try:

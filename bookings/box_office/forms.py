@@ -31,7 +31,7 @@ class Search(forms.Form):
 
 
 class Customer(forms.Form):
-    """The walk-in customer of an order, whom it can do without."""
+    """The walk-in customer of an order, who may stay unnamed."""
 
     customer_name = LineFormField(max_length=200, required=False)
     customer_email = EmailFormField(required=False)

@@ -73,7 +73,7 @@ def sell_at_counter(*, clerk: User, token: str, purchase: Purchase) -> Order:
     require_few(purchase.seat_ids)
     with refusals_explained(show_id=purchase.show_id, seat_ids=purchase.seat_ids):
         order, sold = in_transaction(lambda: _sell(clerk, token, purchase))
-    # Only now: the COMMIT has waited for the standby, so the order that was found can't be lost.
+    # Checked after COMMIT, which has waited for the standby: no failover can lose the order.
     if sold != _fingerprint(purchase):
         raise FormUsed(
             f"This form has already sold {order.reference}. Nothing else was sold now.",

@@ -66,7 +66,7 @@ class Finding:
 def examine(names: Collection[str] = ()) -> Iterator[Finding]:
     """Yield a finding for every invariant, in order, also for those without offenders.
 
-    With `names`, examine only the invariants of these names.
+    With `names`, examine only these invariants.
     """
     for invariant, offenders in CHECKED_IN_PYTHON:
         if names and invariant.name not in names:
@@ -140,13 +140,13 @@ CONSTRAINTS_IN_PLACE = Invariant(
 )
 POSTGRES_ZONES_AGREE = Invariant(
     "postgres_zones_agree",
-    "PostgreSQL's time zone data, which the site does not use, agree about the theatres' zones.",
+    "PostgreSQL's time zone data, which the site does not use, agree with the site's.",
     "",
     Severity.NOTE,
 )
 UPCOMING_SHOWS_AS_PLANNED = Invariant(
     "upcoming_shows_as_planned",
-    "Upcoming shows start when clocks show the time that they were planned for.",
+    "Upcoming shows start at the local time that they were planned for.",
     "",
     Severity.NOTE,
 )
@@ -164,7 +164,7 @@ WEB_SESSIONS_SAFE = Invariant(
 CHECKED_IN_PYTHON = (
     (CONSTRAINTS_IN_PLACE, guards.missing),
     (POSTGRES_ZONES_AGREE, time_zones.different_in_postgres),
-    (UPCOMING_SHOWS_AS_PLANNED, time_zones.shows_off_their_clock),
+    (UPCOMING_SHOWS_AS_PLANNED, time_zones.shows_not_as_planned),
     (TEXTS_VISIBLE, texts.with_invisible_characters),
     (WEB_SESSIONS_SAFE, sessions.web_errors),
 )

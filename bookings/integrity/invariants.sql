@@ -101,11 +101,11 @@ SELECT 'record ' || records.id
 -- theatre_zone_known (violation): A theatre's time zone is in the site's zone data; otherwise its times are in UTC.
 SELECT 'theatre ' || id || ': ' || timezone FROM theatres WHERE timezone NOT IN ($zones);
 
--- upcoming_show_has_planned_offset (note): An upcoming show has the UTC offset that it was planned with, so that new time zone data can be noticed.
+-- upcoming_show_has_planned_offset (note): An upcoming show stores the UTC offset that it was planned with.
 SELECT 'show ' || id FROM shows
  WHERE planned_utc_offset IS NULL AND start_time > now() AND status <> 'cancelled';
 
--- sold_in_theatre_currency (note): Orders of upcoming shows are in their theatre's currency, which was not changed under them by plain SQL.
+-- sold_in_theatre_currency (note): Orders of upcoming shows are in their theatre's currency.
 SELECT 'order ' || orders.reference
   FROM shows
   JOIN theatres ON theatres.id = shows.theatre_id
@@ -150,7 +150,7 @@ SELECT 'booking ' || bookings.id
   FROM bookings JOIN shows ON shows.id = bookings.show_id
  WHERE bookings.cancelled_at IS NULL AND shows.status = 'cancelled';
 
--- no_spreadsheet_errors (note): No text of a movie is a spreadsheet's error or has its escaped line breaks.
+-- no_spreadsheet_errors (note): No movie's text contains a spreadsheet error or an escaped line break.
 SELECT 'movie ' || id FROM movies
  WHERE title IN ('#DIV/0!', '#N/A', '#NAME?', '#NULL!', '#NUM!', '#REF!', '#VALUE!')
     OR strpos(concat(title, description), '_x000D_') > 0;
@@ -179,17 +179,17 @@ SELECT kind || ' ' || string_agg(id::text, ', ' ORDER BY id)
 -- emails_canonical (note): E-mail addresses of accounts are in their canonical spelling, or wait for canonicalize_emails.
 SELECT 'user ' || id FROM users WHERE email <> lower(email) OR octet_length(email) <> length(email);
 
--- customer_emails_canonical (note): So are those of walk-in customers, or they wait for canonicalize_customer_emails.
+-- customer_emails_canonical (note): E-mail addresses of walk-in customers are in their canonical spelling, or wait for canonicalize_customer_emails.
 SELECT 'order ' || reference FROM orders
  WHERE channel = 'box_office'
    AND (customer_email <> lower(customer_email)
         OR octet_length(customer_email) <> length(customer_email));
 
--- currencies_current (note): The currencies of theatres are current ones of ISO 4217, with at most three digits.
+-- currencies_current (note): Theatres have current currencies of ISO 4217 with at most three decimal places.
 SELECT 'theatre ' || id FROM theatres
  WHERE currency NOT IN (SELECT code FROM (VALUES $currencies) AS known(code, digits));
 
--- amounts_expressible (note): Amounts have no more decimal places than their currency. They are not rounded.
+-- amounts_expressible (note): Amounts have no more decimal places than their currency.
 SELECT kind || ' ' || id
   FROM (SELECT 'seat', seats.id::text, price, currency
           FROM seats JOIN shows ON shows.id = show_id JOIN theatres ON theatres.id = theatre_id

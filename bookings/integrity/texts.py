@@ -13,7 +13,7 @@ SUSPECT = r"[^\x20-\x7e]"
 
 
 def with_invisible_characters() -> list[str]:
-    """Return a name for each text that `clean_text` refuses."""
+    """Return the row and field of each text that `clean_text` refuses."""
     return [
         name
         for model in apps.get_models()

@@ -18,7 +18,7 @@ _DIFFERENT = """
     SELECT DISTINCT zone
       FROM unnest(%(zones)s::text[], %(moments)s::timestamptz[], %(clocks)s::timestamp[])
            AS ours (zone, moment, clock)
-     -- CASE, as a zone that PostgreSQL does not know would be an error.
+     -- CASE, because AT TIME ZONE raises an error for an unknown zone.
      WHERE CASE WHEN zone IN (SELECT name FROM pg_timezone_names)
                 THEN moment AT TIME ZONE zone <> clock ELSE TRUE END
      ORDER BY zone
@@ -26,7 +26,7 @@ _DIFFERENT = """
 
 
 def different_in_postgres() -> list[str]:
-    """Return the time zones in use that PostgreSQL lacks, or differs about within two years."""
+    """Return the zones in use that PostgreSQL lacks, or whose next two years differ there."""
     stored = Theatre.objects.order_by().values_list("timezone", flat=True).distinct()
     begin = timezone.now()
     rows = [
@@ -45,13 +45,13 @@ def different_in_postgres() -> list[str]:
         return [name for (name,) in cursor]
 
 
-def shows_off_their_clock() -> list[str]:
-    """Return upcoming shows that the page of clock changes lists."""
+def shows_not_as_planned() -> list[str]:
+    """Return the upcoming shows that start at another local time than planned."""
     return [f"show {show.pk}" for show in shows_to_move(Theatre.objects.all())]
 
 
 def _moments(zone: ZoneInfo, begin: datetime) -> Iterator[datetime]:
-    """Yield a moment of each day, and the first and last second between changes of clocks."""
+    """Yield a moment of each day, and the seconds before and after each change of clocks."""
     yield from (begin + n * A_DAY for n in range(AHEAD.days))
     for period in offset_periods(zone, begin, begin + AHEAD):
         yield period.begin

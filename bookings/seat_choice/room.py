@@ -39,8 +39,8 @@ def places_from(
 ) -> list[Place]:
     """Return places for records of (id, row, number, x, y, category, free).
 
-    Seats of the original system may lack `x` or `y`. If any seat does, all seats are placed by
-    their number and row (A first, B before AA) instead, with an empty line between sections.
+    Seats of the original system may lack `x` or `y`. If any seat does, all are placed by number and
+    row (A first, B before AA), with an empty line between sections.
     """
     records = list(records)
     if all(x is not None and y is not None for _, _, _, x, y, _, _ in records):

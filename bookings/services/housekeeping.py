@@ -10,7 +10,7 @@ from bookings import replays
 from bookings.models import Hold, HoldEnd, IdempotencyRecord
 from bookings.services.holds import end_holds
 from bookings.transactions import in_transaction
-from bookings.walk_in_customers import forget_walk_in_customer
+from bookings.walk_in_customers import erase_walk_in_customer
 
 RECORD_LIFETIME = timedelta(days=7)
 
@@ -61,4 +61,4 @@ def forget_person(*, user_id: int) -> None:
     records.delete()
     # Before the commit, a concurrent replay could store a copy again.
     transaction.on_commit(lambda: replays.forget(scopes))
-    forget_walk_in_customer(User.objects.get(pk=user_id))
+    erase_walk_in_customer(User.objects.get(pk=user_id))

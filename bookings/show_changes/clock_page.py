@@ -77,7 +77,7 @@ def _preview(theatre: Theatre, shows: list[Show]) -> dict[str, Any]:
 
 
 def _line(show: Show) -> tuple[Show, str, str]:
-    """Return the show, when it starts, and when it was planned to start, "" if clocks skip it."""
+    """Return the show, when it starts, and its planned time, "" if clocks skip it."""
     zone = show.theatre.zone
     return show, local(show.start_time, zone), local(planned_moment(show), zone)
 

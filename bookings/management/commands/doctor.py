@@ -25,13 +25,13 @@ class Command(BaseCommand):
             "names",
             nargs="*",
             metavar="INVARIANT",
-            help="check only these, e.g. before migrate",
+            help="check only these invariants, e.g. before migrate",
         )
 
     def handle(self, *, names: list[str], **options: Any) -> None:
         began = time.monotonic()
         if unknown := set(names) - invariant_names():
-            raise CommandError(f"There is no invariant {', '.join(sorted(unknown))}.")
+            raise CommandError(f"Unknown invariants: {', '.join(sorted(unknown))}.")
         try:
             findings = self._examine(names)
         except (OperationalError, InterfaceError) as error:

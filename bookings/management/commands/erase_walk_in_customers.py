@@ -12,7 +12,7 @@ from bookings.walk_in_customers import erase_old_customers
 class Command(BaseCommand):
     help = (
         "Erase the names and e-mail addresses of walk-in customers whose show started more than"
-        " WALK_IN_RETENTION_DAYS ago, in batches; without that limit, nothing."
+        " WALK_IN_RETENTION_DAYS ago, in batches; with 0, erase nothing."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
