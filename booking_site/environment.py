@@ -12,7 +12,7 @@ from email.message import EmailMessage
 from importlib.util import find_spec
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from itertools import combinations
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 REQUIRED = ("SECRET_KEY", "JWT_SIGNING_KEY", "ALLOWED_HOSTS", "DATABASE_URL", "REDIS_URL")
 MIN_KEY_BYTES = 32
@@ -193,31 +193,32 @@ def _address_errors(environment: Mapping[str, str]) -> Iterator[str]:
             yield f"ALLOWED_HOSTS contains {host!r}, which allows every host of a top-level domain."
     for name in ("CORS_ALLOWED_ORIGINS", "CSRF_TRUSTED_ORIGINS"):
         for origin in _list(environment, name):
-            parts = urlsplit(origin)
+            parts = _parts(origin)
             if "*" in origin or not parts.hostname or parts.scheme not in {"http", "https"}:
                 yield f"{name} contains {origin!r}, which is not an origin."
             elif parts.scheme == "http" and parts.hostname not in _LOCAL:
                 yield f"{name} contains {origin!r}, which does not use HTTPS."
     if environment.get("SENTRY_DSN") and find_spec("sentry_sdk") is None:
         yield "SENTRY_DSN needs the packages of requirements/sentry.txt."
-    client = urlsplit(environment.get("CLIENT_URL", "https://client"))
+    client = _parts(environment.get("CLIENT_URL", "https://client"))
     if not client.hostname or client.scheme not in {"http", "https"}:
         yield "CLIENT_URL is not the address of a website."
     elif client.scheme == "http" and client.hostname not in _LOCAL:
         yield "CLIENT_URL does not use HTTPS."
     for name in ("DATABASE_URL", "DATABASE_DIRECT_URL"):
         database = environment.get(name, "")
-        if database and urlsplit(database).scheme not in {"postgres", "postgresql"}:
+        if database and _parts(database).scheme not in {"postgres", "postgresql"}:
             yield f"{name} is not the address of a PostgreSQL server."
     redis = environment.get("REDIS_URL", "")
-    if redis and not redis.startswith(REDIS_SCHEMES) and not re.fullmatch(SENTINEL_URL, redis):
+    is_server = redis.startswith(REDIS_SCHEMES) and _parts(redis).scheme
+    if redis and not is_server and not re.fullmatch(SENTINEL_URL, redis):
         yield "REDIS_URL is not the address of a Redis server."
 
 
 def _mail_errors(environment: Mapping[str, str]) -> Iterator[str]:
     address = environment.get("EMAIL_URL", "")
     # Other schemes send nothing, and some write links that change passwords to the log.
-    if address and urlsplit(address).scheme not in SENDING:
+    if address and _parts(address).scheme not in SENDING:
         yield f"EMAIL_URL must start with one of {', '.join(f'{name}://' for name in SENDING)}."
 
 
@@ -225,6 +226,18 @@ def _pool_errors(environment: Mapping[str, str]) -> Iterator[str]:
     threads = _number(environment.get("WEB_THREADS", "8"))
     if threads > _number(environment.get("DATABASE_POOL_MAX", "8")):
         yield "WEB_THREADS exceeds DATABASE_POOL_MAX: threads would wait for each other."
+
+
+def _parts(address: str) -> SplitResult:
+    """Split an address. One that cannot be split has no parts: an error would quote its password,
+    for example one with a / that is not written as %2F.
+    """
+    try:
+        parts = urlsplit(address)
+        parts.port  # noqa: B018 - parsed only now
+    except ValueError:
+        return urlsplit("")
+    return parts
 
 
 def _list(environment: Mapping[str, str], name: str) -> list[str]:

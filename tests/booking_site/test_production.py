@@ -74,13 +74,18 @@ def test_safe_settings_have_no_error() -> None:
             {"CSRF_TRUSTED_ORIGINS": "http://cinema.example"},
             "CSRF_TRUSTED_ORIGINS contains 'http://cinema.example', which does not use HTTPS.",
         ),
-        (
-            {"DATABASE_URL": "sqlite:///x"},
-            "DATABASE_URL is not the address of a PostgreSQL server.",
+        *(
+            ({"DATABASE_URL": address}, "DATABASE_URL is not the address of a PostgreSQL server.")
+            for address in ("sqlite:///x", "postgres://u:p/w@db/x", "postgres://u:p[w@db/x")
         ),
         *(
             ({"REDIS_URL": address}, "REDIS_URL is not the address of a Redis server.")
-            for address in ("locmem://", "redis+sentinel://a/cinema", "redis+sentinel://a:26379")
+            for address in (
+                "locmem://",
+                "redis://:p/w@cache/0",
+                "redis+sentinel://a/cinema",
+                "redis+sentinel://a:26379",
+            )
         ),
         (
             {"DATABASE_DIRECT_URL": "pgbouncer://x"},
