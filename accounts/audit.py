@@ -51,7 +51,7 @@ def history_of(subject: Model) -> QuerySet[AuditEntry]:
 
 def history_of_seat(show: Model, seat: str) -> QuerySet[AuditEntry]:
     """Return the entries about the show that name this seat, such as `B3`."""
-    # Not a part of another name: A1 is not Balcony A1.
+    # Only a whole name: A1 does not match Balcony A1.
     return history_of(show).filter(
         facts__seats__regex=rf'(^|[",] ?|→ ){re.escape(seat)}($|[",]| →)'
     )

@@ -168,7 +168,7 @@ class SignIn(models.Model):
     """One login on one device, and the family of its refresh tokens.
 
     Only the newest token (`token_id`) is valid, and for a few seconds the one before it, which
-    yields the newest again. If an older one is used, it has been copied, so the sign-in ends.
+    returns the newest again. If an older one is used, it has been copied, so the sign-in ends.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

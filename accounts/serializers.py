@@ -13,8 +13,8 @@ LONGEST_NAME = 200
 LONGEST_PASSWORD = 1024
 # Our tokens have about 400 characters.
 LONGEST_TOKEN = 4096
-# What `clean_text` accepts of the characters up to U+FFFF, joiners apart. Ranges, as few clients
-# can negate the names of categories.
+# The characters up to U+FFFF that `clean_text` accepts, without joiners. Ranges, because few
+# clients can negate the names of categories.
 SHOWABLE = (
     r"[^\x00-\x1f\x7f-\x9f\u00ad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e"
     r"\u200b-\u200f\u2028-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb]"

@@ -16,14 +16,14 @@ from accounts.client_address import client_address
 from accounts.mails import request_times
 from accounts.models import User
 
-# In seconds: the clocks of two servers may differ by as much.
+# Seconds by which the clocks of two servers may differ.
 CLOCK_DIFFERENCE = 60.0
 
 
 class History:
     """The cache in which DRF's throttles store the times of calls, newest first.
 
-    Whatever else is there is a miss, also times in the future, which would never expire.
+    Any other value is a miss, also one with a time in the future, which would never expire.
     """
 
     def get(self, key: str, default: Any) -> Any:

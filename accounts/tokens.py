@@ -4,7 +4,8 @@ Claims of both: `sub` (user id, as a string), `ver` (`users.token_version`), `jt
 `token_type`, `iat`, `exp`, `iss`, `aud`. A refresh token also carries `sid`, the
 sign-in it belongs to, whose `token_id` is the `jti` of its only valid refresh token.
 
-No token is stored: a pair is signed again, to the byte, from its id and time in the sign-in.
+No token is stored: the sign-in has the id and time of the newest pair, from which the same bytes
+are signed again.
 """
 
 from datetime import datetime, timedelta
@@ -113,7 +114,7 @@ class SiteToken(Token):
         token_id: UUID | None = None,
         issued_at: datetime | None = None,
     ) -> Self:
-        """Return a new token, or that of an id and a time."""
+        """Return the token with this id and time of issue; by default a new one."""
         token = cls()
         token["sub"] = str(user_id)
         token["ver"] = token_version
@@ -202,7 +203,7 @@ def issue_tokens(user: User) -> Tokens:
 def rotate_tokens(encoded: str) -> Tokens:
     """Exchange a refresh token for a new pair; the old one is then invalid.
 
-    For `REFRESH_GRACE_SECONDS` the old token yields the same new pair: two tabs of a browser may
+    For `REFRESH_GRACE_SECONDS` the old token returns the same new pair: two tabs of a browser may
     refresh at once, and a client may lose a response. Raise `TokenInvalid`, `TokenExpired` or
     `TokenRevoked`. An old token that is used later has been copied, so the whole sign-in ends.
     """
@@ -226,7 +227,7 @@ def rotate_tokens(encoded: str) -> Tokens:
 
 
 def _rotate(live: QuerySet[SignIn], old: UUID) -> SignIn | None:
-    """Return the sign-in with the id that replaces the old one, or None if that is too old."""
+    """Replace the token, or accept it in its grace period; return the sign-in, otherwise None."""
     rotated = live.filter(token_id=old).update(
         token_id=uuid4(),
         replaced_token_id=old,

@@ -1,7 +1,7 @@
-"""E-mail addresses: the one spelling that is stored and compared, and the one that is shown.
+"""E-mail addresses: the canonical form, which is stored and compared, and the readable form.
 
-Two spellings of a domain, `bücher.example` and `xn--bcher-kva.example`, are one mailbox. Python's
-own codec and Django's follow IDNA 2003, by which ß becomes ss: another domain. `idna` follows 2008.
+`bücher.example` and `xn--bcher-kva.example` are the same domain. The package `idna` follows IDNA
+2008. Python's codec and Django follow IDNA 2003, which turns ß into ss: a different domain.
 """
 
 import unicodedata
@@ -26,7 +26,7 @@ def canonical_email(text: str) -> str:
         except idna.IDNAError as error:
             raise ValidationError(EmailValidator.message, code="invalid") from error
     address = f"{local}{at}{domain}"
-    # Django's pattern ignores case, so that it accepts U+017F, a long s.
+    # Django's pattern ignores case, so it accepts U+017F, a long s.
     if len(address) > MAX_LENGTH or not address.isascii():
         raise ValidationError(EmailValidator.message, code="invalid")
     validate_email(address)
@@ -34,7 +34,7 @@ def canonical_email(text: str) -> str:
 
 
 def readable_email(address: str) -> str:
-    """Return the address with its domain in the script of its owner."""
+    """Return the address with its domain in Unicode; one that cannot be decoded, unchanged."""
     local, at, domain = address.rpartition("@")
     if ACE_PREFIX not in domain:
         return address
@@ -45,7 +45,7 @@ def readable_email(address: str) -> str:
 
 
 class EmailFormField(forms.EmailField):
-    """Shows an address as it is read, and cleans it to the spelling that is stored."""
+    """Shows the readable form of an address; the cleaned value is the canonical form."""
 
     def to_python(self, value: Any) -> str:
         typed = super().to_python(value)
@@ -62,7 +62,7 @@ else:  # not generic at run time
 
 
 class CanonicalEmailField(EmailColumn):
-    """A column of addresses; validation cleans a value to the spelling that is stored."""
+    """A column of addresses, which validation turns into their canonical form."""
 
     def clean(self, value: Any, model_instance: models.Model | None) -> Any:
         return super().clean(canonical_email(value) if value else value, model_instance)

@@ -32,7 +32,7 @@ def zone_named(name: str) -> ZoneInfo:
 def calendar_day(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
     """Return when a day begins and ends in the zone, in UTC."""
     begin, end = (
-        # Before the change of clocks (fold 0), where midnight is skipped or occurs twice.
+        # fold 0: a midnight that is skipped or occurs twice has the offset before the change.
         datetime.combine(midnight, time.min, zone).astimezone(UTC)
         for midnight in (day, day + A_DAY)
     )
@@ -60,7 +60,10 @@ class OffsetPeriod(NamedTuple):
 
 
 def offset_periods(zone: ZoneInfo, begin: datetime, end: datetime) -> Iterator[OffsetPeriod]:
-    """Split this time, to the second, where the zone's offset from UTC changes."""
+    """Yield the periods of constant offset from UTC between `begin` and `end`.
+
+    The limits are whole seconds: `begin` is rounded down, `end` up.
+    """
 
     def offset(second: int) -> timedelta:
         return datetime.fromtimestamp(second, zone).utcoffset() or timedelta()

@@ -14,10 +14,10 @@ MAX_DIGITS = 3
 
 @cache
 def currencies() -> dict[str, int]:
-    """Return the digits after the decimal sign of every currency that a theatre may have.
+    """Return the number of decimal places by currency, for all that a theatre may have.
 
-    Withdrawn currencies are absent, and so are metals and other units without digits, and units of
-    account with more than three.
+    Left out are withdrawn currencies, metals and other units for which ISO 4217 gives no number,
+    and units of account with more than three.
     """
     return {
         currency.code: currency.exponent
@@ -27,7 +27,7 @@ def currencies() -> dict[str, int]:
 
 
 def digits_of(currency: str) -> int:
-    """Return the digits of the currency; two for stored ones that a theatre may not have now."""
+    """Return the number of decimal places; two for a stored currency that is no longer current."""
     return currencies().get(currency, 2)
 
 

@@ -1,6 +1,6 @@
 """Texts that people type: names, titles, descriptions, reasons.
 
-`clean_text` judges all of them. Model fields and form fields call it when they are validated.
+`clean_text` validates all of them. Model fields and form fields call it.
 """
 
 import unicodedata
@@ -13,8 +13,8 @@ from django.db import models
 # Control and format characters (such as a right-to-left override), line and paragraph separators.
 REFUSED = {"Cc", "Cf", "Zl", "Zp"}
 LINE_BREAKS = "\t\n\r"
-# Letters and symbols that are drawn as nothing: Hangul fillers, the empty Braille pattern, blank
-# hieroglyphs, a note without a head.
+# Letters and symbols without a visible shape: Hangul fillers, the empty Braille pattern, blank
+# hieroglyphs, the null notehead.
 BLANK = "\u115f\u1160\u2800\u3164\uffa0\U00013441\U00013442\U0001d159"
 # Persian and Indic names need these two format characters.
 JOINERS = "\u200c\u200d"
@@ -24,8 +24,8 @@ VIRAMA = 9  # the combining class of signs after which a joiner may end a word
 def clean_text(text: str, *, multiline: bool = False) -> str:
     """Return the text in Unicode's composed form (NFC). Raise `ValidationError`.
 
-    A text that is not empty has a visible character. It has no invisible one but spaces, joiners
-    between letters and, if `multiline`, tabs and line breaks.
+    A text must be empty or contain a visible character. The only invisible characters that it may
+    contain are spaces, joiners between letters and, if `multiline`, tabs and line breaks.
     """
     text = unicodedata.normalize("NFC", text)
     for index, character in enumerate(text):
@@ -50,7 +50,7 @@ def _is_visible(character: str) -> bool:
 
 
 def _joins(text: str, index: int) -> bool:
-    """Return whether the joiner there stands between letters, or after a virama."""
+    """Return whether the joiner at the index stands between letters, or after a virama."""
     before, after = text[index - 1 : index], text[index + 1 : index + 2]
     if not _is_letter(before):
         return False
@@ -78,7 +78,7 @@ else:  # not generic at run time
 
 
 class TypedText(Column):
-    """Cleans and judges the text of a column by `clean_text`."""
+    """A column of texts that `clean_text` validates."""
 
     multiline = False
 
@@ -98,7 +98,7 @@ class LineField(TypedText, LineColumn):
     """One line that a person types."""
 
     def formfield(self, **kwargs: Any) -> Any:
-        # An array of texts is composed by its form field.
+        # An array does not clean its items (see `validate`), but its form field does.
         return super().formfield(**{"form_class": LineFormField, **kwargs})
 
 

@@ -18,9 +18,9 @@ class UtcDateTimeField(serializers.DateTimeField):
 
 
 class MoneyField(serializers.DecimalField):
-    """A decimal string with the digits of its currency, which is a field beside it: `"15.00"`.
+    """A decimal string with the digits of its currency: `"15.00"`. Another field has the currency.
 
-    `currency` is the path to the currency from the object that has the amount.
+    `currency` is the path from the object with the amount to its currency.
     """
 
     def __init__(self, *, currency: str = "currency", **kwargs: Any) -> None:

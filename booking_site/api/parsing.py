@@ -195,7 +195,7 @@ class StrictCharField(serializers.CharField):
 
 
 class StrictEmailField(StrictCharField, serializers.EmailField):
-    """An e-mail address, as a JSON string; its value is the spelling that is stored."""
+    """An e-mail address, as a JSON string; its value is the canonical form."""
 
     def to_internal_value(self, data: Any) -> str:
         return canonical_email(super().to_internal_value(data))

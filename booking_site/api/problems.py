@@ -177,7 +177,7 @@ def error_response(
 
 
 def busy_response(request: HttpRequest | Request, error: BaseException) -> HttpResponse:
-    """Render an error of `is_busy`: only if COMMIT was not sent, nothing has changed."""
+    """Render an error of `is_busy`: `outcome_unknown` if COMMIT was sent, else `busy`."""
     # For the log line of the request.
     structlog.contextvars.bind_contextvars(database=str(error).strip())
     code = "outcome_unknown" if CommitUnknown.behind(error) else "busy"

@@ -1,4 +1,4 @@
-"""The order of the back office's lists that are sorted by a column of typed texts."""
+"""The order of lists in the back office that are sorted by a column of texts."""
 
 from typing import Any
 

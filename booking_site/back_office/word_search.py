@@ -1,4 +1,4 @@
-"""The search of the back office's lists and of its fields that complete what is typed."""
+"""The search of the back office's lists and autocomplete fields."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from booking_site.postgres.words import FoldedWords, words_beginning_with
 
 
 class WordSearch(admin.ModelAdmin):  # type: ignore[type-arg] # not generic at run time
-    """Finds rows with a word in `search_fields` for each word typed."""
+    """Finds rows in whose `search_fields` each typed word begins a word."""
 
     def matching(self, rows: QuerySet[Any], text: str) -> QuerySet[Any]:
         """Return the rows that match the text, which is not empty."""

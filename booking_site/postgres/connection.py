@@ -10,10 +10,10 @@ T = TypeVar("T")
 
 
 class WebConnection(psycopg.Connection[Any]):
-    """Stops waiting for PostgreSQL a second after the statement timeout, and closes.
+    """Stops waiting for PostgreSQL one second after the statement timeout, and closes itself.
 
-    PostgreSQL doesn't apply that timeout to a COMMIT that waits for a synchronous standby, and
-    can't while it is frozen. The transaction may still be committed after that.
+    PostgreSQL does not apply that timeout to a COMMIT that waits for a synchronous standby, and
+    cannot apply it while its process is suspended. The transaction may still be committed later.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:

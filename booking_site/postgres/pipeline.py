@@ -38,14 +38,14 @@ _numbers = count(1)
 class CommitUnknown(OperationalError):
     """COMMIT was sent, but its outcome is unknown.
 
-    Either the connection was lost, or closed after a timeout, before its result arrived; or
-    PostgreSQL gave up waiting for a synchronous standby: then the commit is visible, but can be
-    lost in a failover.
+    Either the connection was lost, or closed after a timeout, before the result arrived; or
+    PostgreSQL stopped waiting for a synchronous standby: then the change is visible, but a failover
+    can lose it.
     """
 
     @classmethod
     def behind(cls, error: BaseException | None) -> Self | None:
-        """Return the CommitUnknown behind an error: Django reconnects after it and may fail."""
+        """Return the CommitUnknown that led to an error: Django then reconnects, and may fail."""
         while error is not None and not isinstance(error, cls):
             error = error.__context__
         return error

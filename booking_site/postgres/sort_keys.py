@@ -1,6 +1,6 @@
-"""Stored keys by which names and titles sort as readers expect, on every PostgreSQL.
+"""Stored keys that sort names and titles in the same order on every PostgreSQL.
 
-`docs/decisions/0019-sorting-names.md` says why PostgreSQL's collations are not used.
+`docs/decisions/0019-sorting-names.md` explains why PostgreSQL's collations are not used.
 """
 
 from functools import cache
@@ -56,6 +56,6 @@ def store_missing_sort_keys(model: type[models.Model]) -> int:
     rows = model._base_manager.filter(sort_key=None)
     stored = 0
     for pk, text in list(rows.values_list("pk", field.source)):
-        # A text that has changed since then gets its key next time.
+        # A text that has changed in the meantime gets its key in the next run.
         stored += rows.filter(pk=pk, **{field.source: text}).update(sort_key=sort_key(text))
     return stored

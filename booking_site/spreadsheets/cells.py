@@ -15,7 +15,8 @@ Cell = str | int | Decimal | date | None
 MAX_ROWS = 5_000
 _DANGEROUS = re.compile(r"'*[=+\-@\t\r\n]")
 _ESCAPED = re.compile(r"'+[=+\-@\t\r\n]")
-# What spreadsheets show for a formula without a result, in their languages, or in a narrow column.
+# What spreadsheets show, in several languages, for a formula without a result or a column that is
+# too narrow.
 _ERROR = re.compile(r"#(?:[¡¿]?[^\W\d_]+(?:/0)?[!?]|[^\W\d_]/[^\W\d_]|NV|#+)|Err:[0-9]{3}")
 
 
@@ -25,7 +26,7 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Invalid:
-    """A cell that does not have the value that its reader sees; `message` says what to do."""
+    """A cell whose value differs from what staff see; `message` states the remedy."""
 
     message: str
 

@@ -37,7 +37,7 @@ class ExportFormat(TextChoices):
 class TableFile:
     """The rows of a file, headings first; an index is a row's position in the file.
 
-    Blank rows at the end are left out. `note` says what staff should check in a preview.
+    Blank rows at the end are left out. `note` is what staff should check in the preview, or "".
     """
 
     rows: list[list[Value]]

@@ -73,7 +73,7 @@ def read(content: bytes) -> list[list[Value]]:
     try:
         if sum(part.file_size for part in ZipFile(io.BytesIO(content)).infolist()) > MAX_UNPACKED:
             raise Unreadable("The file is too large when unpacked. Please split it.")
-        # One has the results of formulas, the other the formulas.
+        # The first workbook has the results of formulas, the second the formulas.
         results, formulas = (
             load_workbook(io.BytesIO(content), read_only=True, data_only=data_only).worksheets
             for data_only in (True, False)
