@@ -22,6 +22,7 @@ from django.utils import timezone
 from accounts.models import User
 from booking_site.api.errors import DomainError
 from booking_site.api.problems import error_response
+from booking_site.email_address import MAX_LENGTH
 
 
 class TooManyAttempts(DomainError):
@@ -83,9 +84,12 @@ def authenticate_within_limits(*, request: HttpRequest, email: str, password: st
 
 
 def attempted_email(request: HttpRequest, credentials: dict[str, Any] | None) -> str:
-    """Return the attempted e-mail address in its stored spelling (AXES_USERNAME_CALLABLE)."""
+    """Return the attempted e-mail address in its stored spelling (AXES_USERNAME_CALLABLE).
+
+    No account has a longer one, but the form of the back office accepts it.
+    """
     typed = (credentials or request.POST).get("username")
-    return User.objects.clean_email(typed or "")
+    return User.objects.clean_email(typed or "")[:MAX_LENGTH]
 
 
 def lockout_response(

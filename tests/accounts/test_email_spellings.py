@@ -1,6 +1,7 @@
 """One account per mailbox, however its domain is spelled."""
 
 import pytest
+from axes.models import AccessAttempt
 from django.core.management import CommandError, call_command
 from django.db import connection
 
@@ -48,6 +49,12 @@ def test_staff_log_in_to_the_back_office_by_any_spelling(db, client, spelling):
     UserFactory(email=STORED, password=PASSWORD, is_staff=True)
     answer = client.post("/admin/login/", {"username": spelling, "password": PASSWORD})
     assert answer.status_code == 302
+
+
+def test_a_failed_login_with_a_text_longer_than_any_address_is_refused(db, client):
+    answer = client.post("/admin/login/", {"username": f"{'x' * 5000}@x", "password": "wrong"})
+    assert answer.status_code == 200
+    assert len(AccessAttempt.objects.get().username) == 254
 
 
 def test_the_command_for_administrators_knows_every_spelling(db):
