@@ -139,24 +139,25 @@ TEMPLATES = [
 # PostgreSQL
 
 
-def _postgres(address: dict[str, Any], **options: object) -> dict[str, Any]:
+def _postgres(address: dict[str, Any]) -> dict[str, Any]:
     return address | {
         "ENGINE": "booking_site.postgres",
-        "OPTIONS": address.get("OPTIONS", {})
+        # Seconds for each host; without it, libpq waits for a host that hangs indefinitely.
+        "OPTIONS": {"connect_timeout": 2}
+        | address.get("OPTIONS", {})
         | {
             "server_side_binding": True,
             # The statements of booking_site.postgres.pipeline are planned once per connection.
             # psycopg must not prepare any: after a rollback it deallocates all of them.
             "prepare_threshold": None,
-        }
-        | options,
+        },
     }
 
 
 DATABASE_PREPARE = env.bool("DATABASE_PREPARE", default=True)
 _address = env.db("DATABASE_URL", default="postgres://localhost/booking")
 # What web processes connect to: PostgreSQL, or a pooler (see booking_site.postgres.sessions).
-WEB_DATABASE = _postgres(_address, connect_timeout=3)
+WEB_DATABASE = _postgres(_address)
 # What the worker and commands connect to: PostgreSQL.
 if env("DATABASE_DIRECT_URL", default=""):
     _address = env.db("DATABASE_DIRECT_URL")
@@ -185,7 +186,8 @@ if WEB:
         "connection_class": WebConnection,
         "min_size": env.int("DATABASE_POOL_MIN", default=1),
         "max_size": env.int("DATABASE_POOL_MAX", default=8),
-        "timeout": env.float("DATABASE_POOL_TIMEOUT_SECONDS", default=3.0),
+        # More than it takes to connect to the second of two hosts.
+        "timeout": env.float("DATABASE_POOL_TIMEOUT_SECONDS", default=5.0),
         # The pauses between attempts to connect double up to this limit. With the default of
         # five minutes, requests would go on failing long after an outage.
         "reconnect_timeout": 2.0,

@@ -64,6 +64,7 @@ SEARCHES = (
     "cust+1234",
     "CUSTOMER12345@example.com",
     "nobody@example.com",
+    "Nobody",
     "Nobody+at+all",
     "{reference}",
     "K7Q4-9XWD",

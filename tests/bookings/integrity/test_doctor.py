@@ -1,6 +1,7 @@
 """The doctor finds nothing in a sound database, and names each broken invariant."""
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Collection, Iterator
@@ -524,6 +525,7 @@ def doctor_on(url: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "DEVELOPMENT": "1", "DATABASE_URL": url},
         capture_output=True,
         text=True,
+        timeout=60,
     )
 
 
@@ -533,6 +535,13 @@ def test_a_missing_database_is_reported_in_one_line() -> None:
     (line,) = run.stderr.splitlines()
     assert line.startswith("CommandError: The database does not respond: ")
     assert "DATABASE_URL" in line
+
+
+def test_a_database_that_hangs_is_reported() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:  # connections are never answered
+        run = doctor_on(f"postgres://nobody@127.0.0.1:{server.getsockname()[1]}/nothing")
+    assert run.returncode == 2
+    assert "does not respond" in run.stderr
 
 
 def test_in_a_database_without_tables_the_doctor_names_the_remedy() -> None:
