@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import path
+from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
 from accounts.audited_admin import staff_user
@@ -63,8 +64,12 @@ def _by_theatre(theatres: Any) -> Iterator[tuple[Theatre, list[Show]]]:
 
 
 def _moves(shows: list[Show]) -> list[Move]:
+    """Leave out shows whose planned time is skipped or over: they must not refuse the others."""
+    now = timezone.now()
     moments = [(show, planned_moment(show)) for show in shows]
-    return [Move(show.pk, show.screen_id, moment) for show, moment in moments if moment]
+    return [
+        Move(show.pk, show.screen_id, moment) for show, moment in moments if moment and moment > now
+    ]
 
 
 def _preview(theatre: Theatre, shows: list[Show]) -> dict[str, Any]:

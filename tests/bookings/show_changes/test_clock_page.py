@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import connection
 from django.test import Client
+from django.utils import timezone
 
 from accounts.models import AuditEntry, User
 from bookings.integrity.invariants import UPCOMING_SHOWS_AS_PLANNED, Severity, examine
@@ -69,6 +70,13 @@ def test_one_press_moves_all_shows_of_a_theatre_to_their_planned_times(boss: Cli
     assert starts_of(late, early, other) == [START, START - timedelta(hours=2), START + AN_HOUR]
     assert {show.theatre for show in shows_to_move(Theatre.objects.all())} == {other.theatre}
     assert AuditEntry.objects.filter(action="show_moved").count() == 2
+
+
+def test_a_show_whose_planned_time_is_over_stays_and_the_others_move(boss: Client) -> None:
+    soon = timezone.now() + timedelta(minutes=30)
+    over, later = planned_under_old_data(soon - AN_HOUR, soon + 9 * AN_HOUR)
+    assert press(boss, over.theatre) == 302
+    assert starts_of(over, later) == [soon, soon + 9 * AN_HOUR]
 
 
 def test_until_then_every_surface_has_the_instant(boss: Client) -> None:
