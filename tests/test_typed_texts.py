@@ -1,4 +1,4 @@
-"""Every text that a person types is judged by `clean_text`, on every way in."""
+"""`clean_text` validates every text that a person types, wherever it is entered."""
 
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -28,7 +28,7 @@ from tests.factories import MovieFactory, ShowFactory, make_seats
 
 INVISIBLE = "\u3164"
 REVERSED = "Top \u202enuG"
-# What nobody else reads, or what has a stricter check of its own.
+# Texts that nobody else reads, or that have a stricter check.
 OTHER_TEXTS = {
     "ConfirmForm.content",
     "ConfirmForm.expected",
@@ -59,7 +59,7 @@ def forms_of_the_site(staff: User) -> Iterator[type[forms.BaseForm]]:
             yield inline.get_formset(request).form
 
 
-def test_every_text_field_is_judged(staff: User) -> None:
+def test_every_text_field_is_validated(staff: User) -> None:
     unjudged = set()
     for form in forms_of_the_site(staff):
         model = getattr(getattr(form, "_meta", None), "model", None)

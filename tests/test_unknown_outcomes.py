@@ -1,4 +1,4 @@
-"""A write whose COMMIT has an unknown outcome is answered so, and never as a success."""
+"""A write whose COMMIT has an unknown outcome gets 503 `outcome_unknown`, never a success."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -113,7 +113,7 @@ Request = Callable[[Call], tuple[dict[str, object], dict[str, object]]]
 
 
 @pytest.mark.parametrize("call", WRITES, ids=str)
-def test_a_write_of_the_api(
+def test_a_write_of_the_api_gets_outcome_unknown(
     call: Call, request_of: Request, api_client: APIClient, warn_at_commit: Callable[[], None]
 ) -> None:
     body, parts = request_of(call)
@@ -145,7 +145,7 @@ def is_unknown(page: Any) -> bool:
     return page.status_code == 503 and "could not determine" in page.text
 
 
-def test_a_sale_at_the_box_office(
+def test_a_sale_at_the_box_office_gets_outcome_unknown(
     browser: Client, seats: list[Seat], warn_at_commit: Callable[[], None]
 ) -> None:
     """The form can be sent again, and sells nothing twice."""
@@ -172,7 +172,7 @@ def test_no_mail_is_sent_while_its_claim_can_be_lost(
     assert not mail.outbox
 
 
-def test_other_changes_in_the_back_office(
+def test_other_changes_in_the_back_office_get_outcome_unknown(
     browser: Client, seats: list[Seat], api_client: APIClient, warn_at_commit: Callable[[], None]
 ) -> None:
     bought(api_client, *seats[:2])

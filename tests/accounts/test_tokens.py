@@ -207,7 +207,7 @@ def test_refreshing_prolongs_the_sign_in(user, call):
     assert SignIn.objects.get().expires_at > timezone.now() + timedelta(days=13)
 
 
-def let_grace_pass():
+def let_grace_period_pass():
     grace = timedelta(seconds=settings.REFRESH_GRACE_SECONDS)
     SignIn.objects.update(issued_at=F("issued_at") - grace)
 
@@ -216,19 +216,19 @@ def test_a_used_refresh_token_ends_the_whole_sign_in(user, call):
     first = issue_tokens(user).refresh
     elsewhere = issue_tokens(user).refresh
     second = call("refresh", {"refresh": first}).json()["refresh"]
-    let_grace_pass()
+    let_grace_period_pass()
     for stolen in (first, second):
         answer = call("refresh", {"refresh": stolen})
         assert (answer.status_code, answer.json()["code"]) == (401, "token_revoked")
     assert call("refresh", {"refresh": elsewhere}).status_code == 200
 
 
-def test_a_token_used_twice_within_the_grace_yields_the_same_pair(user, call):
+def test_a_token_used_twice_within_the_grace_period_returns_the_same_pair(user, call):
     token = issue_tokens(user).refresh
     first, second = (call("refresh", {"refresh": token}).json() for _ in range(2))
     assert first == second
     assert call("refresh", {"refresh": second["refresh"]}).status_code == 200
-    # Only the token that was replaced last has a grace.
+    # Only the token that was replaced last has a grace period.
     assert call("refresh", {"refresh": token}).json()["code"] == "token_revoked"
 
 
@@ -242,7 +242,7 @@ def test_a_pair_is_signed_with_the_times_of_its_sign_in(user, call):
     assert AccessToken.read(again["token"])["iat"] == issued_at
 
 
-def test_the_grace_ends_with_the_sign_in(user, call):
+def test_the_grace_period_ends_with_the_sign_in(user, call):
     token = issue_tokens(user).refresh
     newest = call("refresh", {"refresh": token}).json()["refresh"]
     assert call("logout", {"refresh": newest}).status_code == 204
@@ -264,7 +264,7 @@ def test_simultaneous_uses_of_a_refresh_token_get_one_pair(race, call):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_without_a_grace_simultaneous_uses_end_the_sign_in(race, call, settings):
+def test_without_a_grace_period_simultaneous_uses_end_the_sign_in(race, call, settings):
     settings.REFRESH_GRACE_SECONDS = 0
     token = issue_tokens(UserFactory()).refresh
     answers = race([lambda: call("refresh", {"refresh": token})] * 6)

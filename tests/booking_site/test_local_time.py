@@ -1,4 +1,4 @@
-"""Local days come from the pinned time zone data, on every surface and in every process."""
+"""Local days come from the pinned time zone data, on every page and in every process."""
 
 import os
 import subprocess
@@ -139,7 +139,7 @@ def test_only_zones_of_the_pinned_data_are_offered(client: Client) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("stored", [None, "localtime"])
-def test_no_zone_is_saved_that_nobody_chose(client: Client, stored: str | None) -> None:
+def test_a_zone_that_nobody_chose_is_not_saved(client: Client, stored: str | None) -> None:
     client.force_login(User.objects.create_superuser(email="boss@example.com", name="Boss"))
     address = "/admin/catalog/theatre/add/"
     if stored:
@@ -176,7 +176,7 @@ def test_a_local_time_that_occurs_twice_has_its_offset() -> None:
         ("Europe/London", "UTC"),
     ],
 )
-def test_the_offset_stands_in_place_of_an_abbreviation(name: str, offset: str) -> None:
+def test_times_have_an_offset_instead_of_an_abbreviation(name: str, offset: str) -> None:
     winter = datetime(2026, 12, 1, 12, tzinfo=UTC)
     assert offset_of(winter.astimezone(zone_named(name))) == offset
     assert local(winter, zone_named(name)).endswith(offset)

@@ -1,4 +1,4 @@
-"""One function judges every text that a person types."""
+"""The function that validates every text that a person types."""
 
 import pytest
 from django.core.exceptions import ValidationError

@@ -1,4 +1,4 @@
-"""Texts that were stored decomposed are rewritten, or listed if staff have to decide."""
+"""Texts that were stored decomposed are rewritten, or listed if staff have to rename them."""
 
 import pytest
 from django.core.management import call_command
@@ -45,7 +45,7 @@ def test_texts_are_rewritten_with_their_sort_keys(capsys: pytest.CaptureFixture[
     assert found_by_doctor("texts_composed") == []
 
 
-def test_a_title_that_another_movie_has_is_left_to_staff(
+def test_a_title_that_another_movie_has_is_reported_to_staff(
     capsys: pytest.CaptureFixture[str], office: Client
 ) -> None:
     movie = MovieFactory(title=COMPOSED)

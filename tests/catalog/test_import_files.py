@@ -1,4 +1,4 @@
-"""Imports of files as people have them: what the preview shows is what is written."""
+"""Imports of files from spreadsheets: exactly what the preview shows is written."""
 
 import html
 import io
@@ -81,7 +81,7 @@ def test_errors_of_cells_and_of_values_are_listed_in_the_order_of_rows(office: C
     assert places(answer) == [(2, "standard"), (3, "standard"), (4, "standard")]
 
 
-def test_a_cell_without_a_heading_is_an_error_and_a_blank_column_is_none(office: Client) -> None:
+def test_a_cell_without_a_heading_is_an_error_and_a_blank_column_is_not(office: Client) -> None:
     headings = [CARD_COLUMNS[0], "", *CARD_COLUMNS[1:], " "]
     filled = as_csv(headings, ["", "7.00", "Night", "", "", "", "", ""])
     assert places(upload(office, "pricecard", filled)) == [(2, "B")]

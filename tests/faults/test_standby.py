@@ -98,7 +98,7 @@ def test_a_booking_without_an_answer_can_be_made_again_after_a_failover(
 
 
 @both_ends
-def test_a_wait_for_the_standby_that_was_ended_is_no_success(
+def test_an_ended_wait_for_the_standby_is_not_a_success(
     end, database, standby, serve, new_purchase, in_background
 ):
     """The booking is visible, but neither the lookup nor a retry may answer 201 yet."""

@@ -1,6 +1,6 @@
-"""The site that settles a lost COMMIT by a lookup that writes nothing.
+"""The site with a lookup after a lost COMMIT that writes nothing.
 
-A control for the tests of a failover: what the lookup finds may be lost in one. Served instead of
+A control for the tests of a failover, which may lose what the lookup finds. Served instead of
 `booking_site.wsgi`; the site itself has no switch for this.
 """
 

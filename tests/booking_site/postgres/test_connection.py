@@ -24,7 +24,7 @@ def test_a_connection_without_an_answer_is_closed(settings: Any) -> None:
 
 
 @pytest.mark.django_db
-def test_a_connection_with_an_error_for_an_answer_stays_open() -> None:
+def test_a_connection_that_receives_an_error_stays_open() -> None:
     with WebConnection.connect(database_url(), autocommit=True) as web:
         web.execute("SET statement_timeout = 1")
         with pytest.raises(psycopg.errors.QueryCanceled):

@@ -75,7 +75,7 @@ def test_a_damaged_text_is_refused(content: bytes) -> None:
 @pytest.mark.parametrize(
     "text", ["#N/A", "#NV", "#REF!", "#BEZUG!", "#DIV/0!", "#¿NOMBRE?", "#ИМЯ?", "####", "Err:502"]
 )
-def test_the_error_of_a_formula_is_no_text(text: str) -> None:
+def test_the_error_of_a_formula_is_not_read_as_text(text: str) -> None:
     [[csv_cell]] = read_table(text.encode(), kind="csv").rows
     [[xlsx_cell]] = read_table(workbook([text]), kind="xlsx").rows
     assert isinstance(csv_cell, Invalid)
@@ -147,7 +147,7 @@ def test_a_cell_far_to_the_right_is_read() -> None:
     assert (row[-1], len(row)) == ("far", 100)
 
 
-def test_cells_outside_the_size_that_a_sheet_claims_are_read() -> None:
+def test_cells_outside_the_declared_range_of_a_sheet_are_read() -> None:
     content = with_xml(
         workbook(["a", "b"], ["c", "d"]), '<dimension ref="A1:B2"', '<dimension ref="A1"'
     )

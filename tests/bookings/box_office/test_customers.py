@@ -88,7 +88,7 @@ def test_a_clerk_corrects_a_customer_and_the_tickets_are_sent_again(
     assert entry.facts["changes"] == {"customer_name": [], "customer_email": []}
 
 
-def test_the_tickets_are_sent_again_only_if_the_clerk_wants(
+def test_the_tickets_are_sent_again_only_if_the_clerk_asks(
     counter: Client, sell: Sell, posted: Posted
 ) -> None:
     order = sell()

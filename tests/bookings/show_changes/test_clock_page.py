@@ -79,7 +79,7 @@ def test_a_show_whose_planned_time_is_over_stays_and_the_others_move(boss: Clien
     assert starts_of(over, later) == [soon, soon + 9 * AN_HOUR]
 
 
-def test_until_then_every_surface_has_the_instant(boss: Client) -> None:
+def test_until_then_every_page_and_response_has_the_instant(boss: Client) -> None:
     [show] = planned_under_old_data(START)
     facts = boss.get(f"/api/shows/{show.pk}").json()
     assert facts["local_start_time"] == "2031-12-02T00:30:00-07:00"
@@ -103,14 +103,14 @@ def test_customers_are_notified(boss: Client) -> None:
         assert cursor.fetchone() == (1,)
 
 
-def test_a_preview_that_no_longer_holds_moves_nothing(boss: Client) -> None:
+def test_an_outdated_preview_moves_nothing(boss: Client) -> None:
     [show] = planned_under_old_data(START)
     answer = boss.post(PAGE, {"theatre": show.theatre_id, "seen": "something else"})
     assert answer.status_code == 409
     assert starts_of(show) == [START + AN_HOUR]
 
 
-def test_a_collision_with_another_show_is_named_and_nothing_moves(boss: Client) -> None:
+def test_a_conflict_with_another_show_is_named_and_nothing_moves(boss: Client) -> None:
     [show] = planned_under_old_data(START)
     earlier = START - timedelta(minutes=100)
     planned_show(movie=show.movie, screen=show.screen, start_time=earlier)

@@ -246,7 +246,7 @@ def test_an_unknown_show_is_not_found(office: Client) -> None:
         assert office.get(address).status_code == HTTPStatus.NOT_FOUND
 
 
-def test_sections_are_drawn_behind_each_other_with_headings(office: Client, show: Show) -> None:
+def test_sections_are_drawn_in_order_with_headings(office: Client, show: Show) -> None:
     layout = parse_layout("A SS\n= Circle\nA <2+2 .SS\nB S\n= Balcony\nA S")
     make_seat_map(show_id=show.pk, layout=layout, prices={"standard": Decimal(12)})
     rows = office.get(at("room", show)).context["rows"]

@@ -105,7 +105,7 @@ def test_the_second_of_two_ambiguous_times_survives_another_save(
     assert Show.objects.get().format == "3D"
 
 
-def test_the_history_says_which_of_two_ambiguous_times_a_show_has(
+def test_the_history_shows_which_of_two_ambiguous_times_a_show_has(
     office: Client, movie: Movie, screen: Screen
 ) -> None:
     data = typed(movie, screen, "2027-10-31 02:30", start_fold=0)

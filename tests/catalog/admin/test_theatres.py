@@ -58,7 +58,7 @@ CHANGES = [{"timezone": "Asia/Tokyo"}, {"currency": "JPY"}]
 
 @pytest.mark.parametrize("change", CHANGES, ids=["time zone", "currency"])
 @pytest.mark.parametrize("status", [SeatStatus.BOOKED, SeatStatus.HELD])
-def test_neither_changes_while_a_seat_ahead_is_sold_or_held(
+def test_neither_changes_while_a_seat_of_an_upcoming_show_is_sold_or_held(
     office: Client, theatre: Theatre, change: dict[str, str], status: str
 ) -> None:
     make_seats(ShowFactory(theatre=theatre, start_time=START), "S")
