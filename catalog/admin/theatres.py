@@ -82,6 +82,9 @@ class TheatreForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at r
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}
         changed = {"timezone", "currency"}.intersection(self.changed_data)
+        if self.initial.get("timezone") not in zone_names():
+            # In an unknown zone, shows have no local time to stay at: they keep their start.
+            changed.discard("timezone")
         if self.instance.pk and changed and not self.errors:
             try:
                 self._check_upcoming_shows(data, changed)

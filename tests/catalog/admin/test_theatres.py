@@ -71,6 +71,18 @@ def test_neither_changes_while_a_seat_of_an_upcoming_show_is_sold_or_held(
     assert (again.timezone, again.currency) == ("Europe/Vienna", "EUR")
 
 
+def test_an_unknown_time_zone_is_replaced_whatever_is_sold_and_no_show_moves(
+    office: Client, theatre: Theatre
+) -> None:
+    show = ShowFactory(theatre=theatre, start_time=START)
+    make_seats(show, "S")
+    Seat.objects.update(status=SeatStatus.BOOKED)
+    Theatre.objects.update(timezone="localtime")
+    save(office, theatre, timezone="Asia/Tokyo")
+    assert Theatre.objects.get().timezone == "Asia/Tokyo"
+    assert Show.objects.get().start_time == show.start_time
+
+
 @pytest.mark.parametrize("change", CHANGES, ids=["time zone", "currency"])
 def test_a_change_is_previewed_and_then_saved(
     office: Client, theatre: Theatre, change: dict[str, str]
