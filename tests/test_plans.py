@@ -25,7 +25,14 @@ from catalog.models import Seat, Show, Theatre
 from tests import million_seats
 from tests.back_office_lists import pages, staff_of
 from tests.factories import UserFactory
-from tests.query_plans import Reads, Statement, reads_of, reads_of_execution, statements_of
+from tests.query_plans import (
+    Reads,
+    Statement,
+    reads_of,
+    reads_of_execution,
+    rows_read,
+    statements_of,
+)
 
 GROWING = frozenset(
     {"shows", "seats", "holds", "orders", "bookings", "idempotency_records", "counted_shows"}
@@ -309,3 +316,17 @@ def test_no_growing_table_is_read_from_end_to_end_and_every_index_is_read(
     assert not checker.violations, "\n".join(checker.violations)
     assert called == operations(api)
     assert indexes_to_explain() - checker.indexes == set()
+
+
+@pytest.mark.django_db
+def test_a_word_that_no_user_has_is_looked_up_in_an_index() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("""
+            INSERT INTO users (name, email, password_hash)
+            SELECT 'Customer ' || n, 'customer' || n || '@example.com', '!'
+              FROM generate_series(1, 100000) AS n
+        """)
+        cursor.execute("ANALYZE users")
+    with statements_of(frozenset({"users"})) as statements:
+        assert User.objects.ids_matching("Nobody") == []
+    assert [rows_read(each, "users") for each in statements] == [0]
