@@ -17,6 +17,7 @@ from accounts.links import confirmation_tokens, reset_tokens
 from accounts.models import User
 from accounts.tokens import issue_tokens
 from booking_site.back_office.large_tables import BoundedPaginator
+from bookings.box_office.queries import ids_of_orders
 from bookings.confirmations import seconds_overdue, send_next
 from bookings.models import Booking, Hold, Order
 from bookings.services.housekeeping import purge_idempotency_records, release_expired_holds
@@ -24,7 +25,7 @@ from bookings.show_changes.cancelling import cancel_orders, cancel_show, live_pu
 from catalog.models import Seat, Show, Theatre
 from tests import million_seats
 from tests.back_office_lists import pages, staff_of
-from tests.factories import UserFactory
+from tests.factories import ShowFactory, UserFactory
 from tests.query_plans import (
     Reads,
     Statement,
@@ -330,3 +331,23 @@ def test_a_word_that_no_user_has_is_looked_up_in_an_index() -> None:
     with statements_of(frozenset({"users"})) as statements:
         assert User.objects.ids_matching("Nobody") == []
     assert [rows_read(each, "users") for each in statements] == [0]
+
+
+@pytest.mark.django_db
+def test_a_word_that_no_walk_in_customer_has_is_looked_up_in_an_index() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO orders (reference, show_id, channel, customer_name, customer_email,
+                                total, currency)
+            SELECT lpad(n::text, 9, '0'), %s, 'box_office', 'Customer ' || n, '', 0, 'USD'
+              FROM generate_series(1, 100000) AS n
+            """,
+            [ShowFactory().pk],
+        )
+        cursor.execute("ANALYZE orders")
+    with statements_of(frozenset({"orders"})) as statements:
+        assert ids_of_orders("Nobody") == []
+    assert [rows_read(each, "orders") for each in statements] == [0, 0]
+    newest = Order.objects.order_by("-pk").values_list("pk", flat=True)
+    assert ids_of_orders("Customer 100000") == [newest[0]]
