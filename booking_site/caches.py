@@ -20,7 +20,8 @@ _WAITING = {
 def redis_cache(url: str, *, prefix: str) -> dict[str, Any]:
     """Return the settings of a cache: a call waits for 0.2 s, and an error of Redis is a miss.
 
-    `url` is as in REDIS_URL. Caches with one URL share connections, and so must share options.
+    `url` has the form of REDIS_URL. Caches with the same URL share connections, so they must have
+    the same options.
     """
     location, sentinel = _sentinel(url)
     return {
@@ -40,7 +41,7 @@ def redis_cache(url: str, *, prefix: str) -> dict[str, Any]:
 
 
 def _sentinel(url: str) -> tuple[str, dict[str, Any]]:
-    """Return the location for django-redis, and its options for Sentinel, if the URL is of one."""
+    """Return the location for django-redis, and its options if the URL names Sentinels."""
     match = re.fullmatch(SENTINEL_URL, url)
     if match is None:
         return url, {}

@@ -70,9 +70,9 @@ class BreakerRedis(redis.Redis):
             raise
         except (ResponseError, DataError):
             raise
-        except Exception as error:  # of the parser: the reply is not one of Redis
+        except Exception as error:  # raised by the parser: the server is not Redis
             breaker.failed(error)
-            raise RedisConnectionError("The reply is not one of Redis.") from error
+            raise RedisConnectionError("This is not a reply of Redis.") from error
         breaker.succeeded()
         return answer
 
@@ -81,7 +81,7 @@ class Cache(RedisCache[DefaultClient]):  # type: ignore[misc] # untyped
     """A cache without the methods that raise while Redis is down, in spite of IGNORE_EXCEPTIONS."""
 
     def _refuse(self, *args: Any, **options: Any) -> NoReturn:
-        raise NotImplementedError("It would raise while Redis is down. Locks are PostgreSQL's.")
+        raise NotImplementedError("It would raise while Redis is down. Use PostgreSQL for locks.")
 
     touch = ttl = pttl = persist = expire = expire_at = pexpire = pexpire_at = lock = _refuse
 

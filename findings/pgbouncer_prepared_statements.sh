@@ -1,8 +1,8 @@
 #!/bin/sh
-# PgBouncer without prepared-statement support, in transaction mode: two clients prepare one name, each
-# for its own SQL, and the first is then answered by the SQL of the second. And the limits that a client
-# asks for by start-up options are refused, or dropped without an error.
-# Needs Debian's package pgbouncer, which may not run as root, nor may PostgreSQL.
+# PgBouncer in transaction mode without support for prepared statements: two clients prepare different SQL
+# under one name, and the first then gets the rows of the second's SQL. PgBouncer also refuses limits in
+# start-up options, or drops them without an error.
+# Needs Debian's package pgbouncer. Neither it nor PostgreSQL runs as root.
 set -eu
 PATH="$PATH:/usr/sbin"
 command -v pgbouncer >/dev/null || { echo "Missing pgbouncer: apt-get install pgbouncer" >&2; exit 1; }

@@ -1,6 +1,6 @@
 #!/bin/sh
-# A lookup through Sentinel waits for seconds although its socket timeout is 0.1 s: the clients that ask
-# the Sentinels repeat a call ten times. With retries switched off for them by name, they ask once.
+# A lookup through Sentinel takes seconds with a socket timeout of 0.1 s, because redis-py's clients for
+# Sentinels repeat a call ten times, unless their retries are switched off explicitly.
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -14,7 +14,7 @@ class DumpFailed(Exception):
 
 def write_dump(path: Path) -> None:
     """Write a consistent dump beside live traffic; a failed one leaves no file."""
-    # Refuses a pooler, whose clients would get the settings of pg_dump, such as its search path.
+    # Refuses a pooler, because its clients would get the settings of pg_dump, such as search_path.
     connection.ensure_connection()
     half = path.with_name(f"{path.name}.half")
     half.touch(mode=0o600)  # it has users' names, addresses and password hashes

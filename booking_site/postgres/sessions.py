@@ -1,8 +1,8 @@
-"""Sets up new connections, and recognises poolers that are not safe for this site.
+"""Sets up new connections, and detects poolers that are unsafe for this site.
 
-A pooler in transaction mode, such as PgBouncer, may use another of its own connections to
-PostgreSQL for each transaction of a client. What belongs to a session there, such as settings,
-advisory locks and prepared statements, is then shared by its clients.
+A pooler in transaction mode, such as PgBouncer, may serve each transaction of a client on another
+connection to PostgreSQL. Its clients then share everything that belongs to a session: settings,
+advisory locks and prepared statements. See `docs/decisions/0020-poolers.md`.
 """
 
 import logging
@@ -27,20 +27,20 @@ _NEEDS_DIRECT = (
     " of PostgreSQL itself."
 )
 _MIXES_STATEMENTS = (
-    "The pooler does not keep the prepared statements of its clients apart, so one could get the"
-    " rows of another's SQL: set DATABASE_PREPARE=0, or max_prepared_statements in PgBouncer 1.21"
-    " or newer."
+    "The pooler does not separate the prepared statements of its clients, so one could get the rows"
+    " of another's SQL: set DATABASE_PREPARE=0, or max_prepared_statements in PgBouncer 1.21 or"
+    " newer."
 )
 
 
 class UnsafePooler(ImproperlyConfigured):
-    """The database's address leads to a pooler that is not safe for this process."""
+    """The address of the database leads to a pooler that is unsafe for this process."""
 
     def __init__(self, errors: Sequence[str]) -> None:
         lines = "".join(f"\n- {error}" for error in errors)
         super().__init__(
-            "The address of the database leads to a pooler, such as PgBouncer, that is not safe"
-            f" for this process (see docs/operations.md):{lines}"
+            "The address of the database leads to a pooler, such as PgBouncer, that is unsafe for"
+            f" this process (see docs/operations.md):{lines}"
         )
 
 
@@ -67,7 +67,7 @@ def configure(session: Session) -> None:
 def refuse_unsafe_pooler() -> None:
     """Raise `UnsafePooler` if web processes must not start.
 
-    If there is no connection, they may: each later one is checked as well.
+    Without a connection they may start, because each later connection is checked as well.
     """
     with suppress(OperationalError):
         if errors := web_errors():
@@ -118,7 +118,7 @@ def _missing_settings(session: Session) -> Iterator[str]:
 def _passes_names_on(session: Session) -> bool:
     """Return whether a prepared statement has the same name in PostgreSQL as here.
 
-    PgBouncer with `max_prepared_statements` gives each SQL a name of its own.
+    PgBouncer with `max_prepared_statements` gives each statement its own name.
     """
     name = f"booking_site_{uuid4().hex}"
     with session.transaction():  # on one connection of the pooler

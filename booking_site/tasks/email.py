@@ -44,7 +44,7 @@ def send_mail(
         reply_to=[str(Address(_one_line(name), addr_spec=address))] if address else None,
         headers={
             "Message-ID": f"<{message_id}@{_sender_domain()}>",
-            # RFC 3834: no answering machine replies.
+            # RFC 3834: automatic responders must not reply.
             "Auto-Submitted": "auto-generated",
         },
     )
