@@ -63,7 +63,7 @@ GENERAL = {
             "outcome_unknown",
             503,
             "We could not determine whether this was saved. Please check before you try again."
-            " A purchase can be sent again with the same key: nothing is sold twice.",
+            " You can safely repeat the same purchase: nothing is sold twice.",
         ),
     )
 }

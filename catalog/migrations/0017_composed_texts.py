@@ -1,4 +1,4 @@
-"""Titles and names in Unicode's composed form, so that no two movies, theatres or screens only look alike.
+"""Titles and names in Unicode's composed form, so that each has only one spelling.
 
 Run `manage.py compose_texts --dry-run` first to see what it changes, and what staff have to change.
 """
