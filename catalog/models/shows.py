@@ -47,6 +47,7 @@ _OPEN = Func(template=f"'{ShowStatus.OPEN.value}'", output_field=models.CharFiel
 
 
 MOST_MATCHES = 25
+MOST_WORDS = 20  # of a search
 
 
 def _has_letter_or_digit(text: str) -> bool:
@@ -72,11 +73,15 @@ class ShowQuerySet(TimestampedQuerySet["Show"]):
             "theatre": Theatre.objects.alias(name_words=FoldedWords("name")),
             "screen": Screen.objects.alias(name_words=FoldedWords("name")),
         }
-        shows = self
-        for word in filter(_has_letter_or_digit, text.split()):
+        words = list(filter(_has_letter_or_digit, text.split()))[:MOST_WORDS]
+        shows = self if words else self.none()
+        for word in words:
             where = Q()
             for name, rows in named.items():
-                found = rows.filter(name_words=words_beginning_with(word))
+                query = words_beginning_with(word)
+                found = rows.filter(name_words=query)
+                if name == "movie":
+                    found = found.filter(words=query)  # more movies, but by their index
                 # The ids are read first, so that PostgreSQL can use the indexes of shows.
                 where |= Q((f"{name}__in", list(found.values_list("pk", flat=True))))
             shows = shows.filter(where)

@@ -13,7 +13,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import AuditEntry, User
 from booking_site.postgres.words import words_beginning_with
-from bookings.models import Channel, Order
+from bookings.models import CUSTOMER_WORDS, OF_BOX_OFFICE, Channel, Order
 from catalog.models import Movie, PriceCard, Screen, Show, Theatre
 from tests.factories import MovieFactory, ShowFactory, TheatreFactory, UserFactory, planned_show
 
@@ -149,6 +149,23 @@ def test_a_search_reads_the_index(api: APIClient) -> None:
     assert "movie_by_words" in found.explain()
 
 
+def test_a_search_of_walk_in_customers_reads_the_index() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO orders (reference, show_id, user_id, channel, customer_name,"
+            " customer_email, total, currency)"
+            " SELECT n, %(show)s, CASE WHEN n %% 4 > 0 THEN %(user)s END,"
+            " CASE WHEN n %% 4 > 0 THEN 'web' ELSE 'box_office' END,"
+            " CASE WHEN n %% 4 > 0 THEN '' ELSE 'Zoë O’Connor ' || n END, '', 0, 'USD'"
+            " FROM generate_series(1, 100000) AS n",
+            {"show": ShowFactory().pk, "user": UserFactory().pk},
+        )
+        cursor.execute("ANALYZE orders")
+    newest = Order.objects.filter(OF_BOX_OFFICE).alias(words=CUSTOMER_WORDS).order_by("-id")
+    found = newest.filter(words=words_beginning_with("siobhan"))[:50]
+    assert "order_by_folded_name" in found.explain()
+
+
 def test_clerks_find_customers_by_name() -> None:
     user = UserFactory(name="Zoë O’Connor-Müller")
     show = ShowFactory()
@@ -163,6 +180,14 @@ def test_clerks_find_customers_by_name() -> None:
     for typed in ("zoe", "O'Connor", "oconnor", "muller", "oconnormuller"):
         assert User.objects.ids_matching(typed) == [user.pk], typed
         assert list(Order.objects.of_customer(typed)) == [walk_in], typed
+
+
+@pytest.mark.parametrize("typed", ["!!", "'", "%", "& | ! ( ) : * \\"])
+def test_a_search_without_words_finds_nothing(office: Client, typed: str) -> None:
+    ShowFactory()
+    for page in ("catalog_movie", "catalog_theatre", "catalog_show", "accounts_user"):
+        found = office.get(reverse(f"admin:{page}_changelist"), {"q": typed}).context["cl"]
+        assert list(found.result_list) == [], page
 
 
 def test_the_back_office_finds_names_in_the_same_way(office: Client) -> None:
