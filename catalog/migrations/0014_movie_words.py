@@ -1,6 +1,6 @@
 """The words that a search of movies reads.
 
-The table of movies is small: it is rewritten under its lock, which takes about 3 seconds for ten
+The table of movies is small: it is rewritten under its lock, which takes 1 to 3 seconds for ten
 thousand movies.
 """
 
