@@ -229,12 +229,13 @@ def _pool_errors(environment: Mapping[str, str]) -> Iterator[str]:
 
 
 def _parts(address: str) -> SplitResult:
-    """Split an address. One that cannot be split has no parts: an error would quote its password,
-    for example one with a / that is not written as %2F.
+    """Return the parts of an address; empty ones if it is invalid.
+
+    An error would quote the password, for example one with a / that is not written as %2F.
     """
     try:
         parts = urlsplit(address)
-        parts.port  # noqa: B018 - parsed only now
+        parts.port  # noqa: B018 - raises ValueError
     except ValueError:
         return urlsplit("")
     return parts

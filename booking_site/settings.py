@@ -347,7 +347,7 @@ JWT_PREVIOUS_KEY = env("JWT_PREVIOUS_KEY", default="")
 JWT_ISSUER = JWT_AUDIENCE = "movie-booking-api"
 ACCESS_TOKEN_LIFETIME = timedelta(minutes=env.int("ACCESS_TOKEN_MINUTES", default=1440))
 REFRESH_TOKEN_LIFETIME = timedelta(days=14)
-# How long a refresh token that has just been replaced yields its replacement again.
+# For how long a refresh token that has been replaced returns the same new pair again.
 REFRESH_GRACE_SECONDS = env.int("REFRESH_GRACE_SECONDS", default=10)
 
 CORS_ALLOWED_ORIGINS = env.list(
@@ -393,7 +393,7 @@ MAX_HELD_SEATS_PER_USER = env.int("MAX_HELD_SEATS_PER_USER", default=20)
 HOLD_MINUTES = env.int("HOLD_MINUTES", default=10)
 HOLD_MAX_MINUTES = env.int("HOLD_MAX_MINUTES", default=30)
 CANCELLATION_CUTOFF_MINUTES = env.int("CANCELLATION_CUTOFF_MINUTES", default=60)
-# How many days after the show the names and addresses of walk-in customers are erased; 0: never.
+# The names and addresses of walk-in customers are erased this many days after the show; 0: never.
 WALK_IN_RETENTION_DAYS = env.int("WALK_IN_RETENTION_DAYS", default=0)
 
 # The back office

@@ -1,4 +1,4 @@
-"""Building indexes in migrations, beside running sales."""
+"""Builds indexes in migrations while sales continue."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from django.contrib.postgres import operations
 
 
 class AddIndexConcurrently(operations.AddIndexConcurrently):
-    """Can be repeated: drops the invalid index that an interrupted run has left."""
+    """Can be repeated: it drops the invalid index that an interrupted run leaves behind."""
 
     def database_forwards(
         self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any

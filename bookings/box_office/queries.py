@@ -66,8 +66,8 @@ def ids_of_orders(text: str) -> list[int]:
     orders = Order.objects.filter(reference=_reference(text))
     if not orders.exists():
         orders = Order.objects.of_customer(text)
-    # Sorted here: to find the newest ones first, PostgreSQL would read all orders of the box office
-    # if it expects many matches, which it does of a single word.
+    # Sorted in Python: PostgreSQL expects many matches of a single word, so to sort by id it would
+    # read all orders of the box office.
     found = orders.order_by().values_list("pk", flat=True)[:MOST_SORTED]
     return sorted(found, reverse=True)[:MOST_ORDERS]
 

@@ -64,7 +64,7 @@ def _by_theatre(theatres: Any) -> Iterator[tuple[Theatre, list[Show]]]:
 
 
 def _moves(shows: list[Show]) -> list[Move]:
-    """Leave out shows whose planned time is skipped or over: they must not refuse the others."""
+    """Return the moves, except of shows whose planned time is skipped or over."""
     now = timezone.now()
     moments = [(show, planned_moment(show)) for show in shows]
     return [

@@ -83,7 +83,7 @@ class TheatreForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at r
         data: dict[str, Any] = super().clean() or {}
         changed = {"timezone", "currency"}.intersection(self.changed_data)
         if self.initial.get("timezone") not in zone_names():
-            # In an unknown zone, shows have no local time to stay at: they keep their start.
+            # In an unknown zone, shows have no local time, so their starts do not change.
             changed.discard("timezone")
         if self.instance.pk and changed and not self.errors:
             try:
