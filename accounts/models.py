@@ -41,8 +41,8 @@ class UserManager(BaseUserManager["User"]):
         found = models.Q(email__startswith=self.clean_email(text))
         if "@" not in text:
             found |= models.Q(words=words_beginning_with(text))
-        # Without an order: PostgreSQL expects many matches of a single word, so to sort by address it
-        # would read all users by the index of addresses.
+        # Without an order: PostgreSQL expects many matches of a single word, so to sort by address
+        # it would read all users by the index of addresses.
         users = self.alias(words=NAME_WORDS).filter(found).order_by()
         return list(users.values_list("pk", flat=True)[:MOST_MATCHES])
 
