@@ -37,7 +37,11 @@ class Source:
 
     def __init__(self, url: str) -> None:
         try:
-            self._connection = psycopg.connect(url, row_factory=dict_row)
+            self._connection = psycopg.connect(
+                url,
+                row_factory=dict_row,
+                prepare_threshold=None,  # a pooler would mix its names up with those of others
+            )
         except psycopg.Error as error:
             raise Unreadable(str(error).strip()) from error
         self._connection.read_only = True

@@ -20,6 +20,7 @@ import pytest
 
 from benchmarks.servers import UNLIMITED, free_port, wait_until
 from catalog.models import Show
+from legacy_import.source import Source
 from tests.bookings.test_over_http import (  # noqa: F401 - tests to run here as well
     seats,
     test_forty_calls_of_eight_customers_sell_a_seat_once,
@@ -89,12 +90,11 @@ def ports(request: pytest.FixtureRequest, pooled: str, tmp_path: Path) -> Iterat
 
 def run(command: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command,
+        ["timeout", "120", *command],  # else the workers of a server would go on
         cwd=ROOT,
         env={**os.environ, "PORT": str(free_port()), "EMAIL_URL": "dummymail://", **environment},
         capture_output=True,
         text=True,
-        timeout=120,
     )
 
 
@@ -250,6 +250,17 @@ def test_the_contract_holds_behind_pgbouncer(ports: list[int], pooled: str) -> N
         status, refusal = customer.call("POST", "/api/bookings", one, Idempotency_Key="m")
         assert (status, refusal["code"]) == (503, "busy")
     assert left_in_sessions(pooled) == []
+
+
+def test_the_import_of_the_original_works_behind_pgbouncer(web_role: str) -> None:
+    with (
+        pgbouncer(web_role, pool_size=1) as (url,),
+        psycopg.connect(url, autocommit=True) as other,
+    ):
+        # A name that psycopg gives by itself to a statement that is often executed.
+        other.pgconn.prepare(b"_pg3_0", b"SELECT 1")
+        with Source(url) as source:
+            assert [source.count("users") for _ in range(10)] == [0] * 10
 
 
 def left_in_sessions(pooled: str) -> list[Any]:
