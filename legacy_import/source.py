@@ -40,7 +40,7 @@ class Source:
             self._connection = psycopg.connect(
                 url,
                 row_factory=dict_row,
-                prepare_threshold=None,  # a pooler would mix its names up with those of others
+                prepare_threshold=None,  # behind a pooler, another client may use the same name
             )
         except psycopg.Error as error:
             raise Unreadable(str(error).strip()) from error
