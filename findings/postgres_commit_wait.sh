@@ -1,6 +1,6 @@
 #!/bin/sh
-# A COMMIT that waits for a synchronous standby is ended by no timeout, nor by the end of its client.
-# Cancelled, it succeeds with a warning, and its row is visible though no standby has it.
+# Neither a timeout nor the loss of its client ends a COMMIT that waits for a synchronous standby. If the
+# wait is cancelled, COMMIT succeeds with a warning, and the row is visible although no standby has it.
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
