@@ -424,7 +424,7 @@ def test_a_booking_without_an_account_becomes_a_box_office_order(
     original: Original,
 ) -> None:
     original.run(
-        f"INSERT INTO users VALUES (9, 'Lena Two', 'LENA@example.com', '{HASH}')",
+        f"INSERT INTO users VALUES (9, 'Le\u0301na Two', 'LENA@example.com', '{HASH}')",
         "INSERT INTO bookings VALUES (53, 9, 11, 102)",
     )
     report = import_original(original)
@@ -432,7 +432,7 @@ def test_a_booking_without_an_account_becomes_a_box_office_order(
     order = Booking.objects.get(pk=53).order
     assert order is not None
     assert (order.user, order.channel) == (None, "box_office")
-    assert (order.customer_name, order.customer_email) == ("Lena Two", "lena@example.com")
+    assert (order.customer_name, order.customer_email) == ("L\u00e9na Two", "lena@example.com")
     assert len(client_of(7).get("/api/bookings").json()) == 1
 
 
