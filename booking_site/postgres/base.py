@@ -38,6 +38,14 @@ class DatabaseWrapper(base.DatabaseWrapper):
         taken, self._taken = self._taken, None
         return taken or self._take()
 
+    def init_connection_state(self) -> None:
+        try:
+            super().init_connection_state()
+        except Exception:
+            # Otherwise the next statement would use a connection that was refused.
+            self.close()
+            raise
+
     def _configure_connection(self, connection: Any) -> bool:
         """Set up a new connection, which the pool or this wrapper has opened."""
         sessions.configure(connection)
