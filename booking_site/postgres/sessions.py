@@ -31,6 +31,9 @@ _MIXES_STATEMENTS = (
     " of another's SQL: set DATABASE_PREPARE=0, or max_prepared_statements in PgBouncer 1.21 or"
     " newer."
 )
+_NO_TRANSACTIONS = (
+    "The pooler allows no transactions: set pool_mode to transaction in PgBouncer, not statement."
+)
 
 
 class UnsafePooler(ImproperlyConfigured):
@@ -98,9 +101,13 @@ def _is_pooled(session: Session) -> bool:
 
 
 def _web_errors(session: Session) -> list[str]:
-    errors = list(_missing_settings(session))
-    if settings.DATABASE_PREPARE and _passes_names_on(session):
-        errors.append(_MIXES_STATEMENTS)
+    try:
+        with session.transaction():  # on one connection of the pooler
+            errors = list(_missing_settings(session))
+            if settings.DATABASE_PREPARE and _passes_names_on(session):
+                errors.append(_MIXES_STATEMENTS)
+    except psycopg.errors.ProtocolViolation:
+        return [_NO_TRANSACTIONS]
     return errors
 
 
@@ -121,14 +128,13 @@ def _passes_names_on(session: Session) -> bool:
     PgBouncer with `max_prepared_statements` gives each statement its own name.
     """
     name = f"booking_site_{uuid4().hex}"
-    with session.transaction():  # on one connection of the pooler
-        session.pgconn.prepare(name.encode(), b"SELECT 1")
-        (is_there,) = _row(
-            session,
-            "SELECT EXISTS (SELECT FROM pg_prepared_statements WHERE name = %s)",
-            name,
-        )
-        session.pgconn.close_prepared(name.encode())
+    session.pgconn.prepare(name.encode(), b"SELECT 1")
+    (is_there,) = _row(
+        session,
+        "SELECT EXISTS (SELECT FROM pg_prepared_statements WHERE name = %s)",
+        name,
+    )
+    session.pgconn.close_prepared(name.encode())
     return bool(is_there)
 
 

@@ -130,6 +130,17 @@ def test_a_web_server_does_not_start_with_prepared_statements(
 
 
 @pytest.mark.parametrize("by", SERVERS)
+@pytest.mark.parametrize("prepare", ["0", "1"])
+def test_a_web_server_does_not_start_without_transactions(
+    web_role: str, by: str, prepare: str
+) -> None:
+    with pgbouncer(web_role, pool_mode="statement") as (url,):
+        done = run(START[by], DATABASE_URL=url, DATABASE_PREPARE=prepare)
+    assert done.returncode != 0
+    assert "set pool_mode to transaction" in done.stderr
+
+
+@pytest.mark.parametrize("by", SERVERS)
 def test_a_web_server_does_not_start_without_its_limits(db: None, by: str) -> None:
     with pgbouncer(database_url()) as (url,):
         written = refusal(by, DATABASE_URL=url, DATABASE_PREPARE="0")
