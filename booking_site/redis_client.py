@@ -81,9 +81,14 @@ class Cache(RedisCache[DefaultClient]):  # type: ignore[misc] # untyped
     """A cache without the methods that raise while Redis is down, in spite of IGNORE_EXCEPTIONS."""
 
     def _refuse(self, *args: Any, **options: Any) -> NoReturn:
-        raise NotImplementedError("It would raise while Redis is down. Use PostgreSQL for locks.")
+        raise NotImplementedError("It would raise while Redis is down. Locks are PostgreSQL's.")
 
     touch = ttl = pttl = persist = expire = expire_at = pexpire = pexpire_at = lock = _refuse
+    iter_keys = hset = hdel = hlen = hkeys = hexists = _refuse
+    sadd = srem = smove = spop = scard = sismember = smismember = smembers = srandmember = _refuse
+    sscan = sscan_iter = sdiff = sdiffstore = sinter = sinterstore = sunion = sunionstore = _refuse
+    zadd = zrem = zincrby = zpopmax = zpopmin = zcard = zcount = zrank = zscore = _refuse
+    zrange = zrevrange = zrangebyscore = zrevrangebyscore = zremrangebyscore = _refuse
 
 
 class CacheClient(DefaultClient):  # type: ignore[misc] # untyped

@@ -39,6 +39,8 @@ for name, arguments in {
     "touch": ("k",),
     "ttl": ("k",),
     "expire": ("k", 1),
+    "sadd": ("k", 1),
+    "hlen": ("k",),
 }.items():
     try:
         getattr(caches["quick"], name)(*arguments)
@@ -46,5 +48,5 @@ for name, arguments in {
         raising.append(name)
         print(name, "raises", type(error).__name__)
 assert timeouts == [30.0, 30.0], "changed"
-assert raising == ["touch", "ttl", "expire"], "changed"
+assert raising == ["touch", "ttl", "expire", "sadd", "hlen"], "changed"
 PYTHON

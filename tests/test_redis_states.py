@@ -8,7 +8,9 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.core.cache import caches
+from django.core.cache.backends.base import BaseCache
 from django_redis import get_redis_connection
+from django_redis.cache import RedisCache
 from redis import Redis
 from redis.exceptions import RedisError
 from redis.sentinel import MasterNotFoundError
@@ -29,10 +31,9 @@ REFUSAL = {
     "full": ("CONFIG", "SET", "maxmemory", "1"),
     "read-only": ("REPLICAOF", "127.0.0.1", "1"),
 }
-UNSUPPORTED = (
-    *("touch", "ttl", "pttl", "persist", "lock"),
-    *("expire", "expire_at", "pexpire", "pexpire_at"),
-)
+# The methods that Django's caches do not have.
+OWN_METHODS = {name for name in vars(RedisCache).keys() - vars(BaseCache).keys() if name[0] != "_"}
+UNSUPPORTED = sorted(OWN_METHODS - {"client", "keys", "delete_pattern"} | {"touch"})
 
 UseRedis = Callable[[str], None]
 
