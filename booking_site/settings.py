@@ -171,6 +171,8 @@ SESSION_SETTINGS = {
     # The cost of a random read relative to a sequential one. PostgreSQL's default is for spinning
     # disks, on which reading a whole table is often faster than using its index.
     "random_page_cost": "1.1",
+    # Otherwise the warning that a COMMIT did not wait for the standby may not arrive.
+    "client_min_messages": "notice",
 }
 WEB_SESSION_SETTINGS = SESSION_SETTINGS | {
     "lock_timeout": str(LOCK_TIMEOUT_MS),

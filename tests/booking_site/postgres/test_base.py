@@ -109,6 +109,15 @@ def test_only_web_processes_have_limits(role: str, limits: str) -> None:
     assert done.stdout == f"{limits} 1.1\n", done.stderr
 
 
+@pytest.mark.parametrize("role", ["web", "command"])
+def test_warnings_arrive_whatever_the_database_is_set_to(role: str) -> None:
+    """A warning at COMMIT is all that reports a wait for the standby that was cancelled."""
+    silent = f"{os.environ['DATABASE_URL']}?options=-c%20client_min_messages%3Derror"
+    script = 'print(number("SHOW client_min_messages"))'
+    done = run(script, PROCESS_ROLE=role, DATABASE_URL=silent)
+    assert done.stdout == "notice\n", done.stderr
+
+
 @pytest.mark.django_db
 def test_a_web_process_leaves_no_cursor_in_its_session() -> None:
     """A pooler may give another session to the next statement, which would read the cursor."""
