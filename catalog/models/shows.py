@@ -67,7 +67,10 @@ class ShowQuerySet(TimestampedQuerySet["Show"]):
         return self.filter(start_time__gt=Now())
 
     def matching(self, text: str) -> "ShowQuerySet":
-        """Shows in whose movie's, theatre's or screen's name each typed word begins a word."""
+        """Shows in whose movie's, theatre's or screen's name each typed word begins a word.
+
+        Only the first `MOST_WORDS` words count; a text without words matches no show.
+        """
         named: dict[str, QuerySet[Any]] = {
             "movie": Movie.objects.alias(name_words=FoldedWords("title")),
             "theatre": Theatre.objects.alias(name_words=FoldedWords("name")),
@@ -81,7 +84,8 @@ class ShowQuerySet(TimestampedQuerySet["Show"]):
                 query = words_beginning_with(word)
                 found = rows.filter(name_words=query)
                 if name == "movie":
-                    found = found.filter(words=query)  # more movies, but by their index
+                    # Redundant, but `words` has an index.
+                    found = found.filter(words=query)
                 # The ids are read first, so that PostgreSQL can use the indexes of shows.
                 where |= Q((f"{name}__in", list(found.values_list("pk", flat=True))))
             shows = shows.filter(where)
