@@ -18,6 +18,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError, connections
 from django.db.utils import DEFAULT_DB_ALIAS
 
+from booking_site.postgres.connection import WebConnection
+
 logger = logging.getLogger(__name__)
 
 Session = psycopg.Connection[Any]
@@ -86,7 +88,7 @@ def web_errors() -> list[str]:
     web.settings_dict |= settings.WEB_DATABASE
     with (
         web.wrap_database_errors,
-        psycopg.connect(**web.get_connection_params(), autocommit=True) as session,
+        WebConnection.connect(**web.get_connection_params(), autocommit=True) as session,
     ):
         return _web_errors(session) if _is_pooled(session) else []
 
