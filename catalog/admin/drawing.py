@@ -31,11 +31,10 @@ class DrawnRow(NamedTuple):
 def static_seat(place: Any) -> SafeString:
     """Return the HTML of a seat that can't be selected."""
     return format_html(
-        '<span class="seat {} {}" title="{}{}, {}"><b>{}</b></span>',
+        '<span class="seat {} {}" title="{}, {}"><b>{}</b></span>',
         place.category,
         getattr(place, "state_now", ""),
-        place.row,
-        place.number,
+        place,
         SeatCategory(place.category).label,
         place.number,
     )

@@ -16,7 +16,7 @@ from django.utils import timezone
 from accounts import audit
 from accounts.models import AuditEntry, User
 from catalog.layouts import parse_layout
-from catalog.models import Seat, SeatStatus, Show
+from catalog.models import Screen, Seat, SeatStatus, Show
 from catalog.seat_maps import make_seat_map
 from tests.factories import PriceCardFactory, ScreenFactory, ShowFactory, make_seats
 
@@ -49,6 +49,14 @@ def test_a_seat_map_is_previewed_with_prices_and_created_only_when_confirmed(
     done = office.post(at("seat_map", show), plan | {"confirm": "yes"}, follow=True)
     assert messages_of(done) == ["Seat map with 6 seats created."]
     assert show.seats.count() == 6
+
+
+def test_a_preview_names_seats_as_tickets_do(office: Client, show: Show) -> None:
+    Screen.objects.filter(pk=show.screen_id).update(layout="1 SSS\n= Balcony\nA PPP\n")
+    plan = {"source": "screen", "price_card": show.price_card_id}
+    preview = office.post(at("seat_map", show), plan).text
+    assert 'title="1-2, Standard"' in preview
+    assert 'title="Balcony A2, Premium"' in preview
 
 
 def test_a_price_entered_for_the_show_overrides_the_card(office: Client, show: Show) -> None:
