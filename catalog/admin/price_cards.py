@@ -10,7 +10,7 @@ from booking_site.money import trimmed
 from catalog.admin.base import TabularInline
 from catalog.admin.exchange import ImportExportAdmin
 from catalog.exchange.tables import PriceCardTable
-from catalog.models import PriceCard, PriceCardLine, SeatCategory, most_digits
+from catalog.models import PriceCard, PriceCardLine, SeatCategory, card_digits, digits_in_use
 
 
 class PriceCardLineInline(TabularInline[PriceCardLine, PriceCard]):
@@ -38,9 +38,9 @@ class PriceCardAdmin(ImportExportAdmin[PriceCard]):
     inlines = (PriceCardLineInline,)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PriceCard]:
-        """Return the cards with `digits`: the most that any theatre's currency has."""
+        """Return the cards with `digits`: the decimal places of their prices."""
         cards = super().get_queryset(request).prefetch_related("lines")
-        return cards.annotate(digits=Value(most_digits()))
+        return cards.annotate(digits=Value(card_digits(digits_in_use())))
 
     def get_formset_kwargs(
         self, request: HttpRequest, obj: PriceCard, inline: Any, prefix: str

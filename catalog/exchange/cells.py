@@ -64,13 +64,15 @@ class Day(widgets.DateWidget):  # type: ignore[misc] # untyped
 
 
 class Money(widgets.Widget):  # type: ignore[misc] # untyped
-    """A price with at most `digits` decimal places, those of the theatres' currencies.
+    """A price with at most `digits` decimal places, the most of the theatres' currencies.
+
+    It is written with `written_digits`, or more if it needs them.
 
     Three digits after a point or comma are decimals if a theatre's currency has three; otherwise
     they could be thousands, so they are refused.
     """
 
-    digits = 2
+    digits = written_digits = 2
 
     def clean(self, value: Any, row: Any = None, **kwargs: Any) -> Decimal | None:
         text = _text(value)
@@ -86,7 +88,7 @@ class Money(widgets.Widget):  # type: ignore[misc] # untyped
         return trimmed(Decimal(text.replace(",", ".")))
 
     def render(self, value: Any, obj: Any = None, **kwargs: Any) -> Decimal | None:
-        return None if value is None else trimmed(value, self.digits)
+        return None if value is None else trimmed(value, self.written_digits)
 
 
 class TheatreName(widgets.Widget):  # type: ignore[misc] # untyped

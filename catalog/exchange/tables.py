@@ -13,7 +13,15 @@ from accounts import audit
 from accounts.models import User
 from booking_site.spreadsheets.cells import Cell, Value
 from catalog.exchange.cells import Day, Money, PlainText, Texts, TheatreName, WholeNumber
-from catalog.models import Movie, PriceCard, PriceCardLine, Screen, SeatCategory, most_digits
+from catalog.models import (
+    Movie,
+    PriceCard,
+    PriceCardLine,
+    Screen,
+    SeatCategory,
+    card_digits,
+    digits_in_use,
+)
 from catalog.staff import theatres_of
 
 
@@ -229,9 +237,10 @@ class PriceCardTable(Table):
 
     def __init__(self, *, user: User) -> None:
         super().__init__(user=user)
-        digits = most_digits()
+        in_use = digits_in_use()
         for category in SeatCategory.values:
-            self.fields[category].widget.digits = digits
+            widget = self.fields[category].widget
+            widget.digits, widget.written_digits = max(in_use), card_digits(in_use)
 
     def accessible(self) -> QuerySet[PriceCard]:
         return PriceCard.objects.prefetch_related("lines")

@@ -1,7 +1,7 @@
 """Movies, theatres, screens, prices, shows and their seats."""
 
 from catalog.models.movies import Movie
-from catalog.models.prices import PriceCard, PriceCardLine, SeatCategory
+from catalog.models.prices import PriceCard, PriceCardLine, SeatCategory, card_digits
 from catalog.models.refusals import RefusedOverlap
 from catalog.models.screens import Screen
 from catalog.models.seats import (
@@ -12,5 +12,5 @@ from catalog.models.seats import (
     SeatStatus,
 )
 from catalog.models.shows import Show, ShowQuerySet, ShowStatus
-from catalog.models.theatres import GapRule, Theatre, most_digits, validate_timezone
+from catalog.models.theatres import GapRule, Theatre, digits_in_use, validate_timezone
 from catalog.models.versions import ListVersion

@@ -8,7 +8,7 @@ from django.db.models import Q
 from booking_site.money import AmountField
 from booking_site.postgres.sort_keys import SortKeyField
 from booking_site.typed_text import LineField
-from catalog.models.theatres import most_digits
+from catalog.models.theatres import digits_in_use
 
 
 class SeatCategory(models.TextChoices):
@@ -16,6 +16,14 @@ class SeatCategory(models.TextChoices):
     PREMIUM = "premium", "Premium"
     WHEELCHAIR = "wheelchair", "Wheelchair"
     COMPANION = "companion", "Companion"
+
+
+def card_digits(in_use: frozenset[int]) -> int:
+    """Return the least number of decimal places with which prices of cards are written.
+
+    A card has no currency: the number is two unless all currencies have the same other one.
+    """
+    return min(in_use) if len(in_use) == 1 else 2
 
 
 class PriceCard(models.Model):
@@ -59,7 +67,8 @@ class PriceCardLine(models.Model):
         return f"{self.get_category_display()} {self.price}"
 
     def clean(self) -> None:
-        if self.price is not None and self.price != round(self.price, digits := most_digits()):
+        digits = max(digits_in_use())
+        if self.price is not None and self.price != round(self.price, digits):
             raise ValidationError(
                 {"price": f"The theatres' currencies have {digits or 'no'} decimal places."}
             )

@@ -98,7 +98,7 @@ class Theatre(Timestamped):
         return zone_named(self.timezone)
 
 
-def most_digits() -> int:
-    """Return the most decimal places that the currency of any theatre has."""
+def digits_in_use() -> frozenset[int]:
+    """Return the numbers of decimal places of the theatres' currencies; 2 without theatres."""
     used = Theatre.objects.order_by().values_list("currency", flat=True).distinct()
-    return max(map(digits_of, used), default=2)
+    return frozenset(map(digits_of, used)) or frozenset({2})

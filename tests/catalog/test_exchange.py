@@ -238,6 +238,18 @@ def test_prices_have_the_digits_of_the_theatres_currencies(
     assert f"{cell.value:.{len(cell.number_format.partition('.')[2])}f}" == shown
 
 
+def test_prices_have_two_digits_where_the_currencies_differ(office: Client) -> None:
+    for currency in ("EUR", "JPY", "KWD"):
+        TheatreFactory(currency=currency)
+    lines = PriceCardFactory().lines
+    lines.filter(category="standard").update(price="11")
+    lines.filter(category="premium").update(price="4.255")
+    page = office.get(reverse("admin:catalog_pricecard_changelist")).text
+    exported = export(office, "pricecard").decode()
+    assert "Standard 11.00 · Premium 4.255 " in page
+    assert ",11.00,4.255," in exported
+
+
 def test_a_stored_price_that_no_theatre_can_charge_is_shown_and_exported_as_it_is(
     office: Client,
 ) -> None:
