@@ -17,6 +17,7 @@ from redis.sentinel import MasterNotFoundError
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from benchmarks.servers import wait_until
 from booking_site import redis_client
 from booking_site.caches import redis_cache
 from booking_site.embedded.directories import DataDirectory, temporary_directory
@@ -136,8 +137,7 @@ def test_a_master_is_found_through_sentinel_and_its_loss_changes_no_answer(
     use_redis(f"redis+sentinel://:{password}@127.0.0.1:{sentinel}/cinema/0")
     require_usual_answers(customer, cached=True)
     redis.process.kill()
-    while "s_down" not in state_of_cinema(sentinel)["flags"]:
-        pass
+    wait_until(lambda: "s_down" in state_of_cinema(sentinel).get("flags", ""), what="Its loss")
     get_redis_connection("default").connection_pool.disconnect()
     with pytest.raises(MasterNotFoundError):
         get_redis_connection("default").ping()
