@@ -28,7 +28,7 @@ from accounts.models import User
 from booking_site.api.errors import DomainError
 from booking_site.email_address import readable_email
 from booking_site.local_time import clock
-from booking_site.money import money_text
+from booking_site.money import digits_of, money_text
 from bookings.box_office import queries
 from bookings.box_office.forms import (
     BestSeats,
@@ -212,6 +212,7 @@ def move(request: HttpRequest, reference: str, booking_id: int) -> HttpResponse:
     context = _context(request, f"Move {booking.seat}") | _facts(order)
     context |= {
         "booking": booking,
+        "digits": digits_of(order.currency),
         "rows": draw_room(
             seats,
             currency=order.show.theatre.currency,
@@ -314,6 +315,7 @@ def _room(
             one_only=False,
             chosen=free.intersection(wanted),
         ),
+        "digits": digits_of(show.theatre.currency),
         "size": len(seats),
         "free": len(free),
         "errors": errors,

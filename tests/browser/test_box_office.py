@@ -112,6 +112,20 @@ def test_the_total_has_the_digits_of_the_currency(
     expect(page.get_by_role("button", name=f"Sell {total} {currency}", exact=True)).to_be_visible()
 
 
+def test_a_total_has_more_digits_than_the_currency_only_if_it_needs_them(
+    site: str, show: Show, open_page: Callable[..., Page]
+) -> None:
+    Theatre.objects.update(currency="JPY")
+    show.seats.update(price="1500")
+    show.seats.filter(row="A", number__in=[1, 2]).update(price="10.50")  # stored before
+    page = open_page()
+    log_in(page, site, "bea")
+    page.goto(f"{site}/admin/box-office/shows/{show.pk}/")
+    for name, total in (("A3", "1500"), ("A1", "1510.50"), ("A2", "1521")):
+        page.get_by_role("checkbox", name=f"{name},").check()
+        expect(page.get_by_role("button", name=f"Sell {total} JPY", exact=True)).to_be_visible()
+
+
 class ClickCounter:
     """Clicks, and counts the clicks."""
 

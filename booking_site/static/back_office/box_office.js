@@ -22,7 +22,13 @@ if (form) {
   const prices = seats.map((seat) => seat.dataset.price).concat(form.dataset.paid ?? []);
   const places = Math.max(0, ...prices.map((price) => (price.split(".")[1] ?? "").length));
   const units = (price) => Math.round(Number(price) * 10 ** places);
-  const money = (amount) => `${(amount / 10 ** places).toFixed(places)} ${form.dataset.currency}`;
+  // Return the amount with the digits of its currency, or with two or more if it needs them.
+  const money = (amount) => {
+    const digits = [Number(form.dataset.digits), 2, places].find(
+      (count) => count >= places || amount % 10 ** (places - count) === 0,
+    );
+    return `${(amount / 10 ** places).toFixed(digits)} ${form.dataset.currency}`;
+  };
   const chosen = () => seats.filter((seat) => seat.checked);
 
   const showErrors = (...sentences) => {
