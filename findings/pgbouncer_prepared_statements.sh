@@ -36,12 +36,16 @@ def port() -> int:
         return probe.getsockname()[1]
 
 
-def wait(number: int) -> None:
+def wait(address: str) -> None:
     for _ in range(300):
         try:
-            return socket.create_connection(("127.0.0.1", number)).close()
-        except OSError:
+            return psycopg.connect(address).close()
+        except psycopg.OperationalError:  # it is starting
             time.sleep(0.1)
+
+
+def address_of(number: int) -> str:
+    return f"host=127.0.0.1 port={number} user=ada dbname=postgres"
 
 
 def pgbouncer(server: int, extra: str = "") -> tuple[subprocess.Popen[bytes], str]:
@@ -53,8 +57,8 @@ def pgbouncer(server: int, extra: str = "") -> tuple[subprocess.Popen[bytes], st
         f"auth_type = trust\nauth_file = {work}/users\npool_mode = transaction\n{extra}"
     )
     process = subprocess.Popen(["pgbouncer", "-q", work / "pgbouncer.ini"], stderr=subprocess.DEVNULL)
-    wait(number)
-    return process, f"host=127.0.0.1 port={number} user=ada dbname=postgres"
+    wait(address_of(number))
+    return process, address_of(number)
 
 
 print(subprocess.check_output(["pgbouncer", "--version"], text=True).splitlines()[0])
@@ -66,7 +70,7 @@ postgres = subprocess.Popen(
 )
 processes = [postgres]
 try:
-    wait(server)
+    wait(address_of(server))
     pooler, address = pgbouncer(server)
     processes.append(pooler)
     with psycopg.connect(address, autocommit=True) as first, psycopg.connect(address, autocommit=True) as second:
