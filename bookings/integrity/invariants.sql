@@ -189,7 +189,7 @@ SELECT 'order ' || reference FROM orders
 SELECT 'theatre ' || id FROM theatres
  WHERE currency NOT IN (SELECT code FROM (VALUES $currencies) AS known(code, digits));
 
--- amounts_expressible (note): Amounts have no more decimal places than their currency.
+-- amounts_expressible (note): Amounts are numbers, and have no more decimal places than their currency.
 SELECT kind || ' ' || id
   FROM (SELECT 'seat', seats.id::text, price, currency
           FROM seats JOIN shows ON shows.id = show_id JOIN theatres ON theatres.id = theatre_id
@@ -199,7 +199,7 @@ SELECT kind || ' ' || id
          UNION ALL
         SELECT 'order', reference, total, currency FROM orders) AS amounts(kind, id, amount, currency)
   LEFT JOIN (VALUES $currencies) AS known(code, digits) ON code = currency
- WHERE amount <> round(amount, coalesce(digits, 2));
+ WHERE amount = 'NaN' OR amount <> round(amount, coalesce(digits, 2));
 
 -- no_task_given_up (failure): The worker has given up on no task.
 SELECT task_path || ' x ' || count(*)

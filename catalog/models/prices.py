@@ -67,8 +67,11 @@ class PriceCardLine(models.Model):
         return f"{self.get_category_display()} {self.price}"
 
     def clean(self) -> None:
+        """Refuse a price with more digits than every currency, unless it is stored already."""
         digits = max(digits_in_use())
-        if self.price is not None and self.price != round(self.price, digits):
+        if self.price is None or self.price == round(self.price, digits):
+            return
+        if not PriceCardLine.objects.filter(pk=self.pk, price=self.price).exists():
             raise ValidationError(
                 {"price": f"The theatres' currencies have {digits or 'no'} decimal places."}
             )

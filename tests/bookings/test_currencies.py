@@ -90,6 +90,9 @@ def test_doctor_notes_amounts_and_currencies_that_do_not_fit() -> None:
         "currencies_current": [f"theatre {withdrawn.pk}"],
         "amounts_expressible": [f"seat {seat.pk}"],
     }
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE seats SET price = 'NaN' WHERE id = %s", [seat.pk])
+    assert notes()["amounts_expressible"] == [f"seat {seat.pk}"]
 
 
 @pytest.mark.parametrize(("currency", "price"), [("USD", "4.255"), ("JPY", "12.50")])
@@ -99,3 +102,14 @@ def test_a_price_card_refuses_prices_that_no_theatre_can_charge(currency: str, p
     with pytest.raises(ValidationError) as refusal:
         line.clean()
     assert list(refusal.value.message_dict) == ["price"]
+
+
+def test_a_price_card_accepts_a_stored_price_until_it_changes() -> None:
+    TheatreFactory(currency="JPY")
+    lines = PriceCardFactory().lines.filter(category="standard")
+    lines.update(price="10.50")
+    line = lines.get()
+    line.clean()
+    line.price = Decimal("11.50")
+    with pytest.raises(ValidationError):
+        line.clean()
