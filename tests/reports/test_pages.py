@@ -53,6 +53,15 @@ def make_busy_day(theatre: Theatre, shows: int) -> None:
         ShowFactory(theatre=theatre, start_time=now + timedelta(hours=hour + 1), end_time=None)
 
 
+def test_gross_and_average_price_are_grouped_by_thousands(client: Client) -> None:
+    client.force_login(UserFactory(is_staff=True, is_superuser=True))
+    theatre = TheatreFactory(timezone="UTC", currency="JPY")
+    sell(played(EVENING, "SS", price="1500", theatre=theatre), 2)
+    page = client.get(REPORTS, SPAN | {"by": "theatre"}).text
+    assert "<td>3,000 JPY</td>" in page
+    assert "<td>1,500 JPY</td>" in page
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_figures_need_the_permission_to_view_reports(role: str, client: Client) -> None:
     user = log_in(client, role)
