@@ -111,7 +111,8 @@ def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
 def refusal(by: str, **environment: str) -> str:
     """Start a web server that refuses to, and return what it writes."""
     command, code = START[by]
-    done = run(command, **environment)
+    # With a second worker that fails while it stops, gunicorn may return another code.
+    done = run(command, WEB_CONCURRENCY="1", **environment)
     assert done.returncode == code, done.stderr
     # deploy/serve asks before it starts granian, which would restart its workers several times.
     assert by == "gunicorn" or "granian" not in done.stderr
@@ -135,9 +136,8 @@ def test_a_web_server_does_not_start_without_transactions(
     web_role: str, by: str, prepare: str
 ) -> None:
     with pgbouncer(web_role, pool_mode="statement") as (url,):
-        done = run(START[by], DATABASE_URL=url, DATABASE_PREPARE=prepare)
-    assert done.returncode != 0
-    assert "set pool_mode to transaction" in done.stderr
+        written = refusal(by, DATABASE_URL=url, DATABASE_PREPARE=prepare)
+    assert "set pool_mode to transaction" in written
 
 
 @pytest.mark.parametrize("by", SERVERS)
