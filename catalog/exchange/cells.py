@@ -74,18 +74,24 @@ class Money(widgets.Widget):  # type: ignore[misc] # untyped
 
     digits = written_digits = 2
 
-    def clean(self, value: Any, row: Any = None, **kwargs: Any) -> Decimal | None:
+    def clean(
+        self, value: Any, row: Any = None, *, stored: Decimal | None = None, **kwargs: Any
+    ) -> Decimal | None:
+        """Accept the `stored` price, whatever its digits."""
         text = _text(value)
         if not text:
             return None
         match = _PRICE.fullmatch(text)
+        price = trimmed(Decimal(text.replace(",", "."))) if match else None
+        if stored is not None and price == stored != round(stored, self.digits):
+            return price
         places = match[1] or "" if match else ""
-        if not match or len(places) > max(2, self.digits) or places[self.digits :].strip("0"):
+        if price is None or len(places) > max(2, self.digits) or places[self.digits :].strip("0"):
             raise ValueError(
                 f"“{text[:40]}” isn't a price. Use the format {_EXAMPLES[self.digits]}, without a"
                 " currency or thousands separators."
             )
-        return trimmed(Decimal(text.replace(",", ".")))
+        return price
 
     def render(self, value: Any, obj: Any = None, **kwargs: Any) -> Decimal | None:
         return None if value is None else trimmed(value, self.written_digits)

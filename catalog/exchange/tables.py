@@ -213,7 +213,8 @@ class Price(fields.Field):  # type: ignore[misc] # untyped
         return prices_of_card(instance).get(self.column_name)
 
     def save(self, instance: PriceCard, row: Any, is_m2m: bool = False, **kwargs: Any) -> None:
-        prices_of_card(instance)[self.column_name] = self.clean(row)
+        prices = prices_of_card(instance)
+        prices[self.column_name] = self.clean(row, stored=prices.get(self.column_name))
 
 
 def prices_of_card(card: PriceCard) -> dict[str, Decimal | None]:

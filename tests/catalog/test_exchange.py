@@ -259,6 +259,18 @@ def test_a_stored_price_that_no_theatre_can_charge_is_shown_and_exported_as_it_i
     assert ",10.50," in export(office, "pricecard").decode()
 
 
+@pytest.mark.parametrize("kind", ["csv", "csv-decimal-comma", "xlsx"])
+def test_an_export_with_a_price_that_no_theatre_can_charge_is_imported_without_changes(
+    kind: str, office: Client
+) -> None:
+    TheatreFactory(currency="JPY")
+    PriceCardFactory().lines.filter(category="standard").update(price="10.50")
+    name = "file.xlsx" if kind == "xlsx" else "file.csv"
+    answer = upload(office, "pricecard", export(office, "pricecard", kind), name)
+    assert row_errors(answer) == []
+    assert answer.context["outcome"].changes == []
+
+
 @pytest.mark.parametrize(
     ("currency", "price"), [("JPY", "1500.50"), ("JPY", "1.500"), ("USD", "1.500")]
 )
