@@ -16,7 +16,6 @@ from catalog.staff import within_theatres_of
 
 FOUND_AT_MOST = 50
 MOST_ORDERS = 100
-MOST_SORTED = 10_000
 # How far back box office orders are searched by name or address.
 REMEMBERED = timedelta(days=30)
 
@@ -66,10 +65,7 @@ def ids_of_orders(text: str) -> list[int]:
     orders = Order.objects.filter(reference=_reference(text))
     if not orders.exists():
         orders = Order.objects.of_customer(text)
-    # Sorted in Python: PostgreSQL expects many matches of a single word, so to sort by id it would
-    # read all orders of the box office.
-    found = orders.order_by().values_list("pk", flat=True)[:MOST_SORTED]
-    return sorted(found, reverse=True)[:MOST_ORDERS]
+    return list(orders.order_by("-pk").values_list("pk", flat=True)[:MOST_ORDERS])
 
 
 def _reference(text: str) -> str:
