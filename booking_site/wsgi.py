@@ -1,12 +1,13 @@
 """The WSGI application that granian and gunicorn serve."""
 
 import os
+import sys
 from collections.abc import Iterable
 from typing import Any
 
 from django.core.wsgi import get_wsgi_application
 
-from booking_site.postgres.sessions import refuse_unsafe_pooler
+from booking_site.postgres.sessions import UnsafePooler, refuse_unsafe_pooler
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "booking_site.settings")
 os.environ.setdefault("PROCESS_ROLE", "web")
@@ -26,7 +27,11 @@ _OF_REQUESTS = {
 }
 _OF_PROCESS = os.environ.keys() - _OF_REQUESTS
 _django = get_wsgi_application()
-refuse_unsafe_pooler()
+try:
+    refuse_unsafe_pooler()
+except UnsafePooler as error:
+    sys.stderr.write(f"{error}\n")
+    sys.exit(3)  # by which gunicorn knows that no worker can start
 
 
 def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:

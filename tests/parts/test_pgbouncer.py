@@ -116,6 +116,7 @@ def refusal(by: str, **environment: str) -> str:
     assert done.returncode == code, done.stderr
     # deploy/serve asks before it starts granian, which would restart its workers several times.
     assert by == "gunicorn" or "granian" not in done.stderr
+    assert "Traceback" not in done.stderr
     return done.stderr
 
 
