@@ -282,7 +282,7 @@ def pages_of_the_back_office() -> Iterator[tuple[str, list[Statement]]]:
             yield page, statements
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db(transaction=True, reset_sequences=True)  # ids of the tables start at 1001
 def test_no_growing_table_is_read_from_end_to_end_and_every_index_is_read(
     api: APIClient,
     login: Callable[[User], APIClient],
