@@ -139,8 +139,10 @@ def _environment(site: Site) -> Mapping[str, str]:
 
 
 def _connect_django_to(url: str) -> None:
-    connection.settings_dict.update(environ.Env.db_url_config(url))
+    address = environ.Env.db_url_config(url)
+    connection.settings_dict.update(address)
     settings.DATABASES["default"].update(connection.settings_dict)
+    settings.WEB_DATABASE.update(address)  # which the doctor tries
 
 
 def _migrate(environment: Mapping[str, str]) -> None:

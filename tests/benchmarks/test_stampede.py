@@ -21,6 +21,7 @@ def stampede(tmp_path: Path) -> Stampede:
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "DEVELOPMENT": "1", "WEB_CONCURRENCY": "1"}
+        del environment["DATABASE_URL"]  # It starts a server of its own.
         return subprocess.run(
             [sys.executable, "-m", "benchmarks.stampede", *arguments],
             env=environment,
