@@ -21,7 +21,7 @@ def canonicalize_emails(
     """Rewrite the addresses and yield a line for each account. A dry run only yields the lines.
 
     An account whose address is invalid, or belongs to another account, remains unchanged: staff
-    have to correct it. An address whose mails went to another domain is no longer confirmed.
+    have to correct it. An address whose mails went to another domain must be confirmed again.
     """
     rewritten: dict[str, int] = {}
     rows = users.filter(NOT_CANONICAL).order_by("pk").values_list("pk", "email")

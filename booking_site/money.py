@@ -27,7 +27,7 @@ def currencies() -> dict[str, int]:
 
 
 def digits_of(currency: str) -> int:
-    """Return the number of decimal places; two for a stored currency that is no longer current."""
+    """Return the number of decimal places; two for a stored currency that was withdrawn."""
     return currencies().get(currency, 2)
 
 

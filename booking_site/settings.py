@@ -9,7 +9,6 @@ import os
 from datetime import timedelta
 from email.utils import formataddr
 from pathlib import Path
-from typing import Any
 
 import environ
 from corsheaders.defaults import default_headers
@@ -20,7 +19,7 @@ from booking_site.back_office.theme import UNFOLD
 from booking_site.caches import redis_cache
 from booking_site.environment import networks, validation_errors
 from booking_site.observability.logging import logging_config
-from booking_site.postgres.connection import WebConnection
+from booking_site.postgres.connection import WebConnection, postgres_database
 
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -138,30 +137,14 @@ TEMPLATES = [
 
 # PostgreSQL
 
-
-def _postgres(address: dict[str, Any]) -> dict[str, Any]:
-    return address | {
-        "ENGINE": "booking_site.postgres",
-        # Seconds for each host; without it, libpq waits for a host that hangs indefinitely.
-        "OPTIONS": {"connect_timeout": 2}
-        | address.get("OPTIONS", {})
-        | {
-            "server_side_binding": True,
-            # The statements of booking_site.postgres.pipeline are planned once per connection.
-            # psycopg must not prepare any: after a rollback it deallocates all of them.
-            "prepare_threshold": None,
-        },
-    }
-
-
 DATABASE_PREPARE = env.bool("DATABASE_PREPARE", default=True)
 _address = env.db("DATABASE_URL", default="postgres://localhost/booking")
 # What web processes connect to: PostgreSQL, or a pooler (see booking_site.postgres.sessions).
-WEB_DATABASE = _postgres(_address)
+WEB_DATABASE = postgres_database(_address)
 # What the worker and commands connect to: PostgreSQL.
 if env("DATABASE_DIRECT_URL", default=""):
     _address = env.db("DATABASE_DIRECT_URL")
-DATABASES = {"default": WEB_DATABASE if WEB else _postgres(_address)}
+DATABASES = {"default": WEB_DATABASE if WEB else postgres_database(_address)}
 # Milliseconds. A request that takes longer is rolled back and answered with 503.
 LOCK_TIMEOUT_MS = env.int("LOCK_TIMEOUT_MS", default=3000)
 STATEMENT_TIMEOUT_MS = env.int("STATEMENT_TIMEOUT_MS", default=5000)

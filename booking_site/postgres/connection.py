@@ -1,4 +1,4 @@
-"""The database connections of web processes."""
+"""How the site connects to PostgreSQL."""
 
 from typing import Any, TypeVar
 
@@ -7,6 +7,22 @@ from django.conf import settings
 from psycopg import abc, pq
 
 T = TypeVar("T")
+
+
+def postgres_database(address: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of the database at an address, which `env.db` has read from its URL."""
+    return address | {
+        "ENGINE": "booking_site.postgres",
+        # Seconds for each host; without it, libpq waits for a host that hangs indefinitely.
+        "OPTIONS": {"connect_timeout": 2}
+        | address.get("OPTIONS", {})
+        | {
+            "server_side_binding": True,
+            # The statements of booking_site.postgres.pipeline are planned once per connection.
+            # psycopg must not prepare any: after a rollback it deallocates all of them.
+            "prepare_threshold": None,
+        },
+    }
 
 
 class WebConnection(psycopg.Connection[Any]):

@@ -82,7 +82,7 @@ def refuse_unsafe_pooler() -> None:
 def web_errors() -> list[str]:
     """Connect as web processes do, and return a sentence for each reason not to start one.
 
-    Raise `OperationalError` if there is no connection.
+    Raise `OperationalError` if PostgreSQL does not respond.
     """
     web = connections[DEFAULT_DB_ALIAS].copy()
     web.settings_dict |= settings.WEB_DATABASE

@@ -1,13 +1,11 @@
-"""Holds, orders, bookings and idempotency records."""
+"""Orders and their bookings."""
 
-import uuid
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
 from django.contrib.postgres.expressions import ArraySubquery
-from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Func, Q, Value
@@ -17,69 +15,6 @@ from accounts.models import User
 from booking_site.money import AmountField, money_text
 from booking_site.postgres.words import FoldedWords, words_beginning_with
 from catalog.models import Seat, Show
-
-
-class HoldEnd(models.TextChoices):
-    BOOKED = "booked", "Booked"
-    RELEASED = "released", "Released"
-    EXPIRED = "expired", "Expired"
-
-
-class Hold(models.Model):
-    """Seats reserved for one user for a few minutes. The site never deletes a row.
-
-    `expires_at` and its seats' `held_until` are always written together.
-    """
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="holds", db_index=False
-    )
-    show = models.ForeignKey(Show, on_delete=models.CASCADE, related_name="+")
-    seat_ids = ArrayField(models.BigIntegerField())
-    expires_at = models.DateTimeField()
-    max_expires_at = models.DateTimeField()
-    created_at = models.DateTimeField(db_default=Now())
-    ended_at = models.DateTimeField(null=True, blank=True)
-    end_reason = models.CharField(
-        max_length=12, choices=HoldEnd, blank=True, default="", db_default=""
-    )
-
-    class Meta:
-        db_table = "holds"
-        ordering = ("-created_at",)
-        constraints = (
-            models.UniqueConstraint(
-                fields=["user", "show"],
-                condition=Q(ended_at__isnull=True),
-                name="hold_one_live_per_user_and_show",
-            ),
-            models.CheckConstraint(
-                condition=(
-                    Q(ended_at__isnull=True, end_reason="")
-                    | Q(ended_at__isnull=False, end_reason__in=HoldEnd.values)
-                ),
-                name="hold_ended_has_reason",
-            ),
-            models.CheckConstraint(
-                condition=Q(expires_at__lte=models.F("max_expires_at")),
-                name="hold_ends_within_its_limit",
-            ),
-        )
-        indexes = (
-            models.Index(fields=["user", "show", "-ended_at"], name="hold_by_user_show_and_end"),
-            models.Index(
-                fields=["expires_at"], condition=Q(ended_at__isnull=True), name="hold_live_by_end"
-            ),
-            models.Index(
-                fields=["end_reason", "expires_at"],
-                condition=Q(ended_at__isnull=False),
-                name="hold_ended_by_reason",
-            ),
-        )
-
-    def __str__(self) -> str:
-        return f"Hold of {len(self.seat_ids)} seats"
 
 
 class Channel(models.TextChoices):
@@ -399,31 +334,3 @@ class Booking(models.Model):
     @property
     def order_reference(self) -> str | None:
         return self.order.reference if self.order else None
-
-
-class IdempotencyRecord(models.Model):
-    """The response to a request with an idempotency key, committed together with its effect.
-
-    `body` is the exact text of the response. A JSON column would reorder it.
-    """
-
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_index=False
-    )
-    operation = models.CharField(max_length=40)
-    key = models.CharField(max_length=255)
-    fingerprint = models.CharField(max_length=64)
-    status = models.PositiveSmallIntegerField()
-    body = models.TextField()
-    created_at = models.DateTimeField(db_default=Now())
-
-    class Meta:
-        db_table = "idempotency_records"
-        constraints = (
-            models.UniqueConstraint(
-                fields=["user", "operation", "key"], name="idempotency_one_per_key"
-            ),
-        )
-
-    def __str__(self) -> str:
-        return f"{self.operation} {self.key}"
