@@ -2,9 +2,11 @@
 
 import re
 from base64 import b32decode
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from axes.models import AccessAttempt
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -14,12 +16,18 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from accounts import audit
 from accounts.models import User
+from tests.accounts.conftest import PASSWORD
 from tests.factories import UserFactory
 
 PAGE = "/admin/second-factor/"
 WRITES = ("INSERT", "UPDATE", "DELETE")
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def staff(db: None) -> User:
+    return UserFactory(password=PASSWORD, is_staff=True, is_superuser=True)
 
 
 @pytest.fixture
@@ -57,12 +65,25 @@ def remove(office: Client, code: str) -> Any:
     return office.post(PAGE, {"action": "remove", "code": code})
 
 
+def ask_to_start(office: Client, password: str = PASSWORD) -> Any:
+    return office.post(PAGE, {"action": "start", "password": password})
+
+
 def start(office: Client) -> str:
     """Start the set-up and return the key of the page as a hexadecimal string."""
-    office.post(PAGE, {"action": "start"})
+    assert ask_to_start(office).status_code == 302
+    key = shown_key(office)
+    assert key is not None
+    return key
+
+
+def shown_key(office: Client) -> str | None:
     found = re.search(r'id="second-factor-key">([A-Z2-7]+)<', office.get(PAGE).content.decode())
-    assert found is not None
-    return b32decode(found[1]).hex()
+    return b32decode(found[1]).hex() if found else None
+
+
+def code_of_key(key: str) -> str:
+    return f"{totp(bytes.fromhex(key)):06}"
 
 
 def another_session(staff: User) -> Client:
@@ -100,12 +121,11 @@ def test_a_required_second_factor_must_be_set_up(
     settings.ADMIN_SECOND_FACTOR = "required"
     assert office.get("/admin/")["Location"] == PAGE
     key = start(office)
-    device = TOTPDevice.objects.get()
-    assert (device.key, device.confirmed) == (key, False)
+    assert not TOTPDevice.objects.exists()
     assert "<svg" in office.get(PAGE).content.decode()
-    assert verify(office, code_of(device))["Location"] == "/admin/"
-    device.refresh_from_db()
-    assert device.confirmed
+    assert verify(office, code_of_key(key))["Location"] == "/admin/"
+    device = TOTPDevice.objects.get()
+    assert (device.key, device.confirmed) == (key, True)
     assert audited(staff) == ["second_factor_added"]
     assert office.get("/admin/").status_code == 200
     assert another_session(staff).get("/admin/")["Location"] == PAGE
@@ -119,10 +139,9 @@ def test_opening_the_page_writes_nothing(office: Client, staff: User) -> None:
 
     assert writes() == []
     assert not TOTPDevice.objects.exists()
-    start(office)
+    key = start(office)
     assert writes() == []
-    device = TOTPDevice.objects.get()
-    verify(office, code_of(device))
+    verify(office, code_of_key(key))
     assert writes() == []
     office.cookies.clear()
     office.force_login(staff, backend="django.contrib.auth.backends.ModelBackend")
@@ -133,23 +152,83 @@ def test_only_the_session_that_started_the_set_up_sees_the_key(office: Client, s
     """Otherwise a thief of the password alone could know the key of a later set-up."""
     thief = another_session(staff)
     stolen = start(thief)
-    assert b"second-factor-key" not in office.get(PAGE).content
-    assert start(office) != stolen
-    assert b"second-factor-key" not in thief.get(PAGE).content
-    device = TOTPDevice.objects.get()
-    assert verify(thief, code_of(device)).status_code == 200
-    assert verify(office, code_of(device)).status_code == 302
+    assert shown_key(office) is None
+    key = start(office)
+    assert key != stolen
+    assert shown_key(thief) == stolen
+    assert verify(office, code_of_key(stolen)).status_code == 200
+    assert verify(office, code_of_key(key)).status_code == 302
+    assert verify(thief, code_of_key(stolen)).status_code == 200
+    assert TOTPDevice.objects.get().key == key
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_sessions_do_not_confirm_two_devices(
+    office: Client, staff: User, race: Callable[..., list[Any]]
+) -> None:
+    sessions = [office, another_session(staff)]
+    codes = [code_of_key(start(session)) for session in sessions]
+    answers = race(
+        [
+            lambda session=session, code=code: verify(session, code).status_code
+            for session, code in zip(sessions, codes, strict=True)
+        ]
+    )
+    assert sorted(answers) == [200, 302]
+    assert TOTPDevice.objects.count() == 1
+
+
+def test_setting_up_asks_for_the_password(office: Client, staff: User) -> None:
+    for form in ({}, {"password": ""}, {"password": "six swans asleep"}):
+        assert office.post(PAGE, {"action": "start"} | form).status_code == 200
+        assert shown_key(office) is None
+
+
+def test_wrong_passwords_of_a_set_up_count_as_failed_logins(
+    office: Client, settings: Any, staff: User
+) -> None:
+    settings.AXES_FAILURE_LIMIT = 2
+    assert ask_to_start(office, "six swans asleep").status_code == 200
+    assert AccessAttempt.objects.get().username == staff.email
+    assert ask_to_start(office, "six swans asleep").status_code == 429
+    assert ask_to_start(office).status_code == 429
+    assert shown_key(office) is None
+
+
+def test_a_correct_password_resets_the_count(office: Client, staff: User) -> None:
+    ask_to_start(office, "six swans asleep")
+    start(office)
+    assert not AccessAttempt.objects.exists()
+
+
+def test_a_new_password_leaves_no_key_that_waits(office: Client, staff: User) -> None:
+    key = start(office)
+    new = {"new_password1": "nine newts under stones", "new_password2": "nine newts under stones"}
+    changed = office.post("/admin/password_change/", {"old_password": PASSWORD} | new)
+    assert changed.status_code == 302
+    assert shown_key(office) is None
+    assert verify(office, code_of_key(key)).status_code == 200
+    assert not TOTPDevice.objects.exists()
+
+
+def test_a_confirmed_key_is_not_shown_again(office: Client) -> None:
+    key = start(office)
+    verify(office, code_of_key(key))
+    TOTPDevice.objects.all().delete()
+    assert shown_key(office) is None
 
 
 def test_a_started_set_up_does_not_replace_a_device(
     office: Client, staff: User, device: TOTPDevice
 ) -> None:
-    office.post(PAGE, {"action": "start"})
+    ask_to_start(office)
+    assert shown_key(office) is None
+    other = another_session(staff)
+    TOTPDevice.objects.update(confirmed=False)
+    key = start(other)
+    TOTPDevice.objects.update(confirmed=True)
+    assert verify(other, code_of_key(key)).status_code == 200
     assert TOTPDevice.objects.get() == device
-    assert b"second-factor-key" not in office.get(PAGE).content
-    pending = TOTPDevice.objects.create(user=staff, confirmed=False, name="Other")
-    assert verify(office, code_of(pending)).status_code == 200
-    assert office.get("/admin/")["Location"] == PAGE
 
 
 def test_a_second_factor_that_is_off_is_not_demanded(
