@@ -206,7 +206,7 @@ AUDIT_WORDS = FoldedWords("action", "subject_name")
 
 
 class AuditEntry(models.Model):
-    """What a member of staff did to one object, and why. Never changed or deleted.
+    """What a member of staff did to one object, and why. Never changed.
 
     `actor` is null if the site did it. `theatre_id` is a plain number, because this
     app does not know theatres; null if it concerns none.

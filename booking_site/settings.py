@@ -202,6 +202,7 @@ SCHEDULED_JOBS: list[tuple[str, float, dict[str, object]]] = [
     ("release_expired_holds", 60, {}),
     ("store_sort_keys", 60, {}),
     ("purge_idempotency_records", 3600, {}),
+    ("delete_old_rows", 3600, {}),
     ("count_shows", 900, {}),
     ("erase_walk_in_customers", 86_400, {}),
     (
@@ -380,6 +381,10 @@ HOLD_MAX_MINUTES = env.int("HOLD_MAX_MINUTES", default=30)
 CANCELLATION_CUTOFF_MINUTES = env.int("CANCELLATION_CUTOFF_MINUTES", default=60)
 # The names and addresses of walk-in customers are erased this many days after the show; 0: never.
 WALK_IN_RETENTION_DAYS = env.int("WALK_IN_RETENTION_DAYS", default=0)
+
+# What is deleted when it is old
+
+AUDIT_RETENTION_DAYS = env.int("AUDIT_RETENTION_DAYS", default=1095)
 
 # The back office
 

@@ -20,7 +20,11 @@ from booking_site.back_office.large_tables import BoundedPaginator
 from bookings.box_office.queries import ids_of_orders
 from bookings.confirmations import seconds_overdue, send_next
 from bookings.models import Booking, Hold, Order
-from bookings.services.housekeeping import purge_idempotency_records, release_expired_holds
+from bookings.services.housekeeping import (
+    delete_old_rows,
+    purge_idempotency_records,
+    release_expired_holds,
+)
 from bookings.show_changes.cancelling import cancel_orders, cancel_show, live_purchases
 from catalog.models import Seat, Show, Theatre
 from tests import million_seats
@@ -191,6 +195,7 @@ def jobs(staff: User, show: Show) -> Iterator[Callable[[], Any]]:
     yield seconds_overdue
     yield lambda: release_expired_holds(batch=100)
     yield lambda: purge_idempotency_records(batch=100)
+    yield lambda: delete_old_rows(batch=100)
     yield lambda: list(Order.objects.unsent().order_by("-created_at")[:50])
     orders = live_purchases(show.pk)
     yield lambda: cancel_show(show_id=show.pk, orders=orders, reason="Broken", actor=staff)

@@ -18,7 +18,7 @@ class HoldEnd(models.TextChoices):
 
 
 class Hold(models.Model):
-    """Seats reserved for one user for a few minutes. The site never deletes a row.
+    """Seats reserved for one user for a few minutes. Its row is deleted a month after its end.
 
     `expires_at` and its seats' `held_until` are always written together.
     """

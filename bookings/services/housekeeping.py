@@ -1,18 +1,27 @@
-"""Ends expired holds, deletes old idempotency records, and erases the data of removed users."""
+"""Ends expired holds, deletes old rows, and erases the data of removed users."""
 
 from datetime import timedelta
+from typing import Any
 
+from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.db import transaction
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from accounts.models import User
+from accounts.models import AuditEntry, SignIn, User
 from bookings import replays
 from bookings.models import Hold, HoldEnd, IdempotencyRecord
 from bookings.services.holds import end_holds
 from bookings.transactions import in_transaction
 from bookings.walk_in_customers import erase_walk_in_customer
+from catalog.models import RefusedOverlap
 
 RECORD_LIFETIME = timedelta(days=7)
+# Counted from the time at which a row lost its last effect.
+SIGN_IN_LIFETIME = timedelta(days=90)
+HOLD_LIFETIME = timedelta(days=30)
+OVERLAP_LIFETIME = timedelta(days=30)
 
 
 def release_expired_holds(*, batch: int) -> int:
@@ -43,6 +52,45 @@ def purge_idempotency_records(*, batch: int) -> int:
     old = IdempotencyRecord.objects.filter(pk__in=first, created_at__lt=Now() - RECORD_LIFETIME)
     deleted, _ = old.delete()
     return deleted
+
+
+def delete_old_rows(*, batch: int) -> dict[str, int]:
+    """Delete the rows that nothing needs any longer; return how many by table.
+
+    Each statement deletes up to `batch` rows and is a transaction of its own, so this can be
+    interrupted and repeated.
+    """
+    deleted = {}
+    for rows in _old_rows():
+        table = rows.model._meta.db_table
+        deleted[table] = 0
+        while count := _delete(rows, batch):
+            deleted[table] += count
+    return deleted
+
+
+def _old_rows() -> list[QuerySet[Any]]:
+    audit_lifetime = timedelta(days=settings.AUDIT_RETENTION_DAYS)
+    return [
+        Session.objects.filter(expire_date__lt=Now()),
+        # Also of sign-ins that ended before they expired.
+        SignIn.objects.filter(expires_at__lt=Now() - SIGN_IN_LIFETIME),
+        Hold.objects.filter(
+            ended_at__isnull=False,
+            end_reason__in=HoldEnd.values,  # redundant, but the index begins with it
+            expires_at__lt=Now() - HOLD_LIFETIME,
+        ),
+        # Without an index: only the last month's refusals are in the table.
+        RefusedOverlap.objects.filter(refused_at__lt=Now() - OVERLAP_LIFETIME),
+        AuditEntry.objects.filter(at__lt=Now() - audit_lifetime),
+    ]
+
+
+def _delete(rows: QuerySet[Any], batch: int) -> int:
+    some = rows.order_by().values("pk")[:batch]
+    count: int
+    count, _ = rows.model._default_manager.filter(pk__in=some).delete()
+    return count
 
 
 def forget_person(*, user_id: int) -> None:

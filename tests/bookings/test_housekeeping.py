@@ -1,19 +1,27 @@
 """The commands that clean up: what they delete, and what they leave."""
 
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from io import StringIO
+from uuid import uuid4
 
 import pytest
+from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
-from django.db import transaction
+from django.db import connection, transaction
+from django.db.models import Model
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 
+from accounts import audit
+from accounts.models import AuditEntry, SignIn
 from bookings import replays
 from bookings.models import Hold, IdempotencyRecord
 from bookings.services import forget_person
-from catalog.models import Seat
-from tests.factories import ShowFactory, UserFactory, make_seats
+from bookings.services.housekeeping import delete_old_rows
+from catalog.models import RefusedOverlap, Seat
+from tests.factories import MovieFactory, ScreenFactory, ShowFactory, UserFactory, make_seats
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -89,9 +97,88 @@ def test_answers_older_than_seven_days_are_deleted_in_batches() -> None:
     assert IdempotencyRecord.objects.get() == young
 
 
+def ago(**age: float) -> datetime:
+    return timezone.now() - timedelta(**age)
+
+
+def session(*, expired: datetime) -> Session:
+    return Session.objects.create(session_key=uuid4().hex, session_data="", expire_date=expired)
+
+
+def sign_in(*, expired: datetime, ended: datetime | None = None) -> SignIn:
+    return SignIn.objects.create(
+        user=UserFactory(), token_id=uuid4(), expires_at=expired, ended_at=ended
+    )
+
+
+def ended_hold(*, ended: datetime) -> Hold:
+    return Hold.objects.create(
+        user=UserFactory(),
+        show=ShowFactory(),
+        seat_ids=[1],
+        expires_at=ended,
+        max_expires_at=ended,
+        ended_at=ended,
+        end_reason="expired",
+    )
+
+
+def refused_overlap(*, at: datetime) -> RefusedOverlap:
+    return RefusedOverlap.objects.create(
+        screen=ScreenFactory(),
+        movie=MovieFactory(),
+        start_time=at,
+        in_the_way="",
+        refused_to=UserFactory(),
+        refused_at=at,
+    )
+
+
+def audit_entry(*, at: datetime) -> AuditEntry:
+    entry = audit.record(actor=None, action="seats_blocked", subject=UserFactory())
+    AuditEntry.objects.filter(pk=entry.pk).update(at=at)
+    return entry
+
+
+def test_rows_are_deleted_when_they_are_old_in_batches(settings: Settings) -> None:
+    settings.AUDIT_RETENTION_DAYS = 365
+    old = {
+        "django_session": [session(expired=ago(minutes=1)) for _ in range(3)],
+        "sign_ins": [sign_in(expired=ago(days=91), ended=ended) for ended in (None, ago(days=95))],
+        "holds": [ended_hold(ended=ago(days=31)) for _ in range(3)],
+        "refused_overlaps": [refused_overlap(at=ago(days=31)) for _ in range(3)],
+        "audit_entries": [audit_entry(at=ago(days=366)) for _ in range(3)],
+    }
+    young: list[Model] = [
+        session(expired=ago(minutes=-1)),
+        sign_in(expired=ago(days=89), ended=ago(days=100)),
+        ended_hold(ended=ago(days=29)),
+        hold(minutes=-60 * 24 * 31),  # expired, but release_expired_holds has not ended it
+        refused_overlap(at=ago(days=29)),
+        audit_entry(at=ago(days=364)),
+    ]
+    assert clean_up("delete_old_rows", batch=2).splitlines() == [
+        f"Deleted {len(rows)} rows of {table}." for table, rows in old.items()
+    ]
+    for row in young:
+        row.refresh_from_db()
+    gone = [row for rows in old.values() for row in rows]
+    assert not any(type(row)._default_manager.filter(pk=row.pk).exists() for row in gone)
+
+
+def test_one_statement_deletes_at_most_a_batch() -> None:
+    for _ in range(5):
+        session(expired=ago(minutes=1))
+    with CaptureQueriesContext(connection) as statements:
+        assert delete_old_rows(batch=2)["django_session"] == 5
+    sessions = [each for each in statements if "django_session" in each["sql"]]
+    assert [each["sql"].count("LIMIT 2") for each in sessions] == [1, 1, 1, 1]
+
+
 @pytest.mark.parametrize("size", ["0", "-1", "many", "²"])
 @pytest.mark.parametrize(
-    "command", ["release_expired_holds", "purge_idempotency_records", "count_shows"]
+    "command",
+    ["release_expired_holds", "purge_idempotency_records", "delete_old_rows", "count_shows"],
 )
 def test_an_invalid_batch_size_is_refused(command: str, size: str) -> None:
     with pytest.raises(CommandError, match=f"--batch: '{size}' must be"):
