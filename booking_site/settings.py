@@ -313,7 +313,7 @@ PERSON_REMOVERS = ["bookings.services.forget_person"]
 # Called with user_id=…; each returns the stored data about a user, JSON-ready, by section.
 PERSON_EXPORTERS = ["bookings.exports.export_person"]
 
-# Called with (person, of=…): whether `of` may set the password of this member of staff.
+# Called with (person, of=…): whether `person` works only where `of` does.
 COLLEAGUE_CHECK = "catalog.staff.is_colleague"
 # Pages about one show, from apps above the catalogue.
 EXTRA_SHOW_PAGES = [

@@ -2,9 +2,10 @@
 
 from typing import Any, TypeVar
 
-from django.contrib.auth.models import AnonymousUser, Permission
-from django.db.models import Q, QuerySet
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import QuerySet
 
+from accounts import audit
 from accounts.models import User
 from accounts.roles import WORK_EVERYWHERE
 from catalog.models import Theatre
@@ -29,14 +30,29 @@ def within_theatres_of(user: User | AnonymousUser, rows: Rows, theatre_path: str
 
 
 def is_colleague(person: User, *, of: User) -> bool:
-    """Return whether `person` works only in theatres where `of` works too.
-
-    Nobody else may set the person's password: they could log in and work in their theatres.
-    """
+    """Return whether `person` works only in theatres where `of` works too."""
     if of.has_perm(WORK_EVERYWHERE):
         return True
-    # Not has_perm: inactive users have no permissions, but can be activated.
-    everywhere = Permission.objects.filter(codename=WORK_EVERYWHERE.rpartition(".")[2])
-    if everywhere.filter(Q(group__user=person) | Q(user=person)).exists():
-        return False
     return not Theatre.objects.filter(staff=person).exclude(staff=of).exists()
+
+
+def end_staff_access(*, person: User, actor: User) -> None:
+    """Take theatres, roles and permissions from a person who is no longer staff.
+
+    Call it in the transaction of the change.
+    """
+    theatres = [theatre.name for theatre in person.theatres.all()]
+    roles = list(person.groups.values_list("name", flat=True))
+    permissions = [str(each) for each in person.user_permissions.all()]
+    person.theatres.clear()
+    person.groups.clear()
+    person.user_permissions.clear()
+    if theatres or permissions or roles:
+        audit.record(
+            actor=actor,
+            action="staff_access_ended",
+            subject=person,
+            theatres=theatres,
+            roles=roles,
+            permissions=permissions,
+        )

@@ -14,9 +14,9 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from unfold.admin import ModelAdmin
 
 from accounts import audit, services
-from accounts.admin.users import may_manage
 from accounts.audited_admin import Audited, staff_user
 from accounts.models import AuditEntry, SignIn, User
+from accounts.rights import may_change
 from booking_site.back_office.filters import ConditionFilter, DaysFilter
 from booking_site.back_office.large_tables import LargeTable
 from booking_site.back_office.permissions import NoAdding, NoChanging, NoDeleting
@@ -61,18 +61,32 @@ class SignInAdmin(NoAdding, NoDeleting, LargeTable, Audited, ModelAdmin):  # typ
     def end(self, request: HttpRequest, sign_ins: QuerySet[SignIn]) -> None:
         actor = staff_user(request)
         chosen = sign_ins.select_related("user")
-        allowed = [sign_in.pk for sign_in in chosen if may_manage(actor, sign_in.user)]
+        users = {sign_in.user for sign_in in chosen}
+        changeable = {user for user in users if may_change(actor=actor, person=user)}
+        allowed = [sign_in.pk for sign_in in chosen if sign_in.user in changeable]
         ended = services.end_sign_ins(sign_in_ids=allowed, actor=actor)
         messages.success(request, f"{ended} sign-ins ended.")
         if refused := len(chosen) - len(allowed):
-            messages.error(request, f"{refused} belong to staff whom you may not manage.")
+            messages.error(request, f"{refused} belong to users whom you may not change.")
 
 
 @admin.register(Group)
 class RoleAdmin(Audited, DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc]
-    """Roles. The command `make_roles` restores the permissions of the standard ones."""
+    """Roles. The command `make_roles` restores the permissions of the standard ones.
+
+    Only administrators change them: others could give themselves permissions through a role.
+    """
 
     formfield_overrides = {models.CharField: {"form_class": LineFormField}}
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return staff_user(request).is_superuser
+
+    def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return staff_user(request).is_superuser
+
+    def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return staff_user(request).is_superuser
 
 
 @admin.register(AccessAttempt)
@@ -90,9 +104,27 @@ class FailedLoginAdmin(NoAdding, NoChanging, Audited, ModelAdmin):  # type: igno
         stored = User.objects.clean_email(search_term)
         return super().get_search_results(request, queryset, stored)
 
+    def has_delete_permission(self, request: HttpRequest, obj: AccessAttempt | None = None) -> bool:
+        user = _account_of(obj) if obj else None
+        if user and not may_change(actor=staff_user(request), person=user):
+            return False
+        return bool(super().has_delete_permission(request, obj))
+
+    def log_deletions(self, request: HttpRequest, queryset: QuerySet[AccessAttempt]) -> Any:
+        for attempt in queryset:
+            audit.record(
+                actor=staff_user(request),
+                action="lock_lifted",
+                subject=_account_of(attempt) or attempt,
+            )
+
     @admin.display(description="e-mail", ordering="username")
     def email(self, attempt: AccessAttempt) -> str:
         return readable_email(attempt.username)
+
+
+def _account_of(attempt: AccessAttempt) -> User | None:
+    return User.objects.filter(email=attempt.username).first()
 
 
 @admin.register(TOTPDevice)
@@ -109,7 +141,7 @@ class SecondFactorAdmin(NoAdding, NoChanging, Audited, WordSearch, ModelAdmin): 
         return rows.filter(user__in=User.objects.ids_matching(text))
 
     def has_delete_permission(self, request: HttpRequest, obj: TOTPDevice | None = None) -> bool:
-        if obj is not None and not may_manage(staff_user(request), obj.user):
+        if obj and not may_change(actor=staff_user(request), person=obj.user):
             return False
         return bool(super().has_delete_permission(request, obj))
 

@@ -1,20 +1,17 @@
 """Users in the back office."""
 
-from collections.abc import Callable
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import ManyToManyField, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
-from django.utils.module_loading import import_string
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
@@ -25,6 +22,7 @@ from accounts import services
 from accounts.audited_admin import Audited, staff_user
 from accounts.mails import send_confirmation
 from accounts.models import User
+from accounts.rights import may_change, roles_to_give
 from booking_site.back_office.filters import ConditionFilter
 from booking_site.back_office.large_tables import LargeTable
 
@@ -81,6 +79,7 @@ class UserAdmin(LargeTable, Audited, DjangoUserAdmin, ModelAdmin):  # type: igno
         self, db_field: "ManyToManyField[Any, Any]", request: HttpRequest, **kwargs: Any
     ) -> Any:
         kwargs |= {
+            "queryset": roles_to_give(actor=staff_user(request)),
             "widget": UnfoldAdminCheckboxSelectMultipleWidget,
             "label": "Roles",
             "help_text": "",
@@ -104,8 +103,18 @@ class UserAdmin(LargeTable, Audited, DjangoUserAdmin, ModelAdmin):  # type: igno
         # Otherwise a manager could make anyone an administrator.
         return (*self.readonly_fields, "is_superuser")
 
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> User | None:
+        """Lock the user of a submitted form, who may then still be changed when it is saved."""
+        user: User | None = super().get_object(request, object_id, from_field)
+        if user and request.method == "POST" and connection.in_atomic_block:
+            locked = User.objects.select_for_update(of=("self",), no_key=True)
+            user.refresh_from_db(from_queryset=locked)
+        return user
+
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        if obj is not None and not may_manage(staff_user(request), obj):
+        if obj is not None and not may_change(actor=staff_user(request), person=obj):
             return False
         return bool(super().has_change_permission(request, obj))
 
@@ -155,15 +164,3 @@ class UserAdmin(LargeTable, Audited, DjangoUserAdmin, ModelAdmin):  # type: igno
             return redirect(back)
         messages.success(request, "The user was removed. Sales records are kept.")
         return redirect("admin:accounts_user_changelist")
-
-
-def may_manage(actor: User, user: User) -> bool:
-    """Return whether the actor may edit the user and end their sign-ins.
-
-    Nobody may manage a removed user. Only administrators may manage administrators, and only
-    colleagues other staff (see `COLLEAGUE_CHECK`).
-    """
-    if user.is_removed or user.is_superuser > actor.is_superuser:
-        return False
-    is_colleague: Callable[..., bool] = import_string(settings.COLLEAGUE_CHECK)
-    return not user.is_staff or is_colleague(user, of=actor)

@@ -1,17 +1,21 @@
 """Theatres in the back office."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, cast
 
 from django import forms
 from django.contrib import admin
+from django.core.exceptions import ValidationError
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, QueryDict
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminSelect2Widget
 
+from accounts.audited_admin import staff_user
+from accounts.models import User
+from accounts.rights import may_change
 from accounts.roles import WORK_EVERYWHERE
 from booking_site.api.errors import DomainError, violated_constraint
 from booking_site.local_time import offset_of, zone_named, zone_names
@@ -58,6 +62,7 @@ class TheatreForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at r
 
     # The zone and currency whose effects on upcoming shows the user has seen.
     seen = _SeenField(required=False)
+    actor: User  # set by get_form
     moved: Sequence[Show] = ()  # at their new times, if the zone changes
 
     class Meta:
@@ -78,6 +83,16 @@ class TheatreForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at r
         if "currency" in self.changed_data:
             validate_currency(currency)
         return currency
+
+    def clean_staff(self) -> Iterable[User]:
+        """Refuse to add or remove users whom the actor may not change."""
+        staff: Iterable[User] = self.cleaned_data["staff"]
+        changed = set(staff).symmetric_difference(self.initial.get("staff", ()))
+        fixed = [each for each in changed if not may_change(actor=self.actor, person=each)]
+        if fixed:
+            names = ", ".join(sorted(each.name for each in fixed))
+            raise ValidationError(f"You may not add or remove: {names}.")
+        return staff
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}
@@ -155,6 +170,13 @@ class TheatreAdmin(BackOffice[Theatre]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Theatre]:
         return super().get_queryset(request).annotate(screen_total=Count("screens"))
+
+    def get_form(
+        self, request: HttpRequest, obj: Theatre | None = None, change: bool = False, **kwargs: Any
+    ) -> type[TheatreForm]:
+        form = cast("type[TheatreForm]", super().get_form(request, obj, change, **kwargs))
+        form.actor = staff_user(request)  # Django makes a class for each request
+        return form
 
     def get_fields(self, request: HttpRequest, obj: Theatre | None = None) -> Any:
         """Leave out the staff for users who may not manage users."""
