@@ -9,9 +9,10 @@ RUN /venv/bin/pip install --require-hashes --requirement requirements/base.txt \
     ${EXTRA:+--requirement requirements/$EXTRA.txt}
 COPY . .
 # DEVELOPMENT=1 would produce different static file names. These values do not reach the image.
-RUN SECRET_KEY=only-for-collecting-the-static-files-0 \
+RUN TRIAL=1 SECRET_KEY=only-for-collecting-the-static-files-0 \
     JWT_SIGNING_KEY=only-for-collecting-the-static-files-1 \
-    ALLOWED_HOSTS=build DATABASE_URL=postgres://build/build REDIS_URL=redis://build \
+    ALLOWED_HOSTS=localhost CLIENT_URL=http://localhost \
+    DATABASE_URL=postgres://build/build REDIS_URL=redis://build \
     /venv/bin/python manage.py collectstatic --noinput
 
 FROM python:3.13-slim

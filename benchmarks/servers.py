@@ -126,6 +126,7 @@ def production(
             "JWT_SIGNING_KEY": jwt_key,
             "METRICS_TOKEN": secrets.token_urlsafe(48),
             "ALLOWED_HOSTS": "localhost,127.0.0.1",
+            "CLIENT_URL": "https://cinema.example",
             "NUM_PROXIES": "1",
             "DATABASE_URL": database,
             "REDIS_URL": urlunsplit(redis),

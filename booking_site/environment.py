@@ -9,12 +9,23 @@ import sys
 from collections.abc import Iterator, Mapping
 from email.errors import ObsoleteHeaderDefect
 from email.message import EmailMessage
+from email.utils import parseaddr
 from importlib.util import find_spec
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from itertools import combinations
 from urllib.parse import SplitResult, urlsplit
 
-REQUIRED = ("SECRET_KEY", "JWT_SIGNING_KEY", "ALLOWED_HOSTS", "DATABASE_URL", "REDIS_URL")
+REQUIRED = (
+    "SECRET_KEY",
+    "JWT_SIGNING_KEY",
+    "ALLOWED_HOSTS",
+    "DATABASE_URL",
+    "REDIS_URL",
+    "CLIENT_URL",
+)
+KEYS = ("SECRET_KEY", "JWT_SIGNING_KEY", "JWT_PREVIOUS_KEY", "METRICS_TOKEN")
+# Parts of the secrets that this repository publishes, in compose.yaml, the Dockerfile and settings.
+PUBLISHED = ("compose-only", "only-for-collecting-the-static-files", "development-only")
 MIN_KEY_BYTES = 32
 MIN_DIFFERENT_CHARACTERS = 10
 # Whole numbers, and the minimum of each.
@@ -45,18 +56,34 @@ NUMBERS = {
     "WEB_GRACEFUL_SECONDS": 1,
     "WEB_THREADS": 1,
 }
-# Rate limits such as 60/min; an empty value removes the limit.
-RATES = (
-    "THROTTLE_BOOKING",
-    "THROTTLE_BOOKING_ADDRESS",
-    "THROTTLE_HOLD",
-    "THROTTLE_HOLD_ADDRESS",
-    "THROTTLE_LOGIN",
-    "THROTTLE_MAIL",
-    "THROTTLE_MAIL_LINK",
-    "THROTTLE_READ",
-    "THROTTLE_REGISTER",
-)
+# The longest lifetimes and waits that production accepts.
+LONGEST = {
+    "ACCESS_TOKEN_MINUTES": 7 * 24 * 60,
+    "HOLD_MAX_MINUTES": 24 * 60,
+    "HOLD_MINUTES": 24 * 60,
+    "IDLE_IN_TRANSACTION_TIMEOUT_MS": 60_000,
+    "LOCK_TIMEOUT_MS": 60_000,
+    "LOGIN_LOCK_MINUTES": 24 * 60,
+    "MAIL_LINK_HOURS": 7 * 24,
+    "REFRESH_GRACE_SECONDS": 60,
+    "STATEMENT_TIMEOUT_MS": 60_000,
+}
+# Rate limits and their defaults; an empty value removes the limit.
+RATES = {
+    # Per address.
+    "THROTTLE_LOGIN": "60/min",
+    "THROTTLE_MAIL_LINK": "30/hour",
+    "THROTTLE_REGISTER": "20/hour",
+    # Per e-mail address or user.
+    "THROTTLE_BOOKING": "60/min",
+    "THROTTLE_HOLD": "60/min",
+    "THROTTLE_MAIL": "5/hour",
+    # Per address, across all users there.
+    "THROTTLE_BOOKING_ADDRESS": "300/min",
+    "THROTTLE_HOLD_ADDRESS": "300/min",
+    # Public lists and seat maps, per address and server process.
+    "THROTTLE_READ": "1200/min",
+}
 SWITCHES = (
     "BOOKING_MAILS",
     "DATABASE_PREPARE",
@@ -64,6 +91,7 @@ SWITCHES = (
     "EMAIL_CONFIRMATION_REQUIRED",
     "HSTS_INCLUDE_SUBDOMAINS",
     "HSTS_PRELOAD",
+    "TRIAL",
 )
 SENDING = ("smtp", "smtp+tls", "smtp+ssl", "smtps")
 SECOND_FACTORS = ("off", "optional", "required")
@@ -75,7 +103,7 @@ SENTINEL_URL = (
 CUSTOMER_BITS = 64  # the prefix of an IPv6 address that accounts.client_address uses
 
 _RATE = re.compile(r"[1-9][0-9]*/(s|sec|second|m|min|minute|h|hour|d|day)")
-_LOCAL = {"localhost", "127.0.0.1", "::1"}
+_LOCAL = {"localhost", "127.0.0.1", "::1", "[::1]"}
 _ON = {"1", "true", "yes", "on", "y", "ok"}
 _OFF = {"", "0", "false", "no", "off", "n"}
 
@@ -105,6 +133,8 @@ def production_errors(environment: Mapping[str, str]) -> list[str]:
         *_address_errors(environment),
         *_mail_errors(environment),
         *_pool_errors(environment),
+        *_lifetime_errors(environment),
+        *(_trial_errors if _is_on(environment.get("TRIAL", "")) else _local_values)(environment),
     ]
 
 
@@ -169,11 +199,7 @@ def _number(text: str) -> int:
 
 
 def _key_errors(environment: Mapping[str, str]) -> Iterator[str]:
-    keys = {
-        name: environment[name]
-        for name in ("SECRET_KEY", "JWT_SIGNING_KEY", "JWT_PREVIOUS_KEY", "METRICS_TOKEN")
-        if environment.get(name)
-    }
+    keys = {name: environment[name] for name in KEYS if environment.get(name)}
     for name, key in keys.items():
         if len(key.encode()) < MIN_KEY_BYTES:
             yield f"{name} is shorter than {MIN_KEY_BYTES} bytes."
@@ -201,7 +227,7 @@ def _address_errors(environment: Mapping[str, str]) -> Iterator[str]:
                 yield f"{name} contains {origin!r}, which does not use HTTPS."
     if environment.get("SENTRY_DSN") and find_spec("sentry_sdk") is None:
         yield "SENTRY_DSN needs the packages of requirements/sentry.txt."
-    client = _parts(environment.get("CLIENT_URL", "https://client"))
+    client = _parts(environment.get("CLIENT_URL") or "https://client")
     if not client.hostname or client.scheme not in {"http", "https"}:
         yield "CLIENT_URL is not the address of a website."
     elif client.scheme == "http" and client.hostname not in _LOCAL:
@@ -227,6 +253,32 @@ def _pool_errors(environment: Mapping[str, str]) -> Iterator[str]:
     threads = _number(environment.get("WEB_THREADS", "8"))
     if threads > _number(environment.get("DATABASE_POOL_MAX", "8")):
         yield "WEB_THREADS exceeds DATABASE_POOL_MAX: threads would wait for each other."
+
+
+def _lifetime_errors(environment: Mapping[str, str]) -> Iterator[str]:
+    for name, most in LONGEST.items():
+        if _number(environment.get(name, "")) > most:
+            yield f"{name} must be at most {most}, not {environment[name]}."
+
+
+def _trial_errors(environment: Mapping[str, str]) -> Iterator[str]:
+    """Report hosts that others can reach: the values that a trial accepts are not safe there."""
+    if public := set(_list(environment, "ALLOWED_HOSTS")) - _LOCAL:
+        yield f"TRIAL is on, but ALLOWED_HOSTS contains {', '.join(sorted(public))}."
+
+
+def _local_values(environment: Mapping[str, str]) -> Iterator[str]:
+    """Report what only a trial on one machine may use."""
+    for name in (*KEYS, "DATABASE_URL", "DATABASE_DIRECT_URL", "REDIS_URL"):
+        if any(part in environment.get(name, "") for part in PUBLISHED):
+            yield f"{name} contains a secret that everybody can read in this repository."
+    if _parts(environment.get("CLIENT_URL", "")).hostname in _LOCAL:
+        yield "CLIENT_URL leads to this machine: links in e-mails would not work anywhere else."
+    if parseaddr(environment.get("MAIL_FROM", ""))[1].rpartition("@")[2] in _LOCAL:
+        yield "MAIL_FROM is an address of this machine, which mail servers refuse."
+    mail_server = _parts(environment.get("EMAIL_URL", ""))
+    if mail_server.scheme == "smtp" and mail_server.hostname not in _LOCAL:
+        yield "EMAIL_URL sends e-mails unencrypted: use smtp+tls:// or smtp+ssl://."
 
 
 def _parts(address: str) -> SplitResult:

@@ -17,7 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 from booking_site.api.openapi.description import SPECTACULAR_SETTINGS  # noqa: F401 - a setting
 from booking_site.back_office.theme import UNFOLD
 from booking_site.caches import redis_cache
-from booking_site.environment import networks, validation_errors
+from booking_site.environment import RATES, networks, validation_errors
 from booking_site.observability.logging import logging_config
 from booking_site.postgres.connection import WebConnection, postgres_database
 
@@ -90,6 +90,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "booking_site.http.middleware.request_id",
     "booking_site.observability.request_log.observe",
+    "booking_site.http.middleware.warn_of_unexpected_proxy",
     "booking_site.http.middleware.content_length",
     "booking_site.http.security_headers.security_headers",
     "booking_site.http.middleware.probes",
@@ -256,19 +257,8 @@ REST_FRAMEWORK = {
     "NUM_PROXIES": NUM_PROXIES,
     "UNAUTHENTICATED_USER": None,
     "DEFAULT_THROTTLE_RATES": {
-        # Per address; an empty value removes the limit.
-        "register": env("THROTTLE_REGISTER", default="20/hour") or None,
-        "login": env("THROTTLE_LOGIN", default="60/min") or None,
-        "mail_link": env("THROTTLE_MAIL_LINK", default="30/hour") or None,
-        # Per e-mail address or user.
-        "mail": env("THROTTLE_MAIL", default="5/hour") or None,
-        "hold": env("THROTTLE_HOLD", default="60/min") or None,
-        "booking": env("THROTTLE_BOOKING", default="60/min") or None,
-        # Per address, across all users there.
-        "hold_address": env("THROTTLE_HOLD_ADDRESS", default="300/min") or None,
-        "booking_address": env("THROTTLE_BOOKING_ADDRESS", default="300/min") or None,
-        # Public lists and seat maps, per address and server process.
-        "read": env("THROTTLE_READ", default="1200/min") or None,
+        name.removeprefix("THROTTLE_").lower(): env(name, default=rate) or None
+        for name, rate in RATES.items()
     },
 }
 
@@ -340,7 +330,7 @@ CORS_ALLOWED_ORIGINS = env.list(
     "CORS_ALLOWED_ORIGINS", default=["http://localhost:5173"] if DEVELOPMENT else []
 )
 # Links in mails lead to its /confirm-email and /reset-password, with ?uid=…&token=…
-CLIENT_URL = env("CLIENT_URL", default=next(iter(CORS_ALLOWED_ORIGINS), "http://localhost:5173"))
+CLIENT_URL = env("CLIENT_URL", default="http://localhost:5173")
 CORS_ALLOW_HEADERS = [*default_headers, "idempotency-key", "if-none-match", "x-request-id"]
 CORS_EXPOSE_HEADERS = [
     "ETag",
@@ -399,5 +389,8 @@ ADMIN_ALLOWED_ADDRESSES = networks(env("ADMIN_ALLOWED_ADDRESSES", default=""))
 # Observability
 LOGGING = logging_config(as_json=not DEVELOPMENT)
 METRICS_TOKEN = env("METRICS_TOKEN", default="")
+if not (WEB and METRICS_TOKEN):
+    # Only servers create this folder, without which no metric could be registered.
+    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
 SENTRY_DSN = env("SENTRY_DSN", default="")
 DEFAULT_EXCEPTION_REPORTER_FILTER = "booking_site.observability.error_reports.ErrorReportFilter"

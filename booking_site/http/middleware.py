@@ -1,15 +1,19 @@
 """Middleware for every request or for calls of the API. The settings define the order."""
 
+import logging
 import re
 from collections.abc import Callable
 from contextlib import suppress
 from hashlib import blake2b
 from http import HTTPStatus
 from secrets import token_hex
+from threading import Event
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from corsheaders.middleware import CorsMiddleware
+from django.conf import settings
+from django.core.exceptions import MiddlewareNotUsed
 from django.http import (
     HttpRequest,
     HttpResponse,
@@ -24,8 +28,14 @@ from booking_site.api.problems import GENERAL, error_response, problem_response
 from booking_site.http.views import livez, readyz
 from booking_site.observability.metrics import metrics
 
+logger = logging.getLogger(__name__)
+
 Handler = Callable[[HttpRequest], HttpResponse]
 
+UNEXPECTED_PROXY = (
+    "A request has X-Forwarded-For, which is ignored because NUM_PROXIES is 0. If the site is"
+    " behind a proxy, set NUM_PROXIES: otherwise all clients share one address and its limits."
+)
 VALID_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 MAX_BODY = 64 * 1024
 # An imported file can have 1 MiB, and a room's form has a field for each selected seat.
@@ -51,6 +61,21 @@ def request_id(get_response: Handler) -> Handler:
         response = get_response(request)
         response.headers["X-Request-ID"] = name
         return response
+
+    return middleware
+
+
+def warn_of_unexpected_proxy(get_response: Handler) -> Handler:
+    """With NUM_PROXIES=0, warn once that requests seem to come through a proxy."""
+    if settings.NUM_PROXIES:
+        raise MiddlewareNotUsed
+    warned = Event()
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if "HTTP_X_FORWARDED_FOR" in request.META and not warned.is_set():
+            warned.set()
+            logger.warning(UNEXPECTED_PROXY)
+        return get_response(request)
 
     return middleware
 

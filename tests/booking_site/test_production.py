@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import subprocess
 import sys
 from itertools import pairwise
@@ -10,7 +11,13 @@ from itertools import pairwise
 import pytest
 
 from booking_site import environment
-from booking_site.environment import NUMBERS, SWITCHES, production_errors, validation_errors
+from booking_site.environment import (
+    LONGEST,
+    NUMBERS,
+    SWITCHES,
+    production_errors,
+    validation_errors,
+)
 from tests.web import ROOT
 
 SAFE = {
@@ -19,6 +26,7 @@ SAFE = {
     "ALLOWED_HOSTS": "cinema.example",
     "DATABASE_URL": "postgres://u:p@db.example/cinema",
     "REDIS_URL": "redis://cache.example/0",
+    "CLIENT_URL": "https://cinema.example",
 }
 
 
@@ -127,6 +135,10 @@ def test_safe_settings_have_no_error() -> None:
             )
             for address in ("consolemail://", "mail.example", "dummymail://")
         ),
+        *(
+            ({name: str(most + 1)}, f"{name} must be at most {most}, not {most + 1}.")
+            for name, most in LONGEST.items()
+        ),
         (
             {"WEB_THREADS": "20"},
             "WEB_THREADS exceeds DATABASE_POOL_MAX: threads would wait for each other.",
@@ -175,6 +187,63 @@ def test_a_sender_may_have_any_name(sender: str) -> None:
     assert production_errors(SAFE | {"MAIL_FROM": sender}) == []
 
 
+LOCAL = {
+    "SECRET_KEY": "compose-only-secret-key-compose-only-secret-key-compose-only",
+    "JWT_SIGNING_KEY": "only-for-collecting-the-static-files-1",
+    "DATABASE_URL": "postgres://booking:compose-only@postgres:5432/booking",
+    "CLIENT_URL": "http://localhost:5173",
+    "MAIL_FROM": "Rex <no-reply@localhost>",
+    "EMAIL_URL": "smtp://mail.example:25",
+}
+
+
+@pytest.mark.parametrize("name", LOCAL)
+def test_values_for_trying_out_are_refused_by_name(name: str) -> None:
+    change = {name: LOCAL[name]}
+    (error,) = production_errors(SAFE | change)
+    assert error.startswith(f"{name} ")
+    assert production_errors(SAFE | change | {"TRIAL": "1", "ALLOWED_HOSTS": "localhost"}) == []
+
+
+def test_a_trial_answers_this_machine_only() -> None:
+    (error,) = production_errors(SAFE | {"TRIAL": "1", "ALLOWED_HOSTS": "localhost,rex.example"})
+    assert error == "TRIAL is on, but ALLOWED_HOSTS contains rex.example."
+
+
+def test_mail_may_be_unencrypted_on_this_machine_and_encrypted_to_any_other() -> None:
+    for address in (
+        "smtp://localhost:25",
+        "smtp+tls://u:p@mail.example:587",
+        "smtps://mail.example",
+    ):
+        assert production_errors(SAFE | {"EMAIL_URL": address}) == []
+
+
+def compose_environment() -> dict[str, str]:
+    """Return the variables of the site in compose.yaml, with its own defaults."""
+    text, _, _ = (ROOT / "compose.yaml").read_text().partition("services:")
+    lines = re.findall(r'^    ([A-Z_]+): "?(.*?)"?$', text, re.MULTILINE)
+    return {name: re.sub(r"\$\{\w+:-(.*?)\}", r"\1", value) for name, value in lines}
+
+
+def test_compose_starts_as_a_trial_only() -> None:
+    shipped = compose_environment()
+    assert shipped["TRIAL"] == "1"
+    assert production_errors(shipped) == []
+    refused = {error.split()[0] for error in production_errors(shipped | {"TRIAL": "0"})}
+    expected = {"SECRET_KEY", "JWT_SIGNING_KEY", "DATABASE_URL", "CLIENT_URL", "EMAIL_URL"}
+    assert refused == expected
+
+
+def test_the_build_of_the_image_is_a_trial() -> None:
+    _, _, build = (ROOT / "Dockerfile").read_text().partition("RUN TRIAL=1 ")
+    values = dict(re.findall(r"([A-Z_]+)=(\S+)", build.partition("collectstatic")[0]))
+    values["TRIAL"] = "1"
+    assert production_errors(values) == []
+    refused = {error.split()[0] for error in production_errors(values | {"TRIAL": "0"})}
+    assert {"SECRET_KEY", "JWT_SIGNING_KEY"} <= refused
+
+
 def test_sentry_needs_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     dsn = SAFE | {"SENTRY_DSN": "https://key@sentry.example/1"}
     assert production_errors(dsn) == []
@@ -212,6 +281,7 @@ def test_production_names_everything_that_is_wrong_and_does_not_start(
     assert "Traceback" not in done.stderr
     for part in (
         "JWT_SIGNING_KEY is missing.",
+        "CLIENT_URL is missing.",
         "DATABASE_URL is missing.",
         "REDIS_URL is missing.",
         "SECRET_KEY is shorter",
