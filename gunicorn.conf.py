@@ -24,7 +24,10 @@ graceful_timeout = int(os.environ.get("WEB_GRACEFUL_SECONDS") or 25)
 limit_request_line = 8190
 limit_request_field_size = 8192  # counts a field's line ending too
 header_map = "drop"  # X_Real_Ip must not pass for X-Real-Ip
-secure_scheme_headers: dict[str, str] = {}  # Django decides whether a request came by HTTPS
+# Django's settings decide which headers of a proxy count. With FORWARDED_ALLOW_IPS, gunicorn would
+# take a request's path and scheme from its headers as well.
+forwarder_headers = ""
+secure_scheme_headers: dict[str, str] = {}
 control_socket_disable = True
 logconfig_dict = logging_config(as_json=os.environ.get("DEVELOPMENT") != "1")
 

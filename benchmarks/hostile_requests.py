@@ -102,6 +102,8 @@ _NAMES = (
     *(b"Accept-Encoding", b"Accept-Language", b"Origin", b"Referer", b"Range", b"If-None-Match"),
     *(b"If-Modified-Since", b"X-Request-ID", b"X-Forwarded-For", b"X-Forwarded-Proto", b"Via"),
     *(b"Idempotency-Key", b"Access-Control-Request-Method", b"Upgrade", b"Connection", b"TE"),
+    *(b"X-Forwarded-Host", b"X-Forwarded-Port", b"X-Forwarded-Prefix", b"Forwarded", b"X-Real-IP"),
+    *(b"X_Forwarded_For", b"SCRIPT_NAME", b"PATH_INFO", b"REMOTE_USER", b"wsgi.url_scheme"),
     *(b"Trailer", b"HTTP2-Settings", b"Keep-Alive", b"Max-Forwards", b"User-Agent", b"Date"),
     *(
         b"Proxy",

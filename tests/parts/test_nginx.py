@@ -269,3 +269,10 @@ def test_the_site_trusts_what_the_proxy_says_of_the_client(proxied: Proxied) -> 
     """Its own X-Forwarded-Proto, and not the client's."""
     answer = proxied.get("/api/theatres", X_Forwarded_Proto="http")
     assert "<https://127.0.0.1/api/theatres" in answer.headers["Link"]
+
+
+def test_a_header_with_an_underscore_does_not_reach_the_site(proxied: Proxied) -> None:
+    """granian would read it as X-Forwarded-Proto."""
+    with closing(RawConnection(proxied.port)) as raw:
+        answer = raw.call("GET", "/api/theatres", headers={"X_Forwarded_Proto": "http"})
+    assert "<https://127.0.0.1/api/theatres" in answer.headers["Link"]

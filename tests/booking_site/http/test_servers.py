@@ -217,6 +217,7 @@ PRODUCTION = {
     "SECRET_KEY": f"0123456789-{CANARY}-secret-key",
     "JWT_SIGNING_KEY": f"0123456789-{CANARY}-signing-key",
     "ALLOWED_HOSTS": "127.0.0.1",
+    "CLIENT_URL": "https://cinema.example",
     "ANY_VARIABLE": CANARY,
     "NUM_PROXIES": "1",
     "PYTHONWARNINGS": "ignore",  # no static files are collected here
@@ -252,6 +253,92 @@ def test_x_forwarded_proto_counts_behind_a_proxy_only(
     with web_server(tmp_path / "log", by=by, **own) as server:
         answer = get(server, "/api/movies", X_Forwarded_Proto="https", X_Forwarded_For="10.0.0.1")
     assert f"<{scheme}://127.0.0.1/api/movies" in answer.headers["Link"]
+
+
+OF_A_PROXY = {"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": "https"}
+# Harmless values of headers that some proxies set, and some servers or frameworks trust.
+UNTRUSTED = {
+    "Forwarded": "for=127.0.0.2;proto=https;host=localhost",
+    "X-Forwarded-Host": "localhost",
+    "X-Forwarded-Server": "localhost",
+    "X-Forwarded-Port": "444",
+    "X-Forwarded-Prefix": "/api",
+    "X-Forwarded-Path": "/livez",
+    "X-Forwarded-Protocol": "ssl",
+    "X-Forwarded-Ssl": "on",
+    "X-Forwarded-Scheme": "https",
+    "X-Forwarded-User": "admin",
+    "X-Url-Scheme": "https",
+    "Front-End-Https": "on",
+    "X-Real-IP": "127.0.0.2",
+    "X-Client-IP": "127.0.0.2",
+    "True-Client-IP": "127.0.0.2",
+    "X-Original-URL": "/livez",
+    "X-Rewrite-URL": "/livez",
+    "X-Script-Name": "/api",
+    "X-HTTP-Method-Override": "DELETE",
+    **{"SCRIPT_NAME": "/api", "PATH_INFO": "/livez", "QUERY_STRING": "page=2"},
+    **{"REMOTE_USER": "admin", "REMOTE_ADDR": "127.0.0.2", "REQUEST_METHOD": "DELETE"},
+    **{"SERVER_NAME": "localhost", "SERVER_PORT": "444", "HTTPS": "on"},
+    **{"wsgi.url_scheme": "https", "HTTP_HOST": "localhost"},
+}
+
+
+@with_tables
+@by_each_server
+@pytest.mark.parametrize("proxies", ["0", "1"])
+def test_only_the_headers_that_num_proxies_counts_change_an_answer(
+    tmp_path: Path, by: str, proxies: str
+) -> None:
+    own = {
+        **{"DATABASE_URL": database_url(), "NUM_PROXIES": proxies, "FORWARDED_ALLOW_IPS": "*"},
+        **{"ADMIN_ALLOWED_ADDRESSES": "127.0.0.1", "THROTTLE_READ": ""},
+    }
+    trusted = OF_A_PROXY if proxies == "1" else {}
+    headers = UNTRUSTED if trusted else UNTRUSTED | OF_A_PROXY | {"X_Forwarded_For": "127.0.0.2"}
+    with (
+        web_server(tmp_path / "log", by=by, **own) as server,
+        closing(RawConnection(server.port)) as raw,
+    ):
+
+        def facts(path: str, more: dict[str, str]) -> tuple[object, ...]:
+            answer = raw.call("GET", path, headers=trusted | more)
+            seen = [answer.headers[name] for name in ("Link", "Location", "Vary", "ETag")]
+            return (answer.status, *seen, len(answer.body))
+
+        for path, status in (("/api/movies", 200), ("/admin/", 302), ("/nothing", 404)):
+            plain = facts(path, {})
+            assert plain[0] == status
+            assert [name for name in headers if facts(path, {name: headers[name]}) != plain] == []
+
+
+@with_tables
+@by_each_server
+@pytest.mark.parametrize(("proxies", "warnings"), [("0", 1), ("1", 0)])
+def test_a_proxy_that_num_proxies_does_not_count_is_reported_once(
+    tmp_path: Path, by: str, proxies: str, warnings: int
+) -> None:
+    own = {"DATABASE_URL": database_url(), "NUM_PROXIES": proxies}
+    with web_server(tmp_path / "log", by=by, **own) as server:
+        for path in ("/livez", "/api/movies"):
+            assert get(server, path, X_Forwarded_For="10.0.0.1").status == 200
+    assert log_of(tmp_path).count(b"set NUM_PROXIES") == warnings
+
+
+@with_tables
+@by_each_server
+def test_a_web_server_has_its_limits_whatever_role_the_environment_names(
+    tmp_path: Path, by: str
+) -> None:
+    own = {"DATABASE_URL": database_url(), "PROCESS_ROLE": "command", "LOCK_TIMEOUT_MS": "200"}
+    with (
+        web_server(tmp_path / "log", by=by, **own) as server,
+        psycopg.connect(database_url()) as locker,
+    ):
+        locker.execute("LOCK list_versions IN ACCESS EXCLUSIVE MODE")
+        answer = get(server, "/api/theatres")
+    assert (answer.status, json.loads(answer.body)["code"]) == (503, "busy")
+    assert answer.headers["Retry-After"]
 
 
 @with_tables
