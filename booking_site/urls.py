@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularSwaggerSplitView
 
-from accounts import second_factor
+from accounts import own_password, second_factor
 from booking_site.api.openapi.views import SchemaView
 from booking_site.back_office import menu_search
 from booking_site.http import views
@@ -21,6 +21,8 @@ urlpatterns = [
     path("admin/clock-changes/", include("bookings.show_changes.clock_page")),
     path("admin/reports/", admin.site.admin_view(report_page.page), name="reports"),
     path("admin/search/", admin.site.admin_view(menu_search.page)),
+    # Instead of the admin's own page.
+    path("admin/password_change/", admin.site.admin_view(own_password.page)),
     path("admin/", admin.site.urls),
     path("api/schema", SchemaView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),

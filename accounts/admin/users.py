@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.db import connection, transaction
 from django.db.models import ManyToManyField, Q, QuerySet
@@ -144,6 +145,8 @@ class UserAdmin(LargeTable, Audited, DjangoUserAdmin, ModelAdmin):  # type: igno
     def user_change_password(
         self, request: HttpRequest, id: str, form_url: str = ""
     ) -> HttpResponse:
+        if unquote(id) == str(request.user.pk):
+            return redirect("admin:password_change")  # asks for the old password
         with transaction.atomic():  # the change and its audit entry
             return super().user_change_password(request, id, form_url)
 
