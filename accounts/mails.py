@@ -1,11 +1,12 @@
 """E-mails about an account, sent by tasks that are enqueued in the transaction of the change.
 
-The task creates the link, so that no link is stored in the queue.
+The task creates the link, so that no link is stored in the queue. They greet nobody by name: the
+address may be a stranger's, and whoever registered it chose the name.
 """
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db.models import Q, QuerySet
@@ -15,6 +16,54 @@ from django_tasks_db.models import DBTaskResult
 from accounts.links import confirmation_link, reset_link
 from accounts.models import User
 from booking_site.tasks.email import message_id_of, send_mail
+
+
+class Notice(NamedTuple):
+    """What has changed about an account, for its owner."""
+
+    subject: str
+    sentence: str
+
+
+NOTICES = {
+    "password": Notice("Your password was changed", "The password of your account was changed."),
+    "email": Notice(
+        "Your e-mail address was changed", "The e-mail address of your account was changed."
+    ),
+    "second_factor_added": Notice(
+        "Two-factor authentication was turned on",
+        "Logging in to the back office now needs a code from an authenticator app.",
+    ),
+    "second_factor_removed": Notice(
+        "Two-factor authentication was turned off",
+        "Logging in to the back office no longer needs a code from an authenticator app.",
+    ),
+}
+
+
+def notify_owner(user: User, change: str, *, former_email: str | None = None) -> None:
+    """Enqueue an e-mail about one of `NOTICES`, within the transaction of the change.
+
+    It goes to the address of the account, and to the former one if that was changed.
+    """
+    for email in filter(None, (former_email, user.email)):
+        send_notice.enqueue(user_id=user.pk, email=email, change=change)
+
+
+@task(takes_context=True)
+def send_notice(context: TaskContext, user_id: int, email: str, change: str) -> None:
+    """Report a change of the account to this address, without a link."""
+    user = User.objects.filter(pk=user_id).first()
+    if user is None or user.is_removed:
+        return
+    notice = NOTICES[change]
+    send_mail(
+        to=email,
+        subject=notice.subject,
+        template="notice",
+        facts={"sentence": notice.sentence, "is_former": email != user.email},
+        message_id=message_id_of(context),
+    )
 
 
 @task(takes_context=True)
@@ -48,7 +97,8 @@ def send_password_reset(context: TaskContext, email: str) -> None:
 def mails_about(user: User) -> "QuerySet[DBTaskResult[..., Any]]":
     """Return the tasks of e-mails to the user that the queue still has, sent or not."""
     return DBTaskResult.objects.filter(
-        Q(args_kwargs__kwargs__user_id=user.pk) | Q(args_kwargs__kwargs__email=user.email)
+        # A notice names a user and an address, which may be another user's today.
+        Q(args_kwargs__kwargs__user_id=user.pk) | Q(args_kwargs__kwargs={"email": user.email})
     ).order_by("enqueued_at")
 
 
@@ -72,5 +122,5 @@ def request_times(recipient: dict[str, object], *, since: datetime) -> "QuerySet
 
 def _send(user: User, subject: str, template: str, link: str, message_id: str) -> None:
     hours = settings.PASSWORD_RESET_TIMEOUT // 3600
-    facts = {"name": user.name, "link": link, "hours": hours}
+    facts = {"link": link, "hours": hours}
     send_mail(to=user.email, subject=subject, template=template, facts=facts, message_id=message_id)

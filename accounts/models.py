@@ -16,7 +16,7 @@ from django.db.models.functions import Lower, Now
 from booking_site.email_address import CanonicalEmailField, canonical_email, readable_email
 from booking_site.postgres.timestamped import Timestamped, TimestampedQuerySet
 from booking_site.postgres.words import FoldedWords, words_beginning_with
-from booking_site.typed_text import LineField
+from booking_site.typed_text import LineField, refuse_link
 
 REMOVED_DOMAIN = "@invalid"  # reserved by RFC 2606, so no form accepts it
 NAME_WORDS = FoldedWords("name")
@@ -76,7 +76,7 @@ class User(AbstractBaseUser, PermissionsMixin, Timestamped):
     `token_version` is a claim in every token; raising it revokes all of them.
     """
 
-    name = LineField(max_length=200)
+    name = LineField(max_length=200, validators=[refuse_link])
     email = CanonicalEmailField(
         max_length=254,
         unique=True,

@@ -8,7 +8,7 @@ from accounts.authentication import Caller
 from accounts.links import LinkInvalid, confirmation_tokens, reset_tokens, user_of_link
 from accounts.mails import send_confirmation, send_password_reset
 from accounts.models import User
-from accounts.services import current_user, require_strong_password, revoke_tokens
+from accounts.services import current_user, require_strong_password, save_password
 
 
 def request_password_reset(*, email: str) -> None:
@@ -35,9 +35,8 @@ def reset_password(*, uid: str, reset_token: str, new_password: str) -> None:
         # Checked again under the lock: of two simultaneous uses, one succeeds.
         if not reset_tokens.check_token(before, reset_token):
             raise LinkInvalid
-        user.save(update_fields=["password", "updated_at"])
+        save_password(user)
         _confirm(user)
-        revoke_tokens(user_id=user.pk)
         # Failed guesses of the old password must not lock out its owner.
         AccessAttempt.objects.filter(username=user.email).delete()
 

@@ -20,6 +20,7 @@ from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 from accounts import audit
 from accounts.audited_admin import staff_user
 from accounts.brute_force import TooManyAttempts, authenticate_within_limits
+from accounts.mails import notify_owner
 from accounts.models import User
 
 _DIGITS = 6
@@ -126,7 +127,7 @@ def _confirm(device: TOTPDevice, code: str) -> bool:
     device.last_t, device.drift = totp.t(), totp.drift
     device.set_last_used_timestamp(commit=False)
     device.save()
-    audit.record(actor=device.user, action="second_factor_added", subject=device.user)
+    _record(device.user, "second_factor_added")
     return True
 
 
@@ -136,8 +137,13 @@ def _remove(user: User, code: str) -> bool:
         if _matching(devices, code) is None:
             return False
         TOTPDevice.objects.filter(user=user).delete()
-        audit.record(actor=user, action="second_factor_removed", subject=user)
+        _record(user, "second_factor_removed")
     return True
+
+
+def _record(user: User, change: str) -> None:
+    audit.record(actor=user, action=change, subject=user)
+    notify_owner(user, change)
 
 
 def _locked(user: User) -> tuple[User, list[TOTPDevice]]:

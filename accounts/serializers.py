@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from booking_site.api.fields import UtcDateTimeField
 from booking_site.api.parsing import StrictCharField, StrictEmailField, StrictSerializer
-from booking_site.typed_text import clean_text
+from booking_site.typed_text import clean_text, refuse_link
 
 LONGEST_NAME = 200
 LONGEST_PASSWORD = 1024
@@ -26,8 +26,9 @@ SHOWABLE = (
         "type": "string",
         "minLength": 1,
         "maxLength": LONGEST_NAME,
-        # As `clean_text`: a visible character, and no control or format characters or separators.
-        "pattern": rf"^{SHOWABLE}*[\p{{L}}\p{{N}}\p{{P}}\p{{S}}]{SHOWABLE}*$",
+        # As `refuse_link` and `clean_text`: no link, a visible character, and no control or format
+        # characters or separators.
+        "pattern": rf"^(?!.*://){SHOWABLE}*[\p{{L}}\p{{N}}\p{{P}}\p{{S}}]{SHOWABLE}*$",
     }
 )
 class NameField(StrictCharField):
@@ -37,7 +38,9 @@ class NameField(StrictCharField):
         super().__init__(max_length=LONGEST_NAME, trim_whitespace=False)
 
     def to_internal_value(self, data: Any) -> str:
-        return clean_text(super().to_internal_value(data))
+        name = clean_text(super().to_internal_value(data))
+        refuse_link(name)
+        return name
 
     def run_validation(self, data: Any = serializers.empty) -> str:
         name: str = super().run_validation(data)

@@ -20,7 +20,7 @@ from django.utils.module_loading import import_string
 from accounts import audit
 from accounts.authentication import Caller
 from accounts.brute_force import authenticate_within_limits
-from accounts.mails import mails_about, send_confirmation
+from accounts.mails import mails_about, notify_owner, send_confirmation
 from accounts.models import REMOVED_DOMAIN, SignIn, User
 from accounts.tokens import TokenRevoked, Tokens, issue_tokens
 from booking_site.api.errors import DomainError, violated_constraint
@@ -194,8 +194,31 @@ def change_password(
     with transaction.atomic(durable=True):
         # Checked again under the lock: any change of the password raises the token version.
         lock_caller(caller=caller)
-        user.save(update_fields=["password", "updated_at"])
-        revoke_tokens(user_id=user.pk)
+        save_password(user)
+
+
+def save_password(user: User) -> None:
+    """Store the new password of the user within a transaction, with all that follows from it."""
+    user.save(update_fields=["password", "updated_at"])
+    follow_new_password(user)
+
+
+def follow_new_password(user: User) -> None:
+    """Revoke all tokens and notify the owner, within a transaction."""
+    revoke_tokens(user_id=user.pk)
+    notify_owner(user, "password")
+
+
+def follow_new_email(user: User, *, former_email: str) -> None:
+    """Do what follows from a new address, within the transaction of the change.
+
+    Revoke all tokens, delete failed logins under the former address, notify both addresses, and
+    send the link that confirms the new one.
+    """
+    revoke_tokens(user_id=user.pk)
+    AccessAttempt.objects.filter(username=former_email).delete()
+    notify_owner(user, "email", former_email=former_email)
+    send_confirmation.enqueue(user_id=user.pk)
 
 
 def close_account(*, request: HttpRequest, caller: Caller, password: str) -> None:

@@ -60,7 +60,6 @@ INSTALLED_APPS = [
     "unfold",
     "unfold.contrib.filters",
     "django.contrib.admin",
-    "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
@@ -80,6 +79,7 @@ INSTALLED_APPS = [
     "booking_site",
     "booking_site.tasks",
     "accounts",
+    "django.contrib.auth",  # after accounts, which replaces its command changepassword
     "catalog",
     "bookings",
     "reports",

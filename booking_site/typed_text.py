@@ -45,6 +45,12 @@ def clean_text(text: str, *, multiline: bool = False) -> str:
     return text
 
 
+def refuse_link(name: str) -> None:
+    """Raise `ValidationError` if the name of a person contains a link: mails contain the name."""
+    if "://" in name:
+        raise ValidationError("A name cannot contain a link.", code="link")
+
+
 def _is_visible(character: str) -> bool:
     return unicodedata.category(character)[0] in "LNPS" and character not in BLANK
 

@@ -115,12 +115,7 @@ def _send(
 ) -> bool:
     """Send one mail to the buyer of the bookings; return False if the buyer has no address."""
     first = bookings[0]
-    if first.user is not None:
-        name, address = first.user.name, first.user.email if first.user.is_active else ""
-    elif first.order is not None:
-        name, address = first.order.customer_name, first.order.customer_email
-    else:
-        return False
+    name, address = _recipient(first)
     if not address:
         return False
     facts |= {
@@ -145,6 +140,17 @@ def _send(
         reply_to=(theatre.name, theatre.contact_email),
     )
     return True
+
+
+def _recipient(booking: Booking) -> tuple[str, str]:
+    """Return the buyer's name and address. The name is empty unless the address is confirmed:
+    the mail may reach a stranger, and must not say what another stranger typed.
+    """
+    user, order = booking.user, booking.order
+    if user is not None:
+        name = user.name if user.email_confirmed_at else ""
+        return name, user.email if user.is_active else ""
+    return "", order.customer_email if order else ""
 
 
 def _seats(bookings: Iterable[Booking]) -> str:

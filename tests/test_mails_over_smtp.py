@@ -16,7 +16,7 @@ from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
 from rest_framework.test import APIClient
 
-from accounts.mails import send_password_reset
+from accounts.mails import notify_owner, send_password_reset
 from accounts.models import User
 from benchmarks.servers import free_port
 from booking_site.tasks.worker import Worker
@@ -96,6 +96,7 @@ def send_every_kind(customer: APIClient, seats: list[Seat]) -> None:
     account = {"name": "Lena", "email": "lena@example.com", "password": "seven seals in the bay"}
     APIClient().post("/api/auth/register", account, format="json")
     send_password_reset.enqueue(email=account["email"])
+    notify_owner(User.objects.get(email=account["email"]), "password")
     answer = bought(customer, *seats[:2])
     work()
     customer.post(f"/api/bookings/{answer['booking']['id']}/cancel")

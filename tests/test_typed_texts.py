@@ -9,8 +9,11 @@ from django import forms
 from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
+from django.core.management import CommandError, call_command
 from django.test import Client, RequestFactory
 from django.urls import get_resolver, reverse
+from rest_framework.test import APIClient
 
 from accounts.models import User
 from booking_site.typed_text import TypedText, clean_text
@@ -32,6 +35,12 @@ REVERSED = "Top \u202enuG"
 OTHER_TEXTS = {
     "ConfirmForm.content",
     "ConfirmForm.expected",
+    "NewPasswordForm.password1",
+    "NewPasswordForm.password2",
+    "OwnPasswordForm.new_password1",
+    "OwnPasswordForm.new_password2",
+    "OwnPasswordForm.old_password",
+    "PasswordForm.password",
     "ScreenForm.layout",
     "Search.q",
     "TheatreForm.currency",
@@ -127,3 +136,45 @@ def test_the_box_office_refuses_an_invisible_customer(office: Client) -> None:
     answer = office.post(reverse("box-office-sell", args=[show.pk]), form)
     assert list(answer.context["form"].errors) == ["customer_name"]
     assert not Booking.objects.exists()
+
+
+LINK = "See https://prize.example"
+
+
+def test_a_customer_cannot_be_renamed_to_a_link(customer: APIClient, user: User) -> None:
+    answer = customer.patch("/api/auth/me", {"name": LINK}, format="json")
+    assert answer.status_code == HTTPStatus.BAD_REQUEST
+    assert list(answer.json()["errors"]) == ["name"]
+
+
+def test_the_back_office_refuses_a_link_as_the_name_of_a_user(office: Client, user: User) -> None:
+    for page in (
+        reverse("admin:accounts_user_add"),
+        reverse("admin:accounts_user_change", args=[user.pk]),
+    ):
+        answer = office.post(page, {"name": LINK})
+        assert "name" in answer.context["adminform"].form.errors
+    assert not User.objects.filter(name=LINK).exists()
+
+
+def test_the_box_office_refuses_a_link_as_the_name_of_a_customer(office: Client) -> None:
+    show = ShowFactory()
+    (seat,) = make_seats(show, "S")
+    form: dict[str, Any] = {"token": "0" * 32, "seat": [seat.pk], "customer_name": LINK}
+    page = reverse("box-office-sell", args=[show.pk])
+    answer = office.post(page, form)
+    assert list(answer.context["form"].errors) == ["customer_name"]
+    assert not Booking.objects.exists()
+    office.post(page, form | {"customer_name": "Lena"})
+    order = Booking.objects.get().order
+    assert order is not None
+    page = reverse("box-office-customer", args=[order.reference])
+    assert office.post(page, {"customer_name": LINK}).status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+    order.refresh_from_db()
+    assert order.customer_name == "Lena"
+
+
+def test_createsuperuser_refuses_a_link_as_the_name(db: None) -> None:
+    with pytest.raises((CommandError, ValidationError)):
+        call_command("createsuperuser", email="a@example.com", name=LINK, interactive=False)
+    assert not User.objects.exists()

@@ -15,6 +15,7 @@ from unfold.admin import ModelAdmin
 
 from accounts import audit, services
 from accounts.audited_admin import Audited, staff_user
+from accounts.mails import notify_owner
 from accounts.models import AuditEntry, SignIn, User
 from accounts.rights import may_change
 from booking_site.back_office.filters import ConditionFilter, DaysFilter
@@ -153,3 +154,4 @@ class SecondFactorAdmin(NoAdding, NoChanging, Audited, WordSearch, ModelAdmin): 
                 action="second_factor_removed",
                 subject=device.user,
             )
+            notify_owner(device.user, "second_factor_removed")

@@ -16,12 +16,12 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
-from unfold.forms import AdminPasswordChangeForm, UserCreationForm
+from unfold.forms import UserCreationForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from accounts import services
+from accounts.admin.passwords import NewPasswordForm
 from accounts.audited_admin import Audited, staff_user
-from accounts.mails import send_confirmation
 from accounts.models import User
 from accounts.rights import may_change, roles_to_give
 from booking_site.back_office.filters import ConditionFilter
@@ -45,7 +45,7 @@ class UserAdmin(LargeTable, Audited, DjangoUserAdmin, ModelAdmin):  # type: igno
 
     form = forms.ModelForm
     add_form = UserCreationForm
-    change_password_form = AdminPasswordChangeForm
+    change_password_form = NewPasswordForm
     list_display = ("readable_email", "name", "roles", "is_active", "is_staff", "created_at")
     search_help_text = "Name or e-mail address"
     list_filter = (AccessFilter, "groups")
@@ -138,7 +138,7 @@ class UserAdmin(LargeTable, Audited, DjangoUserAdmin, ModelAdmin):  # type: igno
             changed.add("email_confirmed_at")
         obj.save(update_fields=[*changed, "updated_at"])
         if "email" in changed:
-            send_confirmation.enqueue(user_id=obj.pk)
+            services.follow_new_email(obj, former_email=form.initial["email"])
         if "is_active" in form.changed_data:
             services.revoke_tokens(user_id=obj.pk)
 

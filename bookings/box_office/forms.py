@@ -9,7 +9,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 
 from accounts.models import User
 from booking_site.email_address import EmailFormField
-from booking_site.typed_text import LineFormField
+from booking_site.typed_text import LineFormField, refuse_link
 from bookings.models import Booking
 from catalog.models import Seat, Theatre
 from catalog.staff import theatres_of
@@ -33,7 +33,7 @@ class Search(forms.Form):
 class Customer(forms.Form):
     """The walk-in customer of an order, who may stay unnamed."""
 
-    customer_name = LineFormField(max_length=200, required=False)
+    customer_name = LineFormField(max_length=200, required=False, validators=[refuse_link])
     customer_email = EmailFormField(required=False)
 
 

@@ -152,7 +152,7 @@ UPCOMING_SHOWS_AS_PLANNED = Invariant(
 )
 TEXTS_VISIBLE = Invariant(
     "texts_visible",
-    "Names, titles and descriptions have no invisible characters, which the back office refuses.",
+    "No text has invisible characters, and no name of a user a link: the back office refuses both.",
     "",
     Severity.NOTE,
 )
@@ -165,6 +165,6 @@ CHECKED_IN_PYTHON = (
     (CONSTRAINTS_IN_PLACE, guards.missing),
     (POSTGRES_ZONES_AGREE, time_zones.different_in_postgres),
     (UPCOMING_SHOWS_AS_PLANNED, time_zones.shows_not_as_planned),
-    (TEXTS_VISIBLE, texts.with_invisible_characters),
+    (TEXTS_VISIBLE, texts.refused_texts),
     (WEB_SESSIONS_SAFE, sessions.web_errors),
 )

@@ -8,12 +8,12 @@ from django.db.models import Model
 
 from booking_site.typed_text import TypedText, clean_text
 
-# Any other text is printable ASCII.
-SUSPECT = r"[^\x20-\x7e]"
+# Any other text is printable ASCII without a link.
+SUSPECT = r"[^\x20-\x7e]|://"
 
 
-def with_invisible_characters() -> list[str]:
-    """Return the row and field of each text that `clean_text` refuses."""
+def refused_texts() -> list[str]:
+    """Return the row and field of each text that `clean_text` or its column refuses."""
     return [
         name
         for model in apps.get_models()
@@ -28,5 +28,6 @@ def _refused(model: type[Model], field: TypedText) -> Iterator[str]:
     for key, text in suspects.values_list("pk", field.name).iterator():
         try:
             clean_text(text, multiline=field.multiline)
+            field.run_validators(text)
         except ValidationError:
             yield f"{model._meta.verbose_name} {key}: {field.verbose_name}"

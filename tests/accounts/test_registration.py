@@ -86,6 +86,7 @@ def test_another_violated_constraint_is_not_reported_as_a_taken_address(db, monk
         ("name", "Lena\u2028Lion"),
         ("name", "Lena \u202enoiL"),
         ("name", "Lena\nLion"),
+        ("name", "See https://prize.example"),
         ("name", "x" * 201),
         ("name", 5),
         ("name", None),

@@ -54,6 +54,7 @@ def texts(message: EmailMultiAlternatives) -> list[str]:
 def test_a_buyer_gets_the_tickets_by_mail(
     customer: APIClient, user: User, seats: list[Seat], posted: Posted
 ) -> None:
+    User.objects.update(email_confirmed_at=user.created_at)
     answer = bought(customer, seats[1], seats[0])
     assert mail.outbox == []
     (message,) = posted()
@@ -194,7 +195,6 @@ def test_a_box_office_customer_gets_mail_at_the_address_given_there(
         confirm_again([order])
     (message,) = posted()
     assert message.to == ["counter@example.com"]
-    assert "Hello Cora Counter," in message.body
 
 
 def test_a_booking_of_the_original_tables_gets_mail_too(

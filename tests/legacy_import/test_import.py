@@ -297,6 +297,9 @@ REPORTED = {
     "users, imported, but: the name has invisible characters: edit it (1: 8)": [
         "UPDATE users SET name = chr(8238) || 'aneL' WHERE id = 8"
     ],
+    "users, imported, but: the name contains a link: edit it (1: 8)": [
+        "UPDATE users SET name = 'See https://prize.example' WHERE id = 8"
+    ],
     "movies, imported, but: the description has invisible characters: edit it (1: 3)": [
         "UPDATE movies SET description = 'A' || chr(10) || chr(8203) WHERE id = 3"
     ],

@@ -82,7 +82,6 @@ def test_a_clerk_corrects_a_customer_and_the_tickets_are_sent_again(
     assert stored(order) == tuple(new.values())
     (message,) = posted()
     assert message.to == ["lena.wells@example.com"]
-    assert "Hello Lena Wells" in message.body
     entry = audit.history_of(order).get(action="customer_corrected")
     assert (entry.actor, entry.theatre_id) == (clerk, order.show.theatre_id)
     assert entry.facts["changes"] == {"customer_name": [], "customer_email": []}

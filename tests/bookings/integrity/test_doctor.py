@@ -176,6 +176,8 @@ def test_each_broken_invariant_is_named(show: Show, invariant: Invariant) -> Non
     ("table", "column", "text", "name"),
     [
         ("users", "name", "\u3164", "user {}: name"),
+        ("users", "name", "See https://prize.example", "user {}: name"),
+        ("movies", "description", "See https://prize.example", None),
         ("movies", "title", "Top \u202enuG", "movie {}: title"),
         ("movies", "title", "", None),
         ("movies", "description", "Tag\U000e0041", "movie {}: description"),
