@@ -120,6 +120,16 @@ def request_times(recipient: dict[str, object], *, since: datetime) -> "QuerySet
     return tasks.values_list("enqueued_at", flat=True)
 
 
+def notice_times(user_id: int, change: str, *, since: datetime) -> "QuerySet[Any, datetime]":
+    """Return when notices of this change were requested for the user."""
+    tasks = DBTaskResult.objects.filter(
+        args_kwargs__kwargs__user_id=user_id,
+        args_kwargs__kwargs__change=change,
+        enqueued_at__gt=since,
+    )
+    return tasks.values_list("enqueued_at", flat=True)
+
+
 def _send(user: User, subject: str, template: str, link: str, message_id: str) -> None:
     hours = settings.PASSWORD_RESET_TIMEOUT // 3600
     facts = {"link": link, "hours": hours}

@@ -1,20 +1,23 @@
 """Rate limits per user and per address."""
 
 import time
-from datetime import timedelta
-from typing import Any
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core.cache import caches
 from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.throttling import ScopedRateThrottle
-from rest_framework.views import APIView
 
-from accounts.authentication import Caller
+from accounts.authentication import Caller, caller_of
 from accounts.client_address import client_address
-from accounts.mails import request_times
+from accounts.mails import notice_times, request_times
 from accounts.models import User
+
+if TYPE_CHECKING:  # while it is imported, views load the default classes, which are here
+    from rest_framework.views import APIView
 
 # Seconds by which the clocks of two servers may differ.
 CLOCK_DIFFERENCE = 60.0
@@ -63,17 +66,21 @@ class MailThrottle(ScopedThrottle):
 
     scope_attr = "mail_throttle_scope"
 
-    def allow_request(self, request: Request, view: APIView) -> bool:
+    def allow_request(self, request: Request, view: "APIView") -> bool:
         self.scope = getattr(view, self.scope_attr)
         self.rate = self.get_rate()
         limit, seconds = self.parse_rate(self.rate)
-        recipient = _recipient(request)
-        if limit is None or seconds is None or recipient is None:
+        if limit is None or seconds is None:
             return True
         self.window = timedelta(seconds=seconds)
-        since = timezone.now() - self.window
-        self.asked_for = sorted(request_times(recipient, since=since))[-limit:]
+        times = self.times(request, since=timezone.now() - self.window)
+        self.asked_for = sorted(times)[-limit:]
         return len(self.asked_for) < limit
+
+    def times(self, request: Request, *, since: datetime) -> Iterable[datetime]:
+        """Return when the mails were requested."""
+        recipient = _recipient(request)
+        return request_times(recipient, since=since) if recipient else ()
 
     def wait(self) -> float:
         """Return the seconds until the oldest of these mails no longer counts."""
@@ -91,12 +98,19 @@ def _recipient(request: Request) -> dict[str, object] | None:
     return {"email": User.objects.clean_email(email)}
 
 
+class NoticeThrottle(MailThrottle):
+    """Limit the caller's changes of the password, each of which sends a notice."""
+
+    def times(self, request: Request, *, since: datetime) -> Iterable[datetime]:
+        return notice_times(caller_of(request).id, "password", since=since)
+
+
 class AddressThrottle(ScopedThrottle):
     """Limit per address, logged in or not. The view names its rate in `address_throttle_scope`."""
 
     scope_attr = "address_throttle_scope"
 
-    def get_cache_key(self, request: Request, view: APIView) -> str | None:
+    def get_cache_key(self, request: Request, view: "APIView") -> str | None:
         return self.cache_format % {"scope": self.scope, "ident": self.get_ident(request)}
 
 
@@ -109,7 +123,7 @@ class ReadThrottle(ScopedThrottle):
 
     scope = "read"
 
-    def allow_request(self, request: Request, view: APIView) -> bool:
+    def allow_request(self, request: Request, view: "APIView") -> bool:
         limit, seconds = self.parse_rate(self.get_rate())
         if limit is None or seconds is None:
             return True
@@ -123,3 +137,17 @@ class ReadThrottle(ScopedThrottle):
 
     def wait(self) -> float:
         return self.seconds_left
+
+
+class CallThrottle(ReadThrottle):
+    """Limit calls without a limit of their own, per user, or per address without a token.
+
+    Counted as public reads are.
+    """
+
+    scope = "call"
+
+    def get_ident(self, request: Request) -> str:
+        if isinstance(request.user, Caller):
+            return f"user-{request.user.id}"
+        return super().get_ident(request)

@@ -32,7 +32,7 @@ from accounts.serializers import (
     ResetPasswordSerializer,
     TokensSerializer,
 )
-from accounts.throttling import MailThrottle, ScopedThrottle
+from accounts.throttling import CallThrottle, MailThrottle, NoticeThrottle, ScopedThrottle
 from accounts.tokens import (
     TokenExpired,
     TokenInvalid,
@@ -84,7 +84,7 @@ class LoginView(OpenView):
 
 
 class RefreshView(OpenView):
-    throttle_classes = ()
+    throttle_classes = (CallThrottle,)
 
     @operation(
         "auth_refresh",
@@ -156,6 +156,8 @@ class MeView(APIView):
 
 class ChangePasswordView(APIView):
     permission_classes = (HasToken,)  # the service checks the user
+    throttle_classes = (CallThrottle, NoticeThrottle)
+    mail_throttle_scope = "mail"
 
     @operation(
         "auth_password_change",
@@ -180,6 +182,8 @@ class ChangePasswordView(APIView):
 
 class ExportView(APIView):
     permission_classes = (HasToken,)  # the export checks the user
+    throttle_classes = (ScopedThrottle,)
+    throttle_scope = "export"
 
     @operation(
         "auth_me_export",
@@ -240,7 +244,7 @@ class ConfirmEmailView(OpenView):
 
 class ResendConfirmationView(APIView):
     permission_classes = (HasToken,)  # the service checks the user
-    throttle_classes = (MailThrottle,)
+    throttle_classes = (CallThrottle, MailThrottle)
     mail_throttle_scope = "mail"
 
     @operation(

@@ -76,6 +76,7 @@ RATES = {
     "THROTTLE_REGISTER": "20/hour",
     # Per e-mail address or user.
     "THROTTLE_BOOKING": "60/min",
+    "THROTTLE_EXPORT": "20/hour",
     "THROTTLE_HOLD": "60/min",
     "THROTTLE_MAIL": "5/hour",
     # Per address, across all users there.
@@ -83,6 +84,8 @@ RATES = {
     "THROTTLE_HOLD_ADDRESS": "300/min",
     # Public lists and seat maps, per address and server process.
     "THROTTLE_READ": "1200/min",
+    # All other calls, per user (without a token, per address) and server process.
+    "THROTTLE_CALL": "600/min",
 }
 SWITCHES = (
     "BOOKING_MAILS",

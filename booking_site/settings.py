@@ -256,6 +256,7 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "booking_site.api.problems.exception_handler",
     "NUM_PROXIES": NUM_PROXIES,
     "UNAUTHENTICATED_USER": None,
+    "DEFAULT_THROTTLE_CLASSES": ["accounts.throttling.CallThrottle"],
     "DEFAULT_THROTTLE_RATES": {
         name.removeprefix("THROTTLE_").lower(): env(name, default=rate) or None
         for name, rate in RATES.items()

@@ -74,7 +74,9 @@ class BookingViewSet(ListModelMixin, GenericViewSet[Booking]):
             return self.handle_exception(error)
 
     def get_throttles(self) -> list[BaseThrottle]:
-        return [ScopedThrottle(), AddressThrottle()] if self.action == "create" else []
+        if self.action == "create":
+            return [ScopedThrottle(), AddressThrottle()]
+        return super().get_throttles()
 
     @operation(
         "bookings_create",

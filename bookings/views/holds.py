@@ -38,7 +38,9 @@ class HoldViewSet(GenericViewSet[Hold]):
     lookup_value_converter = "uuid"
 
     def get_throttles(self) -> list[BaseThrottle]:
-        return [ScopedThrottle(), AddressThrottle()] if self.action == "create" else []
+        if self.action == "create":
+            return [ScopedThrottle(), AddressThrottle()]
+        return super().get_throttles()
 
     @operation(
         "holds_create",

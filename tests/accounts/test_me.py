@@ -198,6 +198,23 @@ def test_a_changed_password_revokes_older_tokens(person, me, call):
     assert call("login", {**body, "password": NEW_PASSWORD}).status_code == 200
 
 
+def test_changes_of_the_password_are_limited(person, login, without_redis, settings):
+    """Each sends a notice, so somebody who registered a stranger's address could flood it."""
+    settings.REST_FRAMEWORK = {
+        **settings.REST_FRAMEWORK,
+        "DEFAULT_THROTTLE_RATES": {
+            **settings.REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"],
+            "mail": "1/hour",
+        },
+    }
+    assert change(login(person)).status_code == 204
+    person.refresh_from_db()
+    answer = change(login(person), current=NEW_PASSWORD, new=PASSWORD)
+    assert (answer.status_code, answer.json()["code"]) == (429, "throttled")
+    other = UserFactory(password=PASSWORD)
+    assert change(login(other)).status_code == 204
+
+
 def test_changing_needs_the_current_password(person, me):
     answer = change(me, current="wrong")
     assert answer.status_code == 400

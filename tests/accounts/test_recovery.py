@@ -216,7 +216,7 @@ def test_the_queue_stores_no_link(person, call, reset_link):
 def limit(settings, **rates):
     settings.REST_FRAMEWORK = {
         **settings.REST_FRAMEWORK,
-        "DEFAULT_THROTTLE_RATES": {"mail": None, "mail_link": None, **rates},
+        "DEFAULT_THROTTLE_RATES": {"mail": None, "mail_link": None, "call": None, **rates},
     }
 
 
