@@ -4,16 +4,18 @@ import time
 from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+from uuid import UUID
 
 from django.conf import settings
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
+from accounts.models import User
 from accounts.tokens import AccessToken, TokenExpired, TokenInvalid, TokenRevoked
 from booking_site.api.errors import DomainError
-from booking_site.postgres.pipeline import Statement
+from booking_site.postgres.pipeline import Param, Statement
 
 if TYPE_CHECKING:  # while it is imported, views load the default classes, which are here
     from rest_framework.views import APIView
@@ -36,12 +38,22 @@ class Caller:
 
     id: int
     token_version: int
+    sign_in_id: UUID | None = None
     is_authenticated: ClassVar[bool] = True
     is_anonymous: ClassVar[bool] = False
 
     @property
     def pk(self) -> int:
         return self.id
+
+    @property
+    def claims(self) -> dict[str, Any]:
+        """The arguments of `User.objects.current`, and of statements built from it."""
+        return {
+            "user_id": self.id,
+            "token_version": self.token_version,
+            "sign_in_id": self.sign_in_id,
+        }
 
 
 class BearerAuthentication(BaseAuthentication):
@@ -84,7 +96,7 @@ class OptionalBearerAuthentication(BearerAuthentication):
 def _read(encoded: str, *keys_and_issuer: str) -> tuple[Caller, int]:
     """Return the caller and the end of a token's time. Raise `TokenInvalid` or `TokenExpired`."""
     token = AccessToken.read(encoded)
-    caller = Caller(id=token.user_id, token_version=token.token_version)
+    caller = Caller(token.user_id, token.token_version, token.sign_in_id)
     return caller, int(token["exp"])
 
 
@@ -103,15 +115,15 @@ class HasToken(BasePermission):
         return True
 
 
-# The query of `User.objects.current`, prepared: it runs with nearly every read.
-IS_ACTIVE = Statement("""
-    SELECT FROM users WHERE id = %(user_id)s AND is_active AND token_version = %(token_version)s
-""")
+# The arguments of `User.objects.current` in a `Statement`.
+CLAIMS = {name: Param(name) for name in ("user_id", "token_version", "sign_in_id")}
+# It runs with nearly every read.
+IS_ACTIVE = Statement(lambda: User.objects.current(**CLAIMS).order_by().values_list("id"))
 
 
 def require_active(caller: Caller) -> None:
     """Raise `TokenRevoked` if the user is gone or inactive, or has revoked the token."""
-    if IS_ACTIVE.row(user_id=caller.id, token_version=caller.token_version) is None:
+    if IS_ACTIVE.row(**caller.claims) is None:
         raise TokenRevoked
 
 

@@ -11,7 +11,9 @@ from django.contrib.postgres.indexes import GinIndex
 from django.core.exceptions import ValidationError
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
-from django.db.models.functions import Lower, Now
+from django.db.models import Exists, F, OuterRef, Value
+from django.db.models.functions import Cast, Lower, Now, Random
+from django.db.models.lookups import IsNull
 
 from booking_site.email_address import CanonicalEmailField, canonical_email, readable_email
 from booking_site.postgres.timestamped import Timestamped, TimestampedQuerySet
@@ -21,16 +23,26 @@ from booking_site.typed_text import LineField, refuse_link
 REMOVED_DOMAIN = "@invalid"  # reserved by RFC 2606, so no form accepts it
 NAME_WORDS = FoldedWords("name")
 MOST_MATCHES = 50
+# Below the largest integer, because it is raised later.
+RANDOM_VERSION = Cast(Random() * Value(2.0**30), models.IntegerField())
 
 
 class UserManager(BaseUserManager["User"]):
     def get_queryset(self) -> TimestampedQuerySet["User"]:
         return TimestampedQuerySet(self.model, using=self._db)
 
-    def current(self, *, user_id: int, token_version: int) -> TimestampedQuerySet["User"]:
-        """The user of a token with this version, unless it is revoked."""
-        users = self.get_queryset()
-        return users.filter(pk=user_id, is_active=True, token_version=token_version)
+    def current(
+        self, *, user_id: Any, token_version: Any, sign_in_id: Any = None
+    ) -> TimestampedQuerySet["User"]:
+        """The user of a token, unless the token is revoked or its sign-in has ended.
+
+        Access tokens issued by older releases name no sign-in. The arguments are values or
+        expressions.
+        """
+        users = self.get_queryset().filter(pk=user_id, is_active=True, token_version=token_version)
+        wanted = Cast(sign_in_id, models.UUIDField())
+        live = SignIn.objects.filter(pk=wanted, user=OuterRef("pk"), ended_at__isnull=True)
+        return users.filter(Exists(live) | IsNull(wanted, True))
 
     def ids_matching(self, text: str) -> list[int]:
         """The ids of users whose e-mail begins with the text, or whose name has its words.
@@ -73,7 +85,9 @@ class UserManager(BaseUserManager["User"]):
 class User(AbstractBaseUser, PermissionsMixin, Timestamped):
     """A customer or a member of staff, identified by e-mail address.
 
-    `token_version` is a claim in every token; raising it revokes all of them.
+    `token_version` is a claim in every token. It starts at a random number, so that the tokens of
+    an account that a restore has lost are not valid for the account that gets its id. Raising it
+    revokes all tokens, and a trigger of the database ends all sign-ins.
     """
 
     name = LineField(max_length=200, validators=[refuse_link])
@@ -101,7 +115,7 @@ class User(AbstractBaseUser, PermissionsMixin, Timestamped):
         db_default=False,
         help_text="May do everything, without any role.",
     )
-    token_version = models.PositiveIntegerField(default=1, db_default=1, editable=False)
+    token_version = models.PositiveIntegerField(db_default=RANDOM_VERSION, editable=False)
 
     # Of the back office's OTPMiddleware: whether this session has verified a second factor.
     is_verified: Callable[[], bool]
@@ -152,7 +166,7 @@ class User(AbstractBaseUser, PermissionsMixin, Timestamped):
         super().set_password(raw_password)
         if self.pk is not None:
             # Every form that sets a password then saves the row, which revokes all tokens.
-            self.token_version = models.F("token_version") + 1
+            self.token_version = F("token_version") + 1
 
     def check_password(self, raw_password: str | None) -> bool:
         """Return whether the password is correct. A hash with old parameters is replaced."""

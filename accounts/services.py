@@ -18,13 +18,13 @@ from django.http import HttpRequest
 from django.utils.module_loading import import_string
 
 from accounts import audit
-from accounts.authentication import Caller
+from accounts.authentication import CLAIMS, Caller
 from accounts.brute_force import authenticate_within_limits
 from accounts.mails import mails_about, notify_owner, send_confirmation
 from accounts.models import REMOVED_DOMAIN, SignIn, User
 from accounts.tokens import TokenRevoked, Tokens, issue_tokens
 from booking_site.api.errors import DomainError, violated_constraint
-from booking_site.postgres.pipeline import Param, Rows, Statement
+from booking_site.postgres.pipeline import Rows, Statement
 
 ONE_PER_EMAIL = {"user_one_per_email", "users_email_key"}
 
@@ -117,31 +117,29 @@ def log_in(*, request: HttpRequest, email: str, password: str) -> SignedIn:
 class LockedCaller(NamedTuple):
     """The columns of the caller's row that a purchase needs, locked."""
 
-    is_active: bool
-    token_version: int
     email_confirmed_at: datetime | None
+    now: datetime  # PostgreSQL's clock when the statement began
 
 
-def _locking(user_id: Any) -> QuerySet[User]:
+def _locking(users: QuerySet[User]) -> QuerySet[User]:
     # no_key: foreign-key checks of other inserts don't wait for this lock.
-    users = User.objects.filter(pk=user_id).order_by()
-    return users.select_for_update(of=("self",), no_key=True)
+    return users.order_by().select_for_update(of=("self",), no_key=True)
 
 
-LOCK_CALLER = Statement(lambda: _locking(Param("user_id")).values_list(*LockedCaller._fields))
+def _columns(users: QuerySet[User]) -> QuerySet[User, tuple[Any, ...]]:
+    return users.order_by().annotate(now=Now()).values_list(*LockedCaller._fields)
+
+
+LOCK_CALLER = Statement(lambda: _columns(_locking(User.objects.current(**CLAIMS))))
 # The same columns, without a lock.
-READ_CALLER = Statement(
-    lambda: User.objects.filter(pk=Param("user_id")).order_by().values_list(*LockedCaller._fields)
-)
+READ_CALLER = Statement(lambda: _columns(User.objects.current(**CLAIMS)))
 
 
-def locked_caller(caller: Caller, rows: Rows) -> LockedCaller:
+def locked_caller(rows: Rows) -> LockedCaller:
     """Return what `LOCK_CALLER` or `READ_CALLER` has read. Raise as `lock_caller` does."""
-    for row in rows:
-        user = LockedCaller(*row)
-        if user.is_active and user.token_version == caller.token_version:
-            return user
-    raise TokenRevoked
+    if not rows:
+        raise TokenRevoked
+    return LockedCaller(*rows[0])
 
 
 def lock_caller(*, caller: Caller) -> User:
@@ -149,18 +147,17 @@ def lock_caller(*, caller: Caller) -> User:
 
     Every write takes this lock first, so the requests of one user queue. It also replaces the
     authentication query. Raise `TokenRevoked` if the user is gone, inactive or has revoked the
-    token. The password is not loaded.
+    token, or if its sign-in has ended. The password is not loaded.
     """
-    user = _locking(caller.id).defer("password").first()
-    if user is None or not user.is_active or user.token_version != caller.token_version:
+    user = _locking(User.objects.current(**caller.claims)).defer("password").first()
+    if user is None:
         raise TokenRevoked
     return user
 
 
 def current_user(*, caller: Caller) -> User:
     """Return the caller, without a lock. Raise `TokenRevoked` as `lock_caller` does."""
-    current = User.objects.current(user_id=caller.id, token_version=caller.token_version)
-    user = current.defer("password").first()
+    user = User.objects.current(**caller.claims).defer("password").first()
     if user is None:
         raise TokenRevoked
     return user
@@ -244,8 +241,8 @@ def remove_person(*, user_id: int, actor: User | None = None) -> None:
 
 def revoke_tokens(*, user_id: int) -> None:
     """Revoke all tokens of the user and end all sign-ins, within the transaction of the change."""
+    # A trigger ends the sign-ins, as it does when a form or a command sets a password.
     User.objects.filter(pk=user_id).update(token_version=F("token_version") + 1)
-    SignIn.objects.filter(user_id=user_id, ended_at__isnull=True).update(ended_at=Now())
 
 
 def end_sign_ins(*, sign_in_ids: Collection[UUID], actor: User) -> int:

@@ -1,8 +1,8 @@
 """Access and refresh tokens: their claims, their keys, and how they rotate.
 
-Claims of both: `sub` (user id, as a string), `ver` (`users.token_version`), `jti`,
-`token_type`, `iat`, `exp`, `iss`, `aud`. A refresh token also carries `sid`, the
-sign-in it belongs to, whose `token_id` is the `jti` of its only valid refresh token.
+Claims of both: `sub` (user id, as a string), `ver` (`users.token_version`), `sid` (the sign-in,
+whose `token_id` is the `jti` of its only valid refresh token), `jti`, `token_type`, `iat`, `exp`,
+`iss`, `aud`. Access tokens issued by older releases have no `sid`.
 
 No token is stored: the sign-in has the id and time of the newest pair, from which the same bytes
 are signed again.
@@ -16,8 +16,8 @@ from uuid import UUID, uuid4, uuid5
 import jwt
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
-from django.db.models.functions import Now
+from django.db.models import F, QuerySet
+from django.db.models.functions import Least, Now
 from django.utils import timezone
 from rest_framework_simplejwt.backends import TokenBackend
 from rest_framework_simplejwt.exceptions import (
@@ -111,6 +111,7 @@ class SiteToken(Token):
         *,
         user_id: int,
         token_version: int,
+        sign_in_id: UUID | None = None,
         token_id: UUID | None = None,
         issued_at: datetime | None = None,
     ) -> Self:
@@ -118,6 +119,8 @@ class SiteToken(Token):
         token = cls()
         token["sub"] = str(user_id)
         token["ver"] = token_version
+        if sign_in_id:
+            token["sid"] = str(sign_in_id)
         token["jti"] = (token_id or uuid4()).hex
         token.set_iat(at_time=issued_at)
         token.set_exp(from_time=issued_at)
@@ -146,6 +149,10 @@ class SiteToken(Token):
         for claim in ("ver", "exp"):
             if type(self.payload[claim]) is not int:
                 raise TokenError(f"Token has an unreadable claim {claim}")
+        try:
+            self.sign_in_id  # noqa: B018 (it is read)
+        except (KeyError, ValueError, AttributeError, TypeError) as error:
+            raise TokenError("Token belongs to no sign-in") from error
 
     @property
     def user_id(self) -> int:
@@ -154,6 +161,10 @@ class SiteToken(Token):
     @property
     def token_version(self) -> int:
         return int(self["ver"])
+
+    @property
+    def sign_in_id(self) -> UUID | None:
+        return UUID(self["sid"]) if "sid" in self.payload else None
 
 
 class AccessToken(SiteToken):
@@ -175,9 +186,9 @@ class RefreshToken(SiteToken):
     def verify_claims(self) -> None:
         super().verify_claims()
         try:
-            UUID(self.payload["sid"]), UUID(self.payload["jti"])
-        except (KeyError, ValueError, AttributeError, TypeError) as error:
-            raise TokenError("Token belongs to no sign-in") from error
+            self.token_id  # noqa: B018 (it is read)
+        except (ValueError, AttributeError, TypeError) as error:
+            raise TokenError("Token has an unreadable id") from error
 
     @property
     def sign_in_id(self) -> UUID:
@@ -228,11 +239,14 @@ def rotate_tokens(encoded: str) -> Tokens:
 
 def _rotate(live: QuerySet[SignIn], old: UUID) -> SignIn | None:
     """Replace the token, or accept it in its grace period; return the sign-in, otherwise None."""
+    live = live.filter(created_at__gt=Now() - settings.SIGN_IN_LIFETIME)
     rotated = live.filter(token_id=old).update(
         token_id=uuid4(),
         replaced_token_id=old,
         issued_at=Now(),
-        expires_at=Now() + settings.REFRESH_TOKEN_LIFETIME,
+        expires_at=Least(
+            Now() + settings.REFRESH_TOKEN_LIFETIME, F("created_at") + settings.SIGN_IN_LIFETIME
+        ),
     )
     successors = live.filter(replaced_token_id=old)
     if not rotated:
@@ -261,6 +275,7 @@ def _pair(sign_in: SignIn, *, token_version: int) -> Tokens:
         kind.for_caller(
             user_id=sign_in.user_id,
             token_version=token_version,
+            sign_in_id=sign_in.pk,
             token_id=token_id,
             issued_at=sign_in.issued_at,
         )
@@ -269,5 +284,6 @@ def _pair(sign_in: SignIn, *, token_version: int) -> Tokens:
             (AccessToken, uuid5(sign_in.token_id, AccessToken.token_type)),
         )
     )
-    refresh["sid"] = str(sign_in.pk)
+    for token in (refresh, access):
+        token["exp"] = min(token["exp"], datetime_to_epoch(sign_in.expires_at))
     return Tokens(access=str(access), refresh=str(refresh))

@@ -2,6 +2,7 @@
 
 import secrets
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import jwt
 from argon2 import PasswordHasher
@@ -15,9 +16,14 @@ class OwnDataset(Dataset):
         # Skips triggers and foreign keys: the rows below are consistent by construction.
         "SET session_replication_role = replica",
         """
-        INSERT INTO users (id, name, email, password_hash)
-        SELECT n, 'Customer ' || n, 'customer' || n || '@example.com', %(password_hash)s
+        INSERT INTO users (id, name, email, password_hash, token_version)
+        SELECT n, 'Customer ' || n, 'customer' || n || '@example.com', %(password_hash)s, 1
           FROM generate_series(1, %(users)s) AS n
+        """,
+        """
+        INSERT INTO sign_ins (id, user_id, token_id, expires_at)
+        SELECT lpad(to_hex(id), 32, '0')::uuid, id, gen_random_uuid(), now() + interval '14 days'
+          FROM users
         """,
         """
         INSERT INTO movies (id, title, description, duration_minutes, certificate, language,
@@ -95,7 +101,9 @@ class OwnDataset(Dataset):
         "UPDATE seats SET status = 'available', hold_id = NULL, held_until = NULL"
         " WHERE hold_id IS NOT NULL",
         "DELETE FROM holds",
-        "TRUNCATE idempotency_records, django_tasks_database_dbtaskresult, sign_ins",
+        "TRUNCATE idempotency_records, django_tasks_database_dbtaskresult",
+        # Those of logins have random ids.
+        "DELETE FROM sign_ins WHERE id >= '00000001-0000-0000-0000-000000000000'",
         "VACUUM ANALYZE orders, holds",
     )
 
@@ -125,6 +133,10 @@ class OwnDataset(Dataset):
             "aud": "movie-booking-api",
         }
         return [
-            jwt.encode(claims | {"sub": str(user_id)}, self._jwt_key, algorithm="HS256")
+            jwt.encode(
+                claims | {"sub": str(user_id), "sid": str(UUID(int=user_id))},
+                self._jwt_key,
+                algorithm="HS256",
+            )
             for user_id in range(1, CUSTOMERS + 1)
         ]

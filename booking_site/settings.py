@@ -324,6 +324,8 @@ JWT_PREVIOUS_KEY = env("JWT_PREVIOUS_KEY", default="")
 JWT_ISSUER = JWT_AUDIENCE = "movie-booking-api"
 ACCESS_TOKEN_LIFETIME = timedelta(minutes=env.int("ACCESS_TOKEN_MINUTES", default=1440))
 REFRESH_TOKEN_LIFETIME = timedelta(days=14)
+# After which a sign-in ends, however often its tokens are refreshed.
+SIGN_IN_LIFETIME = timedelta(days=90)
 # For how long a refresh token that has been replaced returns the same new pair again.
 REFRESH_GRACE_SECONDS = env.int("REFRESH_GRACE_SECONDS", default=10)
 

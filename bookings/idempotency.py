@@ -16,8 +16,9 @@ from typing import Any, NamedTuple, Protocol
 
 from django.db import Error, OperationalError, connection
 
-from accounts.authentication import Caller, require_active
+from accounts.authentication import IS_ACTIVE, Caller
 from accounts.services import LOCK_CALLER, LockedCaller, locked_caller
+from accounts.tokens import TokenRevoked
 from booking_site.api.errors import DomainError
 from booking_site.postgres.pipeline import (
     Call,
@@ -126,8 +127,8 @@ def run(
     """
     scope = KeyScope(caller.id, operation, key)
     asked = fingerprint(operation, request)
-    if copy := replays.find(scope):
-        require_active(caller)
+    copy = replays.find(scope)
+    if copy and _is_recorded(caller, scope, copy):
         return _replay(scope, copy, asked)
     answer: Answer | None = None
 
@@ -136,18 +137,18 @@ def run(
         answer = None
         try:
             callers, records, *rows = execute(
-                LOCK_CALLER(user_id=caller.id), FIND(**scope._asdict()), *work.reads()
+                LOCK_CALLER(**caller.claims), FIND(**scope._asdict()), *work.reads()
             )
         except OperationalError as error:
             if failed_statement(error) is LOCK_CALLER and sqlstate(error) == LOCK_TIMEOUT:
                 raise KeyInProgress from error
             raise
-        user = locked_caller(caller, callers)
+        user = locked_caller(callers)
         for record in records:
             return _replay(scope, StoredAnswer(*record), asked)
         body, writes = work.decide(user, rows)
         text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-        stored = StoredAnswer(asked, HTTPStatus.CREATED.value, text)
+        stored = StoredAnswer(asked, HTTPStatus.CREATED.value, text, user.now)
         execute_with_commit(*writes, _STORE(**scope._asdict(), **stored._asdict()))
         answer = Answer(scope, stored, replayed=False)
         return answer
@@ -161,15 +162,39 @@ def run(
 
 
 FIND = Statement("""
-    SELECT fingerprint, status, body FROM idempotency_records
+    SELECT fingerprint, status, body, created_at FROM idempotency_records
      WHERE user_id = %(user_id)s AND operation = %(operation)s AND key = %(key)s
 """)
 _STORE = Statement("""
-    INSERT INTO idempotency_records (user_id, operation, key, fingerprint, status, body)
-    VALUES (%(user_id)s, %(operation)s, %(key)s, %(fingerprint)s, %(status)s, %(body)s)
+    INSERT INTO idempotency_records (user_id, operation, key, fingerprint, status, body, created_at)
+    VALUES (%(user_id)s, %(operation)s, %(key)s, %(fingerprint)s, %(status)s, %(body)s,
+            %(created_at)s)
 """)
+# Judges the caller, and returns whether the key has the record that was copied to Redis.
+_CONFIRM = Statement(
+    lambda: (
+        f"""
+    SELECT EXISTS (
+        SELECT FROM idempotency_records
+         WHERE user_id = %(user_id)s AND operation = %(operation)s AND key = %(key)s
+           AND created_at = %(created_at)s)
+      FROM ({IS_ACTIVE.compiled.sql}) AS caller
+"""  # noqa: S608 - SQL of our own
+    )
+)
 # Writes to the WAL only, so that COMMIT waits for the standby like that of a booking.
 _WRITE_LOG = Statement("SELECT pg_logical_emit_message(true, '', '')")
+
+
+def _is_recorded(caller: Caller, scope: KeyScope, copy: StoredAnswer) -> bool:
+    """Return whether PostgreSQL has the record, which a restore may have lost.
+
+    Raise `TokenRevoked`.
+    """
+    row = _CONFIRM.row(**caller.claims | scope._asdict(), created_at=copy.created_at)
+    if row is None:
+        raise TokenRevoked
+    return bool(row[0])
 
 
 def _replay(scope: KeyScope, record: StoredAnswer, asked: str) -> Answer:

@@ -1,12 +1,14 @@
 """Caches the answers to idempotency keys in Redis, to answer retries faster.
 
 Values are signed for their key. An error of Redis counts as a miss, and so does a value that this
-site did not write for that key, so nothing here raises. PostgreSQL has the records.
+site did not write for that key, so nothing here raises. PostgreSQL has the records; a copy is
+returned to a client only if its record exists.
 """
 
 import json
 from collections.abc import Iterable
 from contextlib import suppress
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.core.cache import caches
@@ -29,26 +31,28 @@ class KeyScope(NamedTuple):
 
 
 class StoredAnswer(NamedTuple):
-    """The answer to a key, and the fingerprint of its request."""
+    """The answer to a key, the fingerprint of its request, and when its record was created."""
 
     fingerprint: str
     status: int
     body: str
+    created_at: datetime
 
 
 def find(scope: KeyScope) -> StoredAnswer | None:
     client, name = _place(scope)
-    # TypeError: another release may store other fields.
-    with suppress(RedisError, BadSignature, UnicodeDecodeError, TypeError):
+    # TypeError and ValueError: another release may store other fields.
+    with suppress(RedisError, BadSignature, TypeError, ValueError):
         if found := client.execute_command("GET", name):
-            return StoredAnswer(*json.loads(_signer(scope).unsign(found.decode())))
+            *answer, created_at = json.loads(_signer(scope).unsign(found.decode()))
+            return StoredAnswer._make([*answer, datetime.fromisoformat(created_at)])
     return None
 
 
 def store(scope: KeyScope, answer: StoredAnswer) -> None:
     client, name = _place(scope)
     with suppress(RedisError):
-        value = _signer(scope).sign(json.dumps(answer))
+        value = _signer(scope).sign(json.dumps(answer, default=str))
         client.execute_command("SET", name, value, "EX", STORED_SECONDS)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from accounts.authentication import Caller
+from accounts.authentication import CLAIMS, IS_ACTIVE, Caller
 from booking_site.http.middleware import etag_of
 from booking_site.money import money_text
 from booking_site.postgres.pipeline import Statement
@@ -28,10 +28,10 @@ MAX_CACHED_ROOMS = 100
 # rather than in every read.
 # The letters come in the order of an index, so nothing is sorted.
 # `caller` is empty if the token has been revoked.
-_READ = Statement("""
-    WITH caller AS (
-        SELECT id FROM users WHERE id = %(user)s AND is_active AND token_version = %(version)s
-    )
+_READ = Statement(
+    lambda: (
+        f"""
+    WITH caller AS ({IS_ACTIVE.compiled.sql})
     SELECT (SELECT ARRAY[status, currency] FROM shows JOIN theatres ON theatres.id = theatre_id
              WHERE shows.id = %(show)s),
            bit_xor(facts),
@@ -55,7 +55,9 @@ _READ = Statement("""
      -- The SELECT hides the show from the planner, which otherwise plans each execution: it
      -- estimates that an unknown show has more seats than a known one.
      WHERE show_id = (SELECT %(show)s::bigint)
-""")
+"""  # noqa: S608 - SQL of our own
+    )
+)
 _DRAW = Statement("""
     SELECT id, row, number, price, category, x, y, section,
            facts, row_number() OVER (ORDER BY row, number) - 1
@@ -129,9 +131,9 @@ def seat_map(*, show_id: int, caller: Caller | None) -> SeatMap:
     learns who sits where. One statement; three if this process has no current drawing. Raise
     `ShowNotFound`.
     """
-    user_id, version = (caller.id, caller.token_version) if caller else (None, None)
+    claims = caller.claims if caller else dict.fromkeys(CLAIMS)
     while True:
-        ((show, fingerprint, letters),) = _READ.rows(show=show_id, user=user_id, version=version)
+        ((show, fingerprint, letters),) = _READ.rows(show=show_id, **claims)
         if show is None or show[0] == ShowStatus.PLANNED:
             raise ShowNotFound
         if letters is None:
@@ -143,7 +145,7 @@ def seat_map(*, show_id: int, caller: Caller | None) -> SeatMap:
             break
         room.drawing = _draw(_DRAW.rows(show=show_id), currency)
     if "B" in letters or "H" in letters:
-        return _fill(drawing, letters, user_id)
+        return _fill(drawing, letters, claims["user_id"])
     # The same letters in the same drawing make the same bytes.
     last = drawing.last
     if last is None or last[0] != letters:

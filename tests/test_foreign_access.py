@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 from django.db.models import Model, QuerySet
 from django.urls import URLResolver, get_resolver
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts import links
@@ -307,19 +308,26 @@ def test_no_call_about_another_users_data_changes_or_discloses_anything(
 
 
 @pytest.mark.parametrize(
-    "change", [{"token_version": 2}, {"is_active": False}], ids=["revoked", "inactive"]
+    "end",
+    [
+        lambda owner: User.objects.filter(pk=owner.pk).update(token_version=2),
+        lambda owner: User.objects.filter(pk=owner.pk).update(is_active=False),
+        lambda owner: SignIn.objects.filter(user=owner).update(ended_at=timezone.now()),
+        lambda owner: SignIn.objects.filter(user=owner).delete(),
+    ],
+    ids=["revoked", "inactive", "signed out", "sign-in deleted"],
 )
 def test_a_revoked_token_is_refused_by_every_call(
     owner: User,
     belongings: dict[str, dict[str, object]],
     attacks: dict[str, tuple[dict[str, object], int]],
     login: Callable[[User], APIClient],
-    change: dict[str, object],
+    end: Callable[[User], object],
 ) -> None:
     client = login(owner)
     seat_map = f"/api/shows/{belongings['public']['show_id']}/seats"
     assert b'"mine":true' in client.get(seat_map).content
-    User.objects.filter(pk=owner.pk).update(**change)
+    end(owner)
     before = list(everything_of(owner))
     for call in CALLS:
         if call.kind in OWNED or call.kind == "own":

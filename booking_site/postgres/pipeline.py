@@ -95,11 +95,11 @@ class Statement:
     """An SQL statement, compiled once, and prepared once for each connection.
 
     `source` is SQL with placeholders such as `%(seat_ids)s::bigint[]`, with a cast where
-    PostgreSQL can't infer the type, or a function that returns a queryset of tuples
+    PostgreSQL can't infer the type, or a function that returns such SQL or a queryset of tuples
     (`values_list`). psycopg converts the columns; Django's converters are not called.
     """
 
-    def __init__(self, source: str | Callable[[], QuerySet[Any, Any]]) -> None:
+    def __init__(self, source: str | Callable[[], str | QuerySet[Any, Any]]) -> None:
         self._source = source
         self.name = f"statement_{next(_numbers)}".encode()
 
@@ -119,15 +119,23 @@ class Statement:
         return self.compile()
 
     def compile(self) -> _Compiled:
-        sql, constants, locks = self._source, {}, False
-        if not isinstance(sql, str):
-            query = sql().query
+        source = self._source if isinstance(self._source, str) else self._source()
+        constants: dict[str, Any] = {}
+        locks = False
+        if isinstance(source, str):
+            sql = source
+        else:
+            query = source.query
             sql, params = query.get_compiler(DEFAULT_DB_ALIAS).as_sql()
             keys = [
                 p.name if isinstance(p, Param) else f"constant{i}" for i, p in enumerate(params)
             ]
             constants = dict(zip(keys, params, strict=True))
-            sql = sql.replace("%%", "%%%%") % tuple(f"%({key})s" for key in keys)
+            # Integers become part of the text, so that other SQL can contain it.
+            sql = sql.replace("%%", "%%%%") % tuple(
+                int(p) if isinstance(p, int) and not isinstance(p, bool) else f"%({key})s"
+                for key, p in zip(keys, params, strict=True)
+            )
             locks = query.select_for_update
         names: list[str] = []
 

@@ -107,12 +107,12 @@ def extend_hold(*, caller: Caller, hold_id: UUID) -> HeldSeats:
 
     def extend() -> HeldSeats:
         callers, holds, seats, shows = execute(
-            LOCK_CALLER(user_id=caller.id),
+            LOCK_CALLER(**caller.claims),
             LOCK_OWN_HOLD(**own),
             lock_seats_of_hold(**own),
             TERMS_OF_HOLD(**own),
         )
-        locked_caller(caller, callers)
+        locked_caller(callers)
         hold = own_hold(holds)
         if hold.end_reason == HoldEnd.BOOKED:
             raise HoldAlreadyBooked
@@ -137,9 +137,9 @@ def release_hold(*, caller: Caller, hold_id: UUID) -> None:
 
     def release() -> None:
         callers, holds = execute(
-            LOCK_CALLER(user_id=caller.id), LOCK_OWN_HOLD(user_id=caller.id, hold_id=hold_id)
+            LOCK_CALLER(**caller.claims), LOCK_OWN_HOLD(user_id=caller.id, hold_id=hold_id)
         )
-        locked_caller(caller, callers)
+        locked_caller(callers)
         hold = own_hold(holds)
         if hold.end_reason == HoldEnd.BOOKED:
             raise HoldAlreadyBooked
@@ -186,13 +186,13 @@ def _ending(holds: Collection[Hold | LockedHold], reason: HoldEnd) -> Call:
 def _claim(caller: Caller, show_id: int, seat_ids: Collection[int]) -> HeldSeats:
     wanted = {"user_id": caller.id, "show_id": show_id}
     callers, holds, seat_rows, shows, elsewhere = execute(
-        LOCK_CALLER(user_id=caller.id),
+        LOCK_CALLER(**caller.claims),
         _LOCK_LAST_HOLD(**wanted),
         lock_wanted(**wanted, seat_ids=seat_ids),
         TERMS(show_id=show_id),
         _COUNT_ELSEWHERE(**wanted),
     )
-    user = locked_caller(caller, callers)
+    user = locked_caller(callers)
     require_few(seat_ids)
     require_confirmed_email(user)
     terms, seats = terms_of(shows), locked_seats(seat_rows)

@@ -94,11 +94,11 @@ def precheck(
         _TAKEN(user_id=caller.id, show_id=show_id, seat_ids=list(seat_ids)),
         TERMS(show_id=show_id),
         FIND(user_id=caller.id, operation=operation, key=key),
-        READ_CALLER(user_id=caller.id),
+        READ_CALLER(**caller.claims),
     )
     seats = {seat_id for seat_id, is_taken in taken if is_taken}
     if seats and len(taken) == len(seat_ids) and shows and not records:
-        user = locked_caller(caller, callers)
+        user = locked_caller(callers)
         require_few(seat_ids)
         require_confirmed_email(user)
         terms_of(shows).require_open()

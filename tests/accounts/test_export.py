@@ -95,7 +95,7 @@ def test_the_export_contains_no_other_user(person, login, office):
 def test_the_number_of_queries_does_not_grow_with_purchases(
     person, login, django_assert_max_num_queries
 ):
-    caller = Caller(id=person.pk, token_version=1)
+    caller = Caller(id=person.pk, token_version=person.token_version)
     for _ in range(3):
         bought(login(person), *make_seats(ShowFactory(), "SSSS"))
     with django_assert_max_num_queries(15):

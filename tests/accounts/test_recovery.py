@@ -199,9 +199,10 @@ def test_one_of_two_simultaneous_uses_of_a_link_succeeds(race):
     )
     statuses = [answer.status_code for answer in answers]
     assert sorted(statuses) == [204, 400]
+    before = user.token_version
     user.refresh_from_db()
     assert user.check_password(words[statuses.index(204)])
-    assert user.token_version == 2
+    assert user.token_version == before + 1
 
 
 def test_the_queue_stores_no_link(person, call, reset_link):
@@ -318,7 +319,7 @@ def test_the_link_is_sent_again_until_the_address_is_confirmed(person, login, po
 
 
 def test_no_mail_is_sent_once_the_address_is_confirmed(person, posted):
-    recovery.resend_confirmation(caller=Caller(id=person.pk, token_version=1))
+    recovery.resend_confirmation(caller=Caller(id=person.pk, token_version=person.token_version))
     User.objects.update(email_confirmed_at=person.created_at + timedelta(hours=1))
     assert posted() == []
 
@@ -365,7 +366,7 @@ def test_a_hold_made_before_is_not_booked_by_an_unconfirmed_customer(person, log
 
 
 def test_removing_a_user_deletes_their_mails_from_the_queue(person, login, call):
-    recovery.resend_confirmation(caller=Caller(id=person.pk, token_version=1))
+    recovery.resend_confirmation(caller=Caller(id=person.pk, token_version=person.token_version))
     call("password/reset", {"email": "lena@example.com"})
     call("password/reset", {"email": "leo@example.com"})
     login(person).delete("/api/auth/me", {"password": PASSWORD}, format="json")

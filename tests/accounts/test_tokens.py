@@ -8,6 +8,7 @@ from uuid import uuid4
 import jwt
 import pytest
 from django.conf import settings
+from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 
@@ -85,6 +86,8 @@ BAD = {
     "subject too large": lambda user, sign: sign(claims(user, sub=str(2**63))),
     "version is not a number": lambda user, sign: sign(claims(user, ver="1")),
     "version is a boolean": lambda user, sign: sign(claims(user, ver=True)),
+    "sign-in is not an id": lambda user, sign: sign(claims(user, sid="five")),
+    "sign-in is not text": lambda user, sign: sign(claims(user, sid=5)),
     "end is not a number": lambda user, sign: sign(claims(user, exp="tomorrow")),
     **{
         f"without {claim}": lambda user, sign, claim=claim: sign(without(claim, user))
@@ -344,6 +347,77 @@ def test_logging_out_works_with_an_expired_access_token(user, call, sign):
     assert call("logout", {"refresh": token.refresh}, **headers).status_code == 204
     headers = {"HTTP_AUTHORIZATION": "Bearer nonsense"}
     assert call("logout", {"refresh": token.refresh}, **headers).status_code == 401
+
+
+@pytest.fixture
+def me(api):
+    def get(token):
+        return api.get("/api/auth/me", HTTP_AUTHORIZATION=f"Bearer {token}").status_code
+
+    return get
+
+
+def test_the_access_tokens_of_a_sign_in_end_with_it(user, call, me):
+    here, elsewhere = issue_tokens(user), issue_tokens(user)
+    renewed = call("refresh", {"refresh": here.refresh}).json()
+    ours = (here.access, renewed["token"])
+    assert [me(token) for token in ours] == [200, 200]
+    call("logout", {"refresh": renewed["refresh"]})
+    assert [me(token) for token in ours] == [401, 401]
+    assert me(elsewhere.access) == 200
+
+
+def test_access_tokens_end_when_a_used_refresh_token_is_used_again(user, call, me):
+    tokens = issue_tokens(user)
+    renewed = call("refresh", {"refresh": tokens.refresh}).json()["token"]
+    let_grace_period_pass()
+    call("refresh", {"refresh": tokens.refresh})
+    assert [me(token) for token in (tokens.access, renewed)] == [401, 401]
+
+
+def test_an_access_token_for_another_users_sign_in_is_refused(user, me, sign):
+    sign_in = AccessToken.read(issue_tokens(UserFactory()).access)["sid"]
+    assert me(sign(claims(user, sid=sign_in))) == 401
+
+
+def test_a_sign_in_ends_after_90_days_however_often_it_is_refreshed(user, call):
+    tokens = issue_tokens(user)
+    SignIn.objects.update(created_at=timezone.now() - timedelta(days=89, hours=12))
+    renewed = call("refresh", {"refresh": tokens.refresh}).json()
+    last = SignIn.objects.get().expires_at
+    assert last - SignIn.objects.get().created_at == timedelta(days=90)
+    assert RefreshToken.read(renewed["refresh"])["exp"] == int(last.timestamp())
+    assert AccessToken.read(renewed["token"])["exp"] == int(last.timestamp())
+
+
+def test_a_sign_in_older_than_90_days_is_not_renewed(user, call, me):
+    tokens = issue_tokens(user)
+    SignIn.objects.update(created_at=timezone.now() - timedelta(days=90))
+    answer = call("refresh", {"refresh": tokens.refresh})
+    assert (answer.status_code, answer.json()["code"]) == (401, "token_revoked")
+    assert me(tokens.access) == 401
+
+
+def test_a_change_of_the_token_version_ends_all_sign_ins(user):
+    """The database ends them, so no form, command or plain SQL leaves one that looks live."""
+    issue_tokens(user), issue_tokens(UserFactory())
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE users SET token_version = 7 WHERE id = %s", [user.pk])
+    assert SignIn.objects.filter(user=user, ended_at=None).count() == 0
+    assert SignIn.objects.filter(ended_at=None).count() == 1
+
+
+def test_accounts_of_forms_and_of_plain_sql_have_random_token_versions(db):
+    """The tokens of a lost account are not valid for the one that gets its id after a restore."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO users (name, email, password_hash)"
+            " SELECT 'Lena', n || '@example.com', '!' FROM generate_series(1, 5) AS n"
+        )
+    UserFactory.create_batch(5)
+    versions = set(User.objects.values_list("token_version", flat=True))
+    assert len(versions) == 10
+    assert max(versions) > 1000
 
 
 def test_refreshing_ignores_the_header(user, call):

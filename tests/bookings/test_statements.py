@@ -15,7 +15,6 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from booking_site.postgres.pipeline import _Session
-from bookings.models import IdempotencyRecord
 from bookings.services import refusals
 from catalog.models import Seat
 from tests.bookings.calls import (
@@ -86,7 +85,6 @@ def test_a_booking_of_a_hold(customer: APIClient, seats: list[Seat]) -> None:
 
 def test_a_replay_from_redis_is_one_plain_read(customer: APIClient, seats: list[Seat]) -> None:
     book_seats(customer, seats[0], key="k")
-    IdempotencyRecord.objects.all().delete()
     with statements(1) as texts:
         assert book_seats(customer, seats[0], key="k")["Idempotency-Replayed"] == "true"
     assert texts[0].strip().startswith("SELECT")

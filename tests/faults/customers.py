@@ -60,7 +60,10 @@ def call(
 
 def new_customer(database: Database) -> Customer:
     name = uuid4().hex
-    sql = "INSERT INTO users (name, email, password_hash) VALUES (%s, %s, '') RETURNING id"
+    sql = (
+        "INSERT INTO users (name, email, password_hash, token_version)"
+        " VALUES (%s, %s, '', 1) RETURNING id"
+    )
     user_id = database.ask(sql, name, f"{name}@example.com")
     return Customer(user_id, str(AccessToken.for_caller(user_id=user_id, token_version=1)))
 
