@@ -11,7 +11,7 @@ from django.db.models.functions import Cast, Random
 
 
 class Migration(migrations.Migration):
-    dependencies = [("accounts", "0009_folded_words")]
+    dependencies = [("accounts", "0010_names_without_links")]
 
     operations = [
         migrations.AlterField(
