@@ -12,6 +12,7 @@ INSTALLED := .venv/.installed
 CHROMIUM ?= chromium
 # What test-parts needs, as program:package of Debian.
 PARTS := nginx:nginx-light pgbouncer:pgbouncer
+PRODUCTION := .venv-production
 # makemigrations needs no database; this silences its warning that there is none.
 NO_DATABASE := ignore:Got an error checking a consistent migration history:RuntimeWarning
 
@@ -20,7 +21,7 @@ export DEVELOPMENT := 1
 export CHROMIUM
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-browser test-parts stampede fuzz timing bench growth memory lint fix shell migrations pins audit sbom findings
+.PHONY: help run test test-browser test-parts test-production stampede fuzz timing bench growth memory lint fix shell migrations pins audit sbom findings
 
 help: ## List all commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do printf '%-22s%s\n' "$$name" "$$text"; done
@@ -42,6 +43,11 @@ test-parts: $(INSTALLED) ## Run the tests that need Debian's packages: nginx, pg
 	@missing=; for part in $(PARTS); do PATH="$$PATH:/usr/sbin" command -v "$${part%%:*}" >/dev/null || missing="$$missing $${part##*:}"; done; \
 	test -z "$$missing" || { echo "These tests need Debian's packages: apt-get install --no-install-recommends$$missing" >&2; exit 1; }
 	@PATH="$$PATH:/usr/sbin" $(EMBEDDED) -- $(BIN)/python -m pytest tests/parts $(ARGS)
+
+test-production: $(INSTALLED) ## Run the tests of imports with the packages of requirements/base.txt
+	@$(PYTHON) -m venv --clear $(PRODUCTION)
+	@$(PRODUCTION)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/base.txt --requirement requirements/test.txt
+	@$(EMBEDDED) -- $(PRODUCTION)/bin/python -m pytest tests/booking_site/spreadsheets tests/catalog/test_exchange.py tests/catalog/test_import_files.py $(ARGS)
 
 stampede: $(INSTALLED) ## Check the guarantees under load and faults: ARGS="--users 200 --faults all"
 	@$(BIN)/python -m benchmarks.stampede $(ARGS)
@@ -82,6 +88,7 @@ migrations: $(INSTALLED) ## Create migrations for changed models
 pins: $(INSTALLED) ## Compile requirements/*.in to pinned and hashed *.txt
 	@$(BIN)/uv pip compile $(PINS_OPTIONS) requirements/base.in --output-file requirements/base.txt
 	@$(BIN)/uv pip compile $(PINS_OPTIONS) requirements/sentry.in --output-file requirements/sentry.txt
+	@$(BIN)/uv pip compile $(PINS_OPTIONS) requirements/test.in --output-file requirements/test.txt
 	@$(BIN)/uv pip compile $(PINS_OPTIONS) requirements/dev.in --output-file requirements/dev.txt
 
 audit: $(INSTALLED) ## Check all pinned packages for known vulnerabilities

@@ -1,6 +1,7 @@
 """The values of spreadsheet cells, and the escaping of text that would run as a formula.
 
-Such a text is written with a leading apostrophe, which is removed when the file is read.
+Such a text is written with an apostrophe in front, which is removed when the file is read. Text
+after a separator, within a cell, gets one as well: a spreadsheet may split cells there.
 """
 
 import re
@@ -11,10 +12,17 @@ from decimal import Decimal
 # What an export writes.
 Cell = str | int | Decimal | date | None
 
-# Nobody would read a longer preview.
-MAX_ROWS = 5_000
-_DANGEROUS = re.compile(r"'*[=+\-@\t\r\n]")
-_ESCAPED = re.compile(r"'+[=+\-@\t\r\n]")
+# Nobody would read a longer preview, and each row of an import takes about ten statements.
+MAX_ROWS = 2_000
+MAX_COLUMNS = 250
+TOO_MANY_ROWS = f"The file has more than {MAX_ROWS} rows. Please split it."
+TOO_MANY_COLUMNS = f"The file has more than {MAX_COLUMNS} columns. Delete those without a heading."
+# Spreadsheets of East Asia run formulas that start with a wide sign. A quotation mark at the start
+# of a cell may be removed.
+_SIGNS = r"=+\-@\uff1d\uff0b\uff0d\uff20"
+_FORMULA = rf"(?:\A(?={{0}}['\"]*[{_SIGNS}\t\r\n])|(?<=[,;|\t\r\n])(?={{0}}['\"]*[{_SIGNS}]))"
+_UNESCAPED = re.compile(_FORMULA.format(""))
+_ESCAPED = re.compile(_FORMULA.format("'") + "'")
 # What spreadsheets show, in several languages, for a formula without a result or a column that is
 # too narrow.
 _ERROR = re.compile(r"#(?:[¡¿]?[^\W\d_]+(?:/0)?[!?]|[^\W\d_]/[^\W\d_]|NV|#+)|Err:[0-9]{3}")
@@ -48,9 +56,9 @@ def is_blank(value: Value) -> bool:
 
 def escape_formula(text: str) -> str:
     """Return the text in a form that no spreadsheet runs as a formula."""
-    return f"'{text}" if _DANGEROUS.match(text) else text
+    return _UNESCAPED.sub("'", text)
 
 
 def unescape_formula(text: str) -> str:
     """Undo `escape_formula`."""
-    return text[1:] if _ESCAPED.match(text) else text
+    return _ESCAPED.sub("", text)

@@ -11,10 +11,20 @@ from django.db.models import TextChoices
 from django.http import HttpRequest, HttpResponse
 
 from booking_site.spreadsheets import csv_files
-from booking_site.spreadsheets.cells import MAX_ROWS, Cell, Unreadable, Value, is_blank
+from booking_site.spreadsheets.cells import (
+    MAX_COLUMNS,
+    MAX_ROWS,
+    TOO_MANY_COLUMNS,
+    TOO_MANY_ROWS,
+    Cell,
+    Unreadable,
+    Value,
+    is_blank,
+)
 
 CSV = "csv"
 XLSX = "xlsx"
+MAX_BYTES = 1024 * 1024
 # Excel saves “Unicode Text” as .txt.
 KINDS_BY_EXTENSION = {"csv": CSV, "txt": CSV, "tsv": CSV, "xlsx": XLSX}
 _CONTENT_TYPES = {
@@ -81,11 +91,15 @@ def remembered_format(request: HttpRequest) -> ExportFormat:
 
 def read_table(content: bytes, *, kind: str) -> TableFile:
     """Read a file of kind CSV or XLSX. Raise `Unreadable`."""
+    if len(content) > MAX_BYTES:
+        raise Unreadable("The file is larger than 1 MB. Please split it.")
     rows, note = (_workbooks().read(content), "") if kind == XLSX else csv_files.read(content)
     while rows and all(map(is_blank, rows[-1])):
         rows.pop()
     if len(rows) > MAX_ROWS:
-        raise Unreadable(f"The file has more than {MAX_ROWS} rows. Please split it.")
+        raise Unreadable(TOO_MANY_ROWS)
+    if any(len(row) > MAX_COLUMNS for row in rows):
+        raise Unreadable(TOO_MANY_COLUMNS)
     return TableFile(rows, note)
 
 

@@ -17,6 +17,7 @@ from booking_site.spreadsheets.cells import Unreadable
 from booking_site.spreadsheets.files import (
     CSV,
     KINDS_BY_EXTENSION,
+    MAX_BYTES,
     XLSX,
     ExportFormat,
     as_file,
@@ -26,8 +27,6 @@ from booking_site.spreadsheets.files import (
 from catalog.admin.base import BackOffice, M
 from catalog.exchange.importing import import_rows, preview_import
 from catalog.exchange.tables import Table
-
-MAX_BYTES = 1024 * 1024
 
 
 class UploadForm(forms.Form):
@@ -42,8 +41,6 @@ class UploadForm(forms.Form):
 
     def clean_file(self) -> Any:
         file = self.cleaned_data["file"]
-        if file.size > MAX_BYTES:
-            raise forms.ValidationError("The file is larger than 1 MB. Please split it.")
         if extension(file.name) not in KINDS_BY_EXTENSION:
             raise forms.ValidationError("The file name must end in .csv, .txt, .tsv or .xlsx.")
         return file

@@ -13,6 +13,9 @@ from accounts.models import User
 from booking_site.spreadsheets.cells import Invalid, Unreadable, Value, is_blank
 from catalog.exchange.tables import Change, Table
 
+# A page with more would be too large.
+MAX_LISTED_ERRORS = 500
+
 
 @dataclass(frozen=True, slots=True)
 class RowError:
@@ -33,6 +36,10 @@ class Outcome:
     changes: list[Change]
     errors: list[RowError]
     unchanged: int
+
+    @property
+    def listed_errors(self) -> list[RowError]:
+        return self.errors[:MAX_LISTED_ERRORS]
 
     @property
     def digest(self) -> str:

@@ -20,8 +20,8 @@ from openpyxl import load_workbook
 from accounts.audit import sentences
 from accounts.models import AuditEntry, User
 from booking_site.spreadsheets.cells import MAX_ROWS, escape_formula, unescape_formula
-from booking_site.spreadsheets.files import ExportFormat
-from catalog.admin.exchange import MAX_BYTES
+from booking_site.spreadsheets.files import MAX_BYTES, ExportFormat
+from catalog.exchange.importing import MAX_LISTED_ERRORS
 from catalog.models import Movie, PriceCard, Screen
 from tests.factories import (
     MovieFactory,
@@ -109,6 +109,11 @@ def test_importing_an_export_changes_nothing(model: str, kind: str, office: Clie
 def test_escaped_text_is_not_a_formula_and_reads_back_unchanged(text: str) -> None:
     assert unescape_formula(escape_formula(text)) == text
     assert not escape_formula(text).startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
+
+
+@pytest.mark.parametrize("text", ["Two\r\nlines", "Alien, Aliens; 1-2", "“=1+1”", "a -b"])
+def test_harmless_text_is_exported_as_it_is(text: str) -> None:
+    assert escape_formula(text) == text
 
 
 def test_no_exported_cell_is_a_formula(office: Client) -> None:
@@ -364,6 +369,7 @@ def test_staff_with_view_permission_may_export_but_not_import(
         (b"a\0b", "m.csv", "NUL"),
         (b'"open', "m.csv", "a CSV file"),
         (b"PK no zip", "m.xlsx", "an XLSX workbook"),
+        (bytes.fromhex("d0cf11e0a1b11ae1"), "m.xlsx", "without a password"),
         (b"a\n" * (MAX_ROWS + 1), "m.csv", f"more than {MAX_ROWS} rows"),
         (b" " * (MAX_BYTES + 1), "m.csv", "larger than 1 MB"),
         (b"x", "m.ods", "end in .csv, .txt, .tsv or .xlsx"),
@@ -377,6 +383,25 @@ def test_an_unreadable_file_is_refused_with_advice(
     answer = upload(office, "movie", content, name)
     assert answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
     assert message in answer.text
+
+
+def test_a_confirmation_with_a_larger_file_than_an_upload_may_have_is_refused(
+    office: Client,
+) -> None:
+    content = as_csv(MOVIE_COLUMNS, movie_row(title="Psycho")).ljust(MAX_BYTES + 1)
+    data = {"kind": "csv", "content": base64.b64encode(content).decode(), "expected": "0" * 64}
+    answer = office.post(reverse("admin:catalog_movie_import"), data)
+    assert answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert "larger than 1 MB" in answer.text
+
+
+def test_a_page_lists_the_first_errors(office: Client) -> None:
+    row = ["", "Night", *"xxxx"]
+    errors = MAX_LISTED_ERRORS + 4
+    content = as_csv(CARD_COLUMNS, *[row] * (errors // 4))
+    answer = upload(office, "pricecard", content)
+    assert len(row_errors(answer)) == errors
+    assert answer.text.count('<th scope="row">') == MAX_LISTED_ERRORS
 
 
 @pytest.mark.parametrize("content", ["?", base64.b64encode(b"\xff").decode()])
