@@ -21,7 +21,7 @@ export DEVELOPMENT := 1
 export CHROMIUM
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-browser test-parts test-production stampede fuzz timing bench growth memory lint fix shell migrations pins audit sbom findings
+.PHONY: help run test test-browser test-parts test-production stampede fuzz timing bench growth year memory lint fix shell migrations pins audit sbom findings
 
 help: ## List all commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do printf '%-22s%s\n' "$$name" "$$text"; done
@@ -63,6 +63,9 @@ bench: $(INSTALLED) ## Benchmark with wrk: ARGS="--only W2a,W3 --seconds 5"
 
 growth: $(INSTALLED) ## Benchmark with 10 thousand, 1 million and 10 million seats, with wrk
 	@$(EMBEDDED) --durable -- $(BIN)/python -m benchmarks.growth $(ARGS)
+
+year: $(INSTALLED) ## Measure a fifth of a year, a million seats, before and after the archive
+	@$(EMBEDDED) --durable -- $(BIN)/python -m benchmarks.year_of_sales $(ARGS)
 
 memory: $(INSTALLED) ## Measure the memory of web processes after 100,000 requests, with wrk
 	@$(EMBEDDED) -- $(BIN)/python -m benchmarks.memory $(ARGS)

@@ -204,6 +204,8 @@ SCHEDULED_JOBS: list[tuple[str, float, dict[str, object]]] = [
     ("store_sort_keys", 60, {}),
     ("purge_idempotency_records", 3600, {}),
     ("delete_old_rows", 3600, {}),
+    # With a limit, so that mails need not wait for the first run.
+    ("archive_rooms", 300, {"at_most": 100}),
     ("count_shows", 900, {}),
     ("erase_walk_in_customers", 86_400, {}),
     (
@@ -377,6 +379,8 @@ WALK_IN_RETENTION_DAYS = env.int("WALK_IN_RETENTION_DAYS", default=0)
 
 # What is deleted when it is old
 
+# The seats that nobody booked of shows that ended so many days ago; 0: never.
+ARCHIVE_AFTER_DAYS = env.int("ARCHIVE_AFTER_DAYS", default=90)
 AUDIT_RETENTION_DAYS = env.int("AUDIT_RETENTION_DAYS", default=1095)
 
 # The back office

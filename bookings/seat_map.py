@@ -14,9 +14,10 @@ from accounts.authentication import CLAIMS, IS_ACTIVE, Caller
 from booking_site.http.middleware import etag_of
 from booking_site.money import money_text
 from booking_site.postgres.pipeline import Statement
+from catalog.archived_rooms import archived_seats
 from catalog.errors import ShowNotFound
 from catalog.layouts import row_order
-from catalog.models import ShowStatus
+from catalog.models import Seat, SeatStatus, ShowStatus
 
 # A room of 240 seats takes 80 KB, half of it the last response.
 MAX_CACHED_ROOMS = 100
@@ -32,7 +33,9 @@ _READ = Statement(
     lambda: (
         f"""
     WITH caller AS ({IS_ACTIVE.compiled.sql})
-    SELECT (SELECT ARRAY[status, currency] FROM shows JOIN theatres ON theatres.id = theatre_id
+    SELECT (SELECT ARRAY[status, currency, CASE WHEN start_time < now() THEN
+                             (SELECT 'archived' FROM archived_rooms WHERE show_id = shows.id) END]
+              FROM shows JOIN theatres ON theatres.id = theatre_id
              WHERE shows.id = %(show)s),
            bit_xor(facts),
            string_agg(
@@ -94,12 +97,14 @@ class SeatMap(NamedTuple):
 class _Drawing:
     """The JSON before, between and after the states of the seats.
 
-    `places` has the position of each seat's letter. `last` has the letters of the last map that
-    was the same for every caller, and that map.
+    The seats are those with a row. Archived seats are part of the JSON around them, because their
+    state does not change. `places` has the position of each seat's letter. `last` has the letters
+    of the last map that was the same for every caller, and that map.
     """
 
     fingerprint: int
     currency: str
+    is_archived: bool
     around: list[bytes]
     places: list[int]
     last: tuple[str, SeatMap] | None = None
@@ -136,14 +141,17 @@ def seat_map(*, show_id: int, caller: Caller | None) -> SeatMap:
         ((show, fingerprint, letters),) = _READ.rows(show=show_id, **claims)
         if show is None or show[0] == ShowStatus.PLANNED:
             raise ShowNotFound
-        if letters is None:
+        currency, is_archived = show[1], show[2] is not None
+        if letters is None and not is_archived:
             return _EMPTY
         room = _room(show_id)
         drawing = room.drawing
-        currency = show[1]
-        if drawing and (drawing.fingerprint, drawing.currency) == (fingerprint, currency):
+        current = fingerprint or 0, currency, is_archived
+        if drawing and (drawing.fingerprint, drawing.currency, drawing.is_archived) == current:
             break
-        room.drawing = _draw(_DRAW.rows(show=show_id), currency)
+        archived = archived_seats(show_id) if is_archived else []
+        room.drawing = _draw(_DRAW.rows(show=show_id), archived, currency, is_archived=is_archived)
+    letters = letters or ""
     if "B" in letters or "H" in letters:
         return _fill(drawing, letters, claims["user_id"])
     # The same letters in the same drawing make the same bytes.
@@ -161,20 +169,30 @@ def _fill(drawing: _Drawing, letters: str, user_id: int | None) -> SeatMap:
     return _seat_map(b"".join(text))
 
 
-def _draw(seats: list[Any], currency: str) -> _Drawing:
+def _draw(rows: list[Any], archived: list[Seat], currency: str, *, is_archived: bool) -> _Drawing:
     fingerprint = 0
     around = []
     places = []
     behind = b"["
-    seats = sorted(seats, key=lambda seat: (row_order(seat[1]), seat[2]))
+    seats = rows + [
+        (s.pk, s.row, s.number, s.price, s.category, s.x, s.y, s.section, 0, s.status)
+        for s in archived
+    ]
+    seats.sort(key=lambda seat: (row_order(seat[1]), seat[2]))
     for pk, row, number, price, category, x, y, section, map_hash, place in seats:
-        fingerprint ^= map_hash
-        places.append(place)
         price_text = money_text(price, currency)
         before = _json(
             {"id": pk, "row": row, "section": section, "number": number, "price": price_text}
         )
-        around.append(behind + before[:-1] + b",")
+        behind += before[:-1] + b","
+        if isinstance(place, str):
+            behind += _STATES["x" if place == SeatStatus.BLOCKED else "a"]
+        else:
+            fingerprint ^= map_hash
+            places.append(place)
+            around.append(behind)
+            behind = b""
         after = _json({"category": category, "x": x, "y": y})
-        behind = b"," + after[1:] + b","
-    return _Drawing(fingerprint, currency, [*around, behind[:-1] + b"]"], places)
+        behind += b"," + after[1:] + b","
+    around.append(behind.removesuffix(b",") + b"]")
+    return _Drawing(fingerprint, currency, is_archived, around, places)

@@ -11,6 +11,7 @@ from accounts import audit
 from accounts.models import User
 from booking_site.api.errors import DomainError
 from booking_site.money import money_text
+from catalog.archived_rooms import SeatsArchived, is_archived
 from catalog.errors import ShowNotFound
 from catalog.models import (
     PriceCard,
@@ -50,7 +51,7 @@ def plan_repricing(*, show_id: int, prices: Prices) -> list[Repricing]:
     """Return what `reprice_unsold` would do, by category, and write nothing.
 
     The price of a category that is not in `prices` does not change. Raise ShowNotFound,
-    ShowCancelled or PriceNotExpressible.
+    ShowCancelled, SeatsArchived or PriceNotExpressible.
     """
     _require_sellable(Show.objects.filter(pk=show_id), prices)
     return _plan(Seat.objects.filter(show_id=show_id), prices)
@@ -68,7 +69,8 @@ def reprice_unsold(
 
     Prices of sold and held seats do not change. `price_card`, if given, becomes the
     show's card. Repeatable: a second run changes and records nothing. Raise
-    ShowNotFound, ShowCancelled or PriceNotExpressible. Opens its own durable transaction.
+    ShowNotFound, ShowCancelled, SeatsArchived or PriceNotExpressible. Opens its own durable
+    transaction.
     """
     with transaction.atomic(durable=True):
         seats = Seat.objects.filter(show_id=show_id)
@@ -105,6 +107,8 @@ def _require_sellable(shows: ShowQuerySet, prices: Prices) -> None:
         raise ShowNotFound
     if show.status == ShowStatus.CANCELLED:
         raise ShowCancelled
+    if is_archived(show.pk):
+        raise SeatsArchived
     require_expressible(prices, show.theatre.currency)
 
 

@@ -16,6 +16,7 @@ from accounts import audit
 from accounts.models import User
 from booking_site.api.errors import DomainError
 from booking_site.money import digits_of, is_expressible, money_text
+from catalog.archived_rooms import SeatsArchived, is_archived
 from catalog.errors import ShowNotFound
 from catalog.layouts import Layout
 from catalog.models import PriceCard, Seat, SeatQuerySet, SeatStatus, Show
@@ -74,7 +75,8 @@ def make_seat_map(
 ) -> int:
     """Copy the layout into seats of a show that has none, and return their number.
 
-    Raise PriceMissing, PriceNotExpressible or SeatMapExists. Opens its own durable transaction.
+    Raise PriceMissing, PriceNotExpressible, SeatMapExists or SeatsArchived. Opens its own
+    durable transaction.
     """
     with transaction.atomic(durable=True):
         size = _create_seats(show_id, layout, prices)
@@ -87,9 +89,9 @@ def replace_seat_map(
 ) -> int:
     """Replace all seats of a show, blocked ones included, and return the new number.
 
-    Raise PriceMissing, PriceNotExpressible, SeatMapInUse if a seat is sold or held or has a past
-    booking, or SeatMapExists if someone else replaced the seats meanwhile. Opens its own durable
-    transaction.
+    Raise PriceMissing, PriceNotExpressible, SeatsArchived, SeatMapInUse if a seat is sold or held
+    or has a past booking, or SeatMapExists if someone else replaced the seats meanwhile. Opens its
+    own durable transaction.
     """
     with transaction.atomic(durable=True):
         seats = _lock_seats(Seat.objects.filter(show_id=show_id))
@@ -114,6 +116,8 @@ def _create_seats(show_id: int, layout: Layout, prices: Prices) -> int:
     if not currencies:  # deleted since the preview
         raise ShowNotFound
     require_expressible(prices, currencies[0])
+    if is_archived(show_id):
+        raise SeatsArchived
     if Seat.objects.filter(show_id=show_id).exists():
         raise SeatMapExists
     return copy_seats([(show_id, layout, prices)])
@@ -164,7 +168,7 @@ def block_seats(
 ) -> list[Seat]:
     """Block seats, and return them by id. Already blocked ones get the new reason.
 
-    Raise SeatNotFound or SeatsTaken; then none is blocked. Opens its own
+    Raise SeatNotFound, SeatsArchived or SeatsTaken; then none is blocked. Opens its own
     durable transaction.
     """
     with transaction.atomic(durable=True):
@@ -180,7 +184,7 @@ def unblock_seats(
 ) -> list[Seat]:
     """Put blocked seats back on sale, and return all these seats by id. Repeatable.
 
-    Raise SeatNotFound or SeatsTaken; then none is unblocked. Opens its own
+    Raise SeatNotFound, SeatsArchived or SeatsTaken; then none is unblocked. Opens its own
     durable transaction.
     """
     with transaction.atomic(durable=True):
@@ -195,6 +199,8 @@ def unblock_seats(
 def _lock_for_staff(show_id: int, seat_ids: Collection[int], *, refusal: str) -> SeatQuerySet:
     seats = Seat.objects.filter(show_id=show_id, pk__in=seat_ids).order_by("pk")
     if missing := sorted(set(seat_ids) - {seat.pk for seat in _lock_seats(seats)}):
+        if is_archived(show_id):
+            raise SeatsArchived
         raise SeatNotFound(seat_ids=missing)
     # A separate statement: a hold may have expired while waiting for the lock.
     taken = seats.taken()

@@ -1,6 +1,7 @@
 """Maps the ids of the original system's rows to ids in this database."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from itertools import count
 from typing import Any
 
@@ -68,6 +69,13 @@ class IdMap:
         )
         return renumbered
 
+    @cached_property
+    def _largest_archived_seat(self) -> int:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT coalesce(max(id), 0) FROM archived_rooms, unnest(seat_ids) id")
+            largest: int = cursor.fetchone()[0]
+        return largest
+
     def _assign(self, table: str, originals: Sequence[int]) -> tuple[dict[int, int], int]:
         """Return the new ids by original id, and how many differ from the original."""
         with connection.cursor() as cursor:
@@ -76,6 +84,8 @@ class IdMap:
                 [list(originals)],
             )
             used = {number for (number,) in cursor}
+            if table == "seats":
+                used |= {n for n in originals if n <= self._largest_archived_seat}
             renumbered = [n for n in originals if n in used or not 0 < n <= LARGEST_REUSED_ID]
             if self._dry_run_ids:
                 return {n: next(self._dry_run_ids) for n in originals}, len(renumbered)

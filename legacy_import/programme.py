@@ -5,7 +5,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from booking_site.money import digits_of
-from catalog.models import SeatStatus
+from catalog.models import SOLD_BEFORE, SeatStatus
 from legacy_import.id_map import IdMap
 from legacy_import.source import Row
 from legacy_import.users import BatchResult, text_of, timestamps
@@ -13,8 +13,6 @@ from legacy_import.users import BatchResult, text_of, timestamps
 LONGEST_ROW = 4
 BIGGEST_NUMBER = 2**31 - 1
 BIGGEST_PRICE = Decimal("999999.999")
-# The block reason of a sold seat whose booking has not been imported, at least not yet.
-SOLD_BEFORE = "Sold by the original system"
 
 
 def convert_movies(batch: Sequence[Row]) -> BatchResult:

@@ -23,6 +23,7 @@ class _References:
     shows: dict[int, int]
     currencies: dict[int, str]  # by show id of this database
     seats: dict[int, Seat]
+    archived: set[int]  # original ids of seats
     sold: set[int]  # ids of seats
     held: set[int]
 
@@ -81,6 +82,7 @@ def _load_references(batch: Sequence[Row], id_map: IdMap, source: Source) -> _Re
             Show.objects.filter(pk__in=shows.values()).values_list("pk", "theatre__currency")
         ),
         seats={original: locked[pk] for original, pk in ids.items() if pk in locked},
+        archived={original for original, pk in ids.items() if pk not in locked},
         sold=set(sold.values_list("seat_id", flat=True)),
         held=set(
             Seat.objects.filter(pk__in=locked, status=SeatStatus.HELD)
@@ -96,6 +98,8 @@ def _problem(row: Row, references: _References) -> str | None:
         return "its user does not exist"
     if row["show_id"] not in references.shows:
         return "its show does not exist or was not imported"
+    if row["seat_id"] in references.archived:
+        return "its seat is archived here"
     if seat is None:
         return "its seat does not exist or was not imported"
     if seat.show_id != references.shows[row["show_id"]]:

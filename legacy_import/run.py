@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from django.db import connection, transaction
 
 from bookings.transactions import in_transaction
-from catalog.models import Seat, SeatStatus
+from catalog.models import SOLD_BEFORE, Seat, SeatStatus
 from legacy_import import programme, purchases, users
 from legacy_import.id_map import LARGEST_REUSED_ID, IdMap
 from legacy_import.models import ImportedRow
@@ -114,9 +114,7 @@ def _rolled_back() -> Iterator[Commit]:
 
 
 def _sold_without_booking(id_map: IdMap) -> Iterator[tuple[int, str]]:
-    blocked = Seat.objects.filter(
-        status=SeatStatus.BLOCKED, block_reason=programme.SOLD_BEFORE
-    ).values("pk")
+    blocked = Seat.objects.filter(status=SeatStatus.BLOCKED, block_reason=SOLD_BEFORE).values("pk")
     rows = ImportedRow.objects.filter(venue=id_map.venue, kind="seats", own_id__in=blocked)
     for number in rows.order_by("original_id").values_list("original_id", flat=True).iterator():
         yield number, "sold, but no booking could be imported: blocked here"

@@ -31,6 +31,16 @@ DEFINITIONS = {
     " earlier system without a price count as admissions only.",
 }
 
+
+def seats_for_sale(show_id: str) -> str:
+    """Return the SQL that counts the seats for sale of a show, archived ones too."""
+    return f"""
+        (SELECT count(*) FROM seats WHERE seats.show_id = {show_id} AND seats.status <> 'blocked')
+        + coalesce((SELECT available_count FROM archived_rooms
+                     WHERE archived_rooms.show_id = {show_id}), 0)
+    """  # noqa: S608 - the name of a column
+
+
 # Common table expressions: `sold_shows` has a row for each show that `figures_parameters` selects,
 # `sales` its live bookings by channel and currency.
 # One statement is one snapshot, so each show is either already counted or counted here.
@@ -42,9 +52,7 @@ WITH chosen AS MATERIALIZED (
            local_start, (local_start - interval '{DAY_BREAK}')::date AS day,
            local_now, (local_now - interval '{DAY_BREAK}')::date AS today,
            counted.show_id IS NOT NULL AS counted,
-           coalesce(counted.seats_for_sale,
-                    (SELECT count(*) FROM seats
-                      WHERE seats.show_id = shows.id AND seats.status <> 'blocked')) AS seats
+           coalesce(counted.seats_for_sale, {seats_for_sale("shows.id")}) AS seats
       FROM unnest(%(theatres)s::bigint[], %(begins)s::timestamptz[], %(ends)s::timestamptz[],
                   %(offsets)s::interval[], %(local_nows)s::timestamp[])
            AS period (theatre_id, begins, ends, utc_offset, local_now)

@@ -86,7 +86,7 @@ class HoldAdmin(LargeTable, ReadOnly[Hold]):
     @admin.display(description="seats")
     def seats(self, hold: Hold) -> str:
         seats = sorted(Seat.objects.filter(pk__in=hold.seat_ids), key=Seat.place)
-        return ", ".join(map(str, seats)) or "Seat map replaced"
+        return ", ".join(map(str, seats)) or "No longer stored"
 
     @admin.display(description="state", ordering="ended_at")
     def state(self, hold: Hold) -> SafeString:

@@ -88,9 +88,9 @@ def _sell(clerk: User, token: str, purchase: Purchase) -> tuple[Order, str]:
     # Read after locking the seats: the second of two clicks has waited for the first.
     if sold := _sold_before(clerk, token):
         return sold
-    require_known(seats, purchase.seat_ids)
     terms = read_terms(purchase.show_id)
     terms.require_open_at_counter()
+    require_known(seats, purchase.seat_ids)
     require_free(seats.values(), now=terms.now, hold_id=None)
     order = sell(
         terms=terms,
@@ -152,7 +152,6 @@ def move_at_counter(*, clerk: User, booking: Booking, seat_id: int, reason: str)
 
     def work() -> None:
         seats = lock_seats(show_id=booking.show_id, seat_ids=[booking.seat_id, seat_id])
-        require_known(seats, [seat_id])
         order, current = _lock_booking(booking)
         if current.seat_id == seat_id:
             return
@@ -160,6 +159,7 @@ def move_at_counter(*, clerk: User, booking: Booking, seat_id: int, reason: str)
             raise BookingMoved
         terms = read_terms(booking.show_id)
         terms.require_open_at_counter()
+        require_known(seats, [seat_id])
         old, new = seats[current.seat_id], seats[seat_id]
         require_free([new], now=terms.now, hold_id=None)
         _change_seat(current, old, new)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import date
 from decimal import Decimal
 from http import HTTPStatus
+from operator import attrgetter
 from typing import Any
 from uuid import uuid4
 
@@ -38,7 +39,7 @@ from bookings.box_office.forms import (
     Sale,
     Search,
 )
-from bookings.box_office.room import categories, draw_room, is_free
+from bookings.box_office.room import categories, draw_room, is_free, state_of
 from bookings.box_office.services import (
     Purchase,
     cancel_at_counter,
@@ -48,7 +49,8 @@ from bookings.box_office.services import (
 from bookings.models import Booking, Order
 from bookings.walk_in_customers import correct_customer, erase_customers
 from catalog.admin.base import local
-from catalog.models import STATE_NOW, Seat, SeatStatus, Show
+from catalog.archived_rooms import seats_of
+from catalog.models import Seat, Show
 from catalog.programme.days import business_day
 from catalog.staff import theatres_of
 
@@ -93,7 +95,7 @@ def sell(request: HttpRequest, show_id: int) -> HttpResponse:
     """Show the room; a POST sells the selected seats and redirects to the order."""
     clerk = staff_user(request)
     show = get_object_or_404(queries.sellable(clerk), pk=show_id)
-    seats = _seats(show)
+    seats = seats_of(show)
     if request.method != "POST":
         return _offer(request, show, seats)
     form = Sale(request.POST, seats=seats)
@@ -114,7 +116,7 @@ def sell(request: HttpRequest, show_id: int) -> HttpResponse:
         order = sell_at_counter(clerk=clerk, token=data["token"], purchase=purchase)
     except DomainError as refusal:
         # With the current state of the seats. Those that are still free stay selected.
-        seats = _seats(show)
+        seats = seats_of(show)
         errors = [_in_words(refusal, seats)]
         return _room(request, show, seats, form=form, errors=errors, status=refusal.status)
     return redirect("box-office-order", reference=order.reference)
@@ -135,9 +137,9 @@ def seats_now(request: HttpRequest, show_id: int) -> HttpResponse:
     clerk = staff_user(request)
     show = get_object_or_404(queries.sellable(clerk), pk=show_id)
     if not request.GET:
-        states = Seat.objects.filter(show=show).annotate(state_now=STATE_NOW)
-        taken = states.exclude(state_now=SeatStatus.AVAILABLE).order_by("pk")
-        return JsonResponse({"taken": dict(taken.values_list("pk", "state_now"))})
+        seats = sorted(seats_of(show), key=attrgetter("pk"))
+        taken = {seat.pk: state_of(seat) for seat in seats if not is_free(seat)}
+        return JsonResponse({"taken": taken})
     best, error = _best(request, show)
     return JsonResponse({"message": error} if error else {"best": best})
 
@@ -204,11 +206,11 @@ def move(request: HttpRequest, reference: str, booking_id: int) -> HttpResponse:
                 clerk=clerk, booking=booking, seat_id=data["seat"], reason=data["reason"]
             )
         except DomainError as refusal:
-            errors = [_in_words(refusal, _seats(order.show))]
+            errors = [_in_words(refusal, seats_of(order.show))]
         else:
             messages.success(request, f"{booking.seat} was moved. The price did not change.")
             return redirect("box-office-order", reference=reference)
-    seats = _seats(order.show)
+    seats = seats_of(order.show)
     context = _context(request, f"Move {booking.seat}") | _facts(order)
     context |= {
         "booking": booking,
@@ -270,11 +272,6 @@ def _order(clerk: User, reference: str) -> Order:
     orders = queries.orders_of(clerk).select_related("user", "sold_by").with_details()
     order: Order = get_object_or_404(orders, reference=reference)
     return order
-
-
-def _seats(show: Show) -> list[Seat]:
-    seats = Seat.objects.filter(show=show).annotate(state_now=STATE_NOW)
-    return list(seats.order_by("row", "number"))
 
 
 def _best(request: HttpRequest, show: Show) -> tuple[list[int], str]:

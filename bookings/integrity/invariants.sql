@@ -132,6 +132,11 @@ SELECT 'show ' || show_id || ' x ' || x || ' y ' || y FROM seats
  WHERE x IS NOT NULL AND y IS NOT NULL
  GROUP BY show_id, x, y HAVING count(*) > 1;
 
+-- archived_room_complete (violation): Each seat of an archived room has either a row or an entry in the archive.
+SELECT 'show ' || show_id FROM archived_rooms
+ WHERE layout <> '' AND cardinality(seat_ids) <> seat_count
+       + (SELECT count(*) FROM seats WHERE seats.show_id = archived_rooms.show_id);
+
 -- removed_users_hold_nothing (violation): A removed user has no active hold and no idempotency record.
 SELECT 'user ' || id FROM users
  WHERE email LIKE 'deleted-%@invalid'

@@ -12,7 +12,14 @@ from accounts.services import READ_CALLER, locked_caller, require_confirmed_emai
 from booking_site.api.errors import violated_constraint
 from booking_site.postgres.pipeline import Statement, execute
 from bookings.idempotency import FIND
-from bookings.services.seat_locks import TERMS, SeatsMissing, SeatUnavailable, require_few, terms_of
+from bookings.services.seat_locks import (
+    TERMS,
+    SeatsMissing,
+    SeatUnavailable,
+    read_terms,
+    require_few,
+    terms_of,
+)
 from catalog.seat_maps import SeatNotFound
 
 
@@ -20,7 +27,9 @@ from catalog.seat_maps import SeatNotFound
 def refusals_explained(
     *, show_id: int, seat_ids: Collection[int], user_id: int | None = None
 ) -> Iterator[None]:
-    """Raise `SeatNotFound` or `SeatUnavailable` if seats could not be locked or written.
+    """Raise the reason if seats could not be locked or written.
+
+    It is `ShowClosed`, `SeatNotFound` or `SeatUnavailable`.
 
     It wraps the transaction, so no lock is left while it reads which seats were the reason.
     The constraint `booking_one_live_per_seat` catches bookings that plain SQL has inserted
@@ -39,6 +48,8 @@ def refusals_explained(
         suspects = seat_ids
     taken = taken_seats(show_id=show_id, seat_ids=seat_ids, user_id=user_id)
     if missing := set(seat_ids) - taken.keys():
+        # Unsold seats of an old show have been deleted.
+        read_terms(show_id).require_open()
         raise SeatNotFound(seat_ids=sorted(missing)) from reason
     _note_demand(show_id)
     # If all are free now, name the seats that could not be locked a moment ago.

@@ -1,10 +1,12 @@
 """Movies, theatres, screens, prices, shows and their seats."""
 
+from catalog.models.archived_rooms import ArchivedRoom
 from catalog.models.movies import Movie
 from catalog.models.prices import PriceCard, PriceCardLine, SeatCategory, card_digits
 from catalog.models.refusals import RefusedOverlap
 from catalog.models.screens import Screen
 from catalog.models.seats import (
+    SOLD_BEFORE,
     STATE_NOW,
     ClockTimestamp,
     Seat,

@@ -17,6 +17,10 @@ class SeatStatus(models.TextChoices):
     BLOCKED = "blocked", "Blocked"
 
 
+# The block reason of a seat that another system sold and whose booking is not imported, or not yet.
+SOLD_BEFORE = "Sold by the original system"
+
+
 class ClockTimestamp(Func):
     """The database's current time; unlike `now()` it advances within a transaction."""
 

@@ -21,7 +21,7 @@ from django.db.models import (
     Subquery,
     Value,
 )
-from django.db.models.functions import Cast, Coalesce, JSONObject, Now
+from django.db.models.functions import Cast, Coalesce, JSONObject, Least, Now
 from django.utils import timezone
 
 from booking_site.local_time import calendar_day, clock, zone_named
@@ -138,7 +138,7 @@ class ShowQuerySet(TimestampedQuerySet["Show"]):
         """Add `seat_facts`: `total` and `available` seats, and `price_from`, the
         price of the cheapest available one as a string, or None.
 
-        A subquery reads the seats of each show on the page.
+        A subquery reads the seats of each show on the page; archived ones are added.
         """
         facts = (
             Seat.objects.filter(show=OuterRef("pk"))
@@ -146,16 +146,25 @@ class ShowQuerySet(TimestampedQuerySet["Show"]):
             .values("show")
             .values_list(
                 JSONObject(
-                    total=Count("pk"),
-                    available=Count("pk", filter=FREE_SEAT),
-                    price_from=Cast(Min("price", filter=FREE_SEAT), models.TextField()),
+                    total=Count("pk") + OuterRef("archived_count"),
+                    available=Count("pk", filter=FREE_SEAT) + OuterRef("archived_available"),
+                    price_from=Cast(
+                        Least(Min("price", filter=FREE_SEAT), OuterRef("archived_price")),
+                        models.TextField(),
+                    ),
                 )
             )
         )
-        none = Value(
-            {"total": 0, "available": 0, "price_from": None}, output_field=models.JSONField()
+        without_rows = JSONObject(
+            total="archived_count",
+            available="archived_available",
+            price_from=Cast("archived_price", models.TextField()),
         )
-        return self.annotate(seat_facts=Coalesce(Subquery(facts), none))
+        return self.alias(
+            archived_count=Coalesce("archived_room__seat_count", 0),
+            archived_available=Coalesce("archived_room__available_count", 0),
+            archived_price=F("archived_room__lowest_price"),
+        ).annotate(seat_facts=Coalesce(Subquery(facts), without_rows))
 
 
 class Show(Timestamped):

@@ -4,12 +4,22 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Count, Q
+from django.db.models import Count, Max, Q
+from django.db.models.functions import Coalesce
 
 from accounts import audit
 from accounts.models import User
 from booking_site.local_time import clock
-from catalog.models import Screen, Seat, SeatStatus, Show, ShowQuerySet, ShowStatus, Theatre
+from catalog.models import (
+    ArchivedRoom,
+    Screen,
+    Seat,
+    SeatStatus,
+    Show,
+    ShowQuerySet,
+    ShowStatus,
+    Theatre,
+)
 from catalog.programme.days import A_DAY, business_day, span_of
 
 AN_HOUR = timedelta(hours=1)
@@ -106,7 +116,9 @@ def open_planned(*, theatre: Theatre, monday: date, actor: User | None) -> list[
     """
     with transaction.atomic(durable=True):
         planned = _shows_of_week(theatre, monday).filter(status=ShowStatus.PLANNED)
-        with_seats = planned.filter(pk__in=Seat.objects.order_by().values("show"))
+        has_seats = Q(pk__in=Seat.objects.order_by().values("show"))
+        has_seats |= Q(pk__in=ArchivedRoom.objects.values("show"))
+        with_seats = planned.filter(has_seats)
         shows = list(with_seats.order_by("pk").select_for_update(of=("self",), no_key=True))
         Show.objects.filter(pk__in=[show.pk for show in shows]).update(status=ShowStatus.OPEN)
         for show in shows:
@@ -122,12 +134,14 @@ def _shows_of_week(theatre: Theatre, monday: date) -> ShowQuerySet:
 def _seat_counts(shows: list[Show]) -> dict[int, tuple[int, int]]:
     """Return by show id how many seats it has, and how many are sold."""
     counts = (
-        Seat.objects.filter(show__in=[show.pk for show in shows])
+        Show.objects.filter(pk__in=[show.pk for show in shows])
         .order_by()
-        .values("show")
-        .annotate(seats=Count("pk"), taken=Count("pk", filter=Q(status=SeatStatus.BOOKED)))
+        .annotate(
+            size=Count("seats") + Coalesce(Max("archived_room__seat_count"), 0),
+            taken=Count("seats", filter=Q(seats__status=SeatStatus.BOOKED)),
+        )
     )
-    return {row["show"]: (row["seats"], row["taken"]) for row in counts}
+    return {pk: (size, taken) for pk, size, taken in counts.values_list("pk", "size", "taken")}
 
 
 def _drawn_hours(by_day: dict[date, list[Show]], theatre: Theatre) -> tuple[int, int]:

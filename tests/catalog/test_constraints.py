@@ -68,6 +68,10 @@ BREAKING = [
     ("seat_held_has_hold_and_end", "UPDATE seats SET held_until = now()"),
     ("seat_held_has_hold_and_end",
      "UPDATE seats SET status = 'booked', held_until = now(), hold_id = gen_random_uuid()"),
+    ("archived_room_arrays_agree", "INSERT INTO archived_rooms (show_id, layout, has_positions, "
+     "seat_ids, prices, block_reasons) VALUES (1, 'A S', true, '{1}', '{9}', '{}')"),
+    ("archived_room_arrays_agree", "INSERT INTO archived_rooms (show_id, layout, has_positions, "
+     "seat_ids, prices, block_reasons) VALUES (1, 'A S', true, '{1}', '{}', '{NULL}')"),
     ("refused_overlap_noted_once", "INSERT INTO refused_overlaps (screen_id, movie_id, start_time, "
      "in_the_way, refused_to_id, refused_at) SELECT 1, 1, '2031-01-01 20:30Z', '', 1, now() "
      "FROM generate_series(1, 2)"),

@@ -18,6 +18,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from accounts.tokens import issue_tokens
 from bookings.models import Booking, Order
+from bookings.services.archiving import archive_rooms
 from catalog.models import Movie, Seat, Show, Theatre
 from legacy_import import run
 from legacy_import.models import ImportedRow
@@ -455,6 +456,28 @@ def test_two_venues_are_imported_side_by_side(original: Original) -> None:
     assert "users 2 0 2 2 0" in report
     assert Booking.objects.count() == 4
     assert User.objects.count() == 4
+
+
+def test_the_id_of_an_archived_seat_is_not_used_again(original: Original, api: APIClient) -> None:
+    original.run("INSERT INTO seats VALUES (107, 12, 'A', 2, 9), (108, 12, 'A', 3, 9)")
+    import_original(original, venue="Rex")
+    before = api.get("/api/shows/12/seats").json()
+    assert archive_rooms() == 1
+    assert not Seat.objects.filter(pk__in=[107, 108]).exists()
+    original.run("UPDATE users SET email = 'other-' || email")
+    report = import_original(original, venue="Royal")
+    assert "seats 8 0 8 8 0" in report
+    assert not Seat.objects.filter(pk__in=[107, 108]).exists()
+    assert api.get("/api/shows/12/seats").json() == before
+
+
+def test_a_booking_of_an_archived_seat_is_reported(original: Original) -> None:
+    original.run("INSERT INTO seats VALUES (107, 12, 'A', 2, 9)")
+    import_original(original)
+    archive_rooms()
+    original.run("INSERT INTO bookings VALUES (53, 8, 12, 107)")
+    assert "is archived here" in import_original(original)
+    assert Booking.objects.count() == 2
 
 
 def test_every_case_is_written_to_a_file(original: Original, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 
 from catalog.admin.local_time import LocalTimeField, entered_moment
+from catalog.archived_rooms import is_archived
 from catalog.models import Seat, Show, ShowStatus, Theatre
 from catalog.scheduling import DurationMissing, collisions_of, ends_of, lock_screen
 
@@ -61,7 +62,7 @@ class ShowForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run 
         return data
 
     def _check_sold_seats(self) -> None:
-        """Refuse changes to shows with sold or held seats; lock the seats if terms change.
+        """Refuse changes if seats are sold, held or archived; lock the seats if terms change.
 
         `BackOffice.get_object` has already locked the show.
         """
@@ -71,7 +72,13 @@ class ShowForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run 
         # Locks the seats, so that nobody can book before the show is saved.
         list(seats.order_by("pk").select_for_update(of=("self",), no_key=True).values_list("pk"))
         changed = [field for field in FIXED_AFTER_SALE if field in self.changed_data]
-        if changed and (count := seats.taken().count()):
+        if changed and is_archived(self.instance.pk):
+            self.add_error(
+                None,
+                f"The seats of this show are archived, so its {' and '.join(changed)} can't be"
+                " changed. Plan a new show.",
+            )
+        elif changed and (count := seats.taken().count()):
             self.add_error(
                 None,
                 f"{count} seat{'s are' if count > 1 else ' is'} sold or held for this show, "

@@ -22,7 +22,8 @@ from booking_site.typed_text import LineFormField
 from catalog.admin.base import BackOffice
 from catalog.admin.drawing import draw, static_seat
 from catalog.admin.shows.pages import show_context, show_for
-from catalog.models import STATE_NOW, Seat, SeatCategory, SeatStatus, Show
+from catalog.archived_rooms import seats_of
+from catalog.models import Seat, SeatCategory, SeatStatus, Show
 from catalog.seat_maps import block_seats, unblock_seats
 
 MAY_CHANGE_SEATS = "catalog.change_seat"
@@ -54,9 +55,7 @@ class SeatChangeForm(forms.Form):
 def room_page(request: HttpRequest, show_id: int, *, show_admin: BackOffice[Show]) -> HttpResponse:
     """Show the seat map; a POST blocks or unblocks the selected seats."""
     show = show_for(request, show_admin, show_id)
-    seats = list(
-        Seat.objects.filter(show=show).annotate(state_now=STATE_NOW).order_by("row", "number")
-    )
+    seats = seats_of(show)
     if request.method != "POST":
         return _room(request, show_admin, show, seats)
     if not request.user.has_perm(MAY_CHANGE_SEATS):

@@ -22,6 +22,7 @@ from catalog.admin.base import BackOffice
 from catalog.admin.drawing import draw
 from catalog.admin.shows.pages import show_context, show_for
 from catalog.admin.shows.prices_form import PricesForm
+from catalog.archived_rooms import seats_of
 from catalog.layouts import MAX_ROWS, MAX_SEATS_PER_ROW, Layout, rows_by_seats
 from catalog.models import SeatCategory, Show
 from catalog.seat_maps import (
@@ -108,7 +109,7 @@ def seat_map_page(
     show = show_for(request, show_admin, show_id, MAY_MAKE_SEATS)
     title = "Replace seat map" if replace else "Create seat map"
     context = show_context(request, show_admin, show, title=title)
-    if not replace and (size := show.seats.count()):
+    if not replace and (size := len(seats_of(show))):
         context |= {"title": "Seat map", "size": size}
         return TemplateResponse(
             request, "catalog/admin/seat_map_exists.html", context, status=HTTPStatus.CONFLICT

@@ -141,6 +141,10 @@ BREAKS = {
     """,
     "screen_occupied_until_end": "UPDATE shows SET occupied_until = end_time - interval '1 s'",
     "one_seat_per_place": "UPDATE seats SET x = 0",
+    "archived_room_complete": """
+        INSERT INTO archived_rooms (show_id, layout, has_positions, seat_ids, prices, block_reasons)
+        SELECT id, 'A SS', true, '{NULL,NULL}', '{NULL,NULL}', '{NULL,NULL}' FROM shows
+    """,
     "removed_users_hold_nothing": "UPDATE users SET email = 'deleted-1@invalid'",
     "expired_holds": "UPDATE holds SET expires_at = now() - interval '1 s'",
     "sort_keys_stored": "UPDATE movies SET title = 'Another'",
