@@ -94,11 +94,24 @@ def send_password_reset(context: TaskContext, email: str) -> None:
         )
 
 
+def emails_of(user: User) -> set[str]:
+    """Return the user's address, and former ones that notices in the queue name.
+
+    A former address that another account has now is left out.
+    """
+    notices = DBTaskResult.objects.filter(args_kwargs__kwargs__user_id=user.pk)
+    emails = set(notices.values_list("args_kwargs__kwargs__email", flat=True)) - {None}
+    others = User.objects.filter(email__in=emails).exclude(pk=user.pk)
+    return {user.email} | emails.difference(others.values_list("email", flat=True))
+
+
 def mails_about(user: User) -> "QuerySet[DBTaskResult[..., Any]]":
     """Return the tasks of e-mails to the user that the queue still has, sent or not."""
+    # A notice names a user and an address, which may be another user's today.
+    without_user = Q(args_kwargs__kwargs__user_id__isnull=True)
     return DBTaskResult.objects.filter(
-        # A notice names a user and an address, which may be another user's today.
-        Q(args_kwargs__kwargs__user_id=user.pk) | Q(args_kwargs__kwargs={"email": user.email})
+        Q(args_kwargs__kwargs__user_id=user.pk)
+        | without_user & Q(args_kwargs__kwargs__email__in=emails_of(user))
     ).order_by("enqueued_at")
 
 

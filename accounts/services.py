@@ -16,11 +16,12 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
+from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from accounts import audit
 from accounts.authentication import CLAIMS, Caller
 from accounts.brute_force import authenticate_within_limits
-from accounts.mails import mails_about, notify_owner, send_confirmation
+from accounts.mails import emails_of, mails_about, notify_owner, send_confirmation
 from accounts.models import REMOVED_DOMAIN, SignIn, User
 from accounts.tokens import TokenRevoked, Tokens, issue_tokens
 from booking_site.api.errors import DomainError, violated_constraint
@@ -280,7 +281,8 @@ def _anonymize(user: User) -> None:
         raise StaffAccount
     for remover in settings.PERSON_REMOVERS:
         import_string(remover)(user_id=user.pk)
-    AccessAttempt.objects.filter(username=user.email).delete()
+    AccessAttempt.objects.filter(username__in=emails_of(user)).delete()
+    TOTPDevice.objects.filter(user=user).delete()
     audit.history_of(user).update(subject_name="Removed user")
     mails_about(user).delete()
     user.name = ""

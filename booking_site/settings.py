@@ -302,7 +302,7 @@ AXES_CLIENT_IP_CALLABLE = "accounts.client_address.client_address"
 AXES_LOCKOUT_CALLABLE = "accounts.brute_force.lockout_response"
 
 # Called with user_id=… in the transaction that removes a user, before the row is emptied.
-PERSON_REMOVERS = ["bookings.services.forget_person"]
+PERSON_REMOVERS = ["bookings.services.forget_person", "catalog.staff.forget_person"]
 # Called with user_id=…; each returns the stored data about a user, JSON-ready, by section.
 PERSON_EXPORTERS = ["bookings.exports.export_person"]
 

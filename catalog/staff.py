@@ -36,7 +36,7 @@ def is_colleague(person: User, *, of: User) -> bool:
     return not Theatre.objects.filter(staff=person).exclude(staff=of).exists()
 
 
-def end_staff_access(*, person: User, actor: User) -> None:
+def end_staff_access(*, person: User, actor: User | None) -> None:
     """Take theatres, roles and permissions from a person who is no longer staff.
 
     Call it in the transaction of the change.
@@ -56,3 +56,8 @@ def end_staff_access(*, person: User, actor: User) -> None:
             roles=roles,
             permissions=permissions,
         )
+
+
+def forget_person(*, user_id: int) -> None:
+    """Take theatres, roles and permissions from former staff, before the account is removed."""
+    end_staff_access(person=User.objects.get(pk=user_id), actor=None)

@@ -1,6 +1,7 @@
 """GET /api/auth/me/export: everything about one user, nothing about others."""
 
 import json
+import re
 
 import pytest
 from rest_framework.test import APIClient
@@ -69,6 +70,18 @@ def test_a_user_gets_everything_stored_about_them(person, login, call, office, p
     about_purchases = [row["mail"] for row in document["mails_about_purchases"]]
     assert about_purchases == ["order_made", "bookings_cancelled"]
     assert document["orders"][0]["status"] == "cancelled"
+
+
+def test_the_export_does_not_disclose_who_else_tried_to_log_in(person, login, call):
+    call(
+        "login",
+        {"email": "lena@example.com", "password": "wrong"},
+        REMOTE_ADDR="192.0.2.66",
+        HTTP_USER_AGENT="Rivals/1.0",
+    )
+    document = exported(login(person))
+    assert [row["failures_since_start"] for row in document["failed_logins"]] == [1]
+    assert not re.search("192.0.2.66|Rivals", json.dumps(document))
 
 
 def test_the_export_contains_no_secrets(person, login):
