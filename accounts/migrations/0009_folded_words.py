@@ -1,11 +1,10 @@
 """Indexes of the folded names of users, and of the folded words of the audit trail."""
 
 import django.contrib.postgres.indexes
-from django.contrib.postgres.operations import RemoveIndexConcurrently
 from django.db import migrations
 
 import booking_site.postgres.words
-from booking_site.postgres.indexes import AddIndexConcurrently
+from booking_site.postgres.indexes import AddIndexConcurrently, RemoveIndexConcurrently
 
 
 class Migration(migrations.Migration):

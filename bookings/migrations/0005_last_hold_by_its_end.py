@@ -1,9 +1,8 @@
 """Sorts the index of holds by their end: the last hold is the one that ended last."""
 
-from django.contrib.postgres.operations import RemoveIndexConcurrently
 from django.db import migrations, models
 
-from booking_site.postgres.indexes import AddIndexConcurrently
+from booking_site.postgres.indexes import AddIndexConcurrently, RemoveIndexConcurrently
 
 
 class Migration(migrations.Migration):

@@ -5,13 +5,11 @@ blocking writes, and the index is built concurrently. One statement sets the sta
 the few orders with a cancelled booking, in the same order as cancellations do.
 """
 
-from django.contrib.postgres.operations import (
-    AddConstraintNotValid,
-    ValidateConstraint,
-)
+from django.contrib.postgres.operations import ValidateConstraint
 from django.db import migrations, models
 from django.db.models import Q
 
+from booking_site.postgres.constraints import AddConstraintNotValid
 from booking_site.postgres.indexes import AddIndexConcurrently
 
 STATUSES = ["confirmed", "partially_cancelled", "cancelled"]

@@ -7,12 +7,17 @@ transaction, and validated afterwards.
 
 import django.db.models.deletion
 from django.conf import settings
-from django.contrib.postgres.operations import RemoveIndexConcurrently
 from django.db import migrations, models
 from django.db.migrations.operations import AlterField
 from django.db.migrations.operations.base import Operation
 
-from booking_site.postgres.indexes import AddIndexConcurrently
+from booking_site.postgres.indexes import (
+    AddIndexConcurrently,
+    CreateIndexConcurrently,
+    DropIndexConcurrently,
+    RemoveIndexConcurrently,
+)
+
 
 def _without_index(table: str, column: str, index: str, alter: AlterField) -> Operation:
     """Drop the index of a foreign key beside running sales.
@@ -20,12 +25,7 @@ def _without_index(table: str, column: str, index: str, alter: AlterField) -> Op
     AlterField itself drops every index of the column, a partial unique one included.
     """
     return migrations.SeparateDatabaseAndState(
-        database_operations=[
-            migrations.RunSQL(
-                sql=f"DROP INDEX CONCURRENTLY {index}",
-                reverse_sql=f"CREATE INDEX CONCURRENTLY {index} ON {table} ({column})",
-            )
-        ],
+        database_operations=[DropIndexConcurrently(index, f"{table} ({column})")],
         state_operations=[alter],
     )
 
@@ -84,9 +84,10 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.RunSQL(
-            sql="CREATE UNIQUE INDEX CONCURRENTLY order_by_show ON orders (show_id, id)",
+            sql=migrations.RunSQL.noop,
             reverse_sql="ALTER TABLE bookings VALIDATE CONSTRAINT booking_order_in_show",
         ),
+        CreateIndexConcurrently("order_by_show", "orders (show_id, id)", unique=True),
         migrations.SeparateDatabaseAndState(
             database_operations=[
                 migrations.RunSQL(

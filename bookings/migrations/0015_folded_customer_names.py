@@ -1,11 +1,10 @@
 """The search of walk-in customers ignores accents, apostrophes and hyphens."""
 
 import django.contrib.postgres.indexes
-from django.contrib.postgres.operations import RemoveIndexConcurrently
 from django.db import migrations, models
 
 import booking_site.postgres.words
-from booking_site.postgres.indexes import AddIndexConcurrently
+from booking_site.postgres.indexes import AddIndexConcurrently, RemoveIndexConcurrently
 
 
 class Migration(migrations.Migration):

@@ -47,11 +47,13 @@ class Migration(migrations.Migration):
         ),
         migrations.RunSQL(
             sql="""
+            -- What an interrupted run has created is created again.
             ALTER TABLE seats
                 DROP COLUMN facts,
+                DROP CONSTRAINT IF EXISTS seat_row_in_section,
                 ALTER COLUMN row TYPE varchar(32),
                 ALTER COLUMN price TYPE numeric(9, 3),
-                ADD COLUMN section varchar(24) NOT NULL DEFAULT '',
+                ADD COLUMN IF NOT EXISTS section varchar(24) NOT NULL DEFAULT '',
                 ADD COLUMN facts bigint NOT NULL GENERATED ALWAYS AS (
                     hash_record_extended(
                         ROW(id, row, number, price, category, x, y, section), 0)
