@@ -70,7 +70,11 @@ class BearerAuthentication(BaseAuthentication):
             raise TokenInvalid
         encoded = encoded.strip(" \t")
         caller, expires_at = _read(
-            encoded, settings.JWT_SIGNING_KEY, settings.JWT_PREVIOUS_KEY, settings.JWT_ISSUER
+            encoded,
+            settings.JWT_SIGNING_KEY,
+            settings.JWT_NEXT_KEY,
+            settings.JWT_PREVIOUS_KEY,
+            settings.JWT_ISSUER,
         )
         if expires_at <= time.time():
             raise TokenExpired

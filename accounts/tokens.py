@@ -64,7 +64,7 @@ class Tokens(NamedTuple):
 
 
 class RotatingKeyBackend(TokenBackend):
-    """Signs with the current key and accepts the previous one as well.
+    """Signs with the current key and accepts the next and the previous one as well.
 
     The token checks `exp` after everything else, so an expired token is valid in every
     other respect.
@@ -79,7 +79,8 @@ class RotatingKeyBackend(TokenBackend):
         )
 
     def decode(self, token: Any, verify: bool = True) -> dict[str, Any]:
-        for key in filter(None, (settings.JWT_SIGNING_KEY, settings.JWT_PREVIOUS_KEY)):
+        keys = settings.JWT_SIGNING_KEY, settings.JWT_NEXT_KEY, settings.JWT_PREVIOUS_KEY
+        for key in filter(None, keys):
             try:
                 return jwt.decode(
                     token,

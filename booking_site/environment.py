@@ -23,7 +23,7 @@ REQUIRED = (
     "REDIS_URL",
     "CLIENT_URL",
 )
-KEYS = ("SECRET_KEY", "JWT_SIGNING_KEY", "JWT_PREVIOUS_KEY", "METRICS_TOKEN")
+KEYS = ("SECRET_KEY", "JWT_SIGNING_KEY", "JWT_NEXT_KEY", "JWT_PREVIOUS_KEY", "METRICS_TOKEN")
 # Parts of the secrets that this repository publishes, in compose.yaml, the Dockerfile and settings.
 PUBLISHED = ("compose-only", "only-for-collecting-the-static-files", "development-only")
 MIN_KEY_BYTES = 32

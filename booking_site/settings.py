@@ -321,7 +321,8 @@ INVARIANTS = ["reports.invariants.COUNTED_SHOWS_AGREE"]
 EMAIL_CONFIRMATION_REQUIRED = env.bool("EMAIL_CONFIRMATION_REQUIRED", default=False)
 
 JWT_SIGNING_KEY = _secret("JWT_SIGNING_KEY")
-# The key before the last rotation: it verifies tokens but does not sign new ones.
+# The keys after the next rotation and before the last one verify tokens but do not sign them.
+JWT_NEXT_KEY = env("JWT_NEXT_KEY", default="")
 JWT_PREVIOUS_KEY = env("JWT_PREVIOUS_KEY", default="")
 JWT_ISSUER = JWT_AUDIENCE = "movie-booking-api"
 ACCESS_TOKEN_LIFETIME = timedelta(minutes=env.int("ACCESS_TOKEN_MINUTES", default=1440))

@@ -94,4 +94,4 @@ def _is_valid(schema_editor: Any, index: str) -> bool:
         found = cursor.fetchone()
         if found == (False,):
             cursor.execute(f"DROP INDEX CONCURRENTLY {index}")
-    return found == (True,)
+    return bool(found == (True,))

@@ -2,6 +2,7 @@
 
 from base64 import urlsafe_b64encode
 from datetime import timedelta
+from itertools import pairwise
 from json import dumps
 from uuid import uuid4
 
@@ -11,6 +12,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import F
 from django.utils import timezone
+from rest_framework.test import APIClient
 
 from accounts.models import SignIn, User
 from accounts.tokens import (
@@ -184,6 +186,24 @@ def test_the_previous_key_verifies_but_does_not_sign(user, settings):
     AccessToken.read(new)
     with pytest.raises(TokenInvalid):
         AccessToken.read(old)
+
+
+def test_a_rotation_in_two_steps_works_server_by_server(user, settings):
+    key, new = settings.JWT_SIGNING_KEY, OTHER_KEY
+    deploys = [
+        {"JWT_SIGNING_KEY": key, "JWT_NEXT_KEY": "", "JWT_PREVIOUS_KEY": ""},
+        {"JWT_SIGNING_KEY": key, "JWT_NEXT_KEY": new, "JWT_PREVIOUS_KEY": ""},
+        {"JWT_SIGNING_KEY": new, "JWT_NEXT_KEY": "", "JWT_PREVIOUS_KEY": key},
+    ]
+    for servers in pairwise(deploys):  # During a deploy, servers of both releases run.
+        for issuer, reader in (servers, servers[::-1]):
+            for name, value in issuer.items():
+                setattr(settings, name, value)
+            token = issue_tokens(user).access
+            for name, value in reader.items():
+                setattr(settings, name, value)
+            answer = APIClient().get("/api/auth/me", headers={"authorization": f"Bearer {token}"})
+            assert answer.status_code == 200
 
 
 def test_without_a_previous_key_an_empty_key_is_refused(user, settings, sign):

@@ -29,7 +29,8 @@ class Command(migrate.Command):
             try:
                 for _ in range(ATTEMPTS):
                     try:
-                        return super().handle(*args, **options)
+                        super().handle(*args, **options)
+                        return
                     except OperationalError as error:
                         if not isinstance(error.__cause__, LockNotAvailable):
                             raise
