@@ -2,9 +2,12 @@
 
 Failed logins count per address and account, so that nobody can lock out another user
 from elsewhere. They also count per address alone, which stops trying one password on
-many accounts. The login of the back office has the same limits.
+many accounts. Guessing one account's password from many addresses is slowed: after
+`GUESSES_PER_DAY` failures in 24 hours, all addresses without a recent login to it share one try per
+`TURN`. Every check of a password has the same limits, also in the back office.
 """
 
+from collections.abc import Collection
 from datetime import timedelta
 from http import HTTPStatus
 from math import ceil
@@ -12,28 +15,52 @@ from typing import Any
 
 from axes.handlers.database import AxesDatabaseHandler
 from axes.handlers.proxy import AxesProxyHandler
-from axes.models import AccessAttempt
+from axes.models import AccessAttempt, AccessFailureLog
 from django.conf import settings
 from django.contrib.auth import authenticate
+from django.db import connection, transaction
 from django.db.models import Max, Model, Q, QuerySet, Sum
+from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.mails import notify_owner
+from accounts.models import KnownAddress, SlowedAccount, User
 from booking_site.api.errors import DomainError
 from booking_site.api.problems import error_response
 from booking_site.email_address import MAX_LENGTH
 
+GUESSES_PER_DAY = 50
+TURN = timedelta(minutes=1)
+KNOWN_FOR = timedelta(days=90)
+
 
 class TooManyAttempts(DomainError):
-    """Too many failed logins from this address."""
+    """Too many failed logins from this address, or to this account from unknown addresses."""
 
     code = "too_many_attempts"
     status = HTTPStatus.TOO_MANY_REQUESTS
 
 
 class LoginGuard(AxesDatabaseHandler):  # type: ignore[misc]
-    """Adds the limit per address to django-axes' limit per address and account."""
+    """Adds limits per address and per account to django-axes' limit per address and account."""
+
+    def is_allowed(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> bool:
+        if not super().is_allowed(request, credentials):
+            return False
+        email = attempted_email(request, credentials)
+        if not _is_guessed(email) or _is_known(email, request) or _take_turn(email):
+            return True
+        request.waits_for_turn = True  # type: ignore[attr-defined]
+        return False
+
+    def user_logged_in(self, sender: Any, request: HttpRequest, user: User, **kwargs: Any) -> None:
+        super().user_logged_in(sender, request, user, **kwargs)
+        _remember_address(user, request)
+
+    def remove_out_of_limit_failure_logs(self, *, username: str, limit: int | None = None) -> int:
+        # django-axes would delete the newest ones; the worker deletes the old ones.
+        return 0
 
     def get_failures(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> int:
         # One statement counts both. The count of the account is stored on the request, so that
@@ -54,7 +81,9 @@ class LoginGuard(AxesDatabaseHandler):  # type: ignore[misc]
 
 
 def seconds_locked(request: HttpRequest) -> int:
-    """Return the seconds after which a locked-out address can certainly try again; at least 1."""
+    """Return the seconds after which a locked-out address can try again; at least 1."""
+    if hasattr(request, "waits_for_turn"):
+        return int(TURN.total_seconds())
     failed = _recent_attempts(request).aggregate(last=Max("attempt_time", default=timezone.now()))
     wait: timedelta = failed["last"] + settings.AXES_COOLOFF_TIME - timezone.now()
     return max(1, ceil(wait.total_seconds()))
@@ -80,7 +109,15 @@ def authenticate_within_limits(*, request: HttpRequest, email: str, password: st
             ip_address=request.axes_ip_address,  # type: ignore[attr-defined]
             username=User.objects.clean_email(email),
         )
+    _remember_address(user, request)
     return user
+
+
+def forget_failures(emails: Collection[str]) -> None:
+    """Delete all failed logins to these addresses, so that they slow and lock out nobody."""
+    AccessAttempt.objects.filter(username__in=emails).delete()
+    AccessFailureLog.objects.filter(username__in=emails).delete()
+    SlowedAccount.objects.filter(email__in=emails).delete()
 
 
 def attempted_email(request: HttpRequest, credentials: dict[str, Any] | None) -> str:
@@ -108,3 +145,55 @@ def _recent_attempts(request: HttpRequest) -> QuerySet[Model]:
         attempt_time__gte=timezone.now() - settings.AXES_COOLOFF_TIME,
     )
     return attempts
+
+
+def _is_guessed(email: str) -> bool:
+    """Return whether the last 24 hours' failures are too many, whether or not it has an account."""
+    failures = AccessFailureLog.objects.filter(
+        username=email, attempt_time__gt=Now() - timedelta(days=1)
+    )
+    return bool(failures.order_by()[:GUESSES_PER_DAY].count() == GUESSES_PER_DAY)
+
+
+def _is_known(email: str, request: HttpRequest) -> bool:
+    return KnownAddress.objects.filter(
+        user__email=email,
+        address=request.axes_ip_address,  # type: ignore[attr-defined]
+        last_login_at__gt=Now() - KNOWN_FOR,
+    ).exists()
+
+
+def _remember_address(user: User, request: HttpRequest) -> None:
+    address = request.axes_ip_address  # type: ignore[attr-defined]
+    if address is not None:
+        KnownAddress.objects.bulk_create(
+            [KnownAddress(user=user, address=address, last_login_at=Now())],
+            update_conflicts=True,
+            unique_fields=["user", "address"],
+            update_fields=["last_login_at"],
+        )
+
+
+def _take_turn(email: str) -> bool:
+    """Return whether an unknown address may try now. Warn the owner, once a day.
+
+    Of simultaneous tries, one gets the turn.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(_TAKE_TURN, [email, TURN.total_seconds()])
+        row = cursor.fetchone()
+        if row and row[0] and (user := User.objects.filter(email=email, is_active=True).first()):
+            notify_owner(user, "guesses")
+    return row is not None
+
+
+_TAKE_TURN = """
+    INSERT INTO slowed_accounts AS slowed (email, tried_at, warned_at)
+    VALUES (%s, statement_timestamp(), statement_timestamp())
+        ON CONFLICT (email) DO UPDATE
+       SET tried_at = statement_timestamp(),
+           warned_at = CASE WHEN slowed.warned_at > statement_timestamp() - interval '1 day'
+                            THEN slowed.warned_at ELSE statement_timestamp() END
+     WHERE slowed.tried_at <= statement_timestamp() - make_interval(secs => %s)
+ RETURNING warned_at = tried_at
+"""

@@ -29,6 +29,7 @@ def export_caller(*, caller: Caller) -> dict[str, Any]:
                 "attempt_time", "failures_since_start"
             )
         ),
+        "known_addresses": list(user.known_addresses.values("address", "last_login_at")),
         "changes_by_staff": [
             {"changed_at": entry.at, "change": "; ".join([entry.label, *audit.sentences(entry)])}
             for entry in audit.history_of(user).select_related(None)

@@ -38,6 +38,11 @@ NOTICES = {
         "Two-factor authentication was turned off",
         "Logging in to the back office no longer needs a code from an authenticator app.",
     ),
+    "guesses": Notice(
+        "Many failed logins to your account",
+        "There were many failed logins to your account. You can log in as usual where you have "
+        "logged in before. Elsewhere you may have to try several times.",
+    ),
 }
 
 

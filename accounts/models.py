@@ -216,6 +216,40 @@ class SignIn(models.Model):
         return f"{self.user} since {self.created_at:%Y-%m-%d %H:%M}"
 
 
+class KnownAddress(models.Model):
+    """A client address from which a user has logged in, and when the last time."""
+
+    user = models.ForeignKey(
+        User, on_delete=models.CASCADE, related_name="known_addresses", db_index=False
+    )
+    address = models.GenericIPAddressField()
+    last_login_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "known_addresses"
+        constraints = (
+            models.UniqueConstraint(fields=["user", "address"], name="known_address_unique"),
+        )
+        indexes = (models.Index(fields=["last_login_at"], name="known_address_by_last_login"),)
+
+    def __str__(self) -> str:
+        return f"{self.address} of {self.user}"
+
+
+class SlowedAccount(models.Model):
+    """An account whose password many addresses try to guess, or an address without an account."""
+
+    email = models.CharField(max_length=254, primary_key=True)
+    tried_at = models.DateTimeField(help_text="When an unknown address last tried a password.")
+    warned_at = models.DateTimeField(help_text="When the owner was last warned by e-mail.")
+
+    class Meta:
+        db_table = "slowed_accounts"
+
+    def __str__(self) -> str:
+        return self.email
+
+
 AUDIT_WORDS = FoldedWords("action", "subject_name")
 
 

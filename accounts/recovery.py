@@ -1,10 +1,10 @@
 """Resetting a password and confirming an e-mail address, by links sent by e-mail."""
 
-from axes.models import AccessAttempt
 from django.db import transaction
 from django.db.models.functions import Coalesce, Now
 
 from accounts.authentication import Caller
+from accounts.brute_force import forget_failures
 from accounts.links import LinkInvalid, confirmation_tokens, reset_tokens, user_of_link
 from accounts.mails import send_confirmation, send_password_reset
 from accounts.models import User
@@ -38,7 +38,7 @@ def reset_password(*, uid: str, reset_token: str, new_password: str) -> None:
         save_password(user)
         _confirm(user)
         # Failed guesses of the old password must not lock out its owner.
-        AccessAttempt.objects.filter(username=user.email).delete()
+        forget_failures([user.email])
 
 
 def confirm_email(*, uid: str, token: str) -> None:

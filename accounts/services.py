@@ -7,7 +7,6 @@ from http import HTTPStatus
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from axes.models import AccessAttempt
 from django.conf import settings
 from django.contrib.auth import password_validation
 from django.core.exceptions import ValidationError
@@ -20,7 +19,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from accounts import audit
 from accounts.authentication import CLAIMS, Caller
-from accounts.brute_force import authenticate_within_limits
+from accounts.brute_force import authenticate_within_limits, forget_failures
 from accounts.mails import emails_of, mails_about, notify_owner, send_confirmation
 from accounts.models import REMOVED_DOMAIN, SignIn, User
 from accounts.tokens import TokenRevoked, Tokens, issue_tokens
@@ -214,7 +213,7 @@ def follow_new_email(user: User, *, former_email: str) -> None:
     send the link that confirms the new one.
     """
     revoke_tokens(user_id=user.pk)
-    AccessAttempt.objects.filter(username=former_email).delete()
+    forget_failures([former_email])
     notify_owner(user, "email", former_email=former_email)
     send_confirmation.enqueue(user_id=user.pk)
 
@@ -281,7 +280,8 @@ def _anonymize(user: User) -> None:
         raise StaffAccount
     for remover in settings.PERSON_REMOVERS:
         import_string(remover)(user_id=user.pk)
-    AccessAttempt.objects.filter(username__in=emails_of(user)).delete()
+    forget_failures(emails_of(user))
+    user.known_addresses.all().delete()
     TOTPDevice.objects.filter(user=user).delete()
     audit.history_of(user).update(subject_name="Removed user")
     mails_about(user).delete()

@@ -3,13 +3,15 @@
 from datetime import timedelta
 from typing import Any
 
+from axes.models import AccessFailureLog
 from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from accounts.models import AuditEntry, SignIn, User
+from accounts.brute_force import KNOWN_FOR
+from accounts.models import AuditEntry, KnownAddress, SignIn, SlowedAccount, User
 from bookings import replays
 from bookings.models import Hold, HoldEnd, IdempotencyRecord
 from bookings.services.holds import end_holds
@@ -83,6 +85,10 @@ def _old_rows() -> list[QuerySet[Any]]:
         # Without an index: only the last month's refusals are in the table.
         RefusedOverlap.objects.filter(refused_at__lt=Now() - OVERLAP_LIFETIME),
         AuditEntry.objects.filter(at__lt=Now() - audit_lifetime),
+        KnownAddress.objects.filter(last_login_at__lt=Now() - KNOWN_FOR),
+        # Without an index: only the last day's failed logins are in these tables.
+        AccessFailureLog.objects.filter(attempt_time__lt=Now() - timedelta(days=1)),
+        SlowedAccount.objects.filter(tried_at__lt=Now() - timedelta(days=1)),
     ]
 
 

@@ -20,6 +20,7 @@ SECTIONS = {
     "profile",
     "sign_ins",
     "failed_logins",
+    "known_addresses",
     "changes_by_staff",
     "mails",
     "holds",
@@ -45,6 +46,7 @@ def test_a_user_gets_everything_stored_about_them(person, login, call, office, p
     posted()
     client.post(f"/api/orders/{reference}/cancel")
     held(client, seats[2])
+    call("login", {"email": "lena@example.com", "password": PASSWORD}, REMOTE_ADDR="203.0.113.7")
     call("login", {"email": "lena@example.com", "password": "wrong"})
     call("password/reset", {"email": "lena@example.com"})
     form = {"name": "Lena L.", "email": "lena@example.com", "is_active": "on"}
@@ -53,8 +55,9 @@ def test_a_user_gets_everything_stored_about_them(person, login, call, office, p
     assert document.keys() == SECTIONS
     counts = {name: len(rows) for name, rows in document.items() if name != "profile"}
     assert counts == {
-        "sign_ins": 1,
+        "sign_ins": 2,
         "failed_logins": 1,
+        "known_addresses": 1,
         "changes_by_staff": 1,
         "mails": 1,
         "holds": 1,

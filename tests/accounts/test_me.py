@@ -3,13 +3,13 @@
 from datetime import UTC, datetime
 
 import pytest
-from axes.models import AccessAttempt
+from axes.models import AccessAttempt, AccessFailureLog
 from django.db import connection
 from rest_framework.test import APIClient
 
 from accounts import services
 from accounts.authentication import Caller
-from accounts.models import SignIn, User
+from accounts.models import KnownAddress, SignIn, User
 from accounts.tokens import TokenRevoked, issue_tokens
 from tests.accounts.conftest import PASSWORD
 from tests.factories import UserFactory
@@ -109,6 +109,8 @@ def test_removing_a_user_anonymizes_the_row(person, me, call, removed):
     assert gone.token_version == person.token_version + 1
     assert not SignIn.objects.filter(ended_at=None).exists()
     assert not AccessAttempt.objects.filter(username="lena@example.com").exists()
+    assert not AccessFailureLog.objects.exists()
+    assert not KnownAddress.objects.exists()
     assert removed == [person.pk]
     assert me.get("/api/auth/me").json()["code"] == "token_revoked"
     assert call("refresh", {"refresh": refresh}).status_code == 401

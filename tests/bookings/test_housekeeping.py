@@ -6,6 +6,7 @@ from io import StringIO
 from uuid import uuid4
 
 import pytest
+from axes.models import AccessFailureLog
 from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
@@ -15,7 +16,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from accounts import audit
-from accounts.models import AuditEntry, SignIn
+from accounts.models import AuditEntry, KnownAddress, SignIn, SlowedAccount
 from bookings import replays
 from bookings.models import Hold, IdempotencyRecord
 from bookings.services import forget_person
@@ -140,6 +141,23 @@ def audit_entry(*, at: datetime) -> AuditEntry:
     return entry
 
 
+def known_address(number: int, *, at: datetime) -> KnownAddress:
+    return KnownAddress.objects.create(
+        user=UserFactory(), address=f"192.0.2.{number}", last_login_at=at
+    )
+
+
+def failed_login(*, at: datetime) -> AccessFailureLog:
+    entry = AccessFailureLog.objects.create(username="lena@example.com", ip_address="192.0.2.1")
+    AccessFailureLog.objects.filter(pk=entry.pk).update(attempt_time=at)
+    return entry
+
+
+def slowed_account(number: int, *, at: datetime) -> SlowedAccount:
+    email = f"account{number}@example.com"
+    return SlowedAccount.objects.create(email=email, tried_at=at, warned_at=at)
+
+
 def test_rows_are_deleted_when_they_are_old_in_batches(settings: Settings) -> None:
     settings.AUDIT_RETENTION_DAYS = 365
     old = {
@@ -148,6 +166,9 @@ def test_rows_are_deleted_when_they_are_old_in_batches(settings: Settings) -> No
         "holds": [ended_hold(ended=ago(days=31)) for _ in range(3)],
         "refused_overlaps": [refused_overlap(at=ago(days=31)) for _ in range(3)],
         "audit_entries": [audit_entry(at=ago(days=366)) for _ in range(3)],
+        "known_addresses": [known_address(n, at=ago(days=91)) for n in range(3)],
+        "axes_accessfailurelog": [failed_login(at=ago(hours=25)) for _ in range(3)],
+        "slowed_accounts": [slowed_account(n, at=ago(hours=25)) for n in range(3)],
     }
     young: list[Model] = [
         session(expired=ago(minutes=-1)),
@@ -156,6 +177,9 @@ def test_rows_are_deleted_when_they_are_old_in_batches(settings: Settings) -> No
         hold(minutes=-60 * 24 * 31),  # expired, but release_expired_holds has not ended it
         refused_overlap(at=ago(days=29)),
         audit_entry(at=ago(days=364)),
+        known_address(9, at=ago(days=89)),
+        failed_login(at=ago(hours=23)),
+        slowed_account(9, at=ago(hours=23)),
     ]
     assert clean_up("delete_old_rows", batch=2).splitlines() == [
         f"Deleted {len(rows)} rows of {table}." for table, rows in old.items()
