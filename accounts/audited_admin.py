@@ -17,6 +17,7 @@ from django.utils.timezone import get_default_timezone
 
 from accounts import audit
 from accounts.models import AuditEntry, User
+from booking_site.back_office.name_order import NameOrder
 from booking_site.local_time import clock
 
 ENTRIES_PER_PAGE = 50
@@ -44,6 +45,11 @@ class Audited(admin.ModelAdmin):  # type: ignore[type-arg] # not generic at run 
     # Recorded without their values, because an entry outlives the person it is about.
     personal_fields: Collection[str] = ()
     empty_history_text = "Nothing has been recorded yet."
+    # Parameters that the list accepts besides those of its filters.
+    linked_filters: Collection[str] = ()
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[NameOrder]:
+        return NameOrder
 
     def theatre_id_of(self, obj: Any) -> int | None:
         """Return the id of the object's theatre, or None if it belongs to no single theatre."""

@@ -2,14 +2,13 @@
 
 from typing import Any
 
-from unfold.views import ChangeList
-
+from booking_site.back_office.filters import OfferedFilters
 from booking_site.postgres.sort_keys import SortKeyField
 from booking_site.postgres.words import folded
 from booking_site.typed_text import TypedText
 
 
-class NameOrder(ChangeList):  # type: ignore[misc] # unfold is untyped
+class NameOrder(OfferedFilters):
     """Sorts texts by their stored sort key or, if they have none, without case and accents."""
 
     def get_ordering_field(self, field_name: Any) -> Any:

@@ -20,7 +20,6 @@ from unfold.admin import TabularInline as ThemedTabularInline
 
 from accounts.audited_admin import Audited
 from booking_site.api.errors import violated_constraint
-from booking_site.back_office.name_order import NameOrder
 from booking_site.back_office.permissions import NoAdding, NoChanging, NoDeleting
 from booking_site.back_office.word_search import WordSearch
 from booking_site.local_time import clock, offset_of
@@ -59,9 +58,6 @@ class BackOffice(Audited, WordSearch, Themed[M]):
     warn_unsaved_form = True
     delete_confirmation_template = "catalog/admin/delete_confirmation.html"
     delete_selected_confirmation_template = "catalog/admin/delete_selected_confirmation.html"
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[NameOrder]:
-        return NameOrder
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[M]:
         rows = super().get_queryset(request)

@@ -54,6 +54,7 @@ class SeatAdmin(LargeTable, ReadOnly[Seat]):
     list_display = ("place", "on_show", "category", "amount", "state", "block_reason", "room")
     list_display_links = ("place",)
     list_filter = (SeatStateFilter, SeatCategoryFilter)
+    linked_filters = ("show__id__exact",)
     list_select_related = ("show__movie", "show__theatre", "show__screen__theatre")
     search_fields = ("show__movie__title",)
     search_help_text = "Movie, theatre or screen"

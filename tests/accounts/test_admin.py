@@ -60,7 +60,7 @@ def edited(person, **changes):
     "page",
     [
         "user/",
-        "user/?q=lena&is_active__exact=1",
+        "user/?q=lena&access=inactive",
         "user/add/",
         "signin/",
         "signin/?q=lena",
