@@ -40,9 +40,14 @@ def clean_text(text: str, *, multiline: bool = False) -> str:
             code="invisible_character",
             params={"code": f"{ord(character):04X}", "position": index + 1},
         )
-    if text and not any(map(_is_visible, text)):
+    if text and is_blank_text(text):
         raise ValidationError("Enter at least one visible character.", code="nothing_visible")
     return text
+
+
+def is_blank_text(text: str) -> bool:
+    """Return whether the text contains no visible character."""
+    return not any(map(_is_visible, text))
 
 
 def refuse_link(name: str) -> None:

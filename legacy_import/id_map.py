@@ -32,6 +32,19 @@ class IdMap:
         rows = ImportedRow.objects.filter(venue=self.venue, kind=table, original_id__in=wanted)
         return dict(rows.values_list("original_id", "own_id"))
 
+    def existing(self, table: str, ids: Iterable[int | None]) -> dict[int, int]:
+        """Return those of `known` that have not been deleted here, locked against deletion."""
+        known = self.known(table, ids)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                sql.SQL("SELECT id FROM {} WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE").format(
+                    sql.Identifier(table)
+                ),
+                [list(known.values())],
+            )
+            found = {number for (number,) in cursor}
+        return {original: own for original, own in known.items() if own in found}
+
     def reserve_ids(self, table: str, largest: int) -> None:
         """Advance the table's sequence past the original's ids, before they are inserted."""
         if self._dry_run_ids:
@@ -86,6 +99,9 @@ class IdMap:
             used = {number for (number,) in cursor}
             if table == "seats":
                 used |= {n for n in originals if n <= self._largest_archived_seat}
+            # The row of another venue that became this id may have been deleted here.
+            imported = ImportedRow.objects.filter(kind=table, own_id__in=originals)
+            used.update(imported.values_list("own_id", flat=True))
             renumbered = [n for n in originals if n in used or not 0 < n <= LARGEST_REUSED_ID]
             if self._dry_run_ids:
                 return {n: next(self._dry_run_ids) for n in originals}, len(renumbered)

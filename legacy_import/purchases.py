@@ -65,8 +65,8 @@ def convert_bookings(batch: Sequence[Row], id_map: IdMap, source: Source) -> Bat
 
 
 def _load_references(batch: Sequence[Row], id_map: IdMap, source: Source) -> _References:
-    users = id_map.known("users", [row["user_id"] for row in batch])
-    shows = id_map.known("shows", [row["show_id"] for row in batch])
+    users = id_map.existing("users", [row["user_id"] for row in batch])
+    shows = id_map.existing("shows", [row["show_id"] for row in batch])
     ids = id_map.known("seats", [row["seat_id"] for row in batch])
     seats = Seat.objects.filter(pk__in=ids.values()).order_by("pk")
     locked = {seat.pk: seat for seat in seats.select_for_update(of=("self",), no_key=True)}
@@ -99,7 +99,7 @@ def _problem(row: Row, references: _References) -> str | None:
     if row["show_id"] not in references.shows:
         return "its show does not exist or was not imported"
     if row["seat_id"] in references.archived:
-        return "its seat is archived here"
+        return "its seat was deleted or is archived here"
     if seat is None:
         return "its seat does not exist or was not imported"
     if seat.show_id != references.shows[row["show_id"]]:

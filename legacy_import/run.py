@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from django.db import connection, transaction
+from django.db import DataError, IntegrityError, connection, transaction
 
+from booking_site.api.errors import violated_constraint
 from bookings.transactions import in_transaction
 from catalog.models import SOLD_BEFORE, Seat, SeatStatus
 from legacy_import import programme, purchases, users
@@ -79,13 +80,22 @@ Commit = Callable[[Callable[[], tuple[BatchResult, int]]], tuple[BatchResult, in
 def _import_batch(
     table: str, batch: list[Row], convert: Convert, id_map: IdMap, report: Report, commit: Commit
 ) -> None:
+    """Import the batch; if the database refuses it, row by row, to report those that it refuses."""
     known = id_map.known(table, [row["id"] for row in batch])
 
     def work() -> tuple[BatchResult, int]:
         result = convert([row for row in batch if row["id"] not in known])
         return result, id_map.write(table, result.rows)
 
-    result, renumbered = commit(work)
+    try:
+        result, renumbered = commit(work)
+    except (IntegrityError, DataError) as error:
+        if len(batch) > 1:
+            for row in batch:
+                _import_batch(table, [row], convert, id_map, report, commit)
+            return
+        reason = f"the database refuses it: {violated_constraint(error) or type(error).__name__}"
+        result, renumbered = BatchResult(rejected=[(batch[0]["id"], reason)]), 0
     report.read[table] += len(batch)
     report.known[table] += len(known)
     report.imported[table] += len(result.rows)
@@ -109,7 +119,7 @@ def _locked() -> Iterator[Commit]:
 @contextmanager
 def _rolled_back() -> Iterator[Commit]:
     with transaction.atomic(durable=True):
-        yield lambda work: work()
+        yield transaction.atomic(lambda work: work())
         transaction.set_rollback(True)
 
 

@@ -24,6 +24,11 @@ TIMES = {"start_time", "booked_at", "created_at", "updated_at"}
 _TIME = sql.SQL(
     "CASE WHEN {0} BETWEEN '0001-01-02' AND '9999-12-30' THEN {0}::timestamptz END AS {0}"
 )
+# Of several seats of one place, the first is imported.
+_BOOKED_FIRST = (
+    "ORDER BY status::text IS DISTINCT FROM 'available'"
+    " OR id IN (SELECT seat_id FROM public.bookings) DESC, id"
+)
 # This system has this table, the original does not.
 DJANGO_TABLE = "django_migrations"
 
@@ -86,12 +91,12 @@ class Source:
         return int(row["id"])
 
     def batches(self, table: str, *, size: int) -> Iterator[list[Row]]:
-        """Yield all rows by id, `size` at a time."""
-        query = self._select(table, "WHERE id > %s ORDER BY id LIMIT %s")
-        last = -(2**63)
-        while batch := self._connection.execute(query, [last, size]).fetchall():
-            last = batch[-1]["id"]
-            yield batch
+        """Yield all rows by id, `size` at a time; of the seats, the booked ones first."""
+        query = self._select(table, _BOOKED_FIRST if table == "seats" else "ORDER BY id")
+        with self._connection.cursor(name="batches") as cursor:
+            cursor.execute(query)
+            while batch := cursor.fetchmany(size):
+                yield batch
 
     def rows(self, table: str, ids: Sequence[int]) -> dict[int, Row]:
         """Return the rows with these ids, by id; missing ones are left out."""

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from booking_site.email_address import canonical_email
-from booking_site.typed_text import clean_text, refuse_link
+from booking_site.typed_text import clean_text, is_blank_text, refuse_link
 from legacy_import.source import Row
 
 # The format of bcryptjs. A cost above 15 would take minutes to verify.
@@ -83,6 +83,8 @@ def convert_users(batch: Sequence[Row]) -> BatchResult:
 
 def _user(row: Row, address: str, result: BatchResult) -> dict[str, Any]:
     name, password = text_of(row, "name", result), row["password_hash"] or ""
+    if is_blank_text(name):
+        result.adjusted.append((row["id"], "it has no name"))
     try:
         refuse_link(name)
     except ValidationError:

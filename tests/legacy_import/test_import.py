@@ -12,7 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections
 from rest_framework.test import APIClient
 
 from accounts.models import User
@@ -24,7 +24,7 @@ from legacy_import import run
 from legacy_import.models import ImportedRow
 from legacy_import.source import Source
 from tests.bookings.calls import book_seats, bought, held, let_expire, refusal, states
-from tests.factories import MovieFactory, UserFactory
+from tests.factories import MovieFactory, SeatFactory, UserFactory
 from tests.web import database_url
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -294,6 +294,11 @@ def test_the_original_is_only_read(original: Original) -> None:
         source._connection.execute("DELETE FROM bookings")
 
 
+# The original's own migrations name no unique places, and some installations keep numbers as texts.
+LAXER = (
+    "ALTER TABLE seats DROP CONSTRAINT seats_show_id_row_number_key",
+    "ALTER TABLE seats ALTER number TYPE varchar(10)",
+)
 REPORTED = {
     "users, imported, but: the name has invisible characters: edit it (1: 8)": [
         "UPDATE users SET name = chr(8238) || 'aneL' WHERE id = 8"
@@ -320,10 +325,23 @@ REPORTED = {
     "movies, imported, but: the title was cut to 200 characters (1: 3)": [
         "UPDATE movies SET title = repeat('x', 255) WHERE id = 3"
     ],
-    "shows, not imported: its movie does not exist (1: 13)": [
+    "movies, not imported: it has no title (3: 5, 6, 7)": [
+        "INSERT INTO movies (id, title) VALUES (5, NULL), (6, ' '), (7, chr(8203))"
+    ],
+    "theatres, not imported: it has no name (2: 5, 6)": [
+        "INSERT INTO theatres (id, name) VALUES (5, NULL), (6, '')"
+    ],
+    "users, imported, but: it has no name (1: 8)": ["UPDATE users SET name = NULL WHERE id = 8"],
+    "seats, not imported: another seat of its show has its row and number (2: 108, 100)": [
+        *LAXER,
+        "INSERT INTO seats VALUES (100, 11, 'A', '01', 5), (107, 11, 'A', '7', 5),"
+        " (108, 11, 'A', '7', 5), (109, 11, 'A', '8', 5), (110, 12, 'A', '8', 5)",
+        "UPDATE seats SET status = 'booked' WHERE id IN (107, 108)",
+    ],
+    "shows, not imported: its movie does not exist or was not imported (1: 13)": [
         "INSERT INTO shows VALUES (13, 99, 2, now())"
     ],
-    "shows, not imported: its theatre does not exist (1: 13)": [
+    "shows, not imported: its theatre does not exist or was not imported (1: 13)": [
         "INSERT INTO shows VALUES (13, 3, 99, now())"
     ],
     "shows, not imported: its start time is missing or out of range (4: 13, 14, 15, 16)": [
@@ -377,6 +395,93 @@ def test_rejected_and_adjusted_rows_are_reported_with_the_reason(
     output = io.StringIO()
     call_command("doctor", stdout=output)
     assert " 0 broken" in output.getvalue()
+
+
+@pytest.mark.parametrize("batch", [1, 2, 1000])
+@pytest.mark.parametrize("booked_by", ["status", "booking"])
+def test_of_two_seats_of_one_place_the_booked_one_is_imported(
+    original: Original, batch: int, booked_by: str
+) -> None:
+    booked = {
+        "status": ["UPDATE seats SET status = 'booked' WHERE id = 110"],
+        "booking": ["INSERT INTO bookings VALUES (53, 8, 11, 110)"],
+    }
+    original.run(
+        *LAXER,
+        "INSERT INTO seats VALUES (107, 11, 'C', '1', 5), (110, 11, 'C', '1', 5)",
+        *booked[booked_by],
+    )
+    reported = import_original(original, dry_run=True, batch=batch)
+    real = import_original(original, batch=batch)
+    assert "another seat of its show has its row and number (1: 107)" in real
+    assert reported == f"{real}\nThis was a dry run: nothing was imported."
+    assert Seat.objects.get(row="C").pk == 110
+
+
+def test_a_seat_whose_place_was_added_here_is_refused(original: Original) -> None:
+    import_original(original)
+    SeatFactory(show_id=11, row="C", number=1)
+    original.run("INSERT INTO seats VALUES (107, 11, 'C', 1, 5)")
+    assert "has its row and number (1: 107)" in import_original(original)
+
+
+def test_rows_of_a_movie_or_show_deleted_here_are_refused(original: Original) -> None:
+    import_original(original)
+    Show.objects.filter(pk=12).update(movie=3)
+    Movie.objects.get(pk=4).delete()
+    Seat.objects.filter(pk=106).delete()
+    original.run(
+        "INSERT INTO shows VALUES (13, 4, 2, now())", "INSERT INTO bookings VALUES (53, 7, 11, 106)"
+    )
+    for dry_run in (True, False):
+        report = import_original(original, dry_run=dry_run)
+        assert "its movie does not exist or was not imported (1: 13)" in report
+        assert "its seat was deleted or is archived here (1: 53)" in report
+
+
+def test_the_id_of_an_imported_row_deleted_here_is_not_used_for_another_venue(
+    original: Original,
+) -> None:
+    import_original(original, venue="Rex")
+    Show.objects.filter(pk=12).update(movie=3)
+    Movie.objects.get(pk=4).delete()
+    original.run("UPDATE users SET email = 'other-' || email")
+    assert "movies 2 0 2 2 0" in import_original(original, venue="Royal")
+
+
+@pytest.fixture
+def no_sea(db: None) -> Iterator[None]:
+    """A constraint that the import does not know."""
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE movies ADD CONSTRAINT no_sea CHECK (title <> 'Sea')")
+        yield
+        cursor.execute("ALTER TABLE movies DROP CONSTRAINT no_sea")
+
+
+@pytest.mark.usefixtures("no_sea")
+def test_a_row_that_the_database_refuses_is_reported_and_the_others_are_imported(
+    original: Original,
+) -> None:
+    reported = import_original(original, dry_run=True)
+    real = import_original(original)
+    assert "movies, not imported: the database refuses it: no_sea (1: 4)" in real
+    assert "movies 2 0 1 0 1" in real
+    assert reported == f"{real}\nThis was a dry run: nothing was imported."
+    assert Movie.objects.get().title == "Salt"
+
+
+def test_the_report_of_a_failed_import_is_printed(
+    original: Original, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: Any) -> NoReturn:
+        raise OperationalError("The connection was lost.")
+
+    original.run("INSERT INTO bookings VALUES (53, 99, 11, 102)")
+    monkeypatch.setattr(run, "_sold_without_booking", fail)
+    output = io.StringIO()
+    with pytest.raises(CommandError, match="Run it again"):
+        call_command("import_original", original.url, stdout=output)
+    assert "its user does not exist (1: 53)" in output.getvalue()
 
 
 def test_an_adjusted_row_is_reported_once(original: Original) -> None:
@@ -494,14 +599,18 @@ def test_every_case_is_written_to_a_file(original: Original, tmp_path: Path) -> 
 def test_the_file_of_an_interrupted_import_has_no_end(
     original: Original, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    written = []
+
     def fail(*args: Any) -> NoReturn:
+        written.append((tmp_path / "cases.csv").read_text())  # also if the process is killed now
         raise KeyboardInterrupt
 
     original.run("INSERT INTO bookings VALUES (53, 99, 11, 102)")
     monkeypatch.setattr(run, "_sold_without_booking", fail)
     with pytest.raises(KeyboardInterrupt):
         import_original(original, report=tmp_path / "cases.csv")
-    [_, case] = (tmp_path / "cases.csv").read_text().splitlines()
+    assert written == [(tmp_path / "cases.csv").read_text()]
+    [_, case] = written[0].splitlines()
     assert case.startswith("bookings,53,")
 
 

@@ -7,6 +7,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import django.db
+import psycopg
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
@@ -56,7 +58,10 @@ class Command(BaseCommand):
                 source.require_original()
             except Unreadable as error:
                 raise CommandError(str(error)) from error
-            cases = options["report"] and stack.enter_context(options["report"].open("w"))
+            # By line, so that even an import that is killed leaves its report.
+            cases = options["report"] and stack.enter_context(
+                options["report"].open("w", buffering=1)
+            )
             report = Report(cases)
             progress = stack.enter_context(_progress(source, quiet=not options["verbosity"]))
             try:
@@ -70,8 +75,11 @@ class Command(BaseCommand):
                 )
             except ImportRunning as error:
                 raise CommandError("Another import is running.") from error
+            except (django.db.Error, psycopg.Error) as error:
+                raise CommandError(f"Interrupted. Run it again to continue: {error}") from error
+            finally:
+                self.stdout.write("\n".join(report.lines()))
             report.end()
-        self.stdout.write("\n".join(report.lines()))
         if dry_run:
             self.stdout.write("This was a dry run: nothing was imported.")
 
