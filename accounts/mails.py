@@ -134,7 +134,11 @@ def mails_as_json(mails: "Iterable[DBTaskResult[..., Any]]") -> list[dict[str, A
 
 def request_times(recipient: dict[str, object], *, since: datetime) -> "QuerySet[Any, datetime]":
     """Return when e-mails to the recipient, named by a task's arguments, were requested."""
-    tasks = DBTaskResult.objects.filter(args_kwargs__kwargs=recipient, enqueued_at__gt=since)
+    # Each argument alone, too, because the indexes have single ones.
+    each = {f"args_kwargs__kwargs__{name}": value for name, value in recipient.items()}
+    tasks = DBTaskResult.objects.filter(
+        args_kwargs__kwargs=recipient, enqueued_at__gt=since, **each
+    )
     return tasks.values_list("enqueued_at", flat=True)
 
 

@@ -48,5 +48,5 @@ def export_person(*, user_id: int) -> dict[str, Any]:
             for order in purchases
             if order.confirmation_due_at or order.confirmation_sent_at
         ]
-        + mails_as_json(mails_about(purchases, of_purchases)),
+        + mails_as_json(mails_about(of_purchases)),
     }

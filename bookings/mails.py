@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django_tasks import TaskContext, task
 from django_tasks.base import Task
 from django_tasks_db.models import DBTaskResult
@@ -35,14 +35,11 @@ def notify_of_moved_show(before: Show, bookings: Iterable[Booking]) -> None:
     notify_buyers(show_moved, bookings, was_starts=was["starts"], was_screen=was["screen"])
 
 
-def mails_about(
-    orders: Iterable[Order], bookings: Iterable[Booking]
-) -> "QuerySet[DBTaskResult[..., Any]]":
-    """Return the tasks of mails about the purchases that are still stored, sent or not."""
+def mails_about(bookings: Iterable[Booking]) -> "QuerySet[DBTaskResult[..., Any]]":
+    """Return the tasks of mails about the bookings that are still stored, sent or not."""
+    # A mail is about one purchase, so its first booking identifies the buyer.
     return DBTaskResult.objects.filter(
-        Q(args_kwargs__kwargs__order_id__in=[order.pk for order in orders])
-        # A mail is about one purchase, so its first booking identifies the buyer.
-        | Q(args_kwargs__kwargs__booking_ids__0__in=[booking.pk for booking in bookings])
+        args_kwargs__kwargs__booking_ids__0__in=[booking.pk for booking in bookings]
     ).order_by("enqueued_at")
 
 
