@@ -19,7 +19,7 @@ from booking_site.back_office.theme import UNFOLD
 from booking_site.caches import redis_cache
 from booking_site.environment import RATES, networks, validation_errors
 from booking_site.observability.logging import logging_config
-from booking_site.postgres.connection import WebConnection, postgres_database
+from booking_site.postgres.connection import POOL, postgres_database
 
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -166,17 +166,11 @@ WEB_SESSION_SETTINGS = SESSION_SETTINGS | {
 if WEB:
     # Outside a transaction, their cursors belong to a session, which a pooler may share.
     DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = True
-    # Connections are checked before use (see booking_site.postgres), so that no request fails
-    # because the server has restarted.
-    DATABASES["default"]["OPTIONS"]["pool"] = {
-        "connection_class": WebConnection,
+    DATABASES["default"]["OPTIONS"]["pool"] = POOL | {
         "min_size": env.int("DATABASE_POOL_MIN", default=1),
         "max_size": env.int("DATABASE_POOL_MAX", default=8),
         # More than it takes to connect to the second of two hosts.
         "timeout": env.float("DATABASE_POOL_TIMEOUT_SECONDS", default=5.0),
-        # The pauses between attempts to connect double up to this limit. With the default of
-        # five minutes, requests would go on failing long after an outage.
-        "reconnect_timeout": 2.0,
     }
 
 # Redis, a cache: no guarantee of the site depends on it.

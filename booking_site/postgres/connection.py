@@ -44,3 +44,13 @@ class WebConnection(psycopg.Connection[Any]):
                 # Otherwise the next statement would get the result of this one.
                 self.close()
             raise
+
+
+# Of web processes. Connections are checked before use (see booking_site.postgres), so that no
+# request fails because the server has restarted.
+POOL: dict[str, Any] = {
+    "connection_class": WebConnection,
+    # The pauses between attempts to connect double up to this limit. With the default of five
+    # minutes, requests would go on failing long after an outage.
+    "reconnect_timeout": 2.0,
+}
