@@ -16,6 +16,7 @@ class BookingSiteConfig(AppConfig):
 
     def ready(self) -> None:
         register_converter(BigIntConverter, "bigint")
+        import_module("booking_site.checks")
         # They run on every request and have no effect: connections to Redis stay open, those to
         # PostgreSQL were returned at the end of the last request, and Django records statements
         # with DEBUG only.

@@ -3,19 +3,21 @@
 import json
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
 import structlog
 from django.core.exceptions import PermissionDenied
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError, OperationalError, ProgrammingError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from rest_framework import exceptions
 from rest_framework.request import Request
 
 from booking_site.api.errors import DomainError
+from booking_site.postgres.migrated import MIGRATED, is_migrated
 from booking_site.postgres.pipeline import CommitUnknown
 
 
@@ -77,6 +79,7 @@ _CODES: dict[type[Exception], str] = {
 }
 
 BUSY_RETRY_SECONDS = 2
+READY_RETRY_SECONDS = 5
 # psycopg raises InternalError for these, which otherwise means a bug: idle-in-transaction and
 # transaction timeouts, and a primary that has become a standby.
 _BUSY_SQLSTATES = {"25P03", "25P04", "25006"}
@@ -99,10 +102,19 @@ def _subclasses(error: type[DomainError]) -> Iterator[type[DomainError]]:
         yield from _subclasses(subclass)
 
 
-def is_busy(error: BaseException) -> bool:
+def _is_busy(error: BaseException) -> bool:
     """Return whether the database was unavailable or too slow, rather than the query wrong."""
     sqlstate = getattr(error.__cause__, "sqlstate", None)
     return isinstance(error, (OperationalError, InterfaceError)) or sqlstate in _BUSY_SQLSTATES
+
+
+def _may_be_unmigrated(error: BaseException) -> bool:
+    """Return whether this process has not seen the migrated database before this failed query."""
+    if MIGRATED.is_set() or not isinstance(error, ProgrammingError):
+        return False
+    with suppress(DatabaseError):
+        is_migrated()  # for the next error
+    return True
 
 
 def in_api(request: HttpRequest | Request) -> bool:
@@ -176,12 +188,21 @@ def error_response(
     return response
 
 
-def busy_response(request: HttpRequest | Request, error: BaseException) -> HttpResponse:
-    """Render an error of `is_busy`: `outcome_unknown` if COMMIT was sent, else `busy`."""
+def unavailable_response(
+    request: HttpRequest | Request, error: BaseException
+) -> HttpResponse | None:
+    """Return a 503 if the database was unavailable, too slow or not migrated, else None."""
+    if _is_busy(error):
+        # Unknown if COMMIT was sent.
+        code = "outcome_unknown" if CommitUnknown.behind(error) else "busy"
+        seconds = BUSY_RETRY_SECONDS
+    elif _may_be_unmigrated(error):
+        code, seconds = "not_ready", READY_RETRY_SECONDS
+    else:
+        return None
     # For the log line of the request.
     structlog.contextvars.bind_contextvars(database=str(error).strip())
-    code = "outcome_unknown" if CommitUnknown.behind(error) else "busy"
-    return error_response(request, code, retry_after=BUSY_RETRY_SECONDS)
+    return error_response(request, code, retry_after=seconds)
 
 
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpResponse | None:
@@ -190,8 +211,8 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpRespo
     if isinstance(error, DomainError):
         problem = ProblemType(error.code, HTTPStatus(error.status), error.message)
         return problem_response(request, problem, retry_after=error.retry_after, **error.facts)
-    if is_busy(error):
-        return busy_response(request, error)
+    if unavailable := unavailable_response(request, error):
+        return unavailable
     if isinstance(error, exceptions.ValidationError):
         errors = dict(_flatten(error.detail))
         return problem_response(

@@ -1,12 +1,11 @@
 """Pages outside the API: the root page, health checks and Django's error handlers."""
 
+import logging
 import sys
 from collections.abc import Callable
 from functools import wraps
-from threading import Event
 
-from django.db import DatabaseError, InterfaceError, connection
-from django.db.migrations.executor import MigrationExecutor
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 from django.views.decorators.csrf import csrf_exempt
@@ -15,15 +14,16 @@ from redis.exceptions import RedisError
 
 from booking_site.api.problems import (
     GENERAL,
-    busy_response,
+    READY_RETRY_SECONDS,
     catalogue,
     error_response,
-    is_busy,
     problem_response,
+    unavailable_response,
 )
+from booking_site.checks import has_static_files
+from booking_site.postgres.migrated import is_migrated
 
-READY_RETRY_SECONDS = 5
-MIGRATED = Event()  # migrations are not unapplied under a running server
+logger = logging.getLogger(__name__)
 
 LINKS = {
     "movies": "/api/movies",
@@ -78,29 +78,43 @@ def livez(request: HttpRequest) -> HttpResponse:
 
 @read_only
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Report whether requests can be served: PostgreSQL responds and has every migration."""
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-        state = "ok" if _is_migrated() else "unmigrated"
-    except (DatabaseError, InterfaceError):
-        state = "unreachable"
+    """Report whether requests can be served: PostgreSQL accepts writes and has every migration."""
+    state = _postgres_state()
     if state != "ok":
         return problem_response(
             request, GENERAL["not_ready"], retry_after=READY_RETRY_SECONDS, postgresql=state
         )
     return JsonResponse(
-        {"status": "ready", "postgresql": state, "redis": _redis_state()},
+        {
+            "status": "ready",
+            "postgresql": state,
+            "redis": _redis_state(),
+            "static_files": "ok" if has_static_files() else "not_collected",
+        },
         headers={"Cache-Control": "no-store"},
     )
 
 
-def _is_migrated() -> bool:
-    if not MIGRATED.is_set():
-        executor = MigrationExecutor(connection)
-        if not executor.migration_plan(executor.loader.graph.leaf_nodes()):
-            MIGRATED.set()
-    return MIGRATED.is_set()
+def _postgres_state() -> str:
+    """Return `ok`, or why PostgreSQL is not ready, which the log explains."""
+    role = ""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT current_setting('transaction_read_only'), current_user")
+            read_only, role = cursor.fetchone()
+            if read_only == "on":
+                logger.error("Not ready: the database is read-only, such as a standby.")
+                return "read_only"
+        if is_migrated():
+            return "ok"
+        logger.error("Not ready: run manage.py migrate.")
+    except (OperationalError, InterfaceError) as error:
+        logger.error("Not ready: %s", error)
+        return "unreachable"
+    except DatabaseError as error:  # e.g. a role without rights
+        logger.error("Not ready: PostgreSQL refuses the role %s: %s", role, error)
+        return "refused"
+    return "unmigrated"
 
 
 def _redis_state() -> str:
@@ -131,6 +145,5 @@ def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer an unhandled exception, which Django has logged with its traceback."""
     error = sys.exception()
-    if error is not None and is_busy(error):
-        return busy_response(request, error)
-    return error_response(request, "internal_error")
+    unavailable = unavailable_response(request, error) if error is not None else None
+    return unavailable or error_response(request, "internal_error")

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -306,8 +307,25 @@ def test_invalid_values_are_refused_in_development_too() -> None:
     assert validation_errors({"DEVELOPMENT": "1"}) == validation_errors(SAFE) == ""
 
 
-def test_safe_settings_pass_check_deploy_without_a_warning() -> None:
-    done = run("manage.py", "check", "--deploy", "--fail-level", "WARNING", **SAFE)
+CHECK = """
+import sys
+from django.conf import settings
+from django.core.management import execute_from_command_line
+settings.STATIC_ROOT = sys.argv[1]
+execute_from_command_line(["manage.py", *sys.argv[2:]])
+"""
+
+
+def test_safe_settings_pass_check_deploy_without_a_warning(tmp_path: Path) -> None:
+    """Once the static files are collected."""
+    own = SAFE | {"DJANGO_SETTINGS_MODULE": "booking_site.settings"}
+    check = ["-c", CHECK, str(tmp_path), "check", "--deploy", "--fail-level", "WARNING"]
+    done = run(*check, **own)
+    assert done.returncode == 1
+    assert "(booking_site.E001) The static files are not collected" in done.stderr
+    assert "identified 1 issue" in done.stderr
+    run("-c", CHECK, str(tmp_path), "collectstatic", "--noinput", **own)
+    done = run(*check, **own)
     assert (done.returncode, done.stderr) == (0, "")
     assert "no issues" in done.stdout
 

@@ -14,6 +14,7 @@ from rest_framework.test import APIClient
 
 from booking_site.api.problems import GENERAL, catalogue
 from booking_site.observability import request_log
+from booking_site.postgres.migrated import MIGRATED
 
 pytestmark = pytest.mark.urls("tests.booking_site.urls")
 
@@ -181,6 +182,7 @@ def test_a_database_that_cannot_serve_in_time_is_503(api: APIClient, sqlstate: s
 @pytest.mark.parametrize("sqlstate", ["42P01", "25P02", "22012", "23505"])
 def test_a_bug_is_not_reported_as_a_busy_database(client: Client, sqlstate: str) -> None:
     client.raise_request_exception = False
+    MIGRATED.set()  # the server has been ready
     assert_problem(client.get("/api/impatient", {"sqlstate": sqlstate}), 500, "internal_error")
 
 

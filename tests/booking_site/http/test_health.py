@@ -1,15 +1,20 @@
 """The root page, and the probes for liveness and readiness."""
 
+import json
+import os
+from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
+import psycopg
 import pytest
 from django.conf import settings
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from rest_framework.test import APIClient
 
-from booking_site.http import views
+from booking_site.postgres.migrated import MIGRATED
 from tests.web import RawConnection, database_url, web_server
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
@@ -43,14 +48,16 @@ def test_liveness_needs_no_database(api: APIClient) -> None:
 
 @pytest.mark.django_db
 def test_readiness_reports_both_servers(api: APIClient) -> None:
-    assert api.get("/readyz").json() == {"status": "ready", "postgresql": "ok", "redis": "ok"}
+    assert api.get("/readyz").json() == {
+        **{"status": "ready", "postgresql": "ok", "redis": "ok", "static_files": "ok"},
+    }
 
 
 @pytest.mark.django_db
 def test_a_missing_migration_is_not_ready_and_an_applied_one_is_remembered(
     api: APIClient,
 ) -> None:
-    views.MIGRATED.clear()
+    MIGRATED.clear()
     applied = MigrationRecorder(connection).migration_qs.filter(app="bookings")
     removed = list(applied)
     applied.delete()
@@ -90,3 +97,40 @@ def test_without_redis_the_service_is_ready_and_without_postgresql_it_lives(
         assert busy.headers["Retry-After"]
         assert busy.headers["Access-Control-Allow-Origin"] == origin["Origin"]
         raw.close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_read_only_database_is_not_ready_but_read(tmp_path: Path) -> None:
+    standby = f"{database_url()}?options=-c%20default_transaction_read_only%3Don"
+    with (
+        web_server(tmp_path / "log", DATABASE_URL=standby) as server,
+        closing(RawConnection(server.port)) as raw,
+    ):
+        unready = raw.call("GET", "/readyz")
+        assert (unready.status, json.loads(unready.body)["postgresql"]) == (503, "read_only")
+        assert raw.call("GET", "/api/movies").status == 200
+        body = json.dumps({"name": "A", "email": "a@cinema.example", "password": "seven seals"})
+        json_body = {"Content-Type": "application/json"}
+        refused = raw.call("POST", "/api/auth/register", headers=json_body, body=body.encode())
+        assert (refused.status, json.loads(refused.body)["code"]) == (503, "busy")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_log_names_a_role_without_rights(tmp_path: Path) -> None:
+    role = f"visitor_{os.getpid()}"
+    url = urlsplit(database_url())
+    host = url.netloc.rpartition("@")[2]
+    with psycopg.connect(database_url(), autocommit=True) as owner:
+        owner.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'visitor'")
+        try:
+            visitor = urlunsplit(url._replace(netloc=f"{role}:visitor@{host}"))
+            with (
+                web_server(tmp_path / "log", DATABASE_URL=visitor) as server,
+                closing(RawConnection(server.port)) as raw,
+            ):
+                unready = raw.call("GET", "/readyz")
+        finally:
+            owner.execute(f"DROP ROLE {role}")
+    assert (unready.status, json.loads(unready.body)["postgresql"]) == (503, "refused")
+    log = (tmp_path / "log").read_text()
+    assert f"the role {role}: permission denied for table django_migrations" in log

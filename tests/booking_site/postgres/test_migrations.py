@@ -1,17 +1,19 @@
 """Migrations of a site that is in use: they can be interrupted, and nobody waits for them."""
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
 
 from benchmarks.servers import wait_until
-from tests.web import ROOT, database_url
+from tests.web import ROOT, RawConnection, database_url, web_server
 
 SCHEMA = """
     SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid), convalidated
@@ -94,6 +96,25 @@ def test_a_migration_that_was_interrupted_anywhere_can_be_repeated(empty_databas
     assert done.returncode == 0, done.stderr
     assert int(done.stdout.splitlines()[-1]) >= 30
     assert schema(empty_database) == schema(database_url())
+
+
+def test_a_server_started_before_migrate_is_not_ready_but_works_afterwards(
+    empty_database: str, tmp_path: Path
+) -> None:
+    command = [sys.executable, "manage.py", "migrate", "--verbosity=0"]
+    own = environment(empty_database)
+    subprocess.run([*command, "catalog", "0012"], cwd=ROOT, env=own, check=True)
+    with (
+        web_server(tmp_path / "log", DATABASE_URL=empty_database) as server,
+        closing(RawConnection(server.port)) as raw,
+    ):
+        for path in ("/readyz", "/api/shows/1/seats", "/api/movies"):
+            answer = raw.call("GET", path)
+            assert (answer.status, json.loads(answer.body)["code"]) == (503, "not_ready")
+            assert answer.headers["Retry-After"]
+        subprocess.run(command, cwd=ROOT, env=own, check=True)
+        answers = [raw.call("GET", path).status for path in ("/readyz", "/api/shows/1/seats")]
+    assert answers == [200, 404]
 
 
 def test_neither_migrate_nor_the_site_waits_behind_a_long_reader(empty_database: str) -> None:

@@ -1,0 +1,17 @@
+"""Whether the database has every migration of this release."""
+
+from threading import Event
+
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+MIGRATED = Event()  # migrations are not unapplied under a running server
+
+
+def is_migrated() -> bool:
+    """Query the database until it is migrated. Raise `DatabaseError`."""
+    if not MIGRATED.is_set():
+        executor = MigrationExecutor(connection)
+        if not executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            MIGRATED.set()
+    return MIGRATED.is_set()
