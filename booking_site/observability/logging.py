@@ -26,6 +26,13 @@ def _is_not_busy(record: logging.LogRecord) -> bool:
     return getattr(record, "status_code", None) != HTTPStatus.SERVICE_UNAVAILABLE
 
 
+def _without_client_data(record: logging.LogRecord) -> bool:
+    """Take the address and the text of a malformed request out of gunicorn's line."""
+    if str(record.msg).startswith("Invalid request from ip="):
+        record.msg = "A malformed request was refused."
+    return True
+
+
 def _hide_row_data(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
     for name in ("event", "exception", "database"):
         if isinstance(event.get(name), str):
@@ -72,7 +79,10 @@ def logging_config(*, as_json: bool) -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "filters": {"not_busy": {"()": lambda: _is_not_busy}},
+        "filters": {
+            "not_busy": {"()": lambda: _is_not_busy},
+            "no_client_data": {"()": lambda: _without_client_data},
+        },
         "formatters": {
             "lines": {"()": LogFormatter, "as_json": as_json},
         },
@@ -87,6 +97,11 @@ def logging_config(*, as_json: bool) -> dict[str, Any]:
             "axes": {"level": "ERROR"},
             # During an outage it warns of every attempt, as does each request's line.
             "psycopg.pool": {"level": "ERROR"},
-            "gunicorn.error": {"handlers": [], "level": "INFO", "propagate": True},
+            "gunicorn.error": {
+                "handlers": [],
+                "level": "INFO",
+                "propagate": True,
+                "filters": ["no_client_data"],
+            },
         },
     }

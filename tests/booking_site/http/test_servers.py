@@ -243,6 +243,34 @@ def test_no_log_line_contains_the_environment(tmp_path: Path, by: str) -> None:
     assert database_url() not in log
 
 
+MALFORMED = [
+    b"GET / HTTP/1.1\r\nHost: a\r\nBad name canary: b\r\n\r\n",
+    b"G(canary / HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"\x16\x03\x01canary\r\n\r\n",
+    b"GET /canary HTTP/9.9\r\nHost: a\r\n\r\n",
+    b"POST /canary HTTP/1.1\r\nHost: a\r\nContent-Length: canary\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: a\r\n" + b"canary: b\r\n" * 120 + b"\r\n",
+    b"GET /" + b"canary" * 12_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
+]
+
+
+@with_tables
+@by_each_server
+def test_a_malformed_request_is_refused_without_its_text_or_address_in_the_log(
+    tmp_path: Path, by: str
+) -> None:
+    with web_server(tmp_path / "log", by=by, DATABASE_URL=database_url()) as server:
+        statuses = []
+        for raw in MALFORMED:
+            with closing(RawConnection(server.port)) as connection:
+                statuses.append(connection.send("GET", raw).status)
+    assert statuses == [400] * 5 + [431, 414]
+    log = log_of(tmp_path)
+    assert b"canary" not in log
+    assert b"ip=" not in log
+    assert log.count(b"malformed") == (len(MALFORMED) if by == "gunicorn" else 0)
+
+
 @with_tables
 @by_each_server
 @pytest.mark.parametrize(("proxies", "scheme"), [("0", "http"), ("1", "https")])
