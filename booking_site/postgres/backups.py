@@ -3,9 +3,25 @@
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from django.db import connection
+from psycopg.conninfo import make_conninfo
+from psycopg.pq import Conninfo
+
+# Marks a database that a rehearsal of a restore has filled.
+REHEARSAL_SCHEMA = "rehearsal"
+# The site's tables would conflict with other tables, not with views or what extensions contain.
+_EXISTING = """
+    SELECT count(*) FROM pg_class
+    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+    AND NOT EXISTS (
+        SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass
+        AND objid = pg_class.oid AND deptype = 'e'
+    )
+"""
 
 
 class DumpFailed(Exception):
@@ -25,14 +41,30 @@ def write_dump(path: Path) -> None:
         half.unlink(missing_ok=True)
 
 
-def read_dump(path: Path) -> None:
-    """Restore the dump into an empty database, completely or not at all."""
+def read_dump(path: Path, *, rehearsal: bool = False) -> None:
+    """Restore the dump into an empty database, completely or not at all, and update statistics.
+
+    A rehearsal marks the database first, so that no worker runs on it.
+    """
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace")
+        cursor.execute(_EXISTING)
         (existing,) = cursor.fetchone()
-    if existing:
-        raise DumpFailed("This database is not empty. Create a new one and restore into that.")
-    _run("pg_restore", "--exit-on-error", "--single-transaction", str(path))
+        if existing:
+            raise DumpFailed("This database is not empty. Create a new one and restore into that.")
+        if rehearsal:
+            cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {REHEARSAL_SCHEMA}")
+    # Comments on extensions that the server has are not ours to write.
+    _run("pg_restore", "--exit-on-error", "--single-transaction", "--no-comments", str(path))
+    with connection.cursor() as cursor:
+        # Without statistics, PostgreSQL chooses slow plans until autovacuum has seen all tables.
+        cursor.execute("ANALYZE")
+
+
+def is_rehearsal() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regnamespace(%s) IS NOT NULL", [REHEARSAL_SCHEMA])
+        (marked,) = cursor.fetchone()
+    return bool(marked)
 
 
 def _run(program: str, *arguments: str) -> None:
@@ -41,17 +73,27 @@ def _run(program: str, *arguments: str) -> None:
         raise DumpFailed(
             f"{program} not found: install the PostgreSQL client in the version of your server."
         )
-    # Django adds the database and its address. The password is in the environment, because other
-    # users can see a command line.
-    (_, *command), secrets = connection.client.settings_to_cmd_args_env(
-        connection.settings_dict, ["--no-owner", "--no-privileges", *arguments, "--dbname"]
-    )
+    conninfo, environment = connection_of_programs(connection.get_connection_params())
+    command = [found, "--no-owner", "--no-privileges", *arguments, f"--dbname={conninfo}"]
     done = subprocess.run(  # noqa: S603 (no outside input)
-        [found, *command],
-        env=os.environ | (secrets or {}),
-        capture_output=True,
-        text=True,
-        check=False,
+        command, env=os.environ | environment, capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise DumpFailed(done.stderr.strip())
+
+
+def connection_of_programs(parameters: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
+    """Return libpq's options among the parameters, as a connection string and an environment.
+
+    Other users can see a command line, so an option is in the string only if it has no variable.
+    """
+    words, environment = {}, {}
+    for option in Conninfo.get_defaults():
+        name = option.keyword.decode()
+        if (value := parameters.get(name)) is None:
+            continue
+        if option.envvar and name != "dbname":
+            environment[option.envvar.decode()] = str(value)
+        else:
+            words[name] = value
+    return make_conninfo("", **words), environment
