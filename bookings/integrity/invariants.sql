@@ -137,11 +137,16 @@ SELECT 'show ' || show_id FROM archived_rooms
  WHERE layout <> '' AND cardinality(seat_ids) <> seat_count
        + (SELECT count(*) FROM seats WHERE seats.show_id = archived_rooms.show_id);
 
--- removed_users_hold_nothing (violation): A removed user has no active hold and no idempotency record.
+-- removed_users_hold_nothing (violation): A removed user has no active hold, idempotency record, role, permission, theatre, key of an authenticator app or known address.
 SELECT 'user ' || id FROM users
  WHERE email LIKE 'deleted-%@invalid'
    AND (EXISTS (SELECT FROM holds WHERE user_id = users.id AND ended_at IS NULL)
-        OR EXISTS (SELECT FROM idempotency_records WHERE user_id = users.id));
+        OR EXISTS (SELECT FROM idempotency_records WHERE user_id = users.id)
+        OR EXISTS (SELECT FROM users_groups WHERE user_id = users.id)
+        OR EXISTS (SELECT FROM users_user_permissions WHERE user_id = users.id)
+        OR EXISTS (SELECT FROM theatre_staff WHERE user_id = users.id)
+        OR EXISTS (SELECT FROM otp_totp_totpdevice WHERE user_id = users.id)
+        OR EXISTS (SELECT FROM known_addresses WHERE user_id = users.id));
 
 -- expired_holds (note): Expired holds wait for release_expired_holds.
 SELECT 'hold ' || id FROM holds WHERE ended_at IS NULL AND expires_at <= now();

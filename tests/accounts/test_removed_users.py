@@ -1,6 +1,7 @@
 """Nothing that refers to a removed user contains personal data or gives access."""
 
 import json
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -8,6 +9,8 @@ from axes.models import AccessAttempt, AccessFailureLog
 from django.apps import apps
 from django.contrib.auth.models import Group, Permission
 from django.core import serializers
+from django.db import connection
+from django.db.models.functions import Now
 from django.test import Client
 from django.urls import reverse
 from django_otp.plugins.otp_totp.models import TOTPDevice
@@ -16,7 +19,9 @@ from django_tasks_db.models import DBTaskResult
 from accounts.models import User
 from accounts.services import remove_person
 from accounts.tokens import issue_tokens
-from bookings.models import Hold
+from bookings.integrity.invariants import invariants
+from bookings.models import Hold, IdempotencyRecord
+from catalog.models import Theatre
 from tests.accounts.conftest import PASSWORD
 from tests.bookings.calls import bought, held
 from tests.factories import ShowFactory, TheatreFactory, UserFactory, make_seats
@@ -33,6 +38,15 @@ STAYING = {
     "bookings.order.user": "sales records",
     "catalog.refusedoverlap.refused_to": "what former staff planned",
 }
+
+MIGRATIONS = [
+    operation.sql
+    for module in (
+        "accounts.migrations.0014_removed_users",
+        "catalog.migrations.0020_removed_users",
+    )
+    for operation in import_module(module).Migration.operations
+]
 
 pytestmark = pytest.mark.django_db
 
@@ -104,3 +118,41 @@ def test_a_former_address_of_another_account_keeps_its_failed_logins(former_staf
     UserFactory(email="lena@first.example")
     remove_person(user_id=former_staff.pk)
     assert AccessAttempt.objects.get().username == "lena@first.example"
+
+
+def test_doctor_and_the_migrations_find_what_earlier_removals_left_behind(
+    former_staff: User,
+) -> None:
+    User.objects.filter(pk=former_staff.pk).update(email="deleted-1@invalid")
+    Hold.objects.update(ended_at=Now(), end_reason="released")
+    IdempotencyRecord.objects.all().delete()
+    former_staff.known_addresses.all().delete()
+    (invariant,) = [each for each in invariants() if each.name == "removed_users_hold_nothing"]
+    colleague = UserFactory(is_staff=True)
+    for user in (former_staff, colleague):
+        user.groups.set(Group.objects.all())
+        user.user_permissions.set(Permission.objects.all()[:1])
+        user.theatres.set(Theatre.objects.all()[:1])
+    TOTPDevice.objects.create(user=colleague, name="Phone")
+
+    def rows() -> list[int]:
+        return [
+            person.groups.count()
+            + person.user_permissions.count()
+            + person.theatres.count()
+            + TOTPDevice.objects.filter(user=person).count()
+            for person in (former_staff, colleague)
+        ]
+
+    with connection.cursor() as cursor:
+        found, seen = [], []
+        for statement in MIGRATIONS:
+            cursor.execute(invariant.sql)
+            found.append(cursor.fetchall())
+            seen.append(rows())
+            cursor.execute(statement)
+        cursor.execute(invariant.sql)
+        assert cursor.fetchall() == []
+    assert seen == [[4, 4], [3, 4], [2, 4], [1, 4]]
+    assert found == [[(f"user {former_staff.pk}",)]] * 4
+    assert rows() == [0, 4]
