@@ -1,4 +1,4 @@
-FROM python:3.13-slim AS build
+FROM python:3.13.12-slim AS build
 WORKDIR /app
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /venv
@@ -15,7 +15,7 @@ RUN TRIAL=1 SECRET_KEY=only-for-collecting-the-static-files-0 \
     DATABASE_URL=postgres://build/build REDIS_URL=redis://build \
     /venv/bin/python manage.py collectstatic --noinput
 
-FROM python:3.13-slim
+FROM python:3.13.12-slim
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin site
 WORKDIR /app
 COPY --from=build /venv /venv

@@ -245,6 +245,16 @@ def test_the_build_of_the_image_is_a_trial() -> None:
     assert {"SECRET_KEY", "JWT_SIGNING_KEY"} <= refused
 
 
+@pytest.mark.parametrize("path", ["Dockerfile", "compose.yaml"])
+def test_images_are_pinned_to_a_patch_version(path: str) -> None:
+    images = re.findall(r"^(?:FROM| +image:) (\S+)", (ROOT / path).read_text(), re.MULTILINE)
+    tags = [image for image in images if image != "movie-booking-api"]
+    assert len(tags) >= 2
+    # PostgreSQL's versions have two parts.
+    exact = re.compile(r"postgres:\d+\.\d+-.*|(?!postgres).*:v?\d+\.\d+\.\d+\b.*")
+    assert [tag for tag in tags if not exact.fullmatch(tag)] == []
+
+
 def test_sentry_needs_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     dsn = SAFE | {"SENTRY_DSN": "https://key@sentry.example/1"}
     assert production_errors(dsn) == []
