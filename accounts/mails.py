@@ -5,11 +5,12 @@ address may be a stranger's, and whoever registered it chose the name.
 """
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Now
 from django_tasks import TaskContext, task
 from django_tasks_db.models import DBTaskResult
 
@@ -132,24 +133,26 @@ def mails_as_json(mails: "Iterable[DBTaskResult[..., Any]]") -> list[dict[str, A
     ]
 
 
-def request_times(recipient: dict[str, object], *, since: datetime) -> "QuerySet[Any, datetime]":
-    """Return when e-mails to the recipient, named by a task's arguments, were requested."""
+def mails_to(recipient: dict[str, object]) -> "QuerySet[DBTaskResult[..., Any]]":
+    """Return the tasks of e-mails to the recipient, whom a task's arguments name like this."""
     # Each argument alone, too, because the indexes have single ones.
     each = {f"args_kwargs__kwargs__{name}": value for name, value in recipient.items()}
-    tasks = DBTaskResult.objects.filter(
-        args_kwargs__kwargs=recipient, enqueued_at__gt=since, **each
-    )
-    return tasks.values_list("enqueued_at", flat=True)
+    return DBTaskResult.objects.filter(args_kwargs__kwargs=recipient, **each)
 
 
-def notice_times(user_id: int, change: str, *, since: datetime) -> "QuerySet[Any, datetime]":
-    """Return when notices of this change were requested for the user."""
-    tasks = DBTaskResult.objects.filter(
-        args_kwargs__kwargs__user_id=user_id,
-        args_kwargs__kwargs__change=change,
-        enqueued_at__gt=since,
+def notices(user_id: int, change: str) -> "QuerySet[DBTaskResult[..., Any]]":
+    """Return the tasks of notices of this change to the user."""
+    return DBTaskResult.objects.filter(
+        args_kwargs__kwargs__user_id=user_id, args_kwargs__kwargs__change=change
     )
-    return tasks.values_list("enqueued_at", flat=True)
+
+
+def request_ages(
+    mails: "QuerySet[DBTaskResult[..., Any]]", *, within: timedelta
+) -> "QuerySet[Any, timedelta]":
+    """Return how long ago these e-mails were requested, the latest first."""
+    recent = mails.filter(enqueued_at__gt=Now() - within).order_by("-enqueued_at")
+    return recent.values_list(Now() - F("enqueued_at"), flat=True)
 
 
 def _send(user: User, subject: str, template: str, link: str, message_id: str) -> None:

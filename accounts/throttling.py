@@ -1,19 +1,19 @@
 """Rate limits per user and per address."""
 
 import time
-from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core.cache import caches
-from django.utils import timezone
+from django.db.models import QuerySet
+from django_tasks_db.models import DBTaskResult
 from rest_framework.request import Request
 from rest_framework.throttling import ScopedRateThrottle
 
 from accounts.authentication import Caller, caller_of
 from accounts.client_address import client_address
-from accounts.mails import notice_times, request_times
+from accounts.mails import mails_to, notices, request_ages
 from accounts.models import User
 
 if TYPE_CHECKING:  # while it is imported, views load the default classes, which are here
@@ -73,18 +73,17 @@ class MailThrottle(ScopedThrottle):
         if limit is None or seconds is None:
             return True
         self.window = timedelta(seconds=seconds)
-        times = self.times(request, since=timezone.now() - self.window)
-        self.asked_for = sorted(times)[-limit:]
-        return len(self.asked_for) < limit
+        self.ages = list(request_ages(self.mails(request), within=self.window)[:limit])
+        return len(self.ages) < limit
 
-    def times(self, request: Request, *, since: datetime) -> Iterable[datetime]:
-        """Return when the mails were requested."""
+    def mails(self, request: Request) -> "QuerySet[DBTaskResult[..., Any]]":
+        """Return the tasks of the mails that count."""
         recipient = _recipient(request)
-        return request_times(recipient, since=since) if recipient else ()
+        return mails_to(recipient) if recipient else DBTaskResult.objects.none()
 
     def wait(self) -> float:
         """Return the seconds until the oldest of these mails no longer counts."""
-        return (self.asked_for[0] + self.window - timezone.now()).total_seconds()
+        return (self.window - self.ages[-1]).total_seconds()
 
 
 def _recipient(request: Request) -> dict[str, object] | None:
@@ -101,8 +100,8 @@ def _recipient(request: Request) -> dict[str, object] | None:
 class NoticeThrottle(MailThrottle):
     """Limit the caller's changes of the password, each of which sends a notice."""
 
-    def times(self, request: Request, *, since: datetime) -> Iterable[datetime]:
-        return notice_times(caller_of(request).id, "password", since=since)
+    def mails(self, request: Request) -> "QuerySet[DBTaskResult[..., Any]]":
+        return notices(caller_of(request).id, "password")
 
 
 class AddressThrottle(ScopedThrottle):

@@ -202,11 +202,7 @@ SCHEDULED_JOBS: list[tuple[str, float, dict[str, object]]] = [
     ("archive_rooms", 300, {"at_most": 100}),
     ("count_shows", 900, {}),
     ("erase_walk_in_customers", 86_400, {}),
-    (
-        "prune_db_task_results",
-        3600,
-        {"min_age_days": 1, "failed_min_age_days": 30, "verbosity": 0},
-    ),
+    ("delete_old_tasks", 3600, {}),
 ]
 
 # Mails. In production, EMAIL_URL and MAIL_FROM must be set before the worker starts, and mails

@@ -12,12 +12,12 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, QuerySet
-from django.db.models.functions import Now
+from django.db.models import Count, F, Min, Q, QuerySet
+from django.db.models.functions import Coalesce, Now
 
 from accounts import audit
 from accounts.models import User
-from booking_site.tasks.outbox import ATTEMPTS, pause_after
+from booking_site.tasks.outbox import ATTEMPTS, Backlog, pause_after
 from bookings.mails import send_confirmation
 from bookings.models import Order, OrderStatus
 from bookings.transactions import in_transaction
@@ -42,16 +42,31 @@ def send_next() -> bool:
     return True
 
 
-def seconds_overdue() -> float:
-    """Return for how long the oldest confirmation has been due; 0 without one."""
-    oldest = _due().values_list(Now() - F("confirmation_due_at"), flat=True).first()
-    return oldest.total_seconds() if oldest else 0.0
+def backlog() -> Backlog:
+    """Return what has not been sent. A confirmation is due from the moment it is requested."""
+    given_up = Q(confirmation_attempts__gte=ATTEMPTS)
+    requested_at = Coalesce("confirmation_requested_at", "created_at")
+    found = Order.objects.unsent().aggregate(
+        waiting=Count("pk", filter=~given_up),
+        given_up=Count("pk", filter=given_up),
+        age=Now() - Min(requested_at, filter=~given_up),
+    )
+    return Backlog(**found)
+
+
+def retry_now() -> int:
+    """Make all confirmations due that wait for another attempt, and return their number."""
+    waiting = Order.objects.unsent().filter(
+        confirmation_due_at__gt=Now(), confirmation_attempts__lt=ATTEMPTS
+    )
+    return waiting.update(confirmation_due_at=Now())
 
 
 def confirm_again(orders: Iterable[Order]) -> None:
     """Have the worker send another confirmation, of the bookings that are active by then."""
     if settings.BOOKING_MAILS:
         Order.objects.filter(pk__in=[order.pk for order in orders]).update(
+            confirmation_requested_at=Now(),
             confirmation_due_at=Now(),
             confirmation_sent_at=None,
             confirmation_attempts=0,

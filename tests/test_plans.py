@@ -18,7 +18,7 @@ from accounts.models import User
 from accounts.tokens import issue_tokens
 from booking_site.back_office.large_tables import BoundedPaginator
 from bookings.box_office.queries import ids_of_orders
-from bookings.confirmations import seconds_overdue, send_next
+from bookings.confirmations import backlog, retry_now, send_next
 from bookings.models import Booking, Hold, Order
 from bookings.services.housekeeping import (
     delete_old_rows,
@@ -192,7 +192,8 @@ def a_frequent_buyer() -> User:
 def jobs(staff: User, show: Show) -> Iterator[Callable[[], Any]]:
     """What the worker and the back office do, and what deletes a show."""
     yield send_next
-    yield seconds_overdue
+    yield backlog
+    yield retry_now
     yield lambda: release_expired_holds(batch=100)
     yield lambda: purge_idempotency_records(batch=100)
     yield lambda: delete_old_rows(batch=100)

@@ -12,6 +12,7 @@ from threading import Lock
 from typing import Any
 
 from django.conf import settings
+from django.db import Error as DatabaseFailure
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import constant_time_compare
@@ -30,7 +31,8 @@ from prometheus_client.registry import Collector
 
 from booking_site.api.problems import ProblemResponse, error_response
 from booking_site.redis_client import breaker
-from booking_site.tasks.outbox import outboxes
+from booking_site.tasks import queue
+from booking_site.tasks.outbox import Backlog
 
 REQUESTS = Counter("booking_requests", "Requests answered.", ["method", "route", "status"])
 SECONDS = Histogram(
@@ -95,30 +97,41 @@ def _count_purchase(response: HttpResponse) -> None:
         OUTCOMES.labels(response.code if isinstance(response, ProblemResponse) else "created").inc()
 
 
-class _QueueAge(Collector):
-    """The wait of the oldest due task or mail, read for each scrape."""
+class _Stored(Collector):
+    """What PostgreSQL knows, read for each scrape; without it, only that it is not writable."""
 
     def collect(self) -> Iterator[Metric]:
+        try:
+            backlogs, is_writable = queue.backlogs(), _is_writable()
+        except DatabaseFailure:
+            backlogs, is_writable = [], False
         yield GaugeMetricFamily(
-            "booking_queue_age_seconds",
-            "How long the oldest task or mail that is due has waited for a worker.",
-            value=max(_queue_age(), *(outbox.seconds_overdue() for outbox in outboxes())),
+            "booking_database_writable",
+            "Whether this server reaches PostgreSQL and can write.",
+            value=is_writable,
         )
+        if backlogs:
+            yield from _backlog_metrics(backlogs)
 
 
-def _queue_age() -> float:
+def _is_writable() -> bool:
     with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT extract(epoch FROM coalesce(max(now() - greatest(enqueued_at, due)), '0'))
-              FROM (SELECT status, enqueued_at,
-                           -- The library's value for "immediately".
-                           NULLIF(run_after, '9999-01-01 00:00+00') AS due
-                      FROM django_tasks_database_dbtaskresult) AS task
-             WHERE status = 'READY' AND coalesce(due, enqueued_at) <= now()
-            """
-        )
-        return float(cursor.fetchone()[0])
+        cursor.execute("SELECT current_setting('transaction_read_only') = 'off'")
+        return bool(cursor.fetchone()[0])
+
+
+def _backlog_metrics(backlogs: list[Backlog]) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "booking_queue_age_seconds",
+        "How long ago the oldest task or mail became due that is not done.",
+        value=max(backlog.seconds for backlog in backlogs),
+    )
+    tasks = GaugeMetricFamily(
+        "booking_tasks", "Tasks and mails that wait, and those given up.", labels=["status"]
+    )
+    tasks.add_metric(["waiting"], sum(backlog.waiting for backlog in backlogs))
+    tasks.add_metric(["given_up"], sum(backlog.given_up for backlog in backlogs))
+    yield tasks
 
 
 def metrics(request: HttpRequest) -> HttpResponse:
@@ -133,9 +146,9 @@ def metrics(request: HttpRequest) -> HttpResponse:
         shared = CollectorRegistry()
         MultiProcessCollector(shared)  # type: ignore[no-untyped-call]
         output = generate_latest(shared)
-    queue = CollectorRegistry()
-    queue.register(_QueueAge())
-    return HttpResponse(output + generate_latest(queue), content_type=CONTENT_TYPE_LATEST)
+    stored = CollectorRegistry()
+    stored.register(_Stored())
+    return HttpResponse(output + generate_latest(stored), content_type=CONTENT_TYPE_LATEST)
 
 
 def _remove_gauges_of_dead_workers() -> None:

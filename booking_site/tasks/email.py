@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from email.headerregistry import Address
 from email.utils import parseaddr
+from smtplib import SMTPDataError, SMTPRecipientsRefused, SMTPSenderRefused
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,10 @@ from django.template.loader import render_to_string
 from django_tasks import TaskContext
 
 from booking_site.email_address import canonical_email
+from booking_site.tasks.mail_server import mail_server
+
+# Refusals of one mail by a server that works.
+REFUSALS = (SMTPSenderRefused, SMTPRecipientsRefused, SMTPDataError)
 
 
 def send_mail(
@@ -50,7 +55,14 @@ def send_mail(
     )
     html = render_to_string(f"mail/{template}.html", context).strip()
     message.attach_alternative(html, "text/html")
-    message.send()
+    try:
+        message.send()
+    except REFUSALS:
+        raise
+    except OSError:
+        mail_server.failed()
+        raise
+    mail_server.succeeded()
 
 
 def message_id_of(context: TaskContext) -> str:

@@ -1,14 +1,29 @@
 """Outboxes of mails that are not tasks, and how long the worker waits after a failure."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 from importlib import import_module
 from typing import Protocol, cast
 
 from django.conf import settings
 
-ATTEMPTS = 8
-# Each pause is four times the previous one, so the last attempt is most of a day after the first.
-FIRST_PAUSE = timedelta(seconds=10)
+# The pauses after the first failed attempts; the last one is also the pause after all others.
+PAUSES = [timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15)]
+# So the last attempt is 14 hours after the first.
+ATTEMPTS = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """What an outbox has not sent, and for how long its oldest waiting mail has been due."""
+
+    waiting: int
+    given_up: int
+    age: timedelta | None
+
+    @property
+    def seconds(self) -> float:
+        return self.age.total_seconds() if self.age else 0.0
 
 
 class Outbox(Protocol):
@@ -17,8 +32,11 @@ class Outbox(Protocol):
     def send_next(self) -> bool:
         """Send the mail that has been due for longest; return whether any was due."""
 
-    def seconds_overdue(self) -> float:
-        """Return for how long the oldest mail has been due; 0 without one."""
+    def backlog(self) -> Backlog:
+        """Return what has not been sent. A failed attempt changes nothing about its age."""
+
+    def retry_now(self) -> int:
+        """Make all mails due that wait for another attempt, and return their number."""
 
 
 def outboxes() -> list[Outbox]:
@@ -27,5 +45,4 @@ def outboxes() -> list[Outbox]:
 
 def pause_after(attempts: int) -> timedelta:
     """Return how long to wait after so many failed attempts."""
-    pause: timedelta = FIRST_PAUSE * 4 ** (attempts - 1)
-    return pause
+    return PAUSES[min(attempts, len(PAUSES)) - 1]

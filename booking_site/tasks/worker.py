@@ -10,7 +10,6 @@ import io
 import logging
 import os
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event
@@ -19,17 +18,21 @@ from uuid import uuid4
 
 from django.conf import settings
 from django.core.management import call_command
-from django.db import InterfaceError, OperationalError, connection, transaction
-from django.utils import timezone
-from django_tasks import TaskContext, TaskResultStatus
-from django_tasks_db.models import DBTaskResult
+from django.db import Error as DatabaseFailure
+from django.db import InterfaceError, InternalError, OperationalError, connection
+from django_tasks import TaskContext
+from django_tasks.base import TASK_MIN_PRIORITY
 
-from booking_site.tasks.outbox import ATTEMPTS, outboxes, pause_after
+from booking_site.tasks import queue
+from booking_site.tasks.mail_server import mail_server
+from booking_site.tasks.outbox import ATTEMPTS, outboxes
 
 logger = logging.getLogger(__name__)
 
 IDLE_SECONDS = 1.0
 RESCUE_SECONDS = 30.0
+# How often a task without a recorded failure is started: it may be what kills the workers.
+STARTS = 8
 # The first key of the workers' advisory locks; the second is the hash of the worker's id.
 WORKERS = 7_240_118
 
@@ -42,34 +45,52 @@ class Worker:
         self._is_orphan = is_orphan
         self._due = dict.fromkeys(range(len(settings.SCHEDULED_JOBS)), 0.0)
         self._rescue_due = 0.0
+        self._has_database = True
         self.id = ""
+        mail_server.forget()
 
     def run(self, *, until_empty: bool = False) -> None:
-        """Run tasks and scheduled jobs; with `until_empty`, only the tasks that are due now."""
+        """Run tasks and scheduled jobs; with `until_empty`, only the tasks that are due now.
+
+        Any error of the database outside a task means that the database is lost: the worker
+        connects again until it can work.
+        """
         while not self._is_over():
             try:
                 with self._registered():
                     rescue_tasks()
                     self._work(until_empty=until_empty)
                     return
-            except (OperationalError, InterfaceError) as error:
+            except DatabaseFailure as error:
                 if self._is_over():  # the database may have been stopped along with the worker
                     return
-                logger.warning("The worker lost the database: %s", str(error).strip())
+                if self._has_database:  # one line per outage
+                    logger.warning("The worker lost the database: %s", str(error).strip())
+                self._has_database = False
                 connection.close()
                 self.stop.wait(IDLE_SECONDS)
 
     def do_next(self) -> bool:
-        """Send one mail of each outbox and run one task; return whether any was due."""
-        return any([*(outbox.send_next() for outbox in outboxes()), self.do_next_task()])
+        """Run one urgent task, or else send one mail of each outbox and run one other task.
 
-    def do_next_task(self) -> bool:
+        After a failure of the mail server, only urgent tasks run for a while. Return whether
+        anything was due.
+        """
+        if self.do_next_task(min_priority=queue.BEFORE_MAILS):
+            return True
+        was_due = False
+        for do_next in (*(outbox.send_next for outbox in outboxes()), self.do_next_task):
+            if not mail_server.is_avoided():
+                was_due |= do_next()
+        if mail_server.is_back():
+            queue.retry_now()
+        return was_due
+
+    def do_next_task(self, *, min_priority: int = TASK_MIN_PRIORITY) -> bool:
         """Run one task that is due; return whether there was any."""
-        with transaction.atomic(durable=True):
-            row = DBTaskResult.objects.ready().get_locked()
-            if row is None:
-                return False
-            row.claim(self.id)
+        row = queue.claim_next(self.id, min_priority=min_priority)
+        if row is None:
+            return False
         try:
             task, arguments = row.task, row.args_kwargs
             # Any: mypy takes the library's class for one of Django 6.
@@ -77,9 +98,9 @@ class Worker:
             context = [TaskContext(task_result=result)] if task.takes_context else []
             task.call(*context, *arguments["args"], **arguments["kwargs"])
         except Exception as error:
-            _record_failure(row, error)
+            queue.record_failure(row, error)
         else:
-            _close(row, status=TaskResultStatus.SUCCESSFUL)
+            queue.record_success(row)
         return True
 
     @contextmanager
@@ -96,7 +117,11 @@ class Worker:
         while not self._is_over():
             if not until_empty:
                 self._run_scheduled_jobs()
-            if not self.do_next():
+            was_due = self.do_next()
+            if not self._has_database:
+                logger.warning("The worker has the database again.")
+                self._has_database = True
+            if not was_due:
                 if until_empty:
                     return
                 self.stop.wait(IDLE_SECONDS)
@@ -118,16 +143,18 @@ class Worker:
 def rescue_tasks() -> int:
     """Put the unfinished tasks of dead workers back into the queue, and return their number.
 
-    A task that was started too often fails instead: it may be what kills the workers.
+    A task that was started too often fails instead.
     """
     with connection.cursor() as cursor:
         cursor.execute(
             """
             UPDATE django_tasks_database_dbtaskresult AS task
-               SET status = CASE WHEN jsonb_array_length(worker_ids) < %s
-                                 THEN 'READY' ELSE 'FAILED' END,
-                   finished_at = CASE WHEN jsonb_array_length(worker_ids) < %s
-                                      THEN NULL ELSE now() END
+               SET (status, finished_at) = (
+                   SELECT CASE WHEN may_start THEN 'READY' ELSE 'FAILED' END,
+                          CASE WHEN may_start THEN NULL ELSE now() END
+                     FROM (SELECT jsonb_array_length(task.worker_ids)
+                                  < CASE task.exception_class_path WHEN '' THEN %s ELSE %s END
+                                  AS may_start) AS starts)
              WHERE status = 'RUNNING'
                AND NOT EXISTS (
                    SELECT FROM pg_locks
@@ -137,7 +164,7 @@ def rescue_tasks() -> int:
                       AND classid = %s::int::oid
                       AND objid = hashtext(task.worker_ids ->> -1)::oid)
             """,
-            [ATTEMPTS, ATTEMPTS, WORKERS],
+            [STARTS, ATTEMPTS, WORKERS],
         )
         rescued: int = cursor.rowcount
     if rescued:
@@ -145,36 +172,10 @@ def rescue_tasks() -> int:
     return rescued
 
 
-def _record_failure(row: "DBTaskResult[..., Any]", error: Exception) -> None:
-    attempts = len(row.worker_ids)
-    name = type(error).__qualname__
-    outcome: dict[str, Any] = {
-        "exception_class_path": f"{type(error).__module__}.{name}",
-        # Without the message, which may contain an e-mail address.
-        "traceback": "".join(traceback.format_tb(error.__traceback__)),
-    }
-    if attempts < ATTEMPTS:
-        pause = pause_after(attempts)
-        logger.warning("Task %s raised %s; retrying in %s", row.task_path, name, pause)
-        outcome["run_after"] = timezone.now() + pause
-        _close(row, status=TaskResultStatus.READY, **outcome)
-    else:
-        logger.error("Task %s raised %s; given up", row.task_path, name)
-        _close(row, status=TaskResultStatus.FAILED, **outcome)
-
-
-def _close(row: "DBTaskResult[..., Any]", *, status: TaskResultStatus, **outcome: Any) -> None:
-    finished = None if status is TaskResultStatus.READY else timezone.now()
-    # Only this attempt: the row may have been deleted, or another worker may have taken it.
-    DBTaskResult.objects.filter(pk=row.pk, worker_ids=row.worker_ids).update(
-        status=status, finished_at=finished, **outcome
-    )
-
-
 def _run_scheduled_job(command: str, options: dict[str, Any]) -> None:
     try:
         call_command(command, stdout=io.StringIO(), **options)
-    except (OperationalError, InterfaceError):
+    except (OperationalError, InterfaceError, InternalError):  # not a fault of the job
         raise
     except Exception:
         logger.exception("The scheduled job %s failed", command)

@@ -137,6 +137,11 @@ class Order(models.Model):
         default=OrderStatus.CONFIRMED,
         db_default=OrderStatus.CONFIRMED,
     )
+    confirmation_requested_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When staff requested this confirmation; empty for that of the sale.",
+    )
     confirmation_due_at = models.DateTimeField(null=True, blank=True)
     confirmation_sent_at = models.DateTimeField(null=True, blank=True)
     confirmation_attempts = models.SmallIntegerField(default=0, db_default=0)

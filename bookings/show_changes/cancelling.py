@@ -13,6 +13,7 @@ from django_tasks import task
 from accounts import audit
 from accounts.models import AuditEntry, User
 from booking_site.api.errors import DomainError
+from booking_site.tasks.queue import BEFORE_MAILS
 from bookings import mails
 from bookings.models import Booking, BookingQuerySet, Hold, HoldEnd, Order
 from bookings.services.cancelling import cancel_locked, lock_live
@@ -127,7 +128,7 @@ def cancellation_of(show_id: int) -> AuditEntry | None:
     return audit.history_of(Show(pk=show_id)).filter(action=ACTION).first()
 
 
-@task
+@task(priority=BEFORE_MAILS)
 def cancel_orders(show_id: int) -> None:
     """Cancel the active bookings of a cancelled show. Can be repeated at any time."""
     entry = cancellation_of(show_id)

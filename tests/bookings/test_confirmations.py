@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from email.utils import parseaddr
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from django.contrib.auth.models import Group
 from django.core import mail
 from django.core.mail import EmailMultiAlternatives
 from django.db import connection
+from django.db.models.functions import Now
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -23,9 +23,9 @@ from rest_framework.test import APIClient
 from accounts.audit import history_of
 from accounts.models import User
 from accounts.roles import ensure_roles
-from booking_site.tasks.outbox import ATTEMPTS, FIRST_PAUSE
+from booking_site.tasks.outbox import ATTEMPTS, Backlog, pause_after
 from bookings import confirmations
-from bookings.confirmations import confirm_again, seconds_overdue, send_next
+from bookings.confirmations import backlog, confirm_again, send_next
 from bookings.models import Order
 from catalog.models import Seat
 from tests.bookings.calls import bought, elsewhere
@@ -115,20 +115,19 @@ def test_a_sender_without_a_display_name_has_a_domain_too(order: Order, settings
 def test_a_refused_confirmation_is_retried_later_and_finally_given_up(
     order: Order, caplog: pytest.LogCaptureFixture
 ) -> None:
-    pauses = []
     for attempt in range(1, ATTEMPTS + 1):
         make_due()
-        before = timezone.now()
+        before = Order.objects.values_list(Now(), flat=True).get()
+        assert (backlog().waiting, backlog().given_up) == (1, 0)
         assert send_next()
         assert not send_next()
         order.refresh_from_db()
         assert order.confirmation_attempts == attempt
-        pauses.append(order.confirmation_due_at - before)
-    assert pauses[0] >= FIRST_PAUSE
-    assert all(later > 2 * pause for pause, later in pairwise(pauses[:-1]))
+        if attempt < ATTEMPTS:
+            assert order.confirmation_due_at >= before + pause_after(attempt)
     make_due()
     assert not send_next()
-    assert seconds_overdue() == 0
+    assert backlog() == Backlog(waiting=0, given_up=1, age=None)
     assert list(Order.objects.unsent()) == [order]
     assert caplog.text.count("raised OSError; retrying") == ATTEMPTS - 1
     assert "raised OSError; given up" in caplog.text
@@ -251,19 +250,16 @@ def test_an_order_without_an_address_is_not_retried(order: Order, posted: Posted
     assert not Order.objects.unsent().exists()
 
 
-def test_the_age_of_the_oldest_due_confirmation_is_measured(
-    order: Order, api: APIClient, settings: Any
-) -> None:
-    settings.METRICS_TOKEN = "metrics"
-    Order.objects.update(confirmation_due_at=timezone.now() - timedelta(minutes=5))
-    assert seconds_overdue() >= 300
-    answer = api.get("/metrics", HTTP_AUTHORIZATION="Bearer metrics")
-    (line,) = [
-        line for line in answer.text.splitlines() if line.startswith("booking_queue_age_seconds ")
-    ]
-    assert float(line.split()[1]) >= 300
-    Order.objects.update(confirmation_due_at=timezone.now() + timedelta(minutes=5))
-    assert seconds_overdue() == 0
+@pytest.mark.usefixtures("refusing")
+def test_the_age_of_a_confirmation_begins_when_it_is_requested(order: Order) -> None:
+    Order.objects.update(created_at=Now() - timedelta(hours=2))
+    assert backlog().age >= timedelta(hours=2)
+    assert send_next()  # a failed attempt does not make it younger
+    assert backlog().age >= timedelta(hours=2)
+    confirm_again([order])
+    assert backlog().age < timedelta(hours=2)
+    Order.objects.update(confirmation_due_at=None)
+    assert backlog() == Backlog(waiting=0, given_up=0, age=None)
 
 
 # The back office
@@ -278,8 +274,8 @@ ORDERS = "admin:bookings_order_changelist"
         ({"confirmation_sent_at": timezone.now(), "confirmation_attempts": 2}, "Sent", set()),
         ({"confirmation_due_at": timezone.now()}, "Due", {"unsent"}),
         (
-            {"confirmation_due_at": timezone.now(), "confirmation_attempts": 8},
-            "Given up after 8",
+            {"confirmation_due_at": timezone.now(), "confirmation_attempts": ATTEMPTS},
+            f"Given up after {ATTEMPTS}",
             {"unsent", "given_up"},
         ),
     ],

@@ -32,5 +32,12 @@ class SkewedDatetime(_TrueDatetime, metaclass=_Kind):
         return cls.now(datetime.UTC).replace(tzinfo=None)
 
 
-time.time = lambda: _true_time() + SKEW
+class _SkewedTime:
+    """Not a function, which as an attribute of a class would become a method."""
+
+    def __call__(self) -> float:
+        return _true_time() + SKEW
+
+
+time.time = _SkewedTime()
 datetime.datetime = SkewedDatetime  # type: ignore[misc]

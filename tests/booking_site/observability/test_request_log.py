@@ -189,6 +189,7 @@ def test_holds_are_counted_by_event(customer: APIClient, increase: Callable[...,
 
 def test_the_series_of_alerts_exist_before_the_first_event() -> None:
     script = (
+        "import django; django.setup()\n"
         "from prometheus_client import generate_latest\n"
         "from booking_site.observability import metrics\n"
         "print(generate_latest().decode())"

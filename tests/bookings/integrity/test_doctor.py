@@ -117,7 +117,7 @@ BREAKS = {
     "cancelled_after_booked": "UPDATE bookings SET cancelled_at = booked_at - interval '1 s'",
     "order_has_bookings": "DELETE FROM bookings",
     "order_status_agrees": "UPDATE orders SET status = 'partially_cancelled'",
-    "no_confirmation_given_up": "UPDATE orders SET confirmation_attempts = 8,"
+    "no_confirmation_given_up": "UPDATE orders SET confirmation_attempts = 60,"
     " confirmation_due_at = now()",
     "order_total_adds_up": "UPDATE orders SET total = 23.99",
     "held_seat_in_hold": "UPDATE holds SET ended_at = now(), end_reason = 'released'",
