@@ -7,6 +7,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest
 
 from accounts.audited_admin import staff_user
+from accounts.waiting_mails import waiting_mails
 from booking_site.local_time import clock
 from catalog.admin.base import local
 from catalog.admin.programme.week import week_address
@@ -28,7 +29,10 @@ def context(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     Raise Http404 if the query names a theatre where the user does not work.
     """
     user = staff_user(request)
-    context |= {"page_groups": _page_groups(context["sidebar_navigation"])}
+    context |= {
+        "page_groups": _page_groups(context["sidebar_navigation"]),
+        "waiting_mails": waiting_mails(user),
+    }
     if not user.has_perm("catalog.view_show"):
         return context
     theatres = list(theatres_of(user))

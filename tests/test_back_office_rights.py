@@ -159,6 +159,7 @@ FORMS: dict[str, Callable[[SampleData], dict[str, Any]]] = {
     "import": lambda sample: {"file": SimpleUploadedFile("rows.csv", b"id\n")},
     "move-clocks": lambda sample: {"theatre": sample.theatre.pk, "seen": ""},
     "apply-duration": lambda sample: {"seen": ""},
+    "send-now": lambda sample: {},
 }
 
 

@@ -3,16 +3,21 @@
 from typing import Any
 
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.utils import timezone
+from django.db.models.functions import Now
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import URLPattern, path
+from django.views.decorators.http import require_POST
 from django_tasks import TaskResultStatus
 from django_tasks_db.models import DBTaskResult
 from unfold.admin import ModelAdmin
 
 from accounts import audit
 from accounts.audited_admin import Audited, staff_user
+from accounts.waiting_mails import send_now, waiting_mails
 from booking_site.back_office.permissions import NoAdding, NoDeleting
 
 admin.site.unregister(DBTaskResult)
@@ -20,7 +25,7 @@ admin.site.unregister(DBTaskResult)
 
 @admin.register(DBTaskResult)
 class TaskAdmin(NoAdding, NoDeleting, Audited, ModelAdmin):  # type: ignore[misc]
-    """Staff read tasks and retry failed ones. The worker deletes finished ones."""
+    """Staff read tasks, retry failed ones and have waiting ones retried now."""
 
     list_display = ("task_name", "status", "enqueued_at", "attempts", "finished_at", "error")
     list_filter = ("status", "task_path")
@@ -38,6 +43,24 @@ class TaskAdmin(NoAdding, NoDeleting, Audited, ModelAdmin):  # type: ignore[misc
         "traceback",
     )
     actions = ("retry",)
+    list_before_template = "admin/accounts/waiting_mails.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        send_now = self.admin_site.admin_view(require_POST(self.send_now))
+        return [path("send-now/", send_now, name="send_waiting_mails"), *super().get_urls()]
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        context = {"waiting_mails": waiting_mails(staff_user(request))}
+        return super().changelist_view(request, context | (extra_context or {}))
+
+    def send_now(self, request: HttpRequest) -> HttpResponse:
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        count = send_now(actor=staff_user(request))
+        messages.success(request, f"{count} e-mails will be sent now.")
+        return redirect("admin:django_tasks_database_dbtaskresult_changelist")
 
     @admin.display(description="attempts")
     def attempts(self, row: "DBTaskResult[..., Any]") -> int:
@@ -55,7 +78,7 @@ class TaskAdmin(NoAdding, NoDeleting, Audited, ModelAdmin):  # type: ignore[misc
             tasks = list(failed.select_for_update(of=("self",), no_key=True))
             DBTaskResult.objects.filter(pk__in=[task.pk for task in tasks]).update(
                 status=TaskResultStatus.READY,
-                run_after=timezone.now(),
+                run_after=Now(),
                 worker_ids=[],
                 finished_at=None,
             )
