@@ -1,4 +1,4 @@
-"""A Redis client that pauses when Redis does not respond.
+"""A Redis client that pauses when Redis does not respond or refuses to write.
 
 Without it, every request would wait for a socket timeout while Redis is down. With it, one
 call per period waits, and all others fail immediately.
@@ -19,6 +19,8 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 logger = logging.getLogger(__name__)
 
 PERIOD_SECONDS = 2.0
+# Written before Redis is used again. A Redis that is full can still be read.
+PROBE = "site:probe"
 
 
 class Breaker:
@@ -44,7 +46,9 @@ class Breaker:
             self._next_try = time.monotonic() + PERIOD_SECONDS
             was_open, self.is_open = self.is_open, True
         if not was_open:  # one line per outage, not one per request
-            logger.warning("Redis does not respond; continuing without it: %s", error)
+            logger.warning(
+                "Redis does not respond or refuses to write; continuing without it: %s", error
+            )
 
     def succeeded(self) -> None:
         if not self.is_open:
@@ -64,17 +68,31 @@ class BreakerRedis(redis.Redis):
         if not breaker.admits():
             raise RedisConnectionError("Redis did not respond a moment ago.")
         try:
+            if breaker.is_open:
+                super().execute_command("SET", PROBE, "", "EX", 1)  # type: ignore[no-untyped-call]
             answer = super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
         except (RedisConnectionError, RedisTimeoutError) as error:
             breaker.failed(error)
             raise
-        except (ResponseError, DataError):
+        except (ResponseError, DataError) as error:
+            if not _is_fault_of_call(error):
+                breaker.failed(error)
             raise
         except Exception as error:  # raised by the parser: the server is not Redis
             breaker.failed(error)
             raise RedisConnectionError("This is not a reply of Redis.") from error
         breaker.succeeded()
         return answer
+
+
+def _is_fault_of_call(error: Exception) -> bool:
+    """Return whether Redis would accept other calls.
+
+    The other errors are those of a server that is full (OOM), a replica (READONLY, MASTERDOWN),
+    or may not write at the moment (MISCONF, NOREPLICAS, NOPERM).
+    """
+    code = getattr(error, "status_code", None) or str(error).partition(" ")[0]
+    return isinstance(error, DataError) or code in ("ERR", "WRONGTYPE")
 
 
 class Cache(RedisCache[DefaultClient]):  # type: ignore[misc] # untyped

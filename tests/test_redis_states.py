@@ -11,6 +11,7 @@ from django.core.cache import caches
 from django.core.cache.backends.base import BaseCache
 from django_redis import get_redis_connection
 from django_redis.cache import RedisCache
+from prometheus_client import REGISTRY
 from redis import Redis
 from redis.exceptions import RedisError
 from redis.sentinel import MasterNotFoundError
@@ -23,6 +24,7 @@ from booking_site.caches import redis_cache
 from booking_site.embedded.directories import DataDirectory, temporary_directory
 from booking_site.embedded.processes import Child, Server, start_on_free_port
 from booking_site.embedded.redis import redis_program, start_redis
+from booking_site.observability import metrics
 from booking_site.redis_client import Breaker
 from tests.accounts.conftest import PASSWORD
 from tests.bookings.calls import book_seats
@@ -31,6 +33,12 @@ from tests.factories import ShowFactory, UserFactory, make_seats
 REFUSAL = {
     "full": ("CONFIG", "SET", "maxmemory", "1"),
     "read-only": ("REPLICAOF", "127.0.0.1", "1"),
+    "without replicas": ("CONFIG", "SET", "min-replicas-to-write", "1"),
+}
+REPAIR = {
+    "full": ("CONFIG", "SET", "maxmemory", "0"),
+    "read-only": ("REPLICAOF", "NO", "ONE"),
+    "without replicas": ("CONFIG", "SET", "min-replicas-to-write", "0"),
 }
 # The methods that Django's caches do not have.
 OWN_METHODS = {name for name in vars(RedisCache).keys() - vars(BaseCache).keys() if name[0] != "_"}
@@ -44,7 +52,9 @@ def use_redis(settings: Any, monkeypatch: pytest.MonkeyPatch) -> UseRedis:
     """Let the caches use the server at an address; a breaker of their own is closed."""
 
     def use(url: str) -> None:
-        monkeypatch.setattr(redis_client, "breaker", Breaker())
+        breaker = Breaker()
+        monkeypatch.setattr(redis_client, "breaker", breaker)
+        monkeypatch.setattr(metrics, "breaker", breaker)
         settings.CACHES = {
             name: redis_cache(url, prefix=name) if "KEY_PREFIX" in config else config
             for name, config in settings.CACHES.items()
@@ -127,6 +137,52 @@ def test_redis_that_refuses_writes_changes_no_answer(
     use_redis(redis.url)
     get_redis_connection("default").execute_command(*REFUSAL[state])
     require_usual_answers(customer, cached=False)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("state", REFUSAL)
+def test_redis_that_refuses_writes_counts_as_away(
+    state: str,
+    redis: Server,
+    use_redis: UseRedis,
+    customer: APIClient,
+    api: APIClient,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(redis_client, "PERIOD_SECONDS", 0.0)  # Redis is tried by every call
+    use_redis(redis.url)
+    with Redis.from_url(redis.url) as server:
+        server.execute_command(*REFUSAL[state])
+        for seat in make_seats(ShowFactory(), "SS"):
+            assert book_seats(customer, seat, key=f"k{seat.pk}").status_code == 201
+            assert caches["default"].get("k") is None
+            assert api.get("/readyz").json()["redis"] == "unreachable"
+            assert REGISTRY.get_sample_value("booking_redis_avoided") == 1
+        assert caplog.text.count("continuing without it") == 1
+        server.execute_command(*REPAIR[state])
+        assert api.get("/readyz").json()["redis"] == "ok"
+        api.get("/api/movies")
+        assert REGISTRY.get_sample_value("booking_redis_avoided") == 0
+        assert caplog.text.count("Redis responds again") == 1
+
+
+@pytest.mark.django_db
+def test_a_full_redis_is_noticed_by_the_first_check(
+    redis: Server, use_redis: UseRedis, api: APIClient
+) -> None:
+    use_redis(redis.url)
+    get_redis_connection("default").execute_command(*REFUSAL["full"])
+    assert api.get("/readyz").json()["redis"] == "unreachable"
+
+
+@pytest.mark.django_db
+def test_a_value_of_another_type_is_not_an_outage(redis: Server, use_redis: UseRedis) -> None:
+    use_redis(redis.url)
+    with Redis.from_url(redis.url) as server:
+        server.lpush(caches["default"].make_key("k"), "x")
+    caches["default"].get("k")
+    assert not redis_client.breaker.is_open
 
 
 @pytest.mark.django_db
