@@ -11,7 +11,7 @@ EMBEDDED := $(BIN)/python -m booking_site.embedded --ends-with-parent
 INSTALLED := .venv/.installed
 CHROMIUM ?= chromium
 # What test-parts needs, as program:package of Debian.
-PARTS := nginx:nginx-light pgbouncer:pgbouncer
+PARTS := nginx:nginx-light pgbouncer:pgbouncer promtool:prometheus
 PRODUCTION := .venv-production
 # makemigrations needs no database; this silences its warning that there is none.
 NO_DATABASE := ignore:Got an error checking a consistent migration history:RuntimeWarning
@@ -39,7 +39,7 @@ test-browser: $(INSTALLED) ## Run the browser tests (needs chromium)
 	@command -v "$$CHROMIUM" >/dev/null || { echo "The browser tests need Chromium: apt-get install chromium, or set CHROMIUM to its path." >&2; exit 1; }
 	@$(EMBEDDED) -- $(BIN)/python -m pytest tests/browser $(ARGS)
 
-test-parts: $(INSTALLED) ## Run the tests that need Debian's packages: nginx, pgbouncer
+test-parts: $(INSTALLED) ## Run the tests that need Debian's packages: nginx, pgbouncer, prometheus
 	@missing=; for part in $(PARTS); do PATH="$$PATH:/usr/sbin" command -v "$${part%%:*}" >/dev/null || missing="$$missing $${part##*:}"; done; \
 	test -z "$$missing" || { echo "These tests need Debian's packages: apt-get install --no-install-recommends$$missing" >&2; exit 1; }
 	@PATH="$$PATH:/usr/sbin" $(EMBEDDED) -- $(BIN)/python -m pytest tests/parts $(ARGS)
