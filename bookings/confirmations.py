@@ -56,10 +56,16 @@ def backlog() -> Backlog:
 
 def retry_now() -> int:
     """Make all confirmations due that wait for another attempt, and return their number."""
+    # One that is due sooner may be claimed by a worker that is sending it.
     waiting = Order.objects.unsent().filter(
-        confirmation_due_at__gt=Now(), confirmation_attempts__lt=ATTEMPTS
+        confirmation_due_at__gt=Now() + CLAIM, confirmation_attempts__lt=ATTEMPTS
     )
-    return waiting.update(confirmation_due_at=Now())
+    with transaction.atomic():
+        locked = waiting.order_by("pk").select_for_update(
+            of=("self",), no_key=True, skip_locked=True
+        )
+        ids = list(locked.values_list("pk", flat=True))
+        return Order.objects.filter(pk__in=ids).update(confirmation_due_at=Now())
 
 
 def confirm_again(orders: Iterable[Order]) -> None:

@@ -36,7 +36,10 @@ class Outbox(Protocol):
         """Return what has not been sent. A failed attempt changes nothing about its age."""
 
     def retry_now(self) -> int:
-        """Make all mails due that wait for another attempt, and return their number."""
+        """Make the mails due that wait for another attempt, and return their number.
+
+        Not those that may be being sent at the moment.
+        """
 
 
 def outboxes() -> list[Outbox]:

@@ -74,8 +74,13 @@ def backlogs() -> list[Backlog]:
 
 def retry_now() -> int:
     """Make all tasks and mails due that wait for another attempt, and return their number."""
-    waiting = DBTaskResult.objects.filter(status=TaskResultStatus.READY, run_after__gt=Now())
-    tasks = waiting.exclude(run_after=AT_ONCE).update(run_after=Now())
+    waiting = DBTaskResult.objects.filter(
+        status=TaskResultStatus.READY, run_after__gt=Now(), run_after__lt=AT_ONCE
+    )
+    with transaction.atomic():
+        locked = waiting.order_by("pk").select_for_update(skip_locked=True)
+        ids = list(locked.values_list("pk", flat=True))
+        tasks = DBTaskResult.objects.filter(pk__in=ids).update(run_after=Now())
     return tasks + sum(outbox.retry_now() for outbox in outboxes())
 
 

@@ -23,9 +23,9 @@ from rest_framework.test import APIClient
 from accounts.audit import history_of
 from accounts.models import User
 from accounts.roles import ensure_roles
-from booking_site.tasks.outbox import ATTEMPTS, Backlog, pause_after
+from booking_site.tasks.outbox import ATTEMPTS, PAUSES, Backlog, pause_after
 from bookings import confirmations
-from bookings.confirmations import backlog, confirm_again, send_next
+from bookings.confirmations import backlog, confirm_again, retry_now, send_next
 from bookings.models import Order
 from catalog.models import Seat
 from tests.bookings.calls import bought, elsewhere
@@ -197,6 +197,15 @@ def test_a_confirmation_requested_while_another_is_sent_is_sent_too(
     make_due()
     assert send_next()
     assert len(mail.outbox) == 1
+
+
+def test_a_confirmation_that_is_being_sent_is_not_made_due(order: Order) -> None:
+    confirmations._claim()  # by another worker, which is sending it
+    assert retry_now() == 0
+    assert not send_next()
+    Order.objects.update(confirmation_due_at=Now() + PAUSES[-1])
+    assert retry_now() == 1
+    assert send_next()
 
 
 @pytest.fixture
