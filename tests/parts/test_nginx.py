@@ -4,7 +4,7 @@ import json
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -61,15 +61,22 @@ class Proxied:
 @pytest.fixture
 def proxied(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Proxied]:
     """The parameter names the web server: granian unless a test says otherwise."""
+    with serving(tmp_path, by=getattr(request, "param", "granian")) as proxied:
+        yield proxied
+
+
+@contextmanager
+def serving(tmp_path: Path, *, by: str = "granian", **environment: str) -> Iterator[Proxied]:
     log = tmp_path / "app.log"
     own = {
         "DATABASE_URL": database_url(),
         "NUM_PROXIES": "1",
         "WEB_THREADS": "2",
         "LOCK_TIMEOUT_MS": "500",
+        **environment,
     }
     with (
-        web_server(log, by=getattr(request, "param", "granian"), **own) as app,
+        web_server(log, by=by, **own) as app,
         nginx.serving(f"http://127.0.0.1:{app.port}", log=tmp_path / "nginx.log") as proxy,
     ):
         yield Proxied(proxy.port, app, log)
@@ -269,6 +276,24 @@ def test_the_site_trusts_what_the_proxy_says_of_the_client(proxied: Proxied) -> 
     """Its own X-Forwarded-Proto, and not the client's."""
     answer = proxied.get("/api/theatres", X_Forwarded_Proto="http")
     assert "<https://127.0.0.1/api/theatres" in answer.headers["Link"]
+
+
+@pytest.mark.parametrize(
+    ("proxies", "statuses"), [("1", [401, 429, 429, 429]), ("2", [401, 401, 429, 429])]
+)
+def test_limits_count_the_address_that_the_proxies_saw(
+    tmp_path: Path, proxies: str, statuses: list[int]
+) -> None:
+    """With 2, what a proxy in front of nginx has set; never what the client has."""
+    body = b'{"email": "nobody@cinema.example", "password": "seven seals in the bay"}'
+    with serving(tmp_path, NUM_PROXIES=proxies, THROTTLE_LOGIN="1/hour") as proxied:
+        found = []
+        for seen in ("198.51.100.1", "198.51.100.2", "198.51.100.1", "9.9.9.9, 198.51.100.2"):
+            headers = {"Content-Type": "application/json", "X-Forwarded-For": seen}
+            with closing(RawConnection(proxied.port)) as raw:
+                answer = raw.call("POST", "/api/auth/login", headers=headers, body=body)
+            found.append(answer.status)
+    assert found == statuses
 
 
 def test_a_header_with_an_underscore_does_not_reach_the_site(proxied: Proxied) -> None:
