@@ -25,6 +25,8 @@ from booking_site.spreadsheets.cells import (
 CSV = "csv"
 XLSX = "xlsx"
 MAX_BYTES = 1024 * 1024
+# Any number of a workbook's cells can refer to one text.
+MAX_CHARACTERS = 4 * 1024 * 1024
 # Excel saves “Unicode Text” as .txt.
 KINDS_BY_EXTENSION = {"csv": CSV, "txt": CSV, "tsv": CSV, "xlsx": XLSX}
 _CONTENT_TYPES = {
@@ -100,6 +102,8 @@ def read_table(content: bytes, *, kind: str) -> TableFile:
         raise Unreadable(TOO_MANY_ROWS)
     if any(len(row) > MAX_COLUMNS for row in rows):
         raise Unreadable(TOO_MANY_COLUMNS)
+    if sum(len(cell) for row in rows for cell in row if isinstance(cell, str)) > MAX_CHARACTERS:
+        raise Unreadable("The file has too much text. Please split it.")
     return TableFile(rows, note)
 
 

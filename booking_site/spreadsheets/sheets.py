@@ -31,7 +31,7 @@ from booking_site.spreadsheets.cells import (
 from booking_site.spreadsheets.packages import Package
 
 # About Excel's own limits. More and longer formats would take long to parse.
-_MAX_FORMATS = 1_000
+MAX_FORMATS = 1_000
 _MAX_FORMAT_LENGTH = 255
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _AS_TEXT = "Format the cell as text and enter the value again."
@@ -60,7 +60,7 @@ class _Format(Enum):
 class _Context:
     """What cells refer to: texts by number, formats by style, and the day of number 0."""
 
-    texts: list[str]
+    texts: list[Value]
     formats: list[_Format]
     epoch: datetime
 
@@ -103,10 +103,11 @@ def _name(element: Element) -> str:
     return element.tag.rpartition("}")[2]
 
 
-def _texts(package: Package, part: str) -> Iterator[str]:
+def _texts(package: Package, part: str) -> Iterator[Value]:
     for element in package.elements(part):
         if _name(element) == "si":
-            yield _text(element)
+            # Once for each text, as any number of cells can refer to it.
+            yield _unescaped(_text(element))
             element.clear()
 
 
@@ -118,12 +119,14 @@ def _text(element: Element) -> str:
 
 def _formats(package: Package, part: str) -> Iterator[_Format]:
     formats = {str(number): _format(code) for number, code in BUILTIN_FORMATS.items()}
+    custom = 0
     for element in package.elements(part):
         if _name(element) == "numFmt":
+            custom += 1
+            if custom > MAX_FORMATS:
+                raise Unreadable("The file has too many number formats. Save it as CSV.")
             code = element.get("formatCode", "")[:_MAX_FORMAT_LENGTH]
             formats[element.get("numFmtId", "")] = _format(code)
-            if len(formats) > _MAX_FORMATS:
-                raise Unreadable("The file has too many number formats. Save it as CSV.")
         if _name(element) == "cellXfs":
             for style in element.findall("{*}xf"):
                 yield formats.get(style.get("numFmtId", ""), _Format.NUMBER)
@@ -182,7 +185,7 @@ def _value(cell: Element, context: _Context) -> Value:
         case "d" if text:
             return _moment(from_ISO8601(text))
         case "s" if text:
-            return _unescaped(context.texts[int(text)])
+            return context.texts[int(text)]
         case "inlineStr":
             inline = cell.find("{*}is")
             return "" if inline is None else _unescaped(_text(inline))

@@ -13,7 +13,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
 from accounts.audited_admin import staff_user
-from booking_site.spreadsheets.cells import Unreadable
+from booking_site.spreadsheets.cells import MAX_ROWS, Unreadable
 from booking_site.spreadsheets.files import (
     CSV,
     KINDS_BY_EXTENSION,
@@ -32,7 +32,9 @@ from catalog.exchange.tables import Table
 class UploadForm(forms.Form):
     file = forms.FileField(
         label="File",
-        help_text="CSV or XLSX, with the columns of an export, 1 MB at most.",
+        help_text=(
+            f"CSV or XLSX, with the columns of an export, 1 MB and {MAX_ROWS:,} rows at most."
+        ),
         error_messages={"required": "Choose a file."},
         widget=forms.ClearableFileInput(
             {"accept": ".csv,.txt,.tsv,.xlsx", "class": "office-input"}

@@ -17,7 +17,7 @@ from openpyxl import Workbook
 from openpyxl.utils.datetime import MAC_EPOCH
 from openpyxl.xml.constants import SHEET_MAIN_NS
 
-from booking_site.spreadsheets import packages
+from booking_site.spreadsheets import files, packages, sheets
 from booking_site.spreadsheets.cells import (
     MAX_COLUMNS,
     MAX_ROWS,
@@ -29,6 +29,7 @@ from booking_site.spreadsheets.files import MAX_BYTES, ExportFormat, as_file, re
 
 SHEET = "xl/worksheets/sheet1.xml"
 STRINGS = "xl/sharedStrings.xml"
+STYLES = "xl/styles.xml"
 REFERENCES = "xl/_rels/workbook.xml.rels"
 TABLE = [["name", "price"], ["Café", "12,50"]]
 
@@ -269,7 +270,7 @@ PARTS_READ = [
     "xl/workbook.xml",
     *[REFERENCES] * 3,
     STRINGS,
-    "xl/styles.xml",
+    STYLES,
     SHEET,
 ]
 PARTS = unpacked(with_shared_text("<t>a</t>"))
@@ -293,6 +294,29 @@ def test_a_workbook_above_a_limit_is_refused(
         read_table(packed(PARTS), kind="xlsx")
 
 
+def test_a_text_counts_for_each_cell_that_refers_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "MAX_CHARACTERS", len("a") + len("end"))
+    content = packed(PARTS)
+    assert read_table(content, kind="xlsx").rows == [["a", "end"]]
+    twice = with_xml(content, '<c r="B1".*?</c>', '<c r="B1" t="s"><v>0</v></c>')
+    assert read_table(twice, kind="xlsx").rows == [["a", "a"]]
+    monkeypatch.setattr(files, "MAX_CHARACTERS", 1)
+    with pytest.raises(Unreadable, match="split"):
+        read_table(twice, kind="xlsx")
+
+
+@pytest.mark.parametrize("number", ["200", "201"])
+def test_a_workbook_with_too_many_number_formats_is_refused(
+    number: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    formats = f'<numFmt numFmtId="200" formatCode="0"/><numFmt numFmtId="{number}" formatCode="0"/>'
+    content = with_xml(packed(PARTS), "<numFmts.*?>", f"<numFmts>{formats}</numFmts>", part=STYLES)
+    assert read_table(content, kind="xlsx").rows == [["a", "end"]]
+    monkeypatch.setattr(sheets, "MAX_FORMATS", 1)
+    with pytest.raises(Unreadable, match="CSV"):
+        read_table(content, kind="xlsx")
+
+
 def test_a_workbook_that_packs_too_well_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     content = with_xml(workbook(["a"]), "<sheetData>", f"<sheetData>{' ' * 100_000}")
     assert read_table(content, kind="xlsx").rows == [["a"]]
@@ -308,7 +332,7 @@ def test_a_file_above_the_limit_is_refused(kind: str) -> None:
         read_table(b"a".ljust(MAX_BYTES + 1, b"\n"), kind=kind)
 
 
-@pytest.mark.parametrize("part", [SHEET, STRINGS, "xl/styles.xml", "xl/workbook.xml"])
+@pytest.mark.parametrize("part", [SHEET, STRINGS, STYLES, "xl/workbook.xml"])
 @pytest.mark.parametrize("content", ["", ' [<!ENTITY e "a">]'])
 def test_a_part_with_a_document_type_is_refused(part: str, content: str) -> None:
     changed, number = re.subn(
