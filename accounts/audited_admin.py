@@ -5,8 +5,9 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any, NamedTuple
 
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import unquote
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import BadRequest, PermissionDenied, ValidationError
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.forms import BoundField, ModelChoiceField
@@ -101,6 +102,17 @@ class Audited(admin.ModelAdmin):  # type: ignore[type-arg] # not generic at run 
         return audit.record(
             actor=staff_user(request), action=action, subject=obj, theatre_id=theatre_id, **facts
         )
+
+    def response_action(
+        self, request: HttpRequest, queryset: QuerySet[Any], *location: Any
+    ) -> HttpResponse | None:
+        """Refuse ids that no row can have; Django would fail on them."""
+        for chosen in request.POST.getlist(ACTION_CHECKBOX_NAME):
+            try:
+                self.opts.pk.to_python(chosen)
+            except ValidationError as error:
+                raise BadRequest from error
+        return super().response_action(request, queryset, *location)
 
     def page_context(self, request: HttpRequest, *, title: str) -> dict[str, Any]:
         """Return the template context that all pages of the model need."""

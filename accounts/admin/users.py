@@ -8,8 +8,8 @@ from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.db import connection, transaction
 from django.db.models import ManyToManyField, Q, QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
@@ -123,8 +123,7 @@ class UserAdmin(LargeTable, Audited, DjangoUserAdmin, ModelAdmin):  # type: igno
         return False
 
     def has_remove_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
-        user = User.objects.filter(pk=object_id or 0).first()
-        return self.has_change_permission(request, user)
+        return self.has_change_permission(request, self.get_object(request, object_id or ""))
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         if not change:
@@ -153,8 +152,10 @@ class UserAdmin(LargeTable, Audited, DjangoUserAdmin, ModelAdmin):  # type: igno
     @action(  # type: ignore[untyped-decorator]
         description="Remove user", permissions=["remove"], url_path="remove"
     )
-    def remove_person(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        user = get_object_or_404(User, pk=object_id)
+    def remove_person(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        user = self.get_object(request, object_id)
+        if user is None:
+            raise Http404
         back = reverse("admin:accounts_user_change", args=[object_id])
         if request.method != "POST":
             context = self.page_context(request, title="Remove user")

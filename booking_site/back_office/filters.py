@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.admin.exceptions import DisallowedModelAdminLookup
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from unfold.contrib.filters.admin import RangeDateFilter
@@ -20,7 +21,12 @@ class OfferedFilters(ChangeList):  # type: ignore[misc] # unfold is untyped
     """
 
     def get_filters(self, request: HttpRequest) -> tuple[Any, ...]:
-        found: tuple[Any, ...] = super().get_filters(request)
+        if any("\0" in value for values in self.filter_params.values() for value in values):
+            raise IncorrectLookupParameters("PostgreSQL's text has no NUL.")
+        try:
+            found: tuple[Any, ...] = super().get_filters(request)
+        except OverflowError as error:  # of a year
+            raise IncorrectLookupParameters from error
         # The parameters that no filter has taken.
         others = set(found[2]).difference(self.model_admin.linked_filters)
         if by_date := self.date_hierarchy:

@@ -44,7 +44,8 @@ class LargeTableChangeList(NameOrder):
         return rows
 
     def _is_sorted_by_index(self) -> bool:
-        columns = {self.list_display[column] for column in self.get_ordering_field_columns()}
+        chosen = self.get_ordering_field_columns()  # may have numbers beyond the last column
+        columns = {name for number, name in enumerate(self.list_display) if number in chosen}
         return ORDER_VAR not in self.params or (
             len(columns) == 1 and columns <= set(self.model_admin.sortable_by)
         )
