@@ -1,7 +1,8 @@
 """A synchronous standby: what was answered 201 survives a failover."""
 
+import json
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 
 import pytest
 
@@ -9,6 +10,7 @@ from benchmarks.stampede.servers import AppServer
 from tests.faults.customers import effects, is_replay, refusal
 from tests.faults.servers import LONG_TIMEOUTS, Database, Servers, until
 from tests.faults.standby import Standby, synchronous_standby
+from tests.web import RawConnection
 
 NOTHING = (0, 0)
 ONCE = (1, 1)
@@ -146,3 +148,25 @@ def test_a_lookup_that_writes_nothing_answers_201_for_a_booking_that_is_lost(
         assert not is_replay(answer.result())
     with promoted(standby, serve):
         assert effects(standby.database, purchase) == NOTHING
+
+
+def test_a_standby_serves_reads_but_is_not_ready_until_it_is_promoted(servers, standby):
+    app = servers.server(DATABASE_URL=standby.database.url)
+    app.start()
+    try:
+        until(lambda: readiness(app) == "read_only", what="the server answers")
+        with closing(RawConnection(app.port)) as raw:
+            movies = raw.call("GET", "/api/movies", headers={"X-Forwarded-Proto": "https"})
+        assert movies.status == 200
+        standby.fail_over()
+        until(lambda: readiness(app) == "ok", what="the promoted standby is ready")
+    finally:
+        app.stop()
+
+
+def readiness(app: AppServer) -> str | None:
+    try:
+        with closing(RawConnection(app.port)) as raw:
+            return json.loads(raw.call("GET", "/readyz").body)["postgresql"]
+    except OSError:  # it does not listen yet
+        return None
