@@ -131,12 +131,18 @@ def test_neither_migrate_nor_the_site_waits_behind_a_long_reader(empty_database:
         ) as migrate:
             pid = reader.info.backend_pid
             blocked = "SELECT FROM pg_locks WHERE NOT granted AND %s = ANY (pg_blocking_pids(pid))"
-            wait_until(lambda: bool(site.execute(blocked, [pid]).rowcount), what="migrate")
+
+            def migrate_waits() -> bool:
+                return bool(site.execute(blocked, [pid]).rowcount)
+
+            wait_until(migrate_waits, what="migrate")
             try:
                 # Longer than `migrate` waits, and as long as requests do.
                 site.execute("SET lock_timeout = 3000")
                 assert site.execute("SELECT FROM counted_sales").fetchall() == []
                 assert migrate.poll() is None
+                # Its second attempt begins after its message, which names the reader.
+                wait_until(migrate_waits, what="migrate's second attempt")
             finally:
                 reader.rollback()
             _, errors = migrate.communicate()
