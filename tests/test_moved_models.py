@@ -107,3 +107,12 @@ def test_moved_models_take_along_what_refers_to_them(database: str) -> None:
 
     migrate(database, *OLD)
     assert facts(database)[:3] + facts(database)[4:] == before[:3] + before[4:]
+
+
+def test_sessions_end_whose_statements_return_the_former_types_of_seats(database: str) -> None:
+    """Else a server of an old release would answer 500 for every seat map until it is restarted."""
+    with psycopg.connect(database, autocommit=True) as server:
+        server.execute("SELECT row, price FROM seats", prepare=True)
+        migrate(database)
+        with pytest.raises(psycopg.OperationalError):
+            server.execute("SELECT row, price FROM seats")

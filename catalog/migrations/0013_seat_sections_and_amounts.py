@@ -20,6 +20,14 @@ CONSTRAINT = models.CheckConstraint(
     ),
     name="seat_row_in_section",
 )
+# Their prepared statements return the former types of the columns, and fail from now on. Servers of
+# old releases do not prepare them again in the same session, but answer 503 once and reconnect.
+# While the table is locked, no session can prepare a statement in between.
+END_OTHER_SESSIONS = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+ WHERE datname = current_database() AND usename = current_user
+   AND backend_type = 'client backend' AND pid <> pg_backend_pid();
+"""
 REFUSE_THIRD_PLACES = """
 DO $$ BEGIN
     IF EXISTS (SELECT FROM {table} WHERE price <> round(price, 2)) THEN
@@ -61,7 +69,8 @@ class Migration(migrations.Migration):
                 ADD CONSTRAINT seat_row_in_section CHECK (
                     section = '' OR strpos(row, ' ') = 0 OR starts_with(row, section || ' ')
                 );
-            """,
+            """
+            + END_OTHER_SESSIONS,
             # Both tables are checked before the first is changed.
             reverse_sql=REFUSE_THIRD_PLACES.format(table="seats")
             + REFUSE_THIRD_PLACES.format(table="price_card_lines")

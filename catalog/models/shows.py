@@ -10,18 +10,14 @@ from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import DateTimeRangeField, RangeOperators
 from django.db import models
 from django.db.models import (
-    Count,
     Deferrable,
     F,
     Func,
-    Min,
-    OuterRef,
     Q,
     QuerySet,
-    Subquery,
     Value,
 )
-from django.db.models.functions import Cast, Coalesce, JSONObject, Least, Now
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from booking_site.local_time import calendar_day, clock, zone_named
@@ -31,7 +27,6 @@ from booking_site.typed_text import LineField
 from catalog.models.movies import Movie
 from catalog.models.prices import PriceCard
 from catalog.models.screens import Screen
-from catalog.models.seats import FREE_SEAT, Seat
 from catalog.models.theatres import Theatre
 
 
@@ -45,6 +40,23 @@ class ShowStatus(models.TextChoices):
 # index `show_listed`.
 _OPEN = Func(template=f"'{ShowStatus.OPEN.value}'", output_field=models.CharField())
 
+
+# As a template: Django would take longer to write this than PostgreSQL to run it. `is_free` is
+# FREE_SEAT.
+_SEAT_FACTS = """(
+    SELECT jsonb_build_object(
+               'total', counted.total + coalesce(seat_count, 0),
+               'available', counted.available + coalesce(available_count, 0),
+               'price_from', least(counted.price_from, lowest_price)::text)
+      FROM (SELECT %(expressions)s AS show_id) AS this
+      LEFT JOIN archived_rooms USING (show_id)
+     CROSS JOIN LATERAL (
+           SELECT count(*) AS total,
+                  count(*) FILTER (WHERE is_free) AS available,
+                  min(price) FILTER (WHERE is_free) AS price_from
+             FROM (SELECT price, status = 'available'
+                                 OR status = 'held' AND held_until <= clock_timestamp() AS is_free
+                     FROM seats WHERE seats.show_id = this.show_id) AS seats) AS counted)"""
 
 MOST_MATCHES = 25
 MOST_WORDS = 20  # of a search
@@ -138,33 +150,10 @@ class ShowQuerySet(TimestampedQuerySet["Show"]):
         """Add `seat_facts`: `total` and `available` seats, and `price_from`, the
         price of the cheapest available one as a string, or None.
 
-        A subquery reads the seats of each show on the page; archived ones are added.
+        A subquery reads the seats of each show on the page, and its archived room.
         """
-        facts = (
-            Seat.objects.filter(show=OuterRef("pk"))
-            .order_by()
-            .values("show")
-            .values_list(
-                JSONObject(
-                    total=Count("pk") + OuterRef("archived_count"),
-                    available=Count("pk", filter=FREE_SEAT) + OuterRef("archived_available"),
-                    price_from=Cast(
-                        Least(Min("price", filter=FREE_SEAT), OuterRef("archived_price")),
-                        models.TextField(),
-                    ),
-                )
-            )
-        )
-        without_rows = JSONObject(
-            total="archived_count",
-            available="archived_available",
-            price_from=Cast("archived_price", models.TextField()),
-        )
-        return self.alias(
-            archived_count=Coalesce("archived_room__seat_count", 0),
-            archived_available=Coalesce("archived_room__available_count", 0),
-            archived_price=F("archived_room__lowest_price"),
-        ).annotate(seat_facts=Coalesce(Subquery(facts), without_rows))
+        facts = Func(F("pk"), template=_SEAT_FACTS, output_field=models.JSONField())
+        return self.annotate(seat_facts=facts)
 
 
 class Show(Timestamped):
