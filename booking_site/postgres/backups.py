@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import Conninfo
 
@@ -55,7 +55,8 @@ def read_dump(path: Path, *, rehearsal: bool = False) -> None:
             cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {REHEARSAL_SCHEMA}")
     # Comments on extensions that the server has are not ours to write.
     _run("pg_restore", "--exit-on-error", "--single-transaction", "--no-comments", str(path))
-    with connection.cursor() as cursor:
+    # In one transaction, as there would be one for each table.
+    with transaction.atomic(), connection.cursor() as cursor:
         # Without statistics, PostgreSQL chooses slow plans until autovacuum has seen all tables.
         cursor.execute("ANALYZE")
 
