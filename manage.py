@@ -12,6 +12,7 @@ from booking_site.postgres.sessions import UnsafePooler
 if __name__ == "__main__":
     exit_if_invalid(os.environ)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "booking_site.settings")
+    os.environ["PROCESS_ROLE"] = "command"  # the limits of requests would end long commands
     try:
         execute_from_command_line(sys.argv)
     except UnsafePooler as error:

@@ -326,6 +326,12 @@ execute_from_command_line(["manage.py", *sys.argv[2:]])
 """
 
 
+def test_the_worker_and_commands_have_no_limits_of_requests_whatever_the_environment() -> None:
+    script = "from django.conf import settings; print(settings.WEB)"
+    done = run("manage.py", "shell", "--verbosity=0", "-c", script, **SAFE, PROCESS_ROLE="web")
+    assert (done.returncode, done.stdout) == (0, "False\n")
+
+
 def test_safe_settings_pass_check_deploy_without_a_warning(tmp_path: Path) -> None:
     """Once the static files are collected."""
     own = SAFE | {"DJANGO_SETTINGS_MODULE": "booking_site.settings"}
