@@ -328,6 +328,18 @@ def test_only_roles_are_offered_and_accepted_whose_permissions_the_giver_has(wor
         assert person.groups.contains(strong) == (actor == "administrator")
 
 
+def test_a_page_links_to_a_new_password_only_for_those_who_may_set_it(world: World) -> None:
+    manager = world.actors["manager here"]
+    linked = {
+        target
+        for target, person in {"self": manager, **world.targets}.items()
+        if f"/{person.pk}/password/"
+        in login(manager).get(f"/admin/accounts/user/{person.pk}/change/").text
+    }
+    changeable = {target for target in world.targets if EXPECTED["manager here", target]}
+    assert linked == {"self", *changeable}
+
+
 def test_only_administrators_edit_roles(world: World) -> None:
     """Otherwise staff could add permissions to a role of theirs."""
     keeper = staff_with(

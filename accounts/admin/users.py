@@ -104,6 +104,13 @@ class UserAdmin(LargeTable, Audited, DjangoUserAdmin, ModelAdmin):  # type: igno
         # Otherwise a manager could make anyone an administrator.
         return (*self.readonly_fields, "is_superuser")
 
+    def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
+        """Leave out the link to the page that sets a password if that page would refuse."""
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj is None or obj == request.user or self.has_change_permission(request, obj):
+            return fieldsets
+        return ((None, {"fields": ("name", "email")}), *fieldsets[1:])
+
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
     ) -> User | None:
