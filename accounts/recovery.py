@@ -4,7 +4,6 @@ from django.db import transaction
 from django.db.models.functions import Coalesce, Now
 
 from accounts.authentication import Caller
-from accounts.brute_force import forget_failures
 from accounts.links import LinkInvalid, confirmation_tokens, reset_tokens, user_of_link
 from accounts.mails import send_confirmation, send_password_reset
 from accounts.models import User
@@ -37,8 +36,6 @@ def reset_password(*, uid: str, reset_token: str, new_password: str) -> None:
             raise LinkInvalid
         save_password(user)
         _confirm(user)
-        # Failed guesses of the old password must not lock out its owner.
-        forget_failures([user.email])
 
 
 def confirm_email(*, uid: str, token: str) -> None:

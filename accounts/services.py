@@ -201,8 +201,12 @@ def save_password(user: User) -> None:
 
 
 def follow_new_password(user: User) -> None:
-    """Revoke all tokens and notify the owner, within a transaction."""
+    """Revoke all tokens and notify the owner, within a transaction.
+
+    Failed guesses of the old password must not slow or lock out the owner, so delete them.
+    """
     revoke_tokens(user_id=user.pk)
+    forget_failures([user.email])
     notify_owner(user, "password")
 
 

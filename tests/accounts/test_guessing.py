@@ -169,6 +169,17 @@ def test_a_new_password_ends_the_slowing(person: User, log_in: LogIn) -> None:
         assert log_in(address, "seven seals in the bay").status_code == 200
 
 
+def test_a_new_password_set_by_staff_ends_the_slowing(
+    person: User, office: Client, log_in: LogIn
+) -> None:
+    fail()
+    log_in(ELSEWHERE, "wrong")
+    new = {"password1": "seven seals in the bay", "password2": "seven seals in the bay"}
+    office.post(f"/admin/accounts/user/{person.pk}/password/", new)
+    for address in (ELSEWHERE, THIRD):
+        assert log_in(address, "seven seals in the bay").status_code == 200
+
+
 def test_guessing_is_slowed_without_redis(person: User, log_in: LogIn, without_redis: None) -> None:
     fail()
     assert [log_in(each, "wrong").status_code for each in (ELSEWHERE, THIRD)] == [401, 429]
