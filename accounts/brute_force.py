@@ -97,7 +97,7 @@ def authenticate_within_limits(*, request: HttpRequest, email: str, password: st
     Raise `TooManyAttempts` under brute force.
     """
     user = authenticate(request, username=email, password=password)
-    if request.axes_locked_out:  # type: ignore[attr-defined]
+    if request.axes_locked_out or (user and locked_meanwhile(request, user)):  # type: ignore[attr-defined]
         raise TooManyAttempts(
             "Too many failed logins. Please try again later.",
             retry_after=seconds_locked(request),
@@ -111,6 +111,16 @@ def authenticate_within_limits(*, request: HttpRequest, email: str, password: st
         )
     _remember_address(user, request)
     return user
+
+
+def locked_meanwhile(request: HttpRequest, user: User) -> bool:
+    """Return whether other tries reached a limit while the password was checked.
+
+    Simultaneous tries all begin below the limit, so the correct password is refused, too.
+    """
+    locked: bool = AxesProxyHandler.is_locked(request, {"username": user.email})
+    request.axes_locked_out = locked  # type: ignore[attr-defined]
+    return locked
 
 
 def forget_failures(emails: Collection[str]) -> None:

@@ -57,6 +57,7 @@ UNFOLD = {
     "SITE_FAVICONS": [
         {"rel": "icon", "type": "image/svg+xml", "href": lambda _: static("back_office/icon.svg")},
     ],
+    "LOGIN": {"form": "accounts.login_form.LoginForm"},
     "STYLES": [
         lambda _: static("back_office/office.css"),
         lambda _: static("back_office/seats.css"),
