@@ -175,7 +175,8 @@ class User(AbstractBaseUser, PermissionsMixin, Timestamped):
         def upgrade(raw_password: str) -> None:
             # Only if the hash is still the checked one: the password may have changed meanwhile.
             after = make_password(raw_password)
-            type(self).objects.filter(pk=self.pk, password=before).update(password=after)
+            if type(self).objects.filter(pk=self.pk, password=before).update(password=after):
+                self.password = after  # a session that begins now belongs to the stored hash
 
         return check_password(raw_password, before, upgrade)
 

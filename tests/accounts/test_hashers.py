@@ -55,6 +55,16 @@ def test_a_login_replaces_a_hash_with_other_parameters(db, call):
     assert call("login", body).status_code == 200
 
 
+def test_a_login_that_replaces_a_hash_lasts(db, client):
+    """The back office compares each session with the stored hash."""
+    user = UserFactory(email="lena@example.com", is_staff=True)
+    User.objects.filter(pk=user.pk).update(password=EARLIER)
+    login = {"username": user.email, "password": PASSWORD}
+    assert client.post("/admin/login/?next=/admin/", login).status_code == 302
+    assert User.objects.get().password != EARLIER
+    assert client.get("/admin/").status_code == 200
+
+
 def test_replacing_a_hash_does_not_undo_a_changed_password(db):
     user = UserFactory()
     User.objects.filter(pk=user.pk).update(password=f"bcrypt${ORIGINAL['2b']}")
