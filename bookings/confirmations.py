@@ -17,7 +17,7 @@ from django.db.models.functions import Coalesce, Now
 
 from accounts import audit
 from accounts.models import User
-from booking_site.tasks.outbox import ATTEMPTS, Backlog, pause_after
+from booking_site.tasks.outbox import ATTEMPTS, Backlog, is_given_up, pause_after
 from bookings.mails import send_confirmation
 from bookings.models import Order, OrderStatus
 from bookings.transactions import in_transaction
@@ -127,12 +127,13 @@ def _claim() -> Order | None:
 
 def _record_failure(order: Order, error: Exception) -> None:
     attempts, name = order.confirmation_attempts, type(error).__qualname__
-    if attempts < ATTEMPTS:
+    if is_given_up(error, attempts):
+        logger.error("The confirmation of %s raised %s; given up", order, name)
+        _claimed(order).update(confirmation_attempts=ATTEMPTS)
+    else:
         pause = pause_after(attempts)
         logger.warning("The confirmation of %s raised %s; retrying in %s", order, name, pause)
         _claimed(order).update(confirmation_due_at=Now() + pause)
-    else:
-        logger.error("The confirmation of %s raised %s; given up", order, name)
 
 
 def _close(order: Order, *, sent: bool) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib import import_module
+from smtplib import SMTPRecipientsRefused
 from typing import Protocol, cast
 
 from django.conf import settings
@@ -11,6 +12,10 @@ from django.conf import settings
 PAUSES = [timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15)]
 # So the last attempt is 14 hours after the first.
 ATTEMPTS = 60
+# For a recipient whom the server refuses for good: the last attempt is 6 minutes after the first.
+ATTEMPTS_IF_REFUSED = 4
+# The first code of SMTP that refuses for good.
+PERMANENT = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,3 +54,11 @@ def outboxes() -> list[Outbox]:
 def pause_after(attempts: int) -> timedelta:
     """Return how long to wait after so many failed attempts."""
     return PAUSES[min(attempts, len(PAUSES)) - 1]
+
+
+def is_given_up(error: Exception, attempts: int) -> bool:
+    """Return whether the attempt that raised the error was the last one."""
+    refused = isinstance(error, SMTPRecipientsRefused) and all(
+        code >= PERMANENT for code, _ in error.recipients.values()
+    )
+    return attempts >= (ATTEMPTS_IF_REFUSED if refused else ATTEMPTS)

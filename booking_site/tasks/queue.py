@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 from django_tasks import TaskResultStatus
 from django_tasks_db.models import DBTaskResult, get_date_max
 
-from booking_site.tasks.outbox import ATTEMPTS, Backlog, outboxes, pause_after
+from booking_site.tasks.outbox import Backlog, is_given_up, outboxes, pause_after
 
 logger = logging.getLogger(__name__)
 
@@ -52,13 +52,13 @@ def record_failure(row: "DBTaskResult[..., Any]", error: Exception) -> None:
         # Without the message, which may contain an e-mail address.
         "traceback": "".join(traceback.format_tb(error.__traceback__)),
     }
-    if attempts < ATTEMPTS:
+    if is_given_up(error, attempts):
+        logger.error("Task %s raised %s; given up", row.task_path, name)
+        outcome |= {"status": TaskResultStatus.FAILED, "finished_at": Now()}
+    else:
         pause = pause_after(attempts)
         logger.warning("Task %s raised %s; retrying in %s", row.task_path, name, pause)
         outcome |= {"status": TaskResultStatus.READY, "run_after": Now() + pause}
-    else:
-        logger.error("Task %s raised %s; given up", row.task_path, name)
-        outcome |= {"status": TaskResultStatus.FAILED, "finished_at": Now()}
     _this_attempt(row).update(**outcome)
 
 

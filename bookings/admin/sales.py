@@ -185,7 +185,7 @@ class OrderAdmin(LargeTable, ReadOnly[Order]):
         if order.confirmation_due_at is None:
             return "No mail is due"
         if attempts >= ATTEMPTS:
-            return f"Given up after {attempts} attempts"
+            return "Given up"
         return f"Due {local(order.confirmation_due_at, zone)}, attempts so far: {attempts}"
 
     def has_sell_permission(self, request: HttpRequest) -> bool:

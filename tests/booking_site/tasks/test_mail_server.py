@@ -17,7 +17,7 @@ from accounts.mails import send_password_reset
 from accounts.models import User
 from benchmarks.servers import free_port
 from booking_site.tasks import mail_server, queue
-from booking_site.tasks.outbox import PAUSES
+from booking_site.tasks.outbox import ATTEMPTS_IF_REFUSED, PAUSES
 from booking_site.tasks.worker import Worker
 from bookings.models import Booking, Order
 from bookings.show_changes.cancelling import cancel_show, live_purchases
@@ -167,6 +167,32 @@ def test_a_mail_that_the_server_refuses_is_not_an_outage(mailbox: Mailbox) -> No
     drain(worker)
     assert attempts() == {"sent": 1, "refused": 1, "also-sent": 1}
     assert queue.backlogs()[0].waiting == 1
+
+
+@pytest.mark.parametrize(("answer", "given_up"), [("550 Unknown", True), ("450 Not now", False)])
+def test_a_recipient_refused_for_good_is_soon_given_up(
+    mailbox: Mailbox,
+    customer: APIClient,
+    seats: list[Seat],
+    monkeypatch: pytest.MonkeyPatch,
+    answer: str,
+    given_up: bool,
+) -> None:
+    async def refuse(*_: Any) -> str:
+        return answer
+
+    monkeypatch.setattr(Mailbox, "handle_RCPT", refuse, raising=False)
+    request_mails("typo")
+    bought(customer, seats[0])
+    worker = Worker()
+    for attempt in range(ATTEMPTS_IF_REFUSED):
+        assert [backlog.given_up for backlog in queue.backlogs()] == [0, 0], attempt
+        DBTaskResult.objects.update(run_after=Now())
+        Order.objects.unsent().update(confirmation_due_at=Now())
+        drain(worker)
+    assert [backlog.given_up for backlog in queue.backlogs()] == [given_up, given_up]
+    assert [backlog.waiting for backlog in queue.backlogs()] == [not given_up, not given_up]
+    assert queue.retry_now() == 2 * (not given_up)
 
 
 @pytest.mark.usefixtures("_no_pause")
