@@ -3,10 +3,10 @@
 import io
 import zlib
 from collections.abc import Iterator
-from xml.etree.ElementTree import Element, ParseError
+from xml.etree.ElementTree import Element, ParseError, TreeBuilder
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 
-from defusedxml.ElementTree import iterparse
+from defusedxml.ElementTree import XMLParser, iterparse
 
 from booking_site.spreadsheets.cells import Unreadable
 
@@ -14,6 +14,8 @@ from booking_site.spreadsheets.cells import Unreadable
 MAX_PART = 8 * 1024 * 1024
 MAX_UNPACKED = 16 * 1024 * 1024
 MAX_TAGS = 800_000
+# The parser copies a tag's namespace for each tag. Those of spreadsheets are shorter than 100.
+MAX_NAMESPACE = 255
 # Unpacked to packed size; blank cells with a format pack well. Small parts may exceed it.
 MAX_RATIO = 100
 MAX_UNPACKED_AT_ANY_RATIO = 1024 * 1024
@@ -53,8 +55,7 @@ class Package:
 
     def elements(self, name: str) -> Iterator[Element]:
         """Yield the elements of a part, each one after its children."""
-        # Other than fromstring, this refuses DTDs.
-        events = iterparse(io.BytesIO(self._unpack(name)), forbid_dtd=True)
+        events = iterparse(io.BytesIO(self._unpack(name)), parser=_Parser())
         return (element for _, element in events)
 
     def _unpack(self, name: str) -> bytes:
@@ -73,3 +74,15 @@ class Package:
         if len(content) > largest or self._tags > MAX_TAGS:
             raise Unreadable(_TOO_LARGE)
         return content
+
+
+class _Parser(XMLParser):
+    """Refuses DTDs and long namespaces."""
+
+    def __init__(self) -> None:
+        super().__init__(target=TreeBuilder(), forbid_dtd=True)
+        self.parser.StartNamespaceDeclHandler = self._check_namespace
+
+    def _check_namespace(self, prefix: str | None, address: str | None) -> None:
+        if len(address or "") > MAX_NAMESPACE:
+            raise Unreadable(_UNUSUAL)

@@ -294,6 +294,15 @@ def test_a_workbook_above_a_limit_is_refused(
         read_table(packed(PARTS), kind="xlsx")
 
 
+def test_a_long_namespace_is_refused() -> None:
+    """The parser would copy it for each tag: 100 KB would take minutes."""
+    allowed = SHEET_MAIN_NS.ljust(packages.MAX_NAMESPACE, "x")
+    content = with_xml(workbook(["a"]), SHEET_MAIN_NS, allowed)
+    assert read_table(content, kind="xlsx").rows == [["a"]]
+    with pytest.raises(Unreadable):
+        read_table(with_xml(content, allowed, f"{allowed}x"), kind="xlsx")
+
+
 def test_a_text_counts_for_each_cell_that_refers_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "MAX_CHARACTERS", len("a") + len("end"))
     content = packed(PARTS)
