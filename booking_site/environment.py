@@ -11,7 +11,7 @@ from email.errors import ObsoleteHeaderDefect
 from email.message import EmailMessage
 from email.utils import parseaddr
 from importlib.util import find_spec
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from itertools import combinations
 from urllib.parse import SplitResult, urlsplit
 
@@ -60,6 +60,9 @@ NUMBERS = {
 # The longest lifetimes and waits that production accepts.
 LONGEST = {
     "ACCESS_TOKEN_MINUTES": 7 * 24 * 60,
+    # PostgreSQL cannot subtract more than its time has, about 6,700 years.
+    "ARCHIVE_AFTER_DAYS": 100 * 365,
+    "AUDIT_RETENTION_DAYS": 100 * 365,
     "HOLD_MAX_MINUTES": 24 * 60,
     "HOLD_MINUTES": 24 * 60,
     "IDLE_IN_TRANSACTION_TIMEOUT_MS": 60_000,
@@ -68,6 +71,7 @@ LONGEST = {
     "MAIL_LINK_HOURS": 7 * 24,
     "REFRESH_GRACE_SECONDS": 60,
     "STATEMENT_TIMEOUT_MS": 60_000,
+    "WALK_IN_RETENTION_DAYS": 100 * 365,
 }
 # Rate limits and their defaults; an empty value removes the limit.
 RATES = {
@@ -234,7 +238,7 @@ def _address_errors(environment: Mapping[str, str]) -> Iterator[str]:
     client = _parts(environment.get("CLIENT_URL") or "https://client")
     if not client.hostname or client.scheme not in {"http", "https"}:
         yield "CLIENT_URL is not the address of a website."
-    elif client.scheme == "http" and client.hostname not in _LOCAL:
+    elif client.scheme == "http" and not _is_local(client.hostname):
         yield "CLIENT_URL does not use HTTPS."
     for name in ("DATABASE_URL", "DATABASE_DIRECT_URL"):
         database = environment.get(name, "")
@@ -276,12 +280,12 @@ def _local_values(environment: Mapping[str, str]) -> Iterator[str]:
     for name in (*KEYS, "DATABASE_URL", "DATABASE_DIRECT_URL", "REDIS_URL"):
         if any(part in environment.get(name, "") for part in PUBLISHED):
             yield f"{name} contains a secret that everybody can read in this repository."
-    if _parts(environment.get("CLIENT_URL", "")).hostname in _LOCAL:
+    if _is_local(_parts(environment.get("CLIENT_URL", "")).hostname):
         yield "CLIENT_URL leads to this machine: links in e-mails would not work anywhere else."
-    if parseaddr(environment.get("MAIL_FROM", ""))[1].rpartition("@")[2] in _LOCAL:
+    if _is_local(parseaddr(environment.get("MAIL_FROM", ""))[1].rpartition("@")[2]):
         yield "MAIL_FROM is an address of this machine, which mail servers refuse."
     mail_server = _parts(environment.get("EMAIL_URL", ""))
-    if mail_server.scheme == "smtp" and mail_server.hostname not in _LOCAL:
+    if mail_server.scheme == "smtp" and not _is_local(mail_server.hostname):
         yield "EMAIL_URL sends e-mails unencrypted: use smtp+tls:// or smtp+ssl://."
 
 
@@ -296,6 +300,18 @@ def _parts(address: str) -> SplitResult:
     except ValueError:
         return urlsplit("")
     return parts
+
+
+def _is_local(host: str | None) -> bool:
+    """Return whether the host, or the domain of an e-mail address, is this machine."""
+    name = (host or "").lower().strip("[].")
+    if name.rpartition(".")[2] in {"localhost", "localdomain"}:
+        return True
+    try:
+        address = ip_address(name)
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
 
 
 def _list(environment: Mapping[str, str], name: str) -> list[str]:

@@ -55,7 +55,9 @@ class Package:
 
     def elements(self, name: str) -> Iterator[Element]:
         """Yield the elements of a part, each one after its children."""
-        events = iterparse(io.BytesIO(self._unpack(name)), parser=_Parser())
+        parser = XMLParser(target=TreeBuilder(), forbid_dtd=True)
+        parser.parser.StartNamespaceDeclHandler = _check_namespace
+        events = iterparse(io.BytesIO(self._unpack(name)), parser=parser)
         return (element for _, element in events)
 
     def _unpack(self, name: str) -> bytes:
@@ -76,13 +78,6 @@ class Package:
         return content
 
 
-class _Parser(XMLParser):
-    """Refuses DTDs and long namespaces."""
-
-    def __init__(self) -> None:
-        super().__init__(target=TreeBuilder(), forbid_dtd=True)
-        self.parser.StartNamespaceDeclHandler = self._check_namespace
-
-    def _check_namespace(self, prefix: str | None, address: str | None) -> None:
-        if len(address or "") > MAX_NAMESPACE:
-            raise Unreadable(_UNUSUAL)
+def _check_namespace(prefix: str | None, namespace: str | None) -> None:
+    if len(namespace or "") > MAX_NAMESPACE:
+        raise Unreadable(_UNUSUAL)

@@ -206,6 +206,16 @@ def test_values_for_trying_out_are_refused_by_name(name: str) -> None:
     assert production_errors(SAFE | change | {"TRIAL": "1", "ALLOWED_HOSTS": "localhost"}) == []
 
 
+@pytest.mark.parametrize(
+    "host",
+    ["LOCALHOST", "localhost.", "app.localhost", "localhost.localdomain", "127.0.0.2", "[::1]"],
+)
+def test_this_machine_is_refused_by_any_name(host: str) -> None:
+    changes = {"CLIENT_URL": f"https://{host}", "MAIL_FROM": f"tickets@{host.rstrip('.')}"}
+    errors = production_errors(SAFE | changes)
+    assert [error.split()[0] for error in errors] == list(changes)
+
+
 def test_a_trial_answers_this_machine_only() -> None:
     (error,) = production_errors(SAFE | {"TRIAL": "1", "ALLOWED_HOSTS": "localhost,rex.example"})
     assert error == "TRIAL is on, but ALLOWED_HOSTS contains rex.example."
