@@ -3,8 +3,8 @@
 Failed logins count per address and account, so that nobody can lock out another user
 from elsewhere. They also count per address alone, which stops trying one password on
 many accounts. Guessing one account's password from many addresses is slowed: after
-`GUESSES_PER_DAY` failures in 24 hours, all addresses without a recent login to it share one try per
-`TURN`. Every check of a password has the same limits, also in the back office.
+`FAILURES_PER_DAY` in 24 hours, all addresses without a recent login to it share one attempt per
+`SLOWED_INTERVAL`. Every check of a password has the same limits, also in the back office.
 """
 
 from collections.abc import Collection
@@ -30,8 +30,9 @@ from booking_site.api.errors import DomainError
 from booking_site.api.problems import error_response
 from booking_site.email_address import MAX_LENGTH
 
-GUESSES_PER_DAY = 50
-TURN = timedelta(minutes=1)
+FAILURES_PER_DAY = 50
+SLOWED_INTERVAL = timedelta(minutes=1)
+# An address stays known for this long after the last login from it.
 KNOWN_FOR = timedelta(days=90)
 
 
@@ -49,9 +50,9 @@ class LoginGuard(AxesDatabaseHandler):  # type: ignore[misc]
         if not super().is_allowed(request, credentials):
             return False
         email = attempted_email(request, credentials)
-        if not _is_guessed(email) or _is_known(email, request) or _take_turn(email):
+        if not _is_slowed(email) or _is_known(email, request) or _claim_attempt(email):
             return True
-        request.waits_for_turn = True  # type: ignore[attr-defined]
+        request.is_slowed = True  # type: ignore[attr-defined]
         return False
 
     def user_logged_in(self, sender: Any, request: HttpRequest, user: User, **kwargs: Any) -> None:
@@ -82,8 +83,8 @@ class LoginGuard(AxesDatabaseHandler):  # type: ignore[misc]
 
 def seconds_locked(request: HttpRequest) -> int:
     """Return the seconds after which a locked-out address can try again; at least 1."""
-    if hasattr(request, "waits_for_turn"):
-        return int(TURN.total_seconds())
+    if hasattr(request, "is_slowed"):
+        return int(SLOWED_INTERVAL.total_seconds())
     failed = _recent_attempts(request).aggregate(last=Max("attempt_time", default=timezone.now()))
     wait: timedelta = failed["last"] + settings.AXES_COOLOFF_TIME - timezone.now()
     return max(1, ceil(wait.total_seconds()))
@@ -114,9 +115,9 @@ def authenticate_within_limits(*, request: HttpRequest, email: str, password: st
 
 
 def locked_meanwhile(request: HttpRequest, user: User) -> bool:
-    """Return whether other tries reached a limit while the password was checked.
+    """Return whether other attempts reached a limit while the password was checked.
 
-    Simultaneous tries all begin below the limit, so the correct password is refused, too.
+    Simultaneous attempts all begin below the limit, so the correct password is refused, too.
     """
     locked: bool = AxesProxyHandler.is_locked(request, {"username": user.email})
     request.axes_locked_out = locked  # type: ignore[attr-defined]
@@ -124,7 +125,7 @@ def locked_meanwhile(request: HttpRequest, user: User) -> bool:
 
 
 def forget_failures(emails: Collection[str]) -> None:
-    """Delete all failed logins to these addresses, so that they slow and lock out nobody."""
+    """Delete all failed logins with these e-mail addresses, so that they slow and lock nobody."""
     AccessAttempt.objects.filter(username__in=emails).delete()
     AccessFailureLog.objects.filter(username__in=emails).delete()
     SlowedAccount.objects.filter(email__in=emails).delete()
@@ -157,12 +158,12 @@ def _recent_attempts(request: HttpRequest) -> QuerySet[Model]:
     return attempts
 
 
-def _is_guessed(email: str) -> bool:
-    """Return whether the last 24 hours' failures are too many, whether or not it has an account."""
+def _is_slowed(email: str) -> bool:
+    """Return whether logins with this address, which may have no account, fail too often."""
     failures = AccessFailureLog.objects.filter(
         username=email, attempt_time__gt=Now() - timedelta(days=1)
     )
-    return bool(failures.order_by()[:GUESSES_PER_DAY].count() == GUESSES_PER_DAY)
+    return bool(failures.order_by()[:FAILURES_PER_DAY].count() == FAILURES_PER_DAY)
 
 
 def _is_known(email: str, request: HttpRequest) -> bool:
@@ -184,20 +185,20 @@ def _remember_address(user: User, request: HttpRequest) -> None:
         )
 
 
-def _take_turn(email: str) -> bool:
-    """Return whether an unknown address may try now. Warn the owner, once a day.
+def _claim_attempt(email: str) -> bool:
+    """Return whether an unknown address may try now: one per interval. Warn the owner once a day.
 
-    Of simultaneous tries, one gets the turn.
+    Of simultaneous attempts, one gets True.
     """
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(_TAKE_TURN, [email, TURN.total_seconds()])
+        cursor.execute(_CLAIM_ATTEMPT, [email, SLOWED_INTERVAL.total_seconds()])
         row = cursor.fetchone()
         if row and row[0] and (user := User.objects.filter(email=email, is_active=True).first()):
             notify_owner(user, "guesses")
     return row is not None
 
 
-_TAKE_TURN = """
+_CLAIM_ATTEMPT = """
     INSERT INTO slowed_accounts AS slowed (email, tried_at, warned_at)
     VALUES (%s, statement_timestamp(), statement_timestamp())
         ON CONFLICT (email) DO UPDATE

@@ -24,7 +24,7 @@ def export_caller(*, caller: Caller) -> dict[str, Any]:
         "profile": _profile(user),
         "sign_ins": list(user.sign_ins.values("created_at", "expires_at", "ended_at")),
         "failed_logins": list(
-            # Without address and browser: they may be those of somebody else.
+            # Without address and browser, which may be those of somebody else.
             AccessAttempt.objects.filter(username__in=emails_of(user)).values(
                 "attempt_time", "failures_since_start"
             )

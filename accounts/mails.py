@@ -1,6 +1,6 @@
 """E-mails about an account, sent by tasks that are enqueued in the transaction of the change.
 
-The task creates the link, so that no link is stored in the queue. They greet nobody by name: the
+The task creates the link, so that the queue stores none. These e-mails contain no name, because the
 address may be a stranger's, and whoever registered it chose the name.
 """
 
@@ -134,8 +134,8 @@ def mails_as_json(mails: "Iterable[DBTaskResult[..., Any]]") -> list[dict[str, A
 
 
 def mails_to(recipient: dict[str, object]) -> "QuerySet[DBTaskResult[..., Any]]":
-    """Return the tasks of e-mails to the recipient, whom a task's arguments name like this."""
-    # Each argument alone, too, because the indexes have single ones.
+    """Return the tasks of e-mails whose only arguments are these, e.g. `{"user_id": 5}`."""
+    # Each argument alone, too, because each index has one.
     each = {f"args_kwargs__kwargs__{name}": value for name, value in recipient.items()}
     return DBTaskResult.objects.filter(args_kwargs__kwargs=recipient, **each)
 

@@ -24,8 +24,8 @@ from accounts.mails import notify_owner
 from accounts.models import User
 
 _DIGITS = 6
-# The key that this session is setting up, and the user's token version, which a new password
-# raises. No other session may see the key.
+# In the session: the key that it is setting up, which no other session may see, and the user's
+# token version, which a new password raises.
 _PENDING = "second_factor_key"
 
 
@@ -79,7 +79,7 @@ def _post_code(request: HttpRequest, user: User, form: CodeForm) -> HttpResponse
 
 
 def _start(request: HttpRequest, user: User, password: str) -> bool:
-    """Create a key for this session to confirm; return False if the password is wrong.
+    """Create a key that this session has to confirm; return False if the password is wrong.
 
     Guesses count as failed logins. Once there are too many, axes' middleware replaces the response.
     """
@@ -119,7 +119,7 @@ def _verify(request: HttpRequest, user: User, code: str) -> bool:
 
 
 def _confirm(device: TOTPDevice, code: str) -> bool:
-    """Store the new device if its code is correct. `verify_token` would store it if not, too."""
+    """Store the new device if its code is correct; `verify_token` would store it in any case."""
     totp = TOTP(device.bin_key, device.step, device.t0, device.digits)
     totp.time = time.time()
     if not totp.verify(int(code), device.tolerance):
@@ -147,8 +147,9 @@ def _record(user: User, change: str) -> None:
 
 
 def _locked(user: User) -> tuple[User, list[TOTPDevice]]:
-    """Return the user and their devices, locked, so that two sessions do not confirm two keys,
-    and no code is accepted twice.
+    """Return the user and their confirmed devices, locked until the transaction ends.
+
+    Two sessions then cannot confirm two keys, and no code is accepted twice.
     """
     user = User.objects.select_for_update(of=("self",), no_key=True).get(pk=user.pk)
     devices = TOTPDevice.objects.filter(user=user, confirmed=True).order_by("pk")

@@ -195,25 +195,25 @@ def change_password(
 
 
 def save_password(user: User) -> None:
-    """Store the new password of the user within a transaction, with all that follows from it."""
+    """Store the new password and do what it requires, within a transaction."""
     user.save(update_fields=["password", "updated_at"])
-    follow_new_password(user)
+    finish_password_change(user)
 
 
-def follow_new_password(user: User) -> None:
-    """Revoke all tokens and notify the owner, within a transaction.
+def finish_password_change(user: User) -> None:
+    """Revoke all tokens, delete failed logins and notify the owner, within a transaction.
 
-    Failed guesses of the old password must not slow or lock out the owner, so delete them.
+    Wrong guesses of the old password must not slow or lock out the owner.
     """
     revoke_tokens(user_id=user.pk)
     forget_failures([user.email])
     notify_owner(user, "password")
 
 
-def follow_new_email(user: User, *, former_email: str) -> None:
-    """Do what follows from a new address, within the transaction of the change.
+def finish_email_change(user: User, *, former_email: str) -> None:
+    """Do what a new address requires, within the transaction of the change.
 
-    Revoke all tokens, delete failed logins under the former address, notify both addresses, and
+    Revoke all tokens, delete failed logins with the former address, notify both addresses, and
     send the link that confirms the new one.
     """
     revoke_tokens(user_id=user.pk)

@@ -139,9 +139,9 @@ class ReadThrottle(ScopedThrottle):
 
 
 class CallThrottle(ReadThrottle):
-    """Limit calls without a limit of their own, per user, or per address without a token.
+    """Limit calls that have no other limit: per user, or per address without a token.
 
-    Counted as public reads are.
+    Each server process counts them, like public reads.
     """
 
     scope = "call"

@@ -151,7 +151,7 @@ class SiteToken(Token):
             if type(self.payload[claim]) is not int:
                 raise TokenError(f"Token has an unreadable claim {claim}")
         try:
-            self.sign_in_id  # noqa: B018 (it is read)
+            _ = self.sign_in_id
         except (KeyError, ValueError, AttributeError, TypeError) as error:
             raise TokenError("Token belongs to no sign-in") from error
 
@@ -187,7 +187,7 @@ class RefreshToken(SiteToken):
     def verify_claims(self) -> None:
         super().verify_claims()
         try:
-            self.token_id  # noqa: B018 (it is read)
+            _ = self.token_id
         except (ValueError, AttributeError, TypeError) as error:
             raise TokenError("Token has an unreadable id") from error
 

@@ -19,9 +19,9 @@ MAY_SEND = "django_tasks_database.change_dbtaskresult"
 
 
 def waiting_mails(user: User) -> dict[str, Any] | None:
-    """Return what waits, for `admin/accounts/waiting_mails.html`; None without anything late.
+    """Return the context of `admin/accounts/waiting_mails.html`: `count`, `age` and `may_send`.
 
-    Also None without the permission to view tasks.
+    None if nothing is late, or if the user may not view tasks.
     """
     if not user.has_perm(MAY_VIEW):
         return None

@@ -36,22 +36,19 @@ def is_colleague(person: User, *, of: User) -> bool:
     return not Theatre.objects.filter(staff=person).exclude(staff=of).exists()
 
 
-def end_staff_access(*, person: User, actor: User | None) -> None:
-    """Take theatres, roles and permissions from a person who is no longer staff.
-
-    Call it in the transaction of the change.
-    """
-    theatres = [theatre.name for theatre in person.theatres.all()]
-    roles = list(person.groups.values_list("name", flat=True))
-    permissions = [str(each) for each in person.user_permissions.all()]
-    person.theatres.clear()
-    person.groups.clear()
-    person.user_permissions.clear()
+def end_staff_access(*, user: User, actor: User | None) -> None:
+    """Take theatres, roles and permissions from former staff, in the transaction of the change."""
+    theatres = [theatre.name for theatre in user.theatres.all()]
+    roles = list(user.groups.values_list("name", flat=True))
+    permissions = [str(each) for each in user.user_permissions.all()]
+    user.theatres.clear()
+    user.groups.clear()
+    user.user_permissions.clear()
     if theatres or permissions or roles:
         audit.record(
             actor=actor,
             action="staff_access_ended",
-            subject=person,
+            subject=user,
             theatres=theatres,
             roles=roles,
             permissions=permissions,
@@ -60,4 +57,4 @@ def end_staff_access(*, person: User, actor: User | None) -> None:
 
 def forget_person(*, user_id: int) -> None:
     """Take theatres, roles and permissions from former staff, before the account is removed."""
-    end_staff_access(person=User.objects.get(pk=user_id), actor=None)
+    end_staff_access(user=User.objects.get(pk=user_id), actor=None)

@@ -285,7 +285,7 @@ def pairs(world: World) -> Iterator[tuple[str, User, str, User]]:
 
 def test_the_function_agrees_with_the_table(world: World) -> None:
     found = {
-        (actor, target): may_change(actor=user, person=person)
+        (actor, target): may_change(actor=user, user=person)
         for actor, user, target, person in pairs(world)
     }
     assert found == EXPECTED

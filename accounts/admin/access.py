@@ -63,7 +63,7 @@ class SignInAdmin(NoAdding, NoDeleting, LargeTable, Audited, ModelAdmin):  # typ
         actor = staff_user(request)
         chosen = sign_ins.select_related("user")
         users = {sign_in.user for sign_in in chosen}
-        changeable = {user for user in users if may_change(actor=actor, person=user)}
+        changeable = {user for user in users if may_change(actor=actor, user=user)}
         allowed = [sign_in.pk for sign_in in chosen if sign_in.user in changeable]
         ended = services.end_sign_ins(sign_in_ids=allowed, actor=actor)
         messages.success(request, f"{ended} sign-ins ended.")
@@ -107,7 +107,7 @@ class FailedLoginAdmin(NoAdding, NoChanging, Audited, ModelAdmin):  # type: igno
 
     def has_delete_permission(self, request: HttpRequest, obj: AccessAttempt | None = None) -> bool:
         user = _account_of(obj) if obj else None
-        if user and not may_change(actor=staff_user(request), person=user):
+        if user and not may_change(actor=staff_user(request), user=user):
             return False
         return bool(super().has_delete_permission(request, obj))
 
@@ -142,7 +142,7 @@ class SecondFactorAdmin(NoAdding, NoChanging, Audited, WordSearch, ModelAdmin): 
         return rows.filter(user__in=User.objects.ids_matching(text))
 
     def has_delete_permission(self, request: HttpRequest, obj: TOTPDevice | None = None) -> bool:
-        if obj and not may_change(actor=staff_user(request), person=obj.user):
+        if obj and not may_change(actor=staff_user(request), user=obj.user):
             return False
         return bool(super().has_delete_permission(request, obj))
 

@@ -25,7 +25,7 @@ admin.site.unregister(DBTaskResult)
 
 @admin.register(DBTaskResult)
 class TaskAdmin(NoAdding, NoDeleting, Audited, ModelAdmin):  # type: ignore[misc]
-    """Staff read tasks, retry failed ones and have waiting ones retried now."""
+    """Staff read tasks, retry failed ones and make waiting ones due now."""
 
     list_display = ("task_name", "status", "enqueued_at", "attempts", "finished_at", "error")
     list_filter = ("status", "task_path")
@@ -46,8 +46,8 @@ class TaskAdmin(NoAdding, NoDeleting, Audited, ModelAdmin):  # type: ignore[misc
     list_before_template = "admin/accounts/waiting_mails.html"
 
     def get_urls(self) -> list[URLPattern]:
-        send_now = self.admin_site.admin_view(require_POST(self.send_now))
-        return [path("send-now/", send_now, name="send_waiting_mails"), *super().get_urls()]
+        view = self.admin_site.admin_view(require_POST(self.send_now_view))
+        return [path("send-now/", view, name="send_waiting_mails"), *super().get_urls()]
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -55,7 +55,7 @@ class TaskAdmin(NoAdding, NoDeleting, Audited, ModelAdmin):  # type: ignore[misc
         context = {"waiting_mails": waiting_mails(staff_user(request))}
         return super().changelist_view(request, context | (extra_context or {}))
 
-    def send_now(self, request: HttpRequest) -> HttpResponse:
+    def send_now_view(self, request: HttpRequest) -> HttpResponse:
         if not self.has_change_permission(request):
             raise PermissionDenied
         count = send_now(actor=staff_user(request))

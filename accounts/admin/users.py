@@ -23,7 +23,7 @@ from accounts import services
 from accounts.admin.passwords import NewPasswordForm
 from accounts.audited_admin import Audited, staff_user
 from accounts.models import User
-from accounts.rights import may_change, roles_to_give
+from accounts.rights import grantable_roles, may_change
 from booking_site.back_office.filters import ConditionFilter
 from booking_site.back_office.large_tables import LargeTable
 
@@ -80,7 +80,7 @@ class UserAdmin(LargeTable, Audited, DjangoUserAdmin, ModelAdmin):  # type: igno
         self, db_field: "ManyToManyField[Any, Any]", request: HttpRequest, **kwargs: Any
     ) -> Any:
         kwargs |= {
-            "queryset": roles_to_give(actor=staff_user(request)),
+            "queryset": grantable_roles(actor=staff_user(request)),
             "widget": UnfoldAdminCheckboxSelectMultipleWidget,
             "label": "Roles",
             "help_text": "",
@@ -114,7 +114,7 @@ class UserAdmin(LargeTable, Audited, DjangoUserAdmin, ModelAdmin):  # type: igno
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
     ) -> User | None:
-        """Lock the user of a submitted form, who may then still be changed when it is saved."""
+        """Lock the user of a submitted form, so that the check of rights holds when it is saved."""
         user: User | None = super().get_object(request, object_id, from_field)
         if user and request.method == "POST" and connection.in_atomic_block:
             locked = User.objects.select_for_update(of=("self",), no_key=True)
@@ -122,7 +122,7 @@ class UserAdmin(LargeTable, Audited, DjangoUserAdmin, ModelAdmin):  # type: igno
         return user
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        if obj is not None and not may_change(actor=staff_user(request), person=obj):
+        if obj is not None and not may_change(actor=staff_user(request), user=obj):
             return False
         return bool(super().has_change_permission(request, obj))
 
@@ -144,7 +144,7 @@ class UserAdmin(LargeTable, Audited, DjangoUserAdmin, ModelAdmin):  # type: igno
             changed.add("email_confirmed_at")
         obj.save(update_fields=[*changed, "updated_at"])
         if "email" in changed:
-            services.follow_new_email(obj, former_email=form.initial["email"])
+            services.finish_email_change(obj, former_email=form.initial["email"])
         if "is_active" in form.changed_data:
             services.revoke_tokens(user_id=obj.pk)
 

@@ -88,7 +88,7 @@ class TheatreForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at r
         """Refuse to add or remove users whom the actor may not change."""
         staff: Iterable[User] = self.cleaned_data["staff"]
         changed = set(staff).symmetric_difference(self.initial.get("staff", ()))
-        fixed = [each for each in changed if not may_change(actor=self.actor, person=each)]
+        fixed = [each for each in changed if not may_change(actor=self.actor, user=each)]
         if fixed:
             names = ", ".join(sorted(each.name for each in fixed))
             raise ValidationError(f"You may not add or remove: {names}.")

@@ -26,7 +26,7 @@ class StaffUserAdmin(UserAdmin):
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
         if "is_staff" in form.changed_data and not form.instance.is_staff:
-            end_staff_access(person=form.instance, actor=staff_user(request))
+            end_staff_access(user=form.instance, actor=staff_user(request))
 
     @admin.display(description="theatres")
     def works_in(self, user: User) -> str:

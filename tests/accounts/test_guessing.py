@@ -39,19 +39,19 @@ def fail(times: int = 50, *, email: str = LENA, **ago: int) -> None:
     AccessFailureLog.objects.update(attempt_time=F("attempt_time") - timedelta(**ago))
 
 
-def let_a_turn_pass() -> None:
+def let_a_minute_pass() -> None:
     SlowedAccount.objects.update(tried_at=F("tried_at") - timedelta(minutes=1))
 
 
-def test_unknown_addresses_share_one_try_a_minute_after_fifty_failures(
+def test_unknown_addresses_share_one_attempt_per_minute_after_fifty_failures(
     person: User, log_in: LogIn
 ) -> None:
     guesses = [log_in(f"192.0.2.{number}", "wrong").status_code for number in range(52)]
-    assert guesses == [401] * 51 + [429]  # the 51st got the first turn
+    assert guesses == [401] * 51 + [429]  # one slowed attempt
     refused = log_in(ELSEWHERE)
     assert (refused.status_code, refused.json()["code"]) == (429, "too_many_attempts")
     assert refused["Retry-After"] == "60"
-    let_a_turn_pass()
+    let_a_minute_pass()
     assert log_in(ELSEWHERE).status_code == 200
     assert log_in(THIRD).status_code == 429
     assert log_in(ELSEWHERE).status_code == 200  # known from now on
@@ -121,7 +121,7 @@ def test_a_login_to_the_back_office_makes_the_address_known(log_in: LogIn, db: N
 
 
 @pytest.mark.django_db(transaction=True)
-def test_one_of_sixteen_simultaneous_guesses_gets_the_turn(
+def test_one_of_sixteen_simultaneous_guesses_is_checked(
     race: Callable[..., list[Response]], log_in: LogIn
 ) -> None:
     UserFactory(email=LENA, password=PASSWORD)
@@ -139,10 +139,10 @@ def test_the_owner_is_warned_once_a_day(
     log_in(ELSEWHERE, "wrong")
     (mail,) = posted()
     assert mail.to == [LENA]
-    let_a_turn_pass()
+    let_a_minute_pass()
     assert log_in(ELSEWHERE, "wrong").status_code == 401
     assert posted() == []
-    let_a_turn_pass()
+    let_a_minute_pass()
     SlowedAccount.objects.update(warned_at=F("warned_at") - timedelta(days=1))
     log_in(THIRD, "wrong")
     assert len(posted()) == 1

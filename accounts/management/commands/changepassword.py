@@ -7,7 +7,7 @@ from django.contrib.auth.management.commands import changepassword
 from django.db import transaction
 
 from accounts.models import User
-from accounts.services import follow_new_password
+from accounts.services import finish_password_change
 
 
 class Command(changepassword.Command):
@@ -16,5 +16,5 @@ class Command(changepassword.Command):
     def handle(self, *args: Any, **options: Any) -> str | None:
         message = super().handle(*args, **options)
         with transaction.atomic(durable=True):
-            follow_new_password(User.objects.get(email=options["username"] or getuser()))
+            finish_password_change(User.objects.get(email=options["username"] or getuser()))
         return message
