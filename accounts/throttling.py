@@ -16,7 +16,7 @@ from accounts.client_address import client_address
 from accounts.mails import mails_to, notices, request_ages
 from accounts.models import User
 
-if TYPE_CHECKING:  # while it is imported, views load the default classes, which are here
+if TYPE_CHECKING:  # rest_framework.views imports the default throttles, which are in this module
     from rest_framework.views import APIView
 
 # Seconds by which the clocks of two servers may differ.

@@ -105,11 +105,16 @@ class UserAdmin(LargeTable, Audited, DjangoUserAdmin, ModelAdmin):  # type: igno
         return (*self.readonly_fields, "is_superuser")
 
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
-        """Leave out the link to the page that sets a password if that page would refuse."""
+        """Without a form, show roles as text, and link only to one's own password."""
         fieldsets = super().get_fieldsets(request, obj)
-        if obj is None or obj == request.user or self.has_change_permission(request, obj):
+        if obj is None or self.has_change_permission(request, obj):
             return fieldsets
-        return ((None, {"fields": ("name", "email")}), *fieldsets[1:])
+        password = ("new_password",) if obj == request.user else ()
+        return (
+            (None, {"fields": ("name", "email", *password)}),
+            ("Access", {"fields": ("is_active", "is_staff", "roles", "is_superuser")}),
+            *fieldsets[2:],
+        )
 
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
