@@ -1,12 +1,13 @@
 """Which staff may change which users: every page of the back office gives the same answer."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import pytest
 from axes.models import AccessAttempt
 from django.contrib.auth.models import Group, Permission
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Model, Q
 from django.test import Client
 from django_otp.plugins.otp_totp.models import TOTPDevice
@@ -17,6 +18,7 @@ from accounts.roles import ensure_roles
 from accounts.tokens import issue_tokens
 from catalog.models import Theatre
 from tests.factories import TheatreFactory, UserFactory
+from tests.waiting import somebody_waits_for_me
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 NEW_PASSWORD = "seven seals in the bay"
@@ -314,6 +316,29 @@ def test_every_page_agrees_with_the_table_and_records_each_change(
         if (changed, recorded) != (expected, expected):
             wrong.append(f"{actor}, {target}: changed {changed}, recorded {recorded}")
     assert wrong == []
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("page", [edits, sets_a_password])
+def test_a_user_who_gains_rights_meanwhile_is_not_changed(
+    page: Callable[[Client, User, World], bool], world: World
+) -> None:
+    customer = world.targets["customer"]
+    client = login(world.actors["manager here"])
+
+    def submit() -> bool:
+        try:
+            return page(client, customer, world)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor() as pool:
+        with transaction.atomic():
+            User.objects.filter(pk=customer.pk).update(is_superuser=True)
+            submitted = pool.submit(submit)
+            while not somebody_waits_for_me():
+                assert not submitted.done()
+        assert not submitted.result()
 
 
 def test_only_roles_are_offered_and_accepted_whose_permissions_the_giver_has(world: World) -> None:

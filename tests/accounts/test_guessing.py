@@ -92,6 +92,16 @@ def test_fewer_or_older_failures_slow_nobody(
     assert [log_in(address).status_code for address in (ELSEWHERE, THIRD)] == [200, 200]
 
 
+def test_a_new_failure_is_counted_however_many_old_ones_are_stored(
+    person: User, log_in: LogIn
+) -> None:
+    """Of more than 1,000, django-axes would delete the newest."""
+    AccessFailureLog.objects.bulk_create(AccessFailureLog(username=LENA) for _ in range(1000))
+    AccessFailureLog.objects.update(attempt_time=F("attempt_time") - timedelta(days=1))
+    log_in(ELSEWHERE, "wrong")
+    assert AccessFailureLog.objects.count() == 1001
+
+
 def test_every_check_of_a_password_is_slowed(
     person: User, login: Callable[[User], APIClient], log_in: LogIn
 ) -> None:
