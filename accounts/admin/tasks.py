@@ -59,7 +59,7 @@ class TaskAdmin(NoAdding, NoDeleting, Audited, ModelAdmin):  # type: ignore[misc
         if not self.has_change_permission(request):
             raise PermissionDenied
         count = send_now(actor=staff_user(request))
-        messages.success(request, f"{count} e-mails will be sent now.")
+        messages.success(request, f"Waiting e-mails and tasks to be tried now: {count}.")
         return redirect("admin:django_tasks_database_dbtaskresult_changelist")
 
     @admin.display(description="attempts")
@@ -89,4 +89,4 @@ class TaskAdmin(NoAdding, NoDeleting, Audited, ModelAdmin):  # type: ignore[misc
                     subject=task,
                     subject_name=task.task_path,  # its arguments are personal
                 )
-        messages.success(request, f"{len(tasks)} tasks will be retried.")
+        messages.success(request, f"Tasks to be retried: {len(tasks)}.")
