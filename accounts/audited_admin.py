@@ -18,6 +18,7 @@ from django.utils.timezone import get_default_timezone
 
 from accounts import audit
 from accounts.models import AuditEntry, User
+from booking_site.back_office.autocompletion import OneRow, Rows
 from booking_site.back_office.name_order import NameOrder
 from booking_site.local_time import clock
 
@@ -51,6 +52,16 @@ class Audited(admin.ModelAdmin):  # type: ignore[type-arg] # not generic at run 
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[NameOrder]:
         return NameOrder
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name in self.get_autocomplete_fields(request):
+            kwargs["widget"] = OneRow(db_field, self.admin_site)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name in self.get_autocomplete_fields(request):
+            kwargs["widget"] = Rows(db_field, self.admin_site)
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def theatre_id_of(self, obj: Any) -> int | None:
         """Return the id of the object's theatre, or None if it belongs to no single theatre."""

@@ -123,6 +123,20 @@ def test_odd_values_in_forms(office: Client, sample: SampleData) -> None:
     assert server_errors(office, "post", forms()) == []
 
 
+@pytest.mark.usefixtures("sample")
+def test_odd_values_in_fields_with_autocompletion(office: Client) -> None:
+    def forms() -> Iterator[Request]:
+        for model, page in admin.site._registry.items():
+            for field in page.autocomplete_fields:
+                for value in (*ODD, "\u0663", "\u00b2"):
+                    target = f"/admin/{model._meta.app_label}/{model._meta.model_name}/add/"
+                    yield target, {field: value}
+
+    found = list(forms())
+    assert len(found) > 20
+    assert server_errors(office, "post", iter(found)) == []
+
+
 def test_odd_rows_chosen_in_lists(office: Client, sample: SampleData) -> None:
     def forms() -> Iterator[Request]:
         for model, page in admin.site._registry.items():
