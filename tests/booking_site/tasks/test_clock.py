@@ -16,7 +16,7 @@ from django_tasks_db.models import DBTaskResult
 
 from benchmarks.servers import wait_until
 from benchmarks.stampede.servers import SKEWED_CLOCK
-from booking_site.tasks.outbox import PAUSES
+from booking_site.tasks.outbox import ATTEMPTS, PAUSES
 from tests.booking_site.tasks.conftest import StartWorker
 from tests.jobs import fail, note
 from tests.web import ROOT, database_url
@@ -66,6 +66,18 @@ def test_a_failed_task_is_retried_after_its_pause(start_worker: StartWorker, ske
         status=TaskResultStatus.READY,
         run_after__gt=Now() - timedelta(minutes=5),
         run_after__lte=Now() + PAUSES[0],
+    ).exists()
+
+
+@pytest.mark.parametrize("skew", [-HOUR, HOUR])
+def test_a_task_is_given_up_at_the_time_of_postgresql(start_worker: StartWorker, skew: int) -> None:
+    fail.enqueue("lena@example.com")
+    DBTaskResult.objects.update(worker_ids=["gone"] * (ATTEMPTS - 1))
+    end(start_worker("--until-empty", skew=skew))
+    assert DBTaskResult.objects.filter(
+        status=TaskResultStatus.FAILED,
+        finished_at__gt=Now() - timedelta(minutes=5),
+        finished_at__lt=Now(),
     ).exists()
 
 

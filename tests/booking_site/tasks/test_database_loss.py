@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import IO
 
 import pytest
-from django.db import connection
+from django.db import InternalError, connection
 from django.db.models.functions import Now
 from django_tasks_db.models import DBTaskResult
 from psycopg import sql
 
 from benchmarks.servers import wait_until
-from booking_site.tasks.worker import WORKERS
+from booking_site.tasks.worker import WORKERS, _run_scheduled_job
 from tests.booking_site.tasks.conftest import StartWorker
 from tests.jobs import note
 
@@ -103,3 +103,15 @@ def test_a_worker_that_starts_on_a_read_only_database_waits(
     assert process.wait(60) == 0
     assert notes.read_text() == "one\n"
     assert DBTaskResult.objects.filter(finished_at__lte=Now()).count() == 1
+
+
+def test_a_scheduled_job_on_a_read_only_database_is_not_a_failure_of_the_job(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    execute("SET default_transaction_read_only = on")
+    try:
+        with pytest.raises(InternalError):
+            _run_scheduled_job("release_expired_holds", {})
+    finally:
+        execute("RESET default_transaction_read_only")
+    assert "failed" not in caplog.text
