@@ -103,7 +103,7 @@ def send_password_reset(context: TaskContext, email: str) -> None:
 def emails_of(user: User) -> set[str]:
     """Return the user's address, and former ones that notices in the queue name.
 
-    A former address that another account has now is left out.
+    Former addresses that another account has now are left out.
     """
     notices = DBTaskResult.objects.filter(args_kwargs__kwargs__user_id=user.pk)
     emails = set(notices.values_list("args_kwargs__kwargs__email", flat=True)) - {None}

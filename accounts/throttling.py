@@ -98,7 +98,7 @@ def _recipient(request: Request) -> dict[str, object] | None:
 
 
 class NoticeThrottle(MailThrottle):
-    """Limit the caller's changes of the password, each of which sends a notice."""
+    """Limit how often the caller changes the password, because each change sends a notice."""
 
     def mails(self, request: Request) -> "QuerySet[DBTaskResult[..., Any]]":
         return notices(caller_of(request).id, "password")

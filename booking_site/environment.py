@@ -24,8 +24,8 @@ REQUIRED = (
     "CLIENT_URL",
 )
 KEYS = ("SECRET_KEY", "JWT_SIGNING_KEY", "JWT_NEXT_KEY", "JWT_PREVIOUS_KEY", "METRICS_TOKEN")
-# Parts of the secrets that this repository publishes, in compose.yaml, the Dockerfile and settings.
-PUBLISHED = ("compose-only", "only-for-collecting-the-static-files", "development-only")
+# Parts of the secrets that compose.yaml, the Dockerfile and the settings publish.
+PUBLISHED_SECRETS = ("compose-only", "only-for-collecting-the-static-files", "development-only")
 MIN_KEY_BYTES = 32
 MIN_DIFFERENT_CHARACTERS = 10
 # Whole numbers, and the minimum of each.
@@ -57,8 +57,8 @@ NUMBERS = {
     "WEB_GRACEFUL_SECONDS": 1,
     "WEB_THREADS": 1,
 }
-# The longest lifetimes and waits that production accepts.
-LONGEST = {
+# The maximums of lifetimes and timeouts in production.
+MAXIMUMS = {
     "ACCESS_TOKEN_MINUTES": 7 * 24 * 60,
     # PostgreSQL cannot subtract more than its time has, about 6,700 years.
     "ARCHIVE_AFTER_DAYS": 100 * 365,
@@ -142,7 +142,7 @@ def production_errors(environment: Mapping[str, str]) -> list[str]:
         *_mail_errors(environment),
         *_pool_errors(environment),
         *_lifetime_errors(environment),
-        *(_trial_errors if _is_on(environment.get("TRIAL", "")) else _local_values)(environment),
+        *(_trial_errors if _is_on(environment.get("TRIAL", "")) else _local_errors)(environment),
     ]
 
 
@@ -264,21 +264,21 @@ def _pool_errors(environment: Mapping[str, str]) -> Iterator[str]:
 
 
 def _lifetime_errors(environment: Mapping[str, str]) -> Iterator[str]:
-    for name, most in LONGEST.items():
+    for name, most in MAXIMUMS.items():
         if _number(environment.get(name, "")) > most:
             yield f"{name} must be at most {most}, not {environment[name]}."
 
 
 def _trial_errors(environment: Mapping[str, str]) -> Iterator[str]:
-    """Report hosts that others can reach: the values that a trial accepts are not safe there."""
+    """Report public hosts: the values that a trial accepts are not safe there."""
     if public := set(_list(environment, "ALLOWED_HOSTS")) - _LOCAL:
         yield f"TRIAL is on, but ALLOWED_HOSTS contains {', '.join(sorted(public))}."
 
 
-def _local_values(environment: Mapping[str, str]) -> Iterator[str]:
-    """Report what only a trial on one machine may use."""
+def _local_errors(environment: Mapping[str, str]) -> Iterator[str]:
+    """Report values that only a trial on one machine may use."""
     for name in (*KEYS, "DATABASE_URL", "DATABASE_DIRECT_URL", "REDIS_URL"):
-        if any(part in environment.get(name, "") for part in PUBLISHED):
+        if any(part in environment.get(name, "") for part in PUBLISHED_SECRETS):
             yield f"{name} contains a secret that everybody can read in this repository."
     if _is_local(_parts(environment.get("CLIENT_URL", "")).hostname):
         yield "CLIENT_URL leads to this machine: links in e-mails would not work anywhere else."

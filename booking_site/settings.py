@@ -198,7 +198,7 @@ SCHEDULED_JOBS: list[tuple[str, float, dict[str, object]]] = [
     ("store_sort_keys", 60, {}),
     ("purge_idempotency_records", 3600, {}),
     ("delete_old_rows", 3600, {}),
-    # With a limit, so that mails need not wait for the first run.
+    # With a limit, so that mails do not wait for the whole first run.
     ("archive_rooms", 300, {"at_most": 100}),
     ("count_shows", 900, {}),
     ("erase_walk_in_customers", 86_400, {}),
@@ -369,9 +369,9 @@ CANCELLATION_CUTOFF_MINUTES = env.int("CANCELLATION_CUTOFF_MINUTES", default=60)
 # The names and addresses of walk-in customers are erased this many days after the show; 0: never.
 WALK_IN_RETENTION_DAYS = env.int("WALK_IN_RETENTION_DAYS", default=0)
 
-# What is deleted when it is old
+# Retention
 
-# The seats that nobody booked of shows that ended so many days ago; 0: never.
+# Days after the end of a show until its unsold seats are deleted; 0: never.
 ARCHIVE_AFTER_DAYS = env.int("ARCHIVE_AFTER_DAYS", default=90)
 AUDIT_RETENTION_DAYS = env.int("AUDIT_RETENTION_DAYS", default=1095)
 
@@ -389,7 +389,7 @@ ADMIN_ALLOWED_ADDRESSES = networks(env("ADMIN_ALLOWED_ADDRESSES", default=""))
 LOGGING = logging_config(as_json=not DEVELOPMENT)
 METRICS_TOKEN = env("METRICS_TOKEN", default="")
 if not (WEB and METRICS_TOKEN):
-    # Only servers create this folder, without which no metric could be registered.
+    # Only servers with metrics create this folder, and prometheus_client fails without it.
     os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
 SENTRY_DSN = env("SENTRY_DSN", default="")
 DEFAULT_EXCEPTION_REPORTER_FILTER = "booking_site.observability.error_reports.ErrorReportFilter"

@@ -21,7 +21,7 @@ urlpatterns = [
     path("admin/clock-changes/", include("bookings.show_changes.clock_page")),
     path("admin/reports/", admin.site.admin_view(report_page.page), name="reports"),
     path("admin/search/", admin.site.admin_view(menu_search.page)),
-    # Instead of the admin's own page.
+    # Before admin.site.urls, whose page it replaces.
     path("admin/password_change/", admin.site.admin_view(own_password.page)),
     path("admin/", admin.site.urls),
     path("api/schema", SchemaView.as_view(), name="schema"),

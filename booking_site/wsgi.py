@@ -10,7 +10,7 @@ from django.core.wsgi import get_wsgi_application
 from booking_site.postgres.sessions import UnsafePooler, refuse_unsafe_pooler
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "booking_site.settings")
-os.environ["PROCESS_ROLE"] = "web"  # whatever the operator's file of settings has
+os.environ["PROCESS_ROLE"] = "web"  # whatever the environment has
 
 # Variables of a request by PEP 3333, apart from its headers and the server's `wsgi.` objects.
 _OF_REQUESTS = {

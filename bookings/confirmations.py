@@ -56,7 +56,7 @@ def backlog() -> Backlog:
 
 def retry_now() -> int:
     """Make all confirmations due that wait for another attempt, and return their number."""
-    # One that is due sooner may be claimed by a worker that is sending it.
+    # One that is due sooner may be claimed by a worker, which is sending it.
     waiting = Order.objects.unsent().filter(
         confirmation_due_at__gt=Now() + CLAIM, confirmation_attempts__lt=ATTEMPTS
     )

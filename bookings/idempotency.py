@@ -170,8 +170,8 @@ _STORE = Statement("""
     VALUES (%(user_id)s, %(operation)s, %(key)s, %(fingerprint)s, %(status)s, %(body)s,
             %(created_at)s)
 """)
-# Judges the caller, and returns whether the key has the record that was copied to Redis.
-_CONFIRM = Statement(
+# Whether PostgreSQL has the record that was copied to Redis; no row if the token was revoked.
+_HAS_RECORD = Statement(
     lambda: (
         f"""
     SELECT EXISTS (
@@ -189,9 +189,9 @@ _WRITE_LOG = Statement("SELECT pg_logical_emit_message(true, '', '')")
 def _is_recorded(caller: Caller, scope: KeyScope, copy: StoredAnswer) -> bool:
     """Return whether PostgreSQL has the record, which a restore may have lost.
 
-    Raise `TokenRevoked`.
+    Raise `TokenRevoked` if the caller's token was revoked.
     """
-    row = _CONFIRM.row(**caller.claims | scope._asdict(), created_at=copy.created_at)
+    row = _HAS_RECORD.row(**caller.claims | scope._asdict(), created_at=copy.created_at)
     if row is None:
         raise TokenRevoked
     return bool(row[0])

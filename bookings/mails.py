@@ -140,8 +140,9 @@ def _send(
 
 
 def _recipient(booking: Booking) -> tuple[str, str]:
-    """Return the buyer's name and address. The name is empty unless the address is confirmed:
-    the mail may reach a stranger, and must not say what another stranger typed.
+    """Return the buyer's name and address; "" for a name whose address is not confirmed.
+
+    The mail may then reach a stranger, so it contains no text that somebody else typed.
     """
     user, order = booking.user, booking.order
     if user is not None:

@@ -1,8 +1,8 @@
 """Caches the answers to idempotency keys in Redis, to answer retries faster.
 
 Values are signed for their key. An error of Redis counts as a miss, and so does a value that this
-site did not write for that key, so nothing here raises. PostgreSQL has the records; a copy is
-returned to a client only if its record exists.
+site did not write for that key, so nothing here raises. `bookings.idempotency` returns a copy to a
+client only if PostgreSQL has its record.
 """
 
 import json

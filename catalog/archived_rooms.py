@@ -1,7 +1,6 @@
 """The rooms of past shows: written as layouts, and read back as seats.
 
-`bookings.services.archiving` deletes the rows of seats that nobody booked, and stores the room
-before it does.
+`bookings.services.archiving` stores the room before it deletes the seats that nobody booked.
 """
 
 from collections import defaultdict
@@ -28,7 +27,7 @@ def seats_of(show: Show) -> list[Seat]:
     stored = list(
         Seat.objects.filter(show=show).annotate(state_now=STATE_NOW).order_by("row", "number")
     )
-    # Read second and without those just read, as the room may be archived between the two reads.
+    # Read second, and without seats already read: the room may be archived between the two reads.
     ids = {seat.pk for seat in stored}
     return [*stored, *(seat for seat in archived_seats(show.pk) if seat.pk not in ids)]
 
@@ -63,13 +62,13 @@ def archived_seats(show_id: int) -> list[Seat]:
 
 
 def archived_room(*, show_id: int, seats: Sequence[Seat], unsold: Collection[Seat]) -> ArchivedRoom:
-    """Return the room of a show with these seats, unsaved.
+    """Return the room of a show with these seats, unsaved; `unsold` are those to be deleted.
 
-    The rows of the `unsold` ones can then be deleted, unless its `layout` is empty.
+    None may be deleted if its `layout` is empty.
     """
     has_positions = any(seat.x is not None or seat.y is not None for seat in seats)
     places = _places(seats) if has_positions else _places_by_name(seats)
-    layout = _text(places.keys()) if len(places) == len(seats) else ""
+    layout = _layout_text(places.keys()) if len(places) == len(seats) else ""
     order = [places[place] for place in parse_layout(layout).places] if layout else []
     gone = {seat.pk: seat for seat in unsold}
     entries = [gone.get(seat.pk) for seat in order]
@@ -110,8 +109,8 @@ def _places_by_name(seats: Iterable[Seat]) -> dict[Place, Seat]:
     }
 
 
-def _text(places: Collection[Place]) -> str:
-    """Return the layout with exactly these places; empty if there is none."""
+def _layout_text(places: Collection[Place]) -> str:
+    """Return the layout with exactly these places; "" if no layout describes them."""
     rows = defaultdict(list)
     for place in sorted(places, key=lambda place: (place.y, place.x)):
         rows[place.row].append(place)
@@ -120,7 +119,7 @@ def _text(places: Collection[Place]) -> str:
     )
     text = format_layout(layout)
     try:
-        is_whole = set(parse_layout(text).places) == set(places)
+        is_exact = set(parse_layout(text).places) == set(places)
     except LayoutError:
         return ""
-    return text if is_whole else ""
+    return text if is_exact else ""

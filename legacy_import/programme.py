@@ -67,7 +67,7 @@ def convert_shows(batch: Sequence[Row], id_map: IdMap) -> BatchResult:
 def convert_seats(batch: Sequence[Row], id_map: IdMap, *, currency: str) -> BatchResult:
     """Convert seats; a sold one stays blocked until its booking is imported too.
 
-    Of several seats of one place, the first is imported.
+    Of several seats with one row and number, the first is imported.
     """
     step = Decimal(1).scaleb(-max(2, digits_of(currency)))
     result = BatchResult()

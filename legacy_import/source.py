@@ -24,7 +24,7 @@ TIMES = {"start_time", "booked_at", "created_at", "updated_at"}
 _TIME = sql.SQL(
     "CASE WHEN {0} BETWEEN '0001-01-02' AND '9999-12-30' THEN {0}::timestamptz END AS {0}"
 )
-# Of several seats of one place, the first is imported.
+# Of several seats with one row and number, the first is imported.
 _BOOKED_FIRST = (
     "ORDER BY status::text IS DISTINCT FROM 'available'"
     " OR id IN (SELECT seat_id FROM public.bookings) DESC, id"

@@ -109,11 +109,11 @@ def _is_busy(error: BaseException) -> bool:
 
 
 def _may_be_unmigrated(error: BaseException) -> bool:
-    """Return whether this process has not seen the migrated database before this failed query."""
+    """Return whether the query may have failed because migrations were missing."""
     if MIGRATED.is_set() or not isinstance(error, ProgrammingError):
         return False
     with suppress(DatabaseError):
-        is_migrated()  # for the next error
+        is_migrated()  # so that an error after `migrate` is a 500 again
     return True
 
 
@@ -193,7 +193,7 @@ def unavailable_response(
 ) -> HttpResponse | None:
     """Return a 503 if the database was unavailable, too slow or not migrated, else None."""
     if _is_busy(error):
-        # Unknown if COMMIT was sent.
+        # If COMMIT was sent, it may have succeeded.
         code = "outcome_unknown" if CommitUnknown.behind(error) else "busy"
         seconds = BUSY_RETRY_SECONDS
     elif _may_be_unmigrated(error):

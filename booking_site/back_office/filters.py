@@ -16,8 +16,8 @@ from unfold.views import ChangeList
 class OfferedFilters(ChangeList):  # type: ignore[misc] # unfold is untyped
     """A list that accepts only the filters it offers, and the page's `linked_filters`.
 
-    Django accepts conditions on any column, so that the content of columns that no page shows
-    could be found out letter by letter.
+    Django accepts a condition on any column, which would reveal columns that no page shows, letter
+    by letter.
     """
 
     def get_filters(self, request: HttpRequest) -> tuple[Any, ...]:
@@ -25,7 +25,7 @@ class OfferedFilters(ChangeList):  # type: ignore[misc] # unfold is untyped
             raise IncorrectLookupParameters("PostgreSQL's text has no NUL.")
         try:
             found: tuple[Any, ...] = super().get_filters(request)
-        except OverflowError as error:  # of a year
+        except OverflowError as error:  # a year out of range
             raise IncorrectLookupParameters from error
         # The parameters that no filter has taken.
         others = set(found[2]).difference(self.model_admin.linked_filters)

@@ -97,8 +97,8 @@ def _count_purchase(response: HttpResponse) -> None:
         OUTCOMES.labels(response.code if isinstance(response, ProblemResponse) else "created").inc()
 
 
-class _Stored(Collector):
-    """What PostgreSQL knows, read for each scrape; without it, only that it is not writable."""
+class _DatabaseCollector(Collector):
+    """Metrics that each scrape reads from PostgreSQL; if it fails, only that it is not writable."""
 
     def collect(self) -> Iterator[Metric]:
         try:
@@ -147,7 +147,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
         MultiProcessCollector(shared)  # type: ignore[no-untyped-call]
         output = generate_latest(shared)
     stored = CollectorRegistry()
-    stored.register(_Stored())
+    stored.register(_DatabaseCollector())
     return HttpResponse(output + generate_latest(stored), content_type=CONTENT_TYPE_LATEST)
 
 

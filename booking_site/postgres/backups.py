@@ -53,15 +53,16 @@ def read_dump(path: Path, *, rehearsal: bool = False) -> None:
             raise DumpFailed("This database is not empty. Create a new one and restore into that.")
         if rehearsal:
             cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {REHEARSAL_SCHEMA}")
-    # Comments on extensions that the server has are not ours to write.
+    # Without comments, because those on extensions need the rights of their owner.
     _run("pg_restore", "--exit-on-error", "--single-transaction", "--no-comments", str(path))
-    # In one transaction, as there would be one for each table.
+    # In one transaction instead of one for each table.
     with transaction.atomic(), connection.cursor() as cursor:
         # Without statistics, PostgreSQL chooses slow plans until autovacuum has seen all tables.
         cursor.execute("ANALYZE")
 
 
 def is_rehearsal() -> bool:
+    """Return whether this database is the copy of a rehearsal."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT to_regnamespace(%s) IS NOT NULL", [REHEARSAL_SCHEMA])
         (marked,) = cursor.fetchone()
@@ -74,7 +75,7 @@ def _run(program: str, *arguments: str) -> None:
         raise DumpFailed(
             f"{program} not found: install the PostgreSQL client in the version of your server."
         )
-    conninfo, environment = connection_of_programs(connection.get_connection_params())
+    conninfo, environment = libpq_options(connection.get_connection_params())
     command = [found, "--no-owner", "--no-privileges", *arguments, f"--dbname={conninfo}"]
     done = subprocess.run(  # noqa: S603 (no outside input)
         command, env=os.environ | environment, capture_output=True, text=True, check=False
@@ -83,12 +84,12 @@ def _run(program: str, *arguments: str) -> None:
         raise DumpFailed(done.stderr.strip())
 
 
-def connection_of_programs(parameters: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
-    """Return libpq's options among the parameters, as a connection string and an environment.
+def libpq_options(parameters: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
+    """Return libpq's options among the parameters, as a connection string and as variables.
 
-    Other users can see a command line, so an option is in the string only if it has no variable.
+    Other users can see a command line, so the string has only options without a variable.
     """
-    words, environment = {}, {}
+    in_string, environment = {}, {}
     for option in Conninfo.get_defaults():
         name = option.keyword.decode()
         if (value := parameters.get(name)) is None:
@@ -96,5 +97,5 @@ def connection_of_programs(parameters: Mapping[str, Any]) -> tuple[str, dict[str
         if option.envvar and name != "dbname":
             environment[option.envvar.decode()] = str(value)
         else:
-            words[name] = value
-    return make_conninfo("", **words), environment
+            in_string[name] = value
+    return make_conninfo("", **in_string), environment

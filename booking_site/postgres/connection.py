@@ -46,8 +46,8 @@ class WebConnection(psycopg.Connection[Any]):
             raise
 
 
-# Of web processes. Connections are checked before use (see booking_site.postgres), so that no
-# request fails because the server has restarted.
+# Options of the pool of a web process. Connections are checked before use (booking_site.postgres),
+# so that no request fails because PostgreSQL has restarted.
 POOL: dict[str, Any] = {
     "connection_class": WebConnection,
     # The pauses between attempts to connect double up to this limit. With the default of five

@@ -5,11 +5,14 @@ from threading import Event
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-MIGRATED = Event()  # migrations are not unapplied under a running server
+MIGRATED = Event()  # once set, it stays set: nobody reverses migrations under a running server
 
 
 def is_migrated() -> bool:
-    """Query the database until it is migrated. Raise `DatabaseError`."""
+    """Return whether every migration is applied; once it is, without a query.
+
+    Raise `DatabaseError`.
+    """
     if not MIGRATED.is_set():
         executor = MigrationExecutor(connection)
         if not executor.migration_plan(executor.loader.graph.leaf_nodes()):

@@ -70,7 +70,7 @@ class Package:
         largest = max(MAX_RATIO * part.compress_size, MAX_UNPACKED_AT_ANY_RATIO)
         largest = min(largest, MAX_PART, MAX_UNPACKED - self._unpacked)
         with self._archive.open(part) as file:
-            content = file.read(largest + 1)  # the size that the archive claims may be wrong
+            content = file.read(largest + 1)  # the size in the archive's directory may be wrong
         self._unpacked += len(content)
         self._tags += content.count(b"<")
         if len(content) > largest or self._tags > MAX_TAGS:

@@ -2,18 +2,18 @@
 
 import time
 
-# After a failure, so that a server that hangs does not keep the worker from other tasks.
+# Without a pause after a failure, a server that hangs would delay all other tasks.
 PAUSE_SECONDS = 15.0
 
 
 class MailServer:
-    """Avoided for a moment after each failure of the server itself."""
+    """Avoided for `PAUSE_SECONDS` after each failure of the server itself."""
 
     def __init__(self) -> None:
-        self.forget()
+        self.reset()
 
-    def forget(self) -> None:
-        """Forget the past, as a worker that starts does: the server may have been down."""
+    def reset(self) -> None:
+        """Start as after an outage, because the server may have been down before this worker."""
         self._next_try = 0.0
         self._was_down = True
         self._is_back = False
@@ -29,10 +29,10 @@ class MailServer:
     def is_avoided(self) -> bool:
         return time.monotonic() < self._next_try
 
-    def is_back(self) -> bool:
+    def take_recovery(self) -> bool:
         """Return whether a mail has been sent after failures; True once for each outage."""
-        was_back, self._is_back = self._is_back, False
-        return was_back
+        is_back, self._is_back = self._is_back, False
+        return is_back
 
 
 mail_server = MailServer()

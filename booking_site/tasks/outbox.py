@@ -12,15 +12,15 @@ from django.conf import settings
 PAUSES = [timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15)]
 # So the last attempt is 14 hours after the first.
 ATTEMPTS = 60
-# For a recipient whom the server refuses for good: the last attempt is 6 minutes after the first.
+# If the server refuses the recipient permanently: the last attempt is 6 minutes after the first.
 ATTEMPTS_IF_REFUSED = 4
-# The first code of SMTP that refuses for good.
+# SMTP's codes from here on are permanent errors.
 PERMANENT = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backlog:
-    """What an outbox has not sent, and for how long its oldest waiting mail has been due."""
+    """How many mails wait or were given up, and the age of the oldest that waits."""
 
     waiting: int
     given_up: int
@@ -43,7 +43,7 @@ class Outbox(Protocol):
     def retry_now(self) -> int:
         """Make the mails due that wait for another attempt, and return their number.
 
-        Not those that may be being sent at the moment.
+        Leave those to a worker that is sending them.
         """
 
 

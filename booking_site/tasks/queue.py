@@ -1,7 +1,4 @@
-"""The queue of tasks, for which only PostgreSQL's clock counts.
-
-The queries and commands of the library compare with the clock of the process instead.
-"""
+"""The queue of tasks, by PostgreSQL's clock; the library compares with the clock of the process."""
 
 import logging
 import traceback

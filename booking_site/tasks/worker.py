@@ -47,13 +47,12 @@ class Worker:
         self._rescue_due = 0.0
         self._has_database = True
         self.id = ""
-        mail_server.forget()
+        mail_server.reset()
 
     def run(self, *, until_empty: bool = False) -> None:
         """Run tasks and scheduled jobs; with `until_empty`, only the tasks that are due now.
 
-        Any error of the database outside a task means that the database is lost: the worker
-        connects again until it can work.
+        After any error of the database outside a task, the worker connects again until it succeeds.
         """
         while not self._is_over():
             try:
@@ -73,8 +72,7 @@ class Worker:
     def do_next(self) -> bool:
         """Run one urgent task, or else send one mail of each outbox and run one other task.
 
-        After a failure of the mail server, only urgent tasks run for a while. Return whether
-        anything was due.
+        While the mail server is avoided, only urgent tasks run. Return whether anything was due.
         """
         if self.do_next_task(min_priority=queue.BEFORE_MAILS):
             return True
@@ -82,7 +80,7 @@ class Worker:
         for do_next in (*(outbox.send_next for outbox in outboxes()), self.do_next_task):
             if not mail_server.is_avoided():
                 was_due |= do_next()
-        if mail_server.is_back():
+        if mail_server.take_recovery():
             queue.retry_now()
         return was_due
 
@@ -119,7 +117,7 @@ class Worker:
                 self._run_scheduled_jobs()
             was_due = self.do_next()
             if not self._has_database:
-                logger.warning("The worker has the database again.")
+                logger.warning("The worker is connected to the database again.")
                 self._has_database = True
             if not was_due:
                 if until_empty:

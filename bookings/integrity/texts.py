@@ -8,7 +8,7 @@ from django.db.models import Model
 
 from booking_site.typed_text import TypedText, clean_text
 
-# Any other text is printable ASCII without a link.
+# Other texts, printable ASCII without a link, are not refused.
 SUSPECT = r"[^\x20-\x7e]|://"
 
 

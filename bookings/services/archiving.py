@@ -26,15 +26,15 @@ from catalog.models import (
 def archive_rooms(*, at_most: int | None = None) -> int:
     """Archive shows that ended ARCHIVE_AFTER_DAYS ago, and return how many.
 
-    Each show is a transaction of its own, so this can be interrupted and repeated. Shows that
-    somebody is changing are left for the next call. With 0 days, nothing is archived.
+    Each show is one transaction, so this can be interrupted and repeated. Shows that somebody has
+    locked are left for the next call. With 0 days, nothing is archived.
     """
-    due = _over().filter(Exists(Seat.objects.filter(show=OuterRef("pk"))), archived_room=None)
+    due = _past_shows().filter(Exists(Seat.objects.filter(show=OuterRef("pk"))), archived_room=None)
     ids = list(due.order_by("start_time", "pk").values_list("pk", flat=True)[:at_most])
     return sum(in_transaction(partial(_archive, show_id)) for show_id in ids)
 
 
-def _over() -> ShowQuerySet:
+def _past_shows() -> ShowQuerySet:
     if not (days := settings.ARCHIVE_AFTER_DAYS):
         return Show.objects.none()
     ended = Coalesce("end_time", "start_time")
@@ -43,12 +43,12 @@ def _over() -> ShowQuerySet:
 
 def _archive(show_id: int) -> bool:
     """Store the room of the show and delete the seats; return False if it is not possible now."""
-    # No lock is waited for, so there is no deadlock, whatever the order of other locks.
-    shows = _over().filter(pk=show_id).select_for_update(no_key=True, skip_locked=True)
+    # It waits for no lock, so it cannot deadlock, whatever the order of locks.
+    shows = _past_shows().filter(pk=show_id).select_for_update(no_key=True, skip_locked=True)
     if not list(shows.values_list("pk")) or is_archived(show_id):
         return False
     all_seats = Seat.objects.filter(show_id=show_id)
-    # Not no_key: an insert of a booking, also by plain SQL, must wait, and then fail.
+    # Not no_key: an insert of a booking, even by plain SQL, must wait, and then fail.
     seats = list(
         all_seats.annotate(state_now=STATE_NOW)
         .order_by("pk")
@@ -58,14 +58,14 @@ def _archive(show_id: int) -> bool:
         return False
     # A separate statement: a booking may have been committed before the lock.
     booked = set(Booking.objects.filter(show_id=show_id).values_list("seat_id", flat=True))
-    unsold = [seat for seat in seats if seat.pk not in booked and _can_go(seat)]
+    unsold = [seat for seat in seats if seat.pk not in booked and _is_deletable(seat)]
     room = archived_room(show_id=show_id, seats=seats, unsold=unsold)
     room.save(force_insert=True)
     Seat.objects.filter(pk__in=[pk for pk in room.seat_ids if pk is not None]).delete()
     return True
 
 
-def _can_go(seat: Seat) -> bool:
+def _is_deletable(seat: Seat) -> bool:
     state = seat.state_now  # type: ignore[attr-defined] # annotated
     if state == SeatStatus.BLOCKED:
         # An import may still find its booking.

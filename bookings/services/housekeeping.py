@@ -19,11 +19,11 @@ from bookings.transactions import in_transaction
 from bookings.walk_in_customers import erase_walk_in_customer
 from catalog.models import RefusedOverlap
 
-RECORD_LIFETIME = timedelta(days=7)
-# Counted from the time at which a row lost its last effect.
-SIGN_IN_LIFETIME = timedelta(days=90)
-HOLD_LIFETIME = timedelta(days=30)
-OVERLAP_LIFETIME = timedelta(days=30)
+RECORD_RETENTION = timedelta(days=7)
+# From the time at which a row expired or ended.
+SIGN_IN_RETENTION = timedelta(days=90)
+HOLD_RETENTION = timedelta(days=30)
+OVERLAP_RETENTION = timedelta(days=30)
 
 
 def release_expired_holds(*, batch: int) -> int:
@@ -51,16 +51,16 @@ def purge_idempotency_records(*, batch: int) -> int:
     """Delete up to `batch` records older than seven days, and return how many."""
     # Older records have smaller ids, so no index on their age is needed.
     first = IdempotencyRecord.objects.order_by("pk").values("pk")[:batch]
-    old = IdempotencyRecord.objects.filter(pk__in=first, created_at__lt=Now() - RECORD_LIFETIME)
+    old = IdempotencyRecord.objects.filter(pk__in=first, created_at__lt=Now() - RECORD_RETENTION)
     deleted, _ = old.delete()
     return deleted
 
 
 def delete_old_rows(*, batch: int) -> dict[str, int]:
-    """Delete the rows that nothing needs any longer; return how many by table.
+    """Delete rows past their retention; return how many by table.
 
-    Each statement deletes up to `batch` rows and is a transaction of its own, so this can be
-    interrupted and repeated.
+    Each statement is one transaction and deletes up to `batch` rows, so this can be interrupted and
+    repeated.
     """
     deleted = {}
     for rows in _old_rows():
@@ -72,19 +72,19 @@ def delete_old_rows(*, batch: int) -> dict[str, int]:
 
 
 def _old_rows() -> list[QuerySet[Any]]:
-    audit_lifetime = timedelta(days=settings.AUDIT_RETENTION_DAYS)
+    audit_retention = timedelta(days=settings.AUDIT_RETENTION_DAYS)
     return [
         Session.objects.filter(expire_date__lt=Now()),
-        # Also of sign-ins that ended before they expired.
-        SignIn.objects.filter(expires_at__lt=Now() - SIGN_IN_LIFETIME),
+        # Also those that ended before they expired.
+        SignIn.objects.filter(expires_at__lt=Now() - SIGN_IN_RETENTION),
         Hold.objects.filter(
             ended_at__isnull=False,
-            end_reason__in=HoldEnd.values,  # redundant, but the index begins with it
-            expires_at__lt=Now() - HOLD_LIFETIME,
+            end_reason__in=HoldEnd.values,  # redundant, but the first column of the index
+            expires_at__lt=Now() - HOLD_RETENTION,
         ),
         # Without an index: only the last month's refusals are in the table.
-        RefusedOverlap.objects.filter(refused_at__lt=Now() - OVERLAP_LIFETIME),
-        AuditEntry.objects.filter(at__lt=Now() - audit_lifetime),
+        RefusedOverlap.objects.filter(refused_at__lt=Now() - OVERLAP_RETENTION),
+        AuditEntry.objects.filter(at__lt=Now() - audit_retention),
         KnownAddress.objects.filter(last_login_at__lt=Now() - KNOWN_FOR),
         # Without an index: only the last day's failed logins are in these tables.
         AccessFailureLog.objects.filter(attempt_time__lt=Now() - timedelta(days=1)),

@@ -18,7 +18,7 @@ class ArchivedRoom(models.Model):
     has a row. `layout` is empty if the room can't be written as a layout: then no row is deleted.
     """
 
-    # A foreign key of the migration deletes the row with the show, also if plain SQL deletes it.
+    # The migration adds a foreign key that deletes the row with the show, even by plain SQL.
     show = models.OneToOneField(
         Show,
         on_delete=models.DO_NOTHING,

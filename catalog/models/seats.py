@@ -17,7 +17,7 @@ class SeatStatus(models.TextChoices):
     BLOCKED = "blocked", "Blocked"
 
 
-# The block reason of a seat that another system sold and whose booking is not imported, or not yet.
+# The block reason of a seat that the original system sold and whose booking has not been imported.
 SOLD_BEFORE = "Sold by the original system"
 
 

@@ -138,10 +138,10 @@ def _seat_counts(shows: list[Show]) -> dict[int, tuple[int, int]]:
         .order_by()
         .annotate(
             size=Count("seats") + Coalesce(Max("archived_room__seat_count"), 0),
-            taken=Count("seats", filter=Q(seats__status=SeatStatus.BOOKED)),
+            sold=Count("seats", filter=Q(seats__status=SeatStatus.BOOKED)),
         )
     )
-    return {pk: (size, taken) for pk, size, taken in counts.values_list("pk", "size", "taken")}
+    return {pk: (size, sold) for pk, size, sold in counts.values_list("pk", "size", "sold")}
 
 
 def _drawn_hours(by_day: dict[date, list[Show]], theatre: Theatre) -> tuple[int, int]:

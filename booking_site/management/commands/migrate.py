@@ -1,4 +1,4 @@
-"""Django's `migrate`, but the site does not have to wait while it waits for a lock."""
+"""Django's `migrate`, which waits for locks in short attempts, so that the site can go on."""
 
 from time import sleep
 from typing import Any
@@ -8,8 +8,8 @@ from django.core.management.commands import migrate
 from django.db import OperationalError, connections
 from psycopg.errors import LockNotAvailable
 
-# While a change of a table waits for a long reader, all later queries of the table wait behind it:
-# for less than LOCK_TIMEOUT_MS, after which a request gets 503.
+# While a change of a table waits for a long reader, all later queries of the table wait behind it.
+# This is shorter than LOCK_TIMEOUT_MS, after which they would get 503.
 LOCK_TIMEOUT = "1s"
 PAUSE_SECONDS = 5.0
 ATTEMPTS = 120

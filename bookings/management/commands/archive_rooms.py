@@ -1,4 +1,4 @@
-"""Archive the rooms of past shows, whose unsold seats are then deleted."""
+"""Archive the rooms of past shows, and delete their unsold seats."""
 
 from argparse import ArgumentParser
 from typing import Any

@@ -1,4 +1,4 @@
-"""Delete sessions, sign-ins, holds, refused overlaps and audit entries that are old."""
+"""Delete rows past their retention, such as expired sessions."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -11,9 +11,9 @@ from bookings.services.housekeeping import delete_old_rows
 
 class Command(BaseCommand):
     help = (
-        "Delete expired sessions of the back office, sign-ins that expired 90 days ago, holds and"
-        " refused overlaps of 30 days ago, and audit entries older than AUDIT_RETENTION_DAYS, in"
-        " batches."
+        "Delete, in batches, expired sessions of the back office, sign-ins that expired 90 days"
+        " ago, holds and refused overlaps of 30 days ago, known addresses without a login in 90"
+        " days, failed logins of a day ago, and audit entries older than AUDIT_RETENTION_DAYS."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -6,11 +6,11 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from booking_site.arguments import at_least_one
-from bookings.services.housekeeping import RECORD_LIFETIME, purge_idempotency_records
+from bookings.services.housekeeping import RECORD_RETENTION, purge_idempotency_records
 
 
 class Command(BaseCommand):
-    help = f"Delete idempotency records older than {RECORD_LIFETIME.days} days, in batches."
+    help = f"Delete idempotency records older than {RECORD_RETENTION.days} days, in batches."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(

@@ -18,7 +18,7 @@ from accounts.models import User
 from booking_site.embedded.directories import temporary_directory
 from booking_site.embedded.postgres import programs, start_postgres
 from booking_site.embedded.redis import start_redis
-from booking_site.postgres.backups import connection_of_programs
+from booking_site.postgres.backups import libpq_options
 from tests.bookings.calls import bought, held
 from tests.factories import ShowFactory, make_seats
 from tests.web import ROOT, database_url
@@ -160,7 +160,7 @@ def test_options_are_passed_on_as_libpq_reads_them(monkeypatch: pytest.MonkeyPat
         "dbname": "a b",
         "keepalives_idle": "30",
     }
-    conninfo, environment = connection_of_programs(given | {"cursor_factory": object()})
+    conninfo, environment = libpq_options(given | {"cursor_factory": object()})
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     options = {

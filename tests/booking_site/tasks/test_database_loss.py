@@ -85,7 +85,7 @@ def test_a_worker_survives_the_loss_of_its_database(
     damage()
     assert has_line(process.stderr, "The worker lost the database")
     repair()
-    assert has_line(process.stderr, "The worker has the database again")
+    assert has_line(process.stderr, "The worker is connected to the database again")
     note.enqueue(str(notes), text="after")
     wait_until(lambda: notes.read_text() == "before\nafter\n", what="The worker")
 
