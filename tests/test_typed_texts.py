@@ -35,6 +35,7 @@ REVERSED = "Top \u202enuG"
 OTHER_TEXTS = {
     "ConfirmForm.content",
     "ConfirmForm.expected",
+    "LoginForm.password",
     "NewPasswordForm.password1",
     "NewPasswordForm.password2",
     "OwnPasswordForm.new_password1",
