@@ -173,7 +173,7 @@ def of_seats(by_table: dict[str, tuple[int, int]]) -> int:
 
 
 def reports(days: int) -> tuple[list[Report], list[float]]:
-    """Return each report over the shows, and the processor time of PostgreSQL for it."""
+    """Return each report over the shows, and PostgreSQL's processor time for it in seconds."""
     theatres = list(Theatre.objects.all())
     last = timezone.localdate()
     first = last - timedelta(days=days + settings.ARCHIVE_AFTER_DAYS + 2)

@@ -65,7 +65,7 @@ def server_errors(client: Client, method: str, requests: Iterator[Request]) -> l
     return failed
 
 
-def test_odd_ids_in_addresses(office: Client, sample: SampleData) -> None:
+def test_odd_ids_in_addresses_are_not_server_errors(office: Client, sample: SampleData) -> None:
     table = [row for row in rows() if "<" in row.route]
     pages = ((target, {}) for row in table if row.action == "get" for target in odd_addresses(row))
     assert server_errors(office, "get", pages) == []
@@ -91,7 +91,7 @@ def filters_of(page: admin.ModelAdmin) -> Iterator[str]:
         yield from (f"{page.date_hierarchy}__{part}" for part in ("year", "month", "day", "gte"))
 
 
-def test_odd_parameters(office: Client, sample: SampleData) -> None:
+def test_odd_parameters_are_not_server_errors(office: Client, sample: SampleData) -> None:
     def pages() -> Iterator[Request]:
         for model, page in admin.site._registry.items():
             target = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
@@ -111,7 +111,7 @@ def test_odd_parameters(office: Client, sample: SampleData) -> None:
     assert server_errors(office, "get", pages()) == []
 
 
-def test_odd_values_in_forms(office: Client, sample: SampleData) -> None:
+def test_odd_values_in_forms_are_not_server_errors(office: Client, sample: SampleData) -> None:
     def forms() -> Iterator[Request]:
         for row in rows():
             if row.action in FORMS:
@@ -124,7 +124,7 @@ def test_odd_values_in_forms(office: Client, sample: SampleData) -> None:
 
 
 @pytest.mark.usefixtures("sample")
-def test_odd_values_in_fields_with_autocompletion(office: Client) -> None:
+def test_odd_values_in_fields_with_autocompletion_are_not_server_errors(office: Client) -> None:
     def forms() -> Iterator[Request]:
         for model, page in admin.site._registry.items():
             for field in page.autocomplete_fields:
@@ -137,7 +137,7 @@ def test_odd_values_in_fields_with_autocompletion(office: Client) -> None:
     assert server_errors(office, "post", iter(found)) == []
 
 
-def test_odd_rows_chosen_in_lists(office: Client, sample: SampleData) -> None:
+def test_odd_rows_chosen_in_lists_are_not_server_errors(office: Client, sample: SampleData) -> None:
     def forms() -> Iterator[Request]:
         for model, page in admin.site._registry.items():
             target = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
@@ -149,7 +149,7 @@ def test_odd_rows_chosen_in_lists(office: Client, sample: SampleData) -> None:
     assert server_errors(office, "post", forms()) == []
 
 
-def test_odd_autocompletion(office: Client, sample: SampleData) -> None:
+def test_odd_autocompletion_is_not_a_server_error(office: Client, sample: SampleData) -> None:
     def pages() -> Iterator[Request]:
         for model, page in admin.site._registry.items():
             for field in page.autocomplete_fields:

@@ -39,7 +39,7 @@ def sample(db: None, staff: User) -> SampleData:
 
 
 def pages(sample: SampleData) -> Iterator[str]:
-    """Yield the address of each page, with and without a search."""
+    """Yield the address of each page, without and with a search."""
     for row in rows():
         if row.action == "get":
             target = address(row, sample)

@@ -36,12 +36,12 @@ usher there           | no         | no           | no          | yes           
 usher here and there  | no         | no           | no          | yes              | yes
 inactive usher there  | no         | no           | no          | yes              | yes
 manager of here       | no         | yes          | no          | yes              | yes
-role keeper nowhere   | no         | no           | no          | no               | yes
+role editor nowhere   | no         | no           | no          | no               | yes
 staff everywhere      | no         | no           | no          | yes              | yes
 other administrator   | no         | no           | no          | no               | yes
 former usher          | no         | yes          | yes         | yes              | yes
 former staff of there | no         | no           | no          | yes              | yes
-former role keeper    | no         | no           | no          | no               | yes
+former role editor    | no         | no           | no          | no               | yes
 former administrator  | no         | no           | no          | no               | yes
 """
 ROWS = [[cell.strip() for cell in line.split("|")] for line in TABLE.strip("\n").splitlines()]
@@ -117,12 +117,12 @@ def world(db: None) -> World:
             "usher here and there": staff_with(role="Usher", theatres=(here, there)),
             "inactive usher there": staff_with(role="Usher", theatres=(there,), is_active=False),
             "manager of here": staff_with(role="Manager", theatres=(here,)),
-            "role keeper nowhere": staff_with(roles),
+            "role editor nowhere": staff_with(roles),
             "staff everywhere": staff_with(everywhere, role="Usher"),
             "other administrator": staff_with(is_superuser=True),
             "former usher": staff_with(role="Usher", **former),
             "former staff of there": staff_with(theatres=(there,), **former),
-            "former role keeper": staff_with(roles, **former),
+            "former role editor": staff_with(roles, **former),
             "former administrator": staff_with(is_superuser=True, **former),
         },
     )

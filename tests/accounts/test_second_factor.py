@@ -184,7 +184,7 @@ def test_setting_up_asks_for_the_password(office: Client, staff: User) -> None:
         assert shown_key(office) is None
 
 
-def test_wrong_passwords_of_a_set_up_count_as_failed_logins(
+def test_wrong_passwords_during_set_up_count_as_failed_logins(
     office: Client, settings: Any, staff: User
 ) -> None:
     settings.AXES_FAILURE_LIMIT = 2
@@ -201,7 +201,7 @@ def test_a_correct_password_resets_the_count(office: Client, staff: User) -> Non
     assert not AccessAttempt.objects.exists()
 
 
-def test_a_new_password_leaves_no_key_that_waits(office: Client, staff: User) -> None:
+def test_a_new_password_discards_a_pending_key(office: Client, staff: User) -> None:
     key = start(office)
     new = {"new_password1": "nine newts under stones", "new_password2": "nine newts under stones"}
     changed = office.post("/admin/password_change/", {"old_password": PASSWORD} | new)

@@ -162,7 +162,7 @@ def answers(show: Show, office: Client, buyer: APIClient) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("is_counted", [False, True])
-def test_nothing_that_is_shown_changes(
+def test_no_page_and_no_answer_changes(
     show: Show, office: Client, login: Callable[[User], APIClient], is_counted: bool
 ) -> None:
     """Counted before and after by the worker, or by each report."""
@@ -185,7 +185,7 @@ def test_nothing_that_is_shown_changes(
     assert broken() == []
 
 
-def test_a_show_with_no_booking_has_no_row_left_and_the_same_map(api: APIClient) -> None:
+def test_a_show_without_bookings_has_no_rows_but_the_same_map(api: APIClient) -> None:
     show = past_show()
     make_seats(show, "S.S", "PW", price="3.456")
     before = api.get(f"/api/shows/{show.pk}/seats").json()
@@ -219,7 +219,7 @@ def test_seats_of_plain_sql_have_no_positions_before_and_after(api: APIClient) -
         {"x": 0, "y": 0},
     ],
 )
-def test_a_room_that_is_no_layout_stays_as_it_is(api: APIClient, change: dict[str, Any]) -> None:
+def test_a_room_without_a_layout_keeps_its_seats(api: APIClient, change: dict[str, Any]) -> None:
     show = past_show()
     seats = make_seats(show, "SS", "SS")
     Seat.objects.filter(pk=seats[-1].pk).update(**change)

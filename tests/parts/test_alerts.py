@@ -27,7 +27,7 @@ def failure_of(folder: Path, *, rules: str) -> str:
     return done.stderr if done.returncode else ""
 
 
-def test_the_alerts_that_must_fire_do_and_no_others(tmp_path: Path) -> None:
+def test_each_case_fires_its_alert_and_no_other(tmp_path: Path) -> None:
     assert failure_of(tmp_path, rules=RULES) == ""
 
 

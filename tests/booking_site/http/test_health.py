@@ -100,7 +100,7 @@ def test_without_redis_the_service_is_ready_and_without_postgresql_it_lives(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_read_only_database_is_not_ready_but_read(tmp_path: Path) -> None:
+def test_a_read_only_database_serves_reads_but_is_not_ready(tmp_path: Path) -> None:
     standby = f"{database_url()}?options=-c%20default_transaction_read_only%3Don"
     with (
         web_server(tmp_path / "log", DATABASE_URL=standby) as server,

@@ -1,4 +1,4 @@
-"""Migrations of a site that is in use: they can be interrupted, and nobody waits for them."""
+"""Migrations of a site in use: they can be interrupted, and do not block the site."""
 
 import json
 import os

@@ -258,7 +258,7 @@ def of_a_mac(book: Workbook) -> None:
     book.epoch = MAC_EPOCH
 
 
-def test_rows_and_cells_may_lack_their_place() -> None:
+def test_rows_and_cells_may_lack_their_reference() -> None:
     content = with_xml(workbook(["a", "b"]), '<row r="1"[^>]*>', "<row>")
     content = with_xml(content, 'r="A1"', "")
     assert read_table(with_xml(content, 'r="B1"', ""), kind="xlsx").rows == [["a", "b"]]
@@ -396,7 +396,7 @@ def test_a_damaged_workbook_is_refused_or_read(data: st.DataObject) -> None:
         read_table(packed(UNDAMAGED | {name: damaged}) if name else damaged, kind="xlsx")
 
 
-def test_a_workbook_that_arrived_in_part_is_refused() -> None:
+def test_a_truncated_workbook_is_refused() -> None:
     content = workbook(["a"])
     with pytest.raises(Unreadable, match="Save"):
         read_table(content[:-100], kind="xlsx")

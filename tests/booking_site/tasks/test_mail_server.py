@@ -30,7 +30,7 @@ pytestmark = pytest.mark.django_db
 
 
 class Forgetful(Mailbox):
-    """Accepts every message, but drops the connection before it says so the first time."""
+    """Accepts every message, but drops the connection before it confirms the first one."""
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         answer = await super().handle_DATA(server, session, envelope)
@@ -199,7 +199,7 @@ def test_a_recipient_refused_for_good_is_soon_given_up(
 def test_a_repeated_mail_of_any_kind_has_the_message_id_of_the_first(
     forgetful: Mailbox, customer: APIClient, seats: list[Seat]
 ) -> None:
-    """So a mailbox that drops repeated messages has each once."""
+    """So that a mailbox can drop repeated messages."""
     send_every_kind(customer, seats)
     for _ in range(10):
         DBTaskResult.objects.update(run_after=Now())
