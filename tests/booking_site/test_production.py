@@ -13,7 +13,7 @@ import pytest
 
 from booking_site import environment
 from booking_site.environment import (
-    LONGEST,
+    MAXIMUMS,
     NUMBERS,
     SWITCHES,
     production_errors,
@@ -138,7 +138,7 @@ def test_safe_settings_have_no_error() -> None:
         ),
         *(
             ({name: str(most + 1)}, f"{name} must be at most {most}, not {most + 1}.")
-            for name, most in LONGEST.items()
+            for name, most in MAXIMUMS.items()
         ),
         (
             {"WEB_THREADS": "20"},
