@@ -216,6 +216,12 @@ def test_this_machine_is_refused_by_any_name(host: str) -> None:
     assert [error.split()[0] for error in errors] == list(changes)
 
 
+@pytest.mark.parametrize("name", [name for name in NUMBERS if name.endswith("_DAYS")])
+def test_no_time_is_longer_than_postgresql_can_subtract(name: str) -> None:
+    (error,) = production_errors(SAFE | {name: "9999999"})
+    assert error.startswith(f"{name} ")
+
+
 def test_a_trial_answers_this_machine_only() -> None:
     (error,) = production_errors(SAFE | {"TRIAL": "1", "ALLOWED_HOSTS": "localhost,rex.example"})
     assert error == "TRIAL is on, but ALLOWED_HOSTS contains rex.example."
