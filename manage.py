@@ -5,6 +5,7 @@ import os
 import sys
 
 from django.core.management import execute_from_command_line
+from django.db import OperationalError
 
 from booking_site.environment import exit_if_invalid
 from booking_site.postgres.sessions import UnsafePooler
@@ -17,3 +18,9 @@ if __name__ == "__main__":
         execute_from_command_line(sys.argv)
     except UnsafePooler as error:
         sys.exit(str(error))
+    except OperationalError as error:
+        first_line = str(error).strip().partition("\n")[0]
+        sys.exit(
+            f"The database ended the command: {first_line}. If it does not respond, check"
+            " DATABASE_URL, and that PostgreSQL is running."
+        )

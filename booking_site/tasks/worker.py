@@ -23,6 +23,7 @@ from django.db import InterfaceError, InternalError, OperationalError, connectio
 from django_tasks import TaskContext
 from django_tasks.base import TASK_MIN_PRIORITY
 
+from booking_site.postgres.backups import is_rehearsal
 from booking_site.tasks import queue
 from booking_site.tasks.mail_server import mail_server
 from booking_site.tasks.outbox import ATTEMPTS, outboxes
@@ -35,6 +36,10 @@ RESCUE_SECONDS = 30.0
 STARTS = 8
 # The first key of the workers' advisory locks; the second is the hash of the worker's id.
 WORKERS = 7_240_118
+
+
+class RehearsalDatabase(Exception):
+    """A rehearsal of a restore has filled the database, so its mails were sent before."""
 
 
 class Worker:
@@ -53,9 +58,12 @@ class Worker:
         """Run tasks and scheduled jobs; with `until_empty`, only the tasks that are due now.
 
         After any error of the database outside a task, the worker connects again until it succeeds.
+        Raise `RehearsalDatabase` on the copy of a rehearsal.
         """
         while not self._is_over():
             try:
+                if is_rehearsal():
+                    raise RehearsalDatabase
                 with self._registered():
                     rescue_tasks()
                     self._work(until_empty=until_empty)

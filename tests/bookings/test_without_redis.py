@@ -41,4 +41,4 @@ def test_redis_is_unreachable_there() -> None:
     """Guards the test above: if this one fails, that one proves nothing."""
     run = run_without_redis("tests/bookings/test_redis_copies.py")
     assert run.returncode == 1, run.stdout
-    assert "test_the_copy_alone_suffices" in run.stdout
+    assert "test_a_copy_is_replayed" in run.stdout

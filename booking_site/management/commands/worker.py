@@ -8,8 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from booking_site.postgres.backups import is_rehearsal
-from booking_site.tasks.worker import Worker, parent_has_ended
+from booking_site.tasks.worker import RehearsalDatabase, Worker, parent_has_ended
 
 
 class Command(BaseCommand):
@@ -35,12 +34,13 @@ class Command(BaseCommand):
                 raise CommandError(
                     f"Set {variable} (see .env.example). Until then, mails stay queued."
                 )
-        if is_rehearsal():
-            raise CommandError(
-                "This database is the copy of a rehearsal (restore --rehearsal), whose mails have"
-                " been sent. To use it as the site's database, run DROP SCHEMA rehearsal."
-            )
         worker = Worker(is_orphan=partial(parent_has_ended, parent)) if parent else Worker()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: worker.stop.set())
-        worker.run(until_empty=until_empty)
+        try:
+            worker.run(until_empty=until_empty)
+        except RehearsalDatabase as error:
+            raise CommandError(
+                "This database is the copy of a rehearsal (restore --rehearsal), whose mails have"
+                " been sent. To use it as the site's database, run DROP SCHEMA rehearsal."
+            ) from error
