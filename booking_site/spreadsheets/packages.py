@@ -14,7 +14,7 @@ from booking_site.spreadsheets.cells import Unreadable
 MAX_PART = 8 * 1024 * 1024
 MAX_UNPACKED = 16 * 1024 * 1024
 MAX_TAGS = 800_000
-# The parser copies a tag's namespace for each tag. Those of spreadsheets are shorter than 100.
+# Those of spreadsheets are shorter than 100.
 MAX_NAMESPACE = 255
 # Unpacked to packed size; blank cells with a format pack well. Small parts may exceed it.
 MAX_RATIO = 100

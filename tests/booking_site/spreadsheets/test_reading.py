@@ -295,7 +295,6 @@ def test_a_workbook_above_a_limit_is_refused(
 
 
 def test_a_long_namespace_is_refused() -> None:
-    """The parser would copy it for each tag: 100 KB would take minutes."""
     allowed = SHEET_MAIN_NS.ljust(packages.MAX_NAMESPACE, "x")
     content = with_xml(workbook(["a"]), SHEET_MAIN_NS, allowed)
     assert read_table(content, kind="xlsx").rows == [["a"]]
