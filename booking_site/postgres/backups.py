@@ -1,4 +1,4 @@
-"""Backs up and restores the database with pg_dump and pg_restore and the site's settings."""
+"""Backs up and restores the database with PostgreSQL's programs and the site's settings."""
 
 import os
 import shutil
@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import connection
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import Conninfo
 
 # Marks a database that a rehearsal of a restore has filled.
 REHEARSAL_SCHEMA = "rehearsal"
+_FOR_ANY_ROLE = ("--no-owner", "--no-privileges")
 # The site's tables would conflict with other tables, not with views or what extensions contain.
 _EXISTING = """
     SELECT count(*) FROM pg_class
@@ -35,7 +36,7 @@ def write_dump(path: Path) -> None:
     half = path.with_name(f"{path.name}.half")
     half.touch(mode=0o600)  # it has users' names, addresses and password hashes
     try:
-        _run("pg_dump", "--format=custom", f"--file={half}")
+        _run("pg_dump", *_FOR_ANY_ROLE, "--format=custom", f"--file={half}")
         half.rename(path)
     finally:
         half.unlink(missing_ok=True)
@@ -54,11 +55,16 @@ def read_dump(path: Path, *, rehearsal: bool = False) -> None:
         if rehearsal:
             cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {REHEARSAL_SCHEMA}")
     # Without comments, because those on extensions need the rights of their owner.
-    _run("pg_restore", "--exit-on-error", "--single-transaction", "--no-comments", str(path))
-    # In one transaction instead of one for each table.
-    with transaction.atomic(), connection.cursor() as cursor:
-        # Without statistics, PostgreSQL chooses slow plans until autovacuum has seen all tables.
-        cursor.execute("ANALYZE")
+    _run(
+        "pg_restore",
+        *_FOR_ANY_ROLE,
+        "--exit-on-error",
+        "--single-transaction",
+        "--no-comments",
+        str(path),
+    )
+    # Without statistics, PostgreSQL chooses slow plans until autovacuum has seen all tables.
+    _run("vacuumdb", "--analyze-only", "--jobs=2", "--schema=public")
 
 
 def is_rehearsal() -> bool:
@@ -76,7 +82,7 @@ def _run(program: str, *arguments: str) -> None:
             f"{program} not found: install the PostgreSQL client in the version of your server."
         )
     conninfo, environment = libpq_options(connection.get_connection_params())
-    command = [found, "--no-owner", "--no-privileges", *arguments, f"--dbname={conninfo}"]
+    command = [found, *arguments, f"--dbname={conninfo}"]
     done = subprocess.run(  # noqa: S603 (no outside input)
         command, env=os.environ | environment, capture_output=True, text=True, check=False
     )
