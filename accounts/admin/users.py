@@ -105,7 +105,7 @@ class UserAdmin(LargeTable, Audited, DjangoUserAdmin, ModelAdmin):  # type: igno
         return (*self.readonly_fields, "is_superuser")
 
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
-        """Without a form, show roles as text, and link only to one's own password."""
+        """Without a form, show roles as text; only the users themselves can set a new password."""
         fieldsets = super().get_fieldsets(request, obj)
         if obj is None or self.has_change_permission(request, obj):
             return fieldsets

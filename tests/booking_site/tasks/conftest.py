@@ -25,13 +25,18 @@ def start_worker() -> Iterator[StartWorker]:
     started = []
 
     def start(
-        *options: str, skew: int = 0, email_url: str = "dummymail://"
+        *options: str, skew: int = 0, email_url: str = "dummymail://", database: str = ""
     ) -> subprocess.Popen[str]:
         clock = {"PYTHONPATH": str(SKEWED_CLOCK), "CLOCK_SKEW_SECONDS": str(skew)} if skew else {}
         process = subprocess.Popen(
             [sys.executable, "manage.py", "worker", *options],
             cwd=ROOT,
-            env={**os.environ, "DATABASE_URL": database_url(), "EMAIL_URL": email_url, **clock},
+            env={
+                **os.environ,
+                "DATABASE_URL": database or database_url(),
+                "EMAIL_URL": email_url,
+                **clock,
+            },
             stderr=subprocess.PIPE,
             text=True,
         )

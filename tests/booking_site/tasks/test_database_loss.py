@@ -105,6 +105,14 @@ def test_a_worker_that_starts_on_a_read_only_database_waits(
     assert DBTaskResult.objects.filter(finished_at__lte=Now()).count() == 1
 
 
+def test_a_worker_that_starts_without_its_database_waits(start_worker: StartWorker) -> None:
+    process = start_worker(database="postgres://nobody@127.0.0.1:1/nothing")
+    assert process.stderr
+    assert has_line(process.stderr, "The worker lost the database")
+    process.terminate()
+    assert process.wait(60) == 0
+
+
 def test_a_scheduled_job_on_a_read_only_database_is_not_a_failure_of_the_job(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
