@@ -11,13 +11,13 @@ from email.utils import formataddr
 from pathlib import Path
 
 import environ
-from corsheaders.defaults import default_headers
 from django.core.exceptions import ImproperlyConfigured
 
 from booking_site.api.openapi.description import SPECTACULAR_SETTINGS  # noqa: F401 - a setting
 from booking_site.back_office.theme import UNFOLD
 from booking_site.caches import redis_cache
 from booking_site.environment import RATES, networks, validation_errors
+from booking_site.http import cors
 from booking_site.observability.logging import logging_config
 from booking_site.postgres.connection import POOL, postgres_database
 
@@ -324,20 +324,12 @@ SIGN_IN_LIFETIME = timedelta(days=90)
 REFRESH_GRACE_SECONDS = env.int("REFRESH_GRACE_SECONDS", default=10)
 
 CORS_ALLOWED_ORIGINS = env.list(
-    "CORS_ALLOWED_ORIGINS", default=["http://localhost:5173"] if DEVELOPMENT else []
+    "CORS_ALLOWED_ORIGINS", default=cors.DEVELOPMENT_ORIGINS if DEVELOPMENT else []
 )
+CORS_ALLOW_HEADERS = cors.ALLOWED_HEADERS
+CORS_EXPOSE_HEADERS = cors.EXPOSED_HEADERS
 # Links in mails lead to its /confirm-email and /reset-password, with ?uid=…&token=…
 CLIENT_URL = env("CLIENT_URL", default="http://localhost:5173")
-CORS_ALLOW_HEADERS = [*default_headers, "idempotency-key", "if-none-match", "x-request-id"]
-CORS_EXPOSE_HEADERS = [
-    "ETag",
-    "Link",
-    "X-Total-Count",
-    "Retry-After",
-    "Idempotency-Replayed",
-    "X-Request-ID",
-    "Location",
-]
 
 # HTTPS, except in development
 

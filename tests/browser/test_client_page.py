@@ -15,7 +15,7 @@ from bookings.models import Booking
 from catalog.models import Seat
 from tests.factories import MovieFactory, ShowFactory, make_seats
 
-# The port of the client's development server, the only origin that CORS allows.
+# The port of the client's development server, whose origin CORS allows.
 PORT = 5173
 CLIENT = Path(__file__).parent / "client"
 

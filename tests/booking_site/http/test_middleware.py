@@ -116,6 +116,17 @@ def test_head_is_get_without_the_body(api: APIClient, path: str) -> None:
         assert head["Content-Length"] == str(len(got.content))
 
 
+TRACING = ("traceparent", "tracestate", "baggage", "sentry-trace")
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [f"http://{host}:{port}" for host in ("localhost", "127.0.0.1") for port in (5173, 4173)],
+)
+def test_a_developers_client_can_call_the_api(api: APIClient, origin: str) -> None:
+    assert api.get("/api/items/1", HTTP_ORIGIN=origin)["Access-Control-Allow-Origin"] == origin
+
+
 def test_the_client_can_send_preflight_requests(api: APIClient) -> None:
     for path in ("/api/echo", "/api/echo/", "/api/nothing", "/api/auth/secret/1"):
         response = api.options(
@@ -130,10 +141,14 @@ def test_the_client_can_send_preflight_requests(api: APIClient) -> None:
         allowed = response["Access-Control-Allow-Headers"].split(", ")
         assert {
             "authorization",
+            "cache-control",
             "content-type",
             "idempotency-key",
             "if-none-match",
+            "prefer",
             "x-request-id",
+            "x-requested-with",
+            *TRACING,
         } <= set(allowed)
 
 
@@ -174,8 +189,11 @@ def test_the_client_can_read_every_answer(
     assert response["Access-Control-Allow-Origin"] == CLIENT
     exposed = response["Access-Control-Expose-Headers"].split(", ")
     assert set(exposed) == {
+        "Date",
         "ETag",
         "Link",
+        "RateLimit",
+        "RateLimit-Policy",
         "X-Total-Count",
         "Retry-After",
         "Idempotency-Replayed",
