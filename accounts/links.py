@@ -7,7 +7,7 @@ from django.conf import settings
 from django.contrib.auth.tokens import PasswordResetTokenGenerator
 
 from accounts.models import User
-from accounts.tokens import BIGGEST_ID
+from booking_site.api.converters import MAX_ID
 from booking_site.api.errors import DomainError
 
 
@@ -51,7 +51,7 @@ def confirmation_link(user: User) -> str:
 
 def user_of_link(uid: str) -> User:
     """Return the user of the link, active or not. Raise `LinkInvalid`."""
-    if not (uid.isascii() and uid.isdecimal() and int(uid) <= BIGGEST_ID):
+    if not (uid.isascii() and uid.isdecimal() and int(uid) <= MAX_ID):
         raise LinkInvalid
     user = User.objects.filter(pk=int(uid)).first()
     if user is None:

@@ -29,9 +29,8 @@ from rest_framework_simplejwt.tokens import Token
 from rest_framework_simplejwt.utils import datetime_to_epoch
 
 from accounts.models import SignIn, User
+from booking_site.api.converters import MAX_ID
 from booking_site.api.errors import DomainError
-
-BIGGEST_ID = 2**63 - 1
 
 
 class TokenInvalid(DomainError):
@@ -145,7 +144,7 @@ class SiteToken(Token):
 
     def verify_claims(self) -> None:
         subject = self.payload["sub"]
-        if not (subject.isascii() and subject.isdecimal() and int(subject) <= BIGGEST_ID):
+        if not (subject.isascii() and subject.isdecimal() and int(subject) <= MAX_ID):
             raise TokenError("Token has an unreadable subject")
         for claim in ("ver", "exp"):
             if type(self.payload[claim]) is not int:

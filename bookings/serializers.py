@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from booking_site.api.converters import MAX_BIGINT
+from booking_site.api.converters import MAX_ID
 from booking_site.api.fields import MoneyField, UtcDateTimeField
 from booking_site.api.parsing import (
     IdField,
@@ -26,7 +26,7 @@ SECTION = "Such as Balcony. Empty in a section without a name."
 @extend_schema_field(
     {
         "type": "array",
-        "items": {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_BIGINT},
+        "items": {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID},
         "minItems": 1,
         "maxItems": LONGEST_LIST,
         "uniqueItems": True,

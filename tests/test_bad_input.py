@@ -17,7 +17,7 @@ from catalog.models import Movie, Theatre
 from tests.factories import MovieFactory, ShowFactory, UserFactory, make_seats
 from tests.web import SERVERS, Answer, RawConnection, database_url, web_server
 
-TOO_BIG_ID = 2**63
+TOO_BIG_ID = 2**53
 
 pytestmark = pytest.mark.django_db
 

@@ -13,7 +13,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from drf_spectacular.drainage import set_override
 
-from booking_site.api.converters import MAX_BIGINT
+from booking_site.api.converters import MAX_ID
 
 # Without the first and the last year: some of their times are out of range in other time zones.
 YEARS = r"^(?!0001|9999)[0-9]{4}-"
@@ -24,10 +24,10 @@ _INSTANT = re.compile(_DAY.pattern + r"[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)
 
 
 class _IdFormField(forms.IntegerField):
-    default_validators = [RegexValidator(r"\A[0-9]{1,19}\Z", "Enter a whole number.")]
+    default_validators = [RegexValidator(r"\A[0-9]{1,16}\Z", "Enter a whole number.")]
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(min_value=1, max_value=MAX_BIGINT, **kwargs)
+        super().__init__(min_value=1, max_value=MAX_ID, **kwargs)
 
     def to_python(self, value: Any) -> int | None:
         if value not in self.empty_values:
@@ -91,7 +91,7 @@ class IdFilter(StrictFilter):
     """`?theatre=5`: the id of a row."""
 
     field_class = _IdFormField
-    described = {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_BIGINT}
+    described = {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID}
 
 
 class BooleanFilter(StrictFilter):

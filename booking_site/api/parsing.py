@@ -14,7 +14,7 @@ from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 
-from booking_site.api.converters import MAX_BIGINT
+from booking_site.api.converters import MAX_ID
 from booking_site.api.errors import DomainError
 from booking_site.email_address import canonical_email
 
@@ -156,11 +156,11 @@ def _instance_of(serializer: type[StrictSerializer]) -> StrictSerializer:
 
 
 class StrictIntegerField(serializers.IntegerField):
-    """A JSON integer that fits a bigint: neither `"5"` nor `5.0` nor `true`."""
+    """A JSON integer that JavaScript represents exactly: neither `"5"` nor `5.0` nor `true`."""
 
     def __init__(self, **kwargs: Any) -> None:
-        kwargs.setdefault("min_value", -MAX_BIGINT - 1)
-        kwargs.setdefault("max_value", MAX_BIGINT)
+        kwargs.setdefault("min_value", -MAX_ID)
+        kwargs.setdefault("max_value", MAX_ID)
         super().__init__(**kwargs)
 
     def to_internal_value(self, data: Any) -> int:
@@ -170,7 +170,7 @@ class StrictIntegerField(serializers.IntegerField):
 
 
 class IdField(StrictIntegerField):
-    """The id of a row: 1 to 2⁶³-1."""
+    """The id of a row: 1 to 2⁵³-1."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(min_value=1, **kwargs)

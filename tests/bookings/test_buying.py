@@ -284,13 +284,13 @@ def test_a_planned_show_does_not_reveal_its_booked_seats(
 
 
 def test_an_unknown_show_is_not_found(customer: APIClient, seats: list[Seat]) -> None:
-    response = book(customer, show_id=2**63 - 1, seat_id=seats[0].pk)
+    response = book(customer, show_id=2**53 - 1, seat_id=seats[0].pk)
     assert refusal(response) == (404, "show_not_found")
 
 
 def test_a_seat_of_another_show_is_not_found(customer: APIClient, seats: list[Seat]) -> None:
     stranger = SeatFactory()
-    ids = [seats[0].pk, stranger.pk, 2**63 - 1]
+    ids = [seats[0].pk, stranger.pk, 2**53 - 1]
     response = book(customer, show_id=seats[0].show_id, seat_ids=ids)
     assert refusal(response) == (404, "seat_not_found")
     assert response.json()["seat_ids"] == ids[1:]
@@ -524,7 +524,7 @@ def test_a_hold_is_bought_once(customer: APIClient, seats: list[Seat]) -> None:
         ({"show_id": 1, "seat_ids": list(range(1, 502))}, ["seat_ids"]),
         ({"show_id": 0, "seat_id": 1}, ["show_id"]),
         ({"show_id": "1", "seat_id": True}, ["show_id", "seat_id"]),
-        ({"show_id": 1.0, "seat_id": 2**63}, ["show_id", "seat_id"]),
+        ({"show_id": 1.0, "seat_id": 2**53}, ["show_id", "seat_id"]),
         ({"show_id": None, "seat_id": 1}, ["show_id"]),
         ({"hold_id": "x"}, ["hold_id"]),
         ({"hold_id": str(uuid4()), "show_id": 1}, ["show_id"]),

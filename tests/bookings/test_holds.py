@@ -439,8 +439,8 @@ def test_nothing_is_held_or_extended_for_a_closed_show(
 
 
 def test_an_unknown_show_is_not_found(customer: APIClient) -> None:
-    assert refusal(hold(customer, show_id=2**63 - 1, seat_ids=[1])) == (404, "show_not_found")
-    assert refusal(hold(customer, show_id=2**63 - 1, quantity=1)) == (404, "show_not_found")
+    assert refusal(hold(customer, show_id=2**53 - 1, seat_ids=[1])) == (404, "show_not_found")
+    assert refusal(hold(customer, show_id=2**53 - 1, quantity=1)) == (404, "show_not_found")
 
 
 @pytest.mark.parametrize(

@@ -280,7 +280,7 @@ def test_a_planned_show_is_404_and_a_cancelled_one_has_its_status(
         ("/api/shows/{id}", "show_not_found"),
     ],
 )
-@pytest.mark.parametrize("pk", [0, 999_999, 2**63 - 1])
+@pytest.mark.parametrize("pk", [0, 999_999, 2**53 - 1])
 def test_missing_objects_have_their_own_codes(
     api: APIClient, address: str, code: str, pk: int
 ) -> None:
@@ -299,7 +299,7 @@ def test_without_shows_the_list_is_empty(api: APIClient) -> None:
         ("/api/movies", "search", "a\x00b"),
         ("/api/movies", "genre", "\x00"),
         ("/api/movies", "theatre", "1.5"),
-        ("/api/movies", "theatre", str(2**63)),
+        ("/api/movies", "theatre", str(2**53)),
         ("/api/movies", "date", "2026-02-30"),
         ("/api/movies", "now_showing", "1"),
         ("/api/shows", "movie", "-1"),

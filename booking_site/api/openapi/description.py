@@ -1,5 +1,7 @@
 """Settings of drf-spectacular: the API's description, and how its pages are served."""
 
+from booking_site.api.converters import MAX_ID
+
 SPECTACULAR_SETTINGS = {
     "TITLE": "Movie Booking API",
     "DESCRIPTION": "Movies, showtimes, accounts and seat bookings that never sell a seat twice.",
@@ -26,6 +28,6 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "COMPONENT_SPLIT_PATCH": False,
     "PATH_CONVERTER_OVERRIDES": {
-        "bigint": {"type": "integer", "format": "int64", "minimum": 1, "maximum": 2**63 - 1},
+        "bigint": {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID},
     },
 }

@@ -71,7 +71,7 @@ def test_a_valid_object_is_returned_unchanged() -> None:
         ({"show_id": [5]}, "show_id"),
         ({"show_id": 0}, "show_id"),
         ({"show_id": -1}, "show_id"),
-        ({"show_id": 2**63}, "show_id"),
+        ({"show_id": 2**53}, "show_id"),
         ({"show_id": 5, "seat_ids": 7}, "seat_ids"),
         ({"show_id": 5, "seat_ids": "7"}, "seat_ids"),
         ({"show_id": 5, "seat_ids": {"0": 7}}, "seat_ids"),
@@ -102,7 +102,7 @@ def test_unknown_and_wrong_fields_are_named_together(api: APIClient) -> None:
 
 
 def test_the_largest_id_is_accepted(api: APIClient) -> None:
-    response = api.post("/api/echo", {"show_id": 2**63 - 1, "name": "Ω"}, format="json")
+    response = api.post("/api/echo", {"show_id": 2**53 - 1, "name": "Ω"}, format="json")
     assert response.json() == {"name": "Ω"}
 
 

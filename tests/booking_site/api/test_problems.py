@@ -63,7 +63,7 @@ def assert_problem(response: Any, status: int, code: str) -> dict[str, Any]:
         "/api/items/1.0",
         "/api/items/007",
         "/api/items/%D9%A5",
-        "/api/items/9223372036854775808",
+        f"/api/items/{2**53}",
         "/api/items/" + "9" * 5000,
         "/api/items/1%00",
         "/api/items/1%0A",
@@ -77,7 +77,7 @@ def test_an_address_that_does_not_exist_is_a_problem(api: APIClient, path: str) 
 
 
 def test_the_largest_id_is_an_address(api: APIClient) -> None:
-    assert api.get(f"/api/items/{2**63 - 1}").json() == {"pk": 2**63 - 1}
+    assert api.get(f"/api/items/{2**53 - 1}").json() == {"pk": 2**53 - 1}
 
 
 def test_405_lists_the_allowed_methods(api: APIClient) -> None:
