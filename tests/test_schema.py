@@ -78,6 +78,12 @@ def test_every_operation_has_an_id_of_its_own(api: APIClient) -> None:
         assert operation["x-problem-codes"]
 
 
+@pytest.mark.parametrize("kind", ["application/json", "application/yaml"])
+def test_parameters_of_an_accepted_type_do_not_count(api: APIClient, kind: str) -> None:
+    answer = api.get("/api/schema", headers={"accept": f"{kind}; charset=utf-8"})
+    assert answer["Content-Type"] == f"{kind}; charset=utf-8"
+
+
 def test_schema_is_generated_once_for_each_format(
     api: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

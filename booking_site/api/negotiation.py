@@ -1,15 +1,29 @@
 """Chooses the media type of a response."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from django.http import HttpRequest
 from rest_framework.exceptions import NotAcceptable
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
 
+def preferred_type(request: HttpRequest | Request, offered: Sequence[str]) -> str | None:
+    """Return which of these media types the client prefers, None if it accepts none of them.
+
+    Qualities count, `q=0` means never, and no Accept means anything. Other parameters such as
+    `charset` do not count. Django would match a type with parameters only to the same ones.
+    """
+    if request.META.get("HTTP_ACCEPT", "").strip() in ("", "*/*"):
+        return offered[0]
+    for accepted in request.accepted_types:
+        accepted.range_params = {}
+    return request.get_preferred_type(offered)
+
+
 class Negotiation(DefaultContentNegotiation):
-    """Respects qualities, unlike DRF's: `q=0` means never. An empty Accept means anything."""
+    """Respects qualities, unlike DRF's."""
 
     def select_renderer(
         self,
@@ -18,8 +32,7 @@ class Negotiation(DefaultContentNegotiation):
         format_suffix: str | None = None,
     ) -> tuple[BaseRenderer, str]:
         offered = {str(renderer.media_type): renderer for renderer in renderers}
-        accepts_any = request.META.get("HTTP_ACCEPT", "").strip() in ("", "*/*")
-        preferred = next(iter(offered)) if accepts_any else request.get_preferred_type([*offered])
+        preferred = preferred_type(request, [*offered])
         if preferred is None:
             raise NotAcceptable
         return offered[preferred], preferred

@@ -17,6 +17,7 @@ from rest_framework import exceptions
 from rest_framework.request import Request
 
 from booking_site.api.errors import DomainError
+from booking_site.api.negotiation import preferred_type
 from booking_site.postgres.migrated import MIGRATED, is_migrated
 from booking_site.postgres.pipeline import CommitUnknown
 
@@ -171,7 +172,7 @@ def error_response(
     """Render a general error: an HTML page for a browser outside the API, else a problem."""
     problem = GENERAL[code]
     offered = ["application/problem+json", "text/html"]
-    if in_api(request) or request.get_preferred_type(offered) != "text/html":
+    if in_api(request) or preferred_type(request, offered) != "text/html":
         return problem_response(request, problem, retry_after=retry_after)
     # Without the request: its context processors would query a database that may be down.
     page = render_to_string(

@@ -12,6 +12,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django_redis import get_redis_connection
 from redis.exceptions import RedisError
 
+from booking_site.api.negotiation import preferred_type
 from booking_site.api.problems import (
     GENERAL,
     READY_RETRY_SECONDS,
@@ -58,7 +59,7 @@ def read_only(view: View) -> View:
 @read_only
 def root(request: HttpRequest) -> HttpResponse:
     """Show the name of the service and links to its parts."""
-    if request.get_preferred_type(["application/json", "text/html"]) == "text/html":
+    if preferred_type(request, ["application/json", "text/html"]) == "text/html":
         return HttpResponse(render_to_string("site/root.html", {"links": LINKS}))
     return JsonResponse({"name": "Movie Booking API", "links": LINKS})
 

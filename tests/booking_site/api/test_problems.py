@@ -103,6 +103,8 @@ def test_pages_that_only_read_refuse_other_methods(api: APIClient) -> None:
         "image/png",
         ";;;,/,=",
         "application/json;q=0",
+        "application/json; charset=utf-8; q=0",
+        "application/jsonp; charset=utf-8",
         "*/*;q=0",
     ],
 )
@@ -116,6 +118,11 @@ def test_an_accept_header_without_a_supported_type_is_406(api: APIClient, accept
         "*/*",
         "application/*",
         "application/json",
+        "application/json; charset=utf-8",
+        'APPLICATION/JSON;version=2 ; profile="a"',
+        "application/*; v=1",
+        "*/*; v=1",
+        "text/html, application/json; charset=utf-8; q=0.1",
         BROWSER,
         "",
         " ",
@@ -124,6 +131,21 @@ def test_an_accept_header_without_a_supported_type_is_406(api: APIClient, accept
 )
 def test_json_is_returned_to_clients_that_accept_it(api: APIClient, accept: str) -> None:
     assert api.get("/api/items/1", HTTP_ACCEPT=accept).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "accept", "kind"),
+    [
+        ("/", "text/html; charset=utf-8", "text/html"),
+        ("/", "text/html; charset=utf-8; q=0.5, application/json; indent=4", "application/json"),
+        ("/nothing", "text/html; charset=utf-8", "text/html"),
+        ("/nothing", "application/problem+json; v=1", "application/problem+json"),
+    ],
+)
+def test_parameters_of_accepted_types_do_not_count(
+    api: APIClient, path: str, accept: str, kind: str
+) -> None:
+    assert api.get(path, HTTP_ACCEPT=accept)["Content-Type"].startswith(kind)
 
 
 def test_a_domain_error_includes_its_facts(api: APIClient) -> None:
