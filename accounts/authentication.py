@@ -85,12 +85,15 @@ class BearerAuthentication(BaseAuthentication):
 
 
 class OptionalBearerAuthentication(BearerAuthentication):
-    """For public reads: a customer whose token has expired can still read the programme."""
+    """For public reads and logging out: a token that cannot be used counts as none.
+
+    Clients may send an old one, or one of the system that this site has replaced.
+    """
 
     def authenticate(self, request: Request) -> tuple[Caller, str] | None:
         try:
             return super().authenticate(request)
-        except TokenExpired:
+        except (TokenInvalid, TokenExpired):
             return None
 
 

@@ -201,7 +201,7 @@ HEADERS = [
     Case("POST", "/api/bookings", 401, "not_authenticated", body=b"{}", headers=JSON),
     *(
         Case("GET", path, 401, "token_invalid", headers={"Authorization": value})
-        for path in ("/api/auth/me", "/api/movies", "/api/shows/{show}/seats")
+        for path in ("/api/auth/me", "/api/bookings", "/api/holds")
         for value in ("Bearer", "Bearer a b", "Bearer x.y.z", "Basic YTpi", "Bearer \xff")
     ),
     Case("POST", "/api/bookings", 400, "idempotency_key_missing", None, b"{}", JSON, True),
@@ -220,6 +220,7 @@ HEADERS = [
     ),
     Case("GET", "/api/movies", 406, "not_acceptable", headers={"Accept": "text/html"}),
     Case("GET", "/api/movies", 406, "not_acceptable", headers={"Accept": ";;,/"}),
+    Case("GET", "/api/shows", 406, "not_acceptable", headers={"Accept": "text/html; v=1"}),
     Case("GET", "/api/movies", 400, "bad_request", headers={"Host": "evil.example"}),
     Case("GET", "/api/movies", 400, "bad_request", headers={"Host": "a b"}),
     Case("DELETE", "/api/movies", 405, "method_not_allowed"),

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.http import HttpResponse
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
@@ -31,6 +32,7 @@ READS = (
     "/api/orders",
     "/api/orders/{reference}",
 )
+SAME_FOR_ALL = ("/api/movies", "/api/movies/{id}", "/api/theatres", "/api/theatres/{id}")
 PRIVATE = ("/api/bookings", "/api/orders")
 
 
@@ -72,6 +74,29 @@ def test_a_304_takes_one_statement_besides_the_check_of_the_user(
     checks = [text for text in texts if text.startswith('SELECT "users"."id"')]
     assert len(checks) == private, texts
     assert len(texts) - len(checks) == 1, texts
+
+
+def caching(response: HttpResponse) -> tuple[str, set[str]]:
+    return response["Cache-Control"], set(response["Vary"].split(", "))
+
+
+@pytest.mark.parametrize("path", READS)
+@pytest.mark.parametrize("known", [True, False], ids=["with a token", "without one"])
+def test_only_movies_and_theatres_are_public_for_everybody(
+    api: APIClient, customer: APIClient, ids: dict[str, dict[str, Any]], path: str, known: bool
+) -> None:
+    client = customer if known else api
+    if path.startswith(PRIVATE) and not known:
+        return
+    first = client.get(path.format(**ids.get(path, ids[""])))
+    again = client.get(first.wsgi_request.path, HTTP_IF_NONE_MATCH=first["ETag"])
+    assert (first.status_code, again.status_code) == (200, 304)
+    if path in SAME_FOR_ALL:
+        expected = "public, no-cache", {"Origin"}
+    else:
+        scope = "private" if known else "public"
+        expected = f"{scope}, no-cache", {"Authorization", "Origin"}
+    assert caching(first) == caching(again) == expected
 
 
 def test_every_read_with_an_etag_is_in_the_list(api: APIClient) -> None:

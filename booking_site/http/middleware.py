@@ -46,7 +46,8 @@ DISCARDED_AT_ONCE = 256 * 1024
 BODYLESS = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
 # Responses that contain tokens, or that are valid for a moment only.
 NEVER_STORED = re.compile(r"/api/(auth|holds)(/|$)")
-VARY = ("Authorization", "Origin")
+# Responses that are the same for every caller.
+SAME_FOR_ALL = re.compile(r"/api/(movies|theatres)(/[0-9]+)?")
 # The last two can change while the bytes of a page stay the same.
 SENT_WITH_304 = ("ETag", "Cache-Control", "Vary", "Link", "X-Total-Count")
 
@@ -216,17 +217,19 @@ def conditional_get(get_response: Handler) -> Handler:
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
         headers = response.headers
+        is_personal = not SAME_FOR_ALL.fullmatch(request.path_info)
+        vary = ("Authorization", "Origin") if is_personal else ("Origin",)
         if "Vary" in headers:
-            patch_vary_headers(response, VARY)
+            patch_vary_headers(response, vary)
         else:
-            headers["Vary"] = ", ".join(VARY)
+            headers["Vary"] = ", ".join(vary)
         reading = request.method in ("GET", "HEAD") and response.status_code == 200
         if not reading or NEVER_STORED.match(request.path_info):
             headers["Cache-Control"] = "no-store"
             return response
         if "ETag" not in headers:
             headers["ETag"] = etag_of(response.content)
-        if "HTTP_AUTHORIZATION" in request.META:
+        if is_personal and "HTTP_AUTHORIZATION" in request.META:
             headers["Cache-Control"] = "private, no-cache"
         else:
             headers["Cache-Control"] = "public, no-cache"

@@ -218,6 +218,28 @@ def test_a_token_or_a_cookie_bypasses_the_cache(proxied: Proxied, show: Show, us
         assert proxied.requests(MAP_ROUTE) == before + 1
 
 
+def buyers(answer: Answer) -> set[int | None]:
+    return {seat["user_id"] for seat in json.loads(answer.body)}
+
+
+def test_a_reader_with_an_unusable_token_sees_what_others_see(
+    proxied: Proxied, show: Show, user: User
+) -> None:
+    """Whether the map of another caller, with or without a token, was read just before."""
+    token = issue_tokens(user).access
+    path = seat_map_path(show)
+    seat = show.seats.all()[0]
+    assert book(proxied, seat, token).status == 201
+    for unusable in ("", "Bearer a.b.c", "Basic YTpi", f"Bearer {issue_tokens(user).refresh}"):
+        mine = proxied.get(path, Authorization=f"Bearer {token}")
+        seen = proxied.get(path, Authorization=unusable)
+        assert (buyers(mine), buyers(seen)) == ({None, user.pk}, {None})
+        assert seen.body == proxied.get(path).body
+        for public in ("/api/movies", "/api/theatres", f"/api/shows/{show.pk}"):
+            answer = proxied.get(public, Authorization=unusable)
+            assert (answer.status, answer.body) == (200, proxied.get(public).body)
+
+
 def test_each_origin_gets_its_own_headers(proxied: Proxied) -> None:
     MovieFactory()
     for _ in range(3):

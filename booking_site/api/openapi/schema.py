@@ -127,10 +127,8 @@ class ContractSchema(AutoSchema):
         codes = {"not_acceptable", "internal_error", "busy", *special}
         if "{" in self.path:
             codes.add("not_found")
-        if self.view.get_authenticators():
-            codes |= TOKEN_PROBLEMS
-            if not any(isinstance(each, AllowAny) for each in self.view.get_permissions()):
-                codes.add("not_authenticated")
+        if not any(isinstance(each, AllowAny) for each in self.view.get_permissions()):
+            codes |= {"not_authenticated", *TOKEN_PROBLEMS}
         if self.view.get_throttles():
             codes.add("throttled")
         if self.method not in ("GET", "HEAD"):
