@@ -116,6 +116,10 @@ class User(AbstractBaseUser, PermissionsMixin, Timestamped):
         help_text="May do everything, without any role.",
     )
     token_version = models.PositiveIntegerField(db_default=RANDOM_VERSION, editable=False)
+    # For a day after the registration. Null otherwise, so that few rows are in its index.
+    registration_key_hash = models.CharField(  # noqa: DJ001
+        max_length=64, null=True, editable=False
+    )
 
     # Of the back office's OTPMiddleware: whether this session has verified a second factor.
     is_verified: Callable[[], bool]
@@ -139,6 +143,11 @@ class User(AbstractBaseUser, PermissionsMixin, Timestamped):
             models.Index(fields=["email"], condition=models.Q(is_staff=True), name="user_staff"),
             models.Index(
                 fields=["email"], condition=models.Q(is_active=False), name="user_inactive"
+            ),
+            models.Index(
+                fields=["created_at"],
+                condition=models.Q(registration_key_hash__isnull=False),
+                name="user_with_registration_key",
             ),
         )
 

@@ -2,17 +2,19 @@
 
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from booking_site.api.fields import UtcDateTimeField
-from booking_site.api.parsing import StrictCharField, StrictEmailField, StrictSerializer
+from booking_site.api.parsing import Shape, StrictCharField, StrictEmailField, StrictSerializer
 from booking_site.typed_text import clean_text, refuse_link
 
 LONGEST_NAME = 200
 LONGEST_PASSWORD = 1024
 # Our tokens have about 400 characters.
 LONGEST_TOKEN = 4096
+EXPIRES_IN = "Seconds until `token` expires."
 # The characters up to U+FFFF that `clean_text` accepts, without joiners. Ranges, because few
 # clients can negate the names of categories.
 SHOWABLE = (
@@ -108,8 +110,26 @@ class LinkSerializer(StrictSerializer):
 
 
 class ConfirmResetSerializer(LinkSerializer):
-    reset_token = StrictCharField(max_length=100, trim_whitespace=False)
+    """The link's token, as `reset_token` or as `token`. The validated data has `reset_token`."""
+
+    reset_token = StrictCharField(max_length=100, trim_whitespace=False, required=False)
+    token = StrictCharField(max_length=100, trim_whitespace=False, required=False)
     new_password = PasswordField()
+    shapes = (
+        Shape(("uid", "reset_token", "new_password")),
+        Shape(("uid", "token", "new_password")),
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "token" not in attrs and "reset_token" not in attrs:
+            sentence = _("Send the token of the link, as reset_token or as token.")
+            raise serializers.ValidationError({"reset_token": [sentence], "token": [sentence]})
+        if "token" in attrs:
+            if "reset_token" in attrs:
+                sentence = _("Send reset_token or token, not both.")
+                raise serializers.ValidationError({"token": [sentence]})
+            attrs["reset_token"] = attrs.pop("token")
+        return attrs
 
 
 class ConfirmEmailSerializer(LinkSerializer):
@@ -128,11 +148,13 @@ class AccountSerializer(serializers.Serializer[object]):
     email = serializers.EmailField(source="user.readable_email")
     token = serializers.CharField(source="tokens.access")
     refresh = serializers.CharField(source="tokens.refresh")
+    expires_in = serializers.IntegerField(source="tokens.expires_in", help_text=EXPIRES_IN)
 
 
 class TokensSerializer(serializers.Serializer[object]):
     token = serializers.CharField(source="access")
     refresh = serializers.CharField()
+    expires_in = serializers.IntegerField(help_text=EXPIRES_IN)
 
 
 class MeSerializer(serializers.Serializer[object]):

@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Collection
-from datetime import datetime
+from contextlib import suppress
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -14,6 +15,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest
+from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.module_loading import import_string
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
@@ -27,6 +29,7 @@ from booking_site.api.errors import DomainError, violated_constraint
 from booking_site.postgres.pipeline import Rows, Statement
 
 ONE_PER_EMAIL = {"user_one_per_email", "users_email_key"}
+REGISTRATION_KEY_LIFETIME = timedelta(days=1)
 
 
 class EmailTaken(DomainError):
@@ -81,25 +84,66 @@ class EmailUnconfirmed(DomainError):
 class SignedIn(NamedTuple):
     user: User
     tokens: Tokens
+    replayed: bool = False
 
 
-def register(*, name: str, email: str, password: str) -> SignedIn:
+def register(
+    *, request: HttpRequest, name: str, email: str, password: str, key: str | None = None
+) -> SignedIn:
     """Create an account, sign in, and send the link that confirms the address.
 
-    Raise `WeakPassword` or `EmailTaken`.
+    A request that repeats the key, the e-mail address and the password within a day signs in
+    again. Raise `WeakPassword`, `EmailTaken` or, while such a request repeats, `TooManyAttempts`.
     """
     user = User(name=name, email=User.objects.clean_email(email))
     require_strong_password(password=password, user=user, field="password")
     user.set_password(password)  # slow, so before the transaction
+    if key is not None:
+        user.registration_key_hash = registration_key_hash(key, user)
     try:
         with transaction.atomic(durable=True):
             user.save(force_insert=True)
             send_confirmation.enqueue(user_id=user.pk)
             return SignedIn(user, issue_tokens(user))
     except IntegrityError as error:
-        if violated_constraint(error) in ONE_PER_EMAIL:
-            raise EmailTaken(errors={"email": [EmailTaken.message]}) from error
-        raise
+        if violated_constraint(error) not in ONE_PER_EMAIL:
+            raise
+        if key is not None and _is_registered_with(key, email=user.email):
+            with suppress(InvalidCredentials):
+                again = log_in(request=request, email=user.email, password=password)
+                return again._replace(replayed=True)
+        raise EmailTaken(errors={"email": [EmailTaken.message]}) from error
+
+
+def registration_key_hash(key: str, user: User) -> str:
+    """Return the hash of an `Idempotency-Key`, which no longer matches after a new password."""
+    return salted_hmac(
+        "accounts.registration", f"{user.password} {key}", algorithm="sha256"
+    ).hexdigest()
+
+
+def _is_registered_with(key: str, *, email: str) -> bool:
+    """Return whether the account was registered with this key, less than a day ago."""
+    recent = User.objects.filter(created_at__gt=Now() - REGISTRATION_KEY_LIFETIME)
+    user = recent.filter(email=email).first()
+    return user is not None and constant_time_compare(
+        user.registration_key_hash or "", registration_key_hash(key, user)
+    )
+
+
+def forget_registration_keys(*, batch: int) -> int:
+    """Delete the hashes of old registration keys, and return how many.
+
+    Each statement is one transaction and changes up to `batch` rows.
+    """
+    old = User.objects.filter(
+        registration_key_hash__isnull=False, created_at__lte=Now() - REGISTRATION_KEY_LIFETIME
+    )
+    some = old.order_by().values("pk")[:batch]
+    total = 0
+    while count := User.objects.filter(pk__in=some).update(registration_key_hash=None):
+        total += count
+    return total
 
 
 def log_in(*, request: HttpRequest, email: str, password: str) -> SignedIn:
@@ -292,6 +336,7 @@ def _anonymize(user: User) -> None:
     user.name = ""
     user.email = f"deleted-{user.pk}{REMOVED_DOMAIN}"
     user.email_confirmed_at = None
+    user.registration_key_hash = None
     user.is_active = False
     user.last_login = None
     user.set_unusable_password()

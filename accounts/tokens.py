@@ -60,6 +60,7 @@ class TokenRevoked(DomainError):
 class Tokens(NamedTuple):
     access: str
     refresh: str
+    expires_in: int  # seconds until the access token expires
 
 
 class RotatingKeyBackend(TokenBackend):
@@ -286,4 +287,5 @@ def _pair(sign_in: SignIn, *, token_version: int) -> Tokens:
     )
     for token in (refresh, access):
         token["exp"] = min(token["exp"], datetime_to_epoch(sign_in.expires_at))
-    return Tokens(access=str(access), refresh=str(refresh))
+    now = datetime_to_epoch(access.current_time)
+    return Tokens(access=str(access), refresh=str(refresh), expires_in=access["exp"] - now)

@@ -1,6 +1,7 @@
 """Endpoints under /api/auth."""
 
 from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework import status
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -40,8 +41,20 @@ from accounts.tokens import (
     end_sign_in,
     rotate_tokens,
 )
+from booking_site.api.idempotency_keys import KEY_PATTERN, KeyInvalid, read_optional_key
 from booking_site.api.openapi.schema import operation
 from booking_site.api.parsing import EmptySerializer, parse_body
+
+REGISTRATION_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    {"type": "string", "pattern": KEY_PATTERN},
+    OpenApiParameter.HEADER,
+    description=(
+        "A new random value for each registration. If the answer is lost, a retry within 24 hours"
+        " with the same value, e-mail address and password returns new tokens instead of"
+        " `email_taken`."
+    ),
+)
 
 
 # Views have no docstrings: drf-spectacular would publish them.
@@ -60,11 +73,18 @@ class RegisterView(OpenView):
         summary="Register",
         request=RegisterSerializer,
         responses={201: AccountSerializer},
-        problems=[services.EmailTaken, services.WeakPassword],
+        parameters=[REGISTRATION_KEY],
+        problems=[KeyInvalid, services.EmailTaken, services.WeakPassword, TooManyAttempts],
     )
     def post(self, request: Request) -> Response:
-        signed_in = services.register(**parse_body(RegisterSerializer, request))
-        return Response(AccountSerializer(signed_in).data, status=status.HTTP_201_CREATED)
+        key = read_optional_key(request.META.get("HTTP_IDEMPOTENCY_KEY"))
+        body = parse_body(RegisterSerializer, request)
+        signed_in = services.register(request=request._request, key=key, **body)
+        return Response(
+            AccountSerializer(signed_in).data,
+            status=status.HTTP_201_CREATED,
+            headers={"Idempotency-Replayed": "true"} if signed_in.replayed else None,
+        )
 
 
 class LoginView(OpenView):

@@ -8,7 +8,6 @@ draft-ietf-httpapi-idempotency-key-header; like Stripe's API v2, it does not rec
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -32,30 +31,6 @@ from booking_site.postgres.pipeline import (
 from bookings import replays
 from bookings.replays import KeyScope, StoredAnswer
 from bookings.transactions import LOCK_TIMEOUT, in_transaction, sqlstate
-
-# Visible ASCII without `,` `"` `\`. Two headers arrive as one, joined by a comma.
-_PLAIN_KEY = r"[!#-+\--\[\]-~]{1,255}"
-KEY_PATTERN = rf'^(?:{_PLAIN_KEY}|"{_PLAIN_KEY}")$'
-_KEY = re.compile(KEY_PATTERN)
-
-
-class KeyMissing(DomainError):
-    """The call needs an Idempotency-Key header."""
-
-    code = "idempotency_key_missing"
-    status = HTTPStatus.BAD_REQUEST
-    message = "Send an Idempotency-Key header: a new random value for each purchase."
-
-
-class KeyInvalid(DomainError):
-    """The Idempotency-Key header has an invalid value."""
-
-    code = "idempotency_key_invalid"
-    status = HTTPStatus.BAD_REQUEST
-    message = (
-        "An Idempotency-Key is 1 to 255 visible ASCII characters "
-        "without comma, quotation mark and backslash."
-    )
 
 
 class KeyReused(DomainError):
@@ -98,15 +73,6 @@ class Work(Protocol):
 
     def decide(self, user: LockedCaller, rows: Sequence[Rows]) -> Decision:
         """Decide by the rows of `reads`. An error rolls back, and is not recorded."""
-
-
-def read_key(header: str | None) -> str:
-    """Return the key in the header, without quotes. Raise `KeyMissing` or `KeyInvalid`."""
-    if header is None:
-        raise KeyMissing
-    if not _KEY.fullmatch(header):
-        raise KeyInvalid
-    return header.strip('"')
 
 
 def fingerprint(operation: str, body: Mapping[str, Any]) -> str:

@@ -1,7 +1,8 @@
 """Serializers of holds, orders, bookings and seats."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -18,7 +19,9 @@ from booking_site.api.parsing import (
 from bookings.models import Booking, BookingStatus, Channel, Order, OrderStatus
 from catalog.models import SeatCategory
 
-REQUIRED = "This field is required."
+if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise
+
 LONGEST_LIST = 500
 SECTION = "Such as Balcony. Empty in a section without a name."
 
@@ -62,15 +65,20 @@ class BookingRequest(StrictSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if "hold_id" in attrs:
-            _refuse(attrs.keys() - {"hold_id"}, "Send a hold or seats, not both.")
+            _refuse(attrs.keys() - {"hold_id"}, _("Send a hold or seats, not both."))
             return attrs
+        if not attrs:
+            _refuse(
+                {"show_id", "hold_id"},
+                _("Send show_id and seat_id, show_id and seat_ids, or only hold_id."),
+            )
         if "show_id" not in attrs:
-            raise serializers.ValidationError({"show_id": [REQUIRED]})
+            _refuse({"show_id"}, _("Send the show_id of the seats, too."))
         if "seat_id" in attrs:
-            _refuse(attrs.keys() & {"seat_ids"}, "Send seat_id or seat_ids, not both.")
+            _refuse(attrs.keys() & {"seat_ids"}, _("Send seat_id or seat_ids, not both."))
             return {"show_id": attrs["show_id"], "seat_ids": [attrs["seat_id"]]}
         if "seat_ids" not in attrs:
-            raise serializers.ValidationError({"seat_id": [REQUIRED]})
+            _refuse({"seat_id", "seat_ids"}, _("Send seat_id or seat_ids, too."))
         return attrs
 
 
@@ -91,14 +99,17 @@ class HoldRequest(StrictSerializer):
         if "seat_ids" in attrs:
             _refuse(
                 attrs.keys() & {"quantity", "category", "accessible"},
-                "Send seat_ids, or a quantity to get the best seats, not both.",
+                _("Send seat_ids, or a quantity to get the best seats, not both."),
             )
         elif "quantity" not in attrs:
-            raise serializers.ValidationError({"seat_ids": [REQUIRED]})
+            _refuse(
+                {"seat_ids", "quantity"},
+                _("Send seat_ids, or a quantity to get the best seats."),
+            )
         return attrs
 
 
-def _refuse(names: set[str], sentence: str) -> None:
+def _refuse(names: set[str], sentence: "StrPromise") -> None:
     if names:
         raise serializers.ValidationError({name: [sentence] for name in sorted(names)})
 

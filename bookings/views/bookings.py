@@ -16,6 +16,7 @@ from rest_framework.viewsets import GenericViewSet
 from accounts.authentication import ActiveUserForReads, caller_of
 from accounts.services import EmailUnconfirmed
 from accounts.throttling import AddressThrottle, ScopedThrottle
+from booking_site.api.idempotency_keys import KEY_PATTERN, KeyInvalid, KeyMissing, read_key
 from booking_site.api.openapi.schema import operation
 from booking_site.api.parsing import EmptySerializer, parse_body
 from bookings import idempotency, replays, services
@@ -36,7 +37,7 @@ from catalog.seat_maps import SeatNotFound
 
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
-    {"type": "string", "pattern": idempotency.KEY_PATTERN},
+    {"type": "string", "pattern": KEY_PATTERN},
     OpenApiParameter.HEADER,
     required=True,
     description="A new random value for each purchase; a retry sends the same value.",
@@ -96,14 +97,14 @@ class BookingViewSet(ListModelMixin, GenericViewSet[Booking]):
             TooManySeats,
             CompanionRequired,
             EmailUnconfirmed,
-            idempotency.KeyMissing,
-            idempotency.KeyInvalid,
+            KeyMissing,
+            KeyInvalid,
             idempotency.KeyReused,
             idempotency.KeyInProgress,
         ],
     )
     def create(self, request: Request) -> HttpResponse:
-        key = idempotency.read_key(request.META.get("HTTP_IDEMPOTENCY_KEY"))
+        key = read_key(request.META.get("HTTP_IDEMPOTENCY_KEY"))
         answer = services.book(
             caller=caller_of(request), key=key, request=parse_body(BookingRequest, request)
         )

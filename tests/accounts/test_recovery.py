@@ -68,6 +68,17 @@ def test_a_forgotten_password_is_reset_with_a_link(person, call, reset_link):
     assert SignIn.objects.filter(ended_at=None).count() == 1
 
 
+def test_the_token_of_the_link_has_two_names(person, call, reset_link):
+    link = {**reset_link(), "new_password": NEW_PASSWORD}
+    assert link.keys() == {"uid", "token", "new_password"}
+    both = call("password/reset/confirm", {**link, "reset_token": link["token"]})
+    assert (both.status_code, list(both.json()["errors"])) == (400, ["token"])
+    neither = call("password/reset/confirm", {"uid": link["uid"], "new_password": NEW_PASSWORD})
+    assert (neither.status_code, list(neither.json()["errors"])) == (400, ["reset_token", "token"])
+    assert call("password/reset/confirm", link).status_code == 204
+    assert User.objects.get().check_password(NEW_PASSWORD)
+
+
 def test_the_mail_links_to_the_client(person, call, posted, settings):
     settings.CLIENT_URL = "https://cinema.example/"
     call("password/reset", {"email": " Lena@Example.COM "})

@@ -1,5 +1,6 @@
 """Which tokens are accepted, and how refresh tokens rotate."""
 
+import time
 from base64 import urlsafe_b64encode
 from datetime import timedelta
 from itertools import pairwise
@@ -22,6 +23,7 @@ from accounts.tokens import (
     TokenInvalid,
     issue_tokens,
 )
+from tests.accounts.conftest import PASSWORD
 from tests.factories import ShowFactory, UserFactory, make_seats
 
 OTHER_KEY = "another-key-of-more-than-thirty-two-bytes"
@@ -265,7 +267,7 @@ def test_a_refresh_token_is_exchanged_for_a_new_pair(user, call):
     first = issue_tokens(user)
     answer = call("refresh", {"refresh": first.refresh})
     assert answer.status_code == 200
-    assert list(answer.json()) == ["token", "refresh"]
+    assert list(answer.json()) == ["token", "refresh", "expires_in"]
     assert AccessToken.read(answer.json()["token"]).user_id == user.pk
     assert call("refresh", {"refresh": answer.json()["refresh"]}).status_code == 200
     assert SignIn.objects.count() == 1
@@ -297,10 +299,32 @@ def test_a_used_refresh_token_ends_the_whole_sign_in(user, call):
 def test_a_token_used_twice_within_the_grace_period_returns_the_same_pair(user, call):
     token = issue_tokens(user).refresh
     first, second = (call("refresh", {"refresh": token}).json() for _ in range(2))
-    assert first == second
+    assert [first[name] for name in ("token", "refresh")] == [
+        second[name] for name in ("token", "refresh")
+    ]
     assert call("refresh", {"refresh": second["refresh"]}).status_code == 200
     # Only the token that was replaced last has a grace period.
     assert call("refresh", {"refresh": token}).json()["code"] == "token_revoked"
+
+
+@pytest.mark.parametrize(
+    "path", ["register", "login", "refresh", "refresh within the grace period"]
+)
+def test_expires_in_is_the_remaining_time_of_the_access_token(person, call, settings, path):
+    settings.ACCESS_TOKEN_LIFETIME = timedelta(minutes=7)
+    credentials = {"email": person.email, "password": PASSWORD}
+    refresh = {"refresh": issue_tokens(person).refresh}
+    if path == "refresh within the grace period":
+        call("refresh", refresh)
+        SignIn.objects.update(issued_at=F("issued_at") - timedelta(seconds=5))
+    bodies = {
+        "register": {**credentials, "name": "Leo", "email": "leo@example.com"},
+        "login": credentials,
+    }
+    before = int(time.time())
+    body = call(path.partition(" ")[0], bodies.get(path, refresh)).json()
+    now = AccessToken.read(body["token"])["exp"] - body["expires_in"]
+    assert before <= now <= int(time.time())
 
 
 def test_a_pair_is_signed_with_the_times_of_its_sign_in(user, call):

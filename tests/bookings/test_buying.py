@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import chain
 from typing import Any
 from uuid import uuid4
 
@@ -513,8 +514,9 @@ def test_a_hold_is_bought_once(customer: APIClient, seats: list[Seat]) -> None:
 @pytest.mark.parametrize(
     ("body", "fields"),
     [
-        ({}, ["show_id"]),
-        ({"show_id": 1}, ["seat_id"]),
+        ({}, ["show_id", "hold_id"]),
+        ({"show_id": 1}, ["seat_id", "seat_ids"]),
+        ({"seat_ids": [1]}, ["show_id"]),
         ({"seat_id": 1}, ["show_id"]),
         ({"show_id": 1, "seat_id": 1, "seat_ids": [1]}, ["seat_ids"]),
         ({"show_id": 1, "seat_ids": []}, ["seat_ids"]),
@@ -537,6 +539,11 @@ def test_an_invalid_body_names_its_fields(
     response = book(customer, **body)
     assert refusal(response) == (400, "validation_failed")
     assert sorted(response.json()["errors"]) == sorted(fields)
+
+
+def test_an_empty_body_gets_the_three_ways_to_book(customer: APIClient) -> None:
+    for sentence in chain(*book(customer).json()["errors"].values()):
+        assert all(way in sentence for way in ("show_id and seat_id,", "seat_ids", "hold_id"))
 
 
 def test_buying_needs_a_token(api: APIClient, seats: list[Seat]) -> None:

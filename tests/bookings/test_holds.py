@@ -447,7 +447,7 @@ def test_an_unknown_show_is_not_found(customer: APIClient) -> None:
     ("body", "fields"),
     [
         ({}, ["show_id"]),
-        ({"show_id": 1}, ["seat_ids"]),
+        ({"show_id": 1}, ["quantity", "seat_ids"]),
         ({"show_id": 1, "seat_ids": [1], "quantity": 1}, ["quantity"]),
         ({"show_id": 1, "seat_ids": [1], "category": "standard"}, ["category"]),
         ({"show_id": 1, "seat_ids": [1, 1]}, ["seat_ids"]),

@@ -14,9 +14,10 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from accounts.services import remove_person
 from accounts.tokens import issue_tokens
+from booking_site.api.idempotency_keys import KeyInvalid, KeyMissing, read_key
 from booking_site.postgres import pipeline
 from booking_site.postgres.pipeline import CommitUnknown
-from bookings.idempotency import KeyInvalid, KeyMissing, fingerprint, read_key
+from bookings.idempotency import fingerprint
 from bookings.models import Booking, Hold, IdempotencyRecord, Order
 from catalog.models import Seat
 from tests.bookings.calls import (

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from accounts.services import forget_registration_keys
 from booking_site.arguments import at_least_one
 from bookings.services.housekeeping import delete_old_rows
 
@@ -13,7 +14,8 @@ class Command(BaseCommand):
     help = (
         "Delete, in batches, expired sessions of the back office, sign-ins that expired 90 days"
         " ago, holds and refused overlaps of 30 days ago, known addresses without a login in 90"
-        " days, failed logins of a day ago, and audit entries older than AUDIT_RETENTION_DAYS."
+        " days, failed logins and hashes of registration keys of a day ago, and audit entries"
+        " older than AUDIT_RETENTION_DAYS."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -22,3 +24,5 @@ class Command(BaseCommand):
     def handle(self, *, batch: int, **options: Any) -> None:
         for table, count in delete_old_rows(batch=batch).items():
             self.stdout.write(f"Deleted {count} rows of {table}.")
+        keys = forget_registration_keys(batch=batch)
+        self.stdout.write(f"Deleted the hashes of {keys} registration keys.")
