@@ -17,6 +17,12 @@ CHROMIUM ?= chromium
 # What test-parts needs, as program:package of Debian.
 PARTS := nginx:nginx-light pgbouncer:pgbouncer promtool:prometheus
 PRODUCTION := .venv-production
+LOCALE := booking_site/locale
+BABEL := $(BIN)/python -m babel.messages.frontend --quiet
+# The sentences of the code, without line numbers, which would change too often.
+SENTENCES := .venv/django.pot
+EXTRACT := $(BABEL) extract --mapping-file pyproject.toml --keywords "gettext_lazy ngettext_lazy:1,2" --add-location file --sort-by-file --no-wrap --output $(SENTENCES) .
+UPDATE := $(BABEL) update --domain django --input-file $(SENTENCES) --output-dir $(LOCALE) --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --no-wrap
 # makemigrations needs no database; this silences its warning that there is none.
 NO_DATABASE := ignore:Got an error checking a consistent migration history:RuntimeWarning
 
@@ -25,7 +31,7 @@ export DEVELOPMENT := 1
 export CHROMIUM
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-browser test-parts test-production stampede fuzz timing bench growth year memory lint fix shell migrations pins audit sbom findings
+.PHONY: help run test test-browser test-parts test-production stampede fuzz timing bench growth year memory lint fix translations shell migrations pins audit sbom findings
 
 help: ## List all commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do printf '%-22s%s\n' "$$name" "$$text"; done
@@ -86,6 +92,11 @@ lint: $(INSTALLED) openapi-lint/node_modules/.installed ## Check style, types, i
 fix: $(INSTALLED) ## Apply ruff's automatic fixes and formatting
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
+
+translations: $(INSTALLED) ## Add new sentences for customers to booking_site/locale and compile it
+	@$(EXTRACT)
+	@$(UPDATE)
+	@$(BABEL) compile --domain django --directory $(LOCALE)
 
 shell: $(INSTALLED) ## Open a Django shell on the data of `make run`
 	@$(EMBEDDED) --data .data -- $(BIN)/python manage.py shell

@@ -18,6 +18,7 @@ from booking_site.back_office.theme import UNFOLD
 from booking_site.caches import redis_cache
 from booking_site.environment import RATES, networks, validation_errors
 from booking_site.http import cors
+from booking_site.languages import DEFAULT_LANGUAGE, LANGUAGES  # noqa: F401 - a setting
 from booking_site.observability.logging import logging_config
 from booking_site.postgres.connection import POOL, postgres_database
 
@@ -52,7 +53,9 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "accounts.User"
 # For users who opened the login page directly. Django's default address does not exist here.
 LOGIN_REDIRECT_URL = "admin:index"
-LANGUAGE_CODE = "en"
+LANGUAGE_CODE = DEFAULT_LANGUAGE
+# Before those of Django and of packages, some of whose sentences they replace.
+LOCALE_PATHS = [BASE_DIR / "booking_site" / "locale"]
 FORMAT_MODULE_PATH = ["booking_site.formats"]
 TIME_ZONE = "UTC"
 
@@ -94,6 +97,7 @@ MIDDLEWARE = [
     "booking_site.http.middleware.content_length",
     "booking_site.http.security_headers.security_headers",
     "booking_site.http.middleware.probes",
+    "booking_site.http.middleware.activate_language",
     "booking_site.http.api_handler.api",  # sends calls of the API through API_MIDDLEWARE
     # Only for pages:
     "django.middleware.security.SecurityMiddleware",

@@ -3,6 +3,8 @@
 from http import HTTPStatus
 from typing import Any, ClassVar
 
+from booking_site.languages import Sentence
+
 
 class DomainError(Exception):
     """A business rule refuses the request. The message is written for the customer.
@@ -16,11 +18,11 @@ class DomainError(Exception):
     code: ClassVar[str]  # stable, snake_case: clients branch on this, never on text
     status: ClassVar[HTTPStatus] = HTTPStatus.CONFLICT
 
-    message: str
+    message: Sentence
     retry_after: int | None = None
 
     def __init__(
-        self, message: str | None = None, *, retry_after: int | None = None, **facts: Any
+        self, message: Sentence | None = None, *, retry_after: int | None = None, **facts: Any
     ) -> None:
         if message is not None:
             self.message = message

@@ -10,14 +10,18 @@ from typing import Any
 
 import structlog
 from django.core.exceptions import PermissionDenied
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import DatabaseError, InterfaceError, OperationalError, ProgrammingError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 from rest_framework import exceptions
 from rest_framework.request import Request
 
 from booking_site.api.errors import DomainError
 from booking_site.api.negotiation import preferred_type
+from booking_site.languages import Sentence, state_language
 from booking_site.postgres.migrated import MIGRATED, is_migrated
 from booking_site.postgres.pipeline import CommitUnknown
 
@@ -28,7 +32,7 @@ class ProblemType:
 
     code: str
     status: HTTPStatus
-    meaning: str  # also the default message
+    meaning: Sentence  # also the default message
 
     @property
     def title(self) -> str:
@@ -43,30 +47,32 @@ class ProblemType:
 GENERAL = {
     code: ProblemType(code, HTTPStatus(status), meaning)
     for code, status, meaning in (
-        ("bad_request", 400, "The request cannot be understood."),
-        ("validation_failed", 400, "Some of the input is not valid."),
-        ("not_authenticated", 401, "Please log in first."),
-        ("permission_denied", 403, "You are not allowed to do this."),
-        ("csrf_failed", 403, "This form has expired. Reload the page and try again."),
-        ("not_found", 404, "There is nothing at this address."),
-        ("method_not_allowed", 405, "This address does not support the method of the request."),
-        ("not_acceptable", 406, "This address can't answer in any of the accepted media types."),
-        ("length_required", 411, "A body with a Content-Length header is required."),
+        ("bad_request", 400, _("The request cannot be understood.")),
+        ("validation_failed", 400, _("Some of the input is not valid.")),
+        ("not_authenticated", 401, _("Please log in first.")),
+        ("permission_denied", 403, _("You are not allowed to do this.")),
+        ("csrf_failed", 403, _("This form has expired. Reload the page and try again.")),
+        ("not_found", 404, _("There is nothing at this address.")),
+        ("method_not_allowed", 405, _("This address does not support the method of the request.")),
+        ("not_acceptable", 406, _("This address can't answer in any of the accepted media types.")),
+        ("length_required", 411, _("A body with a Content-Length header is required.")),
         (
             "body_too_large",
             413,
-            "A request body can have at most 64 KiB, and a back-office form at most 2 MiB.",
+            _("A request body can have at most 64 KiB, and a back-office form at most 2 MiB."),
         ),
-        ("unsupported_media_type", 415, "The body must be application/json in UTF-8."),
-        ("throttled", 429, "Too many requests. Try again later."),
-        ("internal_error", 500, "Something went wrong on our side. It has been recorded."),
-        ("busy", 503, "We are very busy right now. Please try again in a moment."),
-        ("not_ready", 503, "The service is not ready yet."),
+        ("unsupported_media_type", 415, _("The body must be application/json in UTF-8.")),
+        ("throttled", 429, _("Too many requests. Try again later.")),
+        ("internal_error", 500, _("Something went wrong on our side. It has been recorded.")),
+        ("busy", 503, _("We are very busy right now. Please try again in a moment.")),
+        ("not_ready", 503, _("The service is not ready yet.")),
         (
             "outcome_unknown",
             503,
-            "We could not determine whether this was saved. Please check before you try again."
-            " You can safely repeat the same purchase: nothing is sold twice.",
+            _(
+                "We could not determine whether this was saved. Please check before you try again."
+                " You can safely repeat the same purchase: nothing is sold twice."
+            ),
         ),
     )
 }
@@ -128,17 +134,18 @@ class ProblemResponse(HttpResponse):
     def __init__(self, document: Mapping[str, Any]) -> None:
         self.code: str = document["code"]
         super().__init__(
-            json.dumps(document, ensure_ascii=False),
+            json.dumps(document, ensure_ascii=False, cls=DjangoJSONEncoder),
             status=document["status"],
             content_type="application/problem+json",
         )
+        state_language(self)
 
 
 def problem_response(
     request: HttpRequest | Request,
     problem: ProblemType,
     *,
-    message: str | None = None,
+    message: Sentence | None = None,
     retry_after: int | None = None,
     errors: Mapping[str, list[str]] | None = None,
     **facts: Any,
@@ -221,7 +228,11 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpRespo
         )
     if isinstance(error, exceptions.Throttled):
         wait = max(1, math.ceil(getattr(error, "wait", None) or 1))
-        message = f"Too many requests. Try again in {wait} seconds."
+        message = ngettext(
+            "Too many requests. Try again in %(seconds)d second.",
+            "Too many requests. Try again in %(seconds)d seconds.",
+            wait,
+        ) % {"seconds": wait}
         return problem_response(request, GENERAL["throttled"], message=message, retry_after=wait)
     default = getattr(error, "default_code", "")
     code = next((code for kind, code in _CODES.items() if isinstance(error, kind)), default)

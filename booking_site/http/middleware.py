@@ -21,11 +21,13 @@ from django.http import (
     StreamingHttpResponse,
     UnreadablePostError,
 )
+from django.utils import translation
 from django.utils.cache import patch_vary_headers
 from django.utils.http import parse_etags
 
 from booking_site.api.problems import GENERAL, error_response, problem_response
 from booking_site.http.views import livez, readyz
+from booking_site.languages import DEFAULT_LANGUAGE, requested_language
 from booking_site.observability.metrics import metrics
 
 logger = logging.getLogger(__name__)
@@ -48,6 +50,8 @@ BODYLESS = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
 NEVER_STORED = re.compile(r"/api/(auth|holds)(/|$)")
 # Responses that are the same for every caller.
 SAME_FOR_ALL = re.compile(r"/api/(movies|theatres)(/[0-9]+)?")
+# Pages for staff and for developers.
+IN_ENGLISH = re.compile(r"/(admin|api/docs|api/schema)(/|$)")
 # The last two can change while the bytes of a page stay the same.
 SENT_WITH_304 = ("ETag", "Cache-Control", "Vary", "Link", "X-Total-Count")
 
@@ -112,6 +116,19 @@ def probes(get_response: Handler) -> Handler:
 
     def middleware(request: HttpRequest) -> HttpResponse:
         return views.get(request.path_info, get_response)(request)
+
+    return middleware
+
+
+def activate_language(get_response: Handler) -> Handler:
+    """Answer customers in the language that Accept-Language prefers."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        language = requested_language(request)
+        if language in (None, DEFAULT_LANGUAGE) or IN_ENGLISH.match(request.path_info):
+            return get_response(request)
+        with translation.override(language):
+            return get_response(request)
 
     return middleware
 

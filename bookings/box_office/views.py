@@ -285,7 +285,7 @@ def _best(request: HttpRequest, show: Show) -> tuple[list[int], str]:
             show_id=show.pk, quantity=data["best"], accessible=data["accessible"]
         )
     except DomainError as refusal:
-        return [], refusal.message
+        return [], str(refusal)
     return best, ""
 
 
@@ -334,7 +334,7 @@ def _in_words(refusal: DomainError, seats: Sequence[Seat]) -> str:
     named = ", ".join(str(seat) for seat in sorted(seats, key=Seat.place) if seat.pk in taken)
     if refusal.code == "seat_unavailable" and named:
         return f"Just taken: {named}. Nothing was sold. The other seats are still selected."
-    return f"{refusal.message} ({named})" if named else refusal.message
+    return f"{refusal} ({named})" if named else str(refusal)
 
 
 def _facts(order: Order) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def clock_page(request: HttpRequest) -> HttpResponse:
             messages.success(request, f"Moved: {len(moved)}. Customers will be notified by e-mail.")
             return redirect("clock-changes")
         except DomainError as error:
-            refusal = error.message
+            refusal = str(error)
     context = {
         **admin.site.each_context(request),
         "title": "Changed time zones",
@@ -77,7 +77,7 @@ def _preview(theatre: Theatre, shows: list[Show]) -> dict[str, Any]:
     try:
         moved = plan_moves(_moves(shows))
     except DomainError as error:
-        return preview | {"refusal": error.message}
+        return preview | {"refusal": str(error)}
     return preview | {"moved": len(moved), "seen": fingerprint(moved)}
 
 

@@ -180,9 +180,9 @@ class _Evaluator:
                 fold=plan.fold,
             )
         except LocalTimeMissing as refusal:
-            return Verdict.TIME_MISSING, refusal.message, None
+            return Verdict.TIME_MISSING, str(refusal), None
         except LocalTimeAmbiguous as refusal:
-            return Verdict.TIME_AMBIGUOUS, refusal.message, None
+            return Verdict.TIME_AMBIGUOUS, str(refusal), None
         if start <= self._now:
             return Verdict.OVER, "This time is in the past.", None
         if movie.duration_minutes is None:

@@ -220,7 +220,7 @@ def test_outside_the_api_a_browser_gets_a_page_and_others_a_problem(client: Clie
         assert page.status_code == status
         assert page["Content-Type"].startswith("text/html")
         assert page["X-Request-ID"] in page.content.decode()
-        assert GENERAL[code].meaning in page.content.decode()
+        assert str(GENERAL[code].meaning) in page.content.decode()
         assert "secret" not in page.content.decode()
 
 
