@@ -69,22 +69,41 @@ _DRAW = Statement("""
 """)
 
 
-def _state_json(status: str, user_id: int | None, state: str, *, mine: bool) -> bytes:
-    members = {"status": status, "user_id": user_id, "state": state, "mine": mine}
-    return _json(members)[1:-1]
+class _State(NamedTuple):
+    """What a letter means for the caller."""
+
+    status: str
+    state: str
+    mine: bool = False
+
+
+_STATES = {
+    "a": _State("available", "available"),
+    "b": _State("booked", "booked"),
+    "B": _State("booked", "booked", mine=True),
+    "h": _State("booked", "held"),
+    "H": _State("available", "held", mine=True),
+    "x": _State("booked", "blocked"),
+}
+# The letters that other callers would get, as far as the seats are unavailable to this one.
+_WITHOUT_CALLER = str.maketrans("BH", "ba")
 
 
 def _json(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
+def _state_json(letter: str, user_id: int | None = None) -> bytes:
+    status, state, mine = _STATES[letter]
+    return _json({"status": status, "user_id": user_id, "state": state, "mine": mine})[1:-1]
+
+
 # The JSON of each letter, except `B`, which contains the caller's id.
-_STATES = {
-    "a": _state_json("available", None, "available", mine=False),
-    "b": _state_json("booked", None, "booked", mine=False),
-    "h": _state_json("booked", None, "held", mine=False),
-    "H": _state_json("available", None, "held", mine=True),
-    "x": _state_json("booked", None, "blocked", mine=False),
+_STATE_JSON = {letter: _state_json(letter) for letter in _STATES}
+_UNAVAILABLE_JSON = {
+    letter: _json({"status": status, "state": state})[1:-1]
+    for letter, (status, state, _) in _STATES.items()
+    if status != "available"
 }
 
 
@@ -97,24 +116,25 @@ class SeatMap(NamedTuple):
 class _Drawing:
     """The JSON before, between and after the states of the seats.
 
-    The seats are those with a row. Archived seats are part of the JSON around them, because their
-    state does not change. `places` has the position of each seat's letter. `last` has the letters
-    of the last map that was the same for every caller, and that map.
+    `ids` and `places` have the id of each seat and the position of its letter. The letters of the
+    seats with a row come first, then `archived`, those of the archived seats, which do not change.
+    `last` has the letters of the last map that was the same for every caller, and that map;
+    `last_unavailable` the same of `unavailable_seats`.
     """
 
     fingerprint: int
     currency: str
     is_archived: bool
     around: list[bytes]
+    ids: list[int]
     places: list[int]
+    archived: str
     last: tuple[str, SeatMap] | None = None
+    last_unavailable: tuple[str, SeatMap] | None = None
 
 
 def _seat_map(body: bytes) -> SeatMap:
     return SeatMap(body, etag_of(body))
-
-
-_EMPTY = _seat_map(b"[]")
 
 
 class _Room:
@@ -136,24 +156,9 @@ def seat_map(*, show_id: int, caller: Caller | None) -> SeatMap:
     learns who sits where. One statement; three if this process has no current drawing. Raise
     `ShowNotFound`.
     """
-    claims = caller.claims if caller else dict.fromkeys(CLAIMS)
-    while True:
-        ((show, fingerprint, letters),) = _READ.rows(show=show_id, **claims)
-        if show is None or show[0] == ShowStatus.PLANNED:
-            raise ShowNotFound
-        currency, is_archived = show[1], show[2] is not None
-        if letters is None and not is_archived:
-            return _EMPTY
-        room = _room(show_id)
-        drawing = room.drawing
-        current = fingerprint or 0, currency, is_archived
-        if drawing and (drawing.fingerprint, drawing.currency, drawing.is_archived) == current:
-            break
-        archived = archived_seats(show_id) if is_archived else []
-        room.drawing = _draw(_DRAW.rows(show=show_id), archived, currency, is_archived=is_archived)
-    letters = letters or ""
-    if "B" in letters or "H" in letters:
-        return _fill(drawing, letters, claims["user_id"])
+    drawing, letters = _read(show_id, caller)
+    if caller and ("B" in letters or "H" in letters):
+        return _fill(drawing, letters, caller.id)
     # The same letters in the same drawing make the same bytes.
     last = drawing.last
     if last is None or last[0] != letters:
@@ -161,38 +166,78 @@ def seat_map(*, show_id: int, caller: Caller | None) -> SeatMap:
     return last[1]
 
 
+def unavailable_seats(*, show_id: int, caller: Caller | None) -> SeatMap:
+    """Return `id`, `status` and `state` of the seats that the caller cannot book.
+
+    They are as in `seat_map`, and in its order. The statements and errors are the same, too.
+    """
+    drawing, letters = _read(show_id, caller)
+    letters = letters.translate(_WITHOUT_CALLER)
+    last = drawing.last_unavailable
+    if last is None or last[0] != letters:
+        last = drawing.last_unavailable = letters, _fill_unavailable(drawing, letters)
+    return last[1]
+
+
+def _read(show_id: int, caller: Caller | None) -> tuple[_Drawing, str]:
+    """Return the current drawing of the show, and the letters of its seats."""
+    claims = caller.claims if caller else dict.fromkeys(CLAIMS)
+    while True:
+        ((show, fingerprint, letters),) = _READ.rows(show=show_id, **claims)
+        if show is None or show[0] == ShowStatus.PLANNED:
+            raise ShowNotFound
+        currency, is_archived = show[1], show[2] is not None
+        room = _room(show_id)
+        drawing = room.drawing
+        current = fingerprint or 0, currency, is_archived
+        if drawing and (drawing.fingerprint, drawing.currency, drawing.is_archived) == current:
+            return drawing, (letters or "") + drawing.archived
+        archived = archived_seats(show_id) if is_archived else []
+        room.drawing = _draw(_DRAW.rows(show=show_id), archived, currency, is_archived=is_archived)
+
+
 def _fill(drawing: _Drawing, letters: str, user_id: int | None) -> SeatMap:
-    states = _STATES | {"B": _state_json("booked", user_id, "booked", mine=True)}
+    states = _STATE_JSON | {"B": _state_json("B", user_id)}
     text = [b""] * (2 * len(letters) + 1)
     text[::2] = drawing.around
     text[1::2] = [states[letters[place]] for place in drawing.places]
     return _seat_map(b"".join(text))
 
 
+def _fill_unavailable(drawing: _Drawing, letters: str) -> SeatMap:
+    seats = (
+        b'{"id":%d,%b}' % (seat_id, state)
+        for seat_id, place in zip(drawing.ids, drawing.places, strict=True)
+        if (state := _UNAVAILABLE_JSON.get(letters[place]))
+    )
+    return _seat_map(b"[%b]" % b",".join(seats))
+
+
 def _draw(rows: list[Any], archived: list[Seat], currency: str, *, is_archived: bool) -> _Drawing:
-    fingerprint = 0
-    around = []
-    places = []
-    behind = b"["
     seats = rows + [
-        (s.pk, s.row, s.number, s.price, s.category, s.x, s.y, s.section, 0, s.status)
-        for s in archived
+        (s.pk, s.row, s.number, s.price, s.category, s.x, s.y, s.section, 0, place)
+        for place, s in enumerate(archived, start=len(rows))
     ]
     seats.sort(key=lambda seat: (row_order(seat[1]), seat[2]))
-    for pk, row, number, price, category, x, y, section, map_hash, place in seats:
+    fingerprint = 0
+    around = []
+    behind = b"["
+    for pk, row, number, price, category, x, y, section, map_hash, _ in seats:
+        fingerprint ^= map_hash
         price_text = money_text(price, currency)
         before = _json(
             {"id": pk, "row": row, "section": section, "number": number, "price": price_text}
         )
-        behind += before[:-1] + b","
-        if isinstance(place, str):
-            behind += _STATES["x" if place == SeatStatus.BLOCKED else "a"]
-        else:
-            fingerprint ^= map_hash
-            places.append(place)
-            around.append(behind)
-            behind = b""
+        around.append(behind + before[:-1] + b",")
         after = _json({"category": category, "x": x, "y": y})
-        behind += b"," + after[1:] + b","
+        behind = b"," + after[1:] + b","
     around.append(behind.removesuffix(b",") + b"]")
-    return _Drawing(fingerprint, currency, is_archived, around, places)
+    return _Drawing(
+        fingerprint=fingerprint,
+        currency=currency,
+        is_archived=is_archived,
+        around=around,
+        ids=[seat[0] for seat in seats],
+        places=[seat[-1] for seat in seats],
+        archived="".join("x" if s.status == SeatStatus.BLOCKED else "a" for s in archived),
+    )

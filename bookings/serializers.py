@@ -136,6 +136,14 @@ class SeatSerializer(HeldSeatSerializer):
     mine = serializers.BooleanField()
 
 
+class UnavailableSeatSerializer(serializers.Serializer[Any]):
+    """A seat that the caller can't book, as `?fields=status` lists it."""
+
+    id = serializers.IntegerField()
+    status = serializers.ChoiceField(["available", "booked"], help_text="Always `booked`.")
+    state = serializers.ChoiceField(["available", "held", "booked", "blocked"])
+
+
 class BookingSerializer(serializers.Serializer[Booking]):
     id = serializers.IntegerField()
     user_id = serializers.IntegerField()

@@ -202,6 +202,8 @@ QUERIES = [
     bad_query("/api/movies/{movie}/shows", "include_past=2"),
     bad_query("/api/theatres/{theatre}/shows", "date=99999-01-01"),
     bad_query("/api/shows", "theatre=1%00"),
+    bad_query("/api/shows/{show}/seats", "fields=state"),
+    bad_query("/api/shows/{show}/seats", "fields=status%00"),
     bad_query("/api/bookings", "status=lost", token=True),
     bad_query("/api/bookings", "upcoming=soon", token=True),
     bad_query("/api/orders", "status=lost", token=True),

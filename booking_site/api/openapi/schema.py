@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar, cast
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ResolvedComponent, is_serializer
+from drf_spectacular.serializers import PolymorphicProxySerializerExtension
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.permissions import AllowAny
 
@@ -207,3 +208,13 @@ class OptionalBearerScheme(BearerScheme):
 
     target_class = "accounts.authentication.OptionalBearerAuthentication"
     name = "optional_bearer"
+
+
+class AnyOf(PolymorphicProxySerializerExtension):
+    """Describes alternatives by `anyOf`, because a value may match several of them."""
+
+    priority = 1
+
+    def map_serializer(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        schema = super().map_serializer(auto_schema, direction)  # type: ignore[no-untyped-call]
+        return {"anyOf": schema["oneOf"]}
