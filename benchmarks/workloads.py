@@ -92,12 +92,17 @@ def shows(target: Target, options: RunOptions) -> wrk.Result:
     return _send(Load([Request("GET", "/api/shows")]), target, options)
 
 
-def _seat_map(show_id: int, tokens: list[str]) -> Load:
-    return Load([Request("GET", f"/api/shows/{show_id}/seats", token) for token in tokens])
+def _seat_map(show_id: int, tokens: list[str], query: str = "") -> Load:
+    path = f"/api/shows/{show_id}/seats{query}"
+    return Load([Request("GET", path, token) for token in tokens])
 
 
 def quiet_map(target: Target, options: RunOptions) -> wrk.Result:
     return _send(_seat_map(QUIET_SHOW, target.tokens), target, options)
+
+
+def unavailable(target: Target, options: RunOptions) -> wrk.Result:
+    return _send(_seat_map(QUIET_SHOW, target.tokens, "?fields=status"), target, options)
 
 
 def public_map(target: Target, options: RunOptions) -> wrk.Result:
@@ -222,6 +227,7 @@ WORKLOADS: dict[str, Workload] = {
     "W1n": Workload("W1 through nginx, without a token", movies, frozenset({NGINX})),
     "W2a": Workload("seat map of 240 seats, half sold, with a token", quiet_map, EVERYWHERE),
     "W2n": Workload("W2a through nginx, without a token", public_map, frozenset({NGINX})),
+    "W2s": Workload("W2a with ?fields=status: only the sold seats", unavailable, OURS),
     "W2b": Workload("W2a while that show is booked at full speed", busy_map, EVERYWHERE),
     "W3": Workload("bookings, each another seat", bookings, EVERYWHERE),
     "W3g": Workload("W3 with the single-gap rule on", gap_rule_bookings, OURS),

@@ -17,7 +17,7 @@ from booking_site.postgres.pipeline import Statement
 from catalog.archived_rooms import archived_seats
 from catalog.errors import ShowNotFound
 from catalog.layouts import row_order
-from catalog.models import Seat, SeatStatus, ShowStatus
+from catalog.models import Seat, SeatStatus, ShowStatus, layout_fingerprint
 
 # A room of 240 seats takes 80 KB, half of it the last response.
 MAX_CACHED_ROOMS = 100
@@ -33,8 +33,9 @@ _READ = Statement(
     lambda: (
         f"""
     WITH caller AS ({IS_ACTIVE.compiled.sql})
-    SELECT (SELECT ARRAY[status, currency, CASE WHEN start_time < now() THEN
-                             (SELECT 'archived' FROM archived_rooms WHERE show_id = shows.id) END]
+    SELECT (SELECT ARRAY[status, currency, CASE WHEN start_time < now() THEN (
+                             SELECT seats_hash::text FROM archived_rooms
+                              WHERE show_id = shows.id) END]
               FROM shows JOIN theatres ON theatres.id = theatre_id
              WHERE shows.id = %(show)s),
            bit_xor(facts),
@@ -110,6 +111,7 @@ _UNAVAILABLE_JSON = {
 class SeatMap(NamedTuple):
     body: bytes  # a JSON array
     etag: str
+    layout_fingerprint: str
 
 
 @dataclass(slots=True)
@@ -118,13 +120,13 @@ class _Drawing:
 
     `ids` and `places` have the id of each seat and the position of its letter. The letters of the
     seats with a row come first, then `archived`, those of the archived seats, which do not change.
-    `last` has the letters of the last map that was the same for every caller, and that map;
-    `last_unavailable` the same of `unavailable_seats`.
+    `archived_hash` is None unless the show is archived. `last` has the letters of the last map that
+    was the same for every caller, and that map; `last_unavailable` the same of `unavailable_seats`.
     """
 
     fingerprint: int
     currency: str
-    is_archived: bool
+    archived_hash: int | None
     around: list[bytes]
     ids: list[int]
     places: list[int]
@@ -132,9 +134,9 @@ class _Drawing:
     last: tuple[str, SeatMap] | None = None
     last_unavailable: tuple[str, SeatMap] | None = None
 
-
-def _seat_map(body: bytes) -> SeatMap:
-    return SeatMap(body, etag_of(body))
+    def with_body(self, body: bytes) -> SeatMap:
+        layout = layout_fingerprint(self.fingerprint ^ (self.archived_hash or 0))
+        return SeatMap(body, etag_of(body), layout)
 
 
 class _Room:
@@ -186,14 +188,14 @@ def _read(show_id: int, caller: Caller | None) -> tuple[_Drawing, str]:
         ((show, fingerprint, letters),) = _READ.rows(show=show_id, **claims)
         if show is None or show[0] == ShowStatus.PLANNED:
             raise ShowNotFound
-        currency, is_archived = show[1], show[2] is not None
+        currency, archived_hash = show[1], None if show[2] is None else int(show[2])
         room = _room(show_id)
         drawing = room.drawing
-        current = fingerprint or 0, currency, is_archived
-        if drawing and (drawing.fingerprint, drawing.currency, drawing.is_archived) == current:
+        current = fingerprint or 0, currency, archived_hash
+        if drawing and (drawing.fingerprint, drawing.currency, drawing.archived_hash) == current:
             return drawing, (letters or "") + drawing.archived
-        archived = archived_seats(show_id) if is_archived else []
-        room.drawing = _draw(_DRAW.rows(show=show_id), archived, currency, is_archived=is_archived)
+        archived = [] if archived_hash is None else archived_seats(show_id)
+        room.drawing = _draw(_DRAW.rows(show=show_id), archived, currency, archived_hash)
 
 
 def _fill(drawing: _Drawing, letters: str, user_id: int | None) -> SeatMap:
@@ -201,7 +203,7 @@ def _fill(drawing: _Drawing, letters: str, user_id: int | None) -> SeatMap:
     text = [b""] * (2 * len(letters) + 1)
     text[::2] = drawing.around
     text[1::2] = [states[letters[place]] for place in drawing.places]
-    return _seat_map(b"".join(text))
+    return drawing.with_body(b"".join(text))
 
 
 def _fill_unavailable(drawing: _Drawing, letters: str) -> SeatMap:
@@ -210,10 +212,12 @@ def _fill_unavailable(drawing: _Drawing, letters: str) -> SeatMap:
         for seat_id, place in zip(drawing.ids, drawing.places, strict=True)
         if (state := _UNAVAILABLE_JSON.get(letters[place]))
     )
-    return _seat_map(b"[%b]" % b",".join(seats))
+    return drawing.with_body(b"[%b]" % b",".join(seats))
 
 
-def _draw(rows: list[Any], archived: list[Seat], currency: str, *, is_archived: bool) -> _Drawing:
+def _draw(
+    rows: list[Any], archived: list[Seat], currency: str, archived_hash: int | None
+) -> _Drawing:
     seats = rows + [
         (s.pk, s.row, s.number, s.price, s.category, s.x, s.y, s.section, 0, place)
         for place, s in enumerate(archived, start=len(rows))
@@ -235,7 +239,7 @@ def _draw(rows: list[Any], archived: list[Seat], currency: str, *, is_archived: 
     return _Drawing(
         fingerprint=fingerprint,
         currency=currency,
-        is_archived=is_archived,
+        archived_hash=archived_hash,
         around=around,
         ids=[seat[0] for seat in seats],
         places=[seat[-1] for seat in seats],

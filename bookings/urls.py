@@ -6,7 +6,7 @@ from rest_framework.routers import SimpleRouter
 from bookings.views.bookings import BookingViewSet
 from bookings.views.holds import HoldViewSet
 from bookings.views.orders import OrderViewSet
-from bookings.views.seats import SeatMapViewSet
+from bookings.views.seats import LayoutViewSet, SeatMapViewSet
 
 
 class ReferenceConverter:
@@ -30,6 +30,7 @@ router.register("orders", OrderViewSet, basename="order")
 router.register("holds", HoldViewSet, basename="hold")
 
 urlpatterns = [
+    path("shows/<bigint:show_id>/layout", LayoutViewSet.as_view({"get": "retrieve"})),
     path("shows/<bigint:show_id>/seats", SeatMapViewSet.as_view({"get": "list"})),
     *router.urls,
 ]

@@ -64,6 +64,7 @@ class ShowSerializer(Out):
         help_text="Price of the cheapest available seat; null when there is none.",
     )
     currency = serializers.CharField(source="theatre.currency", help_text="ISO 4217 code.")
+    layout_fingerprint = serializers.CharField(help_text="For `/api/shows/{id}/layout?v=…`.")
 
     @extend_schema_field(serializers.DateTimeField)
     def get_local_start_time(self, show: Show) -> str:

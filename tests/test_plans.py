@@ -93,7 +93,9 @@ def reads(buyer: User, show: Show) -> Iterator[Call]:
     yield Call("movies_read", "get", f"/api/movies/{movie}")
     yield Call("theatres_read", "get", f"/api/theatres/{theatre}")
     yield Call("shows_read", "get", f"/api/shows/{show.pk}")
+    yield Call("show_layout_read", "get", f"/api/shows/{show.pk}/layout")
     yield Call("show_seats_list", "get", f"/api/shows/{show.pk}/seats")
+    yield Call("show_seats_list", "get", f"/api/shows/{show.pk}/seats?fields=status")
     for upcoming in ("", "&upcoming=true", "&upcoming=false"):
         for status in ("", "confirmed", "cancelled"):
             yield Call("bookings_list", "get", f"/api/bookings?status={status}{upcoming}")

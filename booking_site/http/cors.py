@@ -22,6 +22,7 @@ EXPOSED_HEADERS = [
     "Date",
     "ETag",
     "Idempotency-Replayed",
+    "Layout-Fingerprint",
     "Link",
     "Location",
     "RateLimit",

@@ -49,11 +49,14 @@ BODYLESS = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
 # Responses that contain tokens, or that are valid for a moment only.
 NEVER_STORED = re.compile(r"/api/(auth|holds)(/|$)")
 # Responses that are the same for every caller.
-SAME_FOR_ALL = re.compile(r"/api/(movies|theatres)(/[0-9]+)?")
+SAME_FOR_ALL = re.compile(r"/api/((movies|theatres)(/[0-9]+)?|shows/[0-9]+/layout)")
 # Pages for staff and for developers.
 IN_ENGLISH = re.compile(r"/(admin|api/docs|api/schema)(/|$)")
-# The last two can change while the bytes of a page stay the same.
-SENT_WITH_304 = ("ETag", "Cache-Control", "Vary", "Link", "X-Total-Count")
+# The last three can change while the bytes of a response stay the same.
+SENT_WITH_304 = (
+    *("ETag", "Cache-Control", "Vary"),
+    *("Link", "X-Total-Count", "Layout-Fingerprint"),
+)
 
 
 def request_id(get_response: Handler) -> Handler:
@@ -249,7 +252,8 @@ def conditional_get(get_response: Handler) -> Handler:
         if is_personal and "HTTP_AUTHORIZATION" in request.META:
             headers["Cache-Control"] = "private, no-cache"
         else:
-            headers["Cache-Control"] = "public, no-cache"
+            # A layout that is asked for by its fingerprint has another one.
+            headers.setdefault("Cache-Control", "public, no-cache")
             headers["X-Accel-Expires"] = "1"  # lets deploy/nginx.conf repeat it within a second
         if _matches(request.META.get("HTTP_IF_NONE_MATCH", ""), headers["ETag"]):
             sent = {name: headers[name] for name in SENT_WITH_304 if name in headers}

@@ -15,6 +15,7 @@ from bookings.seat_choice.room import (
     WHEELCHAIR,
     Place,
     Run,
+    focal_line_thrice,
     runs_of,
 )
 
@@ -212,7 +213,7 @@ def _rated_lines(places: list[Place], offered: frozenset[str]) -> dict[int, list
     lines = {y: list(runs) for y, runs in groupby(runs_of(places), key=lambda run: run[0].y)}
     if not lines:
         return {}
-    focus = min(lines) + 2 * max(lines)  # three times the focal line
+    focus = focal_line_thrice(lines)
 
     def rated(line: list[Run]) -> list[_RatedRun]:
         middle = line[0][0].x + line[-1][-1].x  # twice the middle of the line

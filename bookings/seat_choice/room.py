@@ -1,6 +1,6 @@
 """A room as one buyer sees it: its places and runs."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from operator import attrgetter
 
@@ -56,6 +56,11 @@ def places_from(
 
 def listed(places: list[Place]) -> str:
     return ", ".join(str(place) for place in places)
+
+
+def focal_line_thrice(lines: Collection[int]) -> int:
+    """Return three times the `y` of the focal line, two thirds of the way to the back."""
+    return min(lines) + 2 * max(lines)
 
 
 def runs_of(places: Iterable[Place]) -> list[Run]:

@@ -1,4 +1,4 @@
-"""The public seat map of a show."""
+"""The public seat map of a show, and its layout."""
 
 from django.http import HttpResponse
 from django.utils.translation import gettext as _
@@ -6,11 +6,14 @@ from drf_spectacular.utils import OpenApiParameter, PolymorphicProxySerializer
 from rest_framework.exceptions import ValidationError
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
 from accounts.authentication import Caller, OptionalBearerAuthentication
 from accounts.throttling import ReadThrottle
 from booking_site.api.openapi.schema import operation
+from bookings.layout_serializers import LayoutSerializer
+from bookings.room_layout import room_layout
 from bookings.seat_map import seat_map, unavailable_seats
 from bookings.serializers import SeatSerializer, UnavailableSeatSerializer
 from catalog.errors import ShowNotFound
@@ -21,18 +24,34 @@ FIELDS = OpenApiParameter(
     description="`status`: only the seats that you can't book, each with `id`, `status` and"
     " `state`. For clients that poll: seats that are missing from the list are available.",
 )
+LAYOUT_FINGERPRINT = OpenApiParameter(
+    "Layout-Fingerprint",
+    str,
+    OpenApiParameter.HEADER,
+    response=[200],
+    description="The fingerprint of the layout that has these seats.",
+)
+VERSION = OpenApiParameter(
+    "v",
+    description="The fingerprint of the layout. The response may then be used for a year without"
+    " asking again, unless the layout has changed meanwhile.",
+)
+ONE_YEAR = 365 * 24 * 60 * 60
 
 
-class SeatMapViewSet(ViewSet):
-    authentication_classes = (OptionalBearerAuthentication,)
+class _PublicViewSet(ViewSet):
     permission_classes = (AllowAny,)
     throttle_classes = (ReadThrottle,)
     pagination_class = None
 
+
+class SeatMapViewSet(_PublicViewSet):
+    authentication_classes = (OptionalBearerAuthentication,)
+
     @operation(
         "show_seats_list",
         summary="Read the seat map of a show",
-        parameters=[FIELDS],
+        parameters=[FIELDS, LAYOUT_FINGERPRINT],
         responses=PolymorphicProxySerializer(
             component_name="SeatOfMap",
             serializers=[SeatSerializer, UnavailableSeatSerializer],
@@ -47,5 +66,24 @@ class SeatMapViewSet(ViewSet):
         if fields not in ("", "status"):
             raise ValidationError({"fields": [_("The only possible value is “status”.")]})
         read = unavailable_seats if fields else seat_map
-        body, etag = read(show_id=show_id, caller=caller)
-        return HttpResponse(body, "application/json", headers={"ETag": etag})
+        body, etag, layout = read(show_id=show_id, caller=caller)
+        headers = {"ETag": etag, LAYOUT_FINGERPRINT.name: layout}
+        return HttpResponse(body, "application/json", headers=headers)
+
+
+class LayoutViewSet(_PublicViewSet):
+    authentication_classes = ()  # the response is the same for everyone
+
+    @operation(
+        "show_layout_read",
+        summary="Read the layout of a show's seats",
+        parameters=[VERSION],
+        responses=LayoutSerializer,
+        problems=[ShowNotFound],
+    )
+    def retrieve(self, request: Request, show_id: int) -> Response:
+        layout = room_layout(show_id=show_id)
+        response = Response(layout)
+        if request.query_params.get("v") == layout["fingerprint"]:
+            response["Cache-Control"] = f"public, max-age={ONE_YEAR}, immutable"
+        return response

@@ -12,6 +12,7 @@ from catalog.models.seats import (
     Seat,
     SeatQuerySet,
     SeatStatus,
+    layout_fingerprint,
 )
 from catalog.models.shows import Show, ShowQuerySet, ShowStatus
 from catalog.models.theatres import GapRule, Theatre, digits_in_use, validate_timezone

@@ -37,6 +37,12 @@ class ArchivedRoom(models.Model):
     lowest_price = AmountField(
         max_digits=9, null=True, help_text="Of the available seats whose rows have been deleted."
     )
+    seats_hash = models.BigIntegerField(
+        default=0,
+        db_default=0,
+        help_text="The bitwise XOR of `facts` of the seats whose rows have been deleted; 0 in rooms"
+        " archived before this column existed.",
+    )
     # What lists and reports add to the seats that have a row.
     seat_count = models.GeneratedField(
         expression=Func(template=_SEATS, output_field=models.IntegerField()),

@@ -35,6 +35,19 @@ FREE_SEAT = Q(status=SeatStatus.AVAILABLE) | _LAPSED
 STATE_NOW = Case(When(_LAPSED, then=Value(SeatStatus.AVAILABLE.value)), default=F("status"))
 
 
+# Part of the fingerprints below. Raise it when `bookings.room_layout` returns something else for
+# the same seats, because clients may use a layout for a year after they received it.
+LAYOUT_FORMAT = 1
+
+
+def layout_fingerprint(seats_hash: int) -> str:
+    """Return the fingerprint of the layout of seats, given the bitwise XOR of their `facts`.
+
+    It changes with the layout, and with prices.
+    """
+    return f"{LAYOUT_FORMAT}-{seats_hash % 2**64:016x}"
+
+
 class SeatQuerySet(models.QuerySet["Seat"]):
     def free(self) -> "SeatQuerySet":
         """Seats that anyone may book at this moment."""

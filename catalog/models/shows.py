@@ -27,6 +27,7 @@ from booking_site.typed_text import LineField
 from catalog.models.movies import Movie
 from catalog.models.prices import PriceCard
 from catalog.models.screens import Screen
+from catalog.models.seats import layout_fingerprint
 from catalog.models.theatres import Theatre
 
 
@@ -47,14 +48,16 @@ _SEAT_FACTS = """(
     SELECT jsonb_build_object(
                'total', counted.total + coalesce(seat_count, 0),
                'available', counted.available + coalesce(available_count, 0),
-               'price_from', least(counted.price_from, lowest_price)::text)
+               'price_from', least(counted.price_from, lowest_price)::text,
+               'hash', coalesce(counted.hash, 0) # coalesce(seats_hash, 0))
       FROM (SELECT %(expressions)s AS show_id) AS this
       LEFT JOIN archived_rooms USING (show_id)
      CROSS JOIN LATERAL (
            SELECT count(*) AS total,
                   count(*) FILTER (WHERE is_free) AS available,
-                  min(price) FILTER (WHERE is_free) AS price_from
-             FROM (SELECT price, status = 'available'
+                  min(price) FILTER (WHERE is_free) AS price_from,
+                  bit_xor(facts) AS hash
+             FROM (SELECT price, facts, status = 'available'
                                  OR status = 'held' AND held_until <= clock_timestamp() AS is_free
                      FROM seats WHERE seats.show_id = this.show_id) AS seats) AS counted)"""
 
@@ -147,8 +150,8 @@ class ShowQuerySet(TimestampedQuerySet["Show"]):
         )
 
     def with_seat_facts(self) -> "ShowQuerySet":
-        """Add `seat_facts`: `total` and `available` seats, and `price_from`, the
-        price of the cheapest available one as a string, or None.
+        """Add `seat_facts`: `total` and `available` seats; `price_from`, the price of the
+        cheapest available one as a string, or None; and what `layout_fingerprint` needs.
 
         A subquery reads the seats of each show on the page, and its archived room.
         """
@@ -261,6 +264,11 @@ class Show(Timestamped):
                 ),
             ),
         )
+
+    @property
+    def layout_fingerprint(self) -> str:
+        """For shows from `with_seat_facts`."""
+        return layout_fingerprint(self.seat_facts["hash"])  # type: ignore[attr-defined]
 
     def start_at(self, moment: datetime) -> None:
         """Set the start, and the planned offset of the theatre's clocks at that time."""

@@ -167,6 +167,7 @@ def test_a_show_has_its_time_place_and_number_of_available_seats(api: APIClient)
         "seats_available": 2,
         "price_from": "150.00",
         "currency": "INR",
+        "layout_fingerprint": read(api, f"/api/shows/{show.pk}/layout")["fingerprint"],
     }
     assert read(api, f"/api/shows/{show.pk}") == expected
     assert read(api, "/api/shows") == [expected]

@@ -216,5 +216,5 @@ class AnyOf(PolymorphicProxySerializerExtension):
     priority = 1
 
     def map_serializer(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
-        schema = super().map_serializer(auto_schema, direction)  # type: ignore[no-untyped-call]
+        schema = super().map_serializer(auto_schema, direction)
         return {"anyOf": schema["oneOf"]}

@@ -197,6 +197,7 @@ def test_the_client_can_read_every_answer(
         "X-Total-Count",
         "Retry-After",
         "Idempotency-Replayed",
+        "Layout-Fingerprint",
         "X-Request-ID",
         "Location",
     }
