@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
 
 from django.conf import settings
+from django.utils.translation import gettext_lazy as _
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
@@ -26,7 +27,7 @@ class NotAuthenticated(DomainError):
 
     code = "not_authenticated"
     status = HTTPStatus.UNAUTHORIZED
-    message = "Please log in first."
+    message = _("Please log in first.")
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from django.db.models import Max, Model, Q, QuerySet, Sum
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from accounts.mails import notify_owner
 from accounts.models import KnownAddress, SlowedAccount, User
@@ -100,7 +101,7 @@ def authenticate_within_limits(*, request: HttpRequest, email: str, password: st
     user = authenticate(request, username=email, password=password)
     if request.axes_locked_out or (user and locked_meanwhile(request, user)):  # type: ignore[attr-defined]
         raise TooManyAttempts(
-            "Too many failed logins. Please try again later.",
+            _("Too many failed logins. Please try again later."),
             retry_after=seconds_locked(request),
         )
     if user is None:

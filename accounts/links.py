@@ -5,6 +5,7 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib.auth.tokens import PasswordResetTokenGenerator
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from booking_site.api.converters import MAX_ID
@@ -16,7 +17,7 @@ class LinkInvalid(DomainError):
 
     code = "link_invalid"
     status = HTTPStatus.BAD_REQUEST
-    message = "This link is invalid or has expired. Please request a new one."
+    message = _("This link is invalid or has expired. Please request a new one.")
 
 
 class ResetTokens(PasswordResetTokenGenerator):

@@ -17,6 +17,7 @@ from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext_lazy as _
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from accounts import audit
@@ -37,7 +38,7 @@ class EmailTaken(DomainError):
 
     code = "email_taken"
     status = HTTPStatus.BAD_REQUEST
-    message = "There is already an account with this e-mail address."
+    message = _("There is already an account with this e-mail address.")
 
 
 class WeakPassword(DomainError):
@@ -52,7 +53,7 @@ class PasswordWrong(DomainError):
 
     code = "password_wrong"
     status = HTTPStatus.BAD_REQUEST
-    message = "Incorrect password."
+    message = _("Incorrect password.")
 
 
 class InvalidCredentials(DomainError):
@@ -60,14 +61,14 @@ class InvalidCredentials(DomainError):
 
     code = "invalid_credentials"
     status = HTTPStatus.UNAUTHORIZED
-    message = "Incorrect e-mail address or password."
+    message = _("Incorrect e-mail address or password.")
 
 
 class StaffAccount(DomainError):
     """Staff accounts cannot be removed."""
 
     code = "staff_account"
-    message = (
+    message = _(
         "This account belongs to a member of staff. "
         "An administrator must revoke its staff access before it can be removed."
     )
@@ -78,7 +79,9 @@ class EmailUnconfirmed(DomainError):
 
     code = "email_unconfirmed"
     status = HTTPStatus.FORBIDDEN
-    message = "Please confirm your e-mail address first. Open the link in the e-mail we sent you."
+    message = _(
+        "Please confirm your e-mail address first. Open the link in the e-mail we sent you."
+    )
 
 
 class SignedIn(NamedTuple):

@@ -19,6 +19,7 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Least, Now
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from rest_framework_simplejwt.backends import TokenBackend
 from rest_framework_simplejwt.exceptions import (
     ExpiredTokenError,
@@ -38,7 +39,7 @@ class TokenInvalid(DomainError):
 
     code = "token_invalid"
     status = HTTPStatus.UNAUTHORIZED
-    message = "This login is not valid. Please log in again."
+    message = _("This login is not valid. Please log in again.")
 
 
 class TokenExpired(DomainError):
@@ -46,7 +47,7 @@ class TokenExpired(DomainError):
 
     code = "token_expired"
     status = HTTPStatus.UNAUTHORIZED
-    message = "Your login has expired. Please log in again."
+    message = _("Your login has expired. Please log in again.")
 
 
 class TokenRevoked(DomainError):
@@ -54,7 +55,7 @@ class TokenRevoked(DomainError):
 
     code = "token_revoked"
     status = HTTPStatus.UNAUTHORIZED
-    message = "Your login has ended. Please log in again."
+    message = _("Your login has ended. Please log in again.")
 
 
 class Tokens(NamedTuple):

@@ -1,5 +1,6 @@
 """Endpoints under /api/auth."""
 
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import status
@@ -228,7 +229,7 @@ class ResetPasswordView(OpenView):
     )
     def post(self, request: Request) -> Response:
         recovery.request_password_reset(**parse_body(ResetPasswordSerializer, request))
-        message = "If there is an account with this address, an e-mail is on its way."
+        message = _("If there is an account with this address, an e-mail is on its way.")
         return Response({"message": message}, status=status.HTTP_202_ACCEPTED)
 
 
@@ -277,5 +278,5 @@ class ResendConfirmationView(APIView):
     def post(self, request: Request) -> Response:
         parse_body(EmptySerializer, request)
         recovery.resend_confirmation(caller=caller_of(request))
-        message = "If your address is not confirmed yet, an e-mail is on its way."
+        message = _("If your address is not confirmed yet, an e-mail is on its way.")
         return Response({"message": message}, status=status.HTTP_202_ACCEPTED)

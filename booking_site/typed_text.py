@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 # Control and format characters (such as a right-to-left override), line and paragraph separators.
 REFUSED = {"Cc", "Cf", "Zl", "Zp"}
@@ -36,12 +37,12 @@ def clean_text(text: str, *, multiline: bool = False) -> str:
         if character in JOINERS and _joins(text, index):
             continue
         raise ValidationError(
-            "Remove the invisible character U+%(code)s at position %(position)s.",
+            _("Remove the invisible character U+%(code)s at position %(position)s."),
             code="invisible_character",
             params={"code": f"{ord(character):04X}", "position": index + 1},
         )
     if text and is_blank_text(text):
-        raise ValidationError("Enter at least one visible character.", code="nothing_visible")
+        raise ValidationError(_("Enter at least one visible character."), code="nothing_visible")
     return text
 
 
@@ -53,7 +54,7 @@ def is_blank_text(text: str) -> bool:
 def refuse_link(name: str) -> None:
     """Raise `ValidationError` if the name of a person contains a link: mails contain the name."""
     if "://" in name:
-        raise ValidationError("A name cannot contain a link.", code="link")
+        raise ValidationError(_("A name cannot contain a link."), code="link")
 
 
 def _is_visible(character: str) -> bool:

@@ -14,6 +14,7 @@ from http import HTTPStatus
 from typing import Any, NamedTuple, Protocol
 
 from django.db import Error, OperationalError, connection
+from django.utils.translation import gettext_lazy as _
 
 from accounts.authentication import IS_ACTIVE, Caller
 from accounts.services import LOCK_CALLER, LockedCaller, locked_caller
@@ -38,14 +39,14 @@ class KeyReused(DomainError):
 
     code = "idempotency_key_reused"
     status = HTTPStatus.UNPROCESSABLE_ENTITY
-    message = "This Idempotency-Key was used for another purchase. Send a new one."
+    message = _("This Idempotency-Key was used for another purchase. Send a new one.")
 
 
 class KeyInProgress(DomainError):
     """Another request with this key is still running; retry with the same key."""
 
     code = "idempotency_key_in_progress"
-    message = "This purchase is still in progress. Please try again in a moment."
+    message = _("This purchase is still in progress. Please try again in a moment.")
     retry_after = 1
 
 

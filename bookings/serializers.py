@@ -1,6 +1,6 @@
 """Serializers of holds, orders, bookings and seats."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_field
@@ -16,11 +16,9 @@ from booking_site.api.parsing import (
     StrictSerializer,
     StrictUUIDField,
 )
+from booking_site.languages import Sentence
 from bookings.models import Booking, BookingStatus, Channel, Order, OrderStatus
 from catalog.models import SeatCategory
-
-if TYPE_CHECKING:
-    from django_stubs_ext import StrPromise
 
 LONGEST_LIST = 500
 SECTION = "Such as Balcony. Empty in a section without a name."
@@ -39,7 +37,7 @@ class SeatIdsField(serializers.ListField):
     """A list of different seat ids, in any order."""
 
     child = IdField()
-    default_error_messages = {"duplicate": "The same seat is listed twice."}
+    default_error_messages = {"duplicate": _("The same seat is listed twice.")}
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(allow_empty=False, max_length=LONGEST_LIST, **kwargs)
@@ -109,7 +107,7 @@ class HoldRequest(StrictSerializer):
         return attrs
 
 
-def _refuse(names: set[str], sentence: "StrPromise") -> None:
+def _refuse(names: set[str], sentence: Sentence) -> None:
     if names:
         raise serializers.ValidationError({name: [sentence] for name in sorted(names)})
 

@@ -2,6 +2,8 @@
 
 from http import HTTPStatus
 
+from django.utils.translation import gettext_lazy as _
+
 from booking_site.api.errors import DomainError
 
 
@@ -10,4 +12,4 @@ class ShowNotFound(DomainError):
 
     code = "show_not_found"
     status = HTTPStatus.NOT_FOUND
-    message = "There is no such show."
+    message = _("There is no such show.")

@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.db import IntegrityError, connection, transaction
+from django.utils.translation import gettext_lazy as _
 
 from accounts import audit
 from accounts.models import User
@@ -56,7 +57,7 @@ class SeatNotFound(DomainError):
 
     code = "seat_not_found"
     status = HTTPStatus.NOT_FOUND
-    message = "Some seats are not part of this show."
+    message = _("Some seats are not part of this show.")
 
 
 class SeatsTaken(DomainError):

@@ -5,6 +5,7 @@ from typing import Any, ClassVar, TypeVar
 
 from django.db.models import Model, QuerySet
 from django.http import HttpResponse
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_view
 from rest_framework.mixins import ListModelMixin
 from rest_framework.permissions import AllowAny
@@ -32,7 +33,7 @@ class MovieNotFound(DomainError):
 
     code = "movie_not_found"
     status = HTTPStatus.NOT_FOUND
-    message = "There is no such movie."
+    message = _("There is no such movie.")
 
 
 class TheatreNotFound(DomainError):
@@ -40,7 +41,7 @@ class TheatreNotFound(DomainError):
 
     code = "theatre_not_found"
     status = HTTPStatus.NOT_FOUND
-    message = "There is no such theatre."
+    message = _("There is no such theatre.")
 
 
 class PublicViewSet(GenericViewSet[M]):

@@ -11,6 +11,7 @@ import django_filters
 from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.drainage import set_override
 
 from booking_site.api.converters import MAX_ID
@@ -24,7 +25,7 @@ _INSTANT = re.compile(_DAY.pattern + r"[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)
 
 
 class _IdFormField(forms.IntegerField):
-    default_validators = [RegexValidator(r"\A[0-9]{1,16}\Z", "Enter a whole number.")]
+    default_validators = [RegexValidator(r"\A[0-9]{1,16}\Z", _("Enter a whole number."))]
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(min_value=1, max_value=MAX_ID, **kwargs)
@@ -40,13 +41,13 @@ class _BooleanFormField(forms.Field):
         if value in self.empty_values:
             return None
         if value not in ("true", "false"):
-            raise ValidationError("Enter true or false.", code="invalid")
+            raise ValidationError(_("Enter true or false."), code="invalid")
         return bool(value == "true")
 
 
 class _DateFormField(forms.Field):
     pattern = _DAY
-    expected = "a date such as 2026-11-22"
+    expected = _("Enter a date such as 2026-11-22.")
 
     def parse(self, text: str) -> date:
         return date.fromisoformat(text)
@@ -59,13 +60,13 @@ class _DateFormField(forms.Field):
         except ValueError:
             parsed = None
         if parsed is None or not 2 <= parsed.year <= 9998:  # see YEARS
-            raise ValidationError(f"Enter {self.expected}.", code="invalid")
+            raise ValidationError(self.expected, code="invalid")
         return parsed
 
 
 class _InstantFormField(_DateFormField):
     pattern = _INSTANT
-    expected = "a time with its offset, such as 2026-11-22T18:30:00Z"
+    expected = _("Enter a time with its offset, such as 2026-11-22T18:30:00Z.")
 
     def parse(self, text: str) -> datetime:
         return datetime.fromisoformat(text.upper())

@@ -3,6 +3,8 @@
 import re
 from http import HTTPStatus
 
+from django.utils.translation import gettext_lazy as _
+
 from booking_site.api.errors import DomainError
 
 # Visible ASCII without `,` `"` `\`. Two headers arrive as one, joined by a comma.
@@ -16,7 +18,7 @@ class KeyMissing(DomainError):
 
     code = "idempotency_key_missing"
     status = HTTPStatus.BAD_REQUEST
-    message = "Send an Idempotency-Key header: a new random value for each purchase."
+    message = _("Send an Idempotency-Key header: a new random value for each purchase.")
 
 
 class KeyInvalid(DomainError):
@@ -24,7 +26,7 @@ class KeyInvalid(DomainError):
 
     code = "idempotency_key_invalid"
     status = HTTPStatus.BAD_REQUEST
-    message = (
+    message = _(
         "An Idempotency-Key is 1 to 255 visible ASCII characters "
         "without comma, quotation mark and backslash."
     )

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import IntegerField, QuerySet, Subquery
+from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import ValidationError
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
@@ -101,5 +102,6 @@ def _page_parameter(request: Request, name: str, *, default: int, maximum: int) 
     if text is None:
         return default
     if not re.fullmatch(r"[1-9][0-9]{0,9}", text, re.ASCII) or int(text) > maximum:
-        raise ValidationError({name: [f"Enter a whole number from 1 to {maximum}."]})
+        sentence = _("Enter a whole number from 1 to %(maximum)d.")
+        raise ValidationError({name: [sentence % {"maximum": maximum}]})
     return int(text)

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import IO, Any, ClassVar, NamedTuple, NoReturn, cast
 
 from django.utils.http import parse_header_parameters
+from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.parsers import BaseParser
@@ -39,13 +40,13 @@ def parse_object(raw: bytes) -> dict[str, Any]:
             parse_float=_finite,
         )
     except UnicodeDecodeError as error:
-        raise InvalidJSON("The body is not valid UTF-8.") from error
+        raise InvalidJSON(_("The body is not valid UTF-8.")) from error
     except RecursionError as error:
-        raise InvalidJSON("The body is nested too deeply.") from error
+        raise InvalidJSON(_("The body is nested too deeply.")) from error
     except ValueError as error:  # also an integer of thousands of digits
-        raise InvalidJSON("The body is not valid JSON.") from error
+        raise InvalidJSON(_("The body is not valid JSON.")) from error
     if not isinstance(value, dict):
-        raise InvalidJSON("The body must be a JSON object.")
+        raise InvalidJSON(_("The body must be a JSON object."))
     _check_value(value, depth=1)
     return value
 
@@ -53,26 +54,26 @@ def parse_object(raw: bytes) -> dict[str, Any]:
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) < len(pairs):
-        raise InvalidJSON("The body has a duplicate member.")
+        raise InvalidJSON(_("The body has a duplicate member."))
     return members
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise InvalidJSON(f"{name} is not a JSON number.")
+    raise InvalidJSON(_("%(name)s is not a JSON number.") % {"name": name})
 
 
 def _finite(text: str) -> float:
     number = float(text)
     if math.isinf(number):
-        raise InvalidJSON("The body has a number that is too large.")
+        raise InvalidJSON(_("The body has a number that is too large."))
     return number
 
 
 def _check_value(value: object, *, depth: int) -> None:
     if depth > MAX_DEPTH:
-        raise InvalidJSON("The body is nested too deeply.")
+        raise InvalidJSON(_("The body is nested too deeply."))
     if isinstance(value, str) and UNSTORABLE.search(value):
-        raise InvalidJSON("The body has a character that is not allowed.")
+        raise InvalidJSON(_("The body has a character that is not allowed."))
     if isinstance(value, dict):
         for name, member in value.items():
             _check_value(name, depth=depth)
@@ -123,7 +124,7 @@ class StrictSerializer(serializers.Serializer[Any]):
 
     def to_internal_value(self, data: Any) -> Any:
         known = {field.field_name for field in self._writable_fields}
-        errors: dict[str, Any] = {name: ["Unknown field."] for name in data if name not in known}
+        errors: dict[str, Any] = {name: [_("Unknown field.")] for name in data if name not in known}
         try:
             value = super().to_internal_value(data)
         except serializers.ValidationError as error:

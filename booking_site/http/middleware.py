@@ -24,6 +24,7 @@ from django.http import (
 from django.utils import translation
 from django.utils.cache import patch_vary_headers
 from django.utils.http import parse_etags
+from django.utils.translation import gettext
 
 from booking_site.api.problems import GENERAL, error_response, problem_response
 from booking_site.http.views import livez, readyz
@@ -214,7 +215,7 @@ def require_utf8_query(get_response: Handler) -> Handler:
         if not query or _is_utf8(query):
             return get_response(request)
         names = [pair.partition(b"=")[0] for pair in query.split(b"&") if not _is_utf8(pair)]
-        sentence = "This is not valid UTF-8."
+        sentence = gettext("This is not valid UTF-8.")
         errors = {unquote_to_bytes(name).decode(errors="replace"): [sentence] for name in names}
         message = " ".join(f"{name[:60]}: {sentence}" for name in list(errors)[:3])
         problem = GENERAL["validation_failed"]

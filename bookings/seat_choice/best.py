@@ -6,6 +6,8 @@ from itertools import accumulate, groupby
 from operator import itemgetter
 from typing import NamedTuple
 
+from django.utils.translation import ngettext
+
 from booking_site.api.errors import DomainError
 from bookings.seat_choice.companions import bays_beside
 from bookings.seat_choice.room import (
@@ -63,9 +65,12 @@ def best_available(
         return [seat_id for part in parts for seat_id in part.ids]
     largest = next((size for size in range(quantity - 1, 0, -1) if any(blocks(size))), 0)
     raise NoSeatsTogether(
-        f"{quantity} seats together are no longer available."
-        if quantity > 1
-        else "No such seat is available any more.",
+        ngettext(
+            "No such seat is available any more.",
+            "%(quantity)d seats together are no longer available.",
+            quantity,
+        )
+        % {"quantity": quantity},
         largest_block=largest,
     )
 

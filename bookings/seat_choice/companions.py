@@ -5,6 +5,8 @@ from http import HTTPStatus
 from itertools import groupby
 from operator import attrgetter
 
+from django.utils.translation import gettext_lazy as _
+
 from booking_site.api.errors import DomainError
 from bookings.seat_choice.room import COMPANION, WHEELCHAIR, Place, Run, listed, runs_of
 
@@ -39,7 +41,8 @@ def refuse_lone_companions(
     """Raise CompanionRequired if `lone_companions` finds any."""
     if lone := lone_companions(places, chosen, owned=owned):
         raise CompanionRequired(
-            f"{listed(lone)}: only available together with a wheelchair bay beside it.",
+            _("%(seats)s: only available together with a wheelchair bay beside it.")
+            % {"seats": listed(lone)},
             seat_ids=[place.id for place in lone],
         )
 

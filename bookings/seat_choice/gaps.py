@@ -9,6 +9,8 @@ from itertools import accumulate, groupby
 from math import inf
 from operator import add, itemgetter
 
+from django.utils.translation import gettext_lazy as _
+
 from booking_site.api.errors import DomainError
 from bookings.seat_choice.room import ORDINARY, PREMIUM, STANDARD, Place, Run, listed, runs_of
 
@@ -67,8 +69,11 @@ def refuse_gap(places: Iterable[Place], chosen: Collection[int]) -> None:
         gaps = set(new_gaps(places, chosen)).difference(unavoidable)
         alone = [place for place in places if place.id in gaps]
         raise SingleSeatGap(
-            f"This would leave a single free seat between taken ones: {listed(alone)}. "
-            "Please choose other seats.",
+            _(
+                "This would leave a single free seat between taken ones: %(seats)s. "
+                "Please choose other seats."
+            )
+            % {"seats": listed(alone)},
             seat_ids=[place.id for place in alone],
             alternatives=others,
         )

@@ -6,6 +6,8 @@ from http import HTTPStatus
 
 from django.conf import settings
 from django.db.models import Case, Exists, F, OuterRef, Value, When
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 from django_tasks.base import Task
 
 from accounts.authentication import Caller
@@ -24,7 +26,7 @@ class BookingNotFound(DomainError):
 
     code = "booking_not_found"
     status = HTTPStatus.NOT_FOUND
-    message = "You have no such booking."
+    message = _("You have no such booking.")
 
 
 class OrderNotFound(DomainError):
@@ -32,7 +34,7 @@ class OrderNotFound(DomainError):
 
     code = "order_not_found"
     status = HTTPStatus.NOT_FOUND
-    message = "You have no such order."
+    message = _("You have no such order.")
 
 
 class CancellationClosed(DomainError):
@@ -129,7 +131,12 @@ def _cancel_in_time(*, show_id: int, bookings: Iterable[Booking], user: User) ->
 def _require_time_left(show_id: int) -> None:
     cutoff = timedelta(minutes=settings.CANCELLATION_CUTOFF_MINUTES)
     if not Show.objects.filter(pk=show_id, start_time__gte=ClockTimestamp() + cutoff).exists():
+        minutes = settings.CANCELLATION_CUTOFF_MINUTES
         raise CancellationClosed(
-            f"Bookings can be cancelled until {settings.CANCELLATION_CUTOFF_MINUTES} minutes "
-            "before the show starts."
+            ngettext(
+                "Bookings can be cancelled until %(minutes)d minute before the show starts.",
+                "Bookings can be cancelled until %(minutes)d minutes before the show starts.",
+                minutes,
+            )
+            % {"minutes": minutes}
         )

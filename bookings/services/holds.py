@@ -10,6 +10,8 @@ from uuid import UUID, uuid4
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from accounts.authentication import Caller, require_active
 from accounts.services import LOCK_CALLER, locked_caller, require_confirmed_email
@@ -121,7 +123,7 @@ def extend_hold(*, caller: Caller, hold_id: UUID) -> HeldSeats:
         terms = terms_of(shows)
         terms.require_open()
         if hold.ended_at is not None or hold.expires_at <= terms.now:
-            raise HoldExpired("The hold has expired. Please choose your seats again.")
+            raise HoldExpired(_("The hold has expired. Please choose your seats again."))
         hold = hold._replace(expires_at=min(terms.now + _hold_time(), hold.max_expires_at))
         execute_with_commit(_write(hold, user_id=caller.id))
         return _held(hold, locked_seats(seats), terms)
@@ -197,11 +199,14 @@ def _claim(caller: Caller, show_id: int, seat_ids: Collection[int]) -> HeldSeats
     require_confirmed_email(user)
     terms, seats = terms_of(shows), locked_seats(seat_rows)
     if elsewhere[0][0] + len(seat_ids) > (limit := settings.MAX_HELD_SEATS_PER_USER):
-        raise TooManySeatsHeld(
-            f"You can hold at most {limit} seats at a time, across all shows. "
+        message = ngettext(
+            "You can hold at most %(limit)d seat at a time, across all shows. "
             "Please book or release some first.",
-            limit=limit,
+            "You can hold at most %(limit)d seats at a time, across all shows. "
+            "Please book or release some first.",
+            limit,
         )
+        raise TooManySeatsHeld(message % {"limit": limit}, limit=limit)
     terms.require_open()
     require_locked(seats, seat_ids)
     last = LockedHold(*holds[0]) if holds else None
@@ -253,8 +258,10 @@ def _new_hold(*, show_id: int, last: LockedHold | None, now: datetime) -> Locked
             limit = last.max_expires_at
             if limit <= now:
                 raise HoldExpired(
-                    "You have held seats of this show for as long as possible. "
-                    "Please book directly, or try again in a few minutes.",
+                    _(
+                        "You have held seats of this show for as long as possible. "
+                        "Please book directly, or try again in a few minutes."
+                    ),
                     retry_after=int((ended + SAME_VISIT - now).total_seconds()) + 1,
                 )
     return LockedHold(uuid4(), show_id, [], limit, limit, None, "")

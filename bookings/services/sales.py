@@ -13,6 +13,8 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from accounts.authentication import Caller
 from accounts.services import LockedCaller, require_confirmed_email
@@ -56,21 +58,21 @@ class HoldNotFound(DomainError):
 
     code = "hold_not_found"
     status = HTTPStatus.NOT_FOUND
-    message = "You have no such hold."
+    message = _("You have no such hold.")
 
 
 class HoldExpired(DomainError):
     """The hold has expired, and some of its seats are not free any more."""
 
     code = "hold_expired"
-    message = "The hold has expired, and some of its seats have been taken."
+    message = _("The hold has expired, and some of its seats have been taken.")
 
 
 class HoldAlreadyBooked(DomainError):
     """The seats of the hold are already booked."""
 
     code = "hold_already_booked"
-    message = "The seats of this hold are already booked."
+    message = _("The seats of this hold are already booked.")
 
 
 def book(*, caller: Caller, key: str, request: Mapping[str, Any]) -> Answer:
@@ -302,7 +304,7 @@ class Sale:
             for booking_id, seat in zip(self.booking_ids, self.seats, strict=True)
         ]
         return {
-            "message": "Booking confirmed. Enjoy the show!",
+            "message": gettext("Booking confirmed. Enjoy the show!"),
             "booking": bookings[0],
             "bookings": bookings,
             "order": {
@@ -333,7 +335,7 @@ def new_reference() -> str:
     # A single random number, because each one is a system call, which lets other threads run.
     number = secrets.randbelow(len(REFERENCE_LETTERS) ** 8)
     letters = ""
-    for _ in range(8):
+    while len(letters) < 8:
         number, place = divmod(number, len(REFERENCE_LETTERS))
         letters += REFERENCE_LETTERS[place]
     return f"{letters[:4]}-{letters[4:]}"

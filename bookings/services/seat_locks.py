@@ -12,6 +12,8 @@ from django.conf import settings
 from django.contrib.postgres.expressions import ArraySubquery
 from django.contrib.postgres.fields import ArrayField
 from django.db.models import BigIntegerField, Exists, Expression, Func, Q, QuerySet, Subquery
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from accounts.models import User
 from booking_site.api.errors import DomainError
@@ -38,7 +40,7 @@ class SeatUnavailable(DomainError):
     """Some of the seats are taken; `seat_ids` lists them."""
 
     code = "seat_unavailable"
-    message = "These seats are taken. Please choose others."
+    message = _("These seats are taken. Please choose others.")
 
 
 class ShowClosed(DomainError):
@@ -98,11 +100,11 @@ class Terms:
     def require_open(self) -> None:
         """Raise `ShowClosed` unless seats of the show are on sale."""
         if self.status == ShowStatus.CANCELLED:
-            raise ShowClosed("This show has been cancelled.")
+            raise ShowClosed(_("This show has been cancelled."))
         if self.start_time <= self.now:
-            raise ShowClosed("This show has already started.")
+            raise ShowClosed(_("This show has already started."))
         if self.sales_close_at is not None and self.sales_close_at <= self.now:
-            raise ShowClosed("Online sales for this show are closed.")
+            raise ShowClosed(_("Online sales for this show are closed."))
 
     def require_open_at_counter(self) -> None:
         """Raise `ShowClosed` unless the box office may still sell and move seats.
@@ -111,9 +113,9 @@ class Terms:
         known end closes at its start.
         """
         if self.status == ShowStatus.CANCELLED:
-            raise ShowClosed("This show has been cancelled.")
+            raise ShowClosed(_("This show has been cancelled."))
         if (self.end_time or self.start_time) <= self.now:
-            raise ShowClosed("This show is over.")
+            raise ShowClosed(_("This show is over."))
 
 
 def _terms(show: str, bookings: str | None = None) -> Statement:
@@ -315,7 +317,12 @@ def require_free(
 def require_few(seat_ids: Collection[int]) -> None:
     """Raise `TooManySeats` if these are too many for one hold or purchase."""
     if len(seat_ids) > (limit := settings.MAX_SEATS_PER_ORDER):
-        raise TooManySeats(f"You can choose at most {limit} seats at a time.", limit=limit)
+        message = ngettext(
+            "You can choose at most %(limit)d seat at a time.",
+            "You can choose at most %(limit)d seats at a time.",
+            limit,
+        )
+        raise TooManySeats(message % {"limit": limit}, limit=limit)
 
 
 def places_of(
