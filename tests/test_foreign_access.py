@@ -36,6 +36,7 @@ MATRIX = {
             "GET /api/theatres/{theatre_id}/shows",
             "GET /api/shows",
             "GET /api/shows/{id}",
+            "GET /api/shows/{show_id}/layout",
             "GET /api/shows/{show_id}/seats",
         ),
         "public",
@@ -203,7 +204,7 @@ def test_data_of_another_user_is_not_found(
 ) -> None:
     before = list(everything_of(owner))
     nothing: dict[str, dict[str, object]] = {
-        "booking": {"id": 2**62},
+        "booking": {"id": 2**53 - 1},
         "order": {"reference": "AAAA-AAAA"},
         "hold": {"id": "00000000-0000-4000-8000-000000000000"},
     }
