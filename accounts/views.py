@@ -58,7 +58,6 @@ REGISTRATION_KEY = OpenApiParameter(
 )
 
 
-# Views have no docstrings: drf-spectacular would publish them.
 class OpenView(APIView):
     # A token is ignored.
     authentication_classes = ()

@@ -6,8 +6,8 @@ from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from booking_site.api.converters import MAX_ID
 from booking_site.api.fields import MoneyField, UtcDateTimeField
+from booking_site.api.openapi.values import ID
 from booking_site.api.parsing import (
     IdField,
     Shape,
@@ -27,7 +27,7 @@ SECTION = "Such as Balcony. Empty in a section without a name."
 @extend_schema_field(
     {
         "type": "array",
-        "items": {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID},
+        "items": ID,
         "minItems": 1,
         "maxItems": LONGEST_LIST,
         "uniqueItems": True,
@@ -126,7 +126,10 @@ class HeldSeatSerializer(serializers.Serializer[Any]):
 
 
 class SeatSerializer(HeldSeatSerializer):
-    """A seat as the caller sees it. `bookings.seat_map` builds the JSON."""
+    """A seat as the caller sees it.
+
+    `bookings.seat_map` builds the JSON.
+    """
 
     status = serializers.ChoiceField(["available", "booked"])
     user_id = serializers.IntegerField(allow_null=True)

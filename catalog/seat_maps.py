@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts import audit
 from accounts.models import User
 from booking_site.api.errors import DomainError
+from booking_site.api.openapi.values import ids
 from booking_site.money import digits_of, is_expressible, money_text
 from catalog.archived_rooms import SeatsArchived, is_archived
 from catalog.errors import ShowNotFound
@@ -57,6 +58,7 @@ class SeatNotFound(DomainError):
 
     code = "seat_not_found"
     status = HTTPStatus.NOT_FOUND
+    members = {"seat_ids": ids("The seats that are not part of the show.")}
     message = _("Some seats are not part of this show.")
 
 

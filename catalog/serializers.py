@@ -36,7 +36,10 @@ class TheatreSerializer(Out):
 
 
 class ShowSerializer(Out):
-    """For shows from `with_seat_facts`, with their movie, theatre and screen."""
+    """One screening of a movie.
+
+    For shows from `with_seat_facts`, with their movie, theatre and screen.
+    """
 
     id = serializers.IntegerField()
     movie_id = serializers.IntegerField()

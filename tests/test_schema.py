@@ -1,18 +1,23 @@
 """The API responds as its schema describes, to generated requests."""
 
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.urls import get_resolver
 from drf_spectacular.generators import SchemaGenerator
 from rest_framework.test import APIClient
 
 from accounts.models import User
 from accounts.tokens import issue_tokens
 from booking_site.api.openapi import views
+from booking_site.api.openapi.problems import component_name, operations
+from booking_site.api.problems import catalogue
 from booking_site.environment import RATES
 from bookings.models import Booking, Hold
 from tests.factories import ShowFactory, UserFactory, make_seats
@@ -60,22 +65,119 @@ def test_every_answer_is_as_described(tmp_path: Path) -> None:
     assert Hold.objects.filter(user=customer).exists()
 
 
-@pytest.mark.django_db
-def test_every_operation_has_an_id_of_its_own(api: APIClient) -> None:
-    document = api.get("/api/schema", HTTP_ACCEPT="application/json").json()
-    operations = [
-        operation
-        for path in document["paths"].values()
-        for method, operation in path.items()
-        if method in ("get", "post", "put", "patch", "delete")
-    ]
-    names = [operation["operationId"] for operation in operations]
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    document: dict[str, Any] = APIClient().get("/api/schema", HTTP_ACCEPT="application/json").json()
+    return document
+
+
+def parts(node: Any, *path: str) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    """Yield every object of a document with the path to it."""
+    if isinstance(node, dict):
+        yield path, node
+    children = node.items() if isinstance(node, dict) else enumerate(node)
+    for name, child in children:
+        if isinstance(child, dict | list):
+            yield from parts(child, *path, str(name))
+
+
+def test_every_operation_has_an_id_of_its_own(document: dict[str, Any]) -> None:
+    names = [operation["operationId"] for operation in operations(document)]
     assert len(set(names)) == len(names) > 20
     assert not [path for path in document["paths"] if path.endswith("/")]
-    for operation in operations:
-        documented = set(operation["responses"])
-        assert {"406", "500", "503"} <= documented
-        assert operation["x-problem-codes"]
+    for operation in operations(document):
+        assert {"406", "500", "503"} <= set(operation["responses"])
+
+
+def test_every_code_has_a_component_with_its_members(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    kinds = catalogue()
+    listed = {code for operation in operations(document) for code in operation["x-problem-codes"]}
+    known, any_text = schemas["ProblemCode"]["anyOf"]
+    assert set(known["enum"]) == listed
+    assert any_text == {"type": "string"}
+    for code in listed:
+        own = schemas[component_name(code)]["allOf"][-1]
+        assert own["properties"]["code"]["enum"] == [code]
+        assert set(own["required"]) == {"code", *kinds[code].members}
+    assert set(schemas["SingleSeatGapProblem"]["allOf"][-1]["properties"]) == {
+        "code",
+        "seat_ids",
+        "alternatives",
+    }
+
+
+def test_every_error_response_also_allows_codes_of_the_future(document: dict[str, Any]) -> None:
+    shared = document["components"]["responses"]
+    assert len(shared) > 10
+    for operation in operations(document):
+        for status, response in operation["responses"].items():
+            if status < "400":
+                continue
+            if "$ref" in response:
+                response = shared[response["$ref"].rpartition("/")[2]]
+            schema = response["content"]["application/problem+json"]["schema"]
+            *_, last = schema["anyOf"]
+            assert last == {"$ref": "#/components/schemas/Problem"}
+
+
+def test_every_id_is_one_that_javascript_can_represent(document: dict[str, Any]) -> None:
+    ids = [
+        (path, part)
+        for path, part in parts(document)
+        if part.get("type") == "integer" and part.get("format") == "int64"
+    ]
+    assert len(ids) > 30
+    for path, part in ids:
+        assert (part["minimum"], part["maximum"]) == (1, 2**53 - 1), path
+    for path, part in parts(document["components"]["schemas"]):
+        if part.get("type") == "integer" and (path[-1] == "id" or path[-1].endswith("_id")):
+            assert part["format"] == "int64", path
+
+
+def test_names_are_those_of_the_things_described(document: dict[str, Any]) -> None:
+    names = document["components"]["schemas"]
+    assert {"BookingRequest", "HoldRequest", "MovieList"} <= set(names)
+    assert not [name for name in names if "RequestRequest" in name or "Paginated" in name]
+
+
+def test_docstrings_for_developers_are_not_published(document: dict[str, Any]) -> None:
+    text = json.dumps(document, ensure_ascii=False)
+    views = {
+        route.callback.cls
+        for pattern in get_resolver().url_patterns
+        for route in getattr(pattern, "url_patterns", [pattern])
+        if hasattr(route.callback, "cls")
+    }
+    docstrings = {view.__doc__.strip().partition("\n")[0] for view in views if view.__doc__}
+    assert len(docstrings) >= 3
+    assert not [docstring for docstring in docstrings if docstring in text]
+    assert "bookings.seat_map" not in text
+    assert document["components"]["schemas"]["Show"]["description"] == "One screening of a movie."
+
+
+def test_there_is_one_security_scheme_and_public_reads_need_no_token(
+    document: dict[str, Any],
+) -> None:
+    assert list(document["components"]["securitySchemes"]) == ["bearer"]
+    security = {
+        operation["operationId"]: operation["security"] for operation in operations(document)
+    }
+    assert security["movies_list"] == security["show_seats_list"] == [{"bearer": []}, {}]
+    assert security["bookings_create"] == [{"bearer": []}]
+    assert security["auth_login"] == [{}]
+
+
+def test_a_hold_that_replaces_another_is_described_beside_a_new_one(
+    document: dict[str, Any],
+) -> None:
+    responses = document["paths"]["/api/holds"]["post"]["responses"]
+    for status in ("200", "201"):
+        assert responses[status]["content"]["application/json"]["schema"] == {
+            "$ref": "#/components/schemas/Hold"
+        }
+        assert "Location" in responses[status]["headers"]
+    assert responses["200"]["description"] != responses["201"]["description"]
 
 
 @pytest.mark.parametrize("kind", ["application/json", "application/yaml"])

@@ -1,5 +1,6 @@
 """The base class of the errors by which a business rule refuses a request."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, ClassVar
 
@@ -11,12 +12,13 @@ class DomainError(Exception):
 
     Subclasses live beside the function that raises them and name their own code and status, and
     their message and `retry_after` if these are always the same. `facts` are JSON-ready extra
-    members of the problem document, e.g. `seat_ids=[4, 5]`; `retry_after` (seconds) also becomes
-    the header of that name.
+    members of the problem document, e.g. `seat_ids=[4, 5]`, which `members` describes by name as
+    OpenAPI schemas; `retry_after` (seconds) also becomes the header of that name.
     """
 
     code: ClassVar[str]  # stable, snake_case: clients branch on this, never on text
     status: ClassVar[HTTPStatus] = HTTPStatus.CONFLICT
+    members: ClassVar[Mapping[str, Any]] = {}
 
     message: Sentence
     retry_after: int | None = None

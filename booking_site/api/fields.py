@@ -4,9 +4,11 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.fields import get_attribute
 
+from booking_site.api.openapi.values import AMOUNT
 from booking_site.money import money_text
 
 
@@ -17,6 +19,7 @@ class UtcDateTimeField(serializers.DateTimeField):
         super().__init__(format="iso-8601", default_timezone=UTC, **kwargs)
 
 
+@extend_schema_field(AMOUNT)
 class MoneyField(serializers.DecimalField):
     """A decimal string with the digits of its currency: `"15.00"`. Another field has the currency.
 

@@ -15,9 +15,10 @@ from django.utils.translation import gettext_lazy as _
 from drf_spectacular.drainage import set_override
 
 from booking_site.api.converters import MAX_ID
+from booking_site.api.openapi.values import ID
 
 # Without the first and the last year: some of their times are out of range in other time zones.
-YEARS = r"^(?!0001|9999)[0-9]{4}-"
+YEARS = r"^(?!0001|9999)[0-9]{4}-.*$"
 # The formats of RFC 3339. Python accepts more of ISO 8601, such as 20261122.
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _OFFSET = r"([Zz]|[+-][0-9]{2}:[0-9]{2})"
@@ -92,7 +93,7 @@ class IdFilter(StrictFilter):
     """`?theatre=5`: the id of a row."""
 
     field_class = _IdFormField
-    described = {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID}
+    described = ID
 
 
 class BooleanFilter(StrictFilter):

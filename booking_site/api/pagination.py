@@ -13,6 +13,8 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
+from booking_site.api.openapi.values import COUNT
+
 MAX_PAGE_SIZE = 500
 DEFAULT_PAGE_SIZE = 50  # a view may set its own `default_page_size`
 
@@ -59,14 +61,14 @@ class PageNumbers(BasePagination):
                 "name": "page",
                 "in": "query",
                 "description": "The page, from 1. A page past the end is empty.",
-                "schema": {"type": "integer", "minimum": 1, "maximum": 10**9, "default": 1},
+                "schema": COUNT | {"minimum": 1, "maximum": 10**9, "default": 1},
             },
             {
                 "name": "page_size",
                 "in": "query",
                 "description": "Items per page.",
-                "schema": {
-                    "type": "integer",
+                "schema": COUNT
+                | {
                     "minimum": 1,
                     "maximum": MAX_PAGE_SIZE,
                     "default": getattr(view, "default_page_size", DEFAULT_PAGE_SIZE),

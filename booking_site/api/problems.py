@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
@@ -28,11 +28,15 @@ from booking_site.postgres.pipeline import CommitUnknown
 
 @dataclass(frozen=True, slots=True)
 class ProblemType:
-    """A kind of error: its stable code, its status and its meaning."""
+    """A kind of error: its stable code, its status and its meaning.
+
+    `members` are the OpenAPI schemas of its extra members, by name.
+    """
 
     code: str
     status: HTTPStatus
     meaning: Sentence  # also the default message
+    members: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def title(self) -> str:
@@ -95,7 +99,7 @@ _BUSY_SQLSTATES = {"25P03", "25P04", "25006"}
 def catalogue() -> dict[str, ProblemType]:
     """Return every kind of error by its code."""
     domain = {
-        error.code: ProblemType(error.code, HTTPStatus(error.status), meaning)
+        error.code: ProblemType(error.code, HTTPStatus(error.status), meaning, error.members)
         for error in _subclasses(DomainError)
         for meaning in [(error.__doc__ or "").strip().partition("\n")[0]]
     }

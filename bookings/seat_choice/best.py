@@ -9,6 +9,7 @@ from typing import NamedTuple
 from django.utils.translation import ngettext
 
 from booking_site.api.errors import DomainError
+from booking_site.api.openapi.values import COUNT
 from bookings.seat_choice.companions import bays_beside
 from bookings.seat_choice.room import (
     COMPANION,
@@ -28,6 +29,7 @@ class NoSeatsTogether(DomainError):
     """No block of seats fits the party; `largest_block` adjacent seats are still available."""
 
     code = "no_seats_together"
+    members = {"largest_block": COUNT}
 
 
 def best_available(

@@ -8,6 +8,7 @@ from operator import attrgetter
 from django.utils.translation import gettext_lazy as _
 
 from booking_site.api.errors import DomainError
+from booking_site.api.openapi.values import ids
 from bookings.seat_choice.room import COMPANION, WHEELCHAIR, Place, Run, listed, runs_of
 
 
@@ -16,6 +17,7 @@ class CompanionRequired(DomainError):
 
     code = "companion_required"
     status = HTTPStatus.UNPROCESSABLE_ENTITY
+    members = {"seat_ids": ids("The companion seats.")}
 
 
 def lone_companions(

@@ -12,6 +12,7 @@ from operator import add, itemgetter
 from django.utils.translation import gettext_lazy as _
 
 from booking_site.api.errors import DomainError
+from booking_site.api.openapi.values import ids
 from bookings.seat_choice.room import ORDINARY, PREMIUM, STANDARD, Place, Run, listed, runs_of
 
 
@@ -20,6 +21,15 @@ class SingleSeatGap(DomainError):
 
     code = "single_seat_gap"
     status = HTTPStatus.UNPROCESSABLE_ENTITY
+    members = {
+        "seat_ids": ids("The seats that would be left single."),
+        "alternatives": {
+            "type": "array",
+            "description": "Other selections that are accepted, the nearest first.",
+            "items": ids("A whole selection."),
+            "maxItems": 3,
+        },
+    }
 
 
 def new_gaps(places: Iterable[Place], chosen: Collection[int]) -> list[int]:

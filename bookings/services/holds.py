@@ -16,6 +16,7 @@ from django.utils.translation import ngettext
 from accounts.authentication import Caller, require_active
 from accounts.services import LOCK_CALLER, locked_caller, require_confirmed_email
 from booking_site.api.errors import DomainError
+from booking_site.api.openapi.values import COUNT
 from booking_site.observability.metrics import HOLDS
 from booking_site.postgres.pipeline import Call, Param, Statement, execute, execute_with_commit
 from bookings import seat_choice
@@ -61,6 +62,7 @@ class TooManySeatsHeld(DomainError):
 
     code = "too_many_seats_held"
     status = HTTPStatus.UNPROCESSABLE_ENTITY
+    members = {"limit": COUNT}
 
 
 def hold_seats(*, caller: Caller, show_id: int, seat_ids: Collection[int]) -> HeldSeats:

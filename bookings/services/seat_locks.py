@@ -17,6 +17,7 @@ from django.utils.translation import ngettext
 
 from accounts.models import User
 from booking_site.api.errors import DomainError
+from booking_site.api.openapi.values import COUNT, ids
 from booking_site.postgres.pipeline import Call, Param, Rows, Statement
 from bookings import seat_choice
 from bookings.models import Booking, Hold, HoldEnd
@@ -40,6 +41,7 @@ class SeatUnavailable(DomainError):
     """Some of the seats are taken; `seat_ids` lists them."""
 
     code = "seat_unavailable"
+    members = {"seat_ids": ids("The seats that are taken.")}
     message = _("These seats are taken. Please choose others.")
 
 
@@ -65,6 +67,7 @@ class TooManySeats(DomainError):
 
     code = "too_many_seats"
     status = HTTPStatus.UNPROCESSABLE_ENTITY
+    members = {"limit": COUNT}
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from django.urls import reverse
+from drf_spectacular.utils import OpenApiResponse
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -46,7 +47,10 @@ class HoldViewSet(GenericViewSet[Hold]):
         "holds_create",
         summary="Hold seats of a show, or replace the seats held there",
         request=HoldRequest,
-        responses={201: HoldSerializer, 200: HoldSerializer},
+        responses={
+            201: OpenApiResponse(HoldSerializer, "A new hold."),
+            200: OpenApiResponse(HoldSerializer, "The hold of this show, with its new seats."),
+        },
         problems=[
             ShowNotFound,
             SeatNotFound,

@@ -1,29 +1,32 @@
 """The OpenAPI schema: adds what all operations share."""
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable
-from http import HTTPStatus
+from inspect import cleandoc
 from typing import Any, Literal, TypeVar, cast
 
-from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.plumbing import ResolvedComponent, is_serializer
+from drf_spectacular.plumbing import is_serializer
 from drf_spectacular.serializers import PolymorphicProxySerializerExtension
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.permissions import AllowAny
 
 from booking_site.api.errors import DomainError
+from booking_site.api.openapi.problems import PROBLEMS, TOKEN_PROBLEMS
+from booking_site.api.openapi.values import COUNT, ID
 from booking_site.api.parsing import Shape, StrictCharField, StrictEmailField, StrictSerializer
-from booking_site.api.problems import catalogue
 
 F = TypeVar("F", bound=Callable[..., Any])
 Direction = Literal["request", "response"]
 Problem = type[DomainError] | str
 
-PROBLEMS = "x-problem-codes"
 ANY_TEXT = r"^[^\x00]*$"
 SOME_TEXT = r"^[^\x00]*[^\x00\s][^\x00]*$"
-TOKEN_PROBLEMS = {"token_invalid", "token_expired", "token_revoked"}
+_OUTCOMES = {
+    "200": "Success.",
+    "201": "Created.",
+    "202": "Accepted.",
+    "204": "Done. There is no content.",
+}
 
 
 def operation(
@@ -45,6 +48,25 @@ def operation(
 
 class ContractSchema(AutoSchema):
     """Adds the errors, ETags and strict bodies that all operations have."""
+
+    def get_auth(self) -> list[dict[str, list[str]]]:
+        bearer: list[dict[str, list[str]]] = (
+            [{"bearer": []}] if self.view.get_authenticators() else []
+        )
+        return [*bearer, {}] if self._is_open() else bearer
+
+    def get_description(self) -> str:  # type: ignore[override] # as in drf-spectacular
+        return ""  # docstrings are for developers of the site; `operation` has descriptions
+
+    def get_paginated_name(self, serializer_name: str) -> str:
+        return f"{serializer_name}List"
+
+    def _get_serializer_name(self, *args: Any, **kwargs: Any) -> str:
+        name: str = super()._get_serializer_name(*args, **kwargs)
+        return name.replace("RequestRequest", "Request")
+
+    def _is_open(self) -> bool:
+        return any(isinstance(each, AllowAny) for each in self.view.get_permissions())
 
     def get_override_parameters(self) -> list[Any]:
         parameters = super().get_override_parameters()
@@ -87,8 +109,10 @@ class ContractSchema(AutoSchema):
 
     def _map_basic_serializer(self, serializer: Any, direction: Direction) -> dict[str, Any]:
         schema: dict[str, Any] = super()._map_basic_serializer(serializer, direction)
-        if type(serializer).__doc__ is None:
-            schema.pop("description", None)  # inherited from a base class
+        # The first paragraph of its own docstring; the others are for developers of the site.
+        schema.pop("description", None)
+        if text := _first_paragraph(type(serializer).__doc__):
+            schema["description"] = text
         if direction == "request" and isinstance(serializer, StrictSerializer):
             schema["additionalProperties"] = False
             if serializer.shapes:
@@ -99,6 +123,9 @@ class ContractSchema(AutoSchema):
         self, field: Any, direction: Direction, bypass_extensions: bool = False
     ) -> dict[str, Any]:
         schema: dict[str, Any] = super()._map_serializer_field(field, direction, bypass_extensions)
+        if schema.get("type") == "integer":
+            is_id = field.field_name == "id" or field.field_name.endswith("_id")
+            schema = (ID if is_id else COUNT) | schema
         if isinstance(field, StrictEmailField):  # has a format, so it needs no pattern
             return schema
         if direction == "request" and isinstance(field, StrictCharField):
@@ -110,17 +137,10 @@ class ContractSchema(AutoSchema):
 
     def _get_response_bodies(self, direction: Direction = "response") -> dict[str, Any]:
         bodies: dict[str, Any] = super()._get_response_bodies(direction)
+        for status, body in bodies.items():
+            body["description"] = body["description"] or _OUTCOMES[status]
         if self.method == "GET" and self._has_etag():
             bodies["304"] = {"description": "Unchanged: the ETag is one of If-None-Match."}
-        kinds = catalogue()
-        by_status: dict[HTTPStatus, list[str]] = defaultdict(list)
-        for code in sorted(self._problem_codes()):
-            by_status[kinds[code].status].append(f"`{code}`: {kinds[code].meaning}")
-        for status, lines in sorted(by_status.items()):
-            bodies[str(status.value)] = {
-                "description": "\n\n".join(lines),
-                "content": {"application/problem+json": {"schema": self._problem().ref}},
-            }
         return bodies
 
     def _problem_codes(self) -> set[str]:
@@ -128,7 +148,7 @@ class ContractSchema(AutoSchema):
         codes = {"not_acceptable", "internal_error", "busy", *special}
         if "{" in self.path:
             codes.add("not_found")
-        if not any(isinstance(each, AllowAny) for each in self.view.get_permissions()):
+        if not self._is_open():
             codes |= {"not_authenticated", *TOKEN_PROBLEMS}
         if self.view.get_throttles():
             codes.add("throttled")
@@ -148,12 +168,9 @@ class ContractSchema(AutoSchema):
     def _has_etag(self) -> bool:
         return not self.path.startswith(("/api/auth/", "/api/holds"))
 
-    def _problem(self) -> ResolvedComponent:
-        component = ResolvedComponent(
-            name="Problem", type=ResolvedComponent.SCHEMA, object="Problem", schema=_PROBLEM
-        )
-        self.registry.register_on_missing(component)
-        return component
+
+def _first_paragraph(docstring: str | None) -> str:
+    return " ".join(cleandoc(docstring or "").partition("\n\n")[0].split())
 
 
 def _one_of(schema: dict[str, Any], shapes: Iterable[Shape]) -> dict[str, Any]:
@@ -172,42 +189,6 @@ def _one_of(schema: dict[str, Any], shapes: Iterable[Shape]) -> dict[str, Any]:
             for shape in shapes
         ],
     }
-
-
-_PROBLEM = {
-    "type": "object",
-    "description": "An error (RFC 9457). Clients branch on `code` and show `message`.",
-    "properties": {
-        "type": {"type": "string", "format": "uri-reference"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "code": {"type": "string"},
-        "message": {"type": "string"},
-        "request_id": {"type": "string"},
-        "errors": {
-            "type": "object",
-            "description": "With status 400: the problems by field.",
-            "additionalProperties": {"type": "array", "items": {"type": "string"}},
-        },
-    },
-    "required": ["type", "title", "status", "detail", "code", "message", "request_id"],
-}
-
-
-class BearerScheme(OpenApiAuthenticationExtension):
-    target_class = "accounts.authentication.BearerAuthentication"
-    name = "bearer"
-
-    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:
-        return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
-
-
-class OptionalBearerScheme(BearerScheme):
-    """Has its own name because drf-spectacular requires one for each class."""
-
-    target_class = "accounts.authentication.OptionalBearerAuthentication"
-    name = "optional_bearer"
 
 
 class AnyOf(PolymorphicProxySerializerExtension):

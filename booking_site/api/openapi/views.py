@@ -3,6 +3,7 @@
 from threading import Lock
 
 from django.http import HttpResponse
+from django.utils.translation import override
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.views import SpectacularAPIView
 from rest_framework.request import Request
@@ -20,7 +21,8 @@ class SchemaView(SpectacularAPIView):
     def _get_schema_response(self, request: Request) -> HttpResponse:
         renderer = request.accepted_renderer
         media_type = renderer.media_type
-        with _LOCK:  # drf-spectacular's first use is not thread-safe
+        # drf-spectacular's first use is not thread-safe. The document is in English for everybody.
+        with _LOCK, override("en"):
             if media_type not in _documents:
                 schema = SchemaGenerator().get_schema(public=True)  # type: ignore[no-untyped-call]
                 _documents[media_type] = renderer.render(schema, renderer_context={})

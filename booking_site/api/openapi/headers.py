@@ -1,0 +1,98 @@
+"""Describes the headers of responses."""
+
+from collections.abc import Collection
+from http import HTTPStatus
+from typing import Any
+
+from booking_site.api.openapi.values import COUNT
+from booking_site.api.problems import ProblemType
+
+Headers = dict[str, Any]
+
+HEADERS = {
+    "ETag": {
+        "description": "Weak validator of the response; send it back in `If-None-Match`.",
+        "schema": {"type": "string"},
+        "example": 'W/"2bb6b3c3a1f0c9d8e7f6"',
+    },
+    "Idempotency-Replayed": {
+        "description": "`true` if this repeats the response to an earlier request with this key.",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
+    "Link": {
+        "description": "Other pages (RFC 8288): `first`, `prev`, `next` and `last`.",
+        "schema": {"type": "string"},
+        "example": '</api/movies?page=2>; rel="next", </api/movies?page=2>; rel="last"',
+    },
+    "Location": {
+        "description": "URL of the hold.",
+        "schema": {"type": "string"},
+    },
+    "Retry-After": {
+        "description": "Seconds to wait before the next try, if one can succeed.",
+        "schema": COUNT,
+        "example": 2,
+    },
+    "WWW-Authenticate": {
+        "description": "The scheme of the token.",
+        "schema": {"type": "string"},
+        "example": "Bearer",
+    },
+    "X-Request-ID": {
+        "description": "Identifies the request in the logs: the client's, or a random one.",
+        "schema": {"type": "string"},
+    },
+    "X-Total-Count": {
+        "description": "The number of items on all pages.",
+        "schema": COUNT,
+        "example": 8,
+    },
+}
+
+# Errors with these statuses may have Retry-After.
+_RETRIED = {
+    HTTPStatus.CONFLICT,
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+
+def ref(kind: str, name: str) -> dict[str, str]:
+    """Return a reference to a component."""
+    return {"$ref": f"#/components/{kind}/{name}"}
+
+
+def headers_of_problems(problems: Collection[ProblemType]) -> Headers:
+    """Return the headers of an error response with one of these problems."""
+    names = ["X-Request-ID"]
+    statuses = {problem.status for problem in problems}
+    if statuses & _RETRIED:
+        names.append("Retry-After")
+    if HTTPStatus.UNAUTHORIZED in statuses:
+        names.append("WWW-Authenticate")
+    return {name: ref("headers", name) for name in names}
+
+
+def describe_headers(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Add the headers of all other responses (a hook of spectacular, before the problems)."""
+    for path in result["paths"].values():
+        for operation in path.values():
+            for status, response in operation["responses"].items():
+                names = _names(operation, status)
+                response["headers"] = {name: ref("headers", name) for name in names}
+    result["components"]["headers"] = HEADERS
+    return result
+
+
+def _names(operation: dict[str, Any], status: str) -> list[str]:
+    parameters = {each["name"] for each in operation.get("parameters", ())}
+    names = ["X-Request-ID"]
+    if "If-None-Match" in parameters:
+        names.append("ETag")
+    if "page" in parameters and status == "200":
+        names += ["Link", "X-Total-Count"]
+    if "Idempotency-Key" in parameters:
+        names.append("Idempotency-Replayed")
+    if operation["operationId"] == "holds_create":
+        names.append("Location")
+    return names
