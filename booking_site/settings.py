@@ -247,7 +247,6 @@ REST_FRAMEWORK = {
     "DEFAULT_PAGINATION_CLASS": "booking_site.api.pagination.PageNumbers",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_SCHEMA_CLASS": "booking_site.api.openapi.schema.ContractSchema",
-    "DEFAULT_METADATA_CLASS": "booking_site.api.metadata.AllowedMethods",
     "URL_FORMAT_OVERRIDE": None,
     "EXCEPTION_HANDLER": "booking_site.api.problems.exception_handler",
     "NUM_PROXIES": NUM_PROXIES,

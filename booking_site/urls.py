@@ -24,6 +24,7 @@ urlpatterns = [
     # Before admin.site.urls, whose page it replaces.
     path("admin/password_change/", admin.site.admin_view(own_password.page)),
     path("admin/", admin.site.urls),
+    path("api", views.api_root),
     path("api/schema", SchemaView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("api/docs/errors", views.error_catalogue, name="error-catalogue"),

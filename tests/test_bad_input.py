@@ -1,5 +1,6 @@
 """Bad input to every endpoint, over HTTP: a clear 4xx, and the connection stays usable."""
 
+import gzip
 import json
 import socket
 from collections.abc import Iterator
@@ -156,7 +157,6 @@ BROKEN = [
 ]
 
 PATHS = [
-    missing("/api"),
     missing("/api/nothing"),
     missing("/api/movies/abc"),
     missing("/api/movies/-1"),
@@ -183,7 +183,55 @@ PATHS = [
     missing("/api/holds/5", token=True),
 ]
 
+WRITES = [
+    ("POST", "/api/auth/register"),
+    ("POST", "/api/auth/login"),
+    ("POST", "/api/auth/refresh"),
+    ("POST", "/api/auth/logout"),
+    ("PATCH", "/api/auth/me"),
+    ("DELETE", "/api/auth/me"),
+    ("POST", "/api/auth/password/change"),
+    ("POST", "/api/auth/password/reset"),
+    ("POST", "/api/bookings"),
+    ("POST", "/api/bookings/1/cancel"),
+    ("POST", "/api/holds"),
+]
+
 QUERIES = [
+    *(
+        bad_query(path, "serach=dune")
+        for path in (
+            "/api/movies",
+            "/api/movies/{movie}",
+            "/api/movies/{movie}/shows",
+            "/api/theatres/{theatre}",
+            "/api/shows",
+            "/api/shows/{show}",
+            "/api/shows/{show}/seats",
+        )
+    ),
+    *(
+        bad_query(path, "serach=dune", token=True)
+        for path in ("/api/auth/me", "/api/bookings", "/api/orders/K7Q4-9XWD", "/api/holds")
+    ),
+    *(
+        Case(
+            method,
+            f"{path}?dry_run=true",
+            400,
+            "validation_failed",
+            "dry_run",
+            b"{}",
+            JSON,
+            token=True,
+        )
+        for method, path in WRITES
+    ),
+    bad_query("/api/movies", "Search=dune"),
+    bad_query("/api/movies", "_=1764310000000"),
+    bad_query("/api/theatres", "search=rex"),
+    bad_query("/api/schema", "formt=json"),
+    bad_query("/api/schema", "format=xml"),
     *(
         bad_query(path, query)
         for path in ("/api/movies", "/api/theatres", "/api/shows")
@@ -263,6 +311,18 @@ HEADERS = [
             headers={"Content-Type": kind},
         )
         for kind in ("text/plain", "application/json; charset=utf-16", "*/*", "")
+    ),
+    *(
+        Case(
+            "POST",
+            path,
+            415,
+            "unsupported_media_type",
+            body=gzip.compress(b'{"email": "a@example.com", "password": "x"}'),
+            headers=JSON | {"Content-Encoding": coding},
+        )
+        for path in ("/api/auth/login", "/api/bookings")
+        for coding in ("gzip", "GZIP", "br", "identity, gzip")
     ),
     Case("POST", "/api/auth/login", 411, "length_required", headers=JSON),
     Case(

@@ -186,6 +186,17 @@ def test_parameters_of_an_accepted_type_do_not_count(api: APIClient, kind: str) 
     assert answer["Content-Type"] == f"{kind}; charset=utf-8"
 
 
+@pytest.mark.parametrize("accept", ["application/yaml", "application/json", "text/html", "*/*"])
+def test_the_parameter_format_overrides_accept(api: APIClient, accept: str) -> None:
+    for name, kind in (("json", "application/json"), ("yaml", "application/yaml")):
+        answer = api.get(f"/api/schema?format={name}", headers={"accept": accept})
+        assert answer["Content-Type"] == f"{kind}; charset=utf-8"
+        assert answer["Content-Disposition"].endswith(f'.{name}"')
+    assert api.get("/api/schema?format=json").json()["openapi"]
+    unchanged = api.get("/api/schema?format=", headers={"accept": "application/json"})
+    assert unchanged["Content-Type"] == "application/json; charset=utf-8"
+
+
 def test_schema_is_generated_once_for_each_format(
     api: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,4 @@
-"""Filters that parse query parameters strictly: an invalid one is a 400 that names it.
-
-Unknown parameters are ignored, as clients and proxies add their own.
-"""
+"""Filters that parse query parameters strictly: an invalid one is a 400 that names it."""
 
 import re
 from datetime import UTC, date, datetime

@@ -14,7 +14,9 @@ from django.template.response import SimpleTemplateResponse
 from django.urls import get_resolver
 from django.utils.module_loading import import_string
 
+from booking_site.api.operations import handlers, unknown_parameters
 from booking_site.api.problems import in_api
+from booking_site.http.views import options_response
 
 Handler = Callable[[HttpRequest], HttpResponse]
 
@@ -33,6 +35,10 @@ def api(get_response: Handler) -> Handler:
 def _call_view(request: HttpRequest) -> HttpResponse:
     """Do what Django does behind its middleware, without hooks such as `process_view`."""
     match = request.resolver_match = get_resolver().resolve(request.path_info)
+    if request.method == "OPTIONS" and (methods := handlers(match.func)):
+        return options_response(methods)
+    if request.META["QUERY_STRING"] and (refusal := unknown_parameters(request, match.func)):
+        return refusal
     response = match.func(request, *match.args, **match.kwargs)
     # Responses of DRF are rendered here.
     return response.render() if isinstance(response, SimpleTemplateResponse) else response

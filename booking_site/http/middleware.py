@@ -162,7 +162,7 @@ def limit_form(get_response: Handler) -> Handler:
 
 
 def limit_body(get_response: Handler) -> Handler:
-    """Refuse bodies of more than 64 KiB, and those without a Content-Length."""
+    """Refuse bodies of more than 64 KiB, compressed ones, and those without a Content-Length."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         if _declared_length(request) > MAX_BODY:
@@ -171,6 +171,8 @@ def limit_body(get_response: Handler) -> Handler:
         if "HTTP_TRANSFER_ENCODING" in request.META:
             _discard_body(request)
             return problem_response(request, GENERAL["length_required"])
+        if _declared_length(request) and _is_encoded(request):
+            return _refuse_encoding(request)
         try:
             if request.META.get("CONTENT_LENGTH"):
                 request.body  # noqa: B018 - a view that refuses the request early doesn't read it
@@ -185,6 +187,18 @@ def limit_body(get_response: Handler) -> Handler:
         return problem_response(request, GENERAL["length_required"])
 
     return middleware
+
+
+def _is_encoded(request: HttpRequest) -> bool:
+    return request.META.get("HTTP_CONTENT_ENCODING", "").lower() not in ("", "identity")
+
+
+def _refuse_encoding(request: HttpRequest) -> HttpResponse:
+    _discard_body(request)
+    message = gettext("Send the body without a Content-Encoding such as gzip.")
+    response = problem_response(request, GENERAL["unsupported_media_type"], message=message)
+    response["Accept-Encoding"] = "identity"
+    return response
 
 
 def _discard_body(request: HttpRequest) -> None:

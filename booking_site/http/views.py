@@ -2,13 +2,15 @@
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
+from http import HTTPStatus
 
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.template.loader import render_to_string
 from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.vary import vary_on_headers
 from django_redis import get_redis_connection
 from redis.exceptions import RedisError
 
@@ -49,18 +51,44 @@ def read_only(view: View) -> View:
     def guarded(request: HttpRequest) -> HttpResponse:
         if request.method in ("GET", "HEAD"):
             return view(request)
+        if request.method == "OPTIONS":
+            return options_response(["GET", "HEAD"])
         response = error_response(request, "method_not_allowed")
-        response["Allow"] = "GET, HEAD"
+        response["Allow"] = "GET, HEAD, OPTIONS"
         return response
 
     return guarded
 
 
+def options_response(methods: Iterable[str]) -> HttpResponse:
+    """Answer OPTIONS with the other methods of an address."""
+    allow = ", ".join([*methods, "OPTIONS"])
+    response = HttpResponse(status=HTTPStatus.NO_CONTENT, headers={"Allow": allow})
+    del response["Content-Type"]
+    return response
+
+
 @read_only
+@vary_on_headers("Accept")
 def root(request: HttpRequest) -> HttpResponse:
     """Show the name of the service and links to its parts."""
-    if preferred_type(request, ["application/json", "text/html"]) == "text/html":
+    if _is_for_people(request):
         return HttpResponse(render_to_string("site/root.html", {"links": LINKS}))
+    return _links()
+
+
+@read_only
+@vary_on_headers("Accept")
+def api_root(request: HttpRequest) -> HttpResponse:
+    """Lead people to the docs, and programs to the parts of the service."""
+    return HttpResponseRedirect(LINKS["docs"]) if _is_for_people(request) else _links()
+
+
+def _is_for_people(request: HttpRequest) -> bool:
+    return preferred_type(request, ["application/json", "text/html"]) == "text/html"
+
+
+def _links() -> HttpResponse:
     return JsonResponse({"name": "Movie Booking API", "links": LINKS})
 
 

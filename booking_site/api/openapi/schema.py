@@ -40,9 +40,15 @@ def operation(
     request, responses, parameters, summary …
     """
     codes = [problem if isinstance(problem, str) else problem.code for problem in problems]
-    decorate: Callable[[F], F] = extend_schema(
-        operation_id=operation_id, extensions={PROBLEMS: codes}, **described
-    )
+    describe = extend_schema(operation_id=operation_id, extensions={PROBLEMS: codes}, **described)
+    parameters = described.get("parameters", ())
+    query = frozenset(each.name for each in parameters if each.location == OpenApiParameter.QUERY)
+
+    def decorate(method: F) -> F:
+        operation: F = describe(method)
+        operation.query_parameters = query  # type: ignore[attr-defined] # for booking_site.api.operations
+        return operation
+
     return decorate
 
 
@@ -145,7 +151,7 @@ class ContractSchema(AutoSchema):
 
     def _problem_codes(self) -> set[str]:
         special = self.get_extensions().get(PROBLEMS, ())
-        codes = {"not_acceptable", "internal_error", "busy", *special}
+        codes = {"validation_failed", "not_acceptable", "internal_error", "busy", *special}
         if "{" in self.path:
             codes.add("not_found")
         if not self._is_open():
@@ -156,13 +162,10 @@ class ContractSchema(AutoSchema):
             codes |= {
                 "outcome_unknown",
                 "invalid_json",
-                "validation_failed",
                 "length_required",
                 "body_too_large",
                 "unsupported_media_type",
             }
-        elif self._is_list_view():
-            codes.add("validation_failed")
         return codes
 
     def _has_etag(self) -> bool:

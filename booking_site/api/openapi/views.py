@@ -3,13 +3,24 @@
 from threading import Lock
 
 from django.http import HttpResponse
-from django.utils.translation import override
+from django.utils.translation import gettext, override
 from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.renderers import OpenApiJsonRenderer2, OpenApiYamlRenderer2
+from drf_spectacular.utils import OpenApiParameter
 from drf_spectacular.views import SpectacularAPIView
+from rest_framework.exceptions import ValidationError
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
+
+from booking_site.api.openapi.schema import operation
 
 _LOCK = Lock()
 _documents: dict[str, str | bytes] = {}  # by media type
+_RENDERERS: dict[str, type[BaseRenderer]] = {
+    "json": OpenApiJsonRenderer2,
+    "yaml": OpenApiYamlRenderer2,
+}
+_FORMAT = OpenApiParameter("format", str, enum=[*_RENDERERS], description="Overrides Accept.")
 
 
 class SchemaView(SpectacularAPIView):
@@ -18,7 +29,19 @@ class SchemaView(SpectacularAPIView):
     Generating it takes half a second, and anybody may ask for it.
     """
 
-    def _get_schema_response(self, request: Request) -> HttpResponse:
+    def perform_content_negotiation(
+        self, request: Request, force: bool = False
+    ) -> tuple[BaseRenderer, str]:
+        wanted = request.query_params.get("format")
+        if not wanted:
+            return super().perform_content_negotiation(request, force)
+        if wanted not in _RENDERERS:
+            raise ValidationError({"format": [gettext("Enter json or yaml.")]})
+        renderer = _RENDERERS[wanted]()
+        return renderer, str(renderer.media_type)
+
+    @operation("schema_read", parameters=[_FORMAT], exclude=True)
+    def get(self, request: Request) -> HttpResponse:
         renderer = request.accepted_renderer
         media_type = renderer.media_type
         # drf-spectacular's first use is not thread-safe. The document is in English for everybody.

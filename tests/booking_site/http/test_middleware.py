@@ -214,7 +214,7 @@ def test_the_api_skips_the_middleware_of_pages(
     monkeypatch.setattr(SessionMiddleware, "process_request", refuse)
     assert api.get("/nothing").status_code == HTTPStatus.IM_A_TEAPOT
     assert api.get("/api/items/1").status_code == HTTPStatus.OK
-    assert api.get("/api").status_code == HTTPStatus.NOT_FOUND
+    assert api.get("/api").status_code == HTTPStatus.OK
     assert api.get("/apiary").status_code == HTTPStatus.IM_A_TEAPOT
 
 
@@ -238,3 +238,16 @@ def test_a_streamed_body_that_breaks_off_is_an_error(client: Client) -> None:
     response = client.get("/streaming?break")
     assert response.status_code == HTTPStatus.SERVICE_UNAVAILABLE
     assert b"first" not in response.content
+
+
+@pytest.mark.parametrize("coding", ["", "identity", "Identity"])
+def test_a_body_that_is_not_compressed_is_read(api: APIClient, coding: str) -> None:
+    body = {"show_id": 5, "name": "A"}
+    response = api.post("/api/echo", body, format="json", HTTP_CONTENT_ENCODING=coding)
+    assert response.json() == {"name": "A"}
+
+
+def test_the_answer_to_a_compressed_body_lists_the_accepted_codings(api: APIClient) -> None:
+    response = api.post("/api/echo", {}, format="json", HTTP_CONTENT_ENCODING="gzip")
+    assert (response.status_code, response["Accept-Encoding"]) == (415, "identity")
+    assert api.get("/api/items/1", HTTP_CONTENT_ENCODING="gzip").status_code == 200
