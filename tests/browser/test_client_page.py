@@ -1,11 +1,7 @@
 """A client that uses only the original fields books a seat from another origin."""
 
 from collections.abc import Callable, Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -13,27 +9,16 @@ from pytest_django.live_server_helper import LiveServer
 
 from bookings.models import Booking
 from catalog.models import Seat
+from tests.browser.client_site import client_site
 from tests.factories import MovieFactory, ShowFactory, make_seats
 
-# The port of the client's development server, whose origin CORS allows.
-PORT = 5173
 CLIENT = Path(__file__).parent / "client"
-
-
-class QuietHandler(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
 
 
 @pytest.fixture
 def client_address() -> Iterator[str]:
-    handler = partial(QuietHandler, directory=str(CLIENT))
-    with ThreadingHTTPServer(("localhost", PORT), handler) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://localhost:{PORT}/"
-        server.shutdown()
-        thread.join()
+    with client_site(CLIENT) as address:
+        yield address
 
 
 def test_the_original_client_registers_and_books(

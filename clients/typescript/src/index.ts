@@ -1,0 +1,4 @@
+export * from "./client.js";
+export * from "./problems.js";
+export { browserStorage, memoryStorage, type Tokens, type TokenStorage } from "./session.js";
+export type { components, operations, paths } from "./schema.js";

@@ -1,0 +1,146 @@
+/** The tokens of a session: where they are stored, and how they are refreshed. */
+
+import { unwrap, ProblemError, type Problem } from "./problems.js";
+import type { components } from "./schema.js";
+import { unlessAborted, codeOf, withRepeats, withTimeout, type Fetch } from "./transport.js";
+
+export interface Tokens {
+  token: string;
+  refresh?: string | undefined;
+  /** When `token` expires, in milliseconds by this device's clock. */
+  expires_at?: number | undefined;
+}
+
+/** Where tokens are stored. All tabs of a browser should share one. */
+export interface TokenStorage {
+  load(): Tokens | undefined | Promise<Tokens | undefined>;
+  save(tokens: Tokens | undefined): void | Promise<void>;
+}
+
+export function memoryStorage(): TokenStorage {
+  let stored: Tokens | undefined;
+  return { load: () => stored, save: (tokens) => void (stored = tokens) };
+}
+
+export function browserStorage(name = "movie-booking-client"): TokenStorage {
+  return {
+    load: () => JSON.parse(localStorage.getItem(name) ?? "null") ?? undefined,
+    save: (tokens) =>
+      tokens ? localStorage.setItem(name, JSON.stringify(tokens)) : localStorage.removeItem(name),
+  };
+}
+
+type Answer = Pick<components["schemas"]["Tokens"], "token" | "expires_in"> & { refresh?: string };
+
+/** A token is refreshed when it expires within this time. */
+const MARGIN_MS = 10_000;
+/**
+ * The server accepts a replaced refresh token for ten seconds. A refresh whose response is lost
+ * must be repeated within them, or it ends the session.
+ */
+const REFRESH_TIMEOUT_MS = 4_000;
+
+export class Session {
+  #refreshing: Promise<string | undefined> | undefined;
+  readonly #fetch: Fetch;
+
+  constructor(
+    readonly options: {
+      baseUrl: string;
+      fetch: Fetch;
+      storage: TokenStorage;
+      onSessionEnd: (problem?: Problem) => void;
+    },
+  ) {
+    this.#fetch = withRepeats(withTimeout(options.fetch, REFRESH_TIMEOUT_MS));
+  }
+
+  /** Return a `fetch` that sends the token, and refreshes it when it has expired. */
+  authorize(fetch: Fetch): Fetch {
+    return async (request) => {
+      const send = (token?: string) => fetch(withToken(request, token));
+      const token = await unlessAborted(this.#currentToken(), request.signal);
+      const response = await send(token);
+      const refused = response.status === 401 && (await codeOf(response))?.startsWith("token_");
+      if (!refused || token === undefined) return response;
+      const newer = await unlessAborted(this.#refreshed(token), request.signal);
+      return newer === undefined ? response : send(newer);
+    };
+  }
+
+  /** Store the tokens of a login. */
+  async start(answer: Answer): Promise<void> {
+    await this.#exclusively(() => this.#save(answer));
+  }
+
+  /** Remove the tokens, and return the last ones. */
+  async end(): Promise<Tokens | undefined> {
+    return this.#exclusively(async () => {
+      const tokens = await this.options.storage.load();
+      await this.options.storage.save(undefined);
+      return tokens;
+    });
+  }
+
+  async #currentToken(): Promise<string | undefined> {
+    const tokens = await this.options.storage.load();
+    if (!tokens?.refresh || !tokens.expires_at) return tokens?.token;
+    const expires = tokens.expires_at - Date.now() < MARGIN_MS;
+    return expires ? this.#refreshed(tokens.token) : tokens.token;
+  }
+
+  /**
+   * Return a newer token than `stale`; undefined when the session has ended. All calls share one
+   * refresh, so aborting one of them must not abort it.
+   */
+  #refreshed(stale: string): Promise<string | undefined> {
+    this.#refreshing ??= this.#exclusively(() => this.#refresh(stale)).finally(() => {
+      this.#refreshing = undefined;
+    });
+    return this.#refreshing;
+  }
+
+  async #refresh(stale: string): Promise<string | undefined> {
+    const { baseUrl, storage, onSessionEnd } = this.options;
+    const tokens = await storage.load();
+    if (tokens && tokens.token !== stale) return tokens.token; // another tab was faster
+    if (!tokens?.refresh) {
+      await storage.save(undefined);
+      onSessionEnd();
+      return undefined;
+    }
+    const response = await this.#fetch(
+      new Request(`${baseUrl}/api/auth/refresh`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify({ refresh: tokens.refresh }),
+      }),
+    );
+    const body = await response.json().catch(() => undefined);
+    if (response.status !== 401) {
+      return this.#save(unwrap<Answer>({ data: body, error: body, response }));
+    }
+    await storage.save(undefined);
+    onSessionEnd(new ProblemError(body, response).problem);
+    return undefined;
+  }
+
+  async #save(answer: Answer): Promise<string> {
+    const { token, refresh, expires_in } = answer;
+    const expires_at = Date.now() + expires_in * 1000;
+    await this.options.storage.save({ token, refresh, expires_at });
+    return token;
+  }
+
+  /** Run the work while no other tab of this site changes the tokens. */
+  async #exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const locks = globalThis.navigator?.locks as LockManager | undefined;
+    return locks ? await locks.request("movie-booking-client", work) : work();
+  }
+}
+
+function withToken(request: Request, token: string | undefined): Request {
+  const copy = request.clone();
+  if (token !== undefined) copy.headers.set("Authorization", `Bearer ${token}`);
+  return copy;
+}

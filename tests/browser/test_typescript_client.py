@@ -1,0 +1,143 @@
+"""The TypeScript client in Chromium, on a page of another origin than the API."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from accounts.models import SignIn, User
+from accounts.tokens import Tokens, issue_tokens
+from benchmarks.servers import UNLIMITED
+from bookings.models import Booking
+from tests.browser.client_site import client_site
+from tests.clients.conftest import PACKAGE, stored
+from tests.clients.proxy import FaultyProxy, faulty_proxy
+from tests.factories import ShowFactory, UserFactory, make_seats
+from tests.web import database_url, web_server
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Open = Callable[..., Page]
+ME = "/api/auth/me"
+REFRESH = "/api/auth/refresh"
+
+MAKE_CLIENT = """async ({ url, tokens }) => {
+  const { Client, browserStorage } = await import("movie-booking-client");
+  browserStorage().save(tokens);
+  globalThis.ended = [];
+  globalThis.client = new Client({
+    baseUrl: url, onSessionEnd: (problem) => ended.push(problem?.code ?? "elsewhere"),
+  });
+}"""
+CALL = """() => {
+  const answer = client.api.GET("/api/auth/me");
+  globalThis.call = answer.then(({ data, error }) => data?.id ?? error.code);
+}"""
+
+
+@pytest.fixture
+def example_address() -> Iterator[str]:
+    with client_site(PACKAGE) as address:
+        yield f"{address}examples/"
+
+
+@pytest.fixture
+def proxy(tmp_path: Path) -> Iterator[FaultyProxy]:
+    with (
+        web_server(tmp_path / "log", DATABASE_URL=database_url(), **UNLIMITED) as server,
+        faulty_proxy(server.port) as proxy,
+    ):
+        yield proxy
+
+
+@pytest.fixture
+def tabs(open_page: Open, example_address: str, proxy: FaultyProxy) -> Callable[..., list[Page]]:
+    """Open two tabs of a browser whose client has these tokens."""
+
+    def make(tokens: Tokens, *, locks: bool = True) -> list[Page]:
+        first = open_page(quiet=True)
+        pages = [first, first.context.new_page()]
+        for page in pages:
+            if not locks:
+                page.add_init_script("delete Navigator.prototype.locks")
+            page.goto(example_address)
+            page.evaluate(
+                MAKE_CLIENT, {"url": proxy.url, "tokens": stored(tokens, token="not-a-token")}
+            )
+        return pages
+
+    return make
+
+
+def results(pages: list[Page]) -> list[Any]:
+    return [page.evaluate("call") for page in pages]
+
+
+def test_the_example_page_buys_two_seats(
+    open_page: Open,
+    example_address: str,
+    proxy: FaultyProxy,
+) -> None:
+    make_seats(ShowFactory(), "S.SSS")
+    customer = UserFactory(password="popcorn-at-eight")
+    page = open_page()
+    page.goto(f"{example_address}?api={proxy.url}")
+    page.get_by_placeholder("E-mail").fill(customer.email)
+    page.get_by_placeholder("Password").fill("popcorn-at-eight")
+    page.get_by_role("button", name="Buy two seats").click()
+    expect(page.locator("output")).not_to_be_empty()
+    bookings = Booking.objects.filter(order__reference=page.locator("output").text_content())
+    assert {booking.user_id for booking in bookings} == {customer.pk}
+    assert len(bookings) == 2
+
+
+def test_two_tabs_share_one_refresh(
+    tabs: Callable[..., list[Page]],
+    proxy: FaultyProxy,
+    user: User,
+) -> None:
+    pages = tabs(issue_tokens(user))
+    proxy.break_next(ME, "hang", times=2)
+    for page in pages:
+        page.evaluate(CALL)
+    proxy.wait_for(ME, 401, times=2)
+    proxy.release()
+    assert results(pages) == [user.pk, user.pk]
+    assert len(proxy.of(REFRESH)) == 1
+
+
+def test_two_tabs_without_web_locks_both_stay_signed_in(
+    tabs: Callable[..., list[Page]],
+    proxy: FaultyProxy,
+    user: User,
+) -> None:
+    """Browsers have no Web Locks on pages without HTTPS."""
+    pages = tabs(issue_tokens(user), locks=False)
+    proxy.break_next(REFRESH, "hang", times=2)
+    for page in pages:
+        page.evaluate(CALL)
+    proxy.wait_for(REFRESH, 200, times=2)
+    proxy.release()
+    assert results(pages) == [user.pk, user.pk]
+    assert [page.evaluate("ended") for page in pages] == [[], []]
+
+
+def test_both_tabs_report_the_end_of_their_session(
+    tabs: Callable[..., list[Page]],
+    proxy: FaultyProxy,
+    user: User,
+) -> None:
+    tokens = issue_tokens(user)
+    SignIn.objects.filter(user=user).delete()
+    pages = tabs(tokens)
+    proxy.break_next(ME, "hang", times=2)
+    for page in pages:
+        page.evaluate(CALL)
+    proxy.wait_for(ME, 401, times=2)
+    proxy.release()
+    assert results(pages) == ["token_invalid", "token_invalid"]
+    ended = sorted(page.evaluate("ended") for page in pages)
+    assert ended == [["elsewhere"], ["token_revoked"]]
+    assert pages[0].evaluate("localStorage.length") == 0
