@@ -13,7 +13,7 @@ class AreaSerializer(Out):
     """A rectangle of cells: `x` and `y` are its first cell."""
 
     x = serializers.IntegerField()
-    y = serializers.IntegerField()
+    y = serializers.IntegerField(min_value=-1, help_text="-1 in front of the first row.")
     width = serializers.IntegerField(min_value=0, help_text="0 in a room without seats.")
     height = serializers.IntegerField(min_value=1)
 

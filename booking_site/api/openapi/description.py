@@ -55,12 +55,14 @@ SPECTACULAR_SETTINGS = {
         "drf_spectacular.hooks.postprocess_schema_enums",
         "booking_site.api.openapi.headers.describe_headers",
         "booking_site.api.openapi.problems.describe_problems",
+        "booking_site.api.openapi.examples.describe_examples",
     ],
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api",
+    "SORT_OPERATION_PARAMETERS": lambda each: (not each.get("required"), each["name"]),
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,  # they only repeat the values
     "ENUM_NAME_OVERRIDES": {
         "ShowStatus": ["open", "cancelled"],

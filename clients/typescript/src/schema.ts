@@ -545,7 +545,10 @@ export interface components {
         Area: {
             /** Format: int32 */
             x: number;
-            /** Format: int32 */
+            /**
+             * Format: int32
+             * @description -1 in front of the first row.
+             */
             y: number;
             /**
              * Format: int32
@@ -1601,6 +1604,12 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "uid": "1",
+                 *       "token": "d7x2ka-3f2b6c1e"
+                 *     }
+                 */
                 "application/json": components["schemas"]["ConfirmEmailRequest"];
             };
         };
@@ -1647,6 +1656,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
+                /** @example {} */
                 "application/json": components["schemas"]["EmptyRequest"];
             };
         };
@@ -1658,6 +1668,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "message": "If your address is not confirmed yet, an e-mail is on its way."
+                     *     }
+                     */
                     "application/json": components["schemas"]["Accepted"];
                 };
             };
@@ -1681,6 +1696,12 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "email": "customer@example.com",
+                 *       "password": "popcorn-at-eight"
+                 *     }
+                 */
                 "application/json": components["schemas"]["LoginRequest"];
             };
         };
@@ -1692,6 +1713,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": 1,
+                     *       "name": "Carla Customer",
+                     *       "email": "customer@example.com",
+                     *       "token": "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl",
+                     *       "refresh": "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl",
+                     *       "expires_in": 86400
+                     *     }
+                     */
                     "application/json": components["schemas"]["Account"];
                 };
             };
@@ -1729,6 +1760,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "refresh": "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl"
+                 *     }
+                 */
                 "application/json": components["schemas"]["RefreshRequest"];
             };
         };
@@ -1768,6 +1804,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": 1,
+                     *       "name": "Carla Customer",
+                     *       "email": "customer@example.com",
+                     *       "email_confirmed_at": "2026-11-28T06:58:38.186370Z",
+                     *       "created_at": "2026-11-28T06:58:38.381707Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Me"];
                 };
             };
@@ -1788,6 +1833,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "password": "popcorn-at-eight"
+                 *     }
+                 */
                 "application/json": components["schemas"]["CloseAccountRequest"];
             };
         };
@@ -1850,6 +1900,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "name": "Carla Customer"
+                 *     }
+                 */
                 "application/json": components["schemas"]["RenameRequest"];
             };
         };
@@ -1861,6 +1916,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": 1,
+                     *       "name": "Carla Customer",
+                     *       "email": "customer@example.com",
+                     *       "email_confirmed_at": "2026-11-28T06:58:38.186370Z",
+                     *       "created_at": "2026-11-28T06:58:38.381707Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Me"];
                 };
             };
@@ -1891,6 +1955,189 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "profile": {
+                     *         "id": 1,
+                     *         "name": "Carla Customer",
+                     *         "email": "customer@example.com",
+                     *         "email_confirmed_at": "2026-11-28T06:58:38.186370Z",
+                     *         "is_staff": false,
+                     *         "roles": [],
+                     *         "created_at": "2026-11-28T06:58:38.381707Z",
+                     *         "updated_at": "2026-11-28T06:58:42.508405Z",
+                     *         "last_back_office_login": null
+                     *       },
+                     *       "sign_ins": [
+                     *         {
+                     *           "created_at": "2026-11-28T06:58:42.438120Z",
+                     *           "expires_at": "2026-12-12T06:58:42.437563Z",
+                     *           "ended_at": null
+                     *         }
+                     *       ],
+                     *       "failed_logins": [],
+                     *       "known_addresses": [
+                     *         {
+                     *           "address": "127.0.0.1",
+                     *           "last_login_at": "2026-11-28T06:58:42.430744Z"
+                     *         }
+                     *       ],
+                     *       "changes_by_staff": [],
+                     *       "mails": [],
+                     *       "holds": [],
+                     *       "orders": [
+                     *         {
+                     *           "movie_id": 4,
+                     *           "movie_title": "Bolt and the Paper Dragon",
+                     *           "theatre_id": 1,
+                     *           "theatre_name": "Lantern Picture House",
+                     *           "screen_name": "Screen 2",
+                     *           "start_time": "2026-11-29T17:35:00Z",
+                     *           "end_time": "2026-11-29T19:03:00Z",
+                     *           "local_start_time": "2026-11-29T17:35:00+00:00",
+                     *           "timezone": "Europe/London",
+                     *           "reference": "TE96-7QV7",
+                     *           "show_id": 267,
+                     *           "channel": "web",
+                     *           "total": "28.50",
+                     *           "currency": "GBP",
+                     *           "created_at": "2026-11-28T00:08:31.792995Z",
+                     *           "status": "confirmed",
+                     *           "bookings": [
+                     *             {
+                     *               "id": 967,
+                     *               "user_id": 1,
+                     *               "show_id": 267,
+                     *               "seat_id": 48427,
+                     *               "row": "H",
+                     *               "section": "",
+                     *               "number": 4,
+                     *               "price": "9.50",
+                     *               "currency": "GBP",
+                     *               "booked_at": "2026-11-28T00:08:31.792995Z",
+                     *               "order_reference": "TE96-7QV7",
+                     *               "status": "confirmed"
+                     *             },
+                     *             {
+                     *               "id": 968,
+                     *               "user_id": 1,
+                     *               "show_id": 267,
+                     *               "seat_id": 48428,
+                     *               "row": "H",
+                     *               "section": "",
+                     *               "number": 5,
+                     *               "price": "9.50",
+                     *               "currency": "GBP",
+                     *               "booked_at": "2026-11-28T00:08:31.792995Z",
+                     *               "order_reference": "TE96-7QV7",
+                     *               "status": "confirmed"
+                     *             }
+                     *           ]
+                     *         },
+                     *         {
+                     *           "movie_id": 2,
+                     *           "movie_title": "Eleven Minutes to Midday",
+                     *           "theatre_id": 2,
+                     *           "theatre_name": "Donaulichtspiele",
+                     *           "screen_name": "Screen 1",
+                     *           "start_time": "2026-11-29T16:15:00Z",
+                     *           "end_time": "2026-11-29T17:52:00Z",
+                     *           "local_start_time": "2026-11-29T17:15:00+01:00",
+                     *           "timezone": "Europe/Vienna",
+                     *           "reference": "XFYF-DXDF",
+                     *           "show_id": 336,
+                     *           "channel": "web",
+                     *           "total": "22.00",
+                     *           "currency": "EUR",
+                     *           "created_at": "2026-11-27T02:11:53.297614Z",
+                     *           "status": "confirmed",
+                     *           "bookings": [
+                     *             {
+                     *               "id": 880,
+                     *               "user_id": 1,
+                     *               "show_id": 336,
+                     *               "seat_id": 59083,
+                     *               "row": "H",
+                     *               "section": "",
+                     *               "number": 4,
+                     *               "price": "11.00",
+                     *               "currency": "EUR",
+                     *               "booked_at": "2026-11-27T02:11:53.297614Z",
+                     *               "order_reference": "XFYF-DXDF",
+                     *               "status": "confirmed"
+                     *             },
+                     *             {
+                     *               "id": 881,
+                     *               "user_id": 1,
+                     *               "show_id": 336,
+                     *               "seat_id": 59084,
+                     *               "row": "H",
+                     *               "section": "",
+                     *               "number": 5,
+                     *               "price": "11.00",
+                     *               "currency": "EUR",
+                     *               "booked_at": "2026-11-27T02:11:53.297614Z",
+                     *               "order_reference": "XFYF-DXDF",
+                     *               "status": "confirmed"
+                     *             }
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "box_office_orders": [],
+                     *       "bookings": [
+                     *         {
+                     *           "movie_id": 4,
+                     *           "movie_title": "Bolt and the Paper Dragon",
+                     *           "theatre_id": 1,
+                     *           "theatre_name": "Lantern Picture House",
+                     *           "screen_name": "Screen 2",
+                     *           "start_time": "2026-11-29T17:35:00Z",
+                     *           "end_time": "2026-11-29T19:03:00Z",
+                     *           "local_start_time": "2026-11-29T17:35:00+00:00",
+                     *           "timezone": "Europe/London",
+                     *           "id": 969,
+                     *           "user_id": 1,
+                     *           "show_id": 267,
+                     *           "seat_id": 48429,
+                     *           "row": "H",
+                     *           "section": "",
+                     *           "number": 6,
+                     *           "price": "9.50",
+                     *           "currency": "GBP",
+                     *           "booked_at": "2026-11-28T00:08:31.792995Z",
+                     *           "order_reference": "TE96-7QV7",
+                     *           "status": "confirmed",
+                     *           "cancelled_at": null
+                     *         },
+                     *         {
+                     *           "movie_id": 4,
+                     *           "movie_title": "Bolt and the Paper Dragon",
+                     *           "theatre_id": 1,
+                     *           "theatre_name": "Lantern Picture House",
+                     *           "screen_name": "Screen 2",
+                     *           "start_time": "2026-11-29T17:35:00Z",
+                     *           "end_time": "2026-11-29T19:03:00Z",
+                     *           "local_start_time": "2026-11-29T17:35:00+00:00",
+                     *           "timezone": "Europe/London",
+                     *           "id": 968,
+                     *           "user_id": 1,
+                     *           "show_id": 267,
+                     *           "seat_id": 48428,
+                     *           "row": "H",
+                     *           "section": "",
+                     *           "number": 5,
+                     *           "price": "9.50",
+                     *           "currency": "GBP",
+                     *           "booked_at": "2026-11-28T00:08:31.792995Z",
+                     *           "order_reference": "TE96-7QV7",
+                     *           "status": "confirmed",
+                     *           "cancelled_at": null
+                     *         }
+                     *       ],
+                     *       "idempotency_keys": [],
+                     *       "mails_about_purchases": []
+                     *     }
+                     */
                     "application/json": {
                         [key: string]: unknown;
                     };
@@ -1913,6 +2160,12 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "current_password": "popcorn-at-eight",
+                 *       "new_password": "popcorn-at-nine"
+                 *     }
+                 */
                 "application/json": components["schemas"]["ChangePasswordRequest"];
             };
         };
@@ -1976,6 +2229,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "email": "customer@example.com"
+                 *     }
+                 */
                 "application/json": components["schemas"]["ResetPasswordRequest"];
             };
         };
@@ -1987,6 +2245,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "message": "If there is an account with this address, an e-mail is on its way."
+                     *     }
+                     */
                     "application/json": components["schemas"]["Accepted"];
                 };
             };
@@ -2009,6 +2272,13 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "uid": "1",
+                 *       "reset_token": "d7x2ka-3f2b6c1e",
+                 *       "new_password": "popcorn-at-ten"
+                 *     }
+                 */
                 "application/json": components["schemas"]["ConfirmResetRequest"];
             };
         };
@@ -2057,6 +2327,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "refresh": "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl"
+                 *     }
+                 */
                 "application/json": components["schemas"]["RefreshRequest"];
             };
         };
@@ -2068,6 +2343,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "token": "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl",
+                     *       "refresh": "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl",
+                     *       "expires_in": 86400
+                     *     }
+                     */
                     "application/json": components["schemas"]["Tokens"];
                 };
             };
@@ -2094,6 +2376,13 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "name": "Nora Lind",
+                 *       "email": "nora@example.com",
+                 *       "password": "popcorn-at-eight"
+                 *     }
+                 */
                 "application/json": components["schemas"]["RegisterRequest"];
             };
         };
@@ -2106,6 +2395,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": 25,
+                     *       "name": "Nora Lind",
+                     *       "email": "nora@example.com",
+                     *       "token": "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl",
+                     *       "refresh": "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl",
+                     *       "expires_in": 86400
+                     *     }
+                     */
                     "application/json": components["schemas"]["Account"];
                 };
             };
@@ -2181,6 +2480,58 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "movie_id": 1,
+                     *         "movie_title": "The Salt Cartographer",
+                     *         "theatre_id": 1,
+                     *         "theatre_name": "Lantern Picture House",
+                     *         "screen_name": "Screen 1",
+                     *         "start_time": "2026-12-05T19:05:00Z",
+                     *         "end_time": "2026-12-05T21:13:00Z",
+                     *         "local_start_time": "2026-12-05T19:05:00+00:00",
+                     *         "timezone": "Europe/London",
+                     *         "id": 1066,
+                     *         "user_id": 1,
+                     *         "show_id": 316,
+                     *         "seat_id": 55169,
+                     *         "row": "A",
+                     *         "section": "",
+                     *         "number": 2,
+                     *         "price": "9.50",
+                     *         "currency": "GBP",
+                     *         "booked_at": "2026-11-28T06:58:43.125706Z",
+                     *         "order_reference": "CGX4-D6MF",
+                     *         "status": "confirmed",
+                     *         "cancelled_at": null
+                     *       },
+                     *       {
+                     *         "movie_id": 1,
+                     *         "movie_title": "The Salt Cartographer",
+                     *         "theatre_id": 1,
+                     *         "theatre_name": "Lantern Picture House",
+                     *         "screen_name": "Screen 1",
+                     *         "start_time": "2026-12-05T19:05:00Z",
+                     *         "end_time": "2026-12-05T21:13:00Z",
+                     *         "local_start_time": "2026-12-05T19:05:00+00:00",
+                     *         "timezone": "Europe/London",
+                     *         "id": 1065,
+                     *         "user_id": 1,
+                     *         "show_id": 316,
+                     *         "seat_id": 55168,
+                     *         "row": "A",
+                     *         "section": "",
+                     *         "number": 1,
+                     *         "price": "9.50",
+                     *         "currency": "GBP",
+                     *         "booked_at": "2026-11-28T06:58:43.125706Z",
+                     *         "order_reference": "CGX4-D6MF",
+                     *         "status": "confirmed",
+                     *         "cancelled_at": null
+                     *       }
+                     *     ]
+                     */
                     "application/json": components["schemas"]["BookingDetailList"];
                 };
             };
@@ -2205,7 +2556,10 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description A new random value for each purchase; a retry sends the same value. */
+                /**
+                 * @description A new random value for each purchase; a retry sends the same value.
+                 * @example f5a1c0de-7c1b-4b8e-9a51-2d3c9f6e8b70
+                 */
                 "Idempotency-Key": string;
             };
             path?: never;
@@ -2213,6 +2567,15 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "show_id": 316,
+                 *       "seat_ids": [
+                 *         55168,
+                 *         55169
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["BookingRequest"];
             };
         };
@@ -2225,6 +2588,64 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "message": "Booking confirmed. Enjoy the show!",
+                     *       "booking": {
+                     *         "id": 1065,
+                     *         "user_id": 1,
+                     *         "show_id": 316,
+                     *         "seat_id": 55168,
+                     *         "row": "A",
+                     *         "section": "",
+                     *         "number": 1,
+                     *         "price": "9.50",
+                     *         "currency": "GBP",
+                     *         "booked_at": "2026-11-28T06:58:43.125706Z",
+                     *         "order_reference": "CGX4-D6MF",
+                     *         "status": "confirmed"
+                     *       },
+                     *       "bookings": [
+                     *         {
+                     *           "id": 1065,
+                     *           "user_id": 1,
+                     *           "show_id": 316,
+                     *           "seat_id": 55168,
+                     *           "row": "A",
+                     *           "section": "",
+                     *           "number": 1,
+                     *           "price": "9.50",
+                     *           "currency": "GBP",
+                     *           "booked_at": "2026-11-28T06:58:43.125706Z",
+                     *           "order_reference": "CGX4-D6MF",
+                     *           "status": "confirmed"
+                     *         },
+                     *         {
+                     *           "id": 1066,
+                     *           "user_id": 1,
+                     *           "show_id": 316,
+                     *           "seat_id": 55169,
+                     *           "row": "A",
+                     *           "section": "",
+                     *           "number": 2,
+                     *           "price": "9.50",
+                     *           "currency": "GBP",
+                     *           "booked_at": "2026-11-28T06:58:43.125706Z",
+                     *           "order_reference": "CGX4-D6MF",
+                     *           "status": "confirmed"
+                     *         }
+                     *       ],
+                     *       "order": {
+                     *         "reference": "CGX4-D6MF",
+                     *         "show_id": 316,
+                     *         "channel": "web",
+                     *         "total": "19.00",
+                     *         "currency": "GBP",
+                     *         "created_at": "2026-11-28T06:58:43.125706Z",
+                     *         "status": "confirmed"
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["BookingAnswer"];
                 };
             };
@@ -2320,6 +2741,7 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
+                /** @example 1 */
                 id: number;
             };
             cookie?: never;
@@ -2334,6 +2756,32 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "movie_id": 1,
+                     *       "movie_title": "The Salt Cartographer",
+                     *       "theatre_id": 1,
+                     *       "theatre_name": "Lantern Picture House",
+                     *       "screen_name": "Screen 1",
+                     *       "start_time": "2026-12-05T19:05:00Z",
+                     *       "end_time": "2026-12-05T21:13:00Z",
+                     *       "local_start_time": "2026-12-05T19:05:00+00:00",
+                     *       "timezone": "Europe/London",
+                     *       "id": 1065,
+                     *       "user_id": 1,
+                     *       "show_id": 316,
+                     *       "seat_id": 55168,
+                     *       "row": "A",
+                     *       "section": "",
+                     *       "number": 1,
+                     *       "price": "9.50",
+                     *       "currency": "GBP",
+                     *       "booked_at": "2026-11-28T06:58:43.125706Z",
+                     *       "order_reference": "CGX4-D6MF",
+                     *       "status": "confirmed",
+                     *       "cancelled_at": null
+                     *     }
+                     */
                     "application/json": components["schemas"]["BookingDetail"];
                 };
             };
@@ -2373,12 +2821,14 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example 1 */
                 id: number;
             };
             cookie?: never;
         };
         requestBody?: {
             content: {
+                /** @example {} */
                 "application/json": components["schemas"]["EmptyRequest"];
             };
         };
@@ -2390,6 +2840,32 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "movie_id": 1,
+                     *       "movie_title": "The Salt Cartographer",
+                     *       "theatre_id": 1,
+                     *       "theatre_name": "Lantern Picture House",
+                     *       "screen_name": "Screen 1",
+                     *       "start_time": "2026-12-05T19:05:00Z",
+                     *       "end_time": "2026-12-05T21:13:00Z",
+                     *       "local_start_time": "2026-12-05T19:05:00+00:00",
+                     *       "timezone": "Europe/London",
+                     *       "id": 1065,
+                     *       "user_id": 1,
+                     *       "show_id": 316,
+                     *       "seat_id": 55168,
+                     *       "row": "A",
+                     *       "section": "",
+                     *       "number": 1,
+                     *       "price": "9.50",
+                     *       "currency": "GBP",
+                     *       "booked_at": "2026-11-28T06:58:43.125706Z",
+                     *       "order_reference": "CGX4-D6MF",
+                     *       "status": "cancelled",
+                     *       "cancelled_at": "2026-11-28T06:58:43.305980Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["BookingDetail"];
                 };
             };
@@ -2442,6 +2918,42 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "id": "b8a0560f-c511-44a5-a404-abba7907787a",
+                     *         "show_id": 316,
+                     *         "seats": [
+                     *           {
+                     *             "id": 55247,
+                     *             "row": "G",
+                     *             "section": "",
+                     *             "number": 6,
+                     *             "price": "9.50",
+                     *             "category": "standard",
+                     *             "x": 5,
+                     *             "y": 7
+                     *           },
+                     *           {
+                     *             "id": 55248,
+                     *             "row": "G",
+                     *             "section": "",
+                     *             "number": 7,
+                     *             "price": "9.50",
+                     *             "category": "standard",
+                     *             "x": 6,
+                     *             "y": 7
+                     *           }
+                     *         ],
+                     *         "total": "19.00",
+                     *         "currency": "GBP",
+                     *         "expires_at": "2026-11-28T07:08:43.005318Z",
+                     *         "max_expires_at": "2026-11-28T07:28:42.902960Z",
+                     *         "expires_in": 599,
+                     *         "server_time": "2026-11-28T06:58:43.023120Z"
+                     *       }
+                     *     ]
+                     */
                     "application/json": components["schemas"]["HoldList"];
                 };
             };
@@ -2462,6 +2974,12 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "show_id": 316,
+                 *       "quantity": 2
+                 *     }
+                 */
                 "application/json": components["schemas"]["HoldRequest"];
             };
         };
@@ -2474,6 +2992,40 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "b8a0560f-c511-44a5-a404-abba7907787a",
+                     *       "show_id": 316,
+                     *       "seats": [
+                     *         {
+                     *           "id": 55247,
+                     *           "row": "G",
+                     *           "section": "",
+                     *           "number": 6,
+                     *           "price": "9.50",
+                     *           "category": "standard",
+                     *           "x": 5,
+                     *           "y": 7
+                     *         },
+                     *         {
+                     *           "id": 55248,
+                     *           "row": "G",
+                     *           "section": "",
+                     *           "number": 7,
+                     *           "price": "9.50",
+                     *           "category": "standard",
+                     *           "x": 6,
+                     *           "y": 7
+                     *         }
+                     *       ],
+                     *       "total": "19.00",
+                     *       "currency": "GBP",
+                     *       "expires_at": "2026-11-28T07:08:43.005318Z",
+                     *       "max_expires_at": "2026-11-28T07:28:42.902960Z",
+                     *       "expires_in": 600,
+                     *       "server_time": "2026-11-28T06:58:43.005318Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Hold"];
                 };
             };
@@ -2485,6 +3037,40 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "b8a0560f-c511-44a5-a404-abba7907787a",
+                     *       "show_id": 316,
+                     *       "seats": [
+                     *         {
+                     *           "id": 55247,
+                     *           "row": "G",
+                     *           "section": "",
+                     *           "number": 6,
+                     *           "price": "9.50",
+                     *           "category": "standard",
+                     *           "x": 5,
+                     *           "y": 7
+                     *         },
+                     *         {
+                     *           "id": 55248,
+                     *           "row": "G",
+                     *           "section": "",
+                     *           "number": 7,
+                     *           "price": "9.50",
+                     *           "category": "standard",
+                     *           "x": 6,
+                     *           "y": 7
+                     *         }
+                     *       ],
+                     *       "total": "19.00",
+                     *       "currency": "GBP",
+                     *       "expires_at": "2026-11-28T07:08:42.902960Z",
+                     *       "max_expires_at": "2026-11-28T07:28:42.902960Z",
+                     *       "expires_in": 600,
+                     *       "server_time": "2026-11-28T06:58:42.902960Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Hold"];
                 };
             };
@@ -2556,6 +3142,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example 0d9f8f0e-5f0a-4c55-8a0e-6b1f5a8d2c11 */
                 id: string;
             };
             cookie?: never;
@@ -2569,6 +3156,40 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "b8a0560f-c511-44a5-a404-abba7907787a",
+                     *       "show_id": 316,
+                     *       "seats": [
+                     *         {
+                     *           "id": 55247,
+                     *           "row": "G",
+                     *           "section": "",
+                     *           "number": 6,
+                     *           "price": "9.50",
+                     *           "category": "standard",
+                     *           "x": 5,
+                     *           "y": 7
+                     *         },
+                     *         {
+                     *           "id": 55248,
+                     *           "row": "G",
+                     *           "section": "",
+                     *           "number": 7,
+                     *           "price": "9.50",
+                     *           "category": "standard",
+                     *           "x": 6,
+                     *           "y": 7
+                     *         }
+                     *       ],
+                     *       "total": "19.00",
+                     *       "currency": "GBP",
+                     *       "expires_at": "2026-11-28T07:08:43.005318Z",
+                     *       "max_expires_at": "2026-11-28T07:28:42.902960Z",
+                     *       "expires_in": 599,
+                     *       "server_time": "2026-11-28T06:58:43.049205Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Hold"];
                 };
             };
@@ -2599,6 +3220,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example 0d9f8f0e-5f0a-4c55-8a0e-6b1f5a8d2c11 */
                 id: string;
             };
             cookie?: never;
@@ -2644,12 +3266,14 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example 0d9f8f0e-5f0a-4c55-8a0e-6b1f5a8d2c11 */
                 id: string;
             };
             cookie?: never;
         };
         requestBody?: {
             content: {
+                /** @example {} */
                 "application/json": components["schemas"]["EmptyRequest"];
             };
         };
@@ -2661,6 +3285,40 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "b8a0560f-c511-44a5-a404-abba7907787a",
+                     *       "show_id": 316,
+                     *       "seats": [
+                     *         {
+                     *           "id": 55247,
+                     *           "row": "G",
+                     *           "section": "",
+                     *           "number": 6,
+                     *           "price": "9.50",
+                     *           "category": "standard",
+                     *           "x": 5,
+                     *           "y": 7
+                     *         },
+                     *         {
+                     *           "id": 55248,
+                     *           "row": "G",
+                     *           "section": "",
+                     *           "number": 7,
+                     *           "price": "9.50",
+                     *           "category": "standard",
+                     *           "x": 6,
+                     *           "y": 7
+                     *         }
+                     *       ],
+                     *       "total": "19.00",
+                     *       "currency": "GBP",
+                     *       "expires_at": "2026-11-28T07:08:43.074170Z",
+                     *       "max_expires_at": "2026-11-28T07:28:42.902960Z",
+                     *       "expires_in": 600,
+                     *       "server_time": "2026-11-28T06:58:43.074170Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Hold"];
                 };
             };
@@ -2743,6 +3401,41 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "id": 6,
+                     *         "title": "A Quiet Orbit",
+                     *         "description": "The last repair crew of a space mirror has one long night to decide who gets the sun.",
+                     *         "duration_minutes": 134,
+                     *         "certificate": "PG-13",
+                     *         "language": "en",
+                     *         "genres": [
+                     *           "Science Fiction"
+                     *         ],
+                     *         "poster_url": "",
+                     *         "release_date": "2026-02-13",
+                     *         "created_at": "2026-11-28T06:58:33.858054Z",
+                     *         "updated_at": "2026-11-28T06:58:33.858068Z"
+                     *       },
+                     *       {
+                     *         "id": 4,
+                     *         "title": "Bolt and the Paper Dragon",
+                     *         "description": "A workshop robot folds a friend out of old blueprints, and the wind takes an interest.",
+                     *         "duration_minutes": 88,
+                     *         "certificate": "G",
+                     *         "language": "en",
+                     *         "genres": [
+                     *           "Animation",
+                     *           "Family"
+                     *         ],
+                     *         "poster_url": "",
+                     *         "release_date": "2026-01-30",
+                     *         "created_at": "2026-11-28T06:58:33.840036Z",
+                     *         "updated_at": "2026-11-28T06:58:33.840050Z"
+                     *       }
+                     *     ]
+                     */
                     "application/json": components["schemas"]["MovieList"];
                 };
             };
@@ -2785,6 +3478,7 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
+                /** @example 1 */
                 movie_id: number;
             };
             cookie?: never;
@@ -2801,6 +3495,50 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "id": 330,
+                     *         "movie_id": 1,
+                     *         "movie_title": "The Salt Cartographer",
+                     *         "theatre_id": 2,
+                     *         "theatre_name": "Donaulichtspiele",
+                     *         "screen_name": "Screen 2",
+                     *         "start_time": "2026-11-28T16:15:00Z",
+                     *         "end_time": "2026-11-28T18:23:00Z",
+                     *         "local_start_time": "2026-11-28T17:15:00+01:00",
+                     *         "timezone": "Europe/Vienna",
+                     *         "format": "3D",
+                     *         "language": "en",
+                     *         "status": "open",
+                     *         "seats_total": 57,
+                     *         "seats_available": 57,
+                     *         "price_from": "8.00",
+                     *         "currency": "EUR",
+                     *         "layout_fingerprint": "1-6c3ed9931d9ea310"
+                     *       },
+                     *       {
+                     *         "id": 259,
+                     *         "movie_id": 1,
+                     *         "movie_title": "The Salt Cartographer",
+                     *         "theatre_id": 1,
+                     *         "theatre_name": "Lantern Picture House",
+                     *         "screen_name": "Screen 3",
+                     *         "start_time": "2026-11-28T20:00:00Z",
+                     *         "end_time": "2026-11-28T22:08:00Z",
+                     *         "local_start_time": "2026-11-28T20:00:00+00:00",
+                     *         "timezone": "Europe/London",
+                     *         "format": "3D",
+                     *         "language": "en",
+                     *         "status": "open",
+                     *         "seats_total": 57,
+                     *         "seats_available": 57,
+                     *         "price_from": "7.00",
+                     *         "currency": "GBP",
+                     *         "layout_fingerprint": "1-59e2de74ce4c679d"
+                     *       }
+                     *     ]
+                     */
                     "application/json": components["schemas"]["ShowList"];
                 };
             };
@@ -2842,6 +3580,7 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
+                /** @example 1 */
                 id: number;
             };
             cookie?: never;
@@ -2856,6 +3595,24 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": 1,
+                     *       "title": "The Salt Cartographer",
+                     *       "description": "A mapmaker is hired to draw a coast that moves, and learns who profits from its moving.",
+                     *       "duration_minutes": 128,
+                     *       "certificate": "PG-13",
+                     *       "language": "en",
+                     *       "genres": [
+                     *         "Adventure",
+                     *         "Drama"
+                     *       ],
+                     *       "poster_url": "",
+                     *       "release_date": "2026-01-09",
+                     *       "created_at": "2026-11-28T06:58:32.955536Z",
+                     *       "updated_at": "2026-11-28T06:58:32.956339Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Movie"];
                 };
             };
@@ -2918,6 +3675,106 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "movie_id": 1,
+                     *         "movie_title": "The Salt Cartographer",
+                     *         "theatre_id": 1,
+                     *         "theatre_name": "Lantern Picture House",
+                     *         "screen_name": "Screen 1",
+                     *         "start_time": "2026-12-05T19:05:00Z",
+                     *         "end_time": "2026-12-05T21:13:00Z",
+                     *         "local_start_time": "2026-12-05T19:05:00+00:00",
+                     *         "timezone": "Europe/London",
+                     *         "reference": "CGX4-D6MF",
+                     *         "show_id": 316,
+                     *         "channel": "web",
+                     *         "total": "19.00",
+                     *         "currency": "GBP",
+                     *         "created_at": "2026-11-28T06:58:43.125706Z",
+                     *         "status": "partially_cancelled",
+                     *         "bookings": [
+                     *           {
+                     *             "id": 1065,
+                     *             "user_id": 1,
+                     *             "show_id": 316,
+                     *             "seat_id": 55168,
+                     *             "row": "A",
+                     *             "section": "",
+                     *             "number": 1,
+                     *             "price": "9.50",
+                     *             "currency": "GBP",
+                     *             "booked_at": "2026-11-28T06:58:43.125706Z",
+                     *             "order_reference": "CGX4-D6MF",
+                     *             "status": "cancelled"
+                     *           },
+                     *           {
+                     *             "id": 1066,
+                     *             "user_id": 1,
+                     *             "show_id": 316,
+                     *             "seat_id": 55169,
+                     *             "row": "A",
+                     *             "section": "",
+                     *             "number": 2,
+                     *             "price": "9.50",
+                     *             "currency": "GBP",
+                     *             "booked_at": "2026-11-28T06:58:43.125706Z",
+                     *             "order_reference": "CGX4-D6MF",
+                     *             "status": "confirmed"
+                     *           }
+                     *         ]
+                     *       },
+                     *       {
+                     *         "movie_id": 4,
+                     *         "movie_title": "Bolt and the Paper Dragon",
+                     *         "theatre_id": 1,
+                     *         "theatre_name": "Lantern Picture House",
+                     *         "screen_name": "Screen 2",
+                     *         "start_time": "2026-11-29T17:35:00Z",
+                     *         "end_time": "2026-11-29T19:03:00Z",
+                     *         "local_start_time": "2026-11-29T17:35:00+00:00",
+                     *         "timezone": "Europe/London",
+                     *         "reference": "TE96-7QV7",
+                     *         "show_id": 267,
+                     *         "channel": "web",
+                     *         "total": "28.50",
+                     *         "currency": "GBP",
+                     *         "created_at": "2026-11-28T00:08:31.792995Z",
+                     *         "status": "confirmed",
+                     *         "bookings": [
+                     *           {
+                     *             "id": 967,
+                     *             "user_id": 1,
+                     *             "show_id": 267,
+                     *             "seat_id": 48427,
+                     *             "row": "H",
+                     *             "section": "",
+                     *             "number": 4,
+                     *             "price": "9.50",
+                     *             "currency": "GBP",
+                     *             "booked_at": "2026-11-28T00:08:31.792995Z",
+                     *             "order_reference": "TE96-7QV7",
+                     *             "status": "confirmed"
+                     *           },
+                     *           {
+                     *             "id": 968,
+                     *             "user_id": 1,
+                     *             "show_id": 267,
+                     *             "seat_id": 48428,
+                     *             "row": "H",
+                     *             "section": "",
+                     *             "number": 5,
+                     *             "price": "9.50",
+                     *             "currency": "GBP",
+                     *             "booked_at": "2026-11-28T00:08:31.792995Z",
+                     *             "order_reference": "TE96-7QV7",
+                     *             "status": "confirmed"
+                     *           }
+                     *         ]
+                     *       }
+                     *     ]
+                     */
                     "application/json": components["schemas"]["OrderDetailList"];
                 };
             };
@@ -2946,6 +3803,7 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
+                /** @example K7Q4-9XWD */
                 reference: string;
             };
             cookie?: never;
@@ -2960,6 +3818,56 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "movie_id": 1,
+                     *       "movie_title": "The Salt Cartographer",
+                     *       "theatre_id": 1,
+                     *       "theatre_name": "Lantern Picture House",
+                     *       "screen_name": "Screen 1",
+                     *       "start_time": "2026-12-05T19:05:00Z",
+                     *       "end_time": "2026-12-05T21:13:00Z",
+                     *       "local_start_time": "2026-12-05T19:05:00+00:00",
+                     *       "timezone": "Europe/London",
+                     *       "reference": "CGX4-D6MF",
+                     *       "show_id": 316,
+                     *       "channel": "web",
+                     *       "total": "19.00",
+                     *       "currency": "GBP",
+                     *       "created_at": "2026-11-28T06:58:43.125706Z",
+                     *       "status": "partially_cancelled",
+                     *       "bookings": [
+                     *         {
+                     *           "id": 1065,
+                     *           "user_id": 1,
+                     *           "show_id": 316,
+                     *           "seat_id": 55168,
+                     *           "row": "A",
+                     *           "section": "",
+                     *           "number": 1,
+                     *           "price": "9.50",
+                     *           "currency": "GBP",
+                     *           "booked_at": "2026-11-28T06:58:43.125706Z",
+                     *           "order_reference": "CGX4-D6MF",
+                     *           "status": "cancelled"
+                     *         },
+                     *         {
+                     *           "id": 1066,
+                     *           "user_id": 1,
+                     *           "show_id": 316,
+                     *           "seat_id": 55169,
+                     *           "row": "A",
+                     *           "section": "",
+                     *           "number": 2,
+                     *           "price": "9.50",
+                     *           "currency": "GBP",
+                     *           "booked_at": "2026-11-28T06:58:43.125706Z",
+                     *           "order_reference": "CGX4-D6MF",
+                     *           "status": "confirmed"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["OrderDetail"];
                 };
             };
@@ -2999,12 +3907,14 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example K7Q4-9XWD */
                 reference: string;
             };
             cookie?: never;
         };
         requestBody?: {
             content: {
+                /** @example {} */
                 "application/json": components["schemas"]["EmptyRequest"];
             };
         };
@@ -3016,6 +3926,56 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "movie_id": 1,
+                     *       "movie_title": "The Salt Cartographer",
+                     *       "theatre_id": 1,
+                     *       "theatre_name": "Lantern Picture House",
+                     *       "screen_name": "Screen 1",
+                     *       "start_time": "2026-12-05T19:05:00Z",
+                     *       "end_time": "2026-12-05T21:13:00Z",
+                     *       "local_start_time": "2026-12-05T19:05:00+00:00",
+                     *       "timezone": "Europe/London",
+                     *       "reference": "CGX4-D6MF",
+                     *       "show_id": 316,
+                     *       "channel": "web",
+                     *       "total": "19.00",
+                     *       "currency": "GBP",
+                     *       "created_at": "2026-11-28T06:58:43.125706Z",
+                     *       "status": "cancelled",
+                     *       "bookings": [
+                     *         {
+                     *           "id": 1065,
+                     *           "user_id": 1,
+                     *           "show_id": 316,
+                     *           "seat_id": 55168,
+                     *           "row": "A",
+                     *           "section": "",
+                     *           "number": 1,
+                     *           "price": "9.50",
+                     *           "currency": "GBP",
+                     *           "booked_at": "2026-11-28T06:58:43.125706Z",
+                     *           "order_reference": "CGX4-D6MF",
+                     *           "status": "cancelled"
+                     *         },
+                     *         {
+                     *           "id": 1066,
+                     *           "user_id": 1,
+                     *           "show_id": 316,
+                     *           "seat_id": 55169,
+                     *           "row": "A",
+                     *           "section": "",
+                     *           "number": 2,
+                     *           "price": "9.50",
+                     *           "currency": "GBP",
+                     *           "booked_at": "2026-11-28T06:58:43.125706Z",
+                     *           "order_reference": "CGX4-D6MF",
+                     *           "status": "cancelled"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["OrderDetail"];
                 };
             };
@@ -3084,6 +4044,50 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "id": 327,
+                     *         "movie_id": 8,
+                     *         "movie_title": "The Understudy's Revenge",
+                     *         "theatre_id": 2,
+                     *         "theatre_name": "Donaulichtspiele",
+                     *         "screen_name": "Screen 1",
+                     *         "start_time": "2026-11-28T15:10:00Z",
+                     *         "end_time": "2026-11-28T16:59:00Z",
+                     *         "local_start_time": "2026-11-28T16:10:00+01:00",
+                     *         "timezone": "Europe/Vienna",
+                     *         "format": "2D",
+                     *         "language": "en",
+                     *         "status": "open",
+                     *         "seats_total": 244,
+                     *         "seats_available": 244,
+                     *         "price_from": "8.00",
+                     *         "currency": "EUR",
+                     *         "layout_fingerprint": "1-a39007669a46d5e7"
+                     *       },
+                     *       {
+                     *         "id": 330,
+                     *         "movie_id": 1,
+                     *         "movie_title": "The Salt Cartographer",
+                     *         "theatre_id": 2,
+                     *         "theatre_name": "Donaulichtspiele",
+                     *         "screen_name": "Screen 2",
+                     *         "start_time": "2026-11-28T16:15:00Z",
+                     *         "end_time": "2026-11-28T18:23:00Z",
+                     *         "local_start_time": "2026-11-28T17:15:00+01:00",
+                     *         "timezone": "Europe/Vienna",
+                     *         "format": "3D",
+                     *         "language": "en",
+                     *         "status": "open",
+                     *         "seats_total": 57,
+                     *         "seats_available": 57,
+                     *         "price_from": "8.00",
+                     *         "currency": "EUR",
+                     *         "layout_fingerprint": "1-6c3ed9931d9ea310"
+                     *       }
+                     *     ]
+                     */
                     "application/json": components["schemas"]["ShowList"];
                 };
             };
@@ -3111,6 +4115,7 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
+                /** @example 316 */
                 id: number;
             };
             cookie?: never;
@@ -3125,6 +4130,28 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": 316,
+                     *       "movie_id": 1,
+                     *       "movie_title": "The Salt Cartographer",
+                     *       "theatre_id": 1,
+                     *       "theatre_name": "Lantern Picture House",
+                     *       "screen_name": "Screen 1",
+                     *       "start_time": "2026-12-05T19:05:00Z",
+                     *       "end_time": "2026-12-05T21:13:00Z",
+                     *       "local_start_time": "2026-12-05T19:05:00+00:00",
+                     *       "timezone": "Europe/London",
+                     *       "format": "2D",
+                     *       "language": "en",
+                     *       "status": "open",
+                     *       "seats_total": 130,
+                     *       "seats_available": 130,
+                     *       "price_from": "7.00",
+                     *       "currency": "GBP",
+                     *       "layout_fingerprint": "1-5913eb4c3ecf8a48"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Show"];
                 };
             };
@@ -3169,6 +4196,7 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
+                /** @example 316 */
                 show_id: number;
             };
             cookie?: never;
@@ -3183,6 +4211,87 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "show_id": 316,
+                     *       "fingerprint": "1-5913eb4c3ecf8a48",
+                     *       "width": 17,
+                     *       "height": 11,
+                     *       "screen": {
+                     *         "x": 0,
+                     *         "y": -1,
+                     *         "width": 17,
+                     *         "height": 1
+                     *       },
+                     *       "focal_point": {
+                     *         "x": 8,
+                     *         "y": 6.67
+                     *       },
+                     *       "sections": [],
+                     *       "rows": [
+                     *         {
+                     *           "row": "A",
+                     *           "label": "A",
+                     *           "section": "",
+                     *           "x": 2,
+                     *           "y": 0,
+                     *           "width": 13
+                     *         },
+                     *         {
+                     *           "row": "B",
+                     *           "label": "B",
+                     *           "section": "",
+                     *           "x": 1,
+                     *           "y": 1,
+                     *           "width": 15
+                     *         }
+                     *       ],
+                     *       "aisles": [
+                     *         {
+                     *           "x": 7,
+                     *           "y": 0,
+                     *           "width": 3,
+                     *           "height": 4
+                     *         },
+                     *         {
+                     *           "x": 2,
+                     *           "y": 5,
+                     *           "width": 2,
+                     *           "height": 1
+                     *         }
+                     *       ],
+                     *       "seats": [
+                     *         {
+                     *           "id": 55168,
+                     *           "row": "A",
+                     *           "number": 1,
+                     *           "category": "standard",
+                     *           "x": 2,
+                     *           "y": 0,
+                     *           "aisle_left": 1,
+                     *           "aisle_right": 5,
+                     *           "left_seat_id": null,
+                     *           "right_seat_id": 55169,
+                     *           "bay_ids": [],
+                     *           "companion_ids": []
+                     *         },
+                     *         {
+                     *           "id": 55169,
+                     *           "row": "A",
+                     *           "number": 2,
+                     *           "category": "standard",
+                     *           "x": 3,
+                     *           "y": 0,
+                     *           "aisle_left": 2,
+                     *           "aisle_right": 4,
+                     *           "left_seat_id": 55168,
+                     *           "right_seat_id": 55170,
+                     *           "bay_ids": [],
+                     *           "companion_ids": []
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Layout"];
                 };
             };
@@ -3227,6 +4336,7 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
+                /** @example 316 */
                 show_id: number;
             };
             cookie?: never;
@@ -3241,6 +4351,38 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "id": 55168,
+                     *         "row": "A",
+                     *         "section": "",
+                     *         "number": 1,
+                     *         "price": "9.50",
+                     *         "status": "available",
+                     *         "user_id": null,
+                     *         "state": "available",
+                     *         "mine": false,
+                     *         "category": "standard",
+                     *         "x": 2,
+                     *         "y": 0
+                     *       },
+                     *       {
+                     *         "id": 55169,
+                     *         "row": "A",
+                     *         "section": "",
+                     *         "number": 2,
+                     *         "price": "9.50",
+                     *         "status": "available",
+                     *         "user_id": null,
+                     *         "state": "available",
+                     *         "mine": false,
+                     *         "category": "standard",
+                     *         "x": 3,
+                     *         "y": 0
+                     *       }
+                     *     ]
+                     */
                     "application/json": components["schemas"]["SeatOfMap"][];
                 };
             };
@@ -3301,6 +4443,28 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "id": 2,
+                     *         "name": "Donaulichtspiele",
+                     *         "location": "Praterkai 4, Vienna",
+                     *         "timezone": "Europe/Vienna",
+                     *         "currency": "EUR",
+                     *         "created_at": "2026-11-28T06:58:33.898831Z",
+                     *         "updated_at": "2026-11-28T06:58:33.898849Z"
+                     *       },
+                     *       {
+                     *         "id": 1,
+                     *         "name": "Lantern Picture House",
+                     *         "location": "12 Harbour Street, Bristol",
+                     *         "timezone": "Europe/London",
+                     *         "currency": "GBP",
+                     *         "created_at": "2026-11-28T06:58:33.866142Z",
+                     *         "updated_at": "2026-11-28T06:58:33.866150Z"
+                     *       }
+                     *     ]
+                     */
                     "application/json": components["schemas"]["TheatreList"];
                 };
             };
@@ -3328,6 +4492,7 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
+                /** @example 1 */
                 id: number;
             };
             cookie?: never;
@@ -3342,6 +4507,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": 1,
+                     *       "name": "Lantern Picture House",
+                     *       "location": "12 Harbour Street, Bristol",
+                     *       "timezone": "Europe/London",
+                     *       "currency": "GBP",
+                     *       "created_at": "2026-11-28T06:58:33.866142Z",
+                     *       "updated_at": "2026-11-28T06:58:33.866150Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Theatre"];
                 };
             };
@@ -3398,6 +4574,7 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
+                /** @example 1 */
                 theatre_id: number;
             };
             cookie?: never;
@@ -3414,6 +4591,50 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example [
+                     *       {
+                     *         "id": 258,
+                     *         "movie_id": 5,
+                     *         "movie_title": "Monsoon Ledger",
+                     *         "theatre_id": 1,
+                     *         "theatre_name": "Lantern Picture House",
+                     *         "screen_name": "Screen 2",
+                     *         "start_time": "2026-11-28T16:20:00Z",
+                     *         "end_time": "2026-11-28T18:46:00Z",
+                     *         "local_start_time": "2026-11-28T16:20:00+00:00",
+                     *         "timezone": "Europe/London",
+                     *         "format": "3D",
+                     *         "language": "hi",
+                     *         "status": "open",
+                     *         "seats_total": 244,
+                     *         "seats_available": 244,
+                     *         "price_from": "7.00",
+                     *         "currency": "GBP",
+                     *         "layout_fingerprint": "1-8bf5cb16e9175f7d"
+                     *       },
+                     *       {
+                     *         "id": 261,
+                     *         "movie_id": 5,
+                     *         "movie_title": "Monsoon Ledger",
+                     *         "theatre_id": 1,
+                     *         "theatre_name": "Lantern Picture House",
+                     *         "screen_name": "Screen 3",
+                     *         "start_time": "2026-11-28T17:10:00Z",
+                     *         "end_time": "2026-11-28T19:36:00Z",
+                     *         "local_start_time": "2026-11-28T17:10:00+00:00",
+                     *         "timezone": "Europe/London",
+                     *         "format": "2D",
+                     *         "language": "hi",
+                     *         "status": "open",
+                     *         "seats_total": 57,
+                     *         "seats_available": 57,
+                     *         "price_from": "7.00",
+                     *         "currency": "GBP",
+                     *         "layout_fingerprint": "1-0e7d5afeede3a5f2"
+                     *       }
+                     *     ]
+                     */
                     "application/json": components["schemas"]["ShowList"];
                 };
             };
