@@ -8,9 +8,6 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-# The port of Vite's development server, whose origin CORS allows in development.
-PORT = 5173
-
 
 class QuietHandler(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
@@ -19,11 +16,11 @@ class QuietHandler(SimpleHTTPRequestHandler):
 
 @contextmanager
 def client_site(directory: Path) -> Iterator[str]:
-    """Serve the files of a directory until the block ends; yield the address of its index."""
+    """Serve the files of a directory until the block ends; yield the origin of their pages."""
     handler = partial(QuietHandler, directory=str(directory))
-    with ThreadingHTTPServer(("localhost", PORT), handler) as server:
+    with ThreadingHTTPServer(("localhost", 0), handler) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()
-        yield f"http://localhost:{PORT}/"
+        yield f"http://localhost:{server.server_port}"
         server.shutdown()
         thread.join()

@@ -38,15 +38,21 @@ CALL = """() => {
 
 
 @pytest.fixture
-def example_address() -> Iterator[str]:
-    with client_site(PACKAGE) as address:
-        yield f"{address}examples/"
+def origin() -> Iterator[str]:
+    with client_site(PACKAGE) as origin:
+        yield origin
 
 
 @pytest.fixture
-def proxy(tmp_path: Path) -> Iterator[FaultyProxy]:
+def example_address(origin: str) -> str:
+    return f"{origin}/examples/"
+
+
+@pytest.fixture
+def proxy(tmp_path: Path, origin: str) -> Iterator[FaultyProxy]:
+    environment = {"DATABASE_URL": database_url(), "CORS_ALLOWED_ORIGINS": origin, **UNLIMITED}
     with (
-        web_server(tmp_path / "log", DATABASE_URL=database_url(), **UNLIMITED) as server,
+        web_server(tmp_path / "log", **environment) as server,
         faulty_proxy(server.port) as proxy,
     ):
         yield proxy

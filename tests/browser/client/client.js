@@ -1,9 +1,9 @@
-// A client like the original one: plain fetch calls, a Bearer token on each, and only the fields of
-// the original API.
+// A client like the original one: plain fetch calls, a Bearer token from its storage on each, no
+// refresh of tokens, and only the fields of the original API.
 
 const api = new URLSearchParams(location.search).get("api");
 const at = (id) => document.getElementById(id);
-let me = null;
+let me = JSON.parse(localStorage.getItem("user"));
 
 const call = async (path, { method = "GET", body, headers = {} } = {}) => {
   const answer = await fetch(`${api}${path}`, {
@@ -73,12 +73,19 @@ const showShows = async (movie) => {
   fill("shows", shows, describe, showSeats);
 };
 
-const register = async () => {
-  const form = Object.fromEntries(new FormData(at("register")));
-  me = await call("/api/auth/register", { method: "POST", body: form });
+const showMovies = async () => {
   at("greeting").textContent = `${me.name} <${me.email}>`;
   const movies = await call("/api/movies");
   fill("movies", movies, (movie) => `${movie.title}: ${movie.description}`, showShows);
 };
 
-at("register").addEventListener("submit", attempt(register));
+const signIn = (path) => async (event) => {
+  const body = Object.fromEntries(new FormData(event.target));
+  me = await call(path, { method: "POST", body });
+  localStorage.setItem("user", JSON.stringify(me));
+  await showMovies();
+};
+
+at("register").addEventListener("submit", attempt(signIn("/api/auth/register")));
+at("login").addEventListener("submit", attempt(signIn("/api/auth/login")));
+if (me) attempt(showMovies)();
