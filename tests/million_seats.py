@@ -26,9 +26,10 @@ _STATEMENTS = (
     """,
     """
     INSERT INTO shows (id, movie_id, theatre_id, screen_id, start_time, end_time,
-                       occupied_until, language, status)
+                       occupied_until, format, language, status)
     SELECT 1000 + n, 1001 + n / 50 % 200, 1001 + n % 20, 1001 + n % 20, starts,
-           starts + interval '100 minutes', starts + interval '120 minutes', 'German',
+           starts + interval '100 minutes', starts + interval '120 minutes',
+           CASE WHEN n % 10 = 0 THEN 'IMAX' ELSE '2D' END, 'German',
            CASE WHEN n % 50 = 0 THEN 'cancelled' WHEN n % 90 = 0 THEN 'planned' ELSE 'open' END
       FROM (SELECT n, date_trunc('hour', now()) + interval '1 hour'
                       + (n / 20 - 375) * interval '6 hours' AS starts

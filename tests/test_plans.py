@@ -70,6 +70,9 @@ def reads(buyer: User, show: Show) -> Iterator[Call]:
         "include_past=true",
         f"include_past=true&to={show.start_time:%Y-%m-%dT%H:%M:%SZ}&page=8",
         f"include_past=true&date={day - timedelta(days=60)}",
+        "format=imax",
+        "format=imax&language=german&include_past=true",
+        "language=german",
     ]
     for query in [*times, f"movie={movie}&theatre={theatre}", f"theatre={theatre}&date={day}"]:
         yield Call("shows_list", "get", f"/api/shows?page_size=20&{query}")
@@ -81,6 +84,7 @@ def reads(buyer: User, show: Show) -> Iterator[Call]:
         "",
         "search=movie",
         "genre=drama",
+        "language=german",
         f"theatre={theatre}",
         f"date={day}",
         "now_showing=true",
@@ -325,6 +329,37 @@ def test_no_growing_table_is_read_from_end_to_end_and_every_index_is_read(
     assert not checker.violations, "\n".join(checker.violations)
     assert called == operations(api)
     assert indexes_to_explain() - checker.indexes == set()
+
+
+@pytest.mark.django_db(transaction=True)  # a rollback would leave a large table
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        ("format=imax", "show_by_folded_format"),
+        ("language=FRANCAIS&include_past=true", "show_by_folded_language"),
+    ],
+)
+def test_a_list_of_one_format_or_language_reads_only_its_shows(
+    api: APIClient, query: str, index: str
+) -> None:
+    show = ShowFactory()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO shows (movie_id, theatre_id, start_time, format, language)
+            SELECT %s, %s, now() + n * interval '1 minute',
+                   CASE WHEN n %% 1000 = 0 THEN 'IMAX' ELSE '2D' END,
+                   CASE WHEN n %% 1000 = 0 THEN 'Français' ELSE 'en' END
+              FROM generate_series(1, 50000) AS n
+            """,
+            [show.movie_id, show.theatre_id],
+        )
+        cursor.execute("ANALYZE shows")
+    with statements_of(frozenset({"shows"})) as statements:
+        assert api.get(f"/api/shows?{query}")["X-Total-Count"] == "50"
+    (statement,) = statements
+    assert rows_read(statement, "shows") == 2 * 50  # the page and the total
+    assert index in reads_of(statement, frozenset({"shows"})).indexes
 
 
 @pytest.mark.django_db(transaction=True)  # a rollback would leave large tables

@@ -30,7 +30,7 @@ class FoldedWords(Words):
 
 
 def folded(text: Any) -> Collate:
-    """Return an expression that sorts texts without case and accents, in every database alike."""
+    """Return an expression that compares texts without case and accents, in every database."""
     return Collate(Func(text, function="fold_text", output_field=CharField()), "C")
 
 

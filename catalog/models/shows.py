@@ -22,7 +22,7 @@ from django.utils import timezone
 
 from booking_site.local_time import calendar_day, clock, zone_named
 from booking_site.postgres.timestamped import Timestamped, TimestampedQuerySet
-from booking_site.postgres.words import FoldedWords, words_beginning_with
+from booking_site.postgres.words import FoldedWords, folded, words_beginning_with
 from booking_site.typed_text import LineField
 from catalog.models.movies import Movie
 from catalog.models.prices import PriceCard
@@ -214,6 +214,21 @@ class Show(Timestamped):
                 fields=["start_time", "id"],
                 condition=Q(status=ShowStatus.OPEN),
                 name="show_listed",
+            ),
+            # Folding the texts of all listed shows would take longer than the rest of a list.
+            models.Index(
+                folded("format"),
+                "start_time",
+                "id",
+                condition=Q(status=ShowStatus.OPEN),
+                name="show_by_folded_format",
+            ),
+            models.Index(
+                folded("language"),
+                "start_time",
+                "id",
+                condition=Q(status=ShowStatus.OPEN),
+                name="show_by_folded_language",
             ),
         )
         constraints = (

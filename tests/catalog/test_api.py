@@ -263,6 +263,38 @@ def test_shows_are_filtered_by_movie_and_theatre(
     assert ids(api, f"/api/theatres/{mine.theatre_id}/shows", movie=other.movie_id) == []
 
 
+@pytest.mark.parametrize("stored", ["Français", "FRANÇAIS"])
+@pytest.mark.parametrize("typed", ["Français", "FRANÇAIS", "francais", " franc\u0327ais "])
+def test_languages_are_filtered_without_case_and_accents(
+    api: APIClient, stored: str, typed: str
+) -> None:
+    show = ShowFactory(language=stored, movie__language=stored, start_time=in_days(2))
+    ShowFactory(language="fr", movie__language="", start_time=in_days(2))
+    assert ids(api, "/api/movies", language=typed) == [show.movie_id]
+    for address in (
+        "/api/shows",
+        f"/api/movies/{show.movie_id}/shows",
+        f"/api/theatres/{show.theatre_id}/shows",
+    ):
+        assert ids(api, address, language=typed) == [show.pk]
+
+
+def test_formats_are_filtered_without_case(api: APIClient) -> None:
+    imax = ShowFactory(format="IMAX", language="en", start_time=in_days(2))
+    other = ShowFactory(
+        movie=imax.movie, theatre=imax.theatre, language="en", start_time=in_days(3)
+    )
+    for address in (
+        "/api/shows",
+        f"/api/movies/{imax.movie_id}/shows",
+        f"/api/theatres/{imax.theatre_id}/shows",
+    ):
+        assert ids(api, address, format="imax") == [imax.pk]
+        assert ids(api, address, format="2d", language="EN") == [other.pk]
+        assert ids(api, address, format="3D") == ids(api, address, format="IMAX 2") == []
+        assert ids(api, address, format="", language="") == [imax.pk, other.pk]
+
+
 def test_a_planned_show_is_404_and_a_cancelled_one_has_its_status(
     api: APIClient, programme: dict[str, Show]
 ) -> None:

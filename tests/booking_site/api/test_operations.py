@@ -69,7 +69,7 @@ def test_the_known_parameters_are_those_of_the_schema(
         ("/api/movies?serach=", "serach", "search"),
         ("/api/movies?serach", "serach", "search"),
         ("/api/movies/?serach=dune", "serach", "search"),
-        ("/api/shows?form=2026-11-22T18:30:00Z", "form", "from"),
+        ("/api/shows?fron=2026-11-22T18:30:00Z", "fron", "from"),
         ("/api/shows?pagesize=5", "pagesize", "page_size"),
         ("/api/theatres?search=rex", "search", "page, page_size"),
         ("/api/schema?formt=json", "formt", "format"),
