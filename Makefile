@@ -92,7 +92,7 @@ lint: $(INSTALLED) openapi-lint/node_modules/.installed $(CLIENT)/node_modules/.
 	@$(BIN)/python -W "$(NO_DATABASE)" manage.py makemigrations --check --dry-run
 	@$(BIN)/python manage.py spectacular --validate --fail-on-warn --format openapi-json --file $(SCHEMA)
 	@REDOCLY_SUPPRESS_UPDATE_NOTICE=true $(NODE) openapi-lint/node_modules/@redocly/cli/bin/cli.js lint $(SCHEMA) --config openapi-lint/redocly.yaml
-	@$(NODE) openapi-lint/node_modules/.bin/lint-openapi --summary-only --ruleset openapi-lint/ibm-ruleset.js $(SCHEMA)
+	@$(NODE) openapi-lint/node_modules/.bin/lint-openapi --warnings-limit 0 --ruleset openapi-lint/ibm-ruleset.js $(SCHEMA)
 	@$(TSC) --noEmit
 
 fix: $(INSTALLED) ## Apply ruff's automatic fixes and formatting

@@ -15,6 +15,7 @@ LONGEST_PASSWORD = 1024
 # Our tokens have about 400 characters.
 LONGEST_TOKEN = 4096
 EXPIRES_IN = "Seconds until `token` expires."
+OF_THE_LINK = "The token of the link."
 # The characters up to U+FFFF that `clean_text` accepts, without joiners. Ranges, because few
 # clients can negate the names of categories.
 SHOWABLE = (
@@ -110,10 +111,15 @@ class LinkSerializer(StrictSerializer):
 
 
 class ConfirmResetSerializer(LinkSerializer):
-    """The link's token, as `reset_token` or as `token`. The validated data has `reset_token`."""
+    """The link's token, as `reset_token` or as `token`.
+
+    The validated data has `reset_token`.
+    """
 
     reset_token = StrictCharField(max_length=100, trim_whitespace=False, required=False)
-    token = StrictCharField(max_length=100, trim_whitespace=False, required=False)
+    token = StrictCharField(
+        max_length=100, trim_whitespace=False, required=False, help_text=OF_THE_LINK
+    )
     new_password = PasswordField()
     shapes = (
         Shape(("uid", "reset_token", "new_password")),
@@ -133,7 +139,7 @@ class ConfirmResetSerializer(LinkSerializer):
 
 
 class ConfirmEmailSerializer(LinkSerializer):
-    token = StrictCharField(max_length=100, trim_whitespace=False)
+    token = StrictCharField(max_length=100, trim_whitespace=False, help_text=OF_THE_LINK)
 
 
 class AcceptedSerializer(serializers.Serializer[object]):

@@ -132,7 +132,9 @@ class SeatSerializer(HeldSeatSerializer):
     """
 
     status = serializers.ChoiceField(["available", "booked"])
-    user_id = serializers.IntegerField(allow_null=True)
+    user_id = serializers.IntegerField(
+        allow_null=True, help_text="The caller's id on seats that the caller has booked, else null."
+    )
     state = serializers.ChoiceField(["available", "held", "booked", "blocked"])
     mine = serializers.BooleanField()
 

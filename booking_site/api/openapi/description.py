@@ -56,6 +56,7 @@ SPECTACULAR_SETTINGS = {
         "booking_site.api.openapi.headers.describe_headers",
         "booking_site.api.openapi.problems.describe_problems",
         "booking_site.api.openapi.examples.describe_examples",
+        "booking_site.api.openapi.texts.describe_texts",
     ],
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",

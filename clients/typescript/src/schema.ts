@@ -13,7 +13,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Confirm an e-mail address with a link */
+        /**
+         * Confirm an e-mail address with a link
+         * @description The link in the e-mail contains `uid` and `token`.
+         */
         post: operations["auth_email_confirm"];
         delete?: never;
         options?: never;
@@ -30,7 +33,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Send the link that confirms my e-mail address again */
+        /**
+         * Send the link that confirms my e-mail address again
+         * @description Sends nothing if the address is confirmed already.
+         */
         post: operations["auth_email_resend"];
         delete?: never;
         options?: never;
@@ -47,7 +53,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Log in */
+        /**
+         * Log in
+         * @description An unknown address and a wrong password get the same response.
+         */
         post: operations["auth_login"];
         delete?: never;
         options?: never;
@@ -64,7 +73,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Log out: end the sign-in of a refresh token */
+        /**
+         * Log out: end the sign-in of a refresh token
+         * @description Ends the sign-in with all its tokens. Repeating it has no further effect.
+         */
         post: operations["auth_logout"];
         delete?: never;
         options?: never;
@@ -79,15 +91,24 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Get my account */
+        /**
+         * Get my account
+         * @description The account of the token.
+         */
         get: operations["auth_me"];
         put?: never;
         post?: never;
-        /** Remove my account; sales records are kept */
+        /**
+         * Remove my account; sales records are kept
+         * @description Erases the personal data. Bookings stay in the books without a name.
+         */
         delete: operations["auth_me_delete"];
         options?: never;
         head?: never;
-        /** Change my name */
+        /**
+         * Change my name
+         * @description Returns the account with its new name.
+         */
         patch: operations["auth_me_update"];
         trace?: never;
     };
@@ -98,7 +119,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Export everything stored about me */
+        /**
+         * Export everything stored about me
+         * @description Profile, sign-ins, holds, orders, e-mails and changes by staff.
+         */
         get: operations["auth_me_export"];
         put?: never;
         post?: never;
@@ -117,7 +141,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Change my password and revoke all tokens */
+        /**
+         * Change my password and revoke all tokens
+         * @description Everybody who is logged in to the account must log in again.
+         */
         post: operations["auth_password_change"];
         delete?: never;
         options?: never;
@@ -134,7 +161,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Send a link for a new password, if the account exists */
+        /**
+         * Send a link for a new password, if the account exists
+         * @description The response does not reveal whether the account exists.
+         */
         post: operations["auth_password_reset"];
         delete?: never;
         options?: never;
@@ -151,7 +181,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Set a new password with a link and revoke all tokens */
+        /**
+         * Set a new password with a link and revoke all tokens
+         * @description The link in the e-mail contains `uid` and the token. Everybody who is logged in to the account must log in again.
+         */
         post: operations["auth_password_reset_confirm"];
         delete?: never;
         options?: never;
@@ -168,7 +201,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Exchange a refresh token for a new pair */
+        /**
+         * Exchange a refresh token for a new pair
+         * @description The old refresh token is used up, but for ten seconds returns the same new pair again, so that two tabs can refresh at once.
+         */
         post: operations["auth_refresh"];
         delete?: never;
         options?: never;
@@ -185,7 +221,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Register */
+        /**
+         * Register
+         * @description Creates an account, logs in, and e-mails a link that confirms the address.
+         */
         post: operations["auth_register"];
         delete?: never;
         options?: never;
@@ -200,10 +239,16 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List my bookings, newest first */
+        /**
+         * List my bookings, newest first
+         * @description Each with its movie, theatre, screen and start.
+         */
         get: operations["bookings_list"];
         put?: never;
-        /** Book seats, or the seats of a hold */
+        /**
+         * Book seats, or the seats of a hold
+         * @description Books all of the seats or none: `{show_id, seat_id}`, `{show_id, seat_ids}` or `{hold_id}`. After a lost response or a 503, repeat the request with the same `Idempotency-Key`: the response is that of the first one.
+         */
         post: operations["bookings_create"];
         delete?: never;
         options?: never;
@@ -218,7 +263,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read one of my bookings */
+        /**
+         * Read one of my bookings
+         * @description Bookings of other users are 404.
+         */
         get: operations["bookings_read"];
         put?: never;
         post?: never;
@@ -237,7 +285,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Cancel a booking and free its seat */
+        /**
+         * Cancel a booking and free its seat
+         * @description Possible until shortly before the start. Repeating it returns the same.
+         */
         post: operations["bookings_cancel"];
         delete?: never;
         options?: never;
@@ -252,10 +303,16 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List my active holds */
+        /**
+         * List my active holds
+         * @description Expired holds are not listed.
+         */
         get: operations["holds_list"];
         put?: never;
-        /** Hold seats of a show, or replace the seats held there */
+        /**
+         * Hold seats of a show, or replace the seats held there
+         * @description Send `seat_ids`, or a `quantity` to get the best available seats together. A user has one hold per show: a further request replaces its seats, so send the whole selection.
+         */
         post: operations["holds_create"];
         delete?: never;
         options?: never;
@@ -270,11 +327,17 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read one of my active holds */
+        /**
+         * Read one of my active holds
+         * @description Expired holds and those of other users are 404.
+         */
         get: operations["holds_read"];
         put?: never;
         post?: never;
-        /** Release a hold and free its seats */
+        /**
+         * Release a hold and free its seats
+         * @description Repeating it has no further effect.
+         */
         delete: operations["holds_release"];
         options?: never;
         head?: never;
@@ -290,7 +353,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Extend a hold, up to its maximum time */
+        /**
+         * Extend a hold, up to its maximum time
+         * @description Never past `max_expires_at`.
+         */
         post: operations["holds_extend"];
         delete?: never;
         options?: never;
@@ -305,7 +371,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Movies, by title */
+        /**
+         * Movies, by title
+         * @description All movies, or those that match the filters.
+         */
         get: operations["movies_list"];
         put?: never;
         post?: never;
@@ -322,7 +391,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Upcoming shows of a movie, by start */
+        /**
+         * Upcoming shows of a movie, by start
+         * @description Cancelled shows are not listed.
+         */
         get: operations["movie_shows_list"];
         put?: never;
         post?: never;
@@ -339,7 +411,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One movie */
+        /**
+         * One movie
+         * @description The movie with this id.
+         */
         get: operations["movies_read"];
         put?: never;
         post?: never;
@@ -356,7 +431,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List my orders, newest first */
+        /**
+         * List my orders, newest first
+         * @description Each with its bookings.
+         */
         get: operations["orders_list"];
         put?: never;
         post?: never;
@@ -373,7 +451,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read one of my orders */
+        /**
+         * Read one of my orders
+         * @description Orders of other users are 404.
+         */
         get: operations["orders_read"];
         put?: never;
         post?: never;
@@ -392,7 +473,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Cancel all remaining bookings of an order */
+        /**
+         * Cancel all remaining bookings of an order
+         * @description Cancels the bookings that are not cancelled yet. Repeating it is harmless.
+         */
         post: operations["orders_cancel"];
         delete?: never;
         options?: never;
@@ -407,7 +491,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Upcoming shows, by start */
+        /**
+         * Upcoming shows, by start
+         * @description Cancelled shows are not listed.
+         */
         get: operations["shows_list"];
         put?: never;
         post?: never;
@@ -424,7 +511,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One show */
+        /**
+         * One show
+         * @description Also a cancelled show, with its `status`.
+         */
         get: operations["shows_read"];
         put?: never;
         post?: never;
@@ -441,7 +531,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read the layout of a show's seats */
+        /**
+         * Read the layout of a show's seats
+         * @description The room of a show, which does not change while seats are sold.
+         */
         get: operations["show_layout_read"];
         put?: never;
         post?: never;
@@ -458,7 +551,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read the seat map of a show */
+        /**
+         * Read the seat map of a show
+         * @description Row A first, then by number. `status` and `mine` depend on the caller: send the token, if there is one.
+         */
         get: operations["show_seats_list"];
         put?: never;
         post?: never;
@@ -475,7 +571,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Theatres, by name */
+        /**
+         * Theatres, by name
+         * @description All theatres.
+         */
         get: operations["theatres_list"];
         put?: never;
         post?: never;
@@ -492,7 +591,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One theatre */
+        /**
+         * One theatre
+         * @description The theatre with this id.
+         */
         get: operations["theatres_read"];
         put?: never;
         post?: never;
@@ -509,7 +611,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Upcoming shows of a theatre, by start */
+        /**
+         * Upcoming shows of a theatre, by start
+         * @description Cancelled shows are not listed.
+         */
         get: operations["theatre_shows_list"];
         put?: never;
         post?: never;
@@ -523,17 +628,28 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description The request was accepted; an e-mail may follow. */
         Accepted: {
+            /** @description A sentence to show to the customer. */
             message: string;
         };
         /** @description A user, and tokens to act as that user. */
         Account: {
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Identifies it in further requests.
+             */
             id: number;
+            /** @description The name to display. */
             name: string;
-            /** Format: email */
+            /**
+             * Format: email
+             * @description The e-mail address.
+             */
             email: string;
+            /** @description Send it as `Authorization: Bearer …`. */
             token: string;
+            /** @description Exchange it for a new pair at `/api/auth/refresh`. */
             refresh: string;
             /**
              * Format: int32
@@ -543,7 +659,10 @@ export interface components {
         };
         /** @description A rectangle of cells: `x` and `y` are its first cell. */
         Area: {
-            /** Format: int32 */
+            /**
+             * Format: int32
+             * @description The cell from the left, from 0; null in a room without a plan.
+             */
             x: number;
             /**
              * Format: int32
@@ -555,163 +674,293 @@ export interface components {
              * @description 0 in a room without seats.
              */
             width: number;
-            /** Format: int32 */
+            /**
+             * Format: int32
+             * @description In cells.
+             */
             height: number;
         };
         /** @description A request body can have at most 64 KiB, and a back-office form at most 2 MiB. */
         BodyTooLargeProblem: components["schemas"]["ProblemMembers"] & {
-            /** @enum {string} */
+            /**
+             * @description Identifies the kind of error.
+             * @enum {string}
+             */
             code: "body_too_large";
         };
+        /** @description One seat sold to one user. */
         Booking: {
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Identifies it in further requests.
+             */
             id: number;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The caller's id.
+             */
             user_id: number;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The id of the show.
+             */
             show_id: number;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The id of the seat.
+             */
             seat_id: number;
+            /** @description The row, such as `A`. */
             row: string;
             /** @description Such as Balcony. Empty in a section without a name. */
             section: string;
-            /** Format: int32 */
+            /**
+             * Format: int32
+             * @description The number in the row.
+             */
             number: number;
             /**
              * @description With the digits of its currency: `"15.00"` USD, `"1500"` JPY.
              * @example 15.00
              */
             price: string;
+            /** @description ISO 4217 code. */
             currency: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When the seat was booked.
+             */
             booked_at: string;
+            /** @description The reference of the order; null for a booking without one. */
             order_reference: string | null;
             status: components["schemas"]["BookingStatus"];
         };
         /** @description The response to a purchase. `booking` is the first of `bookings`, by row and number. */
         BookingAnswer: {
+            /** @description A sentence to show to the customer. */
             message: string;
             booking: components["schemas"]["Booking"];
+            /** @description All bookings of the purchase, by row and number. */
             bookings: components["schemas"]["Booking"][];
             order: components["schemas"]["OrderAnswer"];
         };
+        /** @description A booking with its movie, theatre, screen and start. */
         BookingDetail: {
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The id of the movie.
+             */
             movie_id: number;
+            /** @description The title of the movie. */
             movie_title: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The id of the theatre.
+             */
             theatre_id: number;
+            /** @description The name of the theatre. */
             theatre_name: string;
+            /** @description Null if the show has no screen. */
             screen_name?: string | null;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When the show starts.
+             */
             start_time: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description Null if the movie has no known duration.
+             */
             end_time: string | null;
             /**
              * Format: date-time
              * @description The start in the theatre's local time, with its UTC offset.
              */
             readonly local_start_time: string;
+            /** @description IANA name. */
             timezone: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Identifies it in further requests.
+             */
             id: number;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The caller's id.
+             */
             user_id: number;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The id of the show.
+             */
             show_id: number;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The id of the seat.
+             */
             seat_id: number;
+            /** @description The row, such as `A`. */
             row: string;
             /** @description Such as Balcony. Empty in a section without a name. */
             section: string;
-            /** Format: int32 */
+            /**
+             * Format: int32
+             * @description The number in the row.
+             */
             number: number;
             /**
              * @description With the digits of its currency: `"15.00"` USD, `"1500"` JPY.
              * @example 15.00
              */
             price: string;
+            /** @description ISO 4217 code. */
             currency: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When the seat was booked.
+             */
             booked_at: string;
+            /** @description The reference of the order; null for a booking without one. */
             order_reference: string | null;
             status: components["schemas"]["BookingStatus"];
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When the booking was cancelled; null if it was not.
+             */
             cancelled_at: string | null;
         };
+        /** @description One page of a list. */
         BookingDetailList: components["schemas"]["BookingDetail"][];
         /** @description The caller has no such booking. */
         BookingNotFoundProblem: components["schemas"]["ProblemMembers"] & {
-            /** @enum {string} */
+            /**
+             * @description Identifies the kind of error.
+             * @enum {string}
+             */
             code: "booking_not_found";
         };
         /** @description `{show_id, seat_id}`, `{show_id, seat_ids}` or `{hold_id}`. */
         BookingRequest: {
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The id of the show.
+             */
             show_id: number;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The id of the seat.
+             */
             seat_id: number;
         } | {
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The id of the show.
+             */
             show_id: number;
+            /** @description The ids of the seats. */
             seat_ids: number[];
         } | {
-            /** Format: uuid */
+            /**
+             * Format: uuid
+             * @description The id of one of the caller's holds.
+             */
             hold_id: string;
         };
-        /** @enum {string} */
+        /**
+         * @description Whether the booking is valid.
+         * @enum {string}
+         */
         BookingStatus: "confirmed" | "cancelled";
         /** @description We are very busy right now. Please try again in a moment. */
         BusyProblem: components["schemas"]["ProblemMembers"] & {
-            /** @enum {string} */
+            /**
+             * @description Identifies the kind of error.
+             * @enum {string}
+             */
             code: "busy";
         };
         /** @description The show starts too soon to cancel. */
         CancellationClosedProblem: components["schemas"]["ProblemMembers"] & {
-            /** @enum {string} */
+            /**
+             * @description Identifies the kind of error.
+             * @enum {string}
+             */
             code: "cancellation_closed";
         };
+        /** @description The present and the new password. */
         ChangePasswordRequest: {
-            /** Format: password */
+            /**
+             * Format: password
+             * @description The present password.
+             */
             current_password: string;
-            /** Format: password */
+            /**
+             * Format: password
+             * @description At least 8 characters, not all digits, and not a common password.
+             */
             new_password: string;
         };
+        /** @description The password of the account to remove. */
         CloseAccountRequest: {
-            /** Format: password */
+            /**
+             * Format: password
+             * @description The password of the account.
+             */
             password: string;
         };
         /** @description The companion seats `seat_ids` are reserved for parties that also book a bay beside them. */
         CompanionRequiredProblem: components["schemas"]["ProblemMembers"] & {
-            /** @enum {string} */
+            /**
+             * @description Identifies the kind of error.
+             * @enum {string}
+             */
             code: "companion_required";
             /** @description The companion seats. */
             seat_ids: number[];
         };
+        /** @description What the link in the e-mail contains. */
         ConfirmEmailRequest: {
+            /** @description `uid` of the link. */
             uid: string;
+            /** @description The token of the link. */
             token: string;
         };
-        /** @description The link's token, as `reset_token` or as `token`. The validated data has `reset_token`. */
+        /** @description The link's token, as `reset_token` or as `token`. */
         ConfirmResetRequest: {
+            /** @description `uid` of the link. */
             uid: string;
+            /** @description The token of the link. */
             reset_token: string;
-            /** Format: password */
+            /**
+             * Format: password
+             * @description At least 8 characters, not all digits, and not a common password.
+             */
             new_password: string;
         } | {
+            /** @description `uid` of the link. */
             uid: string;
+            /** @description The token of the link. */
             token: string;
-            /** Format: password */
+            /**
+             * Format: password
+             * @description At least 8 characters, not all digits, and not a common password.
+             */
             new_password: string;
         };
         /** @description There is already an account with this e-mail address. */
         EmailTakenProblem: components["schemas"]["ProblemMembers"] & components["schemas"]["FieldErrors"] & {
-            /** @enum {string} */
+            /**
+             * @description Identifies the kind of error.
+             * @enum {string}
+             */
             code: "email_taken";
         };
         /** @description The call needs a confirmed e-mail address. */
         EmailUnconfirmedProblem: components["schemas"]["ProblemMembers"] & {
-            /** @enum {string} */
+            /**
+             * @description Identifies the kind of error.
+             * @enum {string}
+             */
             code: "email_unconfirmed";
         };
         /** @description An empty body, or `{}`. */
@@ -732,12 +981,19 @@ export interface components {
         };
         /** @description A seat. `row` is `A` in the first section of a room and `Balcony A` in later ones. */
         HeldSeat: {
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Identifies it in further requests.
+             */
             id: number;
+            /** @description The row, such as `A`. */
             row: string;
             /** @description Such as Balcony. Empty in a section without a name. */
             section: string;
-            /** Format: int32 */
+            /**
+             * Format: int32
+             * @description The number in the row.
+             */
             number: number;
             /**
              * @description With the digits of its currency: `"15.00"` USD, `"1500"` JPY.
@@ -745,100 +1001,171 @@ export interface components {
              */
             price: string;
             category: components["schemas"]["SeatCategory"];
-            /** Format: int32 */
+            /**
+             * Format: int32
+             * @description The cell from the left, from 0; null in a room without a plan.
+             */
             x: number | null;
-            /** Format: int32 */
+            /**
+             * Format: int32
+             * @description The row of cells from the front, from 0; null in a room without a plan.
+             */
             y: number | null;
         };
         /** @description A hold and its seats. `expires_in` is in seconds from `server_time`. */
         Hold: {
-            /** Format: uuid */
+            /**
+             * Format: uuid
+             * @description Identifies it in further requests.
+             */
             id: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The id of the show.
+             */
             show_id: number;
+            /** @description The seats of the hold. */
             seats: components["schemas"]["HeldSeat"][];
             /**
              * @description With the digits of its currency: `"15.00"` USD, `"1500"` JPY.
              * @example 15.00
              */
             total: string;
+            /** @description ISO 4217 code. */
             currency: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When the seats become free again.
+             */
             expires_at: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description Until when the hold can be extended.
+             */
             max_expires_at: string;
-            /** Format: int32 */
+            /**
+             * Format: int32
+             * @description Seconds from `server_time` until `expires_at`.
+             */
             expires_in: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time on the server, from which a countdown can start.
+             */
             server_time: string;
         };
         /** @description The seats of the hold are already booked. */
         HoldAlreadyBookedProblem: components["schemas"]["ProblemMembers"] & {
-            /** @enum {string} */
+            /**
+             * @description Identifies the kind of error.
+             * @enum {string}
+             */
             code: "hold_already_booked";
         };
         /** @description The hold has expired, and some of its seats are not free any more. */
         HoldExpiredProblem: components["schemas"]["ProblemMembers"] & {
-            /** @enum {string} */
+            /**
+             * @description Identifies the kind of error.
+             * @enum {string}
+             */
             code: "hold_expired";
         };
+        /** @description One page of a list. */
         HoldList: components["schemas"]["Hold"][];
         /** @description The caller has no such hold. */
         HoldNotFoundProblem: components["schemas"]["ProblemMembers"] & {
-            /** @enum {string} */
+            /**
+             * @description Identifies the kind of error.
+             * @enum {string}
+             */
             code: "hold_not_found";
         };
         /** @description `{show_id, seat_ids}`, or `{show_id, quantity}` for the best available seats. */
         HoldRequest: {
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The id of the show.
+             */
             show_id: number;
+            /** @description The ids of the seats. */
             seat_ids: number[];
         } | {
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The id of the show.
+             */
             show_id: number;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many seats.
+             */
             quantity: number;
             category?: components["schemas"]["SeatCategory"];
+            /** @description `true`: the seats include a wheelchair bay. */
             accessible?: boolean;
         };
         /** @description Another request with this key is still running; retry with the same key. */
         IdempotencyKeyInProgressProblem: components["schemas"]["ProblemMembers"] & {
-            /** @enum {string} */
+            /**
+             * @description Identifies the kind of error.
+             * @enum {string}
+             */
             code: "idempotency_key_in_progress";
         };
         /** @description The Idempotency-Key header has an invalid value. */
         IdempotencyKeyInvalidProblem: components["schemas"]["ProblemMembers"] & components["schemas"]["FieldErrors"] & {
-            /** @enum {string} */
+            /**
+             * @description Identifies the kind of error.
+             * @enum {string}
+             */
             code: "idempotency_key_invalid";
         };
         /** @description The call needs an Idempotency-Key header. */
         IdempotencyKeyMissingProblem: components["schemas"]["ProblemMembers"] & components["schemas"]["FieldErrors"] & {
-            /** @enum {string} */
+            /**
+             * @description Identifies the kind of error.
+             * @enum {string}
+             */
             code: "idempotency_key_missing";
         };
         /** @description The key has been used for something else. */
         IdempotencyKeyReusedProblem: components["schemas"]["ProblemMembers"] & {
-            /** @enum {string} */
+            /**
+             * @description Identifies the kind of error.
+             * @enum {string}
+             */
             code: "idempotency_key_reused";
         };
         /** @description Something went wrong on our side. It has been recorded. */
         InternalErrorProblem: components["schemas"]["ProblemMembers"] & {
-            /** @enum {string} */
+            /**
+             * @description Identifies the kind of error.
+             * @enum {string}
+             */
             code: "internal_error";
         };
         /** @description No active account has this e-mail address and password. */
         InvalidCredentialsProblem: components["schemas"]["ProblemMembers"] & {
-            /** @enum {string} */
+            /**
+             * @description Identifies the kind of error.
+             * @enum {string}
+             */
             code: "invalid_credentials";
         };
         /** @description The body is not a single valid JSON object in UTF-8, or parsers disagree about it. */
         InvalidJsonProblem: components["schemas"]["ProblemMembers"] & components["schemas"]["FieldErrors"] & {
-            /** @enum {string} */
+            /**
+             * @description Identifies the kind of error.
+             * @enum {string}
+             */
             code: "invalid_json";
         };
         /** @description What a client needs to draw a show's seats, and what sales do not change. */
         Layout: {
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The id of the show.
+             */
             show_id: number;
             /** @description Changes with the layout. It is also `layout_fingerprint` of the show and the header `Layout-Fingerprint` of its seat map. */
             fingerprint: string;
@@ -856,6 +1183,7 @@ export interface components {
             screen: components["schemas"]["Area"];
             /** @description The middle of the room, two thirds of the way to the back. The best available seats are those nearest to it. */
             focal_point: components["schemas"]["Point"];
+            /** @description Empty in a room without named sections. */
             sections: components["schemas"]["LayoutSection"][];
             /** @description From the screen to the back. */
             rows: components["schemas"]["LayoutRow"][];
@@ -864,6 +1192,7 @@ export interface components {
             /** @description From the screen to the back, and from left to right. */
             seats: components["schemas"]["LayoutSeat"][];
         };
+        /** @description A row of seats. */
         LayoutRow: {
             /** @description As in the seat map, e.g. `Balcony A`. */
             row: string;
@@ -876,7 +1205,10 @@ export interface components {
              * @description Its leftmost seat.
              */
             x: number;
-            /** Format: int32 */
+            /**
+             * Format: int32
+             * @description The row of cells from the front, from 0; null in a room without a plan.
+             */
             y: number;
             /**
              * Format: int32
@@ -886,17 +1218,29 @@ export interface components {
         };
         /** @description A seat, seen from behind the last row, so that the screen is in front. */
         LayoutSeat: {
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Identifies it in further requests.
+             */
             id: number;
             /** @description As in the seat map, e.g. `Balcony A`. */
             row: string;
-            /** Format: int32 */
+            /**
+             * Format: int32
+             * @description The number in the row.
+             */
             number: number;
             /** @description `wheelchair` is a bay for a wheelchair. */
             category: components["schemas"]["SeatCategory"];
-            /** Format: int32 */
+            /**
+             * Format: int32
+             * @description The cell from the left, from 0; null in a room without a plan.
+             */
             x: number;
-            /** Format: int32 */
+            /**
+             * Format: int32
+             * @description The row of cells from the front, from 0; null in a room without a plan.
+             */
             y: number;
             /**
              * Format: int32
@@ -913,7 +1257,10 @@ export interface components {
              * @description The seat next to it; null at an aisle or the end of the row.
              */
             left_seat_id: number | null;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The next seat to the right; null beside an aisle or a wall.
+             */
             right_seat_id: number | null;
             /** @description For companion seats: the wheelchair bays, one of which must be booked with it. */
             bay_ids: number[];
@@ -922,6 +1269,7 @@ export interface components {
         };
         /** @description A section that has a name, such as a balcony. */
         LayoutSection: {
+            /** @description The name to display. */
             name: string;
             /**
              * Format: int32
@@ -936,86 +1284,158 @@ export interface components {
         };
         /** @description A body with a Content-Length header is required. */
         LengthRequiredProblem: components["schemas"]["ProblemMembers"] & {
-            /** @enum {string} */
+            /**
+             * @description Identifies the kind of error.
+             * @enum {string}
+             */
             code: "length_required";
         };
         /** @description The link was already used, has expired, or is for something else. */
         LinkInvalidProblem: components["schemas"]["ProblemMembers"] & components["schemas"]["FieldErrors"] & {
-            /** @enum {string} */
+            /**
+             * @description Identifies the kind of error.
+             * @enum {string}
+             */
             code: "link_invalid";
         };
+        /** @description The credentials of an account. */
         LoginRequest: {
-            /** Format: email */
+            /**
+             * Format: email
+             * @description The e-mail address.
+             */
             email: string;
-            /** Format: password */
+            /**
+             * Format: password
+             * @description The password of the account.
+             */
             password: string;
         };
+        /** @description The account of the token. */
         Me: {
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Identifies it in further requests.
+             */
             id: number;
+            /** @description The name to display. */
             name: string;
-            /** Format: email */
+            /**
+             * Format: email
+             * @description The e-mail address.
+             */
             email: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When the address was confirmed; null if it was not.
+             */
             email_confirmed_at: string | null;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it was created.
+             */
             created_at: string;
         };
+        /** @description A film that theatres show. */
         Movie: {
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Identifies it in further requests.
+             */
             id: number;
+            /** @description The title. */
             title: string;
+            /** @description Some sentences; may be empty. */
             description: string;
-            /** Format: int32 */
+            /**
+             * Format: int32
+             * @description Null if unknown.
+             */
             duration_minutes: number | null;
             /** @description Age rating, e.g. PG; may be empty. */
             certificate: string;
             /** @description Original language; may be empty. */
             language: string;
+            /** @description May be empty. */
             genres: string[];
             /** @description May be empty. */
             poster_url: string;
-            /** Format: date */
+            /**
+             * Format: date
+             * @description Null if unknown.
+             */
             release_date: string | null;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it was created.
+             */
             created_at: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it last changed.
+             */
             updated_at: string;
         };
+        /** @description One page of a list. */
         MovieList: components["schemas"]["Movie"][];
         /** @description No movie has this id. */
         MovieNotFoundProblem: components["schemas"]["ProblemMembers"] & {
-            /** @enum {string} */
+            /**
+             * @description Identifies the kind of error.
+             * @enum {string}
+             */
             code: "movie_not_found";
         };
-        /** @enum {string} */
+        /**
+         * @description New orders are confirmed.
+         * @enum {string}
+         */
         NewOrderStatus: "confirmed";
         /** @description No block of seats fits the party; `largest_block` adjacent seats are still available. */
         NoSeatsTogetherProblem: components["schemas"]["ProblemMembers"] & {
-            /** @enum {string} */
+            /**
+             * @description Identifies the kind of error.
+             * @enum {string}
+             */
             code: "no_seats_together";
-            /** Format: int32 */
+            /**
+             * Format: int32
+             * @description How many adjacent seats are still available.
+             */
             largest_block: number;
         };
         /** @description This address can't answer in any of the accepted media types. */
         NotAcceptableProblem: components["schemas"]["ProblemMembers"] & {
-            /** @enum {string} */
+            /**
+             * @description Identifies the kind of error.
+             * @enum {string}
+             */
             code: "not_acceptable";
         };
         /** @description The call needs a token and has none. */
         NotAuthenticatedProblem: components["schemas"]["ProblemMembers"] & {
-            /** @enum {string} */
+            /**
+             * @description Identifies the kind of error.
+             * @enum {string}
+             */
             code: "not_authenticated";
         };
         /** @description There is nothing at this address. */
         NotFoundProblem: components["schemas"]["ProblemMembers"] & {
-            /** @enum {string} */
+            /**
+             * @description Identifies the kind of error.
+             * @enum {string}
+             */
             code: "not_found";
         };
         /** @description A new order. */
         OrderAnswer: {
+            /** @description Identifies the order, in letters that are hard to confuse. */
             reference: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The id of the show.
+             */
             show_id: number;
             channel: components["schemas"]["OrderChannel"];
             /**
@@ -1023,33 +1443,61 @@ export interface components {
              * @example 15.00
              */
             total: string;
+            /** @description ISO 4217 code. */
             currency: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it was created.
+             */
             created_at: string;
             status: components["schemas"]["NewOrderStatus"];
         };
-        /** @enum {string} */
+        /**
+         * @description Whether it was sold online or at the box office.
+         * @enum {string}
+         */
         OrderChannel: "web" | "box_office";
+        /** @description A purchase with its bookings, movie, theatre, screen and start. */
         OrderDetail: {
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The id of the movie.
+             */
             movie_id: number;
+            /** @description The title of the movie. */
             movie_title: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The id of the theatre.
+             */
             theatre_id: number;
+            /** @description The name of the theatre. */
             theatre_name: string;
+            /** @description Null if the show has no screen. */
             screen_name?: string | null;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When the show starts.
+             */
             start_time: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description Null if the movie has no known duration.
+             */
             end_time: string | null;
             /**
              * Format: date-time
              * @description The start in the theatre's local time, with its UTC offset.
              */
             readonly local_start_time: string;
+            /** @description IANA name. */
             timezone: string;
+            /** @description Identifies the order, in letters that are hard to confuse. */
             reference: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The id of the show.
+             */
             show_id: number;
             channel: components["schemas"]["OrderChannel"];
             /**
@@ -1057,40 +1505,67 @@ export interface components {
              * @example 15.00
              */
             total: string;
+            /** @description ISO 4217 code. */
             currency: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it was created.
+             */
             created_at: string;
             status: components["schemas"]["OrderStatus"];
+            /** @description All bookings of the purchase, by row and number. */
             bookings: components["schemas"]["Booking"][];
         };
+        /** @description One page of a list. */
         OrderDetailList: components["schemas"]["OrderDetail"][];
         /** @description The caller has no such order. */
         OrderNotFoundProblem: components["schemas"]["ProblemMembers"] & {
-            /** @enum {string} */
+            /**
+             * @description Identifies the kind of error.
+             * @enum {string}
+             */
             code: "order_not_found";
         };
-        /** @enum {string} */
+        /**
+         * @description Whether all, some or none of the bookings are valid.
+         * @enum {string}
+         */
         OrderStatus: "confirmed" | "partially_cancelled" | "cancelled";
         /** @description We could not determine whether this was saved. Please check before you try again. You can safely repeat the same purchase: nothing is sold twice. */
         OutcomeUnknownProblem: components["schemas"]["ProblemMembers"] & {
-            /** @enum {string} */
+            /**
+             * @description Identifies the kind of error.
+             * @enum {string}
+             */
             code: "outcome_unknown";
         };
         /** @description The new password is too easy to guess. */
         PasswordUnfitProblem: components["schemas"]["ProblemMembers"] & components["schemas"]["FieldErrors"] & {
-            /** @enum {string} */
+            /**
+             * @description Identifies the kind of error.
+             * @enum {string}
+             */
             code: "password_unfit";
         };
         /** @description The password given to confirm a change is not the caller's. */
         PasswordWrongProblem: components["schemas"]["ProblemMembers"] & components["schemas"]["FieldErrors"] & {
-            /** @enum {string} */
+            /**
+             * @description Identifies the kind of error.
+             * @enum {string}
+             */
             code: "password_wrong";
         };
         /** @description A point between or at the middle of cells; the middle of the first cell is 0, 0. */
         Point: {
-            /** Format: double */
+            /**
+             * Format: double
+             * @description The cell from the left, from 0; null in a room without a plan.
+             */
             x: number;
-            /** Format: double */
+            /**
+             * Format: double
+             * @description The row of cells from the front, from 0; null in a room without a plan.
+             */
             y: number;
         };
         /** @description An error with any code, also one that is added in future. */
@@ -1120,31 +1595,54 @@ export interface components {
             /** @description The same as `X-Request-ID`, for questions to the site's operator. */
             request_id: string;
         };
+        /** @description A refresh token. */
         RefreshRequest: {
+            /** @description Exchange it for a new pair at `/api/auth/refresh`. */
             refresh: string;
         };
+        /** @description A new account. */
         RegisterRequest: {
+            /** @description The name to display. */
             name: string;
-            /** Format: email */
+            /**
+             * Format: email
+             * @description The e-mail address.
+             */
             email: string;
-            /** Format: password */
+            /**
+             * Format: password
+             * @description The password of the account.
+             */
             password: string;
         };
+        /** @description The new name. */
         RenameRequest: {
+            /** @description The name to display. */
             name: string;
         };
+        /** @description The e-mail address of the account. */
         ResetPasswordRequest: {
-            /** Format: email */
+            /**
+             * Format: email
+             * @description The e-mail address.
+             */
             email: string;
         };
         /** @description A seat as the caller sees it. */
         Seat: {
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Identifies it in further requests.
+             */
             id: number;
+            /** @description The row, such as `A`. */
             row: string;
             /** @description Such as Balcony. Empty in a section without a name. */
             section: string;
-            /** Format: int32 */
+            /**
+             * Format: int32
+             * @description The number in the row.
+             */
             number: number;
             /**
              * @description With the digits of its currency: `"15.00"` USD, `"1500"` JPY.
@@ -1152,51 +1650,95 @@ export interface components {
              */
             price: string;
             category: components["schemas"]["SeatCategory"];
-            /** Format: int32 */
+            /**
+             * Format: int32
+             * @description The cell from the left, from 0; null in a room without a plan.
+             */
             x: number | null;
-            /** Format: int32 */
+            /**
+             * Format: int32
+             * @description The row of cells from the front, from 0; null in a room without a plan.
+             */
             y: number | null;
             status: components["schemas"]["SeatStatus"];
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The caller's id on seats that the caller has booked, else null.
+             */
             user_id: number | null;
             state: components["schemas"]["SeatState"];
+            /** @description Whether the caller has booked or holds it. */
             mine: boolean;
         };
-        /** @enum {string} */
+        /**
+         * @description `wheelchair` is a bay without a chair, `companion` a seat beside one.
+         * @enum {string}
+         */
         SeatCategory: "standard" | "premium" | "wheelchair" | "companion";
         /** @description Some seats do not belong to the show; `seat_ids` lists them. */
         SeatNotFoundProblem: components["schemas"]["ProblemMembers"] & {
-            /** @enum {string} */
+            /**
+             * @description Identifies the kind of error.
+             * @enum {string}
+             */
             code: "seat_not_found";
             /** @description The seats that are not part of the show. */
             seat_ids: number[];
         };
+        /** @description A seat; with `fields=status`, one that the caller cannot book. */
         SeatOfMap: components["schemas"]["Seat"] | components["schemas"]["UnavailableSeat"];
-        /** @enum {string} */
+        /**
+         * @description `held`: in somebody's hold. `blocked`: not sold by the theatre.
+         * @enum {string}
+         */
         SeatState: "available" | "held" | "booked" | "blocked";
-        /** @enum {string} */
+        /**
+         * @description `available`: the caller can book it. `booked`: the caller cannot.
+         * @enum {string}
+         */
         SeatStatus: "available" | "booked";
         /** @description Some of the seats are taken; `seat_ids` lists them. */
         SeatUnavailableProblem: components["schemas"]["ProblemMembers"] & {
-            /** @enum {string} */
+            /**
+             * @description Identifies the kind of error.
+             * @enum {string}
+             */
             code: "seat_unavailable";
             /** @description The seats that are taken. */
             seat_ids: number[];
         };
         /** @description One screening of a movie. */
         Show: {
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Identifies it in further requests.
+             */
             id: number;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The id of the movie.
+             */
             movie_id: number;
+            /** @description The title of the movie. */
             movie_title: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The id of the theatre.
+             */
             theatre_id: number;
+            /** @description The name of the theatre. */
             theatre_name: string;
+            /** @description Null if the show has no screen. */
             screen_name?: string | null;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When the show starts.
+             */
             start_time: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description Null if the movie has no known duration.
+             */
             end_time: string | null;
             /**
              * Format: date-time
@@ -1210,7 +1752,10 @@ export interface components {
             /** @description Language of the screening; may be empty. */
             language: string;
             status: components["schemas"]["ShowStatus"];
-            /** Format: int32 */
+            /**
+             * Format: int32
+             * @description Seats for sale, sold or not.
+             */
             seats_total: number;
             /**
              * Format: int32
@@ -1229,20 +1774,33 @@ export interface components {
         };
         /** @description The show is not on sale: it has started, is cancelled, or its sales are closed. */
         ShowClosedProblem: components["schemas"]["ProblemMembers"] & {
-            /** @enum {string} */
+            /**
+             * @description Identifies the kind of error.
+             * @enum {string}
+             */
             code: "show_closed";
         };
+        /** @description One page of a list. */
         ShowList: components["schemas"]["Show"][];
         /** @description No published show has this id. */
         ShowNotFoundProblem: components["schemas"]["ProblemMembers"] & {
-            /** @enum {string} */
+            /**
+             * @description Identifies the kind of error.
+             * @enum {string}
+             */
             code: "show_not_found";
         };
-        /** @enum {string} */
+        /**
+         * @description Whether the show takes place.
+         * @enum {string}
+         */
         ShowStatus: "open" | "cancelled";
         /** @description The selection would leave `seat_ids` as single seats; any of `alternatives` is accepted. */
         SingleSeatGapProblem: components["schemas"]["ProblemMembers"] & {
-            /** @enum {string} */
+            /**
+             * @description Identifies the kind of error.
+             * @enum {string}
+             */
             code: "single_seat_gap";
             /** @description The seats that would be left single. */
             seat_ids: number[];
@@ -1251,12 +1809,20 @@ export interface components {
         };
         /** @description Staff accounts cannot be removed. */
         StaffAccountProblem: components["schemas"]["ProblemMembers"] & {
-            /** @enum {string} */
+            /**
+             * @description Identifies the kind of error.
+             * @enum {string}
+             */
             code: "staff_account";
         };
+        /** @description A venue with one or more screens. */
         Theatre: {
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Identifies it in further requests.
+             */
             id: number;
+            /** @description The name to display. */
             name: string;
             /** @description May be empty. */
             location: string;
@@ -1264,39 +1830,64 @@ export interface components {
             timezone: string;
             /** @description ISO 4217 code. */
             currency: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it was created.
+             */
             created_at: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it last changed.
+             */
             updated_at: string;
         };
+        /** @description One page of a list. */
         TheatreList: components["schemas"]["Theatre"][];
         /** @description No theatre has this id. */
         TheatreNotFoundProblem: components["schemas"]["ProblemMembers"] & {
-            /** @enum {string} */
+            /**
+             * @description Identifies the kind of error.
+             * @enum {string}
+             */
             code: "theatre_not_found";
         };
         /** @description Too many requests. Try again later. */
         ThrottledProblem: components["schemas"]["ProblemMembers"] & {
-            /** @enum {string} */
+            /**
+             * @description Identifies the kind of error.
+             * @enum {string}
+             */
             code: "throttled";
         };
         /** @description The token is too old. */
         TokenExpiredProblem: components["schemas"]["ProblemMembers"] & {
-            /** @enum {string} */
+            /**
+             * @description Identifies the kind of error.
+             * @enum {string}
+             */
             code: "token_expired";
         };
         /** @description The token is malformed, forged or not meant for this call. */
         TokenInvalidProblem: components["schemas"]["ProblemMembers"] & {
-            /** @enum {string} */
+            /**
+             * @description Identifies the kind of error.
+             * @enum {string}
+             */
             code: "token_invalid";
         };
         /** @description The token was revoked, used up, or its user is gone. */
         TokenRevokedProblem: components["schemas"]["ProblemMembers"] & {
-            /** @enum {string} */
+            /**
+             * @description Identifies the kind of error.
+             * @enum {string}
+             */
             code: "token_revoked";
         };
+        /** @description A new pair of tokens. */
         Tokens: {
+            /** @description Send it as `Authorization: Bearer …`. */
             token: string;
+            /** @description Exchange it for a new pair at `/api/auth/refresh`. */
             refresh: string;
             /**
              * Format: int32
@@ -1306,26 +1897,44 @@ export interface components {
         };
         /** @description Too many failed logins from this address, or to this account from unknown addresses. */
         TooManyAttemptsProblem: components["schemas"]["ProblemMembers"] & {
-            /** @enum {string} */
+            /**
+             * @description Identifies the kind of error.
+             * @enum {string}
+             */
             code: "too_many_attempts";
         };
         /** @description The caller's holds would have more than `limit` seats, across all shows. */
         TooManySeatsHeldProblem: components["schemas"]["ProblemMembers"] & {
-            /** @enum {string} */
+            /**
+             * @description Identifies the kind of error.
+             * @enum {string}
+             */
             code: "too_many_seats_held";
-            /** Format: int32 */
+            /**
+             * Format: int32
+             * @description How many adjacent seats are still available.
+             */
             limit: number;
         };
         /** @description More seats than `limit` in one hold or one purchase. */
         TooManySeatsProblem: components["schemas"]["ProblemMembers"] & {
-            /** @enum {string} */
+            /**
+             * @description Identifies the kind of error.
+             * @enum {string}
+             */
             code: "too_many_seats";
-            /** Format: int32 */
+            /**
+             * Format: int32
+             * @description How many adjacent seats are still available.
+             */
             limit: number;
         };
         /** @description A seat that the caller can't book, as `?fields=status` lists it. */
         UnavailableSeat: {
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Identifies it in further requests.
+             */
             id: number;
             /** @description Always `booked`. */
             status: components["schemas"]["SeatStatus"];
@@ -1333,12 +1942,18 @@ export interface components {
         };
         /** @description The body must be application/json in UTF-8. */
         UnsupportedMediaTypeProblem: components["schemas"]["ProblemMembers"] & {
-            /** @enum {string} */
+            /**
+             * @description Identifies the kind of error.
+             * @enum {string}
+             */
             code: "unsupported_media_type";
         };
         /** @description Some of the input is not valid. */
         ValidationFailedProblem: components["schemas"]["ProblemMembers"] & components["schemas"]["FieldErrors"] & {
-            /** @enum {string} */
+            /**
+             * @description Identifies the kind of error.
+             * @enum {string}
+             */
             code: "validation_failed";
         };
     };
@@ -2458,7 +3073,9 @@ export interface operations {
                 page?: number;
                 /** @description Items per page. */
                 page_size?: number;
+                /** @description Only those with this status. */
                 status?: "cancelled" | "confirmed";
+                /** @description `true`: only shows that have not started; `false`: only shows that have. */
                 upcoming?: boolean;
             };
             header?: {
@@ -2741,7 +3358,10 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
-                /** @example 1 */
+                /**
+                 * @description The id, from a list or an earlier response.
+                 * @example 1
+                 */
                 id: number;
             };
             cookie?: never;
@@ -2821,7 +3441,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @example 1 */
+                /**
+                 * @description The id, from a list or an earlier response.
+                 * @example 1
+                 */
                 id: number;
             };
             cookie?: never;
@@ -3142,7 +3765,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @example 0d9f8f0e-5f0a-4c55-8a0e-6b1f5a8d2c11 */
+                /**
+                 * @description The id, from a list or an earlier response.
+                 * @example 0d9f8f0e-5f0a-4c55-8a0e-6b1f5a8d2c11
+                 */
                 id: string;
             };
             cookie?: never;
@@ -3220,7 +3846,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @example 0d9f8f0e-5f0a-4c55-8a0e-6b1f5a8d2c11 */
+                /**
+                 * @description The id, from a list or an earlier response.
+                 * @example 0d9f8f0e-5f0a-4c55-8a0e-6b1f5a8d2c11
+                 */
                 id: string;
             };
             cookie?: never;
@@ -3266,7 +3895,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @example 0d9f8f0e-5f0a-4c55-8a0e-6b1f5a8d2c11 */
+                /**
+                 * @description The id, from a list or an earlier response.
+                 * @example 0d9f8f0e-5f0a-4c55-8a0e-6b1f5a8d2c11
+                 */
                 id: string;
             };
             cookie?: never;
@@ -3478,7 +4110,10 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
-                /** @example 1 */
+                /**
+                 * @description The id of a movie.
+                 * @example 1
+                 */
                 movie_id: number;
             };
             cookie?: never;
@@ -3580,7 +4215,10 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
-                /** @example 1 */
+                /**
+                 * @description The id, from a list or an earlier response.
+                 * @example 1
+                 */
                 id: number;
             };
             cookie?: never;
@@ -3653,7 +4291,9 @@ export interface operations {
                 page?: number;
                 /** @description Items per page. */
                 page_size?: number;
+                /** @description Only those with this status. */
                 status?: "cancelled" | "confirmed" | "partially_cancelled";
+                /** @description `true`: only shows that have not started; `false`: only shows that have. */
                 upcoming?: boolean;
             };
             header?: {
@@ -3803,7 +4443,10 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
-                /** @example K7Q4-9XWD */
+                /**
+                 * @description The reference of an order, such as `K7Q4-9XWD`.
+                 * @example K7Q4-9XWD
+                 */
                 reference: string;
             };
             cookie?: never;
@@ -3907,7 +4550,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @example K7Q4-9XWD */
+                /**
+                 * @description The reference of an order, such as `K7Q4-9XWD`.
+                 * @example K7Q4-9XWD
+                 */
                 reference: string;
             };
             cookie?: never;
@@ -4115,7 +4761,10 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
-                /** @example 316 */
+                /**
+                 * @description The id, from a list or an earlier response.
+                 * @example 316
+                 */
                 id: number;
             };
             cookie?: never;
@@ -4196,7 +4845,10 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
-                /** @example 316 */
+                /**
+                 * @description The id of a show.
+                 * @example 316
+                 */
                 show_id: number;
             };
             cookie?: never;
@@ -4336,7 +4988,10 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
-                /** @example 316 */
+                /**
+                 * @description The id of a show.
+                 * @example 316
+                 */
                 show_id: number;
             };
             cookie?: never;
@@ -4492,7 +5147,10 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
-                /** @example 1 */
+                /**
+                 * @description The id, from a list or an earlier response.
+                 * @example 1
+                 */
                 id: number;
             };
             cookie?: never;
@@ -4574,7 +5232,10 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
-                /** @example 1 */
+                /**
+                 * @description The id of a theatre.
+                 * @example 1
+                 */
                 theatre_id: number;
             };
             cookie?: never;
