@@ -3,11 +3,17 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from pytest_django.fixtures import Settings
+
+from tests.browser.client_site import client_site
 
 expect.set_options(timeout=15_000)  # generous, for busy machines
+
+CLIENT = Path(__file__).parent / "client"
 
 
 @pytest.fixture(scope="session")
@@ -52,3 +58,11 @@ def open_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
     for context in contexts:
         context.close()
     assert errors == []
+
+
+@pytest.fixture
+def client_address(settings: Settings) -> Iterator[str]:
+    """Serve the pages in `client`, which are clients of the API, from another origin."""
+    with client_site(CLIENT) as origin:
+        settings.CORS_ALLOWED_ORIGINS = [origin]
+        yield f"{origin}/"

@@ -1,12 +1,9 @@
 """A client that uses only the original fields books a seat from another origin."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
-from typing import Any
 
 import jwt
-import pytest
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
@@ -14,18 +11,9 @@ from pytest_django.live_server_helper import LiveServer
 from accounts.tokens import TokenInvalid
 from bookings.models import Booking
 from catalog.models import Seat
-from tests.browser.client_site import client_site
 from tests.factories import MovieFactory, ShowFactory, UserFactory, make_seats
 
-CLIENT = Path(__file__).parent / "client"
 PASSWORD = "popcorn-at-eight"
-
-
-@pytest.fixture
-def client_address(settings: Any) -> Iterator[str]:
-    with client_site(CLIENT) as origin:
-        settings.CORS_ALLOWED_ORIGINS = [origin]
-        yield f"{origin}/"
 
 
 def test_the_original_client_registers_and_books(

@@ -1,0 +1,212 @@
+// A seat plan for keyboards and screen readers: a grid with one tab stop. It draws the layout, takes
+// the prices from the seat map, and then polls for the seats that cannot be booked.
+
+const query = new URLSearchParams(location.search);
+const at = (id) => document.getElementById(id);
+const path = `/api/shows/${query.get("show")}`;
+const SYMBOLS = { wheelchair: "♿", companion: "C", premium: "P" };
+const KINDS = { wheelchair: "wheelchair bay", companion: "companion seat" };
+
+let show; // from the API, as are the next two
+let layout;
+let unavailable = new Map(); // the state of each seat that cannot be booked, by id
+let seats = new Map(); // of the layout, by id, each with its price and its element
+const selected = new Set(); // ids
+
+const call = async (address, options = {}) => {
+  const answer = await fetch(query.get("api") + address, {
+    ...options,
+    headers: { Authorization: `Bearer ${query.get("token")}`, ...options.headers },
+  });
+  const data = await answer.json();
+  if (!answer.ok) throw new Error(data.message);
+  return { data, fingerprint: answer.headers.get("Layout-Fingerprint") };
+};
+
+const announce = (text) => {
+  at("message").textContent = text;
+};
+
+const make = (role, attributes) => {
+  const element = document.createElement("div");
+  element.setAttribute("role", role);
+  Object.entries(attributes).forEach(([name, value]) => element.setAttribute(name, value));
+  return element;
+};
+
+const nameOf = (seat) => `Row ${seat.row}, seat ${seat.number}`;
+
+const placeOf = ({ aisle_left: left, aisle_right: right }) =>
+  left <= right ? `${left} from the left aisle` : `${right} from the right aisle`;
+
+const namesOf = (ids) => ids.map((id) => nameOf(seats.get(id))).join(" and ");
+
+const describe = (seat) =>
+  [
+    nameOf(seat),
+    KINDS[seat.category] ?? seat.category,
+    `${seat.price} ${show.currency}`,
+    placeOf(seat),
+    seat.bay_ids.length && `for the company of ${namesOf(seat.bay_ids)}`,
+    seat.companion_ids.length && `with ${namesOf(seat.companion_ids)}`,
+    unavailable.has(seat.id) ? "not available" : "available",
+  ]
+    .filter(Boolean)
+    .join(", ");
+
+const paint = (seat) => {
+  const isTaken = unavailable.has(seat.id);
+  const isSelected = selected.has(seat.id);
+  const symbol = SYMBOLS[seat.category] ?? seat.number;
+  seat.element.textContent = isTaken ? "×" : isSelected ? "✓" : symbol;
+  seat.element.setAttribute("aria-label", describe(seat));
+  seat.element.setAttribute("aria-disabled", isTaken);
+  seat.element.setAttribute("aria-selected", isSelected);
+};
+
+const paintSelection = () => {
+  const chosen = layout.seats.map(({ id }) => seats.get(id)).filter(({ id }) => selected.has(id));
+  at("selected").replaceChildren(
+    ...chosen.map((seat) => {
+      const item = document.createElement("li");
+      item.textContent = `${nameOf(seat)}, ${seat.price} ${show.currency}`;
+      return item;
+    }),
+  );
+  at("book").disabled = !chosen.length;
+};
+
+const focusOn = (seat) => {
+  at("grid").querySelector('[tabindex="0"]')?.setAttribute("tabindex", -1);
+  seat.element.setAttribute("tabindex", 0);
+  seat.element.focus();
+};
+
+const toggle = (seat) => {
+  if (unavailable.has(seat.id)) {
+    announce(`${nameOf(seat)} is not available.`);
+    return;
+  }
+  if (!selected.delete(seat.id)) selected.add(seat.id);
+  paint(seat);
+  paintSelection();
+  const verb = selected.has(seat.id) ? "selected" : "removed";
+  announce(`${nameOf(seat)} ${verb}. Seats selected: ${selected.size}.`);
+};
+
+const rowOf = (seat) => layout.seats.filter(({ row }) => row === seat.row);
+
+// The nearest seat of the row in front or behind.
+const across = (seat, step) => {
+  const rows = layout.rows.map(({ row }) => row);
+  const row = rows[rows.indexOf(seat.row) + step];
+  const distance = (other) => Math.abs(other.x - seat.x);
+  return layout.seats.filter((other) => other.row === row).sort((a, b) => distance(a) - distance(b))[0];
+};
+
+const along = (seat, step) => {
+  const row = rowOf(seat);
+  return row[row.indexOf(seat) + step]; // also over an aisle
+};
+
+const MOVES = {
+  ArrowLeft: (seat) => along(seat, -1),
+  ArrowRight: (seat) => along(seat, 1),
+  ArrowUp: (seat) => across(seat, -1),
+  ArrowDown: (seat) => across(seat, 1),
+  Home: (seat) => rowOf(seat)[0],
+  End: (seat) => rowOf(seat).at(-1),
+};
+
+const press = (event) => {
+  const seat = seats.get(Number(event.target.dataset.id));
+  if (!seat || event.ctrlKey || event.altKey || event.metaKey) return;
+  if (event.key === " " || event.key === "Enter") toggle(seat);
+  else if (MOVES[event.key]) focusOn(MOVES[event.key](seat) ?? seat);
+  else return;
+  event.preventDefault();
+};
+
+const draw = () => {
+  const headings = layout.sections.map(({ name, y }) => {
+    const heading = document.createElement("div");
+    heading.className = "section";
+    heading.ariaHidden = "true"; // the names of the rows contain it
+    heading.textContent = name;
+    heading.style.gridRow = Math.max(y, 1);
+    return heading;
+  });
+  const lines = layout.rows.map(({ row, label, y }) => {
+    const line = make("row", {});
+    line.style.gridRow = y + 1;
+    const header = make("rowheader", { "aria-label": `Row ${row}` });
+    header.textContent = label;
+    line.append(header, ...layout.seats.filter((seat) => seat.row === row).map(({ element }) => element));
+    return line;
+  });
+  at("room").style.setProperty("--width", layout.width);
+  at("grid").replaceChildren(...headings, ...lines);
+};
+
+const load = async () => {
+  show = (await call(path)).data;
+  const [plan, map] = await Promise.all([
+    call(`${path}/layout?v=${show.layout_fingerprint}`),
+    call(`${path}/seats`),
+  ]);
+  layout = plan.data;
+  const prices = new Map(map.data.map(({ id, price }) => [id, price]));
+  for (const seat of layout.seats) {
+    seat.price = prices.get(seat.id);
+    seat.element = make("gridcell", { "data-id": seat.id, tabindex: -1 });
+    seat.element.style.gridColumn = seat.x + 2;
+    seat.element.addEventListener("click", () => {
+      focusOn(seat);
+      toggle(seat);
+    });
+  }
+  seats = new Map(layout.seats.map((seat) => [seat.id, seat]));
+  selected.clear();
+  unavailable = new Map(map.data.filter(({ status }) => status === "booked").map(({ id, state }) => [id, state]));
+  layout.seats.forEach(paint);
+  paintSelection();
+  draw();
+  const { x, y } = layout.focal_point;
+  const distance = (seat) => Math.hypot(seat.x - x, seat.y - y);
+  const best = [...layout.seats].sort((a, b) => distance(a) - distance(b))[0];
+  best?.element.setAttribute("tabindex", 0);
+};
+
+const poll = async () => {
+  const { data, fingerprint } = await call(`${path}/seats?fields=status`);
+  if (fingerprint !== layout.fingerprint) {
+    await load();
+    announce("The seats of this show have changed.");
+    return;
+  }
+  const before = unavailable;
+  unavailable = new Map(data.map(({ id, state }) => [id, state]));
+  const lost = [...selected].filter((id) => unavailable.has(id));
+  lost.forEach((id) => selected.delete(id));
+  layout.seats.filter(({ id }) => before.has(id) !== unavailable.has(id)).forEach(paint);
+  paintSelection();
+  if (lost.length) announce(`No longer available: ${namesOf(lost)}.`);
+};
+
+const book = async () => {
+  const { data } = await call("/api/bookings", {
+    method: "POST",
+    headers: { "Content-Type": "application/json", "Idempotency-Key": crypto.randomUUID() },
+    body: JSON.stringify({ show_id: show.id, seat_ids: [...selected] }),
+  });
+  selected.clear();
+  await poll();
+  announce(`${data.message} ${data.order.reference}`);
+};
+
+const attempt = (work) => () => work().catch((error) => announce(error.message));
+
+at("grid").addEventListener("keydown", press);
+at("book").addEventListener("click", attempt(book));
+await load();
+setInterval(attempt(poll), 1000);
