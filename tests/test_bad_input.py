@@ -259,6 +259,7 @@ QUERIES = [
     bad_query("/api/movies/{movie}/shows", "format=" + "x" * 201),
     bad_query("/api/theatres/{theatre}/shows", "language=%FF"),
     bad_query("/api/shows", "theatre=1%00"),
+    bad_query("/api/shows/{show}/layout", "version=1-0"),
     bad_query("/api/shows/{show}/seats", "fields=state"),
     bad_query("/api/shows/{show}/seats", "fields=status%00"),
     bad_query("/api/bookings", "status=lost", token=True),

@@ -24,13 +24,6 @@ FIELDS = OpenApiParameter(
     description="`status`: only the seats that you can't book, each with `id`, `status` and"
     " `state`. For clients that poll: seats that are missing from the list are available.",
 )
-LAYOUT_FINGERPRINT = OpenApiParameter(
-    "Layout-Fingerprint",
-    str,
-    OpenApiParameter.HEADER,
-    response=[200],
-    description="The fingerprint of the layout that has these seats.",
-)
 VERSION = OpenApiParameter(
     "v",
     description="The fingerprint of the layout. The response may then be used for a year without"
@@ -51,7 +44,7 @@ class SeatMapViewSet(_PublicViewSet):
     @operation(
         "show_seats_list",
         summary="Read the seat map of a show",
-        parameters=[FIELDS, LAYOUT_FINGERPRINT],
+        parameters=[FIELDS],
         responses=PolymorphicProxySerializer(
             component_name="SeatOfMap",
             serializers=[SeatSerializer, UnavailableSeatSerializer],
@@ -67,7 +60,7 @@ class SeatMapViewSet(_PublicViewSet):
             raise ValidationError({"fields": [_("The only possible value is “status”.")]})
         read = unavailable_seats if fields else seat_map
         body, etag, layout = read(show_id=show_id, caller=caller)
-        headers = {"ETag": etag, LAYOUT_FINGERPRINT.name: layout}
+        headers = {"ETag": etag, "Layout-Fingerprint": layout}
         return HttpResponse(body, "application/json", headers=headers)
 
 

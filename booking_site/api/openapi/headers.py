@@ -19,6 +19,11 @@ HEADERS = {
         "description": "`true` if this repeats the response to an earlier request with this key.",
         "schema": {"type": "string", "enum": ["true"]},
     },
+    "Layout-Fingerprint": {
+        "description": "The fingerprint of the layout that has the seats of this map.",
+        "schema": {"type": "string"},
+        "example": "1-5913eb4c3ecf8a48",
+    },
     "Link": {
         "description": "Other pages (RFC 8288): `first`, `prev`, `next` and `last`.",
         "schema": {"type": "string"},
@@ -93,6 +98,8 @@ def _names(operation: dict[str, Any], status: str) -> list[str]:
         names += ["Link", "X-Total-Count"]
     if "Idempotency-Key" in parameters:
         names.append("Idempotency-Replayed")
+    if operation["operationId"] == "show_seats_list":
+        names.append("Layout-Fingerprint")
     if operation["operationId"] == "holds_create":
         names.append("Location")
     return names
