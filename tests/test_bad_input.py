@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 from axes.models import AccessAttempt
+from django.conf import settings
 from pytest_django import DjangoDbBlocker
 
 from accounts.models import User
@@ -475,11 +476,63 @@ def test_a_probe_of_http_1_0_needs_no_host(target: Target, path: str) -> None:
         assert raw.send("GET", f"GET {path} HTTP/1.0\r\n\r\n".encode()).status == 200
 
 
+LONGEST = 8190  # bytes of a request line or a header field, with its line ending
+LONG_PATH = "/api/movies/" + "9" * (LONGEST - len("GET /api/movies/ HTTP/1.1\r\n"))
+LONG_TOKEN = "Bearer " + "x" * (LONGEST - len("Authorization: Bearer \r\n"))
+LONG_KEY = "k" * (LONGEST - len("Idempotency-Key: \r\n"))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status", "code"),
+    [
+        ("GET", LONG_PATH, {}, 404, "not_found"),
+        ("GET", "/api/auth/me", {"Authorization": LONG_TOKEN}, 401, "token_invalid"),
+        ("GET", "/api/movies", {"Accept": "x/y;" + "z" * 8000}, 406, "not_acceptable"),
+        ("POST", "/api/bookings", {"Idempotency-Key": LONG_KEY}, 400, "idempotency_key_invalid"),
+    ],
+)
+def test_what_reaches_the_app_is_a_problem_that_the_client_can_read(
+    raw: RawConnection,
+    target: Target,
+    method: str,
+    path: str,
+    headers: dict[str, str],
+    status: int,
+    code: str,
+) -> None:
+    origin = settings.CORS_ALLOWED_ORIGINS[0]
+    token = {"Authorization": f"Bearer {target.token}"}
+    answer = raw.call(method, path, headers=token | headers | JSON | {"Origin": origin}, body=b"{}")
+    assert (answer.status, json.loads(answer.body)["code"]) == (status, code)
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.headers["Access-Control-Allow-Origin"] == origin
+    assert answer.headers["Date"]  # which clients may read
+
+
 def test_the_longest_request_line_and_header_reach_the_app(
     target: Target, raw: RawConnection
 ) -> None:
     start = "GET /api/movies?search= HTTP/1.1"
-    longest = f"/api/movies?search={'x' * (8190 - len(start) - 2)}"
+    longest = f"/api/movies?search={'x' * (LONGEST - len(start) - 2)}"
     assert raw.call("GET", longest).status == 400
-    long_header = {"X-Long": "x" * (8190 - len("X-Long: ") - 2)}
+    long_header = {"X-Long": "x" * (LONGEST - len("X-Long: ") - 2)}
     assert raw.call("GET", "/api/movies", headers=long_header).status == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/api/movies/" + "9" * 70_000, {}, 414),
+        ("/api/movies", {"X-Long": "x" * 1_000_000}, 431),
+        ("/api/movies", {f"X-{number}": "1" for number in range(110)}, 431),
+    ],
+    ids=["request line", "header field", "header fields"],
+)
+def test_what_the_server_rejects_is_as_documented(
+    target: Target, path: str, headers: dict[str, str], status: int
+) -> None:
+    """See docs/errors.md."""
+    with closing(RawConnection(target.port)) as raw:
+        answer = raw.call("GET", path, headers=headers)
+    assert answer.status == status
+    assert answer.headers["Content-Type"] != "application/problem+json"
