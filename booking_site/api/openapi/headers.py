@@ -10,6 +10,11 @@ from booking_site.api.problems import ProblemType
 Headers = dict[str, Any]
 
 HEADERS = {
+    "Content-Language": {
+        "description": "The language of `message` and `errors`, chosen by `Accept-Language`.",
+        "schema": {"type": "string"},
+        "example": "en",
+    },
     "ETag": {
         "description": "Weak validator of the response; send it back in `If-None-Match`.",
         "schema": {"type": "string"},
@@ -69,7 +74,7 @@ def ref(kind: str, name: str) -> dict[str, str]:
 
 def headers_of_problems(problems: Collection[ProblemType]) -> Headers:
     """Return the headers of an error response with one of these problems."""
-    names = ["X-Request-ID"]
+    names = ["X-Request-ID", "Content-Language"]
     statuses = {problem.status for problem in problems}
     if statuses & _RETRIED:
         names.append("Retry-After")

@@ -183,8 +183,10 @@ def _describe_body(schema: dict[str, Any], text: str) -> None:
 
 
 def _describe_fields(schema: dict[str, Any]) -> None:
-    for name, field in schema.get("properties", {}).items():
-        if "$ref" not in field and name in FIELDS:
-            field.setdefault("description", FIELDS[name])
+    fields = schema.get("properties", {})
+    for name in fields.keys() & FIELDS.keys():
+        if "$ref" not in fields[name]:
+            # A new object, because constants such as ID are in many places.
+            fields[name] = {"description": FIELDS[name], **fields[name]}
     for part in (*schema.get("oneOf", ()), *schema.get("allOf", ())):
         _describe_fields(part)
