@@ -2,7 +2,7 @@
 --
 -- wrk … -- FILE once|cycle plain|counted|holds
 --
--- A line of FILE: method, path, token, Idempotency-Key and body, separated by tabs.
+-- A line of FILE: method, path, token, Idempotency-Key, Accept-Encoding and body, separated by tabs.
 -- once: send each line once, and print "finished" after the last answer; cycle: repeat them.
 -- counted: count the statuses, which costs wrk some time; holds: also release each hold.
 
@@ -18,11 +18,13 @@ local answered, reserved, is_tried = 0, 0, false
 local NEVER_MS = 60 * 60 * 1000 -- an hour, longer than any run
 
 local function parse(line)
-   local method, path, token, key, body = line:match("^(.-)\t(.-)\t(.-)\t(.-)\t(.*)$")
+   local method, path, token, key, encodings, body =
+      line:match("^(.-)\t(.-)\t(.-)\t(.-)\t(.-)\t(.*)$")
    -- As sent by a proxy that terminates TLS.
    local headers = { ["Host"] = "localhost", ["X-Forwarded-Proto"] = "https" }
    if token ~= "" then headers["Authorization"] = "Bearer " .. token end
    if key ~= "" then headers["Idempotency-Key"] = key end
+   if encodings ~= "" then headers["Accept-Encoding"] = encodings end
    if body ~= "" then headers["Content-Type"] = "application/json" end
    return method, path, headers, body ~= "" and body or nil
 end

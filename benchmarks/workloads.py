@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import cycle, islice
 from uuid import uuid4
 
@@ -15,6 +16,7 @@ from benchmarks.wrk import Load, Request
 
 ATTEMPTS_PER_HOT_SEAT = 50
 REPLAYED_KEYS = 1000
+BROWSER = "gzip, deflate, br, zstd"  # what browsers accept over HTTPS
 WRITERS = 8  # connections that book while W2b reads
 
 
@@ -88,25 +90,25 @@ def movies(target: Target, options: RunOptions) -> wrk.Result:
     return _send(Load([Request("GET", "/api/movies")]), target, options)
 
 
-def shows(target: Target, options: RunOptions) -> wrk.Result:
-    return _send(Load([Request("GET", "/api/shows")]), target, options)
+def shows(target: Target, options: RunOptions, *, encodings: str = "") -> wrk.Result:
+    return _send(Load([Request("GET", "/api/shows", encodings=encodings)]), target, options)
 
 
-def _seat_map(show_id: int, tokens: list[str], query: str = "") -> Load:
+def _seat_map(show_id: int, tokens: list[str], *, query: str = "", encodings: str = "") -> Load:
     path = f"/api/shows/{show_id}/seats{query}"
-    return Load([Request("GET", path, token) for token in tokens])
+    return Load([Request("GET", path, token, encodings=encodings) for token in tokens])
 
 
-def quiet_map(target: Target, options: RunOptions) -> wrk.Result:
-    return _send(_seat_map(QUIET_SHOW, target.tokens), target, options)
+def quiet_map(target: Target, options: RunOptions, *, encodings: str = "") -> wrk.Result:
+    return _send(_seat_map(QUIET_SHOW, target.tokens, encodings=encodings), target, options)
 
 
 def unavailable(target: Target, options: RunOptions) -> wrk.Result:
-    return _send(_seat_map(QUIET_SHOW, target.tokens, "?fields=status"), target, options)
+    return _send(_seat_map(QUIET_SHOW, target.tokens, query="?fields=status"), target, options)
 
 
-def public_map(target: Target, options: RunOptions) -> wrk.Result:
-    return _send(_seat_map(QUIET_SHOW, [""]), target, options)
+def public_map(target: Target, options: RunOptions, *, encodings: str = "") -> wrk.Result:
+    return _send(_seat_map(QUIET_SHOW, [""], encodings=encodings), target, options)
 
 
 def busy_map(target: Target, options: RunOptions) -> wrk.Result:
@@ -228,6 +230,8 @@ WORKLOADS: dict[str, Workload] = {
     "W2a": Workload("seat map of 240 seats, half sold, with a token", quiet_map, EVERYWHERE),
     "W2n": Workload("W2a through nginx, without a token", public_map, frozenset({NGINX})),
     "W2s": Workload("W2a with ?fields=status: only the sold seats", unavailable, OURS),
+    "W2z": Workload("W2a, compressed", partial(quiet_map, encodings=BROWSER), OURS),
+    "W2nz": Workload("W2n, compressed", partial(public_map, encodings=BROWSER), frozenset({NGINX})),
     "W2b": Workload("W2a while that show is booked at full speed", busy_map, EVERYWHERE),
     "W3": Workload("bookings, each another seat", bookings, EVERYWHERE),
     "W3g": Workload("W3 with the single-gap rule on", gap_rule_bookings, OURS),
@@ -237,6 +241,7 @@ WORKLOADS: dict[str, Workload] = {
     "W7": Workload("a premiere, 2,000 seats of one show", premiere, EVERYWHERE),
     "W8": Workload("holds made and released", holds, OURS),
     "W9": Workload("GET /api/shows, without a token", shows, OURS),
+    "W9z": Workload("W9, compressed", partial(shows, encodings=BROWSER), OURS),
 }
 # What a target without the workload is compared by.
 COUNTERPARTS = {"W1n": "W1", "W2n": "W2a"}

@@ -24,9 +24,11 @@ class Request:
     token: str = ""
     key: str = ""
     body: str = ""
+    encodings: str = ""  # the value of Accept-Encoding
 
     def line(self) -> str:
-        return "\t".join((self.method, self.path, self.token, self.key, self.body))
+        fields = (self.method, self.path, self.token, self.key, self.encodings, self.body)
+        return "\t".join(fields)
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,6 +117,7 @@ MIDDLEWARE = [
 API_MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "booking_site.http.middleware.strip_slash",
+    "booking_site.http.compression.compress",
     "booking_site.http.middleware.cors",
     "booking_site.http.middleware.require_utf8_query",
     "booking_site.http.middleware.limit_body",

@@ -53,6 +53,8 @@ NEVER_STORED = re.compile(r"/api/(auth|holds)(/|$)")
 SAME_FOR_ALL = re.compile(r"/api/((movies|theatres)(/[0-9]+)?|shows/[0-9]+/layout)")
 # Pages for staff and for developers.
 IN_ENGLISH = re.compile(r"/(admin|api/docs|api/schema)(/|$)")
+# In addition to Authorization where the caller matters.
+VARY = ("Origin", "Accept-Encoding")
 # The last three can change while the bytes of a response stay the same.
 SENT_WITH_304 = (
     *("ETag", "Cache-Control", "Vary"),
@@ -253,7 +255,7 @@ def conditional_get(get_response: Handler) -> Handler:
         response = get_response(request)
         headers = response.headers
         is_personal = not SAME_FOR_ALL.fullmatch(request.path_info)
-        vary = ("Authorization", "Origin") if is_personal else ("Origin",)
+        vary = ("Authorization", *VARY) if is_personal else VARY
         if "Vary" in headers:
             patch_vary_headers(response, vary)
         else:

@@ -80,6 +80,19 @@ class Numbers(Open):
         return paginator.get_paginated_response(page)
 
 
+class Encoded(Open):
+    """Answers with a body that is compressed already."""
+
+    def get(self, request: Request) -> HttpResponse:
+        headers = {"Content-Encoding": "gzip"}
+        return HttpResponse(b"x" * 2000, "application/json", headers=headers)
+
+
+class Picture(Open):
+    def get(self, request: Request) -> HttpResponse:
+        return HttpResponse(b"x" * 2000, "image/png")
+
+
 class Filters(FilterSet):
     theatre = IdFilter(method="keep")
     now_showing = BooleanFilter(method="keep")
@@ -157,6 +170,9 @@ urlpatterns = [
     path("api/filtered", Filtered.as_view()),
     path("api/items/<bigint:pk>", Item.as_view()),
     path("api/auth/secret/<bigint:pk>", Item.as_view()),
+    path("api/auth/numbers", Numbers.as_view()),
+    path("api/encoded", Encoded.as_view()),
+    path("api/picture", Picture.as_view()),
     path("api/holds/<bigint:pk>", Item.as_view()),
     path("api/refusing", Refusing.as_view()),
     path("api/failing", Failing.as_view()),

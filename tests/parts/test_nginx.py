@@ -2,14 +2,12 @@
 
 import json
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, closing
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from threading import Barrier
-from uuid import uuid4
 
 import psycopg
 import pytest
@@ -17,11 +15,11 @@ from django.conf import settings
 
 from accounts.models import User
 from accounts.tokens import issue_tokens
-from benchmarks import nginx
 from benchmarks.servers import wait_until
-from catalog.models import Movie, Seat, Show
-from tests.factories import MovieFactory, ShowFactory, make_seats
-from tests.web import SERVERS, Answer, RawConnection, WebServer, database_url, web_server
+from catalog.models import Movie, Show
+from tests.factories import MovieFactory
+from tests.parts.nginx import MAP_ROUTE, Proxied, book, seat_map_path, serving
+from tests.web import SERVERS, Answer, RawConnection, database_url
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -38,55 +36,6 @@ SLOW_STARTS = [
     b"POST /api/auth/login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
     b"Transfer-Encoding: chunked\r\n\r\nff\r\n{",
 ]
-
-
-@dataclass(frozen=True)
-class Proxied:
-    """nginx at `port`, and what the web server behind it has logged."""
-
-    port: int
-    app: WebServer
-    log: Path
-
-    def get(self, path: str, **headers: str) -> Answer:
-        with closing(RawConnection(self.port)) as raw:
-            named = {name.replace("_", "-"): value for name, value in headers.items()}
-            return raw.call("GET", path, headers=named)
-
-    def requests(self, route: str) -> int:
-        """Return how many requests of a route have reached the web server."""
-        return self.log.read_text().count(f"route={route} ")
-
-
-@pytest.fixture
-def proxied(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Proxied]:
-    """The parameter names the web server: granian unless a test says otherwise."""
-    with serving(tmp_path, by=getattr(request, "param", "granian")) as proxied:
-        yield proxied
-
-
-@contextmanager
-def serving(tmp_path: Path, *, by: str = "granian", **environment: str) -> Iterator[Proxied]:
-    log = tmp_path / "app.log"
-    own = {
-        "DATABASE_URL": database_url(),
-        "NUM_PROXIES": "1",
-        "WEB_THREADS": "2",
-        "LOCK_TIMEOUT_MS": "500",
-        **environment,
-    }
-    with (
-        web_server(log, by=by, **own) as app,
-        nginx.serving(f"http://127.0.0.1:{app.port}", log=tmp_path / "nginx.log") as proxy,
-    ):
-        yield Proxied(proxy.port, app, log)
-
-
-@pytest.fixture
-def show() -> Show:
-    show: Show = ShowFactory()
-    make_seats(show, "S" * 20)
-    return show
 
 
 # Slow clients
@@ -140,12 +89,6 @@ def test_a_body_in_chunks_reaches_the_site_with_its_length(proxied: Proxied) -> 
 
 # The cache of public reads
 
-MAP_ROUTE = "api/shows/<bigint:show_id>/seats"
-
-
-def seat_map_path(show: Show) -> str:
-    return f"/api/shows/{show.pk}/seats"
-
 
 def test_a_rush_of_readers_causes_few_requests_to_the_site(proxied: Proxied, show: Show) -> None:
     start_line = Barrier(READERS, timeout=60)
@@ -181,17 +124,6 @@ def in_a_later_second(first: Answer, call: Callable[[], Answer]) -> Answer:
 
     wait_until(is_later, what="The next second")
     return answers[-1]
-
-
-def book(proxied: Proxied, seat: Seat, token: str) -> Answer:
-    headers = {
-        "Authorization": f"Bearer {token}",
-        "Content-Type": "application/json",
-        "Idempotency-Key": uuid4().hex,
-    }
-    body = json.dumps({"show_id": seat.show_id, "seat_id": seat.pk}).encode()
-    with closing(RawConnection(proxied.port)) as raw:
-        return raw.call("POST", "/api/bookings", headers=headers, body=body)
 
 
 def test_a_booking_is_seen_by_its_buyer_at_once_and_by_others_within_the_second(
