@@ -1,12 +1,19 @@
-"""Rate limits per user and per address."""
+"""Rate limits per user and per address, and the headers that report them.
 
+The headers follow draft-ietf-httpapi-ratelimit-headers-11. A policy has the name of its rate: the
+policy `read` is THROTTLE_READ.
+"""
+
+import math
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core.cache import caches
 from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
 from django_tasks_db.models import DBTaskResult
 from rest_framework.request import Request
 from rest_framework.throttling import ScopedRateThrottle
@@ -21,6 +28,30 @@ if TYPE_CHECKING:  # rest_framework.views imports the default throttles, which a
 
 # Seconds by which the clocks of two servers may differ.
 CLOCK_DIFFERENCE = 60.0
+# The attribute of a request with the policies that apply to it, and what remains of them, each as
+# the text of its header.
+_POLICIES, _REMAINING = "rate_limit_policies", "rate_limits"
+
+Handler = Callable[[HttpRequest], HttpResponse]
+
+
+def rate_limit_headers(get_response: Handler) -> Handler:
+    """Add RateLimit-Policy and RateLimit to the responses of calls that were counted."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if policies := getattr(request, _POLICIES, None):
+            response.headers["RateLimit-Policy"] = policies
+        if remaining := getattr(request, _REMAINING, None):
+            response.headers["RateLimit"] = remaining
+        return response
+
+    return middleware
+
+
+def _append(request: Request, header: str, item: str) -> None:
+    earlier = getattr(request._request, header, None)
+    setattr(request._request, header, f"{earlier}, {item}" if earlier else item)
 
 
 class History:
@@ -48,6 +79,26 @@ class ScopedThrottle(ScopedRateThrottle):
     """
 
     cache = History()  # type: ignore[assignment] # DRF calls get and set only
+    num_requests: int
+    duration: int
+
+    def allow_request(self, request: Request, view: "APIView") -> bool:
+        allowed = super().allow_request(request, view)
+        if self.rate is not None:
+            self.report_policy(request)
+            oldest = self.history[-1] if self.history else self.now
+            seconds = self.duration - (self.now - oldest)
+            self.report_remaining(request, self.num_requests - len(self.history), seconds)
+        return allowed
+
+    def report_policy(self, request: Request) -> None:
+        _append(request, _POLICIES, f'"{self.scope}";q={self.num_requests};w={self.duration}')
+
+    def report_remaining(self, request: Request, calls: int, seconds: float) -> None:
+        """Report how many calls remain, and the seconds until there are more."""
+        _append(
+            request, _REMAINING, f'"{self.scope}";r={max(0, calls)};t={max(1, math.ceil(seconds))}'
+        )
 
     def get_rate(self) -> str | None:
         rate: str | None = settings.REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"][self.scope]
@@ -72,9 +123,16 @@ class MailThrottle(ScopedThrottle):
         limit, seconds = self.parse_rate(self.rate)
         if limit is None or seconds is None:
             return True
+        self.num_requests, self.duration = limit, seconds
         self.window = timedelta(seconds=seconds)
         self.ages = list(request_ages(self.mails(request), within=self.window)[:limit])
-        return len(self.ages) < limit
+        allowed = len(self.ages) < limit
+        self.report_policy(request)
+        # Somebody else must not learn how many mails the owner of an address has requested.
+        if isinstance(request.user, Caller) or not allowed:
+            oldest = self.wait() if self.ages else seconds
+            self.report_remaining(request, limit - len(self.ages) - 1, oldest)
+        return allowed
 
     def mails(self, request: Request) -> "QuerySet[DBTaskResult[..., Any]]":
         """Return the tasks of the mails that count."""
@@ -126,13 +184,17 @@ class ReadThrottle(ScopedThrottle):
         limit, seconds = self.parse_rate(self.get_rate())
         if limit is None or seconds is None:
             return True
+        self.num_requests, self.duration = limit, seconds
         window, elapsed = divmod(time.time(), seconds)
         self.seconds_left = seconds - elapsed
         counts = caches["process"]
         key = f"{self.scope}-{window:.0f}-{self.get_ident(request)}"
         # Twice as long, because the window may end between these two calls.
         counts.add(key, 0, timeout=2 * seconds)
-        return counts.incr(key) <= limit
+        count = counts.incr(key)
+        self.report_policy(request)
+        self.report_remaining(request, limit - count, self.seconds_left)
+        return count <= limit
 
     def wait(self) -> float:
         return self.seconds_left

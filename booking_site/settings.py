@@ -119,6 +119,7 @@ API_MIDDLEWARE = [
     "booking_site.http.middleware.strip_slash",
     "booking_site.http.compression.compress",
     "booking_site.http.middleware.cors",
+    "accounts.throttling.rate_limit_headers",
     "booking_site.http.middleware.require_utf8_query",
     "booking_site.http.middleware.limit_body",
     "booking_site.http.middleware.conditional_get",

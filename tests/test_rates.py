@@ -1,5 +1,6 @@
 """Every address of the API has a rate limit."""
 
+import re
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import Any
@@ -61,6 +62,9 @@ def test_every_call_is_limited(
     answer = getattr(login(user), method)(path, {}, format="json")
     assert (answer.status_code, answer.json()["code"]) == (429, "throttled")
     assert int(answer["Retry-After"]) >= 1
+    exhausted = dict(re.findall(r'"(\w+)";r=0;t=(\d+)', answer["RateLimit"]))
+    assert set(exhausted) == set(re.findall(r'"(\w+)";q=0;w=3600', answer["RateLimit-Policy"]))
+    assert max(map(int, exhausted.values())) == int(answer["Retry-After"])
 
 
 def test_calls_without_a_limit_of_their_own_are_limited_per_user(
@@ -77,3 +81,17 @@ def test_calls_without_a_limit_of_their_own_are_limited_per_user(
     paths = ("/api/bookings", "/api/auth/me", "/api/orders")
     assert [client.get(path).status_code for path in paths] == [200, 200, 429]
     assert other.get("/api/bookings").status_code == HTTPStatus.OK
+
+
+def test_the_schema_describes_the_headers_of_every_limited_call(api: APIClient) -> None:
+    schema = api.get("/api/schema", HTTP_ACCEPT="application/json").json()
+    assert {"RateLimit", "RateLimit-Policy"} <= schema["components"]["headers"].keys()
+    for operations in schema["paths"].values():
+        for operation in operations.values():
+            responses = operation["responses"]
+            for status in responses.keys() & {"200", "201", "202", "204", "304", "429"}:
+                shared = responses[status].get("$ref", "").rpartition("/")[2]
+                response = (
+                    schema["components"]["responses"][shared] if shared else responses[status]
+                )
+                assert {"RateLimit", "RateLimit-Policy"} <= response["headers"].keys(), operation

@@ -124,6 +124,7 @@ def require_usual_answers(customer: APIClient, *, cached: bool) -> None:
     first, again = (book_seats(customer, seats[0], key=f"k{person.pk}") for _ in range(2))
     assert first.status_code == again.status_code == 201
     assert again["Idempotency-Replayed"] == "true"
+    assert '"booking";' in again["RateLimit"]
     credentials = {"email": person.email, "password": PASSWORD}
     assert APIClient().post("/api/auth/login", credentials, format="json").status_code == 200
     assert bool(caches["default"].keys("*")) is bool(caches["idempotency"].keys("*")) is cached

@@ -286,12 +286,13 @@ def test_a_layout_is_cached_for_a_year_under_its_fingerprint(
         response = client.get(address, {"v": known})
         assert response["Cache-Control"] == ONE_YEAR
         # Vary by the token would make a client ask again after each refresh.
-        assert response["Vary"] == "Origin"
+        assert response["Vary"] == "Origin, Accept-Encoding"
         unchanged = client.get(address, {"v": known}, HTTP_IF_NONE_MATCH=response["ETag"])
         assert (unchanged.status_code, unchanged["Cache-Control"]) == (304, ONE_YEAR)
         for query in ({}, {"v": ""}, {"v": "1-0"}, {"v": f"{known} "}):
             current = client.get(address, query)
-            assert (current["Cache-Control"], current["Vary"]) == ("public, no-cache", "Origin")
+            assert current["Cache-Control"] == "public, no-cache"
+            assert current["Vary"] == "Origin, Accept-Encoding"
             assert current.content == response.content
             again = client.get(address, query, HTTP_IF_NONE_MATCH=response["ETag"])
             assert (again.status_code, again["Cache-Control"]) == (304, "public, no-cache")

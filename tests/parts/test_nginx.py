@@ -226,6 +226,19 @@ def test_a_cached_response_has_its_own_request_id_and_answers_conditional_reads(
     assert "X-Accel-Expires" not in answers[0].headers
 
 
+def test_a_cached_response_does_not_report_the_remaining_calls_of_somebody_else(
+    proxied: Proxied, show: Show, user: User
+) -> None:
+    path = seat_map_path(show)
+    answers = [proxied.get(path) for _ in range(20)]
+    counted = [answer for answer in answers if "RateLimit" in answer.headers]
+    assert len(counted) == proxied.requests(MAP_ROUTE) < 20
+    assert all(answer.headers["RateLimit-Policy"] for answer in answers)
+    token = issue_tokens(user).access
+    for _ in range(3):
+        assert "RateLimit" in proxied.get(path, Authorization=f"Bearer {token}").headers
+
+
 def test_the_site_trusts_what_the_proxy_says_of_the_client(proxied: Proxied) -> None:
     """Its own X-Forwarded-Proto, and not the client's."""
     answer = proxied.get("/api/theatres", X_Forwarded_Proto="http")

@@ -9,6 +9,8 @@ from booking_site.api.problems import ProblemType
 
 Headers = dict[str, Any]
 
+_DRAFT = "draft-ietf-httpapi-ratelimit-headers-11"
+_RATE_LIMITS = ("RateLimit", "RateLimit-Policy")
 HEADERS = {
     "Content-Language": {
         "description": "The language of `message` and `errors`, chosen by `Accept-Language`.",
@@ -37,6 +39,17 @@ HEADERS = {
     "Location": {
         "description": "URL of the hold.",
         "schema": {"type": "string"},
+    },
+    "RateLimit": {
+        "description": f"The calls that remain of each limit, `r`, and the seconds until there are"
+        f" more, `t` ({_DRAFT}). Without limits it is missing.",
+        "schema": {"type": "string"},
+        "example": '"booking";r=59;t=60, "booking_address";r=299;t=60',
+    },
+    "RateLimit-Policy": {
+        "description": f"The limits of this call by name: `q` calls in `w` seconds ({_DRAFT}).",
+        "schema": {"type": "string"},
+        "example": '"booking";q=60;w=60, "booking_address";q=300;w=60',
     },
     "Retry-After": {
         "description": "Seconds to wait before the next try, if one can succeed.",
@@ -78,6 +91,8 @@ def headers_of_problems(problems: Collection[ProblemType]) -> Headers:
     statuses = {problem.status for problem in problems}
     if statuses & _RETRIED:
         names.append("Retry-After")
+    if HTTPStatus.TOO_MANY_REQUESTS in statuses:
+        names += _RATE_LIMITS
     if HTTPStatus.UNAUTHORIZED in statuses:
         names.append("WWW-Authenticate")
     return {name: ref("headers", name) for name in names}
@@ -96,7 +111,7 @@ def describe_headers(result: dict[str, Any], **_: Any) -> dict[str, Any]:
 
 def _names(operation: dict[str, Any], status: str) -> list[str]:
     parameters = {each["name"] for each in operation.get("parameters", ())}
-    names = ["X-Request-ID"]
+    names = ["X-Request-ID", *_RATE_LIMITS]  # every operation is limited
     if "If-None-Match" in parameters:
         names.append("ETag")
     if "page" in parameters and status == "200":
