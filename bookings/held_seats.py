@@ -7,8 +7,9 @@ from typing import Any
 
 from django.db.models import F
 
+from booking_site.postgres.clock import ClockTimestamp
 from bookings.models import Hold
-from catalog.models import ClockTimestamp, Seat
+from catalog.models import Seat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

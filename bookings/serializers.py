@@ -6,7 +6,7 @@ from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from booking_site.api.fields import MoneyField, UtcDateTimeField
+from booking_site.api.fields import MoneyField, UtcDateTimeField, utc_text
 from booking_site.api.openapi.values import ID
 from booking_site.api.parsing import (
     IdField,
@@ -19,6 +19,7 @@ from booking_site.api.parsing import (
 from booking_site.languages import Sentence
 from bookings.models import Booking, BookingStatus, Channel, Order, OrderStatus
 from catalog.models import SeatCategory
+from catalog.selling import cancellable_until
 
 LONGEST_LIST = 500
 SECTION = "Such as Balcony. Empty in a section without a name."
@@ -176,6 +177,15 @@ class BookedShowSerializer(serializers.Serializer[Any]):
         help_text="The start in the theatre's local time, with its UTC offset."
     )
     timezone = serializers.CharField(source="show.theatre.zone.key")
+    cancellable_until = serializers.SerializerMethodField(
+        help_text="The last moment at which the customer can cancel; null once it is cancelled."
+    )
+
+    @extend_schema_field(UtcDateTimeField(allow_null=True))
+    def get_cancellable_until(self, item: Booking | Order) -> str | None:
+        if item.status in (BookingStatus.CANCELLED, OrderStatus.CANCELLED):
+            return None
+        return utc_text(cancellable_until(item.show.start_time))
 
     @extend_schema_field(serializers.DateTimeField)
     def get_local_start_time(self, item: Booking | Order) -> str:
@@ -201,7 +211,15 @@ class OrderDetailSerializer(BookedShowSerializer, OrderSerializer):
     bookings = BookingSerializer(many=True, source="bookings_by_place")
 
 
-class OrderAnswer(OrderSerializer):
+class BookingOfAnswer(BookingSerializer):
+    """A new booking."""
+
+    movie_title = serializers.CharField()
+    theatre_name = serializers.CharField()
+    start_time = UtcDateTimeField()
+
+
+class OrderAnswer(BookedShowSerializer, OrderSerializer):
     """A new order."""
 
     status = serializers.ChoiceField([OrderStatus.CONFIRMED.value])
@@ -211,8 +229,8 @@ class BookingAnswer(serializers.Serializer[Any]):
     """The response to a purchase. `booking` is the first of `bookings`, by row and number."""
 
     message = serializers.CharField()
-    booking = BookingSerializer()
-    bookings = BookingSerializer(many=True)
+    booking = BookingOfAnswer()
+    bookings = BookingOfAnswer(many=True)
     order = OrderAnswer()
 
 

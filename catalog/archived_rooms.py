@@ -5,6 +5,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
+from decimal import Decimal
 
 from booking_site.api.errors import DomainError
 from catalog.layouts import Layout, LayoutError, Place, Row, format_layout, parse_layout, row_order
@@ -82,11 +83,20 @@ def archived_room(*, show_id: int, seats: Sequence[Seat], unsold: Collection[Sea
             seat.block_reason if seat and seat.status == SeatStatus.BLOCKED else None
             for seat in entries
         ],
-        lowest_price=min(
-            (seat.price for seat in entries if seat and seat.status != SeatStatus.BLOCKED),
-            default=None,
+        lowest_prices=lowest_prices(
+            (seat.category, seat.price)
+            for seat in entries
+            if seat and seat.status != SeatStatus.BLOCKED
         ),
     )
+
+
+def lowest_prices(seats: Iterable[tuple[str, Decimal]]) -> dict[str, str]:
+    """Return the lowest price of each category of these seats."""
+    prices: dict[str, Decimal] = {}
+    for category, price in seats:
+        prices[category] = min(price, prices.get(category, price))
+    return {category: str(price) for category, price in prices.items()}
 
 
 def _places(seats: Iterable[Seat]) -> dict[Place, Seat]:

@@ -11,7 +11,7 @@ from booking_site.local_time import zone_named
 from catalog.models import Show, ShowQuerySet, ShowStatus, Theatre
 from catalog.scheduling import LocalTimeMissing, ScreenTaken, local_moment
 
-TIMES = ("start_time", "end_time", "occupied_until", "sales_close_at")
+TIMES = ("start_time", "end_time", "occupied_until", "sales_open_at", "sales_close_at")
 
 
 def upcoming_shows(theatres: Iterable[Theatre]) -> ShowQuerySet:

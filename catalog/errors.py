@@ -13,3 +13,23 @@ class ShowNotFound(DomainError):
     code = "show_not_found"
     status = HTTPStatus.NOT_FOUND
     message = _("There is no such show.")
+
+
+class ShowClosed(DomainError):
+    """The show is not on sale: it has started, is cancelled, or its sales are closed."""
+
+    code = "show_closed"
+
+
+class SalesNotOpen(DomainError):
+    """Online sales for the show begin at `sales_open_at`."""
+
+    code = "sales_not_open"
+    members = {
+        "sales_open_at": {
+            "type": "string",
+            "format": "date-time",
+            "description": "Start of online sales.",
+            "example": "2026-11-23T09:00:00Z",
+        }
+    }

@@ -1,4 +1,4 @@
-"""The filters of the lists of movies and shows."""
+"""The filters of the lists of movies, theatres and shows."""
 
 from typing import Any, TypeVar
 from unicodedata import normalize
@@ -29,7 +29,28 @@ def _written(queryset: Rows, field: str, text: str) -> Rows:
     )
 
 
-class MovieFilter(FilterSet):
+class UpdatedSinceFilter(FilterSet):
+    """Rows that have changed, in the order of the changes."""
+
+    updated_since = InstantFilter(
+        label="Only what has changed at this time or later, by `updated_at`. A client that"
+        " synchronizes sends the `Date` of the first response of the last synchronization, less"
+        " ten minutes, because a change is visible only once its transaction has ended. After a"
+        " full page it sends the `updated_at` of the last row, not the next page: a row that"
+        " changes meanwhile moves to the end. Deleted and unpublished rows are left out."
+    )
+
+    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if since := self.form.cleaned_data["updated_since"]:
+            return queryset.filter(updated_at__gte=since).order_by("updated_at", "pk")
+        return queryset
+
+
+class TheatreFilter(UpdatedSinceFilter):
+    """The filter of the list of theatres."""
+
+
+class MovieFilter(UpdatedSinceFilter):
     """`theatre`, `date` and `now_showing` must be met by the same show."""
 
     search = TextFilter(
@@ -43,6 +64,7 @@ class MovieFilter(FilterSet):
     now_showing = BooleanFilter(label="`true`: only movies with an upcoming show.")
 
     def filter_queryset(self, queryset: "QuerySet[Movie]") -> "QuerySet[Movie]":
+        queryset = super().filter_queryset(queryset)
         values = self.form.cleaned_data
         if text := values["search"]:
             queryset = queryset.filter(words=words_beginning_with(text))
@@ -65,10 +87,17 @@ class MovieFilter(FilterSet):
         return queryset
 
 
-class ShowTimeFilter(FilterSet):
+class ShowTimeFilter(UpdatedSinceFilter):
+    """With `updated_since`, cancelled and past shows are listed too, or a client would miss them.
+
+    The queryset has shows of every status.
+    """
+
     date = DateFilter(label="Shows that start on this calendar day in their theatre's time zone.")
     to = InstantFilter(label="Shows that start before this time.")
-    include_past = BooleanFilter(label="`true`: also shows that have started.")
+    include_past = BooleanFilter(
+        label="`true`: also shows that have started. With `updated_since` they are always listed."
+    )
     format = TextFilter(label="The show's format, such as `IMAX`. Case and accents are ignored.")
     language = TextFilter(label="The language of the screening. Case and accents are ignored.")
 
@@ -78,22 +107,29 @@ class ShowTimeFilter(FilterSet):
         start = InstantFilter(label="Shows that start at this time or later.")
         return {**super().get_filters(), "from": start}
 
-    def filter_queryset(self, queryset: ShowQuerySet) -> ShowQuerySet:
+    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        assert isinstance(queryset, ShowQuerySet)  # noqa: S101 - for the type checker
         values = self.form.cleaned_data
+        if values["updated_since"]:
+            shows = queryset.published()
+        elif values["include_past"]:
+            shows = queryset.listed()
+        else:
+            shows = queryset.listed().upcoming()
         if movie_id := values.get("movie"):
-            queryset = queryset.filter(movie=movie_id)
+            shows = shows.filter(movie=movie_id)
         if theatre_id := values.get("theatre"):
-            queryset = queryset.filter(theatre=theatre_id)
+            shows = shows.filter(theatre=theatre_id)
         for field in ("format", "language"):
             if text := values[field]:
-                queryset = _written(queryset, field, text)
+                shows = _written(shows, field, text)
         if day := values["date"]:
-            queryset = queryset.on_local_day(day)
+            shows = shows.on_local_day(day)
         if start := values["from"]:
-            queryset = queryset.filter(start_time__gte=start)
+            shows = shows.filter(start_time__gte=start)
         if end := values["to"]:
-            queryset = queryset.filter(start_time__lt=end)
-        return queryset if values["include_past"] else queryset.upcoming()
+            shows = shows.filter(start_time__lt=end)
+        return super().filter_queryset(shows)
 
 
 class MovieShowFilter(ShowTimeFilter):

@@ -4,16 +4,26 @@ from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from django.utils import timezone
+
 from booking_site.money import digits_of
 from booking_site.typed_text import is_blank_text
 from catalog.models import SOLD_BEFORE, Seat, SeatStatus
 from legacy_import.id_map import IdMap
 from legacy_import.source import Row
-from legacy_import.users import BatchResult, text_of, timestamps
+from legacy_import.users import BatchResult, text_of
 
 LONGEST_ROW = 4
 BIGGEST_NUMBER = 2**31 - 1
 BIGGEST_PRICE = Decimal("999999.999")
+
+
+def creation(row: Row) -> dict[str, Any]:
+    """Return when the row was created; now, if the original has no time.
+
+    `updated_at` is the time of the import, so that clients that synchronize read the row.
+    """
+    return {"created_at": row["created_at"] or timezone.now()}
 
 
 def convert_movies(batch: Sequence[Row]) -> BatchResult:
@@ -26,7 +36,7 @@ def convert_movies(batch: Sequence[Row]) -> BatchResult:
             "title": text_of(row, "title", result),
             "description": text_of(row, "description", result, multiline=True),
         }
-        result.rows.append((row["id"], texts | timestamps(row)))
+        result.rows.append((row["id"], texts | creation(row)))
     return result
 
 
@@ -38,7 +48,7 @@ def convert_theatres(batch: Sequence[Row], *, timezone: str, currency: str) -> B
             continue
         texts = {name: text_of(row, name, result) for name in ("name", "location")}
         place = {"timezone": timezone, "currency": currency}
-        result.rows.append((row["id"], texts | place | timestamps(row)))
+        result.rows.append((row["id"], texts | place | creation(row)))
     return result
 
 
@@ -60,7 +70,7 @@ def convert_shows(batch: Sequence[Row], id_map: IdMap) -> BatchResult:
                 "theatre_id": theatres[row["theatre_id"]],
                 "start_time": row["start_time"],
             }
-            result.rows.append((number, values | timestamps(row)))
+            result.rows.append((number, values | creation(row)))
     return result
 
 

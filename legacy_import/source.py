@@ -12,9 +12,9 @@ Row = dict[str, Any]
 # Referenced tables come first.
 TABLES: dict[str, tuple[str, ...]] = {
     "users": ("id", "name", "email", "password_hash", "created_at", "updated_at"),
-    "movies": ("id", "title", "description", "created_at", "updated_at"),
-    "theatres": ("id", "name", "location", "created_at", "updated_at"),
-    "shows": ("id", "movie_id", "theatre_id", "start_time", "created_at", "updated_at"),
+    "movies": ("id", "title", "description", "created_at"),
+    "theatres": ("id", "name", "location", "created_at"),
+    "shows": ("id", "movie_id", "theatre_id", "start_time", "created_at"),
     "seats": ("id", "show_id", "row", "number", "price", "status"),
     "bookings": ("id", "user_id", "show_id", "seat_id", "booked_at"),
 }

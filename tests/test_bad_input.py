@@ -263,6 +263,14 @@ QUERIES = [
     bad_query("/api/shows/{show}/layout", "version=1-0"),
     bad_query("/api/shows/{show}/seats", "fields=state"),
     bad_query("/api/shows/{show}/seats", "fields=status%00"),
+    *(
+        bad_query(path, f"updated_since={value}")
+        for path in (
+            *("/api/movies", "/api/theatres", "/api/shows"),
+            *("/api/movies/{movie}/shows", "/api/theatres/{theatre}/shows"),
+        )
+        for value in ("yesterday", "2026-11-22", "2026-11-22T18:30:00", "1760000000")
+    ),
     bad_query("/api/bookings", "status=lost", token=True),
     bad_query("/api/bookings", "upcoming=soon", token=True),
     bad_query("/api/orders", "status=lost", token=True),

@@ -68,6 +68,7 @@ def reads(buyer: User, show: Show) -> Iterator[Call]:
         f"date={day}",
         f"from={show.start_time:%Y-%m-%dT%H:%M:%SZ}&to={end:%Y-%m-%dT%H:%M:%SZ}",
         "include_past=true",
+        f"updated_since={timezone.now() - timedelta(minutes=10):%Y-%m-%dT%H:%M:%SZ}",
         f"include_past=true&to={show.start_time:%Y-%m-%dT%H:%M:%SZ}&page=8",
         f"include_past=true&date={day - timedelta(days=60)}",
         "format=imax",

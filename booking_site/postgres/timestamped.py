@@ -5,13 +5,18 @@ from typing import Any, TypeVar
 from django.db import models
 from django.db.models.functions import Now
 
+from booking_site.postgres.clock import ClockTimestamp
+
 M = TypeVar("M", bound=models.Model)
 
 
 class TimestampedQuerySet(models.QuerySet[M]):
     def update(self, **values: Any) -> int:
-        """Set `updated_at` as well, which `auto_now` does only in `save()`."""
-        return super().update(**{"updated_at": Now(), **values})
+        """Set `updated_at` as well, which `auto_now` does only in `save()`.
+
+        Each row gets another time, so that a client can read the changes in pages of them.
+        """
+        return super().update(**{"updated_at": ClockTimestamp(), **values})
 
 
 class Timestamped(models.Model):

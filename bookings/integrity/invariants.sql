@@ -113,6 +113,9 @@ SELECT 'order ' || orders.reference
  WHERE shows.start_time > now() AND shows.status <> 'cancelled'
    AND orders.status <> 'cancelled' AND orders.currency <> theatres.currency;
 
+-- sales_open_before_end (violation): Online sales of a show start before they end.
+SELECT 'show ' || id FROM shows WHERE sales_open_at >= least(start_time, sales_close_at);
+
 -- shows_do_not_overlap (violation): Shows on a screen that are not cancelled do not overlap, including turnaround.
 SELECT 'show ' || id
   FROM (SELECT id, start_time,

@@ -1,7 +1,6 @@
 """Cancels bookings of customers. The functions for locked bookings also serve staff."""
 
 from collections.abc import Collection, Iterable
-from datetime import timedelta
 from http import HTTPStatus
 
 from django.conf import settings
@@ -14,11 +13,13 @@ from accounts.authentication import Caller
 from accounts.models import User
 from accounts.services import lock_caller
 from booking_site.api.errors import DomainError
+from booking_site.postgres.clock import ClockTimestamp
 from bookings import mails
 from bookings.models import Booking, Order, OrderStatus
 from bookings.services.seat_locks import lock_seats
 from bookings.transactions import in_transaction
-from catalog.models import ClockTimestamp, Seat, SeatStatus, Show
+from catalog.models import Seat, SeatStatus, Show
+from catalog.selling import cancellable_until
 
 
 class BookingNotFound(DomainError):
@@ -129,8 +130,8 @@ def _cancel_in_time(*, show_id: int, bookings: Iterable[Booking], user: User) ->
 
 
 def _require_time_left(show_id: int) -> None:
-    cutoff = timedelta(minutes=settings.CANCELLATION_CUTOFF_MINUTES)
-    if not Show.objects.filter(pk=show_id, start_time__gte=ClockTimestamp() + cutoff).exists():
+    start_time, now = Show.objects.values_list("start_time", ClockTimestamp()).get(pk=show_id)
+    if now > cancellable_until(start_time):
         minutes = settings.CANCELLATION_CUTOFF_MINUTES
         raise CancellationClosed(
             ngettext(

@@ -69,8 +69,8 @@ def hold_seats(*, caller: Caller, show_id: int, seat_ids: Collection[int]) -> He
     """Hold exactly these seats for the caller, all or none; a live hold is replaced.
 
     Raise `TooManySeats`, `TooManySeatsHeld`, `ShowNotFound`, `SeatNotFound`, `ShowClosed`,
-    `SeatUnavailable`, `SingleSeatGap`, `CompanionRequired`, `EmailUnconfirmed`, or
-    `HoldExpired` if the caller has used up the maximum time. Then a live hold does not change.
+    `SalesNotOpen`, `SeatUnavailable`, `SingleSeatGap`, `CompanionRequired`, `EmailUnconfirmed`,
+    or `HoldExpired` if the caller has used up the maximum time. Then a live hold does not change.
     """
     with refusals_explained(show_id=show_id, seat_ids=seat_ids, user_id=caller.id):
         return in_transaction(lambda: _claim(caller, show_id, seat_ids))
@@ -105,7 +105,8 @@ def hold_best_seats(
 def extend_hold(*, caller: Caller, hold_id: UUID) -> HeldSeats:
     """Extend the caller's live hold by its full time from now, up to its maximum time.
 
-    Raise `HoldNotFound`, `HoldAlreadyBooked`, `HoldExpired`, `ShowNotFound` or `ShowClosed`.
+    Raise `HoldNotFound`, `HoldAlreadyBooked`, `HoldExpired`, `ShowNotFound`, `ShowClosed` or
+    `SalesNotOpen`.
     """
     own: dict[str, Any] = {"user_id": caller.id, "hold_id": hold_id}
 

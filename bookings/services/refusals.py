@@ -29,7 +29,7 @@ def refusals_explained(
 ) -> Iterator[None]:
     """Raise the reason if seats could not be locked or written.
 
-    It is `ShowClosed`, `SeatNotFound` or `SeatUnavailable`.
+    It is `ShowClosed`, `SalesNotOpen`, `SeatNotFound` or `SeatUnavailable`.
 
     It wraps the transaction, so no lock is left while it reads which seats were the reason.
     The constraint `booking_one_live_per_seat` catches bookings that plain SQL has inserted

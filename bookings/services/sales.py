@@ -20,6 +20,7 @@ from accounts.authentication import Caller
 from accounts.services import LockedCaller, require_confirmed_email
 from booking_site.api.errors import DomainError
 from booking_site.api.fields import utc_text
+from booking_site.local_time import zone_named
 from booking_site.money import money_text
 from booking_site.observability.metrics import HOLDS
 from booking_site.postgres.pipeline import Call, Param, Rows, Statement, execute
@@ -32,6 +33,7 @@ from bookings.services.seat_locks import (
     TERMS_AND_IDS,
     TERMS_AND_IDS_OF_HOLD,
     LockedSeat,
+    ShowNames,
     Terms,
     check_choice,
     is_free,
@@ -44,6 +46,7 @@ from bookings.services.seat_locks import (
     terms_and_ids,
 )
 from catalog.models import Seat
+from catalog.selling import cancellable_until
 
 # At most one of each set of look-alikes (0 O, 1 I L, 2 Z, 5 S, 8 B, U V), as references are read
 # aloud.
@@ -82,8 +85,8 @@ def book(*, caller: Caller, key: str, request: Mapping[str, Any]) -> Answer:
     hold can still be sold if all its seats are free.
 
     Raise an error of `idempotency.run`, `TooManySeats`, `EmailUnconfirmed`, `ShowNotFound`,
-    `SeatNotFound`, `ShowClosed`, `SeatUnavailable`, `SingleSeatGap`, `CompanionRequired`,
-    `HoldNotFound`, `HoldExpired` or `HoldAlreadyBooked`.
+    `SeatNotFound`, `ShowClosed`, `SalesNotOpen`, `SeatUnavailable`, `SingleSeatGap`,
+    `CompanionRequired`, `HoldNotFound`, `HoldExpired` or `HoldAlreadyBooked`.
     """
     work: _PurchaseOfSeats | _PurchaseOfHold
     with ExitStack() as stack:
@@ -117,7 +120,7 @@ class _PurchaseOfSeats:
         holds, seat_rows, show_rows = rows
         require_few(self.seat_ids)
         require_confirmed_email(user)
-        terms, ids = terms_and_ids(show_rows)
+        terms, names, ids = terms_and_ids(show_rows)
         seats = locked_seats(seat_rows)
         terms.require_open()
         require_locked(seats, self.seat_ids)
@@ -139,7 +142,7 @@ class _PurchaseOfSeats:
         if booked := set(held_ids).intersection(self.seat_ids):
             remaining = [pk for pk in held_ids if pk not in booked]
             writes.append(_take_out_of_hold(hold_id, remaining))
-        return Decision(sale.answer(), writes)
+        return Decision(sale.answer(names), writes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +166,7 @@ class _PurchaseOfHold:
             raise HoldNotFound
         if hold.end_reason == HoldEnd.BOOKED:
             raise HoldAlreadyBooked
-        terms, ids = terms_and_ids(show_rows)
+        terms, names, ids = terms_and_ids(show_rows)
         seats = locked_seats(seat_rows)
         terms.require_open()
         # The seats of an expired hold may be sold to others, or replaced with the whole room.
@@ -172,7 +175,7 @@ class _PurchaseOfHold:
         ):
             raise HoldExpired
         sale = Sale(*ids, terms=terms, seats=seats.values(), user_id=self.user_id)
-        return Decision(sale.answer(), [sale.write(), _take_out_of_hold(hold.id, [])])
+        return Decision(sale.answer(names), [sale.write(), _take_out_of_hold(hold.id, [])])
 
 
 class LockedHold(NamedTuple):
@@ -256,6 +259,7 @@ class Sale:
         customer_name: str = "",
         customer_email: str = "",
     ) -> None:
+        self.terms = terms
         self.seats = sorted(seats, key=lambda seat: seat.place())
         self.booking_ids = booking_ids
         self.order: dict[str, Any] = {
@@ -282,9 +286,9 @@ class Sale:
             prices=[seat.price for seat in self.seats],
         )
 
-    def answer(self) -> dict[str, Any]:
+    def answer(self, names: ShowNames) -> dict[str, Any]:
         """Return the body of a `BookingAnswer`."""
-        order = self.order
+        order, show = self.order, self._show(names)
         sold_at = utc_text(order["now"])
         bookings = [
             {
@@ -300,6 +304,9 @@ class Sale:
                 "booked_at": sold_at,
                 "order_reference": order["reference"],
                 "status": BookingStatus.CONFIRMED.value,
+                "movie_title": show["movie_title"],
+                "theatre_name": show["theatre_name"],
+                "start_time": show["start_time"],
             }
             for booking_id, seat in zip(self.booking_ids, self.seats, strict=True)
         ]
@@ -315,7 +322,24 @@ class Sale:
                 "currency": order["currency"],
                 "created_at": sold_at,
                 "status": OrderStatus.CONFIRMED.value,
+                **show,
             },
+        }
+
+    def _show(self, names: ShowNames) -> dict[str, Any]:
+        """Return the facts of a `BookedShowSerializer`."""
+        terms, zone = self.terms, zone_named(names.timezone)
+        return {
+            "movie_id": names.movie_id,
+            "movie_title": names.movie_title,
+            "theatre_id": terms.theatre_id,
+            "theatre_name": names.theatre_name,
+            "screen_name": names.screen_name,
+            "start_time": utc_text(terms.start_time),
+            "end_time": utc_text(terms.end_time) if terms.end_time else None,
+            "local_start_time": terms.start_time.astimezone(zone).isoformat(),
+            "timezone": zone.key,
+            "cancellable_until": utc_text(cancellable_until(terms.start_time)),
         }
 
 

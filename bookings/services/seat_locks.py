@@ -17,24 +17,23 @@ from django.utils.translation import ngettext
 
 from accounts.models import User
 from booking_site.api.errors import DomainError
+from booking_site.api.fields import utc_text
 from booking_site.api.openapi.values import COUNT, ids
+from booking_site.postgres.clock import ClockTimestamp
 from booking_site.postgres.pipeline import Call, Param, Rows, Statement
 from bookings import seat_choice
 from bookings.models import Booking, Hold, HoldEnd
-from catalog.errors import ShowNotFound
+from catalog.errors import SalesNotOpen, ShowClosed, ShowNotFound
 from catalog.layouts import row_order
-from catalog.models import (
-    ClockTimestamp,
-    GapRule,
-    Seat,
-    SeatCategory,
-    SeatStatus,
-    ShowStatus,
-)
+from catalog.models import GapRule, Seat, SeatCategory, SeatStatus, ShowStatus
 from catalog.seat_maps import SeatNotFound
-
-GAP_RULE_ENDS = timedelta(minutes=30)
-COMPANION_RULE_ENDS = timedelta(minutes=60)
+from catalog.selling import (
+    COMPANION_RULE_ENDS,
+    GAP_RULE_ENDS,
+    SaleState,
+    gap_rule_of,
+    sale_state,
+)
 
 
 class SeatUnavailable(DomainError):
@@ -43,12 +42,6 @@ class SeatUnavailable(DomainError):
     code = "seat_unavailable"
     members = {"seat_ids": ids("The seats that are taken.")}
     message = _("These seats are taken. Please choose others.")
-
-
-class ShowClosed(DomainError):
-    """The show is not on sale: it has started, is cancelled, or its sales are closed."""
-
-    code = "show_closed"
 
 
 class SeatsMissing(Exception):
@@ -82,6 +75,7 @@ class Terms:
     status: str
     start_time: datetime
     end_time: datetime | None
+    sales_open_at: datetime | None
     sales_close_at: datetime | None
     has_layout: bool
     gap_rule: str
@@ -94,25 +88,28 @@ class Terms:
 
     @property
     def gap_rule_applies(self) -> bool:
-        return (
-            self.gap_rule == GapRule.MIDDLE_ONLY
-            and self.has_layout
-            and self.time_left > GAP_RULE_ENDS
-        )
+        rule = gap_rule_of(self, gap_rule=self.gap_rule, has_layout=self.has_layout)
+        return rule == GapRule.MIDDLE_ONLY
 
     def require_open(self) -> None:
-        """Raise `ShowClosed` unless seats of the show are on sale."""
-        if self.status == ShowStatus.CANCELLED:
-            raise ShowClosed(_("This show has been cancelled."))
-        if self.start_time <= self.now:
-            raise ShowClosed(_("This show has already started."))
-        if self.sales_close_at is not None and self.sales_close_at <= self.now:
-            raise ShowClosed(_("Online sales for this show are closed."))
+        """Raise `ShowClosed` or `SalesNotOpen` unless seats of the show are on sale."""
+        match sale_state(self):
+            case SaleState.CANCELLED:
+                raise ShowClosed(_("This show has been cancelled."))
+            case SaleState.STARTED:
+                raise ShowClosed(_("This show has already started."))
+            case SaleState.CLOSED:
+                raise ShowClosed(_("Online sales for this show are closed."))
+            case SaleState.NOT_OPEN if self.sales_open_at:
+                raise SalesNotOpen(
+                    _("Online sales for this show have not started yet."),
+                    sales_open_at=utc_text(self.sales_open_at),
+                )
 
     def require_open_at_counter(self) -> None:
         """Raise `ShowClosed` unless the box office may still sell and move seats.
 
-        It may until the show ends, even after online sales have closed. A show without a
+        It may before and after online sales, until the show ends. A show without a
         known end closes at its start.
         """
         if self.status == ShowStatus.CANCELLED:
@@ -122,13 +119,21 @@ class Terms:
 
 
 def _terms(show: str, bookings: str | None = None) -> Statement:
-    """Return the statement that reads the terms and, for a sale, draws the ids of the new rows."""
-    ids = "" if bookings is None else f", {_IDS.format(bookings=bookings)}"
+    """Return the statement that reads the terms.
+
+    For a sale, it also reads `ShowNames` and draws the ids of the new rows.
+    """
+    columns = joins = ""
+    if bookings is not None:
+        names = "movies.id, movies.title, theatres.name, screens.name, theatres.timezone"
+        columns = f", {names}, {_IDS.format(bookings=bookings)}"
+        joins = "JOIN movies ON movies.id = movie_id LEFT JOIN screens ON screens.id = screen_id"
     # Not now(), which is the time of BEGIN, before the wait for locks.
     return Statement(f"""
-        SELECT shows.id, theatre_id, status, start_time, end_time, sales_close_at,
-               screen_id IS NOT NULL, gap_rule, currency, clock_timestamp() {ids}
-          FROM shows JOIN theatres ON theatres.id = theatre_id
+        SELECT shows.id, shows.theatre_id, status, start_time, end_time, sales_open_at,
+               sales_close_at, screen_id IS NOT NULL, gap_rule, currency, clock_timestamp()
+               {columns}
+          FROM shows JOIN theatres ON theatres.id = shows.theatre_id {joins}
          WHERE shows.id = {show} AND status <> 'planned'
     """)  # noqa: S608 - of constants only
 
@@ -160,9 +165,20 @@ def terms_of(rows: Rows) -> Terms:
     return Terms(*rows[0])
 
 
-def terms_and_ids(rows: Rows) -> tuple[Terms, tuple[int, list[int]]]:
-    """Return what `TERMS_AND_IDS` has read: the terms, and the ids of an order and its bookings."""
-    return terms_of([row[:-2] for row in rows]), rows[0][-2:]
+class ShowNames(NamedTuple):
+    """What the response to a sale says of the show besides its terms."""
+
+    movie_id: int
+    movie_title: str
+    theatre_name: str
+    screen_name: str | None
+    timezone: str
+
+
+def terms_and_ids(rows: Rows) -> tuple[Terms, ShowNames, tuple[int, list[int]]]:
+    """Return what `TERMS_AND_IDS` has read, with the ids of an order and its bookings."""
+    terms = terms_of([row[:-7] for row in rows])
+    return terms, ShowNames(*rows[0][-7:-2]), rows[0][-2:]
 
 
 def read_terms(show_id: int) -> Terms:

@@ -13,15 +13,15 @@ from django_tasks import task
 from accounts import audit
 from accounts.models import AuditEntry, User
 from booking_site.api.errors import DomainError
+from booking_site.postgres.clock import ClockTimestamp
 from booking_site.tasks.queue import BEFORE_MAILS
 from bookings import mails
 from bookings.models import Booking, BookingQuerySet, Hold, HoldEnd, Order
 from bookings.services.cancelling import cancel_locked, lock_live
 from bookings.services.holds import end_holds
-from bookings.services.seat_locks import ShowClosed
 from bookings.transactions import in_transaction
-from catalog.errors import ShowNotFound
-from catalog.models import ClockTimestamp, Seat, Show, ShowStatus
+from catalog.errors import ShowClosed, ShowNotFound
+from catalog.models import Seat, Show, ShowStatus
 
 ACTION = "show_cancelled"
 PURCHASES_PER_BATCH = 50

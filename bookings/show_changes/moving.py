@@ -14,13 +14,13 @@ from accounts import audit
 from accounts.models import User
 from booking_site.api.errors import DomainError, violated_constraint
 from booking_site.local_time import clock
+from booking_site.postgres.clock import ClockTimestamp
 from bookings import mails
 from bookings.models import Booking
-from bookings.services.seat_locks import ShowClosed
 from bookings.show_changes.reseating import Reseating, apply_reseating, plan_reseating
 from bookings.transactions import in_transaction
-from catalog.errors import ShowNotFound
-from catalog.models import ClockTimestamp, Screen, Seat, Show, ShowStatus
+from catalog.errors import ShowClosed, ShowNotFound
+from catalog.models import Screen, Seat, Show, ShowStatus
 from catalog.scheduling import ScreenInOtherTheatre, ScreenTaken, collisions_of, ends_of
 
 
@@ -28,6 +28,13 @@ class StartInPast(DomainError):
     """The new start time is in the past."""
 
     code = "start_in_past"
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class StartBeforeSales(DomainError):
+    """Online sales of the show would start only after they end."""
+
+    code = "start_before_sales"
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
@@ -57,7 +64,7 @@ class MovedShow:
 def plan_moves(moves: Sequence[Move]) -> list[MovedShow]:
     """Return what the moves would do if made together, without writing anything.
 
-    Raise ShowNotFound, ShowClosed, StartInPast, ScreenInOtherTheatre,
+    Raise ShowNotFound, ShowClosed, StartInPast, StartBeforeSales, ScreenInOtherTheatre,
     ScreenTaken, DurationMissing, LayoutMissing, PriceMissing or NoEqualSeats.
     """
     return [_plan(move, [other.show_id for other in moves]) for move in moves]
@@ -136,6 +143,11 @@ def _plan(move: Move, together: Sequence[int]) -> MovedShow:
     if move.start_time <= now:
         raise StartInPast("This start time is in the past. Choose a later one.")
     show = _moved(before, move)
+    if show.is_never_on_sale and show.sales_open_at:
+        opens = clock(show.sales_open_at, show.theatre.zone, "%a %d %b %Y, %H:%M")
+        raise StartBeforeSales(
+            f"Online sales start on {opens}. Choose a later time, or change their start first."
+        )
     if rivals := list(collisions_of(show).exclude(pk__in=together)):
         raise ScreenTaken(
             f"{show.screen} is taken then (turnaround included): {'; '.join(map(str, rivals))}.",
@@ -146,7 +158,10 @@ def _plan(move: Move, together: Sequence[int]) -> MovedShow:
 
 
 def _moved(before: Show, move: Move) -> Show:
-    """Return a copy of the show with its new times and the same length."""
+    """Return a copy of the show with its new times and the same length.
+
+    Online sales start when they were announced to start.
+    """
     screen = before.screen
     if move.screen_id != before.screen_id:
         screens = Screen.objects.select_related("theatre")

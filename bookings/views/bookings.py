@@ -31,8 +31,8 @@ from bookings.serializers import (
 )
 from bookings.services.cancelling import BookingNotFound, CancellationClosed
 from bookings.services.sales import HoldAlreadyBooked, HoldExpired, HoldNotFound
-from bookings.services.seat_locks import SeatUnavailable, ShowClosed, TooManySeats
-from catalog.errors import ShowNotFound
+from bookings.services.seat_locks import SeatUnavailable, TooManySeats
+from catalog.errors import SalesNotOpen, ShowClosed, ShowNotFound
 from catalog.seat_maps import SeatNotFound
 
 IDEMPOTENCY_KEY = OpenApiParameter(
@@ -91,6 +91,7 @@ class BookingViewSet(ListModelMixin, GenericViewSet[Booking]):
             HoldNotFound,
             SeatUnavailable,
             ShowClosed,
+            SalesNotOpen,
             HoldExpired,
             HoldAlreadyBooked,
             SingleSeatGap,

@@ -22,8 +22,8 @@ from bookings.seat_choice import CompanionRequired, NoSeatsTogether, SingleSeatG
 from bookings.serializers import HoldRequest, HoldSerializer
 from bookings.services.holds import TooManySeatsHeld
 from bookings.services.sales import HoldAlreadyBooked, HoldExpired, HoldNotFound
-from bookings.services.seat_locks import SeatUnavailable, ShowClosed, TooManySeats
-from catalog.errors import ShowNotFound
+from bookings.services.seat_locks import SeatUnavailable, TooManySeats
+from catalog.errors import SalesNotOpen, ShowClosed, ShowNotFound
 from catalog.seat_maps import SeatNotFound
 
 # One instance for all requests, as creating a serializer copies all its fields.
@@ -56,6 +56,7 @@ class HoldViewSet(GenericViewSet[Hold]):
             SeatNotFound,
             SeatUnavailable,
             ShowClosed,
+            SalesNotOpen,
             HoldExpired,
             NoSeatsTogether,
             SingleSeatGap,
@@ -110,7 +111,7 @@ class HoldViewSet(GenericViewSet[Hold]):
         summary="Extend a hold, up to its maximum time",
         request=EmptySerializer,
         responses=HoldSerializer,
-        problems=[HoldNotFound, HoldExpired, HoldAlreadyBooked, ShowClosed],
+        problems=[HoldNotFound, HoldExpired, HoldAlreadyBooked, ShowClosed, SalesNotOpen],
     )
     @action(detail=True, methods=["post"])
     def extend(self, request: Request, pk: UUID) -> Response:

@@ -8,7 +8,6 @@ from catalog.models.screens import Screen
 from catalog.models.seats import (
     SOLD_BEFORE,
     STATE_NOW,
-    ClockTimestamp,
     Seat,
     SeatQuerySet,
     SeatStatus,

@@ -34,8 +34,10 @@ class ArchivedRoom(models.Model):
         models.CharField(max_length=200, null=True),
         help_text="Null for an available seat, otherwise the reason, which can be empty.",
     )
-    lowest_price = AmountField(
-        max_digits=9, null=True, help_text="Of the available seats whose rows have been deleted."
+    lowest_prices = models.JSONField(
+        default=dict,
+        db_default={},
+        help_text="By category, as strings: of the available seats whose rows have been deleted.",
     )
     seats_hash = models.BigIntegerField(
         default=0,

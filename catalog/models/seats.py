@@ -2,10 +2,11 @@
 
 from django.core.validators import MinValueValidator
 from django.db import models
-from django.db.models import Case, F, Func, Q, Value, When
+from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Concat
 
 from booking_site.money import AmountField
+from booking_site.postgres.clock import ClockTimestamp
 from catalog.layouts import MAX_SECTION_NAME, row_order, seat_name
 from catalog.models.prices import SeatCategory
 
@@ -19,14 +20,6 @@ class SeatStatus(models.TextChoices):
 
 # The block reason of a seat that the original system sold and whose booking has not been imported.
 SOLD_BEFORE = "Sold by the original system"
-
-
-class ClockTimestamp(Func):
-    """The database's current time; unlike `now()` it advances within a transaction."""
-
-    function = "clock_timestamp"
-    template = "%(function)s()"
-    output_field = models.DateTimeField()
 
 
 _LAPSED = Q(status=SeatStatus.HELD, held_until__lte=ClockTimestamp())

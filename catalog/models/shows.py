@@ -17,15 +17,16 @@ from django.db.models import (
     QuerySet,
     Value,
 )
-from django.db.models.functions import Now
+from django.db.models.functions import Least, Now
 from django.utils import timezone
 
 from booking_site.local_time import calendar_day, clock, zone_named
+from booking_site.postgres.clock import ClockTimestamp
 from booking_site.postgres.timestamped import Timestamped, TimestampedQuerySet
 from booking_site.postgres.words import FoldedWords, folded, words_beginning_with
 from booking_site.typed_text import LineField
 from catalog.models.movies import Movie
-from catalog.models.prices import PriceCard
+from catalog.models.prices import PriceCard, SeatCategory
 from catalog.models.screens import Screen
 from catalog.models.seats import layout_fingerprint
 from catalog.models.theatres import Theatre
@@ -37,29 +38,34 @@ class ShowStatus(models.TextChoices):
     CANCELLED = "cancelled", "Cancelled"
 
 
-# A literal, not a parameter: the generic plan of a prepared statement could not use the partial
-# index `show_listed`.
-_OPEN = Func(template=f"'{ShowStatus.OPEN.value}'", output_field=models.CharField())
+# Literals, not parameters: the generic plan of a prepared statement could not use the partial
+# indexes `show_listed` and `show_by_update`.
+_OPEN, _PLANNED = (
+    Func(template=f"'{status.value}'", output_field=models.CharField())
+    for status in (ShowStatus.OPEN, ShowStatus.PLANNED)
+)
 
 
+_PRICE = "'{0}', least(counted.{0}, (lowest_prices ->> '{0}')::numeric)::text"
+_LOWEST = "min(price) FILTER (WHERE is_free AND category = '{0}') AS {0}"
 # As a template: Django would take longer to write this than PostgreSQL to run it. `is_free` is
-# FREE_SEAT.
-_SEAT_FACTS = """(
+# FREE_SEAT. An aggregate for each category takes less time than GROUP BY.
+_SEAT_FACTS = f"""(
     SELECT jsonb_build_object(
                'total', counted.total + coalesce(seat_count, 0),
                'available', counted.available + coalesce(available_count, 0),
-               'price_from', least(counted.price_from, lowest_price)::text,
+               'prices', jsonb_build_object({", ".join(map(_PRICE.format, SeatCategory))}),
                'hash', coalesce(counted.hash, 0) # coalesce(seats_hash, 0))
       FROM (SELECT %(expressions)s AS show_id) AS this
       LEFT JOIN archived_rooms USING (show_id)
      CROSS JOIN LATERAL (
            SELECT count(*) AS total,
                   count(*) FILTER (WHERE is_free) AS available,
-                  min(price) FILTER (WHERE is_free) AS price_from,
+                  {", ".join(map(_LOWEST.format, SeatCategory))},
                   bit_xor(facts) AS hash
-             FROM (SELECT price, facts, status = 'available'
+             FROM (SELECT price, category, facts, status = 'available'
                                  OR status = 'held' AND held_until <= clock_timestamp() AS is_free
-                     FROM seats WHERE seats.show_id = this.show_id) AS seats) AS counted)"""
+                     FROM seats WHERE seats.show_id = this.show_id) AS seats) AS counted)"""  # noqa: S608 - of constants
 
 MOST_MATCHES = 25
 MOST_WORDS = 20  # of a search
@@ -72,7 +78,7 @@ def _has_letter_or_digit(text: str) -> bool:
 class ShowQuerySet(TimestampedQuerySet["Show"]):
     def published(self) -> "ShowQuerySet":
         """Shows that customers may see: all but planned ones."""
-        return self.exclude(status=ShowStatus.PLANNED)
+        return self.exclude(status=_PLANNED)
 
     def listed(self) -> "ShowQuerySet":
         """Shows in the public lists: open ones, also past ones."""
@@ -150,20 +156,22 @@ class ShowQuerySet(TimestampedQuerySet["Show"]):
         )
 
     def with_seat_facts(self) -> "ShowQuerySet":
-        """Add `seat_facts`: `total` and `available` seats; `price_from`, the price of the
-        cheapest available one as a string, or None; and what `layout_fingerprint` needs.
+        """Add `seat_facts`, and `now`, the database's time.
 
-        A subquery reads the seats of each show on the page, and its archived room.
+        The facts are `total` and `available` seats, and `prices`, by category: the price of the
+        cheapest available seat as a string, or None; and what `layout_fingerprint` needs. A
+        subquery reads the seats of each show on the page, and its archived room.
         """
         facts = Func(F("pk"), template=_SEAT_FACTS, output_field=models.JSONField())
-        return self.annotate(seat_facts=facts)
+        return self.annotate(seat_facts=facts, now=ClockTimestamp())
 
 
 class Show(Timestamped):
     """A movie in a theatre at a time.
 
     `end_time` and `occupied_until` are computed at planning, so a changed duration of the
-    movie does not change them.
+    movie does not change them. Triggers renew `updated_at` whenever the API's answer changes,
+    except for the time of day and the availability of seats.
     """
 
     movie = models.ForeignKey(Movie, on_delete=models.PROTECT, related_name="shows", db_index=False)
@@ -193,6 +201,9 @@ class Show(Timestamped):
     )
     status = models.CharField(
         max_length=12, choices=ShowStatus, default=ShowStatus.OPEN, db_default=ShowStatus.OPEN
+    )
+    sales_open_at = models.DateTimeField(
+        null=True, blank=True, help_text="Start of online sales; empty: at once."
     )
     sales_close_at = models.DateTimeField(
         null=True, blank=True, help_text="End of online sales; empty: at the start."
@@ -230,6 +241,11 @@ class Show(Timestamped):
                 condition=Q(status=ShowStatus.OPEN),
                 name="show_by_folded_language",
             ),
+            models.Index(
+                fields=["updated_at", "id"],
+                condition=~Q(status=ShowStatus.PLANNED),
+                name="show_by_update",
+            ),
         )
         constraints = (
             models.CheckConstraint(
@@ -238,6 +254,12 @@ class Show(Timestamped):
             models.CheckConstraint(
                 condition=Q(end_time__isnull=True) | Q(end_time__gt=F("start_time")),
                 name="show_ends_after_start",
+            ),
+            models.CheckConstraint(
+                # Least ignores an empty end.
+                condition=Q(sales_open_at__isnull=True)
+                | Q(sales_open_at__lt=Least("start_time", "sales_close_at")),
+                name="show_sales_open_before_end",
             ),
             models.CheckConstraint(
                 condition=Q(screen__isnull=True)
@@ -284,6 +306,12 @@ class Show(Timestamped):
     def layout_fingerprint(self) -> str:
         """For shows from `with_seat_facts`."""
         return layout_fingerprint(self.seat_facts["hash"])  # type: ignore[attr-defined]
+
+    @property
+    def is_never_on_sale(self) -> bool:
+        """Whether online sales would start only when, or after, they end."""
+        end = min(self.start_time, self.sales_close_at or self.start_time)
+        return self.sales_open_at is not None and self.sales_open_at >= end
 
     def start_at(self, moment: datetime) -> None:
         """Set the start, and the planned offset of the theatre's clocks at that time."""

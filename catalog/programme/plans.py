@@ -55,7 +55,9 @@ class ShowRequest:
     price_card: PriceCard | None
     format: str
     language: str
-    sales_end_before: timedelta | None = None  # before the start; None: at the start
+    # Both are before the start of the show.
+    sales_start_before: timedelta | None = None  # None: at once
+    sales_end_before: timedelta | None = None  # None: at the start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,7 +204,7 @@ class _Evaluator:
         return [other for other in self._taken[show.screen_id] if show.overlaps(other)]
 
     def _show(self, request: ShowRequest, start: datetime) -> Show:
-        close = request.sales_end_before
+        opens, close = request.sales_start_before, request.sales_end_before
         show = Show(
             movie=request.movie,
             theatre=self._plan.theatre,
@@ -211,6 +213,7 @@ class _Evaluator:
             format=request.format,
             language=request.language,
             status=self._plan.status,
+            sales_open_at=None if opens is None else start - opens,
             sales_close_at=None if close is None else start - close,
             **ends_of(movie=request.movie, screen=request.screen, start_time=start)._asdict(),
         )

@@ -78,7 +78,7 @@ def copied_requests(
         day = business_day(show.start_time, theatre.zone)
         if not show.screen or day.weekday() not in weekdays:
             continue
-        close = show.sales_close_at
+        opens, close = show.sales_open_at, show.sales_close_at
         requests.append(
             ShowRequest(
                 movie=show.movie,
@@ -88,6 +88,7 @@ def copied_requests(
                 price_card=show.price_card,
                 format=show.format,
                 language=show.language,
+                sales_start_before=show.start_time - opens if opens else None,
                 sales_end_before=show.start_time - close if close else None,
             )
         )

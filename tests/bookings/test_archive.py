@@ -30,10 +30,10 @@ from bookings.integrity.invariants import examine
 from bookings.models import Booking, Hold, Order
 from bookings.services import archiving
 from bookings.services.archiving import archive_rooms
-from bookings.services.seat_locks import ShowClosed
 from catalog import archived_rooms
 from catalog.admin.programme.week import week_address
 from catalog.archived_rooms import SeatsArchived, seats_of
+from catalog.errors import ShowClosed
 from catalog.layouts import parse_layout
 from catalog.models import SOLD_BEFORE, ArchivedRoom, Seat, Show, ShowStatus
 from catalog.programme.weeks import open_planned

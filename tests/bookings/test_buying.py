@@ -16,6 +16,7 @@ from pytest_django.fixtures import Settings
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from booking_site.api.fields import utc_text
 from bookings.models import Booking, Hold, Order
 from bookings.services import refusals
 from bookings.services.sales import REFERENCE_LETTERS
@@ -73,6 +74,9 @@ def test_the_response_to_a_purchase_has_everything_a_ticket_shows(
         "currency": "EUR",
         "order_reference": row.order.reference,
         "status": "confirmed",
+        "movie_title": show.movie.title,
+        "theatre_name": show.theatre.name,
+        "start_time": utc_text(show.start_time),
     }
     assert [each["id"] for each in answer["bookings"]] == [row.pk]
     assert answer["message"] == "Booking confirmed. Enjoy the show!"
@@ -88,6 +92,7 @@ def test_several_seats_are_one_order(customer: APIClient, user: User, seats: lis
     assert (order.user, order.channel, order.total) == (user, "web", Decimal("36.00"))
     created_at = answer["order"].pop("created_at")
     assert datetime.fromisoformat(created_at) == order.created_at
+    show = order.show
     assert answer["order"] == {
         "reference": order.reference,
         "show_id": seats[0].show_id,
@@ -95,6 +100,16 @@ def test_several_seats_are_one_order(customer: APIClient, user: User, seats: lis
         "total": "36.00",
         "currency": "EUR",
         "status": "confirmed",
+        "movie_id": show.movie_id,
+        "movie_title": show.movie.title,
+        "theatre_id": show.theatre_id,
+        "theatre_name": show.theatre.name,
+        "screen_name": None,
+        "start_time": utc_text(show.start_time),
+        "end_time": utc_text(show.end_time),
+        "local_start_time": show.start_time.astimezone(show.theatre.zone).isoformat(),
+        "timezone": "America/New_York",
+        "cancellable_until": utc_text(show.start_time - timedelta(hours=1)),
     }
     assert {each["order_reference"] for each in answer["bookings"]} == {order.reference}
     assert re.fullmatch(f"[{REFERENCE_LETTERS}]{{4}}-[{REFERENCE_LETTERS}]{{4}}", order.reference)

@@ -22,10 +22,11 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from booking_site.api.errors import violated_constraint
+from booking_site.postgres.clock import ClockTimestamp
 from bookings import idempotency, seat_choice, services, transactions
 from bookings.models import Booking, Hold, IdempotencyRecord, Order
 from bookings.services import cancelling, holds, sales, seat_locks
-from catalog.models import ClockTimestamp, Seat, SeatStatus, Show, ShowStatus
+from catalog.models import Seat, SeatStatus, Show, ShowStatus
 from tests.bookings.calls import (
     book,
     book_seats,

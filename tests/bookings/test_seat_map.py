@@ -17,13 +17,14 @@ from rest_framework.test import APIClient
 from accounts.authentication import Caller
 from accounts.models import User
 from accounts.tokens import issue_tokens
+from booking_site.postgres.clock import ClockTimestamp
 from bookings import seat_map as room
 from bookings.models import Hold
 from bookings.seat_map import seat_map as read_seat_map
 from bookings.services.refusals import taken_seats
 from bookings.services.seat_locks import is_free
 from catalog.layouts import parse_layout
-from catalog.models import STATE_NOW, ClockTimestamp, Seat, SeatStatus, Show, ShowStatus
+from catalog.models import STATE_NOW, Seat, SeatStatus, Show, ShowStatus
 from catalog.seat_maps import make_seat_map
 from tests.bookings.calls import bought, held, let_expire, refusal
 from tests.factories import SeatFactory, ShowFactory, UserFactory, make_seats

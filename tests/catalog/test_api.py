@@ -8,7 +8,9 @@ import pytest
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from booking_site.api.fields import utc_text
 from catalog.models import Seat, SeatStatus, Show, ShowStatus
+from catalog.serializers import ShowSerializer
 from tests.catalog.test_seat_maps import hold, sell
 from tests.factories import (
     MovieFactory,
@@ -163,12 +165,20 @@ def test_a_show_has_its_time_place_and_number_of_available_seats(api: APIClient)
         "format": "2D",
         "language": "hi",
         "status": "open",
+        "bookable": True,
+        "sales_open_at": None,
+        "sales_close_at": None,
+        "cancellable_until": "2031-01-01T19:00:00Z",
+        "hold_policy": {"minutes": 10, "max_seats": 10, "gap_rule": "off"},
         "seats_total": 2,
         "seats_available": 2,
         "price_from": "150.00",
+        "prices_from": {"standard": "150.00"},
         "currency": "INR",
         "layout_fingerprint": read(api, f"/api/shows/{show.pk}/layout")["fingerprint"],
+        "updated_at": utc_text(Show.objects.get().updated_at),
     }
+    assert expected.keys() == ShowSerializer().fields.keys()
     assert read(api, f"/api/shows/{show.pk}") == expected
     assert read(api, "/api/shows") == [expected]
     assert read(api, f"/api/movies/{show.movie_id}/shows") == [expected]
@@ -342,6 +352,9 @@ def test_without_shows_the_list_is_empty(api: APIClient) -> None:
         ("/api/shows", "from", "2026-01-01T00:00:00"),
         ("/api/shows", "to", "9999-12-31T23:59:59-23:59"),
         ("/api/shows", "include_past", "yes"),
+        ("/api/shows", "updated_since", "2026-01-01T00:00:00"),
+        ("/api/movies", "updated_since", "yesterday"),
+        ("/api/theatres", "updated_since", "2026-01-01"),
         ("/api/theatres", "page_size", "501"),
     ],
 )

@@ -68,6 +68,10 @@ BREAKING = [
     ("seat_held_has_hold_and_end", "UPDATE seats SET held_until = now()"),
     ("seat_held_has_hold_and_end",
      "UPDATE seats SET status = 'booked', held_until = now(), hold_id = gen_random_uuid()"),
+    ("show_sales_open_before_end", "UPDATE shows SET sales_open_at = start_time"),
+    ("show_sales_open_before_end",
+     "UPDATE shows SET sales_close_at = start_time - interval '2 h',"
+     " sales_open_at = start_time - interval '1 h'"),
     ("archived_room_arrays_agree", "INSERT INTO archived_rooms (show_id, layout, has_positions, "
      "seat_ids, prices, block_reasons) VALUES (1, 'A S', true, '{1}', '{9}', '{}')"),
     ("archived_room_arrays_agree", "INSERT INTO archived_rooms (show_id, layout, has_positions, "

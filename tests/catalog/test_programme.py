@@ -396,14 +396,17 @@ def test_copying_a_week_copies_all_fields_of_its_shows(
     movie: Movie, screens: list[Screen], card: PriceCard
 ) -> None:
     apply(requests(movie, screens, price_card=card, format="3D", clocks=[NIGHT]))
-    early = timedelta(minutes=45)
+    week, early = timedelta(days=7), timedelta(minutes=45)
     for show in Show.objects.all():
-        Show.objects.filter(pk=show.pk).update(sales_close_at=show.start_time - early)
+        Show.objects.filter(pk=show.pk).update(
+            sales_open_at=show.start_time - week, sales_close_at=show.start_time - early
+        )
     assert verdicts(apply(copied(screens))) == ["created"] * 3
     show = Show.objects.filter(screen=screens[1]).order_by("start_time").last()
     assert show is not None
     assert show.start_time == datetime(2031, 5, 12, 22, 30, tzinfo=UTC)
     assert (show.format, show.language, show.price_card) == ("3D", "en", card)
+    assert show.sales_open_at == show.start_time - week
     assert show.sales_close_at == show.start_time - early
     assert verdicts(apply(copied(screens))) == ["exists"] * 3
 

@@ -59,6 +59,8 @@ def test_past_weeks_and_the_coming_days_are_sold_and_a_second_run_changes_nothin
     counter = Order.objects.filter(channel=Channel.BOX_OFFICE)
     assert not counter.exclude(sold_by__theatres=F("show__theatre")).exists()
     assert counter.values("sold_by").distinct().order_by().count() == 2
+    later = Show.objects.get(sales_open_at__gt=Now())
+    assert not Booking.objects.filter(show=later).exists()
     everything = [model.objects.count() for model in (User, Show, Seat, Booking)]
     assert seed_demo() == ("Nothing was missing.\n" * 2 + "Booked 0 seats for demo customers.\n")
     assert [model.objects.count() for model in (User, Show, Seat, Booking)] == everything

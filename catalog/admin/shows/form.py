@@ -13,12 +13,13 @@ from catalog.scheduling import DurationMissing, collisions_of, ends_of, lock_scr
 # These can't change once a seat is sold or held.
 FIXED_AFTER_SALE = ("movie", "theatre", "screen", "start", "status")
 # What a booking reads after it has locked its seats.
-TERMS = {*FIXED_AFTER_SALE, "sales_close"}
+TERMS = {*FIXED_AFTER_SALE, "sales_open", "sales_close"}
 
 
 class ShowForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run time
     rivals: Sequence[Show] = ()  # the shows that occupy the screen, if the form was refused for it
     start = LocalTimeField(label="Start")
+    sales_open = LocalTimeField(label="Online sales start", required=False)
     sales_close = LocalTimeField(label="Online sales end", required=False)
 
     class Meta:
@@ -32,11 +33,16 @@ class ShowForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run 
         if show.pk:
             zone = show.theatre.zone
             self.initial["start"] = show.start_time.astimezone(zone)
+            if show.sales_open_at:
+                self.initial["sales_open"] = show.sales_open_at.astimezone(zone)
             if show.sales_close_at:
                 self.initial["sales_close"] = show.sales_close_at.astimezone(zone)
             clock = f"{clock} ({zone.key})"
         if "start" in self.fields:  # absent for users without change permission
             self.fields["start"].help_text = f"{clock}."
+            self.fields[
+                "sales_open"
+            ].help_text = f"{clock}; empty: at once. The box office can sell earlier."
             self.fields["sales_close"].help_text = f"{clock}; empty: at the start."
         if "status" in self.fields:
             self._restrict_status()
@@ -95,6 +101,10 @@ class ShowForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at run 
             self.instance.start_at(start)
         if elsewhere or "sales_close" in self.changed_data:
             self.instance.sales_close_at = entered_moment(self, "sales_close", theatre.zone)
+        if elsewhere or "sales_open" in self.changed_data:
+            self.instance.sales_open_at = entered_moment(self, "sales_open", theatre.zone)
+        if not self.errors and self.instance.is_never_on_sale:
+            self.add_error("sales_open", "Online sales must start before they end.")
 
     def _set_ends(self, data: dict[str, Any]) -> None:
         """Compute the ends, if a field that they depend on was changed."""

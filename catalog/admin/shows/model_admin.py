@@ -27,6 +27,7 @@ from catalog.admin.shows.room import room_page
 from catalog.admin.shows.seat_map import seat_map_page
 from catalog.models import Show, ShowQuerySet, ShowStatus
 from catalog.refused_overlaps import record_overlaps
+from catalog.selling import SaleState, sale_state
 
 
 class TimeFilter(admin.SimpleListFilter):
@@ -71,7 +72,7 @@ class ShowAdmin(LargeTable, BackOffice[Show]):
     readonly_fields = ("ends", "free_again")
     fieldsets: ClassVar[Any] = (
         (None, {"fields": ("movie", "theatre", "screen", "start")}),
-        ("Sales", {"fields": ("status", "price_card", "sales_close")}),
+        ("Sales", {"fields": ("status", "price_card", "sales_open", "sales_close")}),
         ("Screening", {"fields": ("format", "language")}),
         ("Computed", {"fields": ("ends", "free_again")}),
     )
@@ -135,7 +136,7 @@ class ShowAdmin(LargeTable, BackOffice[Show]):
         if obj is None or self.has_change_permission(request, obj):
             return self.fieldsets
         # Without change permission, read-only fields replace those of the form.
-        shown = {"start": "starts", "sales_close": "sales_end"}
+        shown = {"start": "starts", "sales_open": "sales_start", "sales_close": "sales_end"}
         return [
             (name, {"fields": [shown.get(field, field) for field in options["fields"]]})
             for name, options in self.fieldsets
@@ -150,8 +151,11 @@ class ShowAdmin(LargeTable, BackOffice[Show]):
         return two_lines(show.theatre, show.screen.name if show.screen else "no screen")
 
     @admin.display(description="status", ordering="status")
-    def state(self, show: Show) -> SafeString:
-        return badge(show.status, ShowStatus(show.status).label)
+    def state(self, show: Any) -> SafeString:
+        label = badge(show.status, ShowStatus(show.status).label)
+        if sale_state(show) is SaleState.NOT_OPEN:
+            return two_lines(label, f"online from {local(show.sales_open_at, show.theatre.zone)}")
+        return label
 
     @admin.display(description="seats")
     def seat_map(self, show: Show) -> SafeString:
@@ -164,6 +168,10 @@ class ShowAdmin(LargeTable, BackOffice[Show]):
             reverse(f"admin:catalog_show_{page}", args=[show.pk]),
             text,
         )
+
+    @admin.display(description="online sales start")
+    def sales_start(self, show: Show) -> str:
+        return local(show.sales_open_at, show.theatre.zone) or "at once"
 
     @admin.display(description="online sales end")
     def sales_end(self, show: Show) -> str:

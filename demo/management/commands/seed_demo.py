@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db.models import Exists, OuterRef
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts.models import User
@@ -28,6 +29,8 @@ AUDIENCE = (
 # The demo customer visits one in this many past shows, and the first shows of tomorrow.
 SHOWS_PER_VISIT = 30
 VISITS_TOMORROW = 2
+# One show's online sales start this long before it.
+SALES_START_BEFORE = timedelta(days=2)
 
 
 class Command(BaseCommand):
@@ -62,6 +65,7 @@ class Command(BaseCommand):
             )
         make_demo_accounts()
         _assign_staff()
+        _open_sales_later()
         self.stdout.write(f"Booked {_sell(_audience())} seats for demo customers.")
 
 
@@ -99,6 +103,16 @@ def _audience() -> list[User]:
     return users
 
 
+def _open_sales_later() -> None:
+    """Let the online sales of one show begin in the future, unless one has such a start."""
+    shows = Show.objects.listed().filter(theatre__in=_theatres())
+    if not shows.filter(sales_open_at__gt=Now()).exists():
+        last = shows.exclude(Exists(Booking.objects.filter(show=OuterRef("pk")))).last()
+        if last:
+            last.sales_open_at = last.start_time - SALES_START_BEFORE
+            last.save()
+
+
 def _sell(audience: list[User]) -> int:
     """Sell seats of the shows that have no bookings; return how many.
 
@@ -114,6 +128,7 @@ def _sell(audience: list[User]) -> int:
         Show.objects.listed()
         .filter(~Exists(Booking.objects.filter(show=OuterRef("pk"))))
         .filter(theatre__in=theatres, start_time__range=days)
+        .exclude(sales_open_at__gt=Now())
         .select_related("movie", "theatre", "screen")
     )
     sold = 0

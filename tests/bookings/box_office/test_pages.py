@@ -21,7 +21,8 @@ from accounts.models import AuditEntry, User
 from bookings.box_office import services
 from bookings.box_office.services import Purchase
 from bookings.models import Booking, Order
-from bookings.services.seat_locks import SeatUnavailable, ShowClosed
+from bookings.services.seat_locks import SeatUnavailable
+from catalog.errors import ShowClosed
 from catalog.models import GapRule, Seat, SeatStatus, Show, Theatre
 from tests.factories import ShowFactory, make_seats
 
@@ -205,6 +206,7 @@ def test_a_held_seat_is_sold_only_when_the_hold_has_expired(counter: Client, sho
     ("change", "sells"),
     [
         ({"sales_close_at": -60}, True),
+        ({"sales_open_at": 60}, True),
         ({"start_time": -30, "end_time": 60}, True),
         ({"start_time": -90, "end_time": -1}, False),
         ({"start_time": -1, "end_time": None}, False),

@@ -45,6 +45,7 @@ UNGUARDED = """
     ALTER TABLE holds DROP CONSTRAINT hold_ends_within_its_limit;
     ALTER TABLE shows DROP CONSTRAINT show_screen_not_taken;
     ALTER TABLE shows DROP CONSTRAINT show_on_screen_occupies_it;
+    ALTER TABLE shows DROP CONSTRAINT show_sales_open_before_end;
 """
 
 
@@ -129,6 +130,7 @@ BREAKS = {
     " max_expires_at) SELECT gen_random_uuid(), user_id, show_id, '{}', expires_at,"
     " max_expires_at FROM holds",
     "response_names_own_order": "UPDATE idempotency_records SET body = 'nonsense'",
+    "sales_open_before_end": "UPDATE shows SET sales_open_at = start_time",
     "shows_do_not_overlap": "INSERT INTO shows (movie_id, theatre_id, screen_id, start_time,"
     " occupied_until) SELECT movie_id, theatre_id, screen_id,"
     " start_time + interval '1 hour', occupied_until FROM shows",

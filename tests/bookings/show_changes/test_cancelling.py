@@ -22,7 +22,6 @@ from booking_site.tasks.worker import Worker, rescue_tasks
 from bookings import mails
 from bookings.integrity.invariants import examine
 from bookings.models import Booking, Hold, Order
-from bookings.services.seat_locks import ShowClosed
 from bookings.show_changes import cancelling
 from bookings.show_changes.cancelling import (
     OrdersChanged,
@@ -32,7 +31,7 @@ from bookings.show_changes.cancelling import (
     live_purchases,
     purchases,
 )
-from catalog.errors import ShowNotFound
+from catalog.errors import ShowClosed, ShowNotFound
 from catalog.models import Seat, Show, ShowStatus
 from tests.bookings.calls import book_seats, bought, elsewhere, held, refusal, start_in
 from tests.bookings.test_races import wait_for_waiters

@@ -15,10 +15,10 @@ from booking_site.api.errors import DomainError
 from bookings.integrity.invariants import examine
 from bookings.models import Booking, Hold
 from bookings.seat_choice import NoEqualSeats
-from bookings.services.seat_locks import ShowClosed
 from bookings.show_changes import moving
-from bookings.show_changes.moving import Move, MoveChanged, StartInPast, swap_of
+from bookings.show_changes.moving import Move, MoveChanged, StartBeforeSales, StartInPast, swap_of
 from bookings.show_changes.reseating import LayoutMissing
+from catalog.errors import ShowClosed
 from catalog.models import PriceCardLine, Screen, Seat, Show, ShowStatus, Theatre
 from catalog.scheduling import ScreenInOtherTheatre, ScreenTaken
 from catalog.seat_maps import PriceNotExpressible, block_seats, make_seat_map, prices_of
@@ -111,8 +111,11 @@ def assert_sound() -> None:
 
 
 def test_a_show_moves_in_time_with_its_ends_and_the_end_of_sales(show: Show, big: Screen) -> None:
+    opens = show.start_time - timedelta(hours=12)
     Show.objects.filter(pk=show.pk).update(
-        sales_close_at=show.start_time - timedelta(hours=1), planned_utc_offset=None
+        sales_open_at=opens,
+        sales_close_at=show.start_time - timedelta(hours=1),
+        planned_utc_offset=None,
     )
     move(to(big, show, later=timedelta(hours=3)))
     after = Show.objects.get()
@@ -121,6 +124,7 @@ def test_a_show_moves_in_time_with_its_ends_and_the_end_of_sales(show: Show, big
     assert after.end_time == after.start_time + timedelta(minutes=100)
     assert after.occupied_until == after.start_time + timedelta(minutes=120)
     assert after.sales_close_at == after.start_time - timedelta(hours=1)
+    assert after.sales_open_at == opens
     assert (after.status, after.movie, after.format) == ("open", show.movie, "2D")
 
 
@@ -357,6 +361,11 @@ def test_what_cannot_move_is_refused(show: Show, big: Screen, small: Screen) -> 
     assert refused(at(show, small.pk, other.start_time)) is ScreenTaken
     assert refused(at(show, big.pk, now - timedelta(hours=1))) is StartInPast
     assert refused(at(show, ScreenFactory().pk, start)) is ScreenInOtherTheatre
+    Show.objects.filter(pk=show.pk).update(
+        sales_open_at=start - timedelta(hours=3), sales_close_at=start - timedelta(hours=1)
+    )
+    assert refused(at(show, big.pk, start - timedelta(hours=2))) is StartBeforeSales
+    Show.objects.filter(pk=show.pk).update(sales_open_at=None)
     bare = ScreenFactory(theatre=show.theatre, layout="")
     assert refused(at(show, bare.pk, start)) is LayoutMissing
     Show.objects.filter(pk=show.pk).update(status=ShowStatus.CANCELLED)

@@ -125,6 +125,37 @@ def test_online_sales_can_end_earlier_in_local_time(
     assert Show.objects.get().sales_close_at == datetime(2027, 6, 1, 17, tzinfo=UTC)
 
 
+def test_online_sales_can_start_later_in_local_time(
+    office: Client, movie: Movie, screen: Screen
+) -> None:
+    opens = {"sales_open_date": "2027-05-25", "sales_open_time": "10:00"}
+    office.post(ADD, typed(movie, screen, "2027-06-01 20:15", **opens))
+    assert Show.objects.get().sales_open_at == datetime(2027, 5, 25, 8, tzinfo=UTC)
+    page = office.get(reverse("admin:catalog_show_change", args=[Show.objects.get().pk])).text
+    assert 'value="2027-05-25"' in page
+    assert "online from Tue 25 May 2027, 10:00" in office.get("/admin/catalog/show/?when=all").text
+    Show.objects.update(sales_open_at=timezone.now() - timedelta(days=1))
+    assert "online from" not in office.get("/admin/catalog/show/?when=all").text
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        {"sales_open_date": "2027-06-01", "sales_open_time": "20:15"},
+        {
+            **{"sales_open_date": "2027-06-01", "sales_open_time": "19:00"},
+            **{"sales_close_date": "2027-06-01", "sales_close_time": "19:00"},
+        },
+    ],
+)
+def test_online_sales_start_before_they_end(
+    office: Client, movie: Movie, screen: Screen, times: dict[str, str]
+) -> None:
+    answer = office.post(ADD, typed(movie, screen, "2027-06-01 20:15", **times))
+    assert "Online sales must start before they end." in errors(answer)
+    assert not Show.objects.exists()
+
+
 @pytest.mark.parametrize("half", [{"start_date": ""}, {"start_time": ""}])
 def test_an_incomplete_time_is_refused(
     half: dict[str, str], office: Client, movie: Movie, screen: Screen
@@ -217,10 +248,11 @@ def test_saving_a_show_waits_for_others_planning_on_its_screen(
     ("change", "locked"),
     [
         ({"sales_close_date": "2027-06-01", "sales_close_time": "19:00"}, ["shows", "seats"]),
+        ({"sales_open_date": "2027-05-01", "sales_open_time": "10:00"}, ["shows", "seats"]),
         ({"format": "IMAX"}, ["shows"]),
     ],
 )
-def test_changing_the_end_of_sales_locks_the_seats_even_if_some_are_sold(
+def test_changing_the_times_of_sales_locks_the_seats_even_if_some_are_sold(
     change: dict[str, str],
     locked: list[str],
     office: Client,

@@ -137,10 +137,13 @@ def test_another_zone_than_the_one_previewed_is_previewed_again(
 
 def test_upcoming_shows_keep_their_local_times(office: Client, theatre: Theatre) -> None:
     screen = ScreenFactory(theatre=theatre, turnaround_minutes=20)
-    sales_end = {"sales_close_at": START - timedelta(minutes=30)}
+    sales = {
+        "sales_open_at": START - timedelta(minutes=90),
+        "sales_close_at": START - timedelta(minutes=30),
+    }
     # They follow each other directly, so they can move only together.
     movie = MovieFactory(duration_minutes=100)
-    first = planned_show(movie=movie, screen=screen, start_time=START, **sales_end)
+    first = planned_show(movie=movie, screen=screen, start_time=START, **sales)
     later = START + timedelta(minutes=120)
     second = planned_show(movie=movie, screen=screen, start_time=later)
     cancelled = ShowFactory(theatre=theatre, start_time=START, status=ShowStatus.CANCELLED)
@@ -152,7 +155,9 @@ def test_upcoming_shows_keep_their_local_times(office: Client, theatre: Theatre)
         for field in ("start_time", "end_time", "occupied_until"):
             assert getattr(after, field) == getattr(show, field) - TOKYO
         assert after.planned_utc_offset == timedelta(hours=9)
-    assert Show.objects.get(pk=first.pk).sales_close_at == START - timedelta(minutes=30) - TOKYO
+    moved = Show.objects.get(pk=first.pk)
+    for field, moment in sales.items():
+        assert getattr(moved, field) == moment - TOKYO
     for show in (cancelled, over):
         assert Show.objects.get(pk=show.pk).start_time == show.start_time
 
