@@ -38,8 +38,18 @@ class ConfirmationTokens(PasswordResetTokenGenerator):
         return f"{user.pk} {user.email} {timestamp}"
 
 
+class ClaimTokens(PasswordResetTokenGenerator):
+    """Tokens for the orders of one guest, as long as the guest has this address."""
+
+    key_salt = "accounts.links.ClaimTokens"
+
+    def _make_hash_value(self, user: User, timestamp: int) -> str:
+        return f"{user.pk} {user.token_version} {user.contact_email} {timestamp}"
+
+
 reset_tokens = ResetTokens()
 confirmation_tokens = ConfirmationTokens()
+claim_tokens = ClaimTokens()
 
 
 def reset_link(user: User) -> str:
@@ -48,6 +58,10 @@ def reset_link(user: User) -> str:
 
 def confirmation_link(user: User) -> str:
     return _link("confirm-email", user, confirmation_tokens)
+
+
+def claim_link(user: User) -> str:
+    return _link("claim-orders", user, claim_tokens)
 
 
 def user_of_link(uid: str) -> User:

@@ -50,9 +50,9 @@ NOTICES = {
 def notify_owner(user: User, change: str, *, former_email: str | None = None) -> None:
     """Enqueue an e-mail about one of `NOTICES`, within the transaction of the change.
 
-    It goes to the address of the account, and to the former one if that was changed.
+    It goes to the user's address, and to the former one if that was changed.
     """
-    for email in filter(None, (former_email, user.email)):
+    for email in filter(None, (former_email, user.mail_address)):
         send_notice.enqueue(user_id=user.pk, email=email, change=change)
 
 
@@ -67,7 +67,7 @@ def send_notice(context: TaskContext, user_id: int, email: str, change: str) -> 
         to=email,
         subject=notice.subject,
         template="notice",
-        facts={"sentence": notice.sentence, "is_former": email != user.email},
+        facts={"sentence": notice.sentence, "is_former": email != user.mail_address},
         message_id=message_id_of(context),
     )
 

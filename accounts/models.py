@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Value
-from django.db.models.functions import Cast, Lower, Now, Random
+from django.db.models.functions import Cast, Concat, Lower, Now, Random
 from django.db.models.lookups import IsNull
 
 from booking_site.email_address import CanonicalEmailField, canonical_email, readable_email
@@ -21,6 +21,7 @@ from booking_site.postgres.words import FoldedWords, words_beginning_with
 from booking_site.typed_text import LineField, refuse_link
 
 REMOVED_DOMAIN = "@invalid"  # reserved by RFC 2606, so no form accepts it
+GUEST_EMAIL = Concat(Value("guest-"), Cast("id", models.CharField()), Value(REMOVED_DOMAIN))
 NAME_WORDS = FoldedWords("name")
 MOST_MATCHES = 50
 # Below the largest integer, because it is raised later.
@@ -45,12 +46,13 @@ class UserManager(BaseUserManager["User"]):
         return users.filter(Exists(live) | IsNull(wanted, True))
 
     def ids_matching(self, text: str) -> list[int]:
-        """The ids of users whose e-mail begins with the text, or whose name has its words.
+        """The ids of users whose address begins with the text, or whose name has its words.
 
         At most `MOST_MATCHES`. Read beforehand, they let PostgreSQL use the indexes of the tables
         that name users.
         """
-        found = models.Q(email__startswith=self.clean_email(text))
+        email = self.clean_email(text)
+        found = models.Q(email__startswith=email) | models.Q(contact_email__startswith=email)
         if "@" not in text:
             found |= models.Q(words=words_beginning_with(text))
         # Without an order: PostgreSQL expects many matches of a single word, so to sort by address
@@ -85,6 +87,9 @@ class UserManager(BaseUserManager["User"]):
 class User(AbstractBaseUser, PermissionsMixin, Timestamped):
     """A customer or a member of staff, identified by e-mail address.
 
+    A guest is a customer without a password, whose `email` is `guest-<id>@invalid`. E-mails go to
+    `contact_email`, which several guests may share.
+
     `token_version` is a claim in every token. It starts at a random number, so that the tokens of
     an account that a restore has lost are not valid for the account that gets its id. Raising it
     revokes all tokens, and a trigger of the database ends all sign-ins.
@@ -95,6 +100,10 @@ class User(AbstractBaseUser, PermissionsMixin, Timestamped):
         max_length=254,
         unique=True,
         error_messages={"unique": "There is already an account with this e-mail address."},
+    )
+    # Only guests have one. Null otherwise, so that few rows are in its indexes.
+    contact_email = CanonicalEmailField(  # type: ignore[misc] # it is nullable, unlike `email`
+        "e-mail of the guest", max_length=254, null=True
     )
     email_confirmed_at = models.DateTimeField(
         "e-mail confirmed", null=True, blank=True, editable=False
@@ -136,6 +145,16 @@ class User(AbstractBaseUser, PermissionsMixin, Timestamped):
         constraints = (
             # One account per address, however it is spelled.
             models.UniqueConstraint(Lower("email"), name="user_one_per_email"),
+            models.CheckConstraint(
+                condition=models.Q(~models.Q(email=GUEST_EMAIL), contact_email__isnull=True)
+                | models.Q(
+                    email=GUEST_EMAIL,
+                    contact_email__isnull=False,
+                    is_staff=False,
+                    is_superuser=False,
+                ),
+                name="user_guest_has_contact_email",
+            ),
         )
         indexes = (
             GinIndex(NAME_WORDS, name="user_by_folded_name"),
@@ -148,6 +167,17 @@ class User(AbstractBaseUser, PermissionsMixin, Timestamped):
                 fields=["created_at"],
                 condition=models.Q(registration_key_hash__isnull=False),
                 name="user_with_registration_key",
+            ),
+            models.Index(
+                fields=["contact_email"],
+                opclasses=["varchar_pattern_ops"],
+                condition=models.Q(contact_email__isnull=False),
+                name="user_by_contact_email",
+            ),
+            models.Index(
+                fields=["created_at"],
+                condition=models.Q(contact_email__isnull=False),
+                name="user_guest_by_creation",
             ),
         )
 
@@ -165,11 +195,20 @@ class User(AbstractBaseUser, PermissionsMixin, Timestamped):
     @property
     @admin.display(description="e-mail", ordering="email")
     def readable_email(self) -> str:
-        return readable_email(self.email)
+        return readable_email(self.mail_address)
+
+    @property
+    def mail_address(self) -> str:
+        """The address to which e-mails go."""
+        return self.contact_email or self.email
+
+    @property
+    def is_guest(self) -> bool:
+        return self.contact_email is not None
 
     @property
     def is_removed(self) -> bool:
-        return self.email.endswith(REMOVED_DOMAIN)
+        return self.email.endswith(REMOVED_DOMAIN) and not self.is_guest
 
     def set_password(self, raw_password: str | None) -> None:
         super().set_password(raw_password)

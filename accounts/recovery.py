@@ -4,6 +4,7 @@ from django.db import transaction
 from django.db.models.functions import Coalesce, Now
 
 from accounts.authentication import Caller
+from accounts.guests import claim_orders_of_address
 from accounts.links import LinkInvalid, confirmation_tokens, reset_tokens, user_of_link
 from accounts.mails import send_confirmation, send_password_reset
 from accounts.models import User
@@ -48,9 +49,12 @@ def confirm_email(*, uid: str, token: str) -> None:
 
 
 def resend_confirmation(*, caller: Caller) -> None:
-    """Send the link again, unless the address is confirmed. Raise `TokenRevoked`."""
+    """Send the link again, unless the address is confirmed. Raise `TokenRevoked`.
+
+    Guests confirm their address by claiming their orders.
+    """
     user = current_user(caller=caller)
-    if user.email_confirmed_at is None:
+    if user.email_confirmed_at is None and not user.is_guest:
         with transaction.atomic(durable=True):
             send_confirmation.enqueue(user_id=user.pk)
 
@@ -64,4 +68,6 @@ def _lock(user: User) -> User:
 
 
 def _confirm(user: User) -> None:
+    """Mark the address as confirmed, and claim the orders of guests who gave it."""
+    claim_orders_of_address(user)
     User.objects.filter(pk=user.pk).update(email_confirmed_at=Coalesce("email_confirmed_at", Now()))

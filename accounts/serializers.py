@@ -51,11 +51,12 @@ class NameField(StrictCharField):
 
 
 class PasswordField(StrictCharField):
-    def __init__(self) -> None:
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(
             max_length=LONGEST_PASSWORD,
             trim_whitespace=False,
             style={"input_type": "password"},
+            **kwargs,
         )
 
 
@@ -78,6 +79,11 @@ class RegisterSerializer(StrictSerializer):
     password = NewPasswordField()
 
 
+class GuestSerializer(StrictSerializer):
+    name = NameField()
+    email = StrictEmailField(max_length=254)
+
+
 class LoginSerializer(StrictSerializer):
     email = StrictEmailField(max_length=254)
     password = PasswordField()
@@ -92,7 +98,9 @@ class RenameSerializer(StrictSerializer):
 
 
 class CloseAccountSerializer(StrictSerializer):
-    password = PasswordField()
+    password = PasswordField(
+        required=False, help_text="Required, except of guests, who have no password."
+    )
 
 
 class ChangePasswordSerializer(StrictSerializer):
@@ -142,19 +150,28 @@ class ConfirmEmailSerializer(LinkSerializer):
     token = StrictCharField(max_length=100, trim_whitespace=False, help_text=OF_THE_LINK)
 
 
+class ClaimOrdersSerializer(LinkSerializer):
+    token = StrictCharField(max_length=100, trim_whitespace=False)
+
+
 class AcceptedSerializer(serializers.Serializer[object]):
     message = serializers.CharField()
 
 
-class AccountSerializer(serializers.Serializer[object]):
-    """A user, and tokens to act as that user."""
+class GuestAnswerSerializer(serializers.Serializer[object]):
+    """A guest, and a token to act as that guest."""
 
     id = serializers.IntegerField(source="user.id")
     name = serializers.CharField(source="user.name")
     email = serializers.EmailField(source="user.readable_email")
     token = serializers.CharField(source="tokens.access")
-    refresh = serializers.CharField(source="tokens.refresh")
     expires_in = serializers.IntegerField(source="tokens.expires_in", help_text=EXPIRES_IN)
+
+
+class AccountSerializer(GuestAnswerSerializer):
+    """A user, and tokens to act as that user."""
+
+    refresh = serializers.CharField(source="tokens.refresh")
 
 
 class TokensSerializer(serializers.Serializer[object]):
@@ -167,5 +184,8 @@ class MeSerializer(serializers.Serializer[object]):
     id = serializers.IntegerField()
     name = serializers.CharField()
     email = serializers.EmailField(source="readable_email")
+    is_guest = serializers.BooleanField(
+        help_text="A guest has no password, and the orders can be claimed by an account."
+    )
     email_confirmed_at = UtcDateTimeField(allow_null=True)
     created_at = UtcDateTimeField()

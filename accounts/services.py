@@ -165,6 +165,7 @@ class LockedCaller(NamedTuple):
     """The columns of the caller's row that a purchase needs, locked."""
 
     email_confirmed_at: datetime | None
+    contact_email: str | None
     now: datetime  # PostgreSQL's clock when the statement began
 
 
@@ -211,8 +212,13 @@ def current_user(*, caller: Caller) -> User:
 
 
 def require_confirmed_email(user: User | LockedCaller) -> None:
-    """Raise `EmailUnconfirmed` if purchases need a confirmed address and the user has none."""
-    if settings.EMAIL_CONFIRMATION_REQUIRED and user.email_confirmed_at is None:
+    """Raise `EmailUnconfirmed` if purchases need a confirmed address and the user has none.
+
+    Guests need none.
+    """
+    if not settings.EMAIL_CONFIRMATION_REQUIRED or user.contact_email is not None:
+        return
+    if user.email_confirmed_at is None:
         raise EmailUnconfirmed
 
 
@@ -269,14 +275,17 @@ def finish_email_change(user: User, *, former_email: str) -> None:
     send_confirmation.enqueue(user_id=user.pk)
 
 
-def close_account(*, request: HttpRequest, caller: Caller, password: str) -> None:
-    """Remove the caller, who confirms with the password.
+def close_account(*, request: HttpRequest, caller: Caller, password: str | None) -> None:
+    """Remove the caller, who confirms with the password; guests have none.
 
     Raise `PasswordWrong`, `StaffAccount`, `TooManyAttempts` or `TokenRevoked`.
     """
-    _authenticated(request, caller, password, field="password")
+    if password is not None:
+        _authenticated(request, caller, password, field="password")
+    elif not current_user(caller=caller).is_guest:
+        raise PasswordWrong(errors={"password": [PasswordWrong.message]})
     with transaction.atomic(durable=True):
-        _anonymize(lock_caller(caller=caller))
+        anonymize(lock_caller(caller=caller))
 
 
 def remove_person(*, user_id: int, actor: User | None = None) -> None:
@@ -286,7 +295,7 @@ def remove_person(*, user_id: int, actor: User | None = None) -> None:
     """
     with transaction.atomic(durable=True):
         user = User.objects.select_for_update(of=("self",), no_key=True).get(pk=user_id)
-        _anonymize(user)
+        anonymize(user)
         audit.record(actor=actor, action="person_removed", subject=user)
 
 
@@ -325,7 +334,7 @@ def _authenticated(request: HttpRequest, caller: Caller, password: str, *, field
     return user
 
 
-def _anonymize(user: User) -> None:
+def anonymize(user: User) -> None:
     """Erase personal data of the user, whose row is locked. Sales records are kept."""
     if user.is_staff or user.is_superuser:
         raise StaffAccount
@@ -338,6 +347,7 @@ def _anonymize(user: User) -> None:
     mails_about(user).delete()
     user.name = ""
     user.email = f"deleted-{user.pk}{REMOVED_DOMAIN}"
+    user.contact_email = None
     user.email_confirmed_at = None
     user.registration_key_hash = None
     user.is_active = False

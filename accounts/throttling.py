@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core.cache import caches
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
+from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from django_tasks_db.models import DBTaskResult
 from rest_framework.request import Request
@@ -125,7 +126,7 @@ class MailThrottle(ScopedThrottle):
             return True
         self.num_requests, self.duration = limit, seconds
         self.window = timedelta(seconds=seconds)
-        self.ages = list(request_ages(self.mails(request), within=self.window)[:limit])
+        self.ages = list(self.ages_of(request)[:limit])
         allowed = len(self.ages) < limit
         self.report_policy(request)
         # Somebody else must not learn how many mails the owner of an address has requested.
@@ -133,6 +134,10 @@ class MailThrottle(ScopedThrottle):
             oldest = self.wait() if self.ages else seconds
             self.report_remaining(request, limit - len(self.ages) - 1, oldest)
         return allowed
+
+    def ages_of(self, request: Request) -> "QuerySet[Any, timedelta]":
+        """Return how long ago the mails that count were requested, the latest first."""
+        return request_ages(self.mails(request), within=self.window)
 
     def mails(self, request: Request) -> "QuerySet[DBTaskResult[..., Any]]":
         """Return the tasks of the mails that count."""
@@ -160,6 +165,18 @@ class NoticeThrottle(MailThrottle):
 
     def mails(self, request: Request) -> "QuerySet[DBTaskResult[..., Any]]":
         return notices(caller_of(request).id, "password")
+
+
+class GuestThrottle(MailThrottle):
+    """Limit the guests with one e-mail address, because their purchases send mails to it."""
+
+    def ages_of(self, request: Request) -> "QuerySet[Any, timedelta]":
+        recipient = _recipient(request) or {"email": ""}
+        guests = User.objects.filter(
+            contact_email=recipient["email"], created_at__gt=Now() - self.window
+        )
+        newest = guests.order_by("-created_at")
+        return newest.values_list(Now() - F("created_at"), flat=True)
 
 
 class AddressThrottle(ScopedThrottle):

@@ -6,6 +6,8 @@ from accounts import views
 
 urlpatterns = [
     path("auth/register", views.RegisterView.as_view(), name="auth-register"),
+    path("auth/guest", views.GuestView.as_view(), name="auth-guest"),
+    path("auth/guest/claim", views.ClaimOrdersView.as_view(), name="auth-guest-claim"),
     path("auth/login", views.LoginView.as_view(), name="auth-login"),
     path("auth/refresh", views.RefreshView.as_view(), name="auth-refresh"),
     path("auth/logout", views.LogoutView.as_view(), name="auth-logout"),

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
-from accounts import recovery, services
+from accounts import guests, recovery, services
 from accounts.authentication import (
     HasToken,
     OptionalBearerAuthentication,
@@ -23,9 +23,12 @@ from accounts.serializers import (
     AcceptedSerializer,
     AccountSerializer,
     ChangePasswordSerializer,
+    ClaimOrdersSerializer,
     CloseAccountSerializer,
     ConfirmEmailSerializer,
     ConfirmResetSerializer,
+    GuestAnswerSerializer,
+    GuestSerializer,
     LoginSerializer,
     MeSerializer,
     RefreshSerializer,
@@ -34,7 +37,13 @@ from accounts.serializers import (
     ResetPasswordSerializer,
     TokensSerializer,
 )
-from accounts.throttling import CallThrottle, MailThrottle, NoticeThrottle, ScopedThrottle
+from accounts.throttling import (
+    CallThrottle,
+    GuestThrottle,
+    MailThrottle,
+    NoticeThrottle,
+    ScopedThrottle,
+)
 from accounts.tokens import (
     TokenExpired,
     TokenInvalid,
@@ -85,6 +94,40 @@ class RegisterView(OpenView):
             status=status.HTTP_201_CREATED,
             headers={"Idempotency-Replayed": "true"} if signed_in.replayed else None,
         )
+
+
+class GuestView(OpenView):
+    throttle_classes = (ScopedThrottle, GuestThrottle)
+    throttle_scope = "guest"
+    mail_throttle_scope = "mail"
+
+    @operation(
+        "auth_guest",
+        summary="Buy as a guest, without a password",
+        request=GuestSerializer,
+        responses={201: GuestAnswerSerializer},
+    )
+    def post(self, request: Request) -> Response:
+        signed_in = guests.create_guest(**parse_body(GuestSerializer, request))
+        return Response(GuestAnswerSerializer(signed_in).data, status=status.HTTP_201_CREATED)
+
+
+class ClaimOrdersView(APIView):
+    permission_classes = (HasToken,)  # the service checks the user
+    throttle_classes = (ScopedThrottle,)
+    throttle_scope = "mail_link"
+
+    @operation(
+        "auth_guest_claim",
+        summary="Move a guest's orders to my account with a link",
+        request=ClaimOrdersSerializer,
+        responses={204: None},
+        problems=[TokenRevoked, LinkInvalid, guests.AccountNeeded],
+    )
+    def post(self, request: Request) -> Response:
+        body = parse_body(ClaimOrdersSerializer, request)
+        guests.claim_orders(caller=caller_of(request), **body)
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 class LoginView(OpenView):
@@ -169,7 +212,7 @@ class MeView(APIView):
         services.close_account(
             request=request._request,
             caller=caller_of(request),
-            **parse_body(CloseAccountSerializer, request),
+            password=parse_body(CloseAccountSerializer, request).get("password"),
         )
         return Response(status=status.HTTP_204_NO_CONTENT)
 

@@ -76,6 +76,7 @@ MAXIMUMS = {
 # Rate limits and their defaults; an empty value removes the limit.
 RATES = {
     # Per address.
+    "THROTTLE_GUEST": "20/hour",
     "THROTTLE_LOGIN": "60/min",
     "THROTTLE_MAIL_LINK": "30/hour",
     "THROTTLE_REGISTER": "20/hour",

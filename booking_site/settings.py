@@ -302,6 +302,9 @@ PERSON_REMOVERS = ["bookings.services.forget_person", "catalog.staff.forget_pers
 # Called with user_id=…; each returns the stored data about a user, JSON-ready, by section.
 PERSON_EXPORTERS = ["bookings.exports.export_person"]
 
+# Called with guest_id=… and account_id=… when an account claims the orders of a guest.
+PURCHASE_MOVER = "bookings.services.move_purchases"
+
 # Called with (person, of=…): whether `person` works only where `of` does.
 COLLEAGUE_CHECK = "catalog.staff.is_colleague"
 # Pages about one show, from apps above the catalogue.
@@ -333,7 +336,7 @@ CORS_ALLOWED_ORIGINS = env.list(
 )
 CORS_ALLOW_HEADERS = cors.ALLOWED_HEADERS
 CORS_EXPOSE_HEADERS = cors.EXPOSED_HEADERS
-# Links in mails lead to its /confirm-email and /reset-password, with ?uid=…&token=…
+# Links in mails lead to its /confirm-email, /reset-password and /claim-orders, with ?uid=…&token=…
 CLIENT_URL = env("CLIENT_URL", default="http://localhost:5173")
 
 # HTTPS, except in development

@@ -15,6 +15,7 @@ from django_tasks import TaskContext, task
 from django_tasks.base import Task
 from django_tasks_db.models import DBTaskResult
 
+from accounts.links import claim_link
 from booking_site.local_time import offset_of
 from booking_site.money import money_text
 from booking_site.tasks.email import message_id_of, send_mail
@@ -62,11 +63,16 @@ def send_confirmation(order: Order) -> bool:
     Raise OSError if the mail server does not accept the mail.
     """
     live = _bookings(order_id=order.pk, cancelled_at=None)
-    return bool(live) and _send(
+    if not live:
+        return False
+    buyer = live[0].user
+    return _send(
         live,
         f"Your tickets for {live[0].show.movie.title}",
         "order_made",
         message_id=f"confirmation.{order.reference}.{order.confirmation_number}",
+        link=claim_link(buyer) if buyer and buyer.is_guest else "",
+        hours=settings.PASSWORD_RESET_TIMEOUT // 3600,
     )
 
 
@@ -147,7 +153,7 @@ def _recipient(booking: Booking) -> tuple[str, str]:
     user, order = booking.user, booking.order
     if user is not None:
         name = user.name if user.email_confirmed_at else ""
-        return name, user.email if user.is_active else ""
+        return name, user.mail_address if user.is_active else ""
     return "", order.customer_email if order else ""
 
 

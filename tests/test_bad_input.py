@@ -101,6 +101,18 @@ BODIES = [
             ("token", {"token": 5}),
         ]
     ),
+    *(
+        bad_body("/api/auth/guest", {"name": "Ada", "email": "ada@example.com"} | change, name)
+        for name, change in [
+            ("name", {"name": ""}),
+            ("name", {"name": "See https://prize.example"}),
+            ("email", {"email": "ada"}),
+            ("email", {"email": "guest-1@invalid"}),
+            ("password", {"password": "x"}),
+        ]
+    ),
+    bad_body("/api/auth/guest/claim", {"uid": 1, "token": "x"}, "uid", token=True),
+    bad_body("/api/auth/guest/claim", {"uid": "1"}, "token", token=True),
     bad_body("/api/auth/login", {"email": "a@example.com"}, "password"),
     bad_body("/api/auth/login", {"email": {}, "password": "x"}, "email"),
     bad_body("/api/auth/refresh", {}, "refresh"),
@@ -280,6 +292,19 @@ HEADERS = [
     Case("GET", "/api/auth/me", 401, "not_authenticated"),
     Case("GET", "/api/bookings", 401, "not_authenticated"),
     Case("POST", "/api/bookings", 401, "not_authenticated", body=b"{}", headers=JSON),
+    Case("POST", "/api/auth/guest/claim", 401, "not_authenticated", body=b"{}", headers=JSON),
+    *(
+        Case(
+            "POST",
+            "/api/auth/guest/claim",
+            400,
+            "link_invalid",
+            body=json.dumps({"uid": uid, "token": "x"}).encode(),
+            headers=JSON,
+            token=True,
+        )
+        for uid in ("999999", "-1", "9" * 20, "\u0661")
+    ),
     *(
         Case("GET", path, 401, "token_invalid", headers={"Authorization": value})
         for path in ("/api/auth/me", "/api/bookings", "/api/holds")

@@ -44,6 +44,7 @@ MATRIX = {
     **dict.fromkeys(
         (
             "POST /api/auth/register",
+            "POST /api/auth/guest",
             "POST /api/auth/login",
             "POST /api/auth/refresh",
             "POST /api/auth/logout",
@@ -61,6 +62,7 @@ MATRIX = {
             "GET /api/auth/me/export",
             "POST /api/auth/password/change",
             "POST /api/auth/email/resend",
+            "POST /api/auth/guest/claim",
             "GET /api/bookings",
             "POST /api/bookings",
             "GET /api/orders",
@@ -254,6 +256,11 @@ def attacks(
     show_id = seats[0].show_id
     return {
         "POST /api/auth/register": ({**NEW_USER, "email": owner.email.upper()}, 400),
+        "POST /api/auth/guest": ({"name": "Pia", "email": NEW_USER["email"]}, 201),
+        "POST /api/auth/guest/claim": (
+            {"uid": str(owner.pk), "token": links.claim_tokens.make_token(stranger)},
+            400,
+        ),
         "POST /api/auth/login": ({"email": owner.email, "password": "a guess"}, 401),
         "POST /api/auth/refresh": ({"refresh": tokens.refresh}, 200),
         "POST /api/auth/logout": ({"refresh": tokens.refresh}, 204),

@@ -35,6 +35,7 @@ class AccessFilter(ConditionFilter):
         "customers": ("Customers", Q(is_staff=False)),
         "staff": ("Staff", Q(is_staff=True)),
         "administrators": ("Administrators", Q(is_staff=True, is_superuser=True)),
+        "guests": ("Guests", Q(contact_email__isnull=False)),
         "inactive": ("Inactive", Q(is_active=False)),
     }
 
@@ -65,9 +66,14 @@ class UserAdmin(LargeTable, Audited, DjangoUserAdmin, ModelAdmin):  # type: igno
         ("Access", {"fields": ("is_active", "is_staff", "groups", "is_superuser")}),
         ("Dates", {"fields": ("created_at", "updated_at", "last_login", "email_confirmed_at")}),
     )
+    guest_fieldsets = (
+        (None, {"fields": ("name", "contact_email")}),
+        ("Access", {"fields": ("is_active",)}),
+        ("Dates", {"fields": ("created_at", "updated_at")}),
+    )
     add_fieldsets = ((None, {"fields": ("name", "email", "password1", "password2")}),)
     actions_detail = ("remove_person",)
-    personal_fields = ("name", "email")
+    personal_fields = ("name", "email", "contact_email")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         users: QuerySet[User] = super().get_queryset(request).prefetch_related("groups")
@@ -105,7 +111,12 @@ class UserAdmin(LargeTable, Audited, DjangoUserAdmin, ModelAdmin):  # type: igno
         return (*self.readonly_fields, "is_superuser")
 
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
-        """Without a form, show roles as text; only the users themselves can set a new password."""
+        """Without a form, show roles as text; only the users themselves can set a new password.
+
+        Guests have neither roles nor a password.
+        """
+        if obj is not None and obj.is_guest:
+            return self.guest_fieldsets
         fieldsets = super().get_fieldsets(request, obj)
         if obj is None or self.has_change_permission(request, obj):
             return fieldsets
@@ -158,6 +169,9 @@ class UserAdmin(LargeTable, Audited, DjangoUserAdmin, ModelAdmin):  # type: igno
     ) -> HttpResponse:
         if unquote(id) == str(request.user.pk):
             return redirect("admin:password_change")  # asks for the old password
+        user = self.get_object(request, unquote(id))
+        if user and user.is_guest:
+            raise Http404
         with transaction.atomic():  # the change and its audit entry
             return super().user_change_password(request, id, form_url)
 

@@ -349,7 +349,7 @@ def _facts(order: Order) -> dict[str, Any]:
         "live": live,
         "total": _sum(live, order),
         "customer": buyer.name if buyer else order.customer_name,
-        "email": readable_email(buyer.email if buyer else order.customer_email),
+        "email": buyer.readable_email if buyer else readable_email(order.customer_email),
     }
 
 

@@ -178,6 +178,12 @@ def end_holds(holds: Collection[Hold | LockedHold], reason: HoldEnd) -> None:
     execute(_ending(holds, reason))
 
 
+def release_holds_of(*, user_id: int) -> None:
+    """Release all live holds of a user, whose row is locked."""
+    live = Hold.objects.filter(user_id=user_id, ended_at__isnull=True).order_by("pk")
+    end_holds(list(live.select_for_update(of=("self",), no_key=True)), HoldEnd.RELEASED)
+
+
 def _ending(holds: Collection[Hold | LockedHold], reason: HoldEnd) -> Call:
     if reason != HoldEnd.EXPIRED:  # the worker ends those, and its metrics are not exported
         transaction.on_commit(partial(HOLDS.labels(reason.value).inc, len(holds)))

@@ -14,7 +14,7 @@ from accounts.brute_force import KNOWN_FOR
 from accounts.models import AuditEntry, KnownAddress, SignIn, SlowedAccount, User
 from bookings import replays
 from bookings.models import Hold, HoldEnd, IdempotencyRecord
-from bookings.services.holds import end_holds
+from bookings.services.holds import end_holds, release_holds_of
 from bookings.transactions import in_transaction
 from bookings.walk_in_customers import erase_walk_in_customer
 from catalog.models import RefusedOverlap
@@ -105,8 +105,7 @@ def forget_person(*, user_id: int) -> None:
     Bookings stay. Call it in the transaction that anonymizes the user, whose row is locked,
     before the address is erased.
     """
-    live = Hold.objects.filter(user_id=user_id, ended_at__isnull=True).order_by("pk")
-    end_holds(list(live.select_for_update(of=("self",), no_key=True)), HoldEnd.RELEASED)
+    release_holds_of(user_id=user_id)
     records = IdempotencyRecord.objects.filter(user_id=user_id)
     scopes = [
         replays.KeyScope(user_id, operation, key)

@@ -265,12 +265,13 @@ def _seats_of_hold() -> QuerySet[Seat]:
 
 
 def _of_confirmed(seats: QuerySet[Seat]) -> QuerySet[Seat]:
-    user = User.objects.filter(pk=Param("user_id"), email_confirmed_at__isnull=False)
+    may_buy = Q(email_confirmed_at__isnull=False) | Q(contact_email__isnull=False)
+    user = User.objects.filter(may_buy, pk=Param("user_id"))
     return seats.filter(Exists(user))
 
 
 def _statements(seats: Callable[[], QuerySet[Seat]]) -> tuple[Statement, Statement]:
-    """Return two statements that lock the seats; the second only if the user has confirmed.
+    """Return two statements that lock the seats; the second only for guests and confirmed users.
 
     An unconfirmed user is refused anyway, and so does not wait for the seats.
     """

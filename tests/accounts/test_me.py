@@ -49,6 +49,7 @@ def test_a_user_reads_their_account(person, me):
         "id": person.pk,
         "name": "Lena Lion",
         "email": "lena@example.com",
+        "is_guest": False,
         "email_confirmed_at": None,
         "created_at": "2026-11-22T12:30:00Z",
     }

@@ -181,8 +181,10 @@ def test_rows_are_deleted_when_they_are_old_in_batches(settings: Settings) -> No
         failed_login(at=ago(hours=23)),
         slowed_account(9, at=ago(hours=23)),
     ]
-    *lines, _ = clean_up("delete_old_rows", batch=2).splitlines()
-    assert lines == [f"Deleted {len(rows)} rows of {table}." for table, rows in old.items()]
+    lines = clean_up("delete_old_rows", batch=2).splitlines()
+    assert lines[: len(old)] == [
+        f"Deleted {len(rows)} rows of {table}." for table, rows in old.items()
+    ]
     for row in young:
         row.refresh_from_db()
     gone = [row for rows in old.values() for row in rows]

@@ -15,7 +15,7 @@ from django.core.management import call_command
 from django.http import HttpResponse
 from rest_framework.test import APIClient
 
-from accounts.links import confirmation_link, reset_link
+from accounts.links import claim_link, confirmation_link, reset_link
 from accounts.models import User
 from booking_site.api.openapi.examples import RESPONSES_FILE, SHOW, TOKEN
 from demo.management.commands import seed_demo as command
@@ -133,6 +133,8 @@ def test_every_example_works(demo: None, operations: dict[str, Operation]) -> No
     visitor.log_in(send("auth_register"))
     newcomer = User.objects.latest("pk")
     send("auth_email_confirm", **link_of(confirmation_link(newcomer)))
+    send("auth_guest")
+    send("auth_guest_claim", **link_of(claim_link(User.objects.latest("pk"))))
     send("auth_me_delete")
 
     assert {name for name, _ in visitor.responses} == set(operations)

@@ -34,6 +34,8 @@ PARAMETERS: dict[str, dict[str, str | int]] = {
 }
 BODIES: dict[str, dict[str, Any]] = {
     "auth_register": {"name": "Nora Lind", "email": "nora@example.com", "password": PASSWORD},
+    "auth_guest": {"name": "Nora Lind", "email": "nora@example.com"},
+    "auth_guest_claim": LINK,
     "auth_login": {"email": "customer@example.com", "password": PASSWORD},
     "auth_refresh": {"refresh": TOKEN},
     "auth_logout": {"refresh": TOKEN},

@@ -9,6 +9,14 @@ from booking_site.api.openapi.problems import operations
 
 OPERATIONS = {
     "auth_register": "Creates an account, logs in, and e-mails a link that confirms the address.",
+    "auth_guest": (
+        "Returns a token to hold, book and cancel. There is no refresh token: later, an account can"
+        " claim the orders with the link in the confirmation e-mail."
+    ),
+    "auth_guest_claim": (
+        "The link in the confirmation of a guest's order contains `uid` and `token`. The guest's"
+        " token ends, and the holds are released."
+    ),
     "auth_login": "An unknown address and a wrong password get the same response.",
     "auth_refresh": (
         "The old refresh token is used up, but for ten seconds returns the same new pair again, so"
@@ -76,7 +84,9 @@ SCHEMAS = {
     "BookingStatus": "Whether the booking is valid.",
     "ChangePasswordRequest": "The present and the new password.",
     "CloseAccountRequest": "The password of the account to remove.",
+    "ClaimOrdersRequest": "What the link in the e-mail contains.",
     "ConfirmEmailRequest": "What the link in the e-mail contains.",
+    "GuestRequest": "Who buys, and where the e-mails go.",
     "LayoutRow": "A row of seats.",
     "LoginRequest": "The credentials of an account.",
     "Me": "The account of the token.",

@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand
 
 from accounts.services import forget_registration_keys
 from booking_site.arguments import at_least_one
+from bookings.services.guests import close_abandoned_guests
 from bookings.services.housekeeping import delete_old_rows
 
 
@@ -15,7 +16,7 @@ class Command(BaseCommand):
         "Delete, in batches, expired sessions of the back office, sign-ins that expired 90 days"
         " ago, holds and refused overlaps of 30 days ago, known addresses without a login in 90"
         " days, failed logins and hashes of registration keys of a day ago, and audit entries"
-        " older than AUDIT_RETENTION_DAYS."
+        " older than AUDIT_RETENTION_DAYS. Erase guests who have bought nothing in a week."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -26,3 +27,4 @@ class Command(BaseCommand):
             self.stdout.write(f"Deleted {count} rows of {table}.")
         keys = forget_registration_keys(batch=batch)
         self.stdout.write(f"Deleted the hashes of {keys} registration keys.")
+        self.stdout.write(f"Erased {close_abandoned_guests()} guests without a purchase.")

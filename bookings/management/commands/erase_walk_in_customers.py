@@ -1,4 +1,4 @@
-"""Erase the names and e-mail addresses of walk-in customers after WALK_IN_RETENTION_DAYS."""
+"""Erase names and addresses of walk-in customers and guests after WALK_IN_RETENTION_DAYS."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -6,13 +6,14 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from booking_site.arguments import at_least_one
+from bookings.services.guests import close_old_guests
 from bookings.walk_in_customers import erase_old_customers
 
 
 class Command(BaseCommand):
     help = (
-        "Erase the names and e-mail addresses of walk-in customers whose show started more than"
-        " WALK_IN_RETENTION_DAYS ago, in batches; with 0, erase nothing."
+        "Erase the names and e-mail addresses of walk-in customers and guests whose last show"
+        " started more than WALK_IN_RETENTION_DAYS ago, in batches; with 0, erase nothing."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -25,3 +26,4 @@ class Command(BaseCommand):
         while count := erase_old_customers(batch=batch):
             total += count
         self.stdout.write(f"Erased the customers of {total} orders.")
+        self.stdout.write(f"Erased {close_old_guests()} guests.")

@@ -25,12 +25,15 @@ BODY = {
     "current_password": CANARY,
     "refresh": CANARY,
     "token": CANARY,
+    "uid": CANARY,
     "reset_token": CANARY,
     CANARY: CANARY,
 }
 PARTS = {"id": 1, "movie_id": 1, "theatre_id": 1, "show_id": 1, "reference": "AAAA-AAAA"}
 SHAPES = {
     "/api/auth/register": ("name", "email", "password"),
+    "/api/auth/guest": ("name", "email"),
+    "/api/auth/guest/claim": ("uid", "token"),
     "/api/auth/login": ("email", "password"),
     "/api/auth/password/reset": ("email",),
     "/api/auth/password/change": ("current_password",),

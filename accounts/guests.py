@@ -1,0 +1,86 @@
+"""Guests, who buy without a password, and accounts that claim the orders of guests."""
+
+from http import HTTPStatus
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import QuerySet
+from django.utils.module_loading import import_string
+from django.utils.translation import gettext_lazy as _
+
+from accounts.authentication import Caller
+from accounts.links import LinkInvalid, claim_tokens, user_of_link
+from accounts.models import User
+from accounts.services import SignedIn, anonymize, lock_caller
+from accounts.tokens import issue_tokens
+from booking_site.api.errors import DomainError
+
+
+class AccountNeeded(DomainError):
+    """Guests cannot do this: it needs an account."""
+
+    code = "account_needed"
+    status = HTTPStatus.FORBIDDEN
+    message = _("Please log in to your account, or open one, to add these orders to it.")
+
+
+def create_guest(*, name: str, email: str) -> SignedIn:
+    """Create a guest, whose e-mails go to this address, and sign in."""
+    with transaction.atomic(durable=True):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT nextval(pg_get_serial_sequence('users', 'id'))")
+            (number,) = cursor.fetchone()
+        user = User(pk=number, name=name, email=f"guest-{number}@invalid", contact_email=email)
+        user.set_unusable_password()
+        user.save(force_insert=True)
+        return SignedIn(user, issue_tokens(user))
+
+
+def claim_orders(*, caller: Caller, uid: str, token: str) -> None:
+    """Move a guest's orders to the caller's account, with a link sent to the guest's address.
+
+    The guest is closed, so the link works once. Raise `AccountNeeded`, `LinkInvalid` or
+    `TokenRevoked`.
+    """
+    guest_id = user_of_link(uid).pk
+    with transaction.atomic(durable=True):
+        account = lock_caller(caller=caller)
+        if account.is_guest:
+            raise AccountNeeded
+        guest = _locked(pk=guest_id, is_active=True).first()
+        if guest is None or not claim_tokens.check_token(guest, token):
+            raise LinkInvalid
+        _move_orders(guest, account=account)
+
+
+def claim_orders_of_address(account: User) -> None:
+    """Move the orders of all guests with the address that the account has just confirmed.
+
+    The account's row is locked. Accounts are locked before guests, so that no deadlock occurs.
+    """
+    address = User.objects.clean_email(account.email)
+    for guest in _locked(contact_email=address, is_active=True):
+        _move_orders(guest, account=account)
+
+
+def close_guests(guests: QuerySet[User]) -> int:
+    """Erase the data of these guests, each in a transaction, and return how many there were."""
+    closed = 0
+    for number in list(guests.order_by().values_list("pk", flat=True)):
+        with transaction.atomic(durable=True):
+            _locked(pk=number).first()
+            # Read again under the lock: the guest may have bought something meanwhile.
+            if guest := guests.filter(pk=number).first():
+                anonymize(guest)
+                closed += 1
+    return closed
+
+
+def _locked(**which: object) -> QuerySet[User]:
+    guests = User.objects.filter(contact_email__isnull=False, **which)
+    return guests.order_by("pk").select_for_update(of=("self",), no_key=True)
+
+
+def _move_orders(guest: User, *, account: User) -> None:
+    import_string(settings.PURCHASE_MOVER)(guest_id=guest.pk, account_id=account.pk)
+    anonymize(guest)

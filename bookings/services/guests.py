@@ -1,0 +1,70 @@
+"""Moves the purchases of guests to an account, and erases guests after a while."""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models.functions import Now
+
+from accounts import audit
+from accounts.guests import close_guests
+from accounts.models import User
+from bookings.models import Booking, Order
+from bookings.services.holds import release_holds_of
+
+# Guests without a purchase are closed this long after their creation.
+GUEST_RETENTION = timedelta(days=7)
+# How far back they are searched: guests with purchases, which stay, may be many.
+SEARCHED = timedelta(days=60)
+
+
+def move_purchases(*, guest_id: int, account_id: int) -> None:
+    """Move the guest's orders and bookings to the account, and release the guest's holds.
+
+    Call it in the transaction that has locked both users' rows. An audit entry of each order
+    names the guest by number.
+    """
+    release_holds_of(user_id=guest_id)
+    orders = list(
+        Order.objects.filter(user_id=guest_id)
+        .select_related("show")
+        .order_by("pk")
+        .select_for_update(of=("self",), no_key=True)
+    )
+    Order.objects.filter(pk__in=[order.pk for order in orders]).update(user_id=account_id)
+    bookings = Booking.objects.filter(user_id=guest_id)
+    bookings.filter(cancelled_by_id=guest_id).update(cancelled_by_id=account_id)
+    bookings.update(user_id=account_id)
+    for order in orders:
+        audit.record(
+            actor=None,
+            action="order_claimed",
+            subject=order,
+            theatre_id=order.show.theatre_id,
+            guest=guest_id,
+        )
+
+
+def close_abandoned_guests() -> int:
+    """Erase the guests of a week ago who have bought nothing, and return how many."""
+    old = _guests(
+        created_at__lt=Now() - GUEST_RETENTION, created_at__gt=Now() - GUEST_RETENTION - SEARCHED
+    )
+    return close_guests(old.exclude(_has_orders()))
+
+
+def close_old_guests() -> int:
+    """Erase the guests whose last show started WALK_IN_RETENTION_DAYS ago; 0 erases none."""
+    if not settings.WALK_IN_RETENTION_DAYS:
+        return 0
+    limit = timedelta(days=settings.WALK_IN_RETENTION_DAYS)
+    recent = _has_orders(show__start_time__gte=Now() - limit)
+    return close_guests(_guests().filter(_has_orders()).exclude(recent))
+
+
+def _guests(**which: object) -> QuerySet[User]:
+    return User.objects.filter(contact_email__isnull=False, **which)
+
+
+def _has_orders(**which: object) -> Exists:
+    return Exists(Order.objects.filter(user=OuterRef("pk"), **which))
