@@ -2,13 +2,16 @@
 
 from django.contrib import admin
 from django.urls import include, path
-from drf_spectacular.views import SpectacularSwaggerSplitView
 
 from accounts import own_password, second_factor
-from booking_site.api.openapi.views import SchemaView
+from booking_site.api.openapi.views import DocsView, SchemaView
 from booking_site.back_office import menu_search
 from booking_site.http import views
+from demo.accounts import DEMO_ACCOUNTS
 from reports import report_page
+
+CUSTOMER, *_ = DEMO_ACCOUNTS
+DEMO_LOGIN = {"email": CUSTOMER.email, "password": CUSTOMER.password}
 
 urlpatterns = [
     # Patterns are tried in this order, so the most frequent ones come first.
@@ -26,7 +29,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api", views.api_root),
     path("api/schema", SchemaView.as_view(), name="schema"),
-    path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
+    path("api/docs", DocsView.as_view(demo_login=DEMO_LOGIN), name="docs"),
     path("api/docs/errors", views.error_catalogue, name="error-catalogue"),
 ]
 

@@ -1,16 +1,20 @@
-"""Serves the OpenAPI schema."""
+"""Serves the OpenAPI schema and its interactive page."""
 
+from collections.abc import Mapping
 from threading import Lock
+from typing import ClassVar
 
+from django.conf import settings
 from django.http import HttpResponse
 from django.utils.translation import gettext, override
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.renderers import OpenApiJsonRenderer2, OpenApiYamlRenderer2
 from drf_spectacular.utils import OpenApiParameter
-from drf_spectacular.views import SpectacularAPIView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.exceptions import ValidationError
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
+from rest_framework.response import Response
 
 from booking_site.api.openapi.schema import operation
 
@@ -55,3 +59,14 @@ class SchemaView(SpectacularAPIView):
             content_type=f"{media_type}; charset=utf-8",
             headers={"Content-Disposition": f'inline; filename="{name}"'},
         )
+
+
+class DocsView(SpectacularSwaggerView):
+    """Swagger UI, in a page of ours. In development it offers to log in by `demo_login`."""
+
+    demo_login: ClassVar[Mapping[str, str] | None] = None  # email and password
+
+    @operation("docs_read", exclude=True)
+    def get(self, request: Request) -> Response:
+        demo_login = self.demo_login if settings.DEVELOPMENT else None
+        return Response({"demo_login": demo_login}, template_name="site/docs.html")

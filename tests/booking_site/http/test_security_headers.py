@@ -1,5 +1,7 @@
 """Security headers of each kind of response; tests/browser checks that pages still work."""
 
+from typing import Any
+
 import pytest
 from django.test import Client
 from rest_framework.test import APIClient
@@ -39,6 +41,15 @@ def test_the_docs_run_only_scripts_of_this_site(client: Client) -> None:
     allowed = policy(client, "/api/docs", HTTP_ACCEPT="text/html")
     assert allowed["script-src"] == allowed["connect-src"] == "'self'"
     assert "unsafe" not in " ".join(allowed.values())
+
+
+def test_the_docs_offer_the_demo_login_in_development_only(client: Client, settings: Any) -> None:
+    assert "demo-login" in client.get("/api/docs").text
+    settings.DEVELOPMENT = False
+    page = client.get("/api/docs").text
+    assert "swagger-ui" in page
+    assert "demo-login" not in page
+    assert "popcorn" not in page
 
 
 def test_the_back_office_runs_only_scripts_of_this_site(office: Client) -> None:
