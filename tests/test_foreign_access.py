@@ -84,6 +84,8 @@ OWNED = {"booking", "order", "hold"}
 PAGES = ("/", "/livez", "/readyz", "/api/docs", "/api/docs/errors", "/api/schema")
 # Ids that do not appear in a response by chance.
 OWNER_ID, STRANGER_ID = 918_273_645, 746_352_819
+# The addresses in the examples of the schema and of the docs.
+EXAMPLES = {"customer@example.com", "nora@example.com"}
 NEW_USER = {"name": "Pia", "email": "pia@example.com", "password": "seven seals in the bay"}
 
 
@@ -357,7 +359,8 @@ def test_public_responses_contain_no_e_mail_address_or_user_id(
     assert len(answers) >= 16
     for answer in [*answers, *(APIClient().get(path) for path in PAGES)]:
         path = answer.request["PATH_INFO"]
-        assert not re.search(rb"[\w.+-]+@[\w-]+\.\w", answer.content), path
+        addresses = set(re.findall(r"[\w.+-]+@[\w-]+\.\w+", answer.content.decode()))
+        assert addresses <= EXAMPLES, path
         assert str(owner.pk).encode() not in answer.content, path
         if answer["Content-Type"] == "application/json":
             assert all(value is None for value in user_ids(answer.json())), path
