@@ -21,6 +21,8 @@ def client_site(directory: Path) -> Iterator[str]:
     with ThreadingHTTPServer(("localhost", 0), handler) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()
-        yield f"http://localhost:{server.server_port}"
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://localhost:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()

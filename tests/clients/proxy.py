@@ -110,7 +110,9 @@ def faulty_proxy(site_port: int) -> Iterator[FaultyProxy]:
         proxy.url = f"http://127.0.0.1:{server.server_port}"
         thread = Thread(target=server.serve_forever)
         thread.start()
-        yield proxy
-        proxy.release()
-        server.shutdown()
-        thread.join()
+        try:
+            yield proxy
+        finally:
+            proxy.release()
+            server.shutdown()
+            thread.join()

@@ -169,18 +169,29 @@ def test_a_read_is_repeated(run, proxy, user):
     assert len(proxy.of(ME)) == 2
 
 
-def test_an_aborted_call_is_not_repeated(run, proxy, user, seats):
-    proxy.break_next(BOOKINGS, "lose", times=5)
-    script = """
+@pytest.mark.parametrize(
+    ("path", "call"),
+    [
+        (BOOKINGS, "aborting.buy(given.purchase, { signal })"),
+        (
+            "/api/auth/login",
+            'aborting.login({ email: "x@example.com", password: "x" }, { signal })',
+        ),
+    ],
+)
+def test_an_aborted_call_is_not_repeated(run, proxy, user, seats, path, call):
+    proxy.break_next(path, "lose", times=5)
+    script = f"""
         const abort = new AbortController();
-        const aborting = new Client({
+        const {{ signal }} = abort;
+        const aborting = new Client({{
           baseUrl: given.url, storage,
           fetch: (request) => fetch(request).finally(() => abort.abort()),
-        });
-        return failure(aborting.buy(given.purchase, { signal: abort.signal }));
+        }});
+        return failure({call});
     """
     assert run(script, user=user, purchase=purchase_of(seats[0])).result() == "AbortError"
-    assert len(proxy.of(BOOKINGS)) == 1
+    assert len(proxy.of(path)) == 1
 
 
 def test_calls_share_one_refresh(run, proxy, user):
@@ -274,12 +285,35 @@ def test_register_and_login_start_a_session(run, proxy):
     assert b"%d" % user_id in proxy.of(ME)[0].body
 
 
-def test_a_wrong_password_is_a_problem_and_no_session_ends(run, proxy, user):
-    script = 'return failure(client.login({ email: "x@example.com", password: "wrong" }));'
+def test_a_registration_whose_response_is_lost_is_repeated_with_the_same_key(run, proxy):
+    proxy.break_next("/api/auth/register", "lose")
+    script = """
+        const credentials = { email: "carla@example.com", password: "popcorn-at-eight" };
+        const { id } = await client.register({ name: "Carla Customer", ...credentials });
+        return [id, (await client.api.GET("/api/auth/me")).data.id];
+    """
+    assert run(script).result() == [User.objects.get().pk] * 2
+    first, second = proxy.of("/api/auth/register")
+    assert first.key == second.key
+    assert (first.status, second.status) == (201, 201)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "failure(client.login(body))",
+        'client.api.POST("/api/auth/login", { body }).then(({ error }) => error.code)',
+    ],
+)
+def test_a_wrong_password_is_a_problem_and_refreshes_no_token(run, proxy, user, call):
+    script = f"""
+        const body = {{ email: "x@example.com", password: "wrong" }};
+        return {call};
+    """
     outcome = run(script, tokens=stored(issue_tokens(user), token=UNUSABLE)).outcome()
     assert outcome["result"] == "invalid_credentials"
-    assert outcome["ended"] == []
     assert outcome["tokens"]["token"] == UNUSABLE
+    assert len(proxy.of("/api/auth/login")) == 1
 
 
 def test_a_list_is_read_page_by_page(run, proxy):

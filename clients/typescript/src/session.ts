@@ -1,20 +1,20 @@
 /** The tokens of a session: where they are stored, and how they are refreshed. */
 
-import { unwrap, ProblemError, type Problem } from "./problems.js";
-import type { components } from "./schema.js";
-import { unlessAborted, codeOf, withRepeats, withTimeout, type Fetch } from "./transport.js";
+import { ProblemError, unwrap, type Problem } from "./problems.js";
+import { codeOf, unlessAborted, withRepeats, withTimeout, type Fetch } from "./transport.js";
 
 export interface Tokens {
   token: string;
-  refresh?: string | undefined;
+  refresh?: string;
   /** When `token` expires, in milliseconds by this device's clock. */
-  expires_at?: number | undefined;
+  expires_at?: number;
 }
 
-/** Where tokens are stored. All tabs of a browser should share one. */
 export interface TokenStorage {
   load(): Tokens | undefined | Promise<Tokens | undefined>;
   save(tokens: Tokens | undefined): void | Promise<void>;
+  /** The Web Lock of this storage, if several tabs share it. */
+  lock?: string;
 }
 
 export function memoryStorage(): TokenStorage {
@@ -24,13 +24,14 @@ export function memoryStorage(): TokenStorage {
 
 export function browserStorage(name = "movie-booking-client"): TokenStorage {
   return {
+    lock: name,
     load: () => JSON.parse(localStorage.getItem(name) ?? "null") ?? undefined,
     save: (tokens) =>
       tokens ? localStorage.setItem(name, JSON.stringify(tokens)) : localStorage.removeItem(name),
   };
 }
 
-type Answer = Pick<components["schemas"]["Tokens"], "token" | "expires_in"> & { refresh?: string };
+type IssuedTokens = Pick<Tokens, "token" | "refresh"> & { expires_in: number };
 
 /** A token is refreshed when it expires within this time. */
 const MARGIN_MS = 10_000;
@@ -42,6 +43,7 @@ const REFRESH_TIMEOUT_MS = 4_000;
 
 export class Session {
   #refreshing: Promise<string | undefined> | undefined;
+  #last: Promise<unknown> = Promise.resolve();
   readonly #fetch: Fetch;
 
   constructor(
@@ -69,8 +71,8 @@ export class Session {
   }
 
   /** Store the tokens of a login. */
-  async start(answer: Answer): Promise<void> {
-    await this.#exclusively(() => this.#save(answer));
+  async start(issued: IssuedTokens): Promise<void> {
+    await this.#exclusively(() => this.#save(issued));
   }
 
   /** Remove the tokens, and return the last ones. */
@@ -118,24 +120,28 @@ export class Session {
     );
     const body = await response.json().catch(() => undefined);
     if (response.status !== 401) {
-      return this.#save(unwrap<Answer>({ data: body, error: body, response }));
+      return this.#save(unwrap<IssuedTokens>({ data: body, error: body, response }));
     }
     await storage.save(undefined);
     onSessionEnd(new ProblemError(body, response).problem);
     return undefined;
   }
 
-  async #save(answer: Answer): Promise<string> {
-    const { token, refresh, expires_in } = answer;
+  async #save(issued: IssuedTokens): Promise<string> {
+    const { token, refresh, expires_in } = issued;
     const expires_at = Date.now() + expires_in * 1000;
     await this.options.storage.save({ token, refresh, expires_at });
     return token;
   }
 
-  /** Run the work while no other tab of this site changes the tokens. */
-  async #exclusively<T>(work: () => Promise<T>): Promise<T> {
+  /** Run the work while no other call or tab changes the tokens. */
+  #exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const { lock } = this.options.storage;
     const locks = globalThis.navigator?.locks as LockManager | undefined;
-    return locks ? await locks.request("movie-booking-client", work) : work();
+    if (lock && locks) return locks.request(lock, work) as Promise<T>;
+    const result = this.#last.then(work);
+    this.#last = result.catch(() => undefined);
+    return result;
   }
 }
 
