@@ -93,6 +93,7 @@ lint: $(INSTALLED) openapi-lint/node_modules/.installed $(CLIENT)/node_modules/.
 	@$(BIN)/python manage.py spectacular --validate --fail-on-warn --format openapi-json --file $(SCHEMA)
 	@REDOCLY_SUPPRESS_UPDATE_NOTICE=true $(NODE) openapi-lint/node_modules/@redocly/cli/bin/cli.js lint $(SCHEMA) --config openapi-lint/redocly.yaml
 	@$(NODE) openapi-lint/node_modules/.bin/lint-openapi --warnings-limit 0 --ruleset openapi-lint/ibm-ruleset.js $(SCHEMA)
+	@$(OPENAPI_TYPESCRIPT) --check || { echo "The types of $(CLIENT) differ from the schema: run make client." >&2; exit 1; }
 	@$(TSC) --noEmit
 
 fix: $(INSTALLED) ## Apply ruff's automatic fixes and formatting

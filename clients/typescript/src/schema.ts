@@ -2205,6 +2205,11 @@ export interface components {
         /** @description `true` if this repeats the response to an earlier request with this key. */
         "Idempotency-Replayed": "true";
         /**
+         * @description The fingerprint of the layout that has the seats of this map.
+         * @example 1-5913eb4c3ecf8a48
+         */
+        "Layout-Fingerprint": string;
+        /**
          * @description Other pages (RFC 8288): `first`, `prev`, `next` and `last`.
          * @example </api/movies?page=2>; rel="next", </api/movies?page=2>; rel="last"
          */
@@ -5064,6 +5069,7 @@ export interface operations {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     ETag: components["headers"]["ETag"];
+                    "Layout-Fingerprint": components["headers"]["Layout-Fingerprint"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5107,6 +5113,7 @@ export interface operations {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     ETag: components["headers"]["ETag"];
+                    "Layout-Fingerprint": components["headers"]["Layout-Fingerprint"];
                     [name: string]: unknown;
                 };
                 content?: never;
