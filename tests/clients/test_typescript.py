@@ -253,17 +253,30 @@ def test_a_server_that_is_busy_does_not_end_the_session(run, proxy, user):
     assert (outcome["result"], outcome["ended"]) == (user.pk, [])
 
 
-def test_aborting_a_call_does_not_abort_the_refresh_of_others(run, proxy, user):
-    proxy.break_next(REFRESH, "hang")
+def test_an_aborted_call_waits_for_no_refresh_and_does_not_abort_it(run, proxy, user):
     script = """
         const abort = new AbortController();
-        const impatient = failure(client.api.GET("/api/auth/me", { signal: abort.signal }));
-        const patient = client.api.GET("/api/auth/me");
-        abort.abort();
-        return [await impatient, (await patient).data.id];
+        let refreshed = false;
+        const aborting = new Client({
+          baseUrl: given.url, storage,
+          fetch: async (request) => {
+            const response = fetch(request);
+            if (request.url.endsWith("/refresh")) {
+              abort.abort();
+              await response;
+              refreshed = true;
+            }
+            return response;
+          },
+        });
+        const { signal } = abort;
+        const impatient = failure(aborting.api.GET("/api/auth/me", { signal }));
+        const patient = aborting.api.GET("/api/auth/me");
+        return [await impatient, refreshed, (await patient).data.id];
     """
     outcome = run(script, tokens=stored(issue_tokens(user), token=UNUSABLE)).outcome()
-    assert outcome["result"] == ["AbortError", user.pk]
+    assert outcome["result"] == ["AbortError", False, user.pk]
+    assert len(proxy.of(REFRESH)) == 1
 
 
 def test_logout_ends_the_session_on_the_server_too(run, proxy, user):
