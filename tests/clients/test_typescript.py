@@ -298,6 +298,26 @@ def test_register_and_login_start_a_session(run, proxy):
     assert b"%d" % user_id in proxy.of(ME)[0].body
 
 
+def test_a_guest_buys_without_an_account(run, proxy, seats):
+    script = """
+        const { id } = await client.guest({ name: "Gus Guest", email: "gus@example.com" });
+        await client.buy(given.purchase);
+        return id;
+    """
+    assert run(script, purchase=purchase_of(seats[0])).result() == Order.objects.get().user_id
+
+
+def test_a_guest_whose_token_is_refused_has_no_session(run, proxy):
+    script = """
+        await client.guest({ name: "Gus Guest", email: "gus@example.com" });
+        storage.save({ ...storage.load(), token: "not-a-token" });
+        return (await client.api.GET("/api/auth/me")).error.code;
+    """
+    outcome = run(script).outcome()
+    assert outcome == {"result": "token_invalid", "ended": [None]}
+    assert proxy.of(REFRESH) == []
+
+
 def test_a_registration_whose_response_is_lost_is_repeated_with_the_same_key(run, proxy):
     proxy.break_next("/api/auth/register", "lose")
     script = """

@@ -59,6 +59,7 @@ type ListOptions<Path extends ListPath> = CallOptions &
 export type Purchase = Body<operations["bookings_create"]>;
 export type Receipt = Answer<operations["bookings_create"], 201>;
 export type Account = Answer<operations["auth_login"], 200>;
+export type Guest = Answer<operations["auth_guest"], 201>;
 
 export class Client {
   /** Every call of the API. Calls return `{data, error, response}`; `unwrap` throws errors. */
@@ -98,6 +99,14 @@ export class Client {
     return this.#start(await this.#open.POST("/api/auth/login", { body: credentials, signal }));
   }
 
+  /** Start a session without an account. It cannot be refreshed, so it ends with its token. */
+  async guest(
+    customer: Body<operations["auth_guest"]>,
+    { signal }: CallOptions = {},
+  ): Promise<Guest> {
+    return this.#start(await this.#open.POST("/api/auth/guest", { body: customer, signal }));
+  }
+
   /** Remove the tokens, and end the session on the server. */
   async logout({ signal }: CallOptions = {}): Promise<void> {
     const tokens = await this.#session.end();
@@ -135,10 +144,14 @@ export class Client {
     }
   }
 
-  async #start(result: { data?: Account; error?: unknown; response: Response }): Promise<Account> {
-    const account = unwrap(result);
-    await this.#session.start(account);
-    return account;
+  async #start<Person extends Account | Guest>(result: {
+    data?: Person;
+    error?: unknown;
+    response: Response;
+  }): Promise<Person> {
+    const person: Person = unwrap(result);
+    await this.#session.start(person);
+    return person;
   }
 }
 

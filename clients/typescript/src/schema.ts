@@ -44,6 +44,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/auth/guest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Buy as a guest, without a password
+         * @description Returns a token to hold, book and cancel. There is no refresh token: later, an account can claim the orders with the link in the confirmation e-mail.
+         */
+        post: operations["auth_guest"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/guest/claim": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Move a guest's orders to my account with a link
+         * @description The link in the confirmation of a guest's order contains `uid` and `token`. The guest's token ends, and the holds are released.
+         */
+        post: operations["auth_guest_claim"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/auth/login": {
         parameters: {
             query?: never;
@@ -649,13 +689,21 @@ export interface components {
             email: string;
             /** @description Send it as `Authorization: Bearer …`. */
             token: string;
-            /** @description Exchange it for a new pair at `/api/auth/refresh`. */
-            refresh: string;
             /**
              * Format: int32
              * @description Seconds until `token` expires.
              */
             expires_in: number;
+            /** @description Exchange it for a new pair at `/api/auth/refresh`. */
+            refresh: string;
+        };
+        /** @description Guests cannot do this: it needs an account. */
+        AccountNeededProblem: components["schemas"]["ProblemMembers"] & {
+            /**
+             * @description Identifies the kind of error.
+             * @enum {string}
+             */
+            code: "account_needed";
         };
         /** @description A rectangle of cells: `x` and `y` are its first cell. */
         Area: {
@@ -739,9 +787,9 @@ export interface components {
         BookingAnswer: {
             /** @description A sentence to show to the customer. */
             message: string;
-            booking: components["schemas"]["Booking"];
+            booking: components["schemas"]["BookingOfAnswer"];
             /** @description All bookings of the purchase, by row and number. */
-            bookings: components["schemas"]["Booking"][];
+            bookings: components["schemas"]["BookingOfAnswer"][];
             order: components["schemas"]["OrderAnswer"];
         };
         /** @description A booking with its movie, theatre, screen and start. */
@@ -779,6 +827,11 @@ export interface components {
             readonly local_start_time: string;
             /** @description IANA name. */
             timezone: string;
+            /**
+             * Format: date-time
+             * @description The last moment at which the customer can cancel; null once it is cancelled.
+             */
+            readonly cancellable_until: string | null;
             /**
              * Format: int64
              * @description Identifies it in further requests.
@@ -838,6 +891,62 @@ export interface components {
              * @enum {string}
              */
             code: "booking_not_found";
+        };
+        /** @description A new booking. */
+        BookingOfAnswer: {
+            /**
+             * Format: int64
+             * @description Identifies it in further requests.
+             */
+            id: number;
+            /**
+             * Format: int64
+             * @description The caller's id.
+             */
+            user_id: number;
+            /**
+             * Format: int64
+             * @description The id of the show.
+             */
+            show_id: number;
+            /**
+             * Format: int64
+             * @description The id of the seat.
+             */
+            seat_id: number;
+            /** @description The row, such as `A`. */
+            row: string;
+            /** @description Such as Balcony. Empty in a section without a name. */
+            section: string;
+            /**
+             * Format: int32
+             * @description The number in the row.
+             */
+            number: number;
+            /**
+             * @description With the digits of its currency: `"15.00"` USD, `"1500"` JPY.
+             * @example 15.00
+             */
+            price: string;
+            /** @description ISO 4217 code. */
+            currency: string;
+            /**
+             * Format: date-time
+             * @description When the seat was booked.
+             */
+            booked_at: string;
+            /** @description The reference of the order; null for a booking without one. */
+            order_reference: string | null;
+            status: components["schemas"]["BookingStatus"];
+            /** @description The title of the movie. */
+            movie_title: string;
+            /** @description The name of the theatre. */
+            theatre_name: string;
+            /**
+             * Format: date-time
+             * @description When the show starts.
+             */
+            start_time: string;
         };
         /** @description `{show_id, seat_id}`, `{show_id, seat_ids}` or `{hold_id}`. */
         BookingRequest: {
@@ -900,13 +1009,20 @@ export interface components {
              */
             new_password: string;
         };
+        /** @description What the link in the e-mail contains. */
+        ClaimOrdersRequest: {
+            /** @description `uid` of the link. */
+            uid: string;
+            /** @description Send it as `Authorization: Bearer …`. */
+            token: string;
+        };
         /** @description The password of the account to remove. */
         CloseAccountRequest: {
             /**
              * Format: password
-             * @description The password of the account.
+             * @description Required, except of guests, who have no password.
              */
-            password: string;
+            password?: string;
         };
         /** @description The companion seats `seat_ids` are reserved for parties that also book a bay beside them. */
         CompanionRequiredProblem: components["schemas"]["ProblemMembers"] & {
@@ -978,6 +1094,40 @@ export interface components {
             errors: {
                 [key: string]: string[];
             };
+        };
+        /** @enum {string} */
+        GapRuleEnum: "off" | "middle_only";
+        /** @description A guest, and a token to act as that guest. */
+        GuestAnswer: {
+            /**
+             * Format: int64
+             * @description Identifies it in further requests.
+             */
+            id: number;
+            /** @description The name to display. */
+            name: string;
+            /**
+             * Format: email
+             * @description The e-mail address.
+             */
+            email: string;
+            /** @description Send it as `Authorization: Bearer …`. */
+            token: string;
+            /**
+             * Format: int32
+             * @description Seconds until `token` expires.
+             */
+            expires_in: number;
+        };
+        /** @description Who buys, and where the e-mails go. */
+        GuestRequest: {
+            /** @description The name to display. */
+            name: string;
+            /**
+             * Format: email
+             * @description The e-mail address.
+             */
+            email: string;
         };
         /** @description A seat. `row` is `A` in the first section of a room and `Balcony A` in later ones. */
         HeldSeat: {
@@ -1079,6 +1229,21 @@ export interface components {
              * @enum {string}
              */
             code: "hold_not_found";
+        };
+        /** @description The limits and the rule for a hold of seats of the show. */
+        HoldPolicy: {
+            /**
+             * Format: int32
+             * @description How long a hold lasts. It can be extended.
+             */
+            minutes: number;
+            /**
+             * Format: int32
+             * @description Seats in one hold or one purchase.
+             */
+            max_seats: number;
+            /** @description `middle_only`: a choice must not leave a single free seat between two taken ones (`single_seat_gap`). `off` for the last 30 minutes before the start. */
+            gap_rule: components["schemas"]["GapRuleEnum"];
         };
         /** @description `{show_id, seat_ids}`, or `{show_id, quantity}` for the best available seats. */
         HoldRequest: {
@@ -1325,6 +1490,8 @@ export interface components {
              * @description The e-mail address.
              */
             email: string;
+            /** @description A guest has no password, and the orders can be claimed by an account. */
+            is_guest: boolean;
             /**
              * Format: date-time
              * @description When the address was confirmed; null if it was not.
@@ -1430,6 +1597,44 @@ export interface components {
         };
         /** @description A new order. */
         OrderAnswer: {
+            /**
+             * Format: int64
+             * @description The id of the movie.
+             */
+            movie_id: number;
+            /** @description The title of the movie. */
+            movie_title: string;
+            /**
+             * Format: int64
+             * @description The id of the theatre.
+             */
+            theatre_id: number;
+            /** @description The name of the theatre. */
+            theatre_name: string;
+            /** @description Null if the show has no screen. */
+            screen_name?: string | null;
+            /**
+             * Format: date-time
+             * @description When the show starts.
+             */
+            start_time: string;
+            /**
+             * Format: date-time
+             * @description Null if the movie has no known duration.
+             */
+            end_time: string | null;
+            /**
+             * Format: date-time
+             * @description The start in the theatre's local time, with its UTC offset.
+             */
+            readonly local_start_time: string;
+            /** @description IANA name. */
+            timezone: string;
+            /**
+             * Format: date-time
+             * @description The last moment at which the customer can cancel; null once it is cancelled.
+             */
+            readonly cancellable_until: string | null;
             /** @description Identifies the order, in letters that are hard to confuse. */
             reference: string;
             /**
@@ -1492,6 +1697,11 @@ export interface components {
             readonly local_start_time: string;
             /** @description IANA name. */
             timezone: string;
+            /**
+             * Format: date-time
+             * @description The last moment at which the customer can cancel; null once it is cancelled.
+             */
+            readonly cancellable_until: string | null;
             /** @description Identifies the order, in letters that are hard to confuse. */
             reference: string;
             /**
@@ -1568,12 +1778,35 @@ export interface components {
              */
             y: number;
         };
+        /** @description The price of the cheapest available seat of each category that has one. */
+        PricesFrom: {
+            /**
+             * @description With the digits of its currency: `"15.00"` USD, `"1500"` JPY.
+             * @example 15.00
+             */
+            standard?: string;
+            /**
+             * @description With the digits of its currency: `"15.00"` USD, `"1500"` JPY.
+             * @example 15.00
+             */
+            premium?: string;
+            /**
+             * @description With the digits of its currency: `"15.00"` USD, `"1500"` JPY.
+             * @example 15.00
+             */
+            wheelchair?: string;
+            /**
+             * @description With the digits of its currency: `"15.00"` USD, `"1500"` JPY.
+             * @example 15.00
+             */
+            companion?: string;
+        };
         /** @description An error with any code, also one that is added in future. */
         Problem: components["schemas"]["ProblemMembers"] & {
             code: components["schemas"]["ProblemCode"];
         };
         /** @description Branch on it, never on text. Codes may be added: handle those that you don't know by their status. */
-        ProblemCode: ("body_too_large" | "booking_not_found" | "busy" | "cancellation_closed" | "companion_required" | "email_taken" | "email_unconfirmed" | "hold_already_booked" | "hold_expired" | "hold_not_found" | "idempotency_key_in_progress" | "idempotency_key_invalid" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_credentials" | "invalid_json" | "length_required" | "link_invalid" | "movie_not_found" | "no_seats_together" | "not_acceptable" | "not_authenticated" | "not_found" | "order_not_found" | "outcome_unknown" | "password_unfit" | "password_wrong" | "seat_not_found" | "seat_unavailable" | "show_closed" | "show_not_found" | "single_seat_gap" | "staff_account" | "theatre_not_found" | "throttled" | "token_expired" | "token_invalid" | "token_revoked" | "too_many_attempts" | "too_many_seats" | "too_many_seats_held" | "unsupported_media_type" | "validation_failed") | string;
+        ProblemCode: ("account_needed" | "body_too_large" | "booking_not_found" | "busy" | "cancellation_closed" | "companion_required" | "email_taken" | "email_unconfirmed" | "hold_already_booked" | "hold_expired" | "hold_not_found" | "idempotency_key_in_progress" | "idempotency_key_invalid" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_credentials" | "invalid_json" | "length_required" | "link_invalid" | "movie_not_found" | "no_seats_together" | "not_acceptable" | "not_authenticated" | "not_found" | "order_not_found" | "outcome_unknown" | "password_unfit" | "password_wrong" | "sales_not_open" | "seat_not_found" | "seat_unavailable" | "show_closed" | "show_not_found" | "single_seat_gap" | "staff_account" | "theatre_not_found" | "throttled" | "token_expired" | "token_invalid" | "token_revoked" | "too_many_attempts" | "too_many_seats" | "too_many_seats_held" | "unsupported_media_type" | "validation_failed") | string;
         /** @description What all problem documents have (RFC 9457). */
         ProblemMembers: {
             /**
@@ -1627,6 +1860,20 @@ export interface components {
              * @description The e-mail address.
              */
             email: string;
+        };
+        /** @description Online sales for the show begin at `sales_open_at`. */
+        SalesNotOpenProblem: components["schemas"]["ProblemMembers"] & {
+            /**
+             * @description Identifies the kind of error.
+             * @enum {string}
+             */
+            code: "sales_not_open";
+            /**
+             * Format: date-time
+             * @description Start of online sales.
+             * @example 2026-11-23T09:00:00Z
+             */
+            sales_open_at: string;
         };
         /** @description A seat as the caller sees it. */
         Seat: {
@@ -1729,7 +1976,7 @@ export interface components {
             /** @description The name of the theatre. */
             theatre_name: string;
             /** @description Null if the show has no screen. */
-            screen_name?: string | null;
+            screen_name: string | null;
             /**
              * Format: date-time
              * @description When the show starts.
@@ -1744,7 +1991,7 @@ export interface components {
              * Format: date-time
              * @description The start in the theatre's local time, with its UTC offset.
              */
-            readonly local_start_time: string;
+            local_start_time: string;
             /** @description IANA name. */
             timezone: string;
             /** @description E.g. 2D. */
@@ -1752,6 +1999,24 @@ export interface components {
             /** @description Language of the screening; may be empty. */
             language: string;
             status: components["schemas"]["ShowStatus"];
+            /** @description Whether a purchase could begin now: the show is on sale, and has an available seat that does not depend on another one, as companion seats do. */
+            bookable: boolean;
+            /**
+             * Format: date-time
+             * @description Start of online sales, which may be in the past; null: at once.
+             */
+            sales_open_at: string | null;
+            /**
+             * Format: date-time
+             * @description End of online sales; null: at the start.
+             */
+            sales_close_at: string | null;
+            /**
+             * Format: date-time
+             * @description The last moment at which customers can cancel a booking of the show.
+             */
+            cancellable_until: string;
+            hold_policy: components["schemas"]["HoldPolicy"];
             /**
              * Format: int32
              * @description Seats for sale, sold or not.
@@ -1767,10 +2032,17 @@ export interface components {
              * @example 15.00
              */
             price_from: string | null;
+            /** @description Price of the cheapest available seat of each category that has one. */
+            prices_from: components["schemas"]["PricesFrom"];
             /** @description ISO 4217 code. */
             currency: string;
             /** @description For `/api/shows/{id}/layout?v=…`. */
             layout_fingerprint: string;
+            /**
+             * Format: date-time
+             * @description The last change of the show, its seat map or its prices, or of the title or name of its movie, theatre or screen. Sales and the time of day change `bookable`, `hold_policy`, `seats_available`, `price_from` and `prices_from` without it.
+             */
+            updated_at: string;
         };
         /** @description The show is not on sale: it has started, is cancelled, or its sales are closed. */
         ShowClosedProblem: components["schemas"]["ProblemMembers"] & {
@@ -1958,6 +2230,17 @@ export interface components {
         };
     };
     responses: {
+        /** @description `account_needed`: Guests cannot do this: it needs an account. */
+        AccountNeeded: {
+            headers: {
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                "Content-Language": components["headers"]["Content-Language"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["AccountNeededProblem"] | components["schemas"]["Problem"];
+            };
+        };
         /** @description `body_too_large`: A request body can have at most 64 KiB, and a back-office form at most 2 MiB. */
         BodyTooLarge: {
             headers: {
@@ -2347,6 +2630,113 @@ export interface operations {
             503: components["responses"]["BusyOrOutcomeUnknown"];
         };
     };
+    auth_guest: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "Nora Lind",
+                 *       "email": "nora@example.com"
+                 *     }
+                 */
+                "application/json": components["schemas"]["GuestRequest"];
+            };
+        };
+        responses: {
+            /** @description Created. */
+            201: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": 26,
+                     *       "name": "Nora Lind",
+                     *       "email": "nora@example.com",
+                     *       "token": "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl",
+                     *       "expires_in": 86400
+                     *     }
+                     */
+                    "application/json": components["schemas"]["GuestAnswer"];
+                };
+            };
+            400: components["responses"]["InvalidBody"];
+            406: components["responses"]["NotAcceptable"];
+            411: components["responses"]["LengthRequired"];
+            413: components["responses"]["BodyTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["Throttled"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["BusyOrOutcomeUnknown"];
+        };
+    };
+    auth_guest_claim: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "uid": "1",
+                 *       "token": "d7x2ka-3f2b6c1e"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ClaimOrdersRequest"];
+            };
+        };
+        responses: {
+            /** @description No response body */
+            204: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /**
+             * @description `invalid_json`: The body is not a single valid JSON object in UTF-8, or parsers disagree about it.
+             *
+             *     `link_invalid`: The link was already used, has expired, or is for something else.
+             *
+             *     `validation_failed`: Some of the input is not valid.
+             */
+            400: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Content-Language": components["headers"]["Content-Language"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InvalidJsonProblem"] | components["schemas"]["LinkInvalidProblem"] | components["schemas"]["ValidationFailedProblem"] | components["schemas"]["Problem"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["AccountNeeded"];
+            406: components["responses"]["NotAcceptable"];
+            411: components["responses"]["LengthRequired"];
+            413: components["responses"]["BodyTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["Throttled"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["BusyOrOutcomeUnknown"];
+        };
+    };
     auth_login: {
         parameters: {
             query?: never;
@@ -2478,8 +2868,9 @@ export interface operations {
                      *       "id": 1,
                      *       "name": "Carla Customer",
                      *       "email": "customer@example.com",
-                     *       "email_confirmed_at": "2026-11-28T06:58:38.186370Z",
-                     *       "created_at": "2026-11-28T06:58:38.381707Z"
+                     *       "is_guest": false,
+                     *       "email_confirmed_at": "2026-11-28T07:18:38.423554Z",
+                     *       "created_at": "2026-11-28T07:18:38.571675Z"
                      *     }
                      */
                     "application/json": components["schemas"]["Me"];
@@ -2500,7 +2891,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 /**
                  * @example {
@@ -2598,8 +2989,9 @@ export interface operations {
                      *       "id": 1,
                      *       "name": "Carla Customer",
                      *       "email": "customer@example.com",
-                     *       "email_confirmed_at": "2026-11-28T06:58:38.186370Z",
-                     *       "created_at": "2026-11-28T06:58:38.381707Z"
+                     *       "is_guest": false,
+                     *       "email_confirmed_at": "2026-11-28T07:18:38.423554Z",
+                     *       "created_at": "2026-11-28T07:18:38.571675Z"
                      *     }
                      */
                     "application/json": components["schemas"]["Me"];
@@ -2640,17 +3032,17 @@ export interface operations {
                      *         "id": 1,
                      *         "name": "Carla Customer",
                      *         "email": "customer@example.com",
-                     *         "email_confirmed_at": "2026-11-28T06:58:38.186370Z",
+                     *         "email_confirmed_at": "2026-11-28T07:18:38.423554Z",
                      *         "is_staff": false,
                      *         "roles": [],
-                     *         "created_at": "2026-11-28T06:58:38.381707Z",
-                     *         "updated_at": "2026-11-28T06:58:42.508405Z",
+                     *         "created_at": "2026-11-28T07:18:38.571675Z",
+                     *         "updated_at": "2026-11-28T07:18:44.204558Z",
                      *         "last_back_office_login": null
                      *       },
                      *       "sign_ins": [
                      *         {
-                     *           "created_at": "2026-11-28T06:58:42.438120Z",
-                     *           "expires_at": "2026-12-12T06:58:42.437563Z",
+                     *           "created_at": "2026-11-28T07:18:44.136640Z",
+                     *           "expires_at": "2026-12-12T07:18:44.136220Z",
                      *           "ended_at": null
                      *         }
                      *       ],
@@ -2658,61 +3050,13 @@ export interface operations {
                      *       "known_addresses": [
                      *         {
                      *           "address": "127.0.0.1",
-                     *           "last_login_at": "2026-11-28T06:58:42.430744Z"
+                     *           "last_login_at": "2026-11-28T07:18:44.128959Z"
                      *         }
                      *       ],
                      *       "changes_by_staff": [],
                      *       "mails": [],
                      *       "holds": [],
                      *       "orders": [
-                     *         {
-                     *           "movie_id": 4,
-                     *           "movie_title": "Bolt and the Paper Dragon",
-                     *           "theatre_id": 1,
-                     *           "theatre_name": "Lantern Picture House",
-                     *           "screen_name": "Screen 2",
-                     *           "start_time": "2026-11-29T17:35:00Z",
-                     *           "end_time": "2026-11-29T19:03:00Z",
-                     *           "local_start_time": "2026-11-29T17:35:00+00:00",
-                     *           "timezone": "Europe/London",
-                     *           "reference": "TE96-7QV7",
-                     *           "show_id": 267,
-                     *           "channel": "web",
-                     *           "total": "28.50",
-                     *           "currency": "GBP",
-                     *           "created_at": "2026-11-28T00:08:31.792995Z",
-                     *           "status": "confirmed",
-                     *           "bookings": [
-                     *             {
-                     *               "id": 967,
-                     *               "user_id": 1,
-                     *               "show_id": 267,
-                     *               "seat_id": 48427,
-                     *               "row": "H",
-                     *               "section": "",
-                     *               "number": 4,
-                     *               "price": "9.50",
-                     *               "currency": "GBP",
-                     *               "booked_at": "2026-11-28T00:08:31.792995Z",
-                     *               "order_reference": "TE96-7QV7",
-                     *               "status": "confirmed"
-                     *             },
-                     *             {
-                     *               "id": 968,
-                     *               "user_id": 1,
-                     *               "show_id": 267,
-                     *               "seat_id": 48428,
-                     *               "row": "H",
-                     *               "section": "",
-                     *               "number": 5,
-                     *               "price": "9.50",
-                     *               "currency": "GBP",
-                     *               "booked_at": "2026-11-28T00:08:31.792995Z",
-                     *               "order_reference": "TE96-7QV7",
-                     *               "status": "confirmed"
-                     *             }
-                     *           ]
-                     *         },
                      *         {
                      *           "movie_id": 2,
                      *           "movie_title": "Eleven Minutes to Midday",
@@ -2723,12 +3067,13 @@ export interface operations {
                      *           "end_time": "2026-11-29T17:52:00Z",
                      *           "local_start_time": "2026-11-29T17:15:00+01:00",
                      *           "timezone": "Europe/Vienna",
-                     *           "reference": "XFYF-DXDF",
+                     *           "cancellable_until": "2026-11-29T15:15:00Z",
+                     *           "reference": "KDKN-EQQJ",
                      *           "show_id": 336,
                      *           "channel": "web",
                      *           "total": "22.00",
                      *           "currency": "EUR",
-                     *           "created_at": "2026-11-27T02:11:53.297614Z",
+                     *           "created_at": "2026-11-28T06:11:08.458280Z",
                      *           "status": "confirmed",
                      *           "bookings": [
                      *             {
@@ -2741,8 +3086,8 @@ export interface operations {
                      *               "number": 4,
                      *               "price": "11.00",
                      *               "currency": "EUR",
-                     *               "booked_at": "2026-11-27T02:11:53.297614Z",
-                     *               "order_reference": "XFYF-DXDF",
+                     *               "booked_at": "2026-11-28T06:11:08.458280Z",
+                     *               "order_reference": "KDKN-EQQJ",
                      *               "status": "confirmed"
                      *             },
                      *             {
@@ -2755,38 +3100,11 @@ export interface operations {
                      *               "number": 5,
                      *               "price": "11.00",
                      *               "currency": "EUR",
-                     *               "booked_at": "2026-11-27T02:11:53.297614Z",
-                     *               "order_reference": "XFYF-DXDF",
+                     *               "booked_at": "2026-11-28T06:11:08.458280Z",
+                     *               "order_reference": "KDKN-EQQJ",
                      *               "status": "confirmed"
                      *             }
                      *           ]
-                     *         }
-                     *       ],
-                     *       "box_office_orders": [],
-                     *       "bookings": [
-                     *         {
-                     *           "movie_id": 4,
-                     *           "movie_title": "Bolt and the Paper Dragon",
-                     *           "theatre_id": 1,
-                     *           "theatre_name": "Lantern Picture House",
-                     *           "screen_name": "Screen 2",
-                     *           "start_time": "2026-11-29T17:35:00Z",
-                     *           "end_time": "2026-11-29T19:03:00Z",
-                     *           "local_start_time": "2026-11-29T17:35:00+00:00",
-                     *           "timezone": "Europe/London",
-                     *           "id": 969,
-                     *           "user_id": 1,
-                     *           "show_id": 267,
-                     *           "seat_id": 48429,
-                     *           "row": "H",
-                     *           "section": "",
-                     *           "number": 6,
-                     *           "price": "9.50",
-                     *           "currency": "GBP",
-                     *           "booked_at": "2026-11-28T00:08:31.792995Z",
-                     *           "order_reference": "TE96-7QV7",
-                     *           "status": "confirmed",
-                     *           "cancelled_at": null
                      *         },
                      *         {
                      *           "movie_id": 4,
@@ -2798,17 +3116,95 @@ export interface operations {
                      *           "end_time": "2026-11-29T19:03:00Z",
                      *           "local_start_time": "2026-11-29T17:35:00+00:00",
                      *           "timezone": "Europe/London",
-                     *           "id": 968,
-                     *           "user_id": 1,
+                     *           "cancellable_until": "2026-11-29T16:35:00Z",
+                     *           "reference": "AMP7-7DJF",
                      *           "show_id": 267,
-                     *           "seat_id": 48428,
+                     *           "channel": "web",
+                     *           "total": "28.50",
+                     *           "currency": "GBP",
+                     *           "created_at": "2026-11-28T00:28:32.295783Z",
+                     *           "status": "confirmed",
+                     *           "bookings": [
+                     *             {
+                     *               "id": 968,
+                     *               "user_id": 1,
+                     *               "show_id": 267,
+                     *               "seat_id": 48427,
+                     *               "row": "H",
+                     *               "section": "",
+                     *               "number": 4,
+                     *               "price": "9.50",
+                     *               "currency": "GBP",
+                     *               "booked_at": "2026-11-28T00:28:32.295783Z",
+                     *               "order_reference": "AMP7-7DJF",
+                     *               "status": "confirmed"
+                     *             },
+                     *             {
+                     *               "id": 969,
+                     *               "user_id": 1,
+                     *               "show_id": 267,
+                     *               "seat_id": 48428,
+                     *               "row": "H",
+                     *               "section": "",
+                     *               "number": 5,
+                     *               "price": "9.50",
+                     *               "currency": "GBP",
+                     *               "booked_at": "2026-11-28T00:28:32.295783Z",
+                     *               "order_reference": "AMP7-7DJF",
+                     *               "status": "confirmed"
+                     *             }
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "box_office_orders": [],
+                     *       "bookings": [
+                     *         {
+                     *           "movie_id": 2,
+                     *           "movie_title": "Eleven Minutes to Midday",
+                     *           "theatre_id": 2,
+                     *           "theatre_name": "Donaulichtspiele",
+                     *           "screen_name": "Screen 1",
+                     *           "start_time": "2026-11-29T16:15:00Z",
+                     *           "end_time": "2026-11-29T17:52:00Z",
+                     *           "local_start_time": "2026-11-29T17:15:00+01:00",
+                     *           "timezone": "Europe/Vienna",
+                     *           "cancellable_until": "2026-11-29T15:15:00Z",
+                     *           "id": 881,
+                     *           "user_id": 1,
+                     *           "show_id": 336,
+                     *           "seat_id": 59084,
                      *           "row": "H",
                      *           "section": "",
                      *           "number": 5,
-                     *           "price": "9.50",
-                     *           "currency": "GBP",
-                     *           "booked_at": "2026-11-28T00:08:31.792995Z",
-                     *           "order_reference": "TE96-7QV7",
+                     *           "price": "11.00",
+                     *           "currency": "EUR",
+                     *           "booked_at": "2026-11-28T06:11:08.458280Z",
+                     *           "order_reference": "KDKN-EQQJ",
+                     *           "status": "confirmed",
+                     *           "cancelled_at": null
+                     *         },
+                     *         {
+                     *           "movie_id": 2,
+                     *           "movie_title": "Eleven Minutes to Midday",
+                     *           "theatre_id": 2,
+                     *           "theatre_name": "Donaulichtspiele",
+                     *           "screen_name": "Screen 1",
+                     *           "start_time": "2026-11-29T16:15:00Z",
+                     *           "end_time": "2026-11-29T17:52:00Z",
+                     *           "local_start_time": "2026-11-29T17:15:00+01:00",
+                     *           "timezone": "Europe/Vienna",
+                     *           "cancellable_until": "2026-11-29T15:15:00Z",
+                     *           "id": 880,
+                     *           "user_id": 1,
+                     *           "show_id": 336,
+                     *           "seat_id": 59083,
+                     *           "row": "H",
+                     *           "section": "",
+                     *           "number": 4,
+                     *           "price": "11.00",
+                     *           "currency": "EUR",
+                     *           "booked_at": "2026-11-28T06:11:08.458280Z",
+                     *           "order_reference": "KDKN-EQQJ",
                      *           "status": "confirmed",
                      *           "cancelled_at": null
                      *         }
@@ -3194,7 +3590,8 @@ export interface operations {
                      *         "end_time": "2026-12-05T21:13:00Z",
                      *         "local_start_time": "2026-12-05T19:05:00+00:00",
                      *         "timezone": "Europe/London",
-                     *         "id": 1066,
+                     *         "cancellable_until": "2026-12-05T18:05:00Z",
+                     *         "id": 1067,
                      *         "user_id": 1,
                      *         "show_id": 316,
                      *         "seat_id": 55169,
@@ -3203,8 +3600,8 @@ export interface operations {
                      *         "number": 2,
                      *         "price": "9.50",
                      *         "currency": "GBP",
-                     *         "booked_at": "2026-11-28T06:58:43.125706Z",
-                     *         "order_reference": "CGX4-D6MF",
+                     *         "booked_at": "2026-11-28T07:18:44.711663Z",
+                     *         "order_reference": "96FH-GD4Q",
                      *         "status": "confirmed",
                      *         "cancelled_at": null
                      *       },
@@ -3218,7 +3615,8 @@ export interface operations {
                      *         "end_time": "2026-12-05T21:13:00Z",
                      *         "local_start_time": "2026-12-05T19:05:00+00:00",
                      *         "timezone": "Europe/London",
-                     *         "id": 1065,
+                     *         "cancellable_until": "2026-12-05T18:05:00Z",
+                     *         "id": 1066,
                      *         "user_id": 1,
                      *         "show_id": 316,
                      *         "seat_id": 55168,
@@ -3227,8 +3625,8 @@ export interface operations {
                      *         "number": 1,
                      *         "price": "9.50",
                      *         "currency": "GBP",
-                     *         "booked_at": "2026-11-28T06:58:43.125706Z",
-                     *         "order_reference": "CGX4-D6MF",
+                     *         "booked_at": "2026-11-28T07:18:44.711663Z",
+                     *         "order_reference": "96FH-GD4Q",
                      *         "status": "confirmed",
                      *         "cancelled_at": null
                      *       }
@@ -3298,7 +3696,7 @@ export interface operations {
                      * @example {
                      *       "message": "Booking confirmed. Enjoy the show!",
                      *       "booking": {
-                     *         "id": 1065,
+                     *         "id": 1066,
                      *         "user_id": 1,
                      *         "show_id": 316,
                      *         "seat_id": 55168,
@@ -3307,13 +3705,16 @@ export interface operations {
                      *         "number": 1,
                      *         "price": "9.50",
                      *         "currency": "GBP",
-                     *         "booked_at": "2026-11-28T06:58:43.125706Z",
-                     *         "order_reference": "CGX4-D6MF",
-                     *         "status": "confirmed"
+                     *         "booked_at": "2026-11-28T07:18:44.711663Z",
+                     *         "order_reference": "96FH-GD4Q",
+                     *         "status": "confirmed",
+                     *         "movie_title": "The Salt Cartographer",
+                     *         "theatre_name": "Lantern Picture House",
+                     *         "start_time": "2026-12-05T19:05:00Z"
                      *       },
                      *       "bookings": [
                      *         {
-                     *           "id": 1065,
+                     *           "id": 1066,
                      *           "user_id": 1,
                      *           "show_id": 316,
                      *           "seat_id": 55168,
@@ -3322,12 +3723,15 @@ export interface operations {
                      *           "number": 1,
                      *           "price": "9.50",
                      *           "currency": "GBP",
-                     *           "booked_at": "2026-11-28T06:58:43.125706Z",
-                     *           "order_reference": "CGX4-D6MF",
-                     *           "status": "confirmed"
+                     *           "booked_at": "2026-11-28T07:18:44.711663Z",
+                     *           "order_reference": "96FH-GD4Q",
+                     *           "status": "confirmed",
+                     *           "movie_title": "The Salt Cartographer",
+                     *           "theatre_name": "Lantern Picture House",
+                     *           "start_time": "2026-12-05T19:05:00Z"
                      *         },
                      *         {
-                     *           "id": 1066,
+                     *           "id": 1067,
                      *           "user_id": 1,
                      *           "show_id": 316,
                      *           "seat_id": 55169,
@@ -3336,19 +3740,32 @@ export interface operations {
                      *           "number": 2,
                      *           "price": "9.50",
                      *           "currency": "GBP",
-                     *           "booked_at": "2026-11-28T06:58:43.125706Z",
-                     *           "order_reference": "CGX4-D6MF",
-                     *           "status": "confirmed"
+                     *           "booked_at": "2026-11-28T07:18:44.711663Z",
+                     *           "order_reference": "96FH-GD4Q",
+                     *           "status": "confirmed",
+                     *           "movie_title": "The Salt Cartographer",
+                     *           "theatre_name": "Lantern Picture House",
+                     *           "start_time": "2026-12-05T19:05:00Z"
                      *         }
                      *       ],
                      *       "order": {
-                     *         "reference": "CGX4-D6MF",
+                     *         "reference": "96FH-GD4Q",
                      *         "show_id": 316,
                      *         "channel": "web",
                      *         "total": "19.00",
                      *         "currency": "GBP",
-                     *         "created_at": "2026-11-28T06:58:43.125706Z",
-                     *         "status": "confirmed"
+                     *         "created_at": "2026-11-28T07:18:44.711663Z",
+                     *         "status": "confirmed",
+                     *         "movie_id": 1,
+                     *         "movie_title": "The Salt Cartographer",
+                     *         "theatre_id": 1,
+                     *         "theatre_name": "Lantern Picture House",
+                     *         "screen_name": "Screen 1",
+                     *         "start_time": "2026-12-05T19:05:00Z",
+                     *         "end_time": "2026-12-05T21:13:00Z",
+                     *         "local_start_time": "2026-12-05T19:05:00+00:00",
+                     *         "timezone": "Europe/London",
+                     *         "cancellable_until": "2026-12-05T18:05:00Z"
                      *       }
                      *     }
                      */
@@ -3401,6 +3818,8 @@ export interface operations {
              *
              *     `idempotency_key_in_progress`: Another request with this key is still running; retry with the same key.
              *
+             *     `sales_not_open`: Online sales for the show begin at `sales_open_at`.
+             *
              *     `seat_unavailable`: Some of the seats are taken; `seat_ids` lists them.
              *
              *     `show_closed`: The show is not on sale: it has started, is cancelled, or its sales are closed.
@@ -3413,7 +3832,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["HoldAlreadyBookedProblem"] | components["schemas"]["HoldExpiredProblem"] | components["schemas"]["IdempotencyKeyInProgressProblem"] | components["schemas"]["SeatUnavailableProblem"] | components["schemas"]["ShowClosedProblem"] | components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["HoldAlreadyBookedProblem"] | components["schemas"]["HoldExpiredProblem"] | components["schemas"]["IdempotencyKeyInProgressProblem"] | components["schemas"]["SalesNotOpenProblem"] | components["schemas"]["SeatUnavailableProblem"] | components["schemas"]["ShowClosedProblem"] | components["schemas"]["Problem"];
                 };
             };
             411: components["responses"]["LengthRequired"];
@@ -3482,7 +3901,8 @@ export interface operations {
                      *       "end_time": "2026-12-05T21:13:00Z",
                      *       "local_start_time": "2026-12-05T19:05:00+00:00",
                      *       "timezone": "Europe/London",
-                     *       "id": 1065,
+                     *       "cancellable_until": "2026-12-05T18:05:00Z",
+                     *       "id": 1066,
                      *       "user_id": 1,
                      *       "show_id": 316,
                      *       "seat_id": 55168,
@@ -3491,8 +3911,8 @@ export interface operations {
                      *       "number": 1,
                      *       "price": "9.50",
                      *       "currency": "GBP",
-                     *       "booked_at": "2026-11-28T06:58:43.125706Z",
-                     *       "order_reference": "CGX4-D6MF",
+                     *       "booked_at": "2026-11-28T07:18:44.711663Z",
+                     *       "order_reference": "96FH-GD4Q",
                      *       "status": "confirmed",
                      *       "cancelled_at": null
                      *     }
@@ -3574,7 +3994,8 @@ export interface operations {
                      *       "end_time": "2026-12-05T21:13:00Z",
                      *       "local_start_time": "2026-12-05T19:05:00+00:00",
                      *       "timezone": "Europe/London",
-                     *       "id": 1065,
+                     *       "cancellable_until": null,
+                     *       "id": 1066,
                      *       "user_id": 1,
                      *       "show_id": 316,
                      *       "seat_id": 55168,
@@ -3583,10 +4004,10 @@ export interface operations {
                      *       "number": 1,
                      *       "price": "9.50",
                      *       "currency": "GBP",
-                     *       "booked_at": "2026-11-28T06:58:43.125706Z",
-                     *       "order_reference": "CGX4-D6MF",
+                     *       "booked_at": "2026-11-28T07:18:44.711663Z",
+                     *       "order_reference": "96FH-GD4Q",
                      *       "status": "cancelled",
-                     *       "cancelled_at": "2026-11-28T06:58:43.305980Z"
+                     *       "cancelled_at": "2026-11-28T07:18:44.880659Z"
                      *     }
                      */
                     "application/json": components["schemas"]["BookingDetail"];
@@ -3647,7 +4068,7 @@ export interface operations {
                     /**
                      * @example [
                      *       {
-                     *         "id": "b8a0560f-c511-44a5-a404-abba7907787a",
+                     *         "id": "11dbade7-5740-4f9a-b003-7a08ec692c9d",
                      *         "show_id": 316,
                      *         "seats": [
                      *           {
@@ -3673,10 +4094,10 @@ export interface operations {
                      *         ],
                      *         "total": "19.00",
                      *         "currency": "GBP",
-                     *         "expires_at": "2026-11-28T07:08:43.005318Z",
-                     *         "max_expires_at": "2026-11-28T07:28:42.902960Z",
+                     *         "expires_at": "2026-11-28T07:28:44.611608Z",
+                     *         "max_expires_at": "2026-11-28T07:48:44.517030Z",
                      *         "expires_in": 599,
-                     *         "server_time": "2026-11-28T06:58:43.023120Z"
+                     *         "server_time": "2026-11-28T07:18:44.626874Z"
                      *       }
                      *     ]
                      */
@@ -3722,7 +4143,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "id": "b8a0560f-c511-44a5-a404-abba7907787a",
+                     *       "id": "11dbade7-5740-4f9a-b003-7a08ec692c9d",
                      *       "show_id": 316,
                      *       "seats": [
                      *         {
@@ -3748,10 +4169,10 @@ export interface operations {
                      *       ],
                      *       "total": "19.00",
                      *       "currency": "GBP",
-                     *       "expires_at": "2026-11-28T07:08:43.005318Z",
-                     *       "max_expires_at": "2026-11-28T07:28:42.902960Z",
+                     *       "expires_at": "2026-11-28T07:28:44.611608Z",
+                     *       "max_expires_at": "2026-11-28T07:48:44.517030Z",
                      *       "expires_in": 600,
-                     *       "server_time": "2026-11-28T06:58:43.005318Z"
+                     *       "server_time": "2026-11-28T07:18:44.611608Z"
                      *     }
                      */
                     "application/json": components["schemas"]["Hold"];
@@ -3769,7 +4190,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "id": "b8a0560f-c511-44a5-a404-abba7907787a",
+                     *       "id": "11dbade7-5740-4f9a-b003-7a08ec692c9d",
                      *       "show_id": 316,
                      *       "seats": [
                      *         {
@@ -3795,10 +4216,10 @@ export interface operations {
                      *       ],
                      *       "total": "19.00",
                      *       "currency": "GBP",
-                     *       "expires_at": "2026-11-28T07:08:42.902960Z",
-                     *       "max_expires_at": "2026-11-28T07:28:42.902960Z",
+                     *       "expires_at": "2026-11-28T07:28:44.517030Z",
+                     *       "max_expires_at": "2026-11-28T07:48:44.517030Z",
                      *       "expires_in": 600,
-                     *       "server_time": "2026-11-28T06:58:42.902960Z"
+                     *       "server_time": "2026-11-28T07:18:44.517030Z"
                      *     }
                      */
                     "application/json": components["schemas"]["Hold"];
@@ -3828,6 +4249,8 @@ export interface operations {
              *
              *     `no_seats_together`: No block of seats fits the party; `largest_block` adjacent seats are still available.
              *
+             *     `sales_not_open`: Online sales for the show begin at `sales_open_at`.
+             *
              *     `seat_unavailable`: Some of the seats are taken; `seat_ids` lists them.
              *
              *     `show_closed`: The show is not on sale: it has started, is cancelled, or its sales are closed.
@@ -3840,7 +4263,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["HoldExpiredProblem"] | components["schemas"]["NoSeatsTogetherProblem"] | components["schemas"]["SeatUnavailableProblem"] | components["schemas"]["ShowClosedProblem"] | components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["HoldExpiredProblem"] | components["schemas"]["NoSeatsTogetherProblem"] | components["schemas"]["SalesNotOpenProblem"] | components["schemas"]["SeatUnavailableProblem"] | components["schemas"]["ShowClosedProblem"] | components["schemas"]["Problem"];
                 };
             };
             411: components["responses"]["LengthRequired"];
@@ -3896,7 +4319,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "id": "b8a0560f-c511-44a5-a404-abba7907787a",
+                     *       "id": "11dbade7-5740-4f9a-b003-7a08ec692c9d",
                      *       "show_id": 316,
                      *       "seats": [
                      *         {
@@ -3922,10 +4345,10 @@ export interface operations {
                      *       ],
                      *       "total": "19.00",
                      *       "currency": "GBP",
-                     *       "expires_at": "2026-11-28T07:08:43.005318Z",
-                     *       "max_expires_at": "2026-11-28T07:28:42.902960Z",
+                     *       "expires_at": "2026-11-28T07:28:44.611608Z",
+                     *       "max_expires_at": "2026-11-28T07:48:44.517030Z",
                      *       "expires_in": 599,
-                     *       "server_time": "2026-11-28T06:58:43.049205Z"
+                     *       "server_time": "2026-11-28T07:18:44.655098Z"
                      *     }
                      */
                     "application/json": components["schemas"]["Hold"];
@@ -4037,7 +4460,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "id": "b8a0560f-c511-44a5-a404-abba7907787a",
+                     *       "id": "11dbade7-5740-4f9a-b003-7a08ec692c9d",
                      *       "show_id": 316,
                      *       "seats": [
                      *         {
@@ -4063,10 +4486,10 @@ export interface operations {
                      *       ],
                      *       "total": "19.00",
                      *       "currency": "GBP",
-                     *       "expires_at": "2026-11-28T07:08:43.074170Z",
-                     *       "max_expires_at": "2026-11-28T07:28:42.902960Z",
+                     *       "expires_at": "2026-11-28T07:28:44.668010Z",
+                     *       "max_expires_at": "2026-11-28T07:48:44.517030Z",
                      *       "expires_in": 600,
-                     *       "server_time": "2026-11-28T06:58:43.074170Z"
+                     *       "server_time": "2026-11-28T07:18:44.668010Z"
                      *     }
                      */
                     "application/json": components["schemas"]["Hold"];
@@ -4095,6 +4518,8 @@ export interface operations {
              *
              *     `hold_expired`: The hold has expired, and some of its seats are not free any more.
              *
+             *     `sales_not_open`: Online sales for the show begin at `sales_open_at`.
+             *
              *     `show_closed`: The show is not on sale: it has started, is cancelled, or its sales are closed.
              */
             409: {
@@ -4105,7 +4530,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["HoldAlreadyBookedProblem"] | components["schemas"]["HoldExpiredProblem"] | components["schemas"]["ShowClosedProblem"] | components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["HoldAlreadyBookedProblem"] | components["schemas"]["HoldExpiredProblem"] | components["schemas"]["SalesNotOpenProblem"] | components["schemas"]["ShowClosedProblem"] | components["schemas"]["Problem"];
                 };
             };
             411: components["responses"]["LengthRequired"];
@@ -4135,6 +4560,8 @@ export interface operations {
                 search?: string;
                 /** @description Movies with a show in this theatre. */
                 theatre?: number;
+                /** @description Only what has changed at this time or later, by `updated_at`. A client that synchronizes sends the `Date` of the first response of the last synchronization, less ten minutes, because a change is visible only once its transaction has ended. After a full page it sends the `updated_at` of the last row, not the next page: a row that changes meanwhile moves to the end. Deleted and unpublished rows are left out. */
+                updated_since?: string;
             };
             header?: {
                 /** @description The ETag of an earlier response. If nothing changed: 304. */
@@ -4171,8 +4598,8 @@ export interface operations {
                      *         ],
                      *         "poster_url": "",
                      *         "release_date": "2026-02-13",
-                     *         "created_at": "2026-11-28T06:58:33.858054Z",
-                     *         "updated_at": "2026-11-28T06:58:33.858068Z"
+                     *         "created_at": "2026-11-28T07:18:33.469251Z",
+                     *         "updated_at": "2026-11-28T07:18:33.469270Z"
                      *       },
                      *       {
                      *         "id": 4,
@@ -4187,8 +4614,8 @@ export interface operations {
                      *         ],
                      *         "poster_url": "",
                      *         "release_date": "2026-01-30",
-                     *         "created_at": "2026-11-28T06:58:33.840036Z",
-                     *         "updated_at": "2026-11-28T06:58:33.840050Z"
+                     *         "created_at": "2026-11-28T07:18:33.436553Z",
+                     *         "updated_at": "2026-11-28T07:18:33.436573Z"
                      *       }
                      *     ]
                      */
@@ -4222,7 +4649,7 @@ export interface operations {
                 format?: string;
                 /** @description Shows that start at this time or later. */
                 from?: string;
-                /** @description `true`: also shows that have started. */
+                /** @description `true`: also shows that have started. With `updated_since` they are always listed. */
                 include_past?: boolean;
                 /** @description The language of the screening. Case and accents are ignored. */
                 language?: string;
@@ -4234,6 +4661,8 @@ export interface operations {
                 theatre?: number;
                 /** @description Shows that start before this time. */
                 to?: string;
+                /** @description Only what has changed at this time or later, by `updated_at`. A client that synchronizes sends the `Date` of the first response of the last synchronization, less ten minutes, because a change is visible only once its transaction has ended. After a full page it sends the `updated_at` of the last row, not the next page: a row that changes meanwhile moves to the end. Deleted and unpublished rows are left out. */
+                updated_since?: string;
             };
             header?: {
                 /** @description The ETag of an earlier response. If nothing changed: 304. */
@@ -4278,11 +4707,27 @@ export interface operations {
                      *         "format": "3D",
                      *         "language": "en",
                      *         "status": "open",
+                     *         "bookable": true,
+                     *         "sales_open_at": null,
+                     *         "sales_close_at": null,
+                     *         "cancellable_until": "2026-11-28T15:15:00Z",
+                     *         "hold_policy": {
+                     *           "minutes": 10,
+                     *           "max_seats": 10,
+                     *           "gap_rule": "middle_only"
+                     *         },
                      *         "seats_total": 57,
                      *         "seats_available": 57,
                      *         "price_from": "8.00",
+                     *         "prices_from": {
+                     *           "premium": "14.50",
+                     *           "standard": "11.00",
+                     *           "companion": "8.00",
+                     *           "wheelchair": "8.00"
+                     *         },
                      *         "currency": "EUR",
-                     *         "layout_fingerprint": "1-6c3ed9931d9ea310"
+                     *         "layout_fingerprint": "1-6c3ed9931d9ea310",
+                     *         "updated_at": "2026-11-28T07:18:37.084990Z"
                      *       },
                      *       {
                      *         "id": 259,
@@ -4298,11 +4743,27 @@ export interface operations {
                      *         "format": "3D",
                      *         "language": "en",
                      *         "status": "open",
+                     *         "bookable": true,
+                     *         "sales_open_at": null,
+                     *         "sales_close_at": null,
+                     *         "cancellable_until": "2026-11-28T19:00:00Z",
+                     *         "hold_policy": {
+                     *           "minutes": 10,
+                     *           "max_seats": 10,
+                     *           "gap_rule": "off"
+                     *         },
                      *         "seats_total": 57,
                      *         "seats_available": 57,
                      *         "price_from": "7.00",
+                     *         "prices_from": {
+                     *           "premium": "13.00",
+                     *           "standard": "9.50",
+                     *           "companion": "7.00",
+                     *           "wheelchair": "7.00"
+                     *         },
                      *         "currency": "GBP",
-                     *         "layout_fingerprint": "1-59e2de74ce4c679d"
+                     *         "layout_fingerprint": "1-59e2de74ce4c679d",
+                     *         "updated_at": "2026-11-28T07:18:36.381665Z"
                      *       }
                      *     ]
                      */
@@ -4384,8 +4845,8 @@ export interface operations {
                      *       ],
                      *       "poster_url": "",
                      *       "release_date": "2026-01-09",
-                     *       "created_at": "2026-11-28T06:58:32.955536Z",
-                     *       "updated_at": "2026-11-28T06:58:32.956339Z"
+                     *       "created_at": "2026-11-28T07:18:33.361121Z",
+                     *       "updated_at": "2026-11-28T07:18:33.361141Z"
                      *     }
                      */
                     "application/json": components["schemas"]["Movie"];
@@ -4469,16 +4930,17 @@ export interface operations {
                      *         "end_time": "2026-12-05T21:13:00Z",
                      *         "local_start_time": "2026-12-05T19:05:00+00:00",
                      *         "timezone": "Europe/London",
-                     *         "reference": "CGX4-D6MF",
+                     *         "cancellable_until": "2026-12-05T18:05:00Z",
+                     *         "reference": "96FH-GD4Q",
                      *         "show_id": 316,
                      *         "channel": "web",
                      *         "total": "19.00",
                      *         "currency": "GBP",
-                     *         "created_at": "2026-11-28T06:58:43.125706Z",
+                     *         "created_at": "2026-11-28T07:18:44.711663Z",
                      *         "status": "partially_cancelled",
                      *         "bookings": [
                      *           {
-                     *             "id": 1065,
+                     *             "id": 1066,
                      *             "user_id": 1,
                      *             "show_id": 316,
                      *             "seat_id": 55168,
@@ -4487,12 +4949,12 @@ export interface operations {
                      *             "number": 1,
                      *             "price": "9.50",
                      *             "currency": "GBP",
-                     *             "booked_at": "2026-11-28T06:58:43.125706Z",
-                     *             "order_reference": "CGX4-D6MF",
+                     *             "booked_at": "2026-11-28T07:18:44.711663Z",
+                     *             "order_reference": "96FH-GD4Q",
                      *             "status": "cancelled"
                      *           },
                      *           {
-                     *             "id": 1066,
+                     *             "id": 1067,
                      *             "user_id": 1,
                      *             "show_id": 316,
                      *             "seat_id": 55169,
@@ -4501,56 +4963,57 @@ export interface operations {
                      *             "number": 2,
                      *             "price": "9.50",
                      *             "currency": "GBP",
-                     *             "booked_at": "2026-11-28T06:58:43.125706Z",
-                     *             "order_reference": "CGX4-D6MF",
+                     *             "booked_at": "2026-11-28T07:18:44.711663Z",
+                     *             "order_reference": "96FH-GD4Q",
                      *             "status": "confirmed"
                      *           }
                      *         ]
                      *       },
                      *       {
-                     *         "movie_id": 4,
-                     *         "movie_title": "Bolt and the Paper Dragon",
-                     *         "theatre_id": 1,
-                     *         "theatre_name": "Lantern Picture House",
-                     *         "screen_name": "Screen 2",
-                     *         "start_time": "2026-11-29T17:35:00Z",
-                     *         "end_time": "2026-11-29T19:03:00Z",
-                     *         "local_start_time": "2026-11-29T17:35:00+00:00",
-                     *         "timezone": "Europe/London",
-                     *         "reference": "TE96-7QV7",
-                     *         "show_id": 267,
+                     *         "movie_id": 2,
+                     *         "movie_title": "Eleven Minutes to Midday",
+                     *         "theatre_id": 2,
+                     *         "theatre_name": "Donaulichtspiele",
+                     *         "screen_name": "Screen 1",
+                     *         "start_time": "2026-11-29T16:15:00Z",
+                     *         "end_time": "2026-11-29T17:52:00Z",
+                     *         "local_start_time": "2026-11-29T17:15:00+01:00",
+                     *         "timezone": "Europe/Vienna",
+                     *         "cancellable_until": "2026-11-29T15:15:00Z",
+                     *         "reference": "KDKN-EQQJ",
+                     *         "show_id": 336,
                      *         "channel": "web",
-                     *         "total": "28.50",
-                     *         "currency": "GBP",
-                     *         "created_at": "2026-11-28T00:08:31.792995Z",
+                     *         "total": "22.00",
+                     *         "currency": "EUR",
+                     *         "created_at": "2026-11-28T06:11:08.458280Z",
                      *         "status": "confirmed",
                      *         "bookings": [
                      *           {
-                     *             "id": 967,
+                     *             "id": 880,
                      *             "user_id": 1,
-                     *             "show_id": 267,
-                     *             "seat_id": 48427,
+                     *             "show_id": 336,
+                     *             "seat_id": 59083,
                      *             "row": "H",
                      *             "section": "",
                      *             "number": 4,
-                     *             "price": "9.50",
-                     *             "currency": "GBP",
-                     *             "booked_at": "2026-11-28T00:08:31.792995Z",
-                     *             "order_reference": "TE96-7QV7",
+                     *             "price": "11.00",
+                     *             "currency": "EUR",
+                     *             "booked_at": "2026-11-28T06:11:08.458280Z",
+                     *             "order_reference": "KDKN-EQQJ",
                      *             "status": "confirmed"
                      *           },
                      *           {
-                     *             "id": 968,
+                     *             "id": 881,
                      *             "user_id": 1,
-                     *             "show_id": 267,
-                     *             "seat_id": 48428,
+                     *             "show_id": 336,
+                     *             "seat_id": 59084,
                      *             "row": "H",
                      *             "section": "",
                      *             "number": 5,
-                     *             "price": "9.50",
-                     *             "currency": "GBP",
-                     *             "booked_at": "2026-11-28T00:08:31.792995Z",
-                     *             "order_reference": "TE96-7QV7",
+                     *             "price": "11.00",
+                     *             "currency": "EUR",
+                     *             "booked_at": "2026-11-28T06:11:08.458280Z",
+                     *             "order_reference": "KDKN-EQQJ",
                      *             "status": "confirmed"
                      *           }
                      *         ]
@@ -4618,16 +5081,17 @@ export interface operations {
                      *       "end_time": "2026-12-05T21:13:00Z",
                      *       "local_start_time": "2026-12-05T19:05:00+00:00",
                      *       "timezone": "Europe/London",
-                     *       "reference": "CGX4-D6MF",
+                     *       "cancellable_until": "2026-12-05T18:05:00Z",
+                     *       "reference": "96FH-GD4Q",
                      *       "show_id": 316,
                      *       "channel": "web",
                      *       "total": "19.00",
                      *       "currency": "GBP",
-                     *       "created_at": "2026-11-28T06:58:43.125706Z",
+                     *       "created_at": "2026-11-28T07:18:44.711663Z",
                      *       "status": "partially_cancelled",
                      *       "bookings": [
                      *         {
-                     *           "id": 1065,
+                     *           "id": 1066,
                      *           "user_id": 1,
                      *           "show_id": 316,
                      *           "seat_id": 55168,
@@ -4636,12 +5100,12 @@ export interface operations {
                      *           "number": 1,
                      *           "price": "9.50",
                      *           "currency": "GBP",
-                     *           "booked_at": "2026-11-28T06:58:43.125706Z",
-                     *           "order_reference": "CGX4-D6MF",
+                     *           "booked_at": "2026-11-28T07:18:44.711663Z",
+                     *           "order_reference": "96FH-GD4Q",
                      *           "status": "cancelled"
                      *         },
                      *         {
-                     *           "id": 1066,
+                     *           "id": 1067,
                      *           "user_id": 1,
                      *           "show_id": 316,
                      *           "seat_id": 55169,
@@ -4650,8 +5114,8 @@ export interface operations {
                      *           "number": 2,
                      *           "price": "9.50",
                      *           "currency": "GBP",
-                     *           "booked_at": "2026-11-28T06:58:43.125706Z",
-                     *           "order_reference": "CGX4-D6MF",
+                     *           "booked_at": "2026-11-28T07:18:44.711663Z",
+                     *           "order_reference": "96FH-GD4Q",
                      *           "status": "confirmed"
                      *         }
                      *       ]
@@ -4734,16 +5198,17 @@ export interface operations {
                      *       "end_time": "2026-12-05T21:13:00Z",
                      *       "local_start_time": "2026-12-05T19:05:00+00:00",
                      *       "timezone": "Europe/London",
-                     *       "reference": "CGX4-D6MF",
+                     *       "cancellable_until": null,
+                     *       "reference": "96FH-GD4Q",
                      *       "show_id": 316,
                      *       "channel": "web",
                      *       "total": "19.00",
                      *       "currency": "GBP",
-                     *       "created_at": "2026-11-28T06:58:43.125706Z",
+                     *       "created_at": "2026-11-28T07:18:44.711663Z",
                      *       "status": "cancelled",
                      *       "bookings": [
                      *         {
-                     *           "id": 1065,
+                     *           "id": 1066,
                      *           "user_id": 1,
                      *           "show_id": 316,
                      *           "seat_id": 55168,
@@ -4752,12 +5217,12 @@ export interface operations {
                      *           "number": 1,
                      *           "price": "9.50",
                      *           "currency": "GBP",
-                     *           "booked_at": "2026-11-28T06:58:43.125706Z",
-                     *           "order_reference": "CGX4-D6MF",
+                     *           "booked_at": "2026-11-28T07:18:44.711663Z",
+                     *           "order_reference": "96FH-GD4Q",
                      *           "status": "cancelled"
                      *         },
                      *         {
-                     *           "id": 1066,
+                     *           "id": 1067,
                      *           "user_id": 1,
                      *           "show_id": 316,
                      *           "seat_id": 55169,
@@ -4766,8 +5231,8 @@ export interface operations {
                      *           "number": 2,
                      *           "price": "9.50",
                      *           "currency": "GBP",
-                     *           "booked_at": "2026-11-28T06:58:43.125706Z",
-                     *           "order_reference": "CGX4-D6MF",
+                     *           "booked_at": "2026-11-28T07:18:44.711663Z",
+                     *           "order_reference": "96FH-GD4Q",
                      *           "status": "cancelled"
                      *         }
                      *       ]
@@ -4812,7 +5277,7 @@ export interface operations {
                 format?: string;
                 /** @description Shows that start at this time or later. */
                 from?: string;
-                /** @description `true`: also shows that have started. */
+                /** @description `true`: also shows that have started. With `updated_since` they are always listed. */
                 include_past?: boolean;
                 /** @description The language of the screening. Case and accents are ignored. */
                 language?: string;
@@ -4826,6 +5291,8 @@ export interface operations {
                 theatre?: number;
                 /** @description Shows that start before this time. */
                 to?: string;
+                /** @description Only what has changed at this time or later, by `updated_at`. A client that synchronizes sends the `Date` of the first response of the last synchronization, less ten minutes, because a change is visible only once its transaction has ended. After a full page it sends the `updated_at` of the last row, not the next page: a row that changes meanwhile moves to the end. Deleted and unpublished rows are left out. */
+                updated_since?: string;
             };
             header?: {
                 /** @description The ETag of an earlier response. If nothing changed: 304. */
@@ -4864,11 +5331,27 @@ export interface operations {
                      *         "format": "2D",
                      *         "language": "en",
                      *         "status": "open",
+                     *         "bookable": true,
+                     *         "sales_open_at": null,
+                     *         "sales_close_at": null,
+                     *         "cancellable_until": "2026-11-28T14:10:00Z",
+                     *         "hold_policy": {
+                     *           "minutes": 10,
+                     *           "max_seats": 10,
+                     *           "gap_rule": "middle_only"
+                     *         },
                      *         "seats_total": 244,
                      *         "seats_available": 244,
                      *         "price_from": "8.00",
+                     *         "prices_from": {
+                     *           "premium": "14.50",
+                     *           "standard": "11.00",
+                     *           "companion": "8.00",
+                     *           "wheelchair": "8.00"
+                     *         },
                      *         "currency": "EUR",
-                     *         "layout_fingerprint": "1-a39007669a46d5e7"
+                     *         "layout_fingerprint": "1-a39007669a46d5e7",
+                     *         "updated_at": "2026-11-28T07:18:37.084939Z"
                      *       },
                      *       {
                      *         "id": 330,
@@ -4884,11 +5367,27 @@ export interface operations {
                      *         "format": "3D",
                      *         "language": "en",
                      *         "status": "open",
+                     *         "bookable": true,
+                     *         "sales_open_at": null,
+                     *         "sales_close_at": null,
+                     *         "cancellable_until": "2026-11-28T15:15:00Z",
+                     *         "hold_policy": {
+                     *           "minutes": 10,
+                     *           "max_seats": 10,
+                     *           "gap_rule": "middle_only"
+                     *         },
                      *         "seats_total": 57,
                      *         "seats_available": 57,
                      *         "price_from": "8.00",
+                     *         "prices_from": {
+                     *           "premium": "14.50",
+                     *           "standard": "11.00",
+                     *           "companion": "8.00",
+                     *           "wheelchair": "8.00"
+                     *         },
                      *         "currency": "EUR",
-                     *         "layout_fingerprint": "1-6c3ed9931d9ea310"
+                     *         "layout_fingerprint": "1-6c3ed9931d9ea310",
+                     *         "updated_at": "2026-11-28T07:18:37.084990Z"
                      *       }
                      *     ]
                      */
@@ -4956,11 +5455,27 @@ export interface operations {
                      *       "format": "2D",
                      *       "language": "en",
                      *       "status": "open",
+                     *       "bookable": true,
+                     *       "sales_open_at": null,
+                     *       "sales_close_at": null,
+                     *       "cancellable_until": "2026-12-05T18:05:00Z",
+                     *       "hold_policy": {
+                     *         "minutes": 10,
+                     *         "max_seats": 10,
+                     *         "gap_rule": "off"
+                     *       },
                      *       "seats_total": 130,
                      *       "seats_available": 130,
                      *       "price_from": "7.00",
+                     *       "prices_from": {
+                     *         "premium": "13.00",
+                     *         "standard": "9.50",
+                     *         "companion": "7.00",
+                     *         "wheelchair": "7.00"
+                     *       },
                      *       "currency": "GBP",
-                     *       "layout_fingerprint": "1-5913eb4c3ecf8a48"
+                     *       "layout_fingerprint": "1-5913eb4c3ecf8a48",
+                     *       "updated_at": "2026-11-28T07:18:37.018252Z"
                      *     }
                      */
                     "application/json": components["schemas"]["Show"];
@@ -5255,6 +5770,8 @@ export interface operations {
                 page?: number;
                 /** @description Items per page. */
                 page_size?: number;
+                /** @description Only what has changed at this time or later, by `updated_at`. A client that synchronizes sends the `Date` of the first response of the last synchronization, less ten minutes, because a change is visible only once its transaction has ended. After a full page it sends the `updated_at` of the last row, not the next page: a row that changes meanwhile moves to the end. Deleted and unpublished rows are left out. */
+                updated_since?: string;
             };
             header?: {
                 /** @description The ETag of an earlier response. If nothing changed: 304. */
@@ -5285,8 +5802,8 @@ export interface operations {
                      *         "location": "Praterkai 4, Vienna",
                      *         "timezone": "Europe/Vienna",
                      *         "currency": "EUR",
-                     *         "created_at": "2026-11-28T06:58:33.898831Z",
-                     *         "updated_at": "2026-11-28T06:58:33.898849Z"
+                     *         "created_at": "2026-11-28T07:18:33.577467Z",
+                     *         "updated_at": "2026-11-28T07:18:33.577487Z"
                      *       },
                      *       {
                      *         "id": 1,
@@ -5294,8 +5811,8 @@ export interface operations {
                      *         "location": "12 Harbour Street, Bristol",
                      *         "timezone": "Europe/London",
                      *         "currency": "GBP",
-                     *         "created_at": "2026-11-28T06:58:33.866142Z",
-                     *         "updated_at": "2026-11-28T06:58:33.866150Z"
+                     *         "created_at": "2026-11-28T07:18:33.502289Z",
+                     *         "updated_at": "2026-11-28T07:18:33.502308Z"
                      *       }
                      *     ]
                      */
@@ -5355,8 +5872,8 @@ export interface operations {
                      *       "location": "12 Harbour Street, Bristol",
                      *       "timezone": "Europe/London",
                      *       "currency": "GBP",
-                     *       "created_at": "2026-11-28T06:58:33.866142Z",
-                     *       "updated_at": "2026-11-28T06:58:33.866150Z"
+                     *       "created_at": "2026-11-28T07:18:33.502289Z",
+                     *       "updated_at": "2026-11-28T07:18:33.502308Z"
                      *     }
                      */
                     "application/json": components["schemas"]["Theatre"];
@@ -5404,7 +5921,7 @@ export interface operations {
                 format?: string;
                 /** @description Shows that start at this time or later. */
                 from?: string;
-                /** @description `true`: also shows that have started. */
+                /** @description `true`: also shows that have started. With `updated_since` they are always listed. */
                 include_past?: boolean;
                 /** @description The language of the screening. Case and accents are ignored. */
                 language?: string;
@@ -5416,6 +5933,8 @@ export interface operations {
                 page_size?: number;
                 /** @description Shows that start before this time. */
                 to?: string;
+                /** @description Only what has changed at this time or later, by `updated_at`. A client that synchronizes sends the `Date` of the first response of the last synchronization, less ten minutes, because a change is visible only once its transaction has ended. After a full page it sends the `updated_at` of the last row, not the next page: a row that changes meanwhile moves to the end. Deleted and unpublished rows are left out. */
+                updated_since?: string;
             };
             header?: {
                 /** @description The ETag of an earlier response. If nothing changed: 304. */
@@ -5460,11 +5979,27 @@ export interface operations {
                      *         "format": "3D",
                      *         "language": "hi",
                      *         "status": "open",
+                     *         "bookable": true,
+                     *         "sales_open_at": null,
+                     *         "sales_close_at": null,
+                     *         "cancellable_until": "2026-11-28T15:20:00Z",
+                     *         "hold_policy": {
+                     *           "minutes": 10,
+                     *           "max_seats": 10,
+                     *           "gap_rule": "off"
+                     *         },
                      *         "seats_total": 244,
                      *         "seats_available": 244,
                      *         "price_from": "7.00",
+                     *         "prices_from": {
+                     *           "premium": "13.00",
+                     *           "standard": "9.50",
+                     *           "companion": "7.00",
+                     *           "wheelchair": "7.00"
+                     *         },
                      *         "currency": "GBP",
-                     *         "layout_fingerprint": "1-8bf5cb16e9175f7d"
+                     *         "layout_fingerprint": "1-8bf5cb16e9175f7d",
+                     *         "updated_at": "2026-11-28T07:18:36.381648Z"
                      *       },
                      *       {
                      *         "id": 261,
@@ -5480,11 +6015,27 @@ export interface operations {
                      *         "format": "2D",
                      *         "language": "hi",
                      *         "status": "open",
+                     *         "bookable": true,
+                     *         "sales_open_at": null,
+                     *         "sales_close_at": null,
+                     *         "cancellable_until": "2026-11-28T16:10:00Z",
+                     *         "hold_policy": {
+                     *           "minutes": 10,
+                     *           "max_seats": 10,
+                     *           "gap_rule": "off"
+                     *         },
                      *         "seats_total": 57,
                      *         "seats_available": 57,
                      *         "price_from": "7.00",
+                     *         "prices_from": {
+                     *           "premium": "13.00",
+                     *           "standard": "9.50",
+                     *           "companion": "7.00",
+                     *           "wheelchair": "7.00"
+                     *         },
                      *         "currency": "GBP",
-                     *         "layout_fingerprint": "1-0e7d5afeede3a5f2"
+                     *         "layout_fingerprint": "1-0e7d5afeede3a5f2",
+                     *         "updated_at": "2026-11-28T07:18:36.381699Z"
                      *       }
                      *     ]
                      */
