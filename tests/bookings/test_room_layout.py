@@ -196,7 +196,7 @@ def test_rows_that_plain_sql_wrote_oddly_have_a_layout(api: APIClient) -> None:
     assert {row["label"] for row in layout["rows"]} == {"VIP Box", "<b>"}
     assert (layout["width"], layout["height"]) == (32768, 32768)
     # Two seats in the same place have no aisle between them.
-    assert layout["aisles"] == [{"x": 0, "y": 4, "width": 32768, "height": 32762}]
+    assert layout["aisles"] == [{"x": 0, "y": 4, "width": 32768, "height": 32763}]
     Seat.objects.update(x=None)
     assert layout_of(api, show)["width"] == 2**31
 
