@@ -11,8 +11,11 @@ from django.utils import timezone
 from rest_framework.response import Response
 from rest_framework.test import APIClient
 
+from booking_site.api.problems import catalogue
 from bookings.models import Booking, Hold
 from catalog.models import Seat, Show
+
+MEMBERS_OF_PROBLEMS = {"type", "title", "status", "detail", "code", "message", "request_id"}
 
 
 def book(client: APIClient, *, key: str | None = None, **body: Any) -> Response:
@@ -49,11 +52,14 @@ def bought(client: APIClient, *seats: Seat) -> dict[str, Any]:
 
 
 def refusal(response: Response) -> tuple[int, str]:
-    """Return status and code of a problem document, checked to be one."""
+    """Return status and code of a problem document, checked to have the members of its code."""
     document = response.json()
     assert response["Content-Type"] == "application/problem+json"
     assert document["status"] == response.status_code
     assert document["message"] == document["detail"] != ""
+    errors = {"errors"} if response.status_code == 400 else set()
+    members = {*catalogue()[document["code"]].members}
+    assert set(document) == MEMBERS_OF_PROBLEMS | errors | members
     return response.status_code, document["code"]
 
 
