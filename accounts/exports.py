@@ -46,6 +46,7 @@ def _profile(user: User) -> dict[str, Any]:
         "id": user.pk,
         "name": user.name,
         "email": user.readable_email,
+        "language": user.language,
         "email_confirmed_at": user.email_confirmed_at,
         "is_staff": user.is_staff,
         "roles": list(user.groups.values_list("name", flat=True)),

@@ -24,13 +24,19 @@ class AccountNeeded(DomainError):
     message = _("Please log in to your account, or open one, to add these orders to it.")
 
 
-def create_guest(*, name: str, email: str) -> SignedIn:
-    """Create a guest, whose e-mails go to this address, and sign in."""
+def create_guest(*, name: str, email: str, language: str) -> SignedIn:
+    """Create a guest, whose e-mails go to this address in the language, and sign in."""
     with transaction.atomic(durable=True):
         with connection.cursor() as cursor:
             cursor.execute("SELECT nextval(pg_get_serial_sequence('users', 'id'))")
             (number,) = cursor.fetchone()
-        user = User(pk=number, name=name, email=f"guest-{number}@invalid", contact_email=email)
+        user = User(
+            pk=number,
+            name=name,
+            email=f"guest-{number}@invalid",
+            contact_email=email,
+            language=language,
+        )
         user.set_unusable_password()
         user.save(force_insert=True)
         return SignedIn(user, issue_tokens(user))

@@ -11,38 +11,46 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
+from django.utils import translation
+from django.utils.translation import gettext_lazy as _
 from django_tasks import TaskContext, task
 from django_tasks_db.models import DBTaskResult
 
 from accounts.links import confirmation_link, reset_link
 from accounts.models import User
+from booking_site.languages import Sentence
 from booking_site.tasks.email import message_id_of, send_mail
 
 
 class Notice(NamedTuple):
     """What has changed about an account, for its owner."""
 
-    subject: str
-    sentence: str
+    subject: Sentence
+    sentence: Sentence
 
 
 NOTICES = {
-    "password": Notice("Your password was changed", "The password of your account was changed."),
+    "password": Notice(
+        _("Your password was changed"), _("The password of your account was changed.")
+    ),
     "email": Notice(
-        "Your e-mail address was changed", "The e-mail address of your account was changed."
+        _("Your e-mail address was changed"),
+        _("The e-mail address of your account was changed."),
     ),
     "second_factor_added": Notice(
-        "Two-factor authentication was turned on",
-        "Logging in to the back office now needs a code from an authenticator app.",
+        _("Two-factor authentication was turned on"),
+        _("Logging in to the back office now needs a code from an authenticator app."),
     ),
     "second_factor_removed": Notice(
-        "Two-factor authentication was turned off",
-        "Logging in to the back office no longer needs a code from an authenticator app.",
+        _("Two-factor authentication was turned off"),
+        _("Logging in to the back office no longer needs a code from an authenticator app."),
     ),
     "guesses": Notice(
-        "Many failed logins to your account",
-        "There were many failed logins to your account. You can log in as usual where you have "
-        "logged in before. Elsewhere you may have to try several times.",
+        _("Many failed logins to your account"),
+        _(
+            "There were many failed logins to your account. You can log in as usual where you have "
+            "logged in before. Elsewhere you may have to try several times."
+        ),
     ),
 }
 
@@ -63,13 +71,14 @@ def send_notice(context: TaskContext, user_id: int, email: str, change: str) -> 
     if user is None or user.is_removed:
         return
     notice = NOTICES[change]
-    send_mail(
-        to=email,
-        subject=notice.subject,
-        template="notice",
-        facts={"sentence": notice.sentence, "is_former": email != user.mail_address},
-        message_id=message_id_of(context),
-    )
+    with translation.override(user.language):
+        send_mail(
+            to=email,
+            subject=str(notice.subject),
+            template="notice",
+            facts={"sentence": notice.sentence, "is_former": email != user.mail_address},
+            message_id=message_id_of(context),
+        )
 
 
 @task(takes_context=True)
@@ -79,7 +88,7 @@ def send_confirmation(context: TaskContext, user_id: int) -> None:
     if user is not None:
         _send(
             user,
-            "Please confirm your e-mail address",
+            _("Please confirm your e-mail address"),
             "confirm_email",
             confirmation_link(user),
             message_id_of(context),
@@ -93,7 +102,7 @@ def send_password_reset(context: TaskContext, email: str) -> None:
     if user is not None:
         _send(
             user,
-            "Set a new password",
+            _("Set a new password"),
             "reset_password",
             reset_link(user),
             message_id_of(context),
@@ -155,7 +164,14 @@ def request_ages(
     return recent.values_list(Now() - F("enqueued_at"), flat=True)
 
 
-def _send(user: User, subject: str, template: str, link: str, message_id: str) -> None:
+def _send(user: User, subject: Sentence, template: str, link: str, message_id: str) -> None:
     hours = settings.PASSWORD_RESET_TIMEOUT // 3600
     facts = {"link": link, "hours": hours}
-    send_mail(to=user.email, subject=subject, template=template, facts=facts, message_id=message_id)
+    with translation.override(user.language):
+        send_mail(
+            to=user.email,
+            subject=str(subject),
+            template=template,
+            facts=facts,
+            message_id=message_id,
+        )

@@ -16,6 +16,7 @@ from django.db.models.functions import Cast, Concat, Lower, Now, Random
 from django.db.models.lookups import IsNull
 
 from booking_site.email_address import CanonicalEmailField, canonical_email, readable_email
+from booking_site.languages import DEFAULT_LANGUAGE, LANGUAGE_CODES, LANGUAGES
 from booking_site.postgres.timestamped import Timestamped, TimestampedQuerySet
 from booking_site.postgres.words import FoldedWords, words_beginning_with
 from booking_site.typed_text import LineField, refuse_link
@@ -108,6 +109,13 @@ class User(AbstractBaseUser, PermissionsMixin, Timestamped):
     email_confirmed_at = models.DateTimeField(
         "e-mail confirmed", null=True, blank=True, editable=False
     )
+    language = models.CharField(
+        max_length=8,
+        choices=LANGUAGES,
+        default=DEFAULT_LANGUAGE,
+        db_default=DEFAULT_LANGUAGE,
+        help_text="Of e-mails about the account.",
+    )
     password = models.CharField("password", max_length=255, db_column="password_hash")
     is_active = models.BooleanField(
         "active",
@@ -154,6 +162,9 @@ class User(AbstractBaseUser, PermissionsMixin, Timestamped):
                     is_superuser=False,
                 ),
                 name="user_guest_has_contact_email",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(language__in=LANGUAGE_CODES), name="user_language_known"
             ),
         )
         indexes = (

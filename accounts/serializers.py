@@ -8,6 +8,7 @@ from rest_framework import serializers
 
 from booking_site.api.fields import UtcDateTimeField
 from booking_site.api.parsing import Shape, StrictCharField, StrictEmailField, StrictSerializer
+from booking_site.languages import LANGUAGES
 from booking_site.typed_text import clean_text, refuse_link
 
 LONGEST_NAME = 200
@@ -37,8 +38,8 @@ SHOWABLE = (
 class NameField(StrictCharField):
     """A name on one line. Surrounding spaces are removed after it is validated."""
 
-    def __init__(self) -> None:
-        super().__init__(max_length=LONGEST_NAME, trim_whitespace=False)
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=LONGEST_NAME, trim_whitespace=False, **kwargs)
 
     def to_internal_value(self, data: Any) -> str:
         name = clean_text(super().to_internal_value(data))
@@ -93,8 +94,20 @@ class RefreshSerializer(StrictSerializer):
     refresh = StrictCharField(max_length=LONGEST_TOKEN, trim_whitespace=False)
 
 
-class RenameSerializer(StrictSerializer):
-    name = NameField()
+class ProfileSerializer(StrictSerializer):
+    """A new name, a new language or both."""
+
+    name = NameField(required=False)
+    language = serializers.ChoiceField(
+        LANGUAGES, required=False, help_text="Of e-mails about the account."
+    )
+    shapes = (Shape(("name",), ("language",)), Shape(("language",)))
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if not attrs:
+            sentence = _("Send a name, a language or both.")
+            raise serializers.ValidationError({"name": [sentence], "language": [sentence]})
+        return attrs
 
 
 class CloseAccountSerializer(StrictSerializer):
@@ -188,4 +201,5 @@ class MeSerializer(serializers.Serializer[object]):
         help_text="A guest has no password, and the orders can be claimed by an account."
     )
     email_confirmed_at = UtcDateTimeField(allow_null=True)
+    language = serializers.ChoiceField(LANGUAGES, help_text="Of e-mails about the account.")
     created_at = UtcDateTimeField()

@@ -27,6 +27,7 @@ from accounts.mails import emails_of, mails_about, notify_owner, send_confirmati
 from accounts.models import REMOVED_DOMAIN, SignIn, User
 from accounts.tokens import TokenRevoked, Tokens, issue_tokens
 from booking_site.api.errors import DomainError, violated_constraint
+from booking_site.languages import DEFAULT_LANGUAGE, requested_language
 from booking_site.postgres.pipeline import Rows, Statement
 
 ONE_PER_EMAIL = {"user_one_per_email", "users_email_key"}
@@ -98,7 +99,8 @@ def register(
     A request that repeats the key, the e-mail address and the password within a day signs in
     again. Raise `WeakPassword`, `EmailTaken` or, while such a request repeats, `TooManyAttempts`.
     """
-    user = User(name=name, email=User.objects.clean_email(email))
+    language = requested_language(request) or DEFAULT_LANGUAGE
+    user = User(name=name, email=User.objects.clean_email(email), language=language)
     require_strong_password(password=password, user=user, field="password")
     user.set_password(password)  # slow, so before the transaction
     if key is not None:
@@ -166,6 +168,7 @@ class LockedCaller(NamedTuple):
 
     email_confirmed_at: datetime | None
     contact_email: str | None
+    language: str
     now: datetime  # PostgreSQL's clock when the statement began
 
 
@@ -222,12 +225,13 @@ def require_confirmed_email(user: User | LockedCaller) -> None:
         raise EmailUnconfirmed
 
 
-def rename(*, caller: Caller, name: str) -> User:
-    """Rename the caller and return the row."""
+def change_profile(*, caller: Caller, **fields: str) -> User:
+    """Change the caller's `name` or `language` and return the row."""
     with transaction.atomic(durable=True):
         user = lock_caller(caller=caller)
-        user.name = name
-        user.save(update_fields=["name", "updated_at"])
+        for name, value in fields.items():
+            setattr(user, name, value)
+        user.save(update_fields=[*fields, "updated_at"])
     return user
 
 

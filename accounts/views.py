@@ -31,9 +31,9 @@ from accounts.serializers import (
     GuestSerializer,
     LoginSerializer,
     MeSerializer,
+    ProfileSerializer,
     RefreshSerializer,
     RegisterSerializer,
-    RenameSerializer,
     ResetPasswordSerializer,
     TokensSerializer,
 )
@@ -54,6 +54,12 @@ from accounts.tokens import (
 from booking_site.api.idempotency_keys import KEY_PATTERN, KeyInvalid, read_optional_key
 from booking_site.api.openapi.schema import operation
 from booking_site.api.parsing import EmptySerializer, parse_body
+from booking_site.languages import (
+    DEFAULT_LANGUAGE,
+    Sentence,
+    requested_language,
+    state_language,
+)
 
 REGISTRATION_KEY = OpenApiParameter(
     "Idempotency-Key",
@@ -108,7 +114,9 @@ class GuestView(OpenView):
         responses={201: GuestAnswerSerializer},
     )
     def post(self, request: Request) -> Response:
-        signed_in = guests.create_guest(**parse_body(GuestSerializer, request))
+        language = requested_language(request._request) or DEFAULT_LANGUAGE
+        body = parse_body(GuestSerializer, request)
+        signed_in = guests.create_guest(language=language, **body)
         return Response(GuestAnswerSerializer(signed_in).data, status=status.HTTP_201_CREATED)
 
 
@@ -187,13 +195,14 @@ class MeView(APIView):
 
     @operation(
         "auth_me_update",
-        summary="Change my name",
-        request=RenameSerializer,
+        summary="Change my name or language",
+        request=ProfileSerializer,
         responses=MeSerializer,
         problems=[TokenRevoked],
     )
     def patch(self, request: Request) -> Response:
-        user = services.rename(caller=caller_of(request), **parse_body(RenameSerializer, request))
+        body = parse_body(ProfileSerializer, request)
+        user = services.change_profile(caller=caller_of(request), **body)
         return Response(MeSerializer(user).data)
 
     @operation(
@@ -272,7 +281,7 @@ class ResetPasswordView(OpenView):
     def post(self, request: Request) -> Response:
         recovery.request_password_reset(**parse_body(ResetPasswordSerializer, request))
         message = _("If there is an account with this address, an e-mail is on its way.")
-        return Response({"message": message}, status=status.HTTP_202_ACCEPTED)
+        return _accepted(message)
 
 
 class ConfirmResetView(OpenView):
@@ -321,4 +330,10 @@ class ResendConfirmationView(APIView):
         parse_body(EmptySerializer, request)
         recovery.resend_confirmation(caller=caller_of(request))
         message = _("If your address is not confirmed yet, an e-mail is on its way.")
-        return Response({"message": message}, status=status.HTTP_202_ACCEPTED)
+        return _accepted(message)
+
+
+def _accepted(message: Sentence) -> Response:
+    response = Response({"message": message}, status=status.HTTP_202_ACCEPTED)
+    state_language(response)
+    return response

@@ -6,12 +6,24 @@ logs and the API's schema are in English.
 
 from typing import TYPE_CHECKING
 
+from babel import Locale
 from django.http import HttpRequest, HttpResponse
 from django.utils import translation
+from django.utils.translation import gettext_noop
 from django.utils.translation.trans_real import parse_accept_lang_header
 
 LANGUAGES = [("en", "English"), ("de", "German"), ("fr", "French"), ("es", "Spanish")]
+LANGUAGE_CODES = [code for code, _ in LANGUAGES]
 DEFAULT_LANGUAGE = "en"
+
+# Sentences of Django REST framework. Its German is informal, so booking_site/locale has its own.
+REPLACED_SENTENCES = (
+    gettext_noop("Ensure this field has no more than {max_length} characters."),
+    gettext_noop("Ensure this field has at least {min_length} characters."),
+    gettext_noop("Ensure this value is less than or equal to {max_value}."),
+    gettext_noop("Ensure this value is greater than or equal to {min_value}."),
+    gettext_noop("Enter a valid email address."),
+)
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -32,6 +44,13 @@ def requested_language(request: HttpRequest) -> str | None:
         except LookupError:
             continue
     return None
+
+
+def babel_locale() -> Locale:
+    """Return the locale of dates and amounts in the active language."""
+    language = translation.get_language() or DEFAULT_LANGUAGE
+    # Days before months, and 24 hours.
+    return Locale.parse("en_GB" if language == "en" else language)
 
 
 def state_language(response: HttpResponse) -> None:

@@ -13,6 +13,11 @@ from math import ceil
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
 
+from babel.dates import format_date, format_time
+from django.utils.translation import gettext
+
+from booking_site.languages import babel_locale
+
 A_DAY = timedelta(days=1)
 SECONDS_OF_A_DAY = 24 * 60 * 60
 _NOT_PLACES = {"Factory", "localtime", "posixrules"}
@@ -51,6 +56,16 @@ def clock(moment: datetime, zone: tzinfo, form: str = "%H:%M") -> str:
     text = f"{local:{form}}"
     twice = local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
     return f"{text} {offset_of(local)}" if twice else text
+
+
+def localized_time(local: datetime) -> str:
+    """Format a local time for customers: `Saturday, 28 November 2026, 18:30 UTC+01:00`."""
+    locale = babel_locale()
+    return gettext("%(date)s, %(time)s %(offset)s") % {
+        "date": format_date(local, "full", locale),
+        "time": format_time(local, "short", locale=locale),
+        "offset": offset_of(local),
+    }
 
 
 class OffsetPeriod(NamedTuple):

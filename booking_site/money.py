@@ -4,9 +4,12 @@ from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from babel.numbers import format_currency
 from django.core.exceptions import ValidationError
 from django.db import models
 from iso4217 import Currency
+
+from booking_site.languages import babel_locale
 
 # What the columns of amounts can hold; no currency in circulation has more.
 MAX_DIGITS = 3
@@ -50,6 +53,20 @@ def money_text(amount: Decimal, currency: str) -> str:
     A stored amount that the currency cannot express is not rounded: `10.50` JPY, `4.255` USD.
     """
     return f"{trimmed(trimmed(amount), digits_of(currency)):f}"
+
+
+def localized_money(amount: Decimal, currency: str) -> str:
+    """Format an amount for customers: `€15.00` in English, `15,00 €` in German.
+
+    It has the digits of `money_text`. Babel knows others for some currencies, and rounds.
+    """
+    text = money_text(amount, currency)
+    digits = len(text.partition(".")[2])
+    locale = babel_locale()
+    pattern = locale.currency_formats["standard"].pattern.replace(
+        ".00", "." * bool(digits) + "0" * digits
+    )
+    return format_currency(Decimal(text), currency, pattern, locale, currency_digits=False)
 
 
 def trimmed(amount: Decimal, digits: int = 2) -> Decimal:

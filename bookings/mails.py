@@ -6,18 +6,23 @@ is not confirmed, and a removed user gets no mail.
 
 from collections import defaultdict
 from collections.abc import Iterable
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
 from django.db.models import QuerySet
+from django.utils import translation
+from django.utils.functional import lazy
+from django.utils.translation import gettext_lazy as _
 from django_tasks import TaskContext, task
 from django_tasks.base import Task
 from django_tasks_db.models import DBTaskResult
 
 from accounts.links import claim_link
-from booking_site.local_time import offset_of
-from booking_site.money import money_text
+from booking_site.languages import DEFAULT_LANGUAGE, Sentence
+from booking_site.local_time import localized_time
+from booking_site.money import localized_money
 from booking_site.tasks.email import message_id_of, send_mail
 from bookings.models import Booking, Order
 from catalog.models import Show
@@ -31,9 +36,10 @@ def notify_buyers(mail: "Task[..., None]", bookings: Iterable[Booking], **facts:
 
 
 def notify_of_moved_show(before: Show, bookings: Iterable[Booking]) -> None:
-    """Enqueue mails with the screen and time that the show had before."""
-    was = _place_and_time(before)
-    notify_buyers(show_moved, bookings, was_starts=was["starts"], was_screen=was["screen"])
+    """Enqueue mails with the screen and local time that the show had before."""
+    starts = before.start_time.astimezone(before.theatre.zone).isoformat()
+    screen = before.screen.name if before.screen else ""
+    notify_buyers(show_moved, bookings, was_starts=starts, was_screen=screen)
 
 
 def mails_about(bookings: Iterable[Booking]) -> "QuerySet[DBTaskResult[..., Any]]":
@@ -68,7 +74,7 @@ def send_confirmation(order: Order) -> bool:
     buyer = live[0].user
     return _send(
         live,
-        f"Your tickets for {live[0].show.movie.title}",
+        _("Your tickets for %(movie)s"),
         "order_made",
         message_id=f"confirmation.{order.reference}.{order.confirmation_number}",
         link=claim_link(buyer) if buyer and buyer.is_guest else "",
@@ -81,10 +87,9 @@ def bookings_cancelled(context: TaskContext, booking_ids: list[int]) -> None:
     if cancelled := _bookings(pk__in=booking_ids):
         order_id = cancelled[0].order_id
         left = _bookings(order_id=order_id, cancelled_at=None) if order_id else []
-        subject = f"Cancelled: {cancelled[0].show.movie.title}"
         _send(
             cancelled,
-            subject,
+            _("Cancelled: %(movie)s"),
             "bookings_cancelled",
             message_id=message_id_of(context),
             seats_left=_seats(left),
@@ -94,7 +99,7 @@ def bookings_cancelled(context: TaskContext, booking_ids: list[int]) -> None:
 @task(takes_context=True)
 def show_cancelled(context: TaskContext, booking_ids: list[int]) -> None:
     if cancelled := _bookings(pk__in=booking_ids):
-        subject = f"Show cancelled: {cancelled[0].show.movie.title}"
+        subject = _("Show cancelled: %(movie)s")
         _send(cancelled, subject, "show_cancelled", message_id=message_id_of(context))
 
 
@@ -103,9 +108,17 @@ def show_moved(
     context: TaskContext, booking_ids: list[int], was_starts: str, was_screen: str
 ) -> None:
     if live := _bookings(pk__in=booking_ids, cancelled_at=None):
-        subject = f"Show moved: {live[0].show.movie.title}"
-        was = {"was_starts": was_starts, "was_screen": was_screen}
+        was = {"was_starts": _in_words(was_starts), "was_screen": was_screen}
+        subject = _("Show moved: %(movie)s")
         _send(live, subject, "show_moved", message_id=message_id_of(context), **was)
+
+
+def _in_words(local_time: str) -> Sentence:
+    """Return the ISO time in the language of the mail; other text is of an earlier release."""
+    try:
+        return lazy(localized_time, str)(datetime.fromisoformat(local_time))
+    except ValueError:
+        return local_time
 
 
 def _bookings(**which: Any) -> list[Booking]:
@@ -114,35 +127,46 @@ def _bookings(**which: Any) -> list[Booking]:
 
 
 def _send(
-    bookings: list[Booking], subject: str, template: str, *, message_id: str, **facts: Any
+    bookings: list[Booking], subject: Sentence, template: str, *, message_id: str, **facts: Any
 ) -> bool:
     """Send one mail to the buyer of the bookings; return False if the buyer has no address."""
     first = bookings[0]
     name, address = _recipient(first)
     if not address:
         return False
-    facts |= {
+    theatre = first.show.theatre
+    with translation.override(_language(first)):
+        send_mail(
+            to=address,
+            subject=subject % {"movie": first.show.movie.title},
+            template=template,
+            facts=facts | _facts(bookings, name),
+            message_id=message_id,
+            reply_to=(theatre.name, theatre.contact_email),
+        )
+    return True
+
+
+def _language(booking: Booking) -> str:
+    """Return the language of the order; the buyer's for a booking of the original system."""
+    if booking.order is not None:
+        return booking.order.language
+    return booking.user.language if booking.user else DEFAULT_LANGUAGE
+
+
+def _facts(bookings: list[Booking], name: str) -> dict[str, Any]:
+    """Return what every mail about bookings shows, in the active language."""
+    first = bookings[0]
+    amount = sum((booking.amount for booking in bookings), Decimal(0))
+    return {
         "name": name,
         "online": first.user is not None,
         "reference": first.order_reference,
         "seats": _seats(bookings),
-        "total": money_text(
-            sum((booking.amount for booking in bookings), Decimal(0)), first.currency
-        ),
-        "currency": first.currency,
+        "total": localized_money(amount, first.currency),
         "cancel_minutes": settings.CANCELLATION_CUTOFF_MINUTES,
         **_place_and_time(first.show),
     }
-    theatre = first.show.theatre
-    send_mail(
-        to=address,
-        subject=subject,
-        template=template,
-        facts=facts,
-        message_id=message_id,
-        reply_to=(theatre.name, theatre.contact_email),
-    )
-    return True
 
 
 def _recipient(booking: Booking) -> tuple[str, str]:
@@ -168,5 +192,5 @@ def _place_and_time(show: Show) -> dict[str, str]:
         "theatre": show.theatre.name,
         "location": show.theatre.location,
         "screen": show.screen.name if show.screen else "",
-        "starts": f"{local:%A, %d %B %Y, %H:%M} {offset_of(local)}",
+        "starts": localized_time(local),
     }

@@ -16,7 +16,7 @@ from booking_site.api.parsing import (
     StrictSerializer,
     StrictUUIDField,
 )
-from booking_site.languages import Sentence
+from booking_site.languages import LANGUAGES, Sentence
 from bookings.models import Booking, BookingStatus, Channel, Order, OrderStatus
 from catalog.models import SeatCategory
 from catalog.selling import cancellable_until
@@ -203,6 +203,7 @@ class OrderSerializer(serializers.Serializer[Any]):
     channel = serializers.ChoiceField(Channel.choices)
     total = MoneyField()
     currency = serializers.CharField()
+    language = serializers.ChoiceField(LANGUAGES, help_text="Of e-mails and tickets.")
     created_at = UtcDateTimeField()
 
 

@@ -359,7 +359,7 @@ HEADERS = [
             path,
             415,
             "unsupported_media_type",
-            body=gzip.compress(b'{"email": "a@example.com", "password": "x"}'),
+            body=gzip.compress(b'{"email": "a@example.com", "password": "x"}', mtime=0),
             headers=JSON | {"Content-Encoding": coding},
         )
         for path in ("/api/auth/login", "/api/bookings")

@@ -195,6 +195,7 @@ def error_response(
         },
     )
     response = HttpResponse(page, status=problem.status, headers={"Cache-Control": "no-store"})
+    state_language(response)
     if retry_after is not None:
         response["Retry-After"] = str(retry_after)
     return response

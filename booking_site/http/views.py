@@ -24,6 +24,7 @@ from booking_site.api.problems import (
     unavailable_response,
 )
 from booking_site.checks import has_static_files
+from booking_site.languages import state_language
 from booking_site.postgres.migrated import is_migrated
 from booking_site.redis_client import PROBE
 
@@ -69,11 +70,13 @@ def options_response(methods: Iterable[str]) -> HttpResponse:
 
 
 @read_only
-@vary_on_headers("Accept")
+@vary_on_headers("Accept", "Accept-Language")
 def root(request: HttpRequest) -> HttpResponse:
     """Show the name of the service and links to its parts."""
     if _is_for_people(request):
-        return HttpResponse(render_to_string("site/root.html", {"links": LINKS}))
+        page = HttpResponse(render_to_string("site/root.html", {"links": LINKS}))
+        state_language(page)
+        return page
     return _links()
 
 
@@ -96,7 +99,7 @@ def _links() -> HttpResponse:
 def error_catalogue(request: HttpRequest) -> HttpResponse:
     """Explain every problem code; the `type` of a problem document links here."""
     # Every second part of a meaning is between backticks, so it is code.
-    problems = [(problem, problem.meaning.split("`")) for problem in catalogue().values()]
+    problems = [(problem, str(problem.meaning).split("`")) for problem in catalogue().values()]
     return HttpResponse(render_to_string("site/problems.html", {"problems": problems}))
 
 

@@ -10,6 +10,7 @@ from uuid import UUID
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
+from django.utils import translation
 from django_tasks import TaskContext
 
 from booking_site.email_address import canonical_email
@@ -28,7 +29,7 @@ def send_mail(
     message_id: str,
     reply_to: tuple[str, str] = ("", ""),
 ) -> None:
-    """Send a mail as text and HTML.
+    """Send a mail as text and HTML, in the active language.
 
     Raise OSError if the server does not accept it, or ValidationError if the address is invalid.
 
@@ -49,6 +50,7 @@ def send_mail(
         reply_to=[str(Address(_one_line(name), addr_spec=address))] if address else None,
         headers={
             "Message-ID": f"<{message_id}@{_sender_domain()}>",
+            "Content-Language": translation.get_language(),
             # RFC 3834: automatic responders must not reply.
             "Auto-Submitted": "auto-generated",
         },

@@ -9,6 +9,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 
 from accounts.models import User
 from booking_site.email_address import EmailFormField
+from booking_site.languages import LANGUAGES
 from booking_site.typed_text import LineFormField, refuse_link
 from bookings.models import Booking
 from catalog.models import Seat, Theatre
@@ -42,8 +43,9 @@ class Correction(Customer):
 
 
 class Sale(Customer):
-    """The selected seats, and the customer to send the tickets to."""
+    """The selected seats, and the customer to send the tickets to, in that language."""
 
+    language = forms.ChoiceField(choices=LANGUAGES, required=False)
     token = forms.RegexField(r"^[0-9a-f]{32}$")
     seat = forms.TypedMultipleChoiceField(
         coerce=int, error_messages={"required": "Select at least one seat."}

@@ -61,6 +61,7 @@ class Purchase:
     seat_ids: frozenset[int]
     customer_name: str = ""
     customer_email: str = ""
+    language: str = ""  # by default that of the theatre
 
 
 def sell_at_counter(*, clerk: User, token: str, purchase: Purchase) -> Order:
@@ -95,6 +96,7 @@ def _sell(clerk: User, token: str, purchase: Purchase) -> tuple[Order, str]:
     order = sell(
         terms=terms,
         seats=seats.values(),
+        language=purchase.language or terms.theatre_language,
         with_mail=bool(purchase.customer_email),
         channel=Channel.BOX_OFFICE,
         sold_by_id=clerk.pk,

@@ -16,7 +16,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import path
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.views.decorators.http import (
     conditional_page,
     require_GET,
@@ -28,8 +28,9 @@ from accounts.audited_admin import staff_user
 from accounts.models import User
 from booking_site.api.errors import DomainError
 from booking_site.email_address import readable_email
-from booking_site.local_time import clock
-from booking_site.money import digits_of, money_text
+from booking_site.languages import LANGUAGES
+from booking_site.local_time import clock, localized_time
+from booking_site.money import digits_of, localized_money, money_text
 from bookings.box_office import queries
 from bookings.box_office.forms import (
     BestSeats,
@@ -111,6 +112,7 @@ def sell(request: HttpRequest, show_id: int) -> HttpResponse:
         seat_ids=frozenset(data["seat"]),
         customer_name=data["customer_name"],
         customer_email=data["customer_email"],
+        language=data["language"],
     )
     try:
         order = sell_at_counter(clerk=clerk, token=data["token"], purchase=purchase)
@@ -234,7 +236,13 @@ def move(request: HttpRequest, reference: str, booking_id: int) -> HttpResponse:
 def ticket(request: HttpRequest, reference: str) -> HttpResponse:
     """Show the printable ticket of an order: one for the whole party."""
     order = _order(staff_user(request), reference)
-    return TemplateResponse(request, "bookings/box_office/ticket.html", _facts(order))
+    context = _facts(order)
+    zone = order.show.theatre.zone
+    with translation.override(order.language):
+        context["starts"] = localized_time(order.show.start_time.astimezone(zone))
+        context["bought"] = localized_time(order.created_at.astimezone(zone))
+        context["total"] = localized_money(_amount(context["live"]), order.currency)
+    return TemplateResponse(request, "bookings/box_office/ticket.html", context)
 
 
 def _order_page(
@@ -264,8 +272,11 @@ def _was_cancelled(order: Order, cancelled: Collection[Booking]) -> str:
 
 
 def _sum(bookings: Collection[Booking], order: Order) -> str:
-    amount = sum((booking.amount for booking in bookings), Decimal(0))
-    return money_text(amount, order.currency)
+    return money_text(_amount(bookings), order.currency)
+
+
+def _amount(bookings: Collection[Booking]) -> Decimal:
+    return sum((booking.amount for booking in bookings), Decimal(0))
 
 
 def _order(clerk: User, reference: str) -> Order:
@@ -320,6 +331,8 @@ def _room(
         "token": token or uuid4().hex,
         "parties": range(1, settings.MAX_SEATS_PER_ORDER + 1),
         "categories": categories(seats),
+        "languages": LANGUAGES,
+        "language": form.data.get("language") if form else show.theatre.language,
     }
     return TemplateResponse(request, "bookings/box_office/sell.html", context, status=status)
 

@@ -12,6 +12,7 @@ from django.db.models import Func, Q, Value
 from django.db.models.functions import Cast, Coalesce, Collate, JSONObject, Length, Now, Upper
 
 from accounts.models import User
+from booking_site.languages import DEFAULT_LANGUAGE, LANGUAGE_CODES, LANGUAGES
 from booking_site.money import AmountField, money_text
 from booking_site.postgres.words import FoldedWords, words_beginning_with
 from catalog.models import Seat, Show
@@ -130,6 +131,13 @@ class Order(models.Model):
     customer_email = models.EmailField(blank=True, default="")
     total = AmountField(max_digits=11)
     currency = models.CharField(max_length=3)
+    language = models.CharField(
+        max_length=8,
+        choices=LANGUAGES,
+        default=DEFAULT_LANGUAGE,
+        db_default=DEFAULT_LANGUAGE,
+        help_text="Of e-mails and tickets.",
+    )
     created_at = models.DateTimeField(db_default=Now())
     status = models.CharField(
         max_length=20,
@@ -192,6 +200,9 @@ class Order(models.Model):
             models.CheckConstraint(
                 condition=Q(user__isnull=False) | Q(channel=Channel.BOX_OFFICE),
                 name="order_without_user_only_at_box_office",
+            ),
+            models.CheckConstraint(
+                condition=Q(language__in=LANGUAGE_CODES), name="order_language_known"
             ),
             models.CheckConstraint(condition=Q(total__gte=0), name="order_total_not_negative"),
             models.CheckConstraint(

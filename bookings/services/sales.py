@@ -13,6 +13,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils import translation
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -78,11 +79,14 @@ class HoldAlreadyBooked(DomainError):
     message = _("The seats of this hold are already booked.")
 
 
-def book(*, caller: Caller, key: str, request: Mapping[str, Any]) -> Answer:
+def book(
+    *, caller: Caller, key: str, request: Mapping[str, Any], language: str | None = None
+) -> Answer:
     """Sell the seats of a `BookingRequest`, all or none, once for the key.
 
     Seats that the user holds are taken out of the hold; its other seats stay held. An expired
-    hold can still be sold if all its seats are free.
+    hold can still be sold if all its seats are free. The order and its mails are in `language`,
+    or by default in that of the user.
 
     Raise an error of `idempotency.run`, `TooManySeats`, `EmailUnconfirmed`, `ShowNotFound`,
     `SeatNotFound`, `ShowClosed`, `SalesNotOpen`, `SeatUnavailable`, `SingleSeatGap`,
@@ -91,9 +95,9 @@ def book(*, caller: Caller, key: str, request: Mapping[str, Any]) -> Answer:
     work: _PurchaseOfSeats | _PurchaseOfHold
     with ExitStack() as stack:
         if "hold_id" in request:
-            work = _PurchaseOfHold(caller.id, request["hold_id"])
+            work = _PurchaseOfHold(caller.id, language, request["hold_id"])
         else:
-            work = _PurchaseOfSeats(caller.id, request["show_id"], request["seat_ids"])
+            work = _PurchaseOfSeats(caller.id, language, request["show_id"], request["seat_ids"])
             stack.enter_context(refusals_explained(user_id=caller.id, **request))
             if in_demand(request["show_id"]):
                 precheck(caller=caller, operation=OPERATION, key=key, **request)
@@ -105,6 +109,7 @@ def book(*, caller: Caller, key: str, request: Mapping[str, Any]) -> Answer:
 @dataclass(frozen=True, slots=True)
 class _PurchaseOfSeats:
     user_id: int
+    language: str | None
     show_id: int
     seat_ids: Collection[int]
 
@@ -137,7 +142,8 @@ class _PurchaseOfSeats:
                 hold_id=hold_id,
                 remaining=held.difference(self.seat_ids),
             )
-        sale = Sale(*ids, terms=terms, seats=wanted, user_id=self.user_id)
+        language = self.language or user.language
+        sale = Sale(*ids, terms=terms, seats=wanted, language=language, user_id=self.user_id)
         writes = [sale.write()]
         if booked := set(held_ids).intersection(self.seat_ids):
             remaining = [pk for pk in held_ids if pk not in booked]
@@ -148,6 +154,7 @@ class _PurchaseOfSeats:
 @dataclass(frozen=True, slots=True)
 class _PurchaseOfHold:
     user_id: int
+    language: str | None
     hold_id: UUID
 
     def reads(self) -> list[Call]:
@@ -174,7 +181,10 @@ class _PurchaseOfHold:
             is_free(seat, now=terms.now, hold_id=hold.id) for seat in seats.values()
         ):
             raise HoldExpired
-        sale = Sale(*ids, terms=terms, seats=seats.values(), user_id=self.user_id)
+        language = self.language or user.language
+        sale = Sale(
+            *ids, terms=terms, seats=seats.values(), language=language, user_id=self.user_id
+        )
         return Decision(sale.answer(names), [sale.write(), _take_out_of_hold(hold.id, [])])
 
 
@@ -227,10 +237,11 @@ def _take_out_of_hold(hold_id: UUID, remaining: list[int]) -> Call:
 _SALE = Statement("""
     WITH purchase AS (
         INSERT INTO orders (id, reference, user_id, show_id, channel, sold_by_id, customer_name,
-                            customer_email, total, currency, created_at, confirmation_due_at)
+                            customer_email, total, currency, language, created_at,
+                            confirmation_due_at)
         VALUES (%(order_id)s, %(reference)s, %(user_id)s, %(show_id)s, %(channel)s,
                 %(sold_by_id)s, %(customer_name)s, %(customer_email)s, %(total)s, %(currency)s,
-                %(now)s, %(confirmation_due_at)s)
+                %(language)s, %(now)s, %(confirmation_due_at)s)
     ), sold AS (
         UPDATE seats SET status = 'booked', hold_id = NULL, held_until = NULL
          WHERE id = ANY(%(seat_ids)s::bigint[])
@@ -252,6 +263,7 @@ class Sale:
         *,
         terms: Terms,
         seats: Iterable[Seat | LockedSeat],
+        language: str,
         with_mail: bool = True,
         user_id: int | None = None,
         channel: Channel = Channel.WEB,
@@ -273,6 +285,7 @@ class Sale:
             "customer_email": customer_email,
             "total": sum((seat.price for seat in self.seats), start=Decimal(0)),
             "currency": terms.currency,
+            "language": language,
             "now": terms.now,
             "confirmation_due_at": terms.now if with_mail and settings.BOOKING_MAILS else None,
         }
@@ -310,8 +323,10 @@ class Sale:
             }
             for booking_id, seat in zip(self.booking_ids, self.seats, strict=True)
         ]
+        with translation.override(order["language"]):
+            message = gettext("Booking confirmed. Enjoy the show!")
         return {
-            "message": gettext("Booking confirmed. Enjoy the show!"),
+            "message": message,
             "booking": bookings[0],
             "bookings": bookings,
             "order": {
@@ -320,6 +335,7 @@ class Sale:
                 "channel": order["channel"],
                 "total": money_text(order["total"], order["currency"]),
                 "currency": order["currency"],
+                "language": order["language"],
                 "created_at": sold_at,
                 "status": OrderStatus.CONFIRMED.value,
                 **show,

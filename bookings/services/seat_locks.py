@@ -80,6 +80,7 @@ class Terms:
     has_layout: bool
     gap_rule: str
     currency: str
+    theatre_language: str
     now: datetime
 
     @property
@@ -131,8 +132,8 @@ def _terms(show: str, bookings: str | None = None) -> Statement:
     # Not now(), which is the time of BEGIN, before the wait for locks.
     return Statement(f"""
         SELECT shows.id, shows.theatre_id, status, start_time, end_time, sales_open_at,
-               sales_close_at, screen_id IS NOT NULL, gap_rule, currency, clock_timestamp()
-               {columns}
+               sales_close_at, screen_id IS NOT NULL, gap_rule, currency,
+               theatres.language, clock_timestamp() {columns}
           FROM shows JOIN theatres ON theatres.id = shows.theatre_id {joins}
          WHERE shows.id = {show} AND status <> 'planned'
     """)  # noqa: S608 - of constants only

@@ -1,5 +1,6 @@
 """Views that book seats, and list, read and cancel the caller's bookings."""
 
+import json
 from typing import Any
 
 from django.db.models import QuerySet
@@ -19,6 +20,7 @@ from accounts.throttling import AddressThrottle, ScopedThrottle
 from booking_site.api.idempotency_keys import KEY_PATTERN, KeyInvalid, KeyMissing, read_key
 from booking_site.api.openapi.schema import operation
 from booking_site.api.parsing import EmptySerializer, parse_body
+from booking_site.languages import DEFAULT_LANGUAGE, requested_language
 from bookings import idempotency, replays, services
 from bookings.filters import BookingFilter
 from bookings.idempotency import Answer
@@ -107,7 +109,10 @@ class BookingViewSet(ListModelMixin, GenericViewSet[Booking]):
     def create(self, request: Request) -> HttpResponse:
         key = read_key(request.META.get("HTTP_IDEMPOTENCY_KEY"))
         answer = services.book(
-            caller=caller_of(request), key=key, request=parse_body(BookingRequest, request)
+            caller=caller_of(request),
+            key=key,
+            request=parse_body(BookingRequest, request),
+            language=requested_language(request._request),
         )
         return AnswerResponse(answer)
 
@@ -142,6 +147,9 @@ class AnswerResponse(HttpResponse):
     def __init__(self, answer: Answer) -> None:
         super().__init__(answer.stored.body, "application/json", answer.stored.status)
         self._answer = answer
+        order = json.loads(answer.stored.body)["order"]
+        # A record of an earlier release names no language.
+        self["Content-Language"] = order.get("language", DEFAULT_LANGUAGE)
         if answer.replayed:
             self["Idempotency-Replayed"] = "true"
 

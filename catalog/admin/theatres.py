@@ -72,6 +72,7 @@ class TheatreForm(forms.ModelForm):  # type: ignore[type-arg] # not generic at r
             "location",
             "timezone",
             "currency",
+            "language",
             "gap_rule",
             "contact_email",
             "staff",

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 
 from booking_site.email_address import CanonicalEmailField
+from booking_site.languages import DEFAULT_LANGUAGE, LANGUAGE_CODES, LANGUAGES
 from booking_site.local_time import zone_named, zone_names
 from booking_site.money import digits_of
 from booking_site.postgres.sort_keys import SortKeyField
@@ -45,6 +46,13 @@ class Theatre(Timestamped):
         db_default="USD",
         help_text="ISO 4217 code, e.g. EUR.",
     )
+    language = models.CharField(
+        max_length=8,
+        choices=LANGUAGES,
+        default=DEFAULT_LANGUAGE,
+        db_default=DEFAULT_LANGUAGE,
+        help_text="Of e-mails and tickets for walk-in customers, unless they ask for another.",
+    )
     gap_rule = models.CharField(
         "single seats",
         max_length=12,
@@ -79,6 +87,9 @@ class Theatre(Timestamped):
         constraints = (
             models.CheckConstraint(
                 condition=Q(gap_rule__in=GapRule.values), name="theatre_gap_rule_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(language__in=LANGUAGE_CODES), name="theatre_language_known"
             ),
             models.CheckConstraint(
                 condition=Q(currency__regex=r"^[A-Z]{3}$"), name="theatre_currency_iso"

@@ -51,6 +51,7 @@ def test_a_user_reads_their_account(person, me):
         "email": "lena@example.com",
         "is_guest": False,
         "email_confirmed_at": None,
+        "language": "en",
         "created_at": "2026-11-22T12:30:00Z",
     }
     assert answer["Cache-Control"] == "no-store"

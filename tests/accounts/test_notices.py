@@ -69,10 +69,10 @@ def assert_only_notices(messages: list[EmailMultiAlternatives], change: str, *to
     """Check that these are notices of the change, without a name or a link."""
     assert [message.to for message in messages] == [[email] for email in to]
     for message in messages:
-        assert message.subject == NOTICES[change].subject
+        assert message.subject == str(NOTICES[change].subject)
         (html,) = [part.content for part in message.alternatives]
         for text in (message.body, html):
-            assert NOTICES[change].sentence in text
+            assert str(NOTICES[change].sentence) in text
             assert not re.search("://|href|Lena", text)
 
 

@@ -1,11 +1,24 @@
 """The language of an answer: which one a request gets, and what depends on it."""
 
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
 import pytest
+from django.core.cache import caches
+from django.db import IntegrityError
 from django.http import HttpRequest
+from django.test import Client
 from django.utils import translation
+from rest_framework.response import Response
 from rest_framework.test import APIClient
 
+from accounts.models import User
+from booking_site.api.problems import GENERAL
 from booking_site.languages import requested_language
+from bookings.models import Order
+from tests.bookings.calls import bought
+from tests.factories import ShowFactory, make_seats
 
 pytestmark = pytest.mark.django_db
 
@@ -43,3 +56,112 @@ def test_a_request_leaves_no_language_behind(api: APIClient) -> None:
     assert api.get("/api/nothing", headers={"accept-language": "fr"})["Content-Language"] == "fr"
     assert translation.get_language() == "en"
     assert api.get("/api/nothing")["Content-Language"] == "en"
+
+
+def test_pages_for_developers_and_staff_stay_in_english(api: APIClient, office: Client) -> None:
+    german = {"accept-language": "de", "accept": "text/html"}
+    for client, path in (
+        (api, "/api/docs/errors"),
+        (office, "/admin/"),
+        (office, "/admin/nothing/"),
+        (Client(), "/admin/login/"),
+    ):
+        page = client.get(path, headers=german)
+        assert 'lang="en' in page.text, path
+        assert page.headers.get("Content-Language", "en") == "en"
+    schemas = [api.get("/api/schema", headers={"accept-language": one}) for one in ("de", "en")]
+    assert schemas[0].content == schemas[1].content
+
+
+def test_a_page_is_stored_by_language(client: Client) -> None:
+    page = client.get("/", headers={"accept": "text/html", "accept-language": "es"})
+    assert page["Content-Language"] == "es"
+    assert '<html lang="es">' in page.text
+    assert "Accept-Language" in page["Vary"]
+
+
+def test_lists_do_not_depend_on_the_language(api: APIClient) -> None:
+    ShowFactory()
+    answers = [api.get("/api/shows", headers={"accept-language": one}) for one in ("de", "en")]
+    assert answers[0].content == answers[1].content
+    assert not any("Content-Language" in answer.headers for answer in answers)
+    assert not any("Accept-Language" in answer["Vary"] for answer in answers)
+
+
+PERSON = {"name": "Ada", "email": "ada@example.com", "password": "correct horse battery"}
+
+
+@pytest.mark.parametrize(("header", "language"), [("fr-CA", "fr"), ("pl", "en"), ("", "en")])
+def test_an_account_has_the_language_of_its_registration(
+    api: APIClient, header: str, language: str
+) -> None:
+    headers = {"accept-language": header}
+    assert api.post("/api/auth/register", PERSON, format="json", headers=headers).status_code == 201
+    assert User.objects.get().language == language
+
+
+def test_a_user_changes_the_language_of_the_account(customer: APIClient, user: User) -> None:
+    answer = customer.patch("/api/auth/me", {"language": "es"}, format="json")
+    assert (answer.status_code, answer.json()["language"]) == (200, "es")
+    user.refresh_from_db()
+    assert user.language == "es"
+    assert answer.json()["name"] == user.name
+
+
+@pytest.mark.parametrize("body", [{}, {"language": "pl"}, {"language": None}, {"language": 5}])
+def test_a_language_that_the_site_does_not_have_is_refused(
+    customer: APIClient, user: User, body: dict[str, object]
+) -> None:
+    answer = customer.patch("/api/auth/me", body, format="json")
+    assert answer.status_code == 400
+    assert "language" in answer.json()["errors"]
+    assert User.objects.get().language == "en"
+
+
+def test_an_order_has_the_language_of_the_purchase_and_its_replays(
+    customer: APIClient, user: User
+) -> None:
+    (seat,) = make_seats(ShowFactory(), "S")
+    body = {"show_id": seat.show_id, "seat_id": seat.pk}
+
+    def buy(language: str) -> Response:
+        headers = {"accept-language": language, "idempotency-key": "k"}
+        return customer.post("/api/bookings", body, format="json", headers=headers)
+
+    first, again = buy("fr"), buy("de")
+    assert (first.status_code, again["Idempotency-Replayed"]) == (201, "true")
+    assert first.content == again.content
+    assert first["Content-Language"] == again["Content-Language"] == "fr"
+    assert first.json()["order"]["language"] == Order.objects.get().language == "fr"
+    caches["idempotency"].clear()  # from PostgreSQL
+    assert buy("es")["Content-Language"] == "fr"
+
+
+def test_without_accept_language_an_order_has_the_language_of_the_buyer(
+    customer: APIClient, user: User
+) -> None:
+    User.objects.update(language="de")
+    (seat,) = make_seats(ShowFactory(), "S")
+    answer = bought(customer, seat)
+    assert answer["order"]["language"] == Order.objects.get().language == "de"
+
+
+def test_the_database_refuses_an_unknown_language(user: User) -> None:
+    with pytest.raises(IntegrityError, match="user_language_known"):
+        User.objects.update(language="xx")
+
+
+def test_simultaneous_requests_each_have_their_language(
+    race: Callable[[Sequence[Callable[[], Any]]], list[Any]],
+) -> None:
+    languages = ["de", "fr", "es", "en"] * 4
+
+    def ask(language: str) -> str:
+        client = APIClient()
+        client.get("/api/nothing", headers={"accept-language": "fr"})
+        answer = client.get("/api/nothing", headers={"accept-language": language})
+        expected = GENERAL["not_found"].meaning
+        with translation.override(language):
+            return answer["Content-Language"] if answer.json()["message"] == expected else "other"
+
+    assert race([partial(ask, language) for language in languages]) == languages

@@ -7,6 +7,9 @@ Movies, showtimes, accounts and seat bookings that never sell a seat twice.
 
 **Errors** are problem documents (RFC 9457). Branch on `code`, and show `message` to the customer.
 
+**Languages.** Messages, e-mails and tickets are in English, German, French or Spanish:
+`Accept-Language` chooses. Codes and names of fields do not depend on it.
+
 **New values.** Within a version, fields, problem codes and values of enums may be added to
 responses. Clients must accept those that they do not know: treat an unknown code by its status,
 an unknown seat state as not available, and any other unknown value as text.

@@ -120,6 +120,8 @@ def _names(operation: dict[str, Any], status: str) -> list[str]:
         names.append("Idempotency-Replayed")
     if operation["operationId"] == "show_seats_list":
         names.append("Layout-Fingerprint")
+    if status == "202" or operation["operationId"] == "bookings_create":
+        names.append("Content-Language")
     if operation["operationId"] == "holds_create":
         names.append("Location")
     return names

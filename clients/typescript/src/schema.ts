@@ -146,7 +146,7 @@ export interface paths {
         options?: never;
         head?: never;
         /**
-         * Change my name
+         * Change my name or language
          * @description Returns the account with its new name.
          */
         patch: operations["auth_me_update"];
@@ -1325,6 +1325,8 @@ export interface components {
              */
             code: "invalid_json";
         };
+        /** @enum {string} */
+        LanguageEnum: "en" | "de" | "fr" | "es";
         /** @description What a client needs to draw a show's seats, and what sales do not change. */
         Layout: {
             /**
@@ -1497,6 +1499,8 @@ export interface components {
              * @description When the address was confirmed; null if it was not.
              */
             email_confirmed_at: string | null;
+            /** @description Of e-mails about the account. */
+            language: components["schemas"]["LanguageEnum"];
             /**
              * Format: date-time
              * @description When it was created.
@@ -1650,6 +1654,8 @@ export interface components {
             total: string;
             /** @description ISO 4217 code. */
             currency: string;
+            /** @description Of e-mails and tickets. */
+            language: components["schemas"]["LanguageEnum"];
             /**
              * Format: date-time
              * @description When it was created.
@@ -1717,6 +1723,8 @@ export interface components {
             total: string;
             /** @description ISO 4217 code. */
             currency: string;
+            /** @description Of e-mails and tickets. */
+            language: components["schemas"]["LanguageEnum"];
             /**
              * Format: date-time
              * @description When it was created.
@@ -1828,6 +1836,16 @@ export interface components {
             /** @description The same as `X-Request-ID`, for questions to the site's operator. */
             request_id: string;
         };
+        /** @description A new name, a new language or both. */
+        ProfileRequest: {
+            /** @description The name to display. */
+            name: string;
+            /** @description Of e-mails about the account. */
+            language?: components["schemas"]["LanguageEnum"];
+        } | {
+            /** @description Of e-mails about the account. */
+            language: components["schemas"]["LanguageEnum"];
+        };
         /** @description A refresh token. */
         RefreshRequest: {
             /** @description Exchange it for a new pair at `/api/auth/refresh`. */
@@ -1847,11 +1865,6 @@ export interface components {
              * @description The password of the account.
              */
             password: string;
-        };
-        /** @description The new name. */
-        RenameRequest: {
-            /** @description The name to display. */
-            name: string;
         };
         /** @description The e-mail address of the account. */
         ResetPasswordRequest: {
@@ -2608,6 +2621,7 @@ export interface operations {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "Content-Language": components["headers"]["Content-Language"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2771,8 +2785,8 @@ export interface operations {
                      *       "name": "Carla Customer",
                      *       "email": "customer@example.com",
                      *       "token": "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl",
-                     *       "refresh": "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl",
-                     *       "expires_in": 86400
+                     *       "expires_in": 86400,
+                     *       "refresh": "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl"
                      *     }
                      */
                     "application/json": components["schemas"]["Account"];
@@ -2869,8 +2883,9 @@ export interface operations {
                      *       "name": "Carla Customer",
                      *       "email": "customer@example.com",
                      *       "is_guest": false,
-                     *       "email_confirmed_at": "2026-11-28T07:18:38.423554Z",
-                     *       "created_at": "2026-11-28T07:18:38.571675Z"
+                     *       "email_confirmed_at": "2026-11-28T07:37:08.781107Z",
+                     *       "language": "en",
+                     *       "created_at": "2026-11-28T07:37:09.375655Z"
                      *     }
                      */
                     "application/json": components["schemas"]["Me"];
@@ -2971,7 +2986,7 @@ export interface operations {
                  *       "name": "Carla Customer"
                  *     }
                  */
-                "application/json": components["schemas"]["RenameRequest"];
+                "application/json": components["schemas"]["ProfileRequest"];
             };
         };
         responses: {
@@ -2990,8 +3005,9 @@ export interface operations {
                      *       "name": "Carla Customer",
                      *       "email": "customer@example.com",
                      *       "is_guest": false,
-                     *       "email_confirmed_at": "2026-11-28T07:18:38.423554Z",
-                     *       "created_at": "2026-11-28T07:18:38.571675Z"
+                     *       "email_confirmed_at": "2026-11-28T07:37:08.781107Z",
+                     *       "language": "en",
+                     *       "created_at": "2026-11-28T07:37:09.375655Z"
                      *     }
                      */
                     "application/json": components["schemas"]["Me"];
@@ -3032,17 +3048,18 @@ export interface operations {
                      *         "id": 1,
                      *         "name": "Carla Customer",
                      *         "email": "customer@example.com",
-                     *         "email_confirmed_at": "2026-11-28T07:18:38.423554Z",
+                     *         "language": "en",
+                     *         "email_confirmed_at": "2026-11-28T07:37:08.781107Z",
                      *         "is_staff": false,
                      *         "roles": [],
-                     *         "created_at": "2026-11-28T07:18:38.571675Z",
-                     *         "updated_at": "2026-11-28T07:18:44.204558Z",
+                     *         "created_at": "2026-11-28T07:37:09.375655Z",
+                     *         "updated_at": "2026-11-28T07:37:17.931102Z",
                      *         "last_back_office_login": null
                      *       },
                      *       "sign_ins": [
                      *         {
-                     *           "created_at": "2026-11-28T07:18:44.136640Z",
-                     *           "expires_at": "2026-12-12T07:18:44.136220Z",
+                     *           "created_at": "2026-11-28T07:37:17.838066Z",
+                     *           "expires_at": "2026-12-12T07:37:17.837427Z",
                      *           "ended_at": null
                      *         }
                      *       ],
@@ -3050,13 +3067,63 @@ export interface operations {
                      *       "known_addresses": [
                      *         {
                      *           "address": "127.0.0.1",
-                     *           "last_login_at": "2026-11-28T07:18:44.128959Z"
+                     *           "last_login_at": "2026-11-28T07:37:17.832757Z"
                      *         }
                      *       ],
                      *       "changes_by_staff": [],
                      *       "mails": [],
                      *       "holds": [],
                      *       "orders": [
+                     *         {
+                     *           "movie_id": 4,
+                     *           "movie_title": "Bolt and the Paper Dragon",
+                     *           "theatre_id": 1,
+                     *           "theatre_name": "Lantern Picture House",
+                     *           "screen_name": "Screen 2",
+                     *           "start_time": "2026-11-29T17:35:00Z",
+                     *           "end_time": "2026-11-29T19:03:00Z",
+                     *           "local_start_time": "2026-11-29T17:35:00+00:00",
+                     *           "timezone": "Europe/London",
+                     *           "cancellable_until": "2026-11-29T16:35:00Z",
+                     *           "reference": "RF34-KH3Y",
+                     *           "show_id": 267,
+                     *           "channel": "web",
+                     *           "total": "28.50",
+                     *           "currency": "GBP",
+                     *           "language": "en",
+                     *           "created_at": "2026-11-28T07:32:04.491628Z",
+                     *           "status": "confirmed",
+                     *           "bookings": [
+                     *             {
+                     *               "id": 970,
+                     *               "user_id": 1,
+                     *               "show_id": 267,
+                     *               "seat_id": 48427,
+                     *               "row": "H",
+                     *               "section": "",
+                     *               "number": 4,
+                     *               "price": "9.50",
+                     *               "currency": "GBP",
+                     *               "booked_at": "2026-11-28T07:32:04.491628Z",
+                     *               "order_reference": "RF34-KH3Y",
+                     *               "status": "confirmed"
+                     *             },
+                     *             {
+                     *               "id": 971,
+                     *               "user_id": 1,
+                     *               "show_id": 267,
+                     *               "seat_id": 48428,
+                     *               "row": "H",
+                     *               "section": "",
+                     *               "number": 5,
+                     *               "price": "9.50",
+                     *               "currency": "GBP",
+                     *               "booked_at": "2026-11-28T07:32:04.491628Z",
+                     *               "order_reference": "RF34-KH3Y",
+                     *               "status": "confirmed"
+                     *             }
+                     *           ]
+                     *         },
                      *         {
                      *           "movie_id": 2,
                      *           "movie_title": "Eleven Minutes to Midday",
@@ -3068,16 +3135,17 @@ export interface operations {
                      *           "local_start_time": "2026-11-29T17:15:00+01:00",
                      *           "timezone": "Europe/Vienna",
                      *           "cancellable_until": "2026-11-29T15:15:00Z",
-                     *           "reference": "KDKN-EQQJ",
+                     *           "reference": "GQNC-7MEF",
                      *           "show_id": 336,
                      *           "channel": "web",
                      *           "total": "22.00",
                      *           "currency": "EUR",
-                     *           "created_at": "2026-11-28T06:11:08.458280Z",
+                     *           "language": "en",
+                     *           "created_at": "2026-11-28T06:29:41.058263Z",
                      *           "status": "confirmed",
                      *           "bookings": [
                      *             {
-                     *               "id": 880,
+                     *               "id": 881,
                      *               "user_id": 1,
                      *               "show_id": 336,
                      *               "seat_id": 59083,
@@ -3086,12 +3154,12 @@ export interface operations {
                      *               "number": 4,
                      *               "price": "11.00",
                      *               "currency": "EUR",
-                     *               "booked_at": "2026-11-28T06:11:08.458280Z",
-                     *               "order_reference": "KDKN-EQQJ",
+                     *               "booked_at": "2026-11-28T06:29:41.058263Z",
+                     *               "order_reference": "GQNC-7MEF",
                      *               "status": "confirmed"
                      *             },
                      *             {
-                     *               "id": 881,
+                     *               "id": 882,
                      *               "user_id": 1,
                      *               "show_id": 336,
                      *               "seat_id": 59084,
@@ -3100,11 +3168,39 @@ export interface operations {
                      *               "number": 5,
                      *               "price": "11.00",
                      *               "currency": "EUR",
-                     *               "booked_at": "2026-11-28T06:11:08.458280Z",
-                     *               "order_reference": "KDKN-EQQJ",
+                     *               "booked_at": "2026-11-28T06:29:41.058263Z",
+                     *               "order_reference": "GQNC-7MEF",
                      *               "status": "confirmed"
                      *             }
                      *           ]
+                     *         }
+                     *       ],
+                     *       "box_office_orders": [],
+                     *       "bookings": [
+                     *         {
+                     *           "movie_id": 4,
+                     *           "movie_title": "Bolt and the Paper Dragon",
+                     *           "theatre_id": 1,
+                     *           "theatre_name": "Lantern Picture House",
+                     *           "screen_name": "Screen 2",
+                     *           "start_time": "2026-11-29T17:35:00Z",
+                     *           "end_time": "2026-11-29T19:03:00Z",
+                     *           "local_start_time": "2026-11-29T17:35:00+00:00",
+                     *           "timezone": "Europe/London",
+                     *           "cancellable_until": "2026-11-29T16:35:00Z",
+                     *           "id": 972,
+                     *           "user_id": 1,
+                     *           "show_id": 267,
+                     *           "seat_id": 48429,
+                     *           "row": "H",
+                     *           "section": "",
+                     *           "number": 6,
+                     *           "price": "9.50",
+                     *           "currency": "GBP",
+                     *           "booked_at": "2026-11-28T07:32:04.491628Z",
+                     *           "order_reference": "RF34-KH3Y",
+                     *           "status": "confirmed",
+                     *           "cancelled_at": null
                      *         },
                      *         {
                      *           "movie_id": 4,
@@ -3117,94 +3213,17 @@ export interface operations {
                      *           "local_start_time": "2026-11-29T17:35:00+00:00",
                      *           "timezone": "Europe/London",
                      *           "cancellable_until": "2026-11-29T16:35:00Z",
-                     *           "reference": "AMP7-7DJF",
-                     *           "show_id": 267,
-                     *           "channel": "web",
-                     *           "total": "28.50",
-                     *           "currency": "GBP",
-                     *           "created_at": "2026-11-28T00:28:32.295783Z",
-                     *           "status": "confirmed",
-                     *           "bookings": [
-                     *             {
-                     *               "id": 968,
-                     *               "user_id": 1,
-                     *               "show_id": 267,
-                     *               "seat_id": 48427,
-                     *               "row": "H",
-                     *               "section": "",
-                     *               "number": 4,
-                     *               "price": "9.50",
-                     *               "currency": "GBP",
-                     *               "booked_at": "2026-11-28T00:28:32.295783Z",
-                     *               "order_reference": "AMP7-7DJF",
-                     *               "status": "confirmed"
-                     *             },
-                     *             {
-                     *               "id": 969,
-                     *               "user_id": 1,
-                     *               "show_id": 267,
-                     *               "seat_id": 48428,
-                     *               "row": "H",
-                     *               "section": "",
-                     *               "number": 5,
-                     *               "price": "9.50",
-                     *               "currency": "GBP",
-                     *               "booked_at": "2026-11-28T00:28:32.295783Z",
-                     *               "order_reference": "AMP7-7DJF",
-                     *               "status": "confirmed"
-                     *             }
-                     *           ]
-                     *         }
-                     *       ],
-                     *       "box_office_orders": [],
-                     *       "bookings": [
-                     *         {
-                     *           "movie_id": 2,
-                     *           "movie_title": "Eleven Minutes to Midday",
-                     *           "theatre_id": 2,
-                     *           "theatre_name": "Donaulichtspiele",
-                     *           "screen_name": "Screen 1",
-                     *           "start_time": "2026-11-29T16:15:00Z",
-                     *           "end_time": "2026-11-29T17:52:00Z",
-                     *           "local_start_time": "2026-11-29T17:15:00+01:00",
-                     *           "timezone": "Europe/Vienna",
-                     *           "cancellable_until": "2026-11-29T15:15:00Z",
-                     *           "id": 881,
+                     *           "id": 971,
                      *           "user_id": 1,
-                     *           "show_id": 336,
-                     *           "seat_id": 59084,
+                     *           "show_id": 267,
+                     *           "seat_id": 48428,
                      *           "row": "H",
                      *           "section": "",
                      *           "number": 5,
-                     *           "price": "11.00",
-                     *           "currency": "EUR",
-                     *           "booked_at": "2026-11-28T06:11:08.458280Z",
-                     *           "order_reference": "KDKN-EQQJ",
-                     *           "status": "confirmed",
-                     *           "cancelled_at": null
-                     *         },
-                     *         {
-                     *           "movie_id": 2,
-                     *           "movie_title": "Eleven Minutes to Midday",
-                     *           "theatre_id": 2,
-                     *           "theatre_name": "Donaulichtspiele",
-                     *           "screen_name": "Screen 1",
-                     *           "start_time": "2026-11-29T16:15:00Z",
-                     *           "end_time": "2026-11-29T17:52:00Z",
-                     *           "local_start_time": "2026-11-29T17:15:00+01:00",
-                     *           "timezone": "Europe/Vienna",
-                     *           "cancellable_until": "2026-11-29T15:15:00Z",
-                     *           "id": 880,
-                     *           "user_id": 1,
-                     *           "show_id": 336,
-                     *           "seat_id": 59083,
-                     *           "row": "H",
-                     *           "section": "",
-                     *           "number": 4,
-                     *           "price": "11.00",
-                     *           "currency": "EUR",
-                     *           "booked_at": "2026-11-28T06:11:08.458280Z",
-                     *           "order_reference": "KDKN-EQQJ",
+                     *           "price": "9.50",
+                     *           "currency": "GBP",
+                     *           "booked_at": "2026-11-28T07:32:04.491628Z",
+                     *           "order_reference": "RF34-KH3Y",
                      *           "status": "confirmed",
                      *           "cancelled_at": null
                      *         }
@@ -3325,6 +3344,7 @@ export interface operations {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "Content-Language": components["headers"]["Content-Language"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3491,8 +3511,8 @@ export interface operations {
                      *       "name": "Nora Lind",
                      *       "email": "nora@example.com",
                      *       "token": "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl",
-                     *       "refresh": "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl",
-                     *       "expires_in": 86400
+                     *       "expires_in": 86400,
+                     *       "refresh": "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl"
                      *     }
                      */
                     "application/json": components["schemas"]["Account"];
@@ -3591,7 +3611,7 @@ export interface operations {
                      *         "local_start_time": "2026-12-05T19:05:00+00:00",
                      *         "timezone": "Europe/London",
                      *         "cancellable_until": "2026-12-05T18:05:00Z",
-                     *         "id": 1067,
+                     *         "id": 1071,
                      *         "user_id": 1,
                      *         "show_id": 316,
                      *         "seat_id": 55169,
@@ -3600,8 +3620,8 @@ export interface operations {
                      *         "number": 2,
                      *         "price": "9.50",
                      *         "currency": "GBP",
-                     *         "booked_at": "2026-11-28T07:18:44.711663Z",
-                     *         "order_reference": "96FH-GD4Q",
+                     *         "booked_at": "2026-11-28T07:37:18.929261Z",
+                     *         "order_reference": "X67M-HYAC",
                      *         "status": "confirmed",
                      *         "cancelled_at": null
                      *       },
@@ -3616,7 +3636,7 @@ export interface operations {
                      *         "local_start_time": "2026-12-05T19:05:00+00:00",
                      *         "timezone": "Europe/London",
                      *         "cancellable_until": "2026-12-05T18:05:00Z",
-                     *         "id": 1066,
+                     *         "id": 1070,
                      *         "user_id": 1,
                      *         "show_id": 316,
                      *         "seat_id": 55168,
@@ -3625,8 +3645,8 @@ export interface operations {
                      *         "number": 1,
                      *         "price": "9.50",
                      *         "currency": "GBP",
-                     *         "booked_at": "2026-11-28T07:18:44.711663Z",
-                     *         "order_reference": "96FH-GD4Q",
+                     *         "booked_at": "2026-11-28T07:37:18.929261Z",
+                     *         "order_reference": "X67M-HYAC",
                      *         "status": "confirmed",
                      *         "cancelled_at": null
                      *       }
@@ -3689,6 +3709,7 @@ export interface operations {
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    "Content-Language": components["headers"]["Content-Language"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3696,7 +3717,7 @@ export interface operations {
                      * @example {
                      *       "message": "Booking confirmed. Enjoy the show!",
                      *       "booking": {
-                     *         "id": 1066,
+                     *         "id": 1070,
                      *         "user_id": 1,
                      *         "show_id": 316,
                      *         "seat_id": 55168,
@@ -3705,8 +3726,8 @@ export interface operations {
                      *         "number": 1,
                      *         "price": "9.50",
                      *         "currency": "GBP",
-                     *         "booked_at": "2026-11-28T07:18:44.711663Z",
-                     *         "order_reference": "96FH-GD4Q",
+                     *         "booked_at": "2026-11-28T07:37:18.929261Z",
+                     *         "order_reference": "X67M-HYAC",
                      *         "status": "confirmed",
                      *         "movie_title": "The Salt Cartographer",
                      *         "theatre_name": "Lantern Picture House",
@@ -3714,7 +3735,7 @@ export interface operations {
                      *       },
                      *       "bookings": [
                      *         {
-                     *           "id": 1066,
+                     *           "id": 1070,
                      *           "user_id": 1,
                      *           "show_id": 316,
                      *           "seat_id": 55168,
@@ -3723,15 +3744,15 @@ export interface operations {
                      *           "number": 1,
                      *           "price": "9.50",
                      *           "currency": "GBP",
-                     *           "booked_at": "2026-11-28T07:18:44.711663Z",
-                     *           "order_reference": "96FH-GD4Q",
+                     *           "booked_at": "2026-11-28T07:37:18.929261Z",
+                     *           "order_reference": "X67M-HYAC",
                      *           "status": "confirmed",
                      *           "movie_title": "The Salt Cartographer",
                      *           "theatre_name": "Lantern Picture House",
                      *           "start_time": "2026-12-05T19:05:00Z"
                      *         },
                      *         {
-                     *           "id": 1067,
+                     *           "id": 1071,
                      *           "user_id": 1,
                      *           "show_id": 316,
                      *           "seat_id": 55169,
@@ -3740,8 +3761,8 @@ export interface operations {
                      *           "number": 2,
                      *           "price": "9.50",
                      *           "currency": "GBP",
-                     *           "booked_at": "2026-11-28T07:18:44.711663Z",
-                     *           "order_reference": "96FH-GD4Q",
+                     *           "booked_at": "2026-11-28T07:37:18.929261Z",
+                     *           "order_reference": "X67M-HYAC",
                      *           "status": "confirmed",
                      *           "movie_title": "The Salt Cartographer",
                      *           "theatre_name": "Lantern Picture House",
@@ -3749,12 +3770,13 @@ export interface operations {
                      *         }
                      *       ],
                      *       "order": {
-                     *         "reference": "96FH-GD4Q",
+                     *         "reference": "X67M-HYAC",
                      *         "show_id": 316,
                      *         "channel": "web",
                      *         "total": "19.00",
                      *         "currency": "GBP",
-                     *         "created_at": "2026-11-28T07:18:44.711663Z",
+                     *         "language": "en",
+                     *         "created_at": "2026-11-28T07:37:18.929261Z",
                      *         "status": "confirmed",
                      *         "movie_id": 1,
                      *         "movie_title": "The Salt Cartographer",
@@ -3902,7 +3924,7 @@ export interface operations {
                      *       "local_start_time": "2026-12-05T19:05:00+00:00",
                      *       "timezone": "Europe/London",
                      *       "cancellable_until": "2026-12-05T18:05:00Z",
-                     *       "id": 1066,
+                     *       "id": 1070,
                      *       "user_id": 1,
                      *       "show_id": 316,
                      *       "seat_id": 55168,
@@ -3911,8 +3933,8 @@ export interface operations {
                      *       "number": 1,
                      *       "price": "9.50",
                      *       "currency": "GBP",
-                     *       "booked_at": "2026-11-28T07:18:44.711663Z",
-                     *       "order_reference": "96FH-GD4Q",
+                     *       "booked_at": "2026-11-28T07:37:18.929261Z",
+                     *       "order_reference": "X67M-HYAC",
                      *       "status": "confirmed",
                      *       "cancelled_at": null
                      *     }
@@ -3995,7 +4017,7 @@ export interface operations {
                      *       "local_start_time": "2026-12-05T19:05:00+00:00",
                      *       "timezone": "Europe/London",
                      *       "cancellable_until": null,
-                     *       "id": 1066,
+                     *       "id": 1070,
                      *       "user_id": 1,
                      *       "show_id": 316,
                      *       "seat_id": 55168,
@@ -4004,10 +4026,10 @@ export interface operations {
                      *       "number": 1,
                      *       "price": "9.50",
                      *       "currency": "GBP",
-                     *       "booked_at": "2026-11-28T07:18:44.711663Z",
-                     *       "order_reference": "96FH-GD4Q",
+                     *       "booked_at": "2026-11-28T07:37:18.929261Z",
+                     *       "order_reference": "X67M-HYAC",
                      *       "status": "cancelled",
-                     *       "cancelled_at": "2026-11-28T07:18:44.880659Z"
+                     *       "cancelled_at": "2026-11-28T07:37:19.256697Z"
                      *     }
                      */
                     "application/json": components["schemas"]["BookingDetail"];
@@ -4068,7 +4090,7 @@ export interface operations {
                     /**
                      * @example [
                      *       {
-                     *         "id": "11dbade7-5740-4f9a-b003-7a08ec692c9d",
+                     *         "id": "cc5147c0-4569-40f4-be1f-3bc2a6991957",
                      *         "show_id": 316,
                      *         "seats": [
                      *           {
@@ -4094,10 +4116,10 @@ export interface operations {
                      *         ],
                      *         "total": "19.00",
                      *         "currency": "GBP",
-                     *         "expires_at": "2026-11-28T07:28:44.611608Z",
-                     *         "max_expires_at": "2026-11-28T07:48:44.517030Z",
+                     *         "expires_at": "2026-11-28T07:47:18.778003Z",
+                     *         "max_expires_at": "2026-11-28T08:07:18.481350Z",
                      *         "expires_in": 599,
-                     *         "server_time": "2026-11-28T07:18:44.626874Z"
+                     *         "server_time": "2026-11-28T07:37:18.801955Z"
                      *       }
                      *     ]
                      */
@@ -4143,7 +4165,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "id": "11dbade7-5740-4f9a-b003-7a08ec692c9d",
+                     *       "id": "cc5147c0-4569-40f4-be1f-3bc2a6991957",
                      *       "show_id": 316,
                      *       "seats": [
                      *         {
@@ -4169,10 +4191,10 @@ export interface operations {
                      *       ],
                      *       "total": "19.00",
                      *       "currency": "GBP",
-                     *       "expires_at": "2026-11-28T07:28:44.611608Z",
-                     *       "max_expires_at": "2026-11-28T07:48:44.517030Z",
+                     *       "expires_at": "2026-11-28T07:47:18.778003Z",
+                     *       "max_expires_at": "2026-11-28T08:07:18.481350Z",
                      *       "expires_in": 600,
-                     *       "server_time": "2026-11-28T07:18:44.611608Z"
+                     *       "server_time": "2026-11-28T07:37:18.778003Z"
                      *     }
                      */
                     "application/json": components["schemas"]["Hold"];
@@ -4190,7 +4212,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "id": "11dbade7-5740-4f9a-b003-7a08ec692c9d",
+                     *       "id": "cc5147c0-4569-40f4-be1f-3bc2a6991957",
                      *       "show_id": 316,
                      *       "seats": [
                      *         {
@@ -4216,10 +4238,10 @@ export interface operations {
                      *       ],
                      *       "total": "19.00",
                      *       "currency": "GBP",
-                     *       "expires_at": "2026-11-28T07:28:44.517030Z",
-                     *       "max_expires_at": "2026-11-28T07:48:44.517030Z",
+                     *       "expires_at": "2026-11-28T07:47:18.481350Z",
+                     *       "max_expires_at": "2026-11-28T08:07:18.481350Z",
                      *       "expires_in": 600,
-                     *       "server_time": "2026-11-28T07:18:44.517030Z"
+                     *       "server_time": "2026-11-28T07:37:18.481350Z"
                      *     }
                      */
                     "application/json": components["schemas"]["Hold"];
@@ -4319,7 +4341,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "id": "11dbade7-5740-4f9a-b003-7a08ec692c9d",
+                     *       "id": "cc5147c0-4569-40f4-be1f-3bc2a6991957",
                      *       "show_id": 316,
                      *       "seats": [
                      *         {
@@ -4345,10 +4367,10 @@ export interface operations {
                      *       ],
                      *       "total": "19.00",
                      *       "currency": "GBP",
-                     *       "expires_at": "2026-11-28T07:28:44.611608Z",
-                     *       "max_expires_at": "2026-11-28T07:48:44.517030Z",
+                     *       "expires_at": "2026-11-28T07:47:18.778003Z",
+                     *       "max_expires_at": "2026-11-28T08:07:18.481350Z",
                      *       "expires_in": 599,
-                     *       "server_time": "2026-11-28T07:18:44.655098Z"
+                     *       "server_time": "2026-11-28T07:37:18.839313Z"
                      *     }
                      */
                     "application/json": components["schemas"]["Hold"];
@@ -4460,7 +4482,7 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "id": "11dbade7-5740-4f9a-b003-7a08ec692c9d",
+                     *       "id": "cc5147c0-4569-40f4-be1f-3bc2a6991957",
                      *       "show_id": 316,
                      *       "seats": [
                      *         {
@@ -4486,10 +4508,10 @@ export interface operations {
                      *       ],
                      *       "total": "19.00",
                      *       "currency": "GBP",
-                     *       "expires_at": "2026-11-28T07:28:44.668010Z",
-                     *       "max_expires_at": "2026-11-28T07:48:44.517030Z",
+                     *       "expires_at": "2026-11-28T07:47:18.881243Z",
+                     *       "max_expires_at": "2026-11-28T08:07:18.481350Z",
                      *       "expires_in": 600,
-                     *       "server_time": "2026-11-28T07:18:44.668010Z"
+                     *       "server_time": "2026-11-28T07:37:18.881243Z"
                      *     }
                      */
                     "application/json": components["schemas"]["Hold"];
@@ -4598,8 +4620,8 @@ export interface operations {
                      *         ],
                      *         "poster_url": "",
                      *         "release_date": "2026-02-13",
-                     *         "created_at": "2026-11-28T07:18:33.469251Z",
-                     *         "updated_at": "2026-11-28T07:18:33.469270Z"
+                     *         "created_at": "2026-11-28T07:37:00.100245Z",
+                     *         "updated_at": "2026-11-28T07:37:00.100265Z"
                      *       },
                      *       {
                      *         "id": 4,
@@ -4614,8 +4636,8 @@ export interface operations {
                      *         ],
                      *         "poster_url": "",
                      *         "release_date": "2026-01-30",
-                     *         "created_at": "2026-11-28T07:18:33.436553Z",
-                     *         "updated_at": "2026-11-28T07:18:33.436573Z"
+                     *         "created_at": "2026-11-28T07:37:00.000065Z",
+                     *         "updated_at": "2026-11-28T07:37:00.000082Z"
                      *       }
                      *     ]
                      */
@@ -4727,7 +4749,7 @@ export interface operations {
                      *         },
                      *         "currency": "EUR",
                      *         "layout_fingerprint": "1-6c3ed9931d9ea310",
-                     *         "updated_at": "2026-11-28T07:18:37.084990Z"
+                     *         "updated_at": "2026-11-28T07:37:05.971512Z"
                      *       },
                      *       {
                      *         "id": 259,
@@ -4763,7 +4785,7 @@ export interface operations {
                      *         },
                      *         "currency": "GBP",
                      *         "layout_fingerprint": "1-59e2de74ce4c679d",
-                     *         "updated_at": "2026-11-28T07:18:36.381665Z"
+                     *         "updated_at": "2026-11-28T07:37:05.101935Z"
                      *       }
                      *     ]
                      */
@@ -4845,8 +4867,8 @@ export interface operations {
                      *       ],
                      *       "poster_url": "",
                      *       "release_date": "2026-01-09",
-                     *       "created_at": "2026-11-28T07:18:33.361121Z",
-                     *       "updated_at": "2026-11-28T07:18:33.361141Z"
+                     *       "created_at": "2026-11-28T07:36:53.461288Z",
+                     *       "updated_at": "2026-11-28T07:36:53.461305Z"
                      *     }
                      */
                     "application/json": components["schemas"]["Movie"];
@@ -4931,16 +4953,17 @@ export interface operations {
                      *         "local_start_time": "2026-12-05T19:05:00+00:00",
                      *         "timezone": "Europe/London",
                      *         "cancellable_until": "2026-12-05T18:05:00Z",
-                     *         "reference": "96FH-GD4Q",
+                     *         "reference": "X67M-HYAC",
                      *         "show_id": 316,
                      *         "channel": "web",
                      *         "total": "19.00",
                      *         "currency": "GBP",
-                     *         "created_at": "2026-11-28T07:18:44.711663Z",
+                     *         "language": "en",
+                     *         "created_at": "2026-11-28T07:37:18.929261Z",
                      *         "status": "partially_cancelled",
                      *         "bookings": [
                      *           {
-                     *             "id": 1066,
+                     *             "id": 1070,
                      *             "user_id": 1,
                      *             "show_id": 316,
                      *             "seat_id": 55168,
@@ -4949,12 +4972,12 @@ export interface operations {
                      *             "number": 1,
                      *             "price": "9.50",
                      *             "currency": "GBP",
-                     *             "booked_at": "2026-11-28T07:18:44.711663Z",
-                     *             "order_reference": "96FH-GD4Q",
+                     *             "booked_at": "2026-11-28T07:37:18.929261Z",
+                     *             "order_reference": "X67M-HYAC",
                      *             "status": "cancelled"
                      *           },
                      *           {
-                     *             "id": 1067,
+                     *             "id": 1071,
                      *             "user_id": 1,
                      *             "show_id": 316,
                      *             "seat_id": 55169,
@@ -4963,57 +4986,58 @@ export interface operations {
                      *             "number": 2,
                      *             "price": "9.50",
                      *             "currency": "GBP",
-                     *             "booked_at": "2026-11-28T07:18:44.711663Z",
-                     *             "order_reference": "96FH-GD4Q",
+                     *             "booked_at": "2026-11-28T07:37:18.929261Z",
+                     *             "order_reference": "X67M-HYAC",
                      *             "status": "confirmed"
                      *           }
                      *         ]
                      *       },
                      *       {
-                     *         "movie_id": 2,
-                     *         "movie_title": "Eleven Minutes to Midday",
-                     *         "theatre_id": 2,
-                     *         "theatre_name": "Donaulichtspiele",
-                     *         "screen_name": "Screen 1",
-                     *         "start_time": "2026-11-29T16:15:00Z",
-                     *         "end_time": "2026-11-29T17:52:00Z",
-                     *         "local_start_time": "2026-11-29T17:15:00+01:00",
-                     *         "timezone": "Europe/Vienna",
-                     *         "cancellable_until": "2026-11-29T15:15:00Z",
-                     *         "reference": "KDKN-EQQJ",
-                     *         "show_id": 336,
+                     *         "movie_id": 4,
+                     *         "movie_title": "Bolt and the Paper Dragon",
+                     *         "theatre_id": 1,
+                     *         "theatre_name": "Lantern Picture House",
+                     *         "screen_name": "Screen 2",
+                     *         "start_time": "2026-11-29T17:35:00Z",
+                     *         "end_time": "2026-11-29T19:03:00Z",
+                     *         "local_start_time": "2026-11-29T17:35:00+00:00",
+                     *         "timezone": "Europe/London",
+                     *         "cancellable_until": "2026-11-29T16:35:00Z",
+                     *         "reference": "RF34-KH3Y",
+                     *         "show_id": 267,
                      *         "channel": "web",
-                     *         "total": "22.00",
-                     *         "currency": "EUR",
-                     *         "created_at": "2026-11-28T06:11:08.458280Z",
+                     *         "total": "28.50",
+                     *         "currency": "GBP",
+                     *         "language": "en",
+                     *         "created_at": "2026-11-28T07:32:04.491628Z",
                      *         "status": "confirmed",
                      *         "bookings": [
                      *           {
-                     *             "id": 880,
+                     *             "id": 970,
                      *             "user_id": 1,
-                     *             "show_id": 336,
-                     *             "seat_id": 59083,
+                     *             "show_id": 267,
+                     *             "seat_id": 48427,
                      *             "row": "H",
                      *             "section": "",
                      *             "number": 4,
-                     *             "price": "11.00",
-                     *             "currency": "EUR",
-                     *             "booked_at": "2026-11-28T06:11:08.458280Z",
-                     *             "order_reference": "KDKN-EQQJ",
+                     *             "price": "9.50",
+                     *             "currency": "GBP",
+                     *             "booked_at": "2026-11-28T07:32:04.491628Z",
+                     *             "order_reference": "RF34-KH3Y",
                      *             "status": "confirmed"
                      *           },
                      *           {
-                     *             "id": 881,
+                     *             "id": 971,
                      *             "user_id": 1,
-                     *             "show_id": 336,
-                     *             "seat_id": 59084,
+                     *             "show_id": 267,
+                     *             "seat_id": 48428,
                      *             "row": "H",
                      *             "section": "",
                      *             "number": 5,
-                     *             "price": "11.00",
-                     *             "currency": "EUR",
-                     *             "booked_at": "2026-11-28T06:11:08.458280Z",
-                     *             "order_reference": "KDKN-EQQJ",
+                     *             "price": "9.50",
+                     *             "currency": "GBP",
+                     *             "booked_at": "2026-11-28T07:32:04.491628Z",
+                     *             "order_reference": "RF34-KH3Y",
                      *             "status": "confirmed"
                      *           }
                      *         ]
@@ -5082,16 +5106,17 @@ export interface operations {
                      *       "local_start_time": "2026-12-05T19:05:00+00:00",
                      *       "timezone": "Europe/London",
                      *       "cancellable_until": "2026-12-05T18:05:00Z",
-                     *       "reference": "96FH-GD4Q",
+                     *       "reference": "X67M-HYAC",
                      *       "show_id": 316,
                      *       "channel": "web",
                      *       "total": "19.00",
                      *       "currency": "GBP",
-                     *       "created_at": "2026-11-28T07:18:44.711663Z",
+                     *       "language": "en",
+                     *       "created_at": "2026-11-28T07:37:18.929261Z",
                      *       "status": "partially_cancelled",
                      *       "bookings": [
                      *         {
-                     *           "id": 1066,
+                     *           "id": 1070,
                      *           "user_id": 1,
                      *           "show_id": 316,
                      *           "seat_id": 55168,
@@ -5100,12 +5125,12 @@ export interface operations {
                      *           "number": 1,
                      *           "price": "9.50",
                      *           "currency": "GBP",
-                     *           "booked_at": "2026-11-28T07:18:44.711663Z",
-                     *           "order_reference": "96FH-GD4Q",
+                     *           "booked_at": "2026-11-28T07:37:18.929261Z",
+                     *           "order_reference": "X67M-HYAC",
                      *           "status": "cancelled"
                      *         },
                      *         {
-                     *           "id": 1067,
+                     *           "id": 1071,
                      *           "user_id": 1,
                      *           "show_id": 316,
                      *           "seat_id": 55169,
@@ -5114,8 +5139,8 @@ export interface operations {
                      *           "number": 2,
                      *           "price": "9.50",
                      *           "currency": "GBP",
-                     *           "booked_at": "2026-11-28T07:18:44.711663Z",
-                     *           "order_reference": "96FH-GD4Q",
+                     *           "booked_at": "2026-11-28T07:37:18.929261Z",
+                     *           "order_reference": "X67M-HYAC",
                      *           "status": "confirmed"
                      *         }
                      *       ]
@@ -5199,16 +5224,17 @@ export interface operations {
                      *       "local_start_time": "2026-12-05T19:05:00+00:00",
                      *       "timezone": "Europe/London",
                      *       "cancellable_until": null,
-                     *       "reference": "96FH-GD4Q",
+                     *       "reference": "X67M-HYAC",
                      *       "show_id": 316,
                      *       "channel": "web",
                      *       "total": "19.00",
                      *       "currency": "GBP",
-                     *       "created_at": "2026-11-28T07:18:44.711663Z",
+                     *       "language": "en",
+                     *       "created_at": "2026-11-28T07:37:18.929261Z",
                      *       "status": "cancelled",
                      *       "bookings": [
                      *         {
-                     *           "id": 1066,
+                     *           "id": 1070,
                      *           "user_id": 1,
                      *           "show_id": 316,
                      *           "seat_id": 55168,
@@ -5217,12 +5243,12 @@ export interface operations {
                      *           "number": 1,
                      *           "price": "9.50",
                      *           "currency": "GBP",
-                     *           "booked_at": "2026-11-28T07:18:44.711663Z",
-                     *           "order_reference": "96FH-GD4Q",
+                     *           "booked_at": "2026-11-28T07:37:18.929261Z",
+                     *           "order_reference": "X67M-HYAC",
                      *           "status": "cancelled"
                      *         },
                      *         {
-                     *           "id": 1067,
+                     *           "id": 1071,
                      *           "user_id": 1,
                      *           "show_id": 316,
                      *           "seat_id": 55169,
@@ -5231,8 +5257,8 @@ export interface operations {
                      *           "number": 2,
                      *           "price": "9.50",
                      *           "currency": "GBP",
-                     *           "booked_at": "2026-11-28T07:18:44.711663Z",
-                     *           "order_reference": "96FH-GD4Q",
+                     *           "booked_at": "2026-11-28T07:37:18.929261Z",
+                     *           "order_reference": "X67M-HYAC",
                      *           "status": "cancelled"
                      *         }
                      *       ]
@@ -5351,7 +5377,7 @@ export interface operations {
                      *         },
                      *         "currency": "EUR",
                      *         "layout_fingerprint": "1-a39007669a46d5e7",
-                     *         "updated_at": "2026-11-28T07:18:37.084939Z"
+                     *         "updated_at": "2026-11-28T07:37:05.971462Z"
                      *       },
                      *       {
                      *         "id": 330,
@@ -5387,7 +5413,7 @@ export interface operations {
                      *         },
                      *         "currency": "EUR",
                      *         "layout_fingerprint": "1-6c3ed9931d9ea310",
-                     *         "updated_at": "2026-11-28T07:18:37.084990Z"
+                     *         "updated_at": "2026-11-28T07:37:05.971512Z"
                      *       }
                      *     ]
                      */
@@ -5475,7 +5501,7 @@ export interface operations {
                      *       },
                      *       "currency": "GBP",
                      *       "layout_fingerprint": "1-5913eb4c3ecf8a48",
-                     *       "updated_at": "2026-11-28T07:18:37.018252Z"
+                     *       "updated_at": "2026-11-28T07:37:05.873338Z"
                      *     }
                      */
                     "application/json": components["schemas"]["Show"];
@@ -5802,8 +5828,8 @@ export interface operations {
                      *         "location": "Praterkai 4, Vienna",
                      *         "timezone": "Europe/Vienna",
                      *         "currency": "EUR",
-                     *         "created_at": "2026-11-28T07:18:33.577467Z",
-                     *         "updated_at": "2026-11-28T07:18:33.577487Z"
+                     *         "created_at": "2026-11-28T07:37:00.333881Z",
+                     *         "updated_at": "2026-11-28T07:37:00.333898Z"
                      *       },
                      *       {
                      *         "id": 1,
@@ -5811,8 +5837,8 @@ export interface operations {
                      *         "location": "12 Harbour Street, Bristol",
                      *         "timezone": "Europe/London",
                      *         "currency": "GBP",
-                     *         "created_at": "2026-11-28T07:18:33.502289Z",
-                     *         "updated_at": "2026-11-28T07:18:33.502308Z"
+                     *         "created_at": "2026-11-28T07:37:00.196332Z",
+                     *         "updated_at": "2026-11-28T07:37:00.196347Z"
                      *       }
                      *     ]
                      */
@@ -5872,8 +5898,8 @@ export interface operations {
                      *       "location": "12 Harbour Street, Bristol",
                      *       "timezone": "Europe/London",
                      *       "currency": "GBP",
-                     *       "created_at": "2026-11-28T07:18:33.502289Z",
-                     *       "updated_at": "2026-11-28T07:18:33.502308Z"
+                     *       "created_at": "2026-11-28T07:37:00.196332Z",
+                     *       "updated_at": "2026-11-28T07:37:00.196347Z"
                      *     }
                      */
                     "application/json": components["schemas"]["Theatre"];
@@ -5999,7 +6025,7 @@ export interface operations {
                      *         },
                      *         "currency": "GBP",
                      *         "layout_fingerprint": "1-8bf5cb16e9175f7d",
-                     *         "updated_at": "2026-11-28T07:18:36.381648Z"
+                     *         "updated_at": "2026-11-28T07:37:05.101918Z"
                      *       },
                      *       {
                      *         "id": 261,
@@ -6035,7 +6061,7 @@ export interface operations {
                      *         },
                      *         "currency": "GBP",
                      *         "layout_fingerprint": "1-0e7d5afeede3a5f2",
-                     *         "updated_at": "2026-11-28T07:18:36.381699Z"
+                     *         "updated_at": "2026-11-28T07:37:05.101966Z"
                      *       }
                      *     ]
                      */
