@@ -9,7 +9,7 @@ from django.http import HttpResponse
 from django.utils.translation import gettext, override
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.renderers import OpenApiJsonRenderer2, OpenApiYamlRenderer2
-from drf_spectacular.utils import OpenApiParameter
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.exceptions import ValidationError
 from rest_framework.renderers import BaseRenderer
@@ -66,7 +66,7 @@ class DocsView(SpectacularSwaggerView):
 
     demo_login: ClassVar[Mapping[str, str] | None] = None  # email and password
 
-    @operation("docs_read", exclude=True)
+    @extend_schema(exclude=True)  # a page, so no `operation`: it ignores unknown query parameters
     def get(self, request: Request) -> Response:
         demo_login = self.demo_login if settings.DEVELOPMENT else None
         return Response({"demo_login": demo_login}, template_name="site/docs.html")
