@@ -90,6 +90,8 @@ lint: $(INSTALLED) openapi-lint/node_modules/.installed $(CLIENT)/node_modules/.
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python -W "$(NO_DATABASE)" manage.py makemigrations --check --dry-run
+	@$(EXTRACT)
+	@$(UPDATE) --check || { echo "Sentences are missing in $(LOCALE): run make translations, and translate them." >&2; exit 1; }
 	@$(BIN)/python manage.py spectacular --validate --fail-on-warn --format openapi-json --file $(SCHEMA)
 	@REDOCLY_SUPPRESS_UPDATE_NOTICE=true $(NODE) openapi-lint/node_modules/@redocly/cli/bin/cli.js lint $(SCHEMA) --config openapi-lint/redocly.yaml
 	@$(NODE) openapi-lint/node_modules/.bin/lint-openapi --warnings-limit 0 --ruleset openapi-lint/ibm-ruleset.js $(SCHEMA)

@@ -122,6 +122,15 @@ BODIES = [
     bad_body(
         "/api/auth/me", {"name": "A", "email": "b@example.com"}, "email", method="PATCH", token=True
     ),
+    *(
+        bad_body("/api/auth/me", body, name, method="PATCH", token=True)
+        for name, body in [
+            ("name language", {}),
+            ("language", {"language": "pl"}),
+            ("language", {"language": ["de"]}),
+            ("language", {"language": None}),
+        ]
+    ),
     bad_body("/api/auth/me", {"password": 5}, "password", method="DELETE", token=True),
     *(
         bad_body("/api/bookings", body, name, token=True)

@@ -149,7 +149,7 @@ def test_a_zone_that_nobody_chose_is_not_saved(client: Client, stored: str | Non
     [(first_option, _), *_] = form.fields["timezone"].choices[0][1]
     assert first_option == ""  # which a browser sends, as no option is selected
     assert form["timezone"].value() == stored
-    data = {"name": "Rex", "timezone": "", "currency": "EUR", "gap_rule": "off"}
+    data = {"name": "Rex", "timezone": "", "currency": "EUR", "language": "en", "gap_rule": "off"}
     answer = client.post(address, data)
     assert "timezone" in answer.context["adminform"].form.errors
 

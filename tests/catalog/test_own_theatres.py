@@ -87,7 +87,13 @@ def test_search_and_filters_find_nothing_of_other_theatres(
 
 
 def test_the_creator_of_a_theatre_becomes_its_staff(desk: Client, manager: User) -> None:
-    form = {"name": "New", "timezone": "UTC", "currency": "USD", "gap_rule": "off"}
+    form = {
+        "name": "New",
+        "timezone": "UTC",
+        "currency": "USD",
+        "language": "en",
+        "gap_rule": "off",
+    }
     desk.post(reverse("admin:catalog_theatre_add"), form)
     assert manager.theatres.filter(name="New").exists()
 
@@ -96,7 +102,7 @@ def test_a_manager_adds_staff_to_their_theatre(desk: Client, here: Theatre, mana
     clerk, customer = UserFactory(name="Bea", is_staff=True), UserFactory()
     address = reverse("admin:catalog_theatre_change", args=[here.pk])
     form = {"name": "Here", "location": here.location, "timezone": here.timezone}
-    form |= {"currency": "USD", "gap_rule": "off"}
+    form |= {"currency": "USD", "language": "en", "gap_rule": "off"}
     desk.post(address, form | {"staff": [manager.pk, customer.pk]})
     assert not customer.theatres.exists()
     desk.post(address, form | {"staff": [manager.pk, clerk.pk]})

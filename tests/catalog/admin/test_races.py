@@ -49,6 +49,7 @@ FORMS: dict[type[Model], tuple[Callable[[], Any], Callable[[Any], dict[str, Any]
             "name": "New",
             "timezone": theatre.timezone,
             "currency": theatre.currency,
+            "language": theatre.language,
             "gap_rule": theatre.gap_rule,
         },
     ),

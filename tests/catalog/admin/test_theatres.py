@@ -42,7 +42,7 @@ def theatre() -> Theatre:
 
 def save(office: Client, theatre: Theatre, **changes: str) -> Any:
     """Submit the form of the theatre, with the changes."""
-    names = ("name", "location", "timezone", "currency", "gap_rule")
+    names = ("name", "location", "timezone", "currency", "language", "gap_rule")
     data = {name: getattr(theatre, name) for name in names} | changes
     return office.post(reverse("admin:catalog_theatre_change", args=[theatre.pk]), data)
 
@@ -103,7 +103,13 @@ def test_a_theatre_cannot_get_a_currency_that_is_not_current(
 ) -> None:
     answer = save(office, theatre, currency=currency)
     assert list(answer.context["adminform"].form.errors) == ["currency"]
-    new = {"name": "New", "timezone": "UTC", "currency": currency, "gap_rule": "off"}
+    new = {
+        "name": "New",
+        "timezone": "UTC",
+        "currency": currency,
+        "language": "en",
+        "gap_rule": "off",
+    }
     answer = office.post(reverse("admin:catalog_theatre_add"), new)
     assert list(answer.context["adminform"].form.errors) == ["currency"]
     assert [each.currency for each in Theatre.objects.all()] == ["EUR"]
