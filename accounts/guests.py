@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.authentication import Caller
 from accounts.links import LinkInvalid, claim_tokens, user_of_link
-from accounts.models import User
+from accounts.models import REMOVED_DOMAIN, User
 from accounts.services import SignedIn, anonymize, lock_caller
 from accounts.tokens import issue_tokens
 from booking_site.api.errors import DomainError
@@ -25,15 +25,15 @@ class AccountNeeded(DomainError):
 
 
 def create_guest(*, name: str, email: str, language: str) -> SignedIn:
-    """Create a guest, whose e-mails go to this address in the language, and sign in."""
+    """Create a guest, to whom e-mails go at this address and in this language, and sign in."""
     with transaction.atomic(durable=True):
         with connection.cursor() as cursor:
             cursor.execute("SELECT nextval(pg_get_serial_sequence('users', 'id'))")
-            (number,) = cursor.fetchone()
+            (guest_id,) = cursor.fetchone()
         user = User(
-            pk=number,
+            pk=guest_id,
             name=name,
-            email=f"guest-{number}@invalid",
+            email=f"guest-{guest_id}{REMOVED_DOMAIN}",
             contact_email=email,
             language=language,
         )
@@ -45,7 +45,7 @@ def create_guest(*, name: str, email: str, language: str) -> SignedIn:
 def claim_orders(*, caller: Caller, uid: str, token: str) -> None:
     """Move a guest's orders to the caller's account, with a link sent to the guest's address.
 
-    The guest is closed, so the link works once. Raise `AccountNeeded`, `LinkInvalid` or
+    The guest is anonymized, so the link works once. Raise `AccountNeeded`, `LinkInvalid` or
     `TokenRevoked`.
     """
     guest_id = user_of_link(uid).pk
@@ -62,7 +62,7 @@ def claim_orders(*, caller: Caller, uid: str, token: str) -> None:
 def claim_orders_of_address(account: User) -> None:
     """Move the orders of all guests with the address that the account has just confirmed.
 
-    The account's row is locked. Accounts are locked before guests, so that no deadlock occurs.
+    The caller has locked the account's row: accounts are locked before guests, to avoid deadlocks.
     """
     address = User.objects.clean_email(account.email)
     for guest in _locked(contact_email=address, is_active=True):
@@ -72,18 +72,18 @@ def claim_orders_of_address(account: User) -> None:
 def close_guests(guests: QuerySet[User]) -> int:
     """Erase the data of these guests, each in a transaction, and return how many there were."""
     closed = 0
-    for number in list(guests.order_by().values_list("pk", flat=True)):
+    for guest_id in list(guests.order_by().values_list("pk", flat=True)):
         with transaction.atomic(durable=True):
-            _locked(pk=number).first()
+            _locked(pk=guest_id).first()
             # Read again under the lock: the guest may have bought something meanwhile.
-            if guest := guests.filter(pk=number).first():
+            if guest := guests.filter(pk=guest_id).first():
                 anonymize(guest)
                 closed += 1
     return closed
 
 
-def _locked(**which: object) -> QuerySet[User]:
-    guests = User.objects.filter(contact_email__isnull=False, **which)
+def _locked(**conditions: object) -> QuerySet[User]:
+    guests = User.objects.filter(contact_email__isnull=False, **conditions)
     return guests.order_by("pk").select_for_update(of=("self",), no_key=True)
 
 

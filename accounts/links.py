@@ -39,7 +39,7 @@ class ConfirmationTokens(PasswordResetTokenGenerator):
 
 
 class ClaimTokens(PasswordResetTokenGenerator):
-    """Tokens for the orders of one guest, as long as the guest has this address."""
+    """Tokens that claim the orders of one guest, valid until the guest's address changes."""
 
     key_salt = "accounts.links.ClaimTokens"
 

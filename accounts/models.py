@@ -114,7 +114,7 @@ class User(AbstractBaseUser, PermissionsMixin, Timestamped):
         choices=LANGUAGES,
         default=DEFAULT_LANGUAGE,
         db_default=DEFAULT_LANGUAGE,
-        help_text="Of e-mails about the account.",
+        help_text="The language of e-mails about the account.",
     )
     password = models.CharField("password", max_length=255, db_column="password_hash")
     is_active = models.BooleanField(

@@ -16,7 +16,7 @@ LONGEST_PASSWORD = 1024
 # Our tokens have about 400 characters.
 LONGEST_TOKEN = 4096
 EXPIRES_IN = "Seconds until `token` expires."
-OF_THE_LINK = "The token of the link."
+TOKEN_OF_LINK = "The `token` from the link."  # noqa: S105 - a help text
 # The characters up to U+FFFF that `clean_text` accepts, without joiners. Ranges, because few
 # clients can negate the names of categories.
 SHOWABLE = (
@@ -99,7 +99,7 @@ class ProfileSerializer(StrictSerializer):
 
     name = NameField(required=False)
     language = serializers.ChoiceField(
-        LANGUAGES, required=False, help_text="Of e-mails about the account."
+        LANGUAGES, required=False, help_text="The language of e-mails about the account."
     )
     shapes = (Shape(("name",), ("language",)), Shape(("language",)))
 
@@ -112,7 +112,7 @@ class ProfileSerializer(StrictSerializer):
 
 class CloseAccountSerializer(StrictSerializer):
     password = PasswordField(
-        required=False, help_text="Required, except of guests, who have no password."
+        required=False, help_text="Required, except for guests, who have no password."
     )
 
 
@@ -139,7 +139,7 @@ class ConfirmResetSerializer(LinkSerializer):
 
     reset_token = StrictCharField(max_length=100, trim_whitespace=False, required=False)
     token = StrictCharField(
-        max_length=100, trim_whitespace=False, required=False, help_text=OF_THE_LINK
+        max_length=100, trim_whitespace=False, required=False, help_text=TOKEN_OF_LINK
     )
     new_password = PasswordField()
     shapes = (
@@ -160,7 +160,7 @@ class ConfirmResetSerializer(LinkSerializer):
 
 
 class ConfirmEmailSerializer(LinkSerializer):
-    token = StrictCharField(max_length=100, trim_whitespace=False, help_text=OF_THE_LINK)
+    token = StrictCharField(max_length=100, trim_whitespace=False, help_text=TOKEN_OF_LINK)
 
 
 class ClaimOrdersSerializer(LinkSerializer):
@@ -198,8 +198,10 @@ class MeSerializer(serializers.Serializer[object]):
     name = serializers.CharField()
     email = serializers.EmailField(source="readable_email")
     is_guest = serializers.BooleanField(
-        help_text="A guest has no password, and the orders can be claimed by an account."
+        help_text="A guest has no password. An account can claim a guest's orders."
     )
     email_confirmed_at = UtcDateTimeField(allow_null=True)
-    language = serializers.ChoiceField(LANGUAGES, help_text="Of e-mails about the account.")
+    language = serializers.ChoiceField(
+        LANGUAGES, help_text="The language of e-mails about the account."
+    )
     created_at = UtcDateTimeField()

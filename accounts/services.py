@@ -96,8 +96,8 @@ def register(
 ) -> SignedIn:
     """Create an account, sign in, and send the link that confirms the address.
 
-    A request that repeats the key, the e-mail address and the password within a day signs in
-    again. Raise `WeakPassword`, `EmailTaken` or, while such a request repeats, `TooManyAttempts`.
+    A retry with the same key, e-mail address and password within a day signs in again. Raise
+    `WeakPassword`, `EmailTaken`, or, for a retry during a lockout, `TooManyAttempts`.
     """
     language = requested_language(request) or DEFAULT_LANGUAGE
     user = User(name=name, email=User.objects.clean_email(email), language=language)
@@ -115,13 +115,13 @@ def register(
             raise
         if key is not None and _is_registered_with(key, email=user.email):
             with suppress(InvalidCredentials):
-                again = log_in(request=request, email=user.email, password=password)
-                return again._replace(replayed=True)
+                signed_in = log_in(request=request, email=user.email, password=password)
+                return signed_in._replace(replayed=True)
         raise EmailTaken(errors={"email": [EmailTaken.message]}) from error
 
 
 def registration_key_hash(key: str, user: User) -> str:
-    """Return the hash of an `Idempotency-Key`, which no longer matches after a new password."""
+    """Return a hash of an `Idempotency-Key` and the password hash: a new password ends the key."""
     return salted_hmac(
         "accounts.registration", f"{user.password} {key}", algorithm="sha256"
     ).hexdigest()
@@ -136,15 +136,15 @@ def _is_registered_with(key: str, *, email: str) -> bool:
     )
 
 
-def forget_registration_keys(*, batch: int) -> int:
+def delete_registration_keys(*, batch: int) -> int:
     """Delete the hashes of old registration keys, and return how many.
 
     Each statement is one transaction and changes up to `batch` rows.
     """
-    old = User.objects.filter(
+    expired = User.objects.filter(
         registration_key_hash__isnull=False, created_at__lte=Now() - REGISTRATION_KEY_LIFETIME
     )
-    some = old.order_by().values("pk")[:batch]
+    some = expired.order_by().values("pk")[:batch]
     total = 0
     while count := User.objects.filter(pk__in=some).update(registration_key_hash=None):
         total += count
@@ -226,7 +226,7 @@ def require_confirmed_email(user: User | LockedCaller) -> None:
 
 
 def change_profile(*, caller: Caller, **fields: str) -> User:
-    """Change the caller's `name` or `language` and return the row."""
+    """Change the caller's `name`, `language` or both, and return the row."""
     with transaction.atomic(durable=True):
         user = lock_caller(caller=caller)
         for name, value in fields.items():

@@ -29,8 +29,7 @@ if TYPE_CHECKING:  # rest_framework.views imports the default throttles, which a
 
 # Seconds by which the clocks of two servers may differ.
 CLOCK_DIFFERENCE = 60.0
-# The attribute of a request with the policies that apply to it, and what remains of them, each as
-# the text of its header.
+# Attributes of a request that hold the values of the headers RateLimit-Policy and RateLimit.
 _POLICIES, _REMAINING = "rate_limit_policies", "rate_limits"
 
 Handler = Callable[[HttpRequest], HttpResponse]
@@ -50,9 +49,9 @@ def rate_limit_headers(get_response: Handler) -> Handler:
     return middleware
 
 
-def _append(request: Request, header: str, item: str) -> None:
-    earlier = getattr(request._request, header, None)
-    setattr(request._request, header, f"{earlier}, {item}" if earlier else item)
+def _append(request: Request, attribute: str, item: str) -> None:
+    earlier = getattr(request._request, attribute, None)
+    setattr(request._request, attribute, f"{earlier}, {item}" if earlier else item)
 
 
 class History:
@@ -131,8 +130,8 @@ class MailThrottle(ScopedThrottle):
         self.report_policy(request)
         # Somebody else must not learn how many mails the owner of an address has requested.
         if isinstance(request.user, Caller) or not allowed:
-            oldest = self.wait() if self.ages else seconds
-            self.report_remaining(request, limit - len(self.ages) - 1, oldest)
+            seconds_left = self.wait() if self.ages else seconds
+            self.report_remaining(request, limit - len(self.ages) - 1, seconds_left)
         return allowed
 
     def ages_of(self, request: Request) -> "QuerySet[Any, timedelta]":

@@ -58,7 +58,7 @@ from booking_site.languages import (
     DEFAULT_LANGUAGE,
     Sentence,
     requested_language,
-    state_language,
+    set_content_language,
 )
 
 REGISTRATION_KEY = OpenApiParameter(
@@ -335,5 +335,5 @@ class ResendConfirmationView(APIView):
 
 def _accepted(message: Sentence) -> Response:
     response = Response({"message": message}, status=status.HTTP_202_ACCEPTED)
-    state_language(response)
+    set_content_language(response)
     return response

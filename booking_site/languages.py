@@ -53,6 +53,6 @@ def babel_locale() -> Locale:
     return Locale.parse("en_GB" if language == "en" else language)
 
 
-def state_language(response: HttpResponse) -> None:
+def set_content_language(response: HttpResponse) -> None:
     """Add the Content-Language of a response that contains sentences for customers."""
     response.headers["Content-Language"] = translation.get_language() or DEFAULT_LANGUAGE

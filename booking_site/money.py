@@ -58,7 +58,7 @@ def money_text(amount: Decimal, currency: str) -> str:
 def localized_money(amount: Decimal, currency: str) -> str:
     """Format an amount for customers: `€15.00` in English, `15,00 €` in German.
 
-    It has the digits of `money_text`. Babel knows others for some currencies, and rounds.
+    It has the digits of `money_text`: for some currencies, Babel's own would round the amount.
     """
     text = money_text(amount, currency)
     digits = len(text.partition(".")[2])

@@ -13,7 +13,7 @@ def extract(
 ) -> Iterator[tuple[Any, ...]]:
     """Yield the sentences of a template, as an extraction method of Babel."""
     code = templatize(template.read().decode())
-    # Outside its sentences only the indentation of the template is left, which is not Python's.
+    # Besides the sentences, `templatize` leaves the template's indentation, which Python rejects.
     lines = (line.lstrip() for line in code.splitlines())
     source = io.BytesIO("\n".join(lines).encode())
     yield from extract_python(source, keywords, comment_tags, options)

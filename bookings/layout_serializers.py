@@ -19,7 +19,7 @@ class AreaSerializer(Out):
 
 
 class PointSerializer(Out):
-    """A point between or at the middle of cells; the middle of the first cell is 0, 0."""
+    """A point, in cells: the centre of the first cell is 0, 0."""
 
     x = serializers.FloatField()
     y = serializers.FloatField()
@@ -69,16 +69,16 @@ class LayoutSeatSerializer(Out):
     right_seat_id = serializers.IntegerField(allow_null=True)
     bay_ids = serializers.ListField(
         child=serializers.IntegerField(),
-        help_text="For companion seats: the wheelchair bays, one of which must be booked with it.",
+        help_text="For a companion seat: the wheelchair bays. One must be booked with the seat.",
     )
     companion_ids = serializers.ListField(
         child=serializers.IntegerField(),
-        help_text="For wheelchair bays: their companion seats.",
+        help_text="For a wheelchair bay: its companion seats.",
     )
 
 
 class LayoutSerializer(Out):
-    """What a client needs to draw a show's seats, and what sales do not change.
+    """The seats of a show as a client draws them, without anything that sales change.
 
     Positions are cells: `x` grows to the right and `y` from the screen to the back. If a seat of
     the show has no position in the seat map, all seats are placed by row and number here.
@@ -98,7 +98,7 @@ class LayoutSerializer(Out):
     )
     sections = LayoutSectionSerializer(many=True)
     rows = LayoutRowSerializer(many=True, help_text="From the screen to the back.")
-    aisles = AreaSerializer(many=True, help_text="Areas without seats between seats.")
+    aisles = AreaSerializer(many=True, help_text="Areas between seats.")
     seats = LayoutSeatSerializer(
         many=True, help_text="From the screen to the back, and from left to right."
     )

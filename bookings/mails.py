@@ -114,7 +114,7 @@ def show_moved(
 
 
 def _in_words(local_time: str) -> Sentence:
-    """Return the ISO time in the language of the mail; other text is of an earlier release."""
+    """Return the ISO time in the language of the mail. Earlier releases enqueued other text."""
     try:
         return lazy(localized_time, str)(datetime.fromisoformat(local_time))
     except ValueError:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from booking_site.postgres.pipeline import Statement
 from bookings.seat_choice.companions import bays_beside
-from bookings.seat_choice.room import Place, Run, focal_line_thrice, places_from, runs_of
+from bookings.seat_choice.room import Place, Run, places_from, runs_of, tripled_focal_line
 from catalog.archived_rooms import archived_seats
 from catalog.errors import ShowNotFound
 from catalog.models import ShowStatus, layout_fingerprint
@@ -43,8 +43,8 @@ class _Seat(NamedTuple):
 def room_layout(*, show_id: int) -> Facts:
     """Return the layout, as `LayoutSerializer` describes it.
 
-    Neighbours, aisles, companion seats and the focal point are those that the seat choice judges
-    by. If any seat has no position, it places all of them by row and number. Raise ShowNotFound.
+    Neighbours, aisles, companion seats and the focal point are those of `bookings.seat_choice`. If
+    any seat has no position, all of them are placed by row and number. Raise ShowNotFound.
     """
     rows = _READ.rows(show=show_id)
     if not rows or rows[0][0] == ShowStatus.PLANNED:
@@ -80,7 +80,7 @@ def describe(places: Iterable[Place], sections: Mapping[str, str]) -> Facts:
         "screen": screen,
         "focal_point": {
             "x": (left + right - 1) / 2,
-            "y": round(focal_line_thrice(lines) / 3, 2),
+            "y": round(tripled_focal_line(lines) / 3, 2),
         },
         "sections": _sections(rows),
         "rows": rows,
@@ -112,7 +112,7 @@ def _sections(rows: list[Facts]) -> list[Facts]:
         if row["section"]:
             lines[row["section"]].append(row["y"])
     return [
-        {"name": name, "y": min(of), "height": max(of) - min(of) + 1} for name, of in lines.items()
+        {"name": name, "y": min(ys), "height": max(ys) - min(ys) + 1} for name, ys in lines.items()
     ]
 
 

@@ -86,7 +86,8 @@ _STATES = {
     "H": _State("available", "held", mine=True),
     "x": _State("booked", "blocked"),
 }
-# The letters that other callers would get, as far as the seats are unavailable to this one.
+# In a list of unavailable seats, the caller's bookings are like others, and the caller's held seats
+# are available.
 _WITHOUT_CALLER = str.maketrans("BH", "ba")
 
 
@@ -121,7 +122,7 @@ class _Drawing:
     `ids` and `places` have the id of each seat and the position of its letter. The letters of the
     seats with a row come first, then `archived`, those of the archived seats, which do not change.
     `archived_hash` is None unless the show is archived. `last` has the letters of the last map that
-    was the same for every caller, and that map; `last_unavailable` the same of `unavailable_seats`.
+    was the same for every caller, and that map; `last_unavailable`, those of `unavailable_seats`.
     """
 
     fingerprint: int
@@ -171,7 +172,7 @@ def seat_map(*, show_id: int, caller: Caller | None) -> SeatMap:
 def unavailable_seats(*, show_id: int, caller: Caller | None) -> SeatMap:
     """Return `id`, `status` and `state` of the seats that the caller cannot book.
 
-    They are as in `seat_map`, and in its order. The statements and errors are the same, too.
+    States, order, statements and errors are those of `seat_map`.
     """
     drawing, letters = _read(show_id, caller)
     letters = letters.translate(_WITHOUT_CALLER)

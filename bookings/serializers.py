@@ -134,7 +134,7 @@ class SeatSerializer(HeldSeatSerializer):
 
     status = serializers.ChoiceField(["available", "booked"])
     user_id = serializers.IntegerField(
-        allow_null=True, help_text="The caller's id on seats that the caller has booked, else null."
+        allow_null=True, help_text="The caller's id if the caller has booked the seat, else null."
     )
     state = serializers.ChoiceField(["available", "held", "booked", "blocked"])
     mine = serializers.BooleanField()
@@ -203,7 +203,7 @@ class OrderSerializer(serializers.Serializer[Any]):
     channel = serializers.ChoiceField(Channel.choices)
     total = MoneyField()
     currency = serializers.CharField()
-    language = serializers.ChoiceField(LANGUAGES, help_text="Of e-mails and tickets.")
+    language = serializers.ChoiceField(LANGUAGES, help_text="The language of e-mails and tickets.")
     created_at = UtcDateTimeField()
 
 
@@ -212,8 +212,8 @@ class OrderDetailSerializer(BookedShowSerializer, OrderSerializer):
     bookings = BookingSerializer(many=True, source="bookings_by_place")
 
 
-class BookingOfAnswer(BookingSerializer):
-    """A new booking."""
+class NewBooking(BookingSerializer):
+    """A booking that was just made, with its movie, theatre and start."""
 
     movie_title = serializers.CharField()
     theatre_name = serializers.CharField()
@@ -230,8 +230,8 @@ class BookingAnswer(serializers.Serializer[Any]):
     """The response to a purchase. `booking` is the first of `bookings`, by row and number."""
 
     message = serializers.CharField()
-    booking = BookingOfAnswer()
-    bookings = BookingOfAnswer(many=True)
+    booking = NewBooking()
+    bookings = NewBooking(many=True)
     order = OrderAnswer()
 
 

@@ -22,8 +22,8 @@ from catalog.models import Movie, Show, ShowQuerySet
 Rows = TypeVar("Rows", bound=QuerySet[Any])
 
 
-def _written(queryset: Rows, field: str, text: str) -> Rows:
-    """Return the rows whose field is this text, without case and accents."""
+def _matching(queryset: Rows, field: str, text: str) -> Rows:
+    """Return the rows whose field equals the text, ignoring case and accents."""
     return queryset.alias(**{f"{field}_folded": folded(field)}).filter(
         (f"{field}_folded", folded(Value(text)))
     )
@@ -33,11 +33,11 @@ class UpdatedSinceFilter(FilterSet):
     """Rows that have changed, in the order of the changes."""
 
     updated_since = InstantFilter(
-        label="Only what has changed at this time or later, by `updated_at`. A client that"
-        " synchronizes sends the `Date` of the first response of the last synchronization, less"
-        " ten minutes, because a change is visible only once its transaction has ended. After a"
-        " full page it sends the `updated_at` of the last row, not the next page: a row that"
-        " changes meanwhile moves to the end. Deleted and unpublished rows are left out."
+        label="Only items whose `updated_at` is at this time or later. To synchronize, send the"
+        " `Date` of the first response of the last synchronization, less ten minutes, because a"
+        " change is visible only once its transaction has ended. After a full page, send the"
+        " `updated_at` of its last item instead of the next page: an item that changes meanwhile"
+        " moves to the end. Deleted and unpublished items are not listed."
     )
 
     def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
@@ -74,7 +74,7 @@ class MovieFilter(UpdatedSinceFilter):
                 Q(("lowered__contains", [normalize("NFC", genre).lower()]))
             )
         if language := values["language"]:
-            queryset = _written(queryset, "language", language)
+            queryset = _matching(queryset, "language", language)
         if values["theatre"] or values["date"] or values["now_showing"]:
             shows = Show.objects.listed().filter(movie=OuterRef("pk"))
             if theatre_id := values["theatre"]:
@@ -90,7 +90,7 @@ class MovieFilter(UpdatedSinceFilter):
 class ShowTimeFilter(UpdatedSinceFilter):
     """With `updated_since`, cancelled and past shows are listed too, or a client would miss them.
 
-    The queryset has shows of every status.
+    The view's queryset must have shows of every status.
     """
 
     date = DateFilter(label="Shows that start on this calendar day in their theatre's time zone.")
@@ -122,7 +122,7 @@ class ShowTimeFilter(UpdatedSinceFilter):
             shows = shows.filter(theatre=theatre_id)
         for field in ("format", "language"):
             if text := values[field]:
-                shows = _written(shows, field, text)
+                shows = _matching(shows, field, text)
         if day := values["date"]:
             shows = shows.on_local_day(day)
         if start := values["from"]:

@@ -1,4 +1,4 @@
-"""When and how the seats of a show are sold online. The API publishes it, and sales enforce it.
+"""When and how seats are sold online: the rules that the API publishes and sales enforce.
 
 The box office follows its own rules (docs/decisions/0012-box-office.md).
 """

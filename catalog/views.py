@@ -112,7 +112,7 @@ class TheatreViewSet(CachedCatalogueViewSet[Theatre]):
 SHOWS = (
     Show.objects.with_seat_facts()
     .select_related("movie", "theatre", "screen")
-    # What ShowSerializer needs: a list spends much of its time on making objects.
+    # Only what ShowSerializer needs, because creating objects takes much of a list's time.
     .only(
         "movie__title",
         *(f"theatre__{name}" for name in ("name", "timezone", "currency", "gap_rule")),
@@ -130,7 +130,7 @@ SHOWS = (
 class ShowViewSet(CatalogueViewSet[Show]):
     """Lists leave out cancelled shows, but the URL of one still answers, with its status.
 
-    `ShowTimeFilter` leaves out shows by their status.
+    `ShowTimeFilter` chooses the statuses of a list.
     """
 
     serializer_class = ShowSerializer

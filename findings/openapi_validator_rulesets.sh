@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# ibm-openapi-validator: installed afresh, it rejects every ruleset that --ruleset names, even one
-# that only extends its own: its ruleset loader brings a newer spectral-core than the one it pins,
-# and an instance of one is no ruleset to the other. With one version of spectral-core it works.
+# ibm-openapi-validator: a fresh installation rejects every ruleset that --ruleset names, even one
+# that only extends its own. Its ruleset loader brings a newer spectral-core than the one it pins,
+# and neither version recognizes a ruleset of the other. With one version of spectral-core it works.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

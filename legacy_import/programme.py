@@ -19,9 +19,9 @@ BIGGEST_PRICE = Decimal("999999.999")
 
 
 def creation(row: Row) -> dict[str, Any]:
-    """Return when the row was created; now, if the original has no time.
+    """Return when the row was created; now, if the original does not have the time.
 
-    `updated_at` is the time of the import, so that clients that synchronize read the row.
+    `updated_at` becomes the time of the import, so that clients that synchronize read the row.
     """
     return {"created_at": row["created_at"] or timezone.now()}
 

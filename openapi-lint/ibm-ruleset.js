@@ -1,4 +1,4 @@
-// Rules of `lint-openapi`. Only what contradicts the API's contract is off, with its reason.
+// Rules of `lint-openapi`. Those that do not fit the API are off, each with its reason.
 module.exports = {
   extends: require("@ibm-cloud/openapi-ruleset"),
   rules: {
@@ -24,7 +24,7 @@ module.exports = {
     "ibm-schema-naming-convention": "off", // `MovieList` instead of `MovieCollection`
     // Redocly's linter checks examples too, and reads patterns such as \p{L} with Unicode.
     "oas3-valid-media-example": "off",
-    // Limits of texts and lists that only the server sends would be invented.
+    // Texts and lists that only the server sends have no limits to document.
     "ibm-array-attributes": "off",
     "ibm-string-attributes": "off",
   },

@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
                 choices=LANGUAGES,
                 db_default="en",
                 default="en",
-                help_text="Of e-mails about the account.",
+                help_text="The language of e-mails about the account.",
                 max_length=8,
             ),
         ),

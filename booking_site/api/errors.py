@@ -12,8 +12,8 @@ class DomainError(Exception):
 
     Subclasses live beside the function that raises them and name their own code and status, and
     their message and `retry_after` if these are always the same. `facts` are JSON-ready extra
-    members of the problem document, e.g. `seat_ids=[4, 5]`, which `members` describes by name as
-    OpenAPI schemas; `retry_after` (seconds) also becomes the header of that name.
+    members of the problem document, e.g. `seat_ids=[4, 5]`; `members` has their OpenAPI schemas by
+    name. `retry_after` (seconds) also becomes the header of that name.
     """
 
     code: ClassVar[str]  # stable, snake_case: clients branch on this, never on text

@@ -10,10 +10,10 @@ from rest_framework.request import Request
 
 
 def preferred_type(request: HttpRequest | Request, offered: Sequence[str]) -> str | None:
-    """Return which of these media types the client prefers, None if it accepts none of them.
+    """Return which of these media types the client prefers; None if it accepts none of them.
 
-    Qualities count, `q=0` means never, and no Accept means anything. Other parameters such as
-    `charset` do not count. Django would match a type with parameters only to the same ones.
+    A quality of 0 means never, and a missing or empty Accept means anything. Other parameters, such
+    as `charset`, are ignored: Django would require the offered type to have the same ones.
     """
     if request.META.get("HTTP_ACCEPT", "").strip() in ("", "*/*"):
         return offered[0]

@@ -18,12 +18,12 @@ from booking_site.api.problems import exception_handler
 
 View = Callable[..., Any]
 
-MOST_NAMED = 10  # unknown parameters in one response
+MAX_REPORTED = 10  # unknown parameters in one response
 
 
 @cache
 def handlers(view: View) -> Mapping[str, str]:
-    """Return the names of the methods of a view of DRF by what they answer: `{"GET": "list"}`.
+    """Return the methods of a DRF view by the HTTP method that they handle: `{"GET": "list"}`.
 
     Empty for a plain function.
     """
@@ -37,16 +37,16 @@ def handlers(view: View) -> Mapping[str, str]:
 
 
 def unknown_parameters(request: HttpRequest, view: View) -> HttpResponse | None:
-    """Return a 400 that names the parameters of the query which the operation does not have.
+    """Return a 400 that names the unknown query parameters; None if all are known.
 
-    Pages are not operations, and ignore it: mail programs and chats add parameters to links.
+    Pages are not operations and ignore them: mail programs and chats add their own to links.
     """
     name = handlers(view).get(request.method or "")
     known = known_parameters(view.cls, name) if name else None  # type: ignore[attr-defined]
     if known is None:
         return None
     unknown = (parameter for parameter in request.GET if parameter not in known)
-    if errors := {each: [_explanation(each, known)] for each in islice(unknown, MOST_NAMED)}:
+    if errors := {each: [_explanation(each, known)] for each in islice(unknown, MAX_REPORTED)}:
         return exception_handler(ValidationError(errors), {"request": request})
     return None
 

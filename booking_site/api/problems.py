@@ -21,7 +21,7 @@ from rest_framework.request import Request
 
 from booking_site.api.errors import DomainError
 from booking_site.api.negotiation import preferred_type
-from booking_site.languages import Sentence, state_language
+from booking_site.languages import Sentence, set_content_language
 from booking_site.postgres.migrated import MIGRATED, is_migrated
 from booking_site.postgres.pipeline import CommitUnknown
 
@@ -142,7 +142,7 @@ class ProblemResponse(HttpResponse):
             status=document["status"],
             content_type="application/problem+json",
         )
-        state_language(self)
+        set_content_language(self)
 
 
 def problem_response(
@@ -195,7 +195,7 @@ def error_response(
         },
     )
     response = HttpResponse(page, status=problem.status, headers={"Cache-Control": "no-store"})
-    state_language(response)
+    set_content_language(response)
     if retry_after is not None:
         response["Retry-After"] = str(retry_after)
     return response

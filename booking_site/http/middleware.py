@@ -56,10 +56,7 @@ IN_ENGLISH = re.compile(r"/(admin|api/docs|api/schema)(/|$)")
 # In addition to Authorization where the caller matters.
 VARY = ("Origin", "Accept-Encoding")
 # The last three can change while the bytes of a response stay the same.
-SENT_WITH_304 = (
-    *("ETag", "Cache-Control", "Vary"),
-    *("Link", "X-Total-Count", "Layout-Fingerprint"),
-)
+SENT_WITH_304 = ("ETag", "Cache-Control", "Vary", "Link", "X-Total-Count", "Layout-Fingerprint")
 
 
 def request_id(get_response: Handler) -> Handler:
@@ -269,7 +266,7 @@ def conditional_get(get_response: Handler) -> Handler:
         if is_personal and "HTTP_AUTHORIZATION" in request.META:
             headers["Cache-Control"] = "private, no-cache"
         else:
-            # A layout that is asked for by its fingerprint has another one.
+            # A layout requested by its fingerprint has a longer one.
             headers.setdefault("Cache-Control", "public, no-cache")
             headers["X-Accel-Expires"] = "1"  # lets deploy/nginx.conf repeat it within a second
         if _matches(request.META.get("HTTP_IF_NONE_MATCH", ""), headers["ETag"]):

@@ -24,7 +24,7 @@ from booking_site.api.problems import (
     unavailable_response,
 )
 from booking_site.checks import has_static_files
-from booking_site.languages import state_language
+from booking_site.languages import set_content_language
 from booking_site.postgres.migrated import is_migrated
 from booking_site.redis_client import PROBE
 
@@ -62,7 +62,7 @@ def read_only(view: View) -> View:
 
 
 def options_response(methods: Iterable[str]) -> HttpResponse:
-    """Answer OPTIONS with the other methods of an address."""
+    """Return the response to OPTIONS at an address with these other methods."""
     allow = ", ".join([*methods, "OPTIONS"])
     response = HttpResponse(status=HTTPStatus.NO_CONTENT, headers={"Allow": allow})
     del response["Content-Type"]
@@ -73,9 +73,9 @@ def options_response(methods: Iterable[str]) -> HttpResponse:
 @vary_on_headers("Accept", "Accept-Language")
 def root(request: HttpRequest) -> HttpResponse:
     """Show the name of the service and links to its parts."""
-    if _is_for_people(request):
+    if _prefers_html(request):
         page = HttpResponse(render_to_string("site/root.html", {"links": LINKS}))
-        state_language(page)
+        set_content_language(page)
         return page
     return _links()
 
@@ -83,11 +83,11 @@ def root(request: HttpRequest) -> HttpResponse:
 @read_only
 @vary_on_headers("Accept")
 def api_root(request: HttpRequest) -> HttpResponse:
-    """Lead people to the docs, and programs to the parts of the service."""
-    return HttpResponseRedirect(LINKS["docs"]) if _is_for_people(request) else _links()
+    """Redirect browsers to the docs; return links to the parts of the service to programs."""
+    return HttpResponseRedirect(LINKS["docs"]) if _prefers_html(request) else _links()
 
 
-def _is_for_people(request: HttpRequest) -> bool:
+def _prefers_html(request: HttpRequest) -> bool:
     return preferred_type(request, ["application/json", "text/html"]) == "text/html"
 
 

@@ -14,7 +14,7 @@ class TimestampedQuerySet(models.QuerySet[M]):
     def update(self, **values: Any) -> int:
         """Set `updated_at` as well, which `auto_now` does only in `save()`.
 
-        Each row gets another time, so that a client can read the changes in pages of them.
+        Each row gets a different time, so that clients can page through the changes.
         """
         return super().update(**{"updated_at": ClockTimestamp(), **values})
 

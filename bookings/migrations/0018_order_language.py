@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
                 choices=LANGUAGES,
                 db_default="en",
                 default="en",
-                help_text="Of e-mails and tickets.",
+                help_text="The language of e-mails and tickets.",
                 max_length=8,
             ),
         ),

@@ -136,7 +136,7 @@ class Order(models.Model):
         choices=LANGUAGES,
         default=DEFAULT_LANGUAGE,
         db_default=DEFAULT_LANGUAGE,
-        help_text="Of e-mails and tickets.",
+        help_text="The language of e-mails and tickets.",
     )
     created_at = models.DateTimeField(db_default=Now())
     status = models.CharField(

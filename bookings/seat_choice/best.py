@@ -18,8 +18,8 @@ from bookings.seat_choice.room import (
     WHEELCHAIR,
     Place,
     Run,
-    focal_line_thrice,
     runs_of,
+    tripled_focal_line,
 )
 
 SMALLEST_PART = 2  # nobody of a divided party sits alone
@@ -220,7 +220,7 @@ def _rated_lines(places: list[Place], offered: frozenset[str]) -> dict[int, list
     lines = {y: list(runs) for y, runs in groupby(runs_of(places), key=lambda run: run[0].y)}
     if not lines:
         return {}
-    focus = focal_line_thrice(lines)
+    focus = tripled_focal_line(lines)
 
     def rated(line: list[Run]) -> list[_RatedRun]:
         middle = line[0][0].x + line[-1][-1].x  # twice the middle of the line

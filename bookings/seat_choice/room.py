@@ -58,7 +58,7 @@ def listed(places: list[Place]) -> str:
     return ", ".join(str(place) for place in places)
 
 
-def focal_line_thrice(lines: Collection[int]) -> int:
+def tripled_focal_line(lines: Collection[int]) -> int:
     """Return three times the `y` of the focal line, two thirds of the way to the back."""
     return min(lines) + 2 * max(lines)
 

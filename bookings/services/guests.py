@@ -12,17 +12,17 @@ from accounts.models import User
 from bookings.models import Booking, Order
 from bookings.services.holds import release_holds_of
 
-# Guests without a purchase are closed this long after their creation.
+# Guests without a purchase are erased this long after their creation.
 GUEST_RETENTION = timedelta(days=7)
-# How far back they are searched: guests with purchases, which stay, may be many.
-SEARCHED = timedelta(days=60)
+# Older guests were erased by earlier runs. Guests with purchases remain, and may be many.
+SEARCH_WINDOW = timedelta(days=60)
 
 
 def move_purchases(*, guest_id: int, account_id: int) -> None:
     """Move the guest's orders and bookings to the account, and release the guest's holds.
 
-    Call it in the transaction that has locked both users' rows. An audit entry of each order
-    names the guest by number.
+    Call it in the transaction that has locked both users' rows. An audit entry for each order
+    has the guest's id.
     """
     release_holds_of(user_id=guest_id)
     orders = list(
@@ -46,10 +46,9 @@ def move_purchases(*, guest_id: int, account_id: int) -> None:
 
 
 def close_abandoned_guests() -> int:
-    """Erase the guests of a week ago who have bought nothing, and return how many."""
-    old = _guests(
-        created_at__lt=Now() - GUEST_RETENTION, created_at__gt=Now() - GUEST_RETENTION - SEARCHED
-    )
+    """Erase the guests who have bought nothing in a week, and return how many."""
+    latest = Now() - GUEST_RETENTION
+    old = _guests(created_at__lt=latest, created_at__gt=latest - SEARCH_WINDOW)
     return close_guests(old.exclude(_has_orders()))
 
 
@@ -62,9 +61,9 @@ def close_old_guests() -> int:
     return close_guests(_guests().filter(_has_orders()).exclude(recent))
 
 
-def _guests(**which: object) -> QuerySet[User]:
-    return User.objects.filter(contact_email__isnull=False, **which)
+def _guests(**conditions: object) -> QuerySet[User]:
+    return User.objects.filter(contact_email__isnull=False, **conditions)
 
 
-def _has_orders(**which: object) -> Exists:
-    return Exists(Order.objects.filter(user=OuterRef("pk"), **which))
+def _has_orders(**conditions: object) -> Exists:
+    return Exists(Order.objects.filter(user=OuterRef("pk"), **conditions))

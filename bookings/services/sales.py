@@ -85,8 +85,8 @@ def book(
     """Sell the seats of a `BookingRequest`, all or none, once for the key.
 
     Seats that the user holds are taken out of the hold; its other seats stay held. An expired
-    hold can still be sold if all its seats are free. The order and its mails are in `language`,
-    or by default in that of the user.
+    hold can still be sold if all its seats are free. The order gets `language`, or by default that
+    of the user.
 
     Raise an error of `idempotency.run`, `TooManySeats`, `EmailUnconfirmed`, `ShowNotFound`,
     `SeatNotFound`, `ShowClosed`, `SalesNotOpen`, `SeatUnavailable`, `SingleSeatGap`,

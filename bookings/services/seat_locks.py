@@ -167,7 +167,7 @@ def terms_of(rows: Rows) -> Terms:
 
 
 class ShowNames(NamedTuple):
-    """What the response to a sale says of the show besides its terms."""
+    """What the response to a sale contains of the show besides its terms."""
 
     movie_id: int
     movie_title: str

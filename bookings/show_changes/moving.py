@@ -160,7 +160,7 @@ def _plan(move: Move, together: Sequence[int]) -> MovedShow:
 def _moved(before: Show, move: Move) -> Show:
     """Return a copy of the show with its new times and the same length.
 
-    Online sales start when they were announced to start.
+    The start of online sales does not change, because it has been announced.
     """
     screen = before.screen
     if move.screen_id != before.screen_id:

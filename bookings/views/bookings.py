@@ -148,7 +148,7 @@ class AnswerResponse(HttpResponse):
         super().__init__(answer.stored.body, "application/json", answer.stored.status)
         self._answer = answer
         order = json.loads(answer.stored.body)["order"]
-        # A record of an earlier release names no language.
+        # Records of earlier releases have no language.
         self["Content-Language"] = order.get("language", DEFAULT_LANGUAGE)
         if answer.replayed:
             self["Idempotency-Replayed"] = "true"

@@ -21,13 +21,13 @@ from catalog.errors import ShowNotFound
 FIELDS = OpenApiParameter(
     "fields",
     enum=["status"],
-    description="`status`: only the seats that you can't book, each with `id`, `status` and"
-    " `state`. For clients that poll: seats that are missing from the list are available.",
+    description="`status`: only the seats that the caller can't book, each with `id`, `status` and"
+    " `state`. For clients that poll: seats that are not listed are available.",
 )
 VERSION = OpenApiParameter(
     "v",
-    description="The fingerprint of the layout. The response may then be used for a year without"
-    " asking again, unless the layout has changed meanwhile.",
+    description="The fingerprint of the layout. While it is current, the response may be cached for"
+    " a year.",
 )
 ONE_YEAR = 365 * 24 * 60 * 60
 

@@ -1,6 +1,6 @@
 """Adds the hash of the archived seats, so that a layout keeps its fingerprint when it is archived.
 
-Rooms that are archived already get 0: their layouts have a new fingerprint once.
+Rooms that are already archived get 0, so their layouts get a new fingerprint once.
 """
 
 from django.db import migrations, models

@@ -7,7 +7,7 @@ from booking_site.postgres.words import folded
 
 
 class Migration(migrations.Migration):
-    # The indexes are built beside running sales.
+    # The indexes are built while sales continue.
     atomic = False
 
     dependencies = [

@@ -16,7 +16,7 @@ ROOMS = 200  # at a time
 
 
 def store(apps: Any, schema_editor: Any) -> None:
-    """Repeatable, and each statement is a transaction."""
+    """Fill `lowest_prices`. It can be repeated, and each statement is a transaction."""
     rooms = apps.get_model("catalog", "ArchivedRoom").objects
     # A room whose available seats all have rows has no prices, and is read again when repeated.
     missing = rooms.filter(lowest_prices={}).exclude(layout="").order_by("pk")

@@ -1,7 +1,7 @@
 """Triggers that renew `updated_at` with every change that the API publishes, also by plain SQL.
 
 A show also changes with the name of its movie, theatre or screen, and with its seats and their
-prices. Selling, holding or blocking a seat fires no trigger, and nor does archiving a room.
+prices. Selling, holding or blocking a seat fires no trigger, nor does archiving a room.
 `WHEN` leaves a time that the statement sets itself.
 """
 

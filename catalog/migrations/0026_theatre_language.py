@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
                 choices=LANGUAGES,
                 db_default="en",
                 default="en",
-                help_text="Of e-mails and tickets for walk-in customers, unless they ask for another.",
+                help_text="For e-mails and tickets of walk-in customers. They can choose another.",
                 max_length=8,
             ),
         ),

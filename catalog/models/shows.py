@@ -170,8 +170,8 @@ class Show(Timestamped):
     """A movie in a theatre at a time.
 
     `end_time` and `occupied_until` are computed at planning, so a changed duration of the
-    movie does not change them. Triggers renew `updated_at` whenever the API's answer changes,
-    except for the time of day and the availability of seats.
+    movie does not change them. Triggers renew `updated_at` whenever the API's response changes for
+    another reason than the passage of time or the availability of seats.
     """
 
     movie = models.ForeignKey(Movie, on_delete=models.PROTECT, related_name="shows", db_index=False)

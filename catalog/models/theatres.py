@@ -51,7 +51,7 @@ class Theatre(Timestamped):
         choices=LANGUAGES,
         default=DEFAULT_LANGUAGE,
         db_default=DEFAULT_LANGUAGE,
-        help_text="Of e-mails and tickets for walk-in customers, unless they ask for another.",
+        help_text="For e-mails and tickets of walk-in customers. They can choose another.",
     )
     gap_rule = models.CharField(
         "single seats",

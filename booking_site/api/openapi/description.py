@@ -11,8 +11,8 @@ Movies, showtimes, accounts and seat bookings that never sell a seat twice.
 `Accept-Language` chooses. Codes and names of fields do not depend on it.
 
 **New values.** Within a version, fields, problem codes and values of enums may be added to
-responses. Clients must accept those that they do not know: treat an unknown code by its status,
-an unknown seat state as not available, and any other unknown value as text.
+responses. Clients must accept those that they do not know: handle an unknown code by its status,
+treat an unknown seat state as not available, and any other unknown value as text.
 
 **Values.** Ids are integers up to 2⁵³-1. Amounts are decimal strings beside their currency. Times
 are RFC 3339 in UTC.
@@ -37,11 +37,14 @@ SPECTACULAR_SETTINGS = {
     "SERVERS": [{"url": "/", "description": "The site that serves this document."}],
     "TAGS": [
         {"name": "auth", "description": "Accounts: register, log in, change and remove them."},
-        {"name": "movies", "description": "What is on. Needs no token."},
-        {"name": "theatres", "description": "Where it is on. Needs no token."},
-        {"name": "shows", "description": "When it is on, and the seats of a show. Needs no token."},
+        {"name": "movies", "description": "Movies, by title. No token is needed."},
+        {"name": "theatres", "description": "Venues and their shows. No token is needed."},
+        {
+            "name": "shows",
+            "description": "Screenings, their seat maps and layouts. No token is needed.",
+        },
         {"name": "holds", "description": "Reserve seats for a few minutes, before booking them."},
-        {"name": "bookings", "description": "Book seats; list and cancel single bookings."},
+        {"name": "bookings", "description": "Book seats, and list or cancel single bookings."},
         {"name": "orders", "description": "All seats of one purchase together."},
     ],
     "APPEND_COMPONENTS": {
@@ -50,7 +53,7 @@ SPECTACULAR_SETTINGS = {
                 "type": "http",
                 "scheme": "bearer",
                 "bearerFormat": "JWT",
-                "description": "The `token` of `/api/auth/login` or `/api/auth/register`.",
+                "description": "The `token` from login, registration, refresh or guest checkout.",
             }
         }
     },

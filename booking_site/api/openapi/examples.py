@@ -13,7 +13,7 @@ from booking_site.api.openapi.problems import operations
 
 SHOW, SEATS = 316, [55168, 55169]
 PASSWORD = "popcorn-at-eight"  # noqa: S105 - published
-TOKEN = "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl"  # noqa: S105 - no token
+TOKEN = "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl"  # noqa: S105 - not a real token
 LINK = {"uid": "1", "token": "d7x2ka-3f2b6c1e"}
 
 PARAMETERS: dict[str, dict[str, str | int]] = {

@@ -27,7 +27,7 @@ HEADERS = {
         "schema": {"type": "string", "enum": ["true"]},
     },
     "Layout-Fingerprint": {
-        "description": "The fingerprint of the layout that has the seats of this map.",
+        "description": "The fingerprint of the layout with these seats.",
         "schema": {"type": "string"},
         "example": "1-5913eb4c3ecf8a48",
     },
@@ -41,8 +41,8 @@ HEADERS = {
         "schema": {"type": "string"},
     },
     "RateLimit": {
-        "description": f"The calls that remain of each limit, `r`, and the seconds until there are"
-        f" more, `t` ({_DRAFT}). Without limits it is missing.",
+        "description": f"By limit: the remaining calls (`r`), and the seconds until more are"
+        f" available (`t`; {_DRAFT}). Absent if the call has no limits.",
         "schema": {"type": "string"},
         "example": '"booking";r=59;t=60, "booking_address";r=299;t=60',
     },
@@ -52,7 +52,7 @@ HEADERS = {
         "example": '"booking";q=60;w=60, "booking_address";q=300;w=60',
     },
     "Retry-After": {
-        "description": "Seconds to wait before the next try, if one can succeed.",
+        "description": "Seconds to wait before a retry, if one can succeed.",
         "schema": COUNT,
         "example": 2,
     },
@@ -73,7 +73,7 @@ HEADERS = {
 }
 
 # Errors with these statuses may have Retry-After.
-_RETRIED = {
+_RETRYABLE = {
     HTTPStatus.CONFLICT,
     HTTPStatus.TOO_MANY_REQUESTS,
     HTTPStatus.SERVICE_UNAVAILABLE,
@@ -89,7 +89,7 @@ def headers_of_problems(problems: Collection[ProblemType]) -> Headers:
     """Return the headers of an error response with one of these problems."""
     names = ["X-Request-ID", "Content-Language"]
     statuses = {problem.status for problem in problems}
-    if statuses & _RETRIED:
+    if statuses & _RETRYABLE:
         names.append("Retry-After")
     if HTTPStatus.TOO_MANY_REQUESTS in statuses:
         names += _RATE_LIMITS
@@ -99,7 +99,10 @@ def headers_of_problems(problems: Collection[ProblemType]) -> Headers:
 
 
 def describe_headers(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Add the headers of all other responses (a hook of spectacular, before the problems)."""
+    """Add the headers of successful responses.
+
+    A hook of drf-spectacular that runs before `describe_problems`.
+    """
     for path in result["paths"].values():
         for operation in path.values():
             for status, response in operation["responses"].items():

@@ -22,7 +22,7 @@ _SHARED = {
 
 _COMMON = {
     "type": "object",
-    "description": "What all problem documents have (RFC 9457).",
+    "description": "The members of every problem document (RFC 9457).",
     "properties": {
         "type": {
             "type": "string",
@@ -48,7 +48,7 @@ _COMMON = {
 }
 _FIELD_ERRORS = {
     "type": "object",
-    "description": "Problems with status 400 also have this.",
+    "description": "The additional members of problems with status 400.",
     "properties": {
         "errors": {
             "type": "object",
@@ -62,7 +62,7 @@ _FIELD_ERRORS = {
 
 
 def describe_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Add the responses of all codes to the operations that list them (a hook of spectacular)."""
+    """Add the error responses of each operation, by its codes (a hook of drf-spectacular)."""
     kinds = catalogue()
     used: set[str] = set()
     components = result["components"]
@@ -121,8 +121,8 @@ def _schemas(problems: Collection[ProblemType]) -> dict[str, Any]:
         "FieldErrors": _FIELD_ERRORS,
         "ProblemCode": {
             "description": (
-                "Branch on it, never on text. Codes may be added: handle those that you don't know"
-                " by their status."
+                "Branch on it, never on text. Codes may be added: handle an unknown one by its"
+                " status."
             ),
             "anyOf": [
                 {"type": "string", "enum": [problem.code for problem in problems]},
@@ -130,7 +130,7 @@ def _schemas(problems: Collection[ProblemType]) -> dict[str, Any]:
             ],
         },
         "Problem": {
-            "description": "An error with any code, also one that is added in future.",
+            "description": "An error with any code, including codes that are added in future.",
             "allOf": [
                 common,
                 {
@@ -145,11 +145,11 @@ def _schemas(problems: Collection[ProblemType]) -> dict[str, Any]:
 
 
 def _schema(problem: ProblemType, common: dict[str, str]) -> dict[str, Any]:
-    own = {
+    members = {
         "type": "object",
         "properties": {"code": {"type": "string", "enum": [problem.code]}, **problem.members},
         "required": ["code", *problem.members],
     }
     is_bad_request = problem.status is HTTPStatus.BAD_REQUEST
     errors = [ref("schemas", "FieldErrors")] if is_bad_request else []
-    return {"description": str(problem.meaning), "allOf": [common, *errors, own]}
+    return {"description": str(problem.meaning), "allOf": [common, *errors, members]}

@@ -25,7 +25,7 @@ _OUTCOMES = {
     "200": "Success.",
     "201": "Created.",
     "202": "Accepted.",
-    "204": "Done. There is no content.",
+    "204": "Success, without content.",
 }
 
 
@@ -115,7 +115,7 @@ class ContractSchema(AutoSchema):
 
     def _map_basic_serializer(self, serializer: Any, direction: Direction) -> dict[str, Any]:
         schema: dict[str, Any] = super()._map_basic_serializer(serializer, direction)
-        # The first paragraph of its own docstring; the others are for developers of the site.
+        # Only its own first paragraph: the others are for developers of the site.
         schema.pop("description", None)
         if text := _first_paragraph(type(serializer).__doc__):
             schema["description"] = text

@@ -1,4 +1,4 @@
-// The interactive documentation: Swagger UI, which stays logged in and fills in what every call needs.
+// The interactive documentation: Swagger UI, which stays logged in and fills in request values.
 "use strict";
 
 const main = document.getElementById("swagger-ui");
@@ -36,7 +36,7 @@ function useToken(token) {
 function afterResponse(response) {
   const path = new URL(response.url, location.href).pathname;
   if (response.ok && response.obj?.token && TOKEN_CALLS.test(path)) useToken(response.obj.token);
-  // A purchase is over. With a refusal the key can be used again.
+  // The purchase is complete. After a refusal, the same key can be sent again.
   if (response.status === 201 && path === PURCHASE[0]) renewIdempotencyKey();
   return response;
 }
@@ -75,7 +75,7 @@ function nameShapesOfPurchase(spec) {
   delete body.example;
 }
 
-// An operation lists its errors in a line each: every error has the same form and headers.
+// Shortens each error to its line of text: every error has the same form and headers.
 function shortenErrors(spec) {
   const operations = Object.values(spec.paths).flatMap((path) => Object.values(path));
   for (const responses of [spec.components.responses, ...operations.map((each) => each.responses ?? {})]) {
@@ -87,7 +87,7 @@ function shortenErrors(spec) {
   }
 }
 
-// The first two of four available seats side by side in the latest show, or nothing.
+// The first two of four available seats side by side in the latest show, or null.
 async function availableSeats() {
   const show = (await getJson("/api/shows?page_size=100")).at(-1);
   if (!show) return null;
@@ -97,7 +97,7 @@ async function availableSeats() {
   return start < 0 ? null : { show_id: show.id, seat_ids: [seats[start].id, seats[start + 1].id] };
 }
 
-// The examples of the schema are of a new demo; here they are of a show that is still on sale.
+// The examples of the schema name seats of a new demo; these name seats that are still on sale.
 function useSeats(spec, { show_id, seat_ids }) {
   requestBody(spec, PURCHASE[0]).example = { show_id, seat_ids };
   requestBody(spec, "/api/holds").example = { show_id, quantity: 2 };
@@ -114,7 +114,7 @@ async function start() {
   const spec = await getJson(main.dataset.schema);
   const seats = demoLogin && (await availableSeats());
   if (seats) useSeats(spec, seats);
-  delete spec.servers; // Swagger UI would let the reader choose between this site and nothing else
+  delete spec.servers; // Swagger UI would show a menu of servers, with this site as its only entry
   nameShapesOfPurchase(spec);
   shortenErrors(spec);
   ui = SwaggerUIBundle({

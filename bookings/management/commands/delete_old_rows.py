@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from accounts.services import forget_registration_keys
+from accounts.services import delete_registration_keys
 from booking_site.arguments import at_least_one
 from bookings.services.guests import close_abandoned_guests
 from bookings.services.housekeeping import delete_old_rows
@@ -25,6 +25,6 @@ class Command(BaseCommand):
     def handle(self, *, batch: int, **options: Any) -> None:
         for table, count in delete_old_rows(batch=batch).items():
             self.stdout.write(f"Deleted {count} rows of {table}.")
-        keys = forget_registration_keys(batch=batch)
+        keys = delete_registration_keys(batch=batch)
         self.stdout.write(f"Deleted the hashes of {keys} registration keys.")
         self.stdout.write(f"Erased {close_abandoned_guests()} guests without a purchase.")

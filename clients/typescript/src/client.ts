@@ -64,7 +64,7 @@ export type Guest = Answer<operations["auth_guest"], 201>;
 export class Client {
   /** Every call of the API. Calls return `{data, error, response}`; `unwrap` throws errors. */
   readonly api: Api<paths>;
-  readonly #open: Api<paths>;
+  readonly #public: Api<paths>;
   readonly #session: Session;
 
   constructor(options: ClientOptions) {
@@ -77,7 +77,7 @@ export class Client {
     const repeated = withRepeats(once);
     const send: Fetch = (request) => (isRepeatable(request) ? repeated : once)(request);
     this.#session = new Session({ baseUrl, fetch, storage, onSessionEnd });
-    this.#open = openapi<paths>({ baseUrl, headers, fetch: send });
+    this.#public = openapi<paths>({ baseUrl, headers, fetch: send });
     this.api = openapi<paths>({ baseUrl, headers, fetch: this.#session.authorize(send) });
   }
 
@@ -88,7 +88,7 @@ export class Client {
   ): Promise<Account> {
     const header = { "Idempotency-Key": idempotencyKey };
     return this.#start(
-      await this.#open.POST("/api/auth/register", { body: account, params: { header }, signal }),
+      await this.#public.POST("/api/auth/register", { body: account, params: { header }, signal }),
     );
   }
 
@@ -96,7 +96,7 @@ export class Client {
     credentials: Body<operations["auth_login"]>,
     { signal }: CallOptions = {},
   ): Promise<Account> {
-    return this.#start(await this.#open.POST("/api/auth/login", { body: credentials, signal }));
+    return this.#start(await this.#public.POST("/api/auth/login", { body: credentials, signal }));
   }
 
   /** Start a session without an account. It cannot be refreshed, so it ends with its token. */
@@ -104,7 +104,7 @@ export class Client {
     customer: Body<operations["auth_guest"]>,
     { signal }: CallOptions = {},
   ): Promise<Guest> {
-    return this.#start(await this.#open.POST("/api/auth/guest", { body: customer, signal }));
+    return this.#start(await this.#public.POST("/api/auth/guest", { body: customer, signal }));
   }
 
   /** Remove the tokens, and end the session on the server. */
@@ -112,7 +112,7 @@ export class Client {
     const tokens = await this.#session.end();
     if (!tokens?.refresh) return;
     const body = { refresh: tokens.refresh };
-    unwrap(await this.#open.POST("/api/auth/logout", { body, signal }));
+    unwrap(await this.#public.POST("/api/auth/logout", { body, signal }));
   }
 
   /**

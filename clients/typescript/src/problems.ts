@@ -13,12 +13,12 @@ type Documented<Schema> = Schema extends { code: infer Code extends string; requ
 /** The problems that the schema documents: a union that `code` discriminates. */
 export type KnownProblem = { [Name in keyof Schemas]: Documented<Schemas[Name]> }[keyof Schemas];
 
-/** A member of an enum is equal to no literal, so that known codes still discriminate the union. */
+/** TypeScript never equates an enum with a literal, so known codes still discriminate the union. */
 declare enum Unknown {
   Code = "",
 }
 
-/** A code that the schema did not document yet. */
+/** A code that is newer than these types. */
 export type UnknownCode = Unknown;
 
 /** Any other problem. Clients handle it by its `status`. */

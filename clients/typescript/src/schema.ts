@@ -115,7 +115,7 @@ export interface paths {
         put?: never;
         /**
          * Log out: end the sign-in of a refresh token
-         * @description Ends the sign-in with all its tokens. Repeating it has no further effect.
+         * @description Ends the sign-in with all its tokens. A repetition has no further effect.
          */
         post: operations["auth_logout"];
         delete?: never;
@@ -140,14 +140,14 @@ export interface paths {
         post?: never;
         /**
          * Remove my account; sales records are kept
-         * @description Erases the personal data. Bookings stay in the books without a name.
+         * @description Erases the personal data. Bookings remain for accounting, without a name.
          */
         delete: operations["auth_me_delete"];
         options?: never;
         head?: never;
         /**
          * Change my name or language
-         * @description Returns the account with its new name.
+         * @description Returns the changed account.
          */
         patch: operations["auth_me_update"];
         trace?: never;
@@ -243,7 +243,7 @@ export interface paths {
         put?: never;
         /**
          * Exchange a refresh token for a new pair
-         * @description The old refresh token is used up, but for ten seconds returns the same new pair again, so that two tabs can refresh at once.
+         * @description The old refresh token becomes invalid, but for ten seconds it returns the same new pair again, so that two tabs can refresh at once.
          */
         post: operations["auth_refresh"];
         delete?: never;
@@ -327,7 +327,7 @@ export interface paths {
         put?: never;
         /**
          * Cancel a booking and free its seat
-         * @description Possible until shortly before the start. Repeating it returns the same.
+         * @description Possible until `cancellable_until`. A repetition has no further effect.
          */
         post: operations["bookings_cancel"];
         delete?: never;
@@ -376,7 +376,7 @@ export interface paths {
         post?: never;
         /**
          * Release a hold and free its seats
-         * @description Repeating it has no further effect.
+         * @description A repetition has no further effect.
          */
         delete: operations["holds_release"];
         options?: never;
@@ -395,7 +395,7 @@ export interface paths {
         put?: never;
         /**
          * Extend a hold, up to its maximum time
-         * @description Never past `max_expires_at`.
+         * @description Extends it to its full time from now, at most until `max_expires_at`.
          */
         post: operations["holds_extend"];
         delete?: never;
@@ -515,7 +515,7 @@ export interface paths {
         put?: never;
         /**
          * Cancel all remaining bookings of an order
-         * @description Cancels the bookings that are not cancelled yet. Repeating it is harmless.
+         * @description Cancels all valid bookings of it. A repetition has no further effect.
          */
         post: operations["orders_cancel"];
         delete?: never;
@@ -553,7 +553,7 @@ export interface paths {
         };
         /**
          * One show
-         * @description Also a cancelled show, with its `status`.
+         * @description A cancelled show is returned, too, with its `status`.
          */
         get: operations["shows_read"];
         put?: never;
@@ -593,7 +593,7 @@ export interface paths {
         };
         /**
          * Read the seat map of a show
-         * @description Row A first, then by number. `status` and `mine` depend on the caller: send the token, if there is one.
+         * @description Sorted by row, then by number. `status` and `mine` depend on the caller: send the token, if you have one.
          */
         get: operations["show_seats_list"];
         put?: never;
@@ -709,7 +709,7 @@ export interface components {
         Area: {
             /**
              * Format: int32
-             * @description The cell from the left, from 0; null in a room without a plan.
+             * @description The column of cells, from 0 at the left; null in a room without a plan.
              */
             x: number;
             /**
@@ -724,7 +724,7 @@ export interface components {
             width: number;
             /**
              * Format: int32
-             * @description In cells.
+             * @description The height, in cells.
              */
             height: number;
         };
@@ -787,9 +787,9 @@ export interface components {
         BookingAnswer: {
             /** @description A sentence to show to the customer. */
             message: string;
-            booking: components["schemas"]["BookingOfAnswer"];
+            booking: components["schemas"]["NewBooking"];
             /** @description All bookings of the purchase, by row and number. */
-            bookings: components["schemas"]["BookingOfAnswer"][];
+            bookings: components["schemas"]["NewBooking"][];
             order: components["schemas"]["OrderAnswer"];
         };
         /** @description A booking with its movie, theatre, screen and start. */
@@ -825,7 +825,7 @@ export interface components {
              * @description The start in the theatre's local time, with its UTC offset.
              */
             readonly local_start_time: string;
-            /** @description IANA name. */
+            /** @description The IANA name of the time zone. */
             timezone: string;
             /**
              * Format: date-time
@@ -892,62 +892,6 @@ export interface components {
              */
             code: "booking_not_found";
         };
-        /** @description A new booking. */
-        BookingOfAnswer: {
-            /**
-             * Format: int64
-             * @description Identifies it in further requests.
-             */
-            id: number;
-            /**
-             * Format: int64
-             * @description The caller's id.
-             */
-            user_id: number;
-            /**
-             * Format: int64
-             * @description The id of the show.
-             */
-            show_id: number;
-            /**
-             * Format: int64
-             * @description The id of the seat.
-             */
-            seat_id: number;
-            /** @description The row, such as `A`. */
-            row: string;
-            /** @description Such as Balcony. Empty in a section without a name. */
-            section: string;
-            /**
-             * Format: int32
-             * @description The number in the row.
-             */
-            number: number;
-            /**
-             * @description With the digits of its currency: `"15.00"` USD, `"1500"` JPY.
-             * @example 15.00
-             */
-            price: string;
-            /** @description ISO 4217 code. */
-            currency: string;
-            /**
-             * Format: date-time
-             * @description When the seat was booked.
-             */
-            booked_at: string;
-            /** @description The reference of the order; null for a booking without one. */
-            order_reference: string | null;
-            status: components["schemas"]["BookingStatus"];
-            /** @description The title of the movie. */
-            movie_title: string;
-            /** @description The name of the theatre. */
-            theatre_name: string;
-            /**
-             * Format: date-time
-             * @description When the show starts.
-             */
-            start_time: string;
-        };
         /** @description `{show_id, seat_id}`, `{show_id, seat_ids}` or `{hold_id}`. */
         BookingRequest: {
             /**
@@ -996,11 +940,11 @@ export interface components {
              */
             code: "cancellation_closed";
         };
-        /** @description The present and the new password. */
+        /** @description The current and the new password. */
         ChangePasswordRequest: {
             /**
              * Format: password
-             * @description The present password.
+             * @description The current password.
              */
             current_password: string;
             /**
@@ -1009,9 +953,9 @@ export interface components {
              */
             new_password: string;
         };
-        /** @description What the link in the e-mail contains. */
+        /** @description The parameters of the link in the e-mail. */
         ClaimOrdersRequest: {
-            /** @description `uid` of the link. */
+            /** @description The `uid` from the link. */
             uid: string;
             /** @description Send it as `Authorization: Bearer …`. */
             token: string;
@@ -1020,7 +964,7 @@ export interface components {
         CloseAccountRequest: {
             /**
              * Format: password
-             * @description Required, except of guests, who have no password.
+             * @description Required, except for guests, who have no password.
              */
             password?: string;
         };
@@ -1034,18 +978,18 @@ export interface components {
             /** @description The companion seats. */
             seat_ids: number[];
         };
-        /** @description What the link in the e-mail contains. */
+        /** @description The parameters of the link in the e-mail. */
         ConfirmEmailRequest: {
-            /** @description `uid` of the link. */
+            /** @description The `uid` from the link. */
             uid: string;
-            /** @description The token of the link. */
+            /** @description The `token` from the link. */
             token: string;
         };
         /** @description The link's token, as `reset_token` or as `token`. */
         ConfirmResetRequest: {
-            /** @description `uid` of the link. */
+            /** @description The `uid` from the link. */
             uid: string;
-            /** @description The token of the link. */
+            /** @description The `token` from the link. */
             reset_token: string;
             /**
              * Format: password
@@ -1053,9 +997,9 @@ export interface components {
              */
             new_password: string;
         } | {
-            /** @description `uid` of the link. */
+            /** @description The `uid` from the link. */
             uid: string;
-            /** @description The token of the link. */
+            /** @description The `token` from the link. */
             token: string;
             /**
              * Format: password
@@ -1081,7 +1025,7 @@ export interface components {
         };
         /** @description An empty body, or `{}`. */
         EmptyRequest: Record<string, never>;
-        /** @description Problems with status 400 also have this. */
+        /** @description The additional members of problems with status 400. */
         FieldErrors: {
             /**
              * @description Sentences by field or parameter. Items of lists: `seat_ids.1`.
@@ -1119,7 +1063,7 @@ export interface components {
              */
             expires_in: number;
         };
-        /** @description Who buys, and where the e-mails go. */
+        /** @description The name and e-mail address of a customer without an account. */
         GuestRequest: {
             /** @description The name to display. */
             name: string;
@@ -1153,12 +1097,12 @@ export interface components {
             category: components["schemas"]["SeatCategory"];
             /**
              * Format: int32
-             * @description The cell from the left, from 0; null in a room without a plan.
+             * @description The column of cells, from 0 at the left; null in a room without a plan.
              */
             x: number | null;
             /**
              * Format: int32
-             * @description The row of cells from the front, from 0; null in a room without a plan.
+             * @description The line of cells, from 0 at the front; null in a room without a plan.
              */
             y: number | null;
         };
@@ -1327,7 +1271,7 @@ export interface components {
         };
         /** @enum {string} */
         LanguageEnum: "en" | "de" | "fr" | "es";
-        /** @description What a client needs to draw a show's seats, and what sales do not change. */
+        /** @description The seats of a show as a client draws them, without anything that sales change. */
         Layout: {
             /**
              * Format: int64
@@ -1354,7 +1298,7 @@ export interface components {
             sections: components["schemas"]["LayoutSection"][];
             /** @description From the screen to the back. */
             rows: components["schemas"]["LayoutRow"][];
-            /** @description Areas without seats between seats. */
+            /** @description Areas between seats. */
             aisles: components["schemas"]["Area"][];
             /** @description From the screen to the back, and from left to right. */
             seats: components["schemas"]["LayoutSeat"][];
@@ -1374,7 +1318,7 @@ export interface components {
             x: number;
             /**
              * Format: int32
-             * @description The row of cells from the front, from 0; null in a room without a plan.
+             * @description The line of cells, from 0 at the front; null in a room without a plan.
              */
             y: number;
             /**
@@ -1401,12 +1345,12 @@ export interface components {
             category: components["schemas"]["SeatCategory"];
             /**
              * Format: int32
-             * @description The cell from the left, from 0; null in a room without a plan.
+             * @description The column of cells, from 0 at the left; null in a room without a plan.
              */
             x: number;
             /**
              * Format: int32
-             * @description The row of cells from the front, from 0; null in a room without a plan.
+             * @description The line of cells, from 0 at the front; null in a room without a plan.
              */
             y: number;
             /**
@@ -1429,9 +1373,9 @@ export interface components {
              * @description The next seat to the right; null beside an aisle or a wall.
              */
             right_seat_id: number | null;
-            /** @description For companion seats: the wheelchair bays, one of which must be booked with it. */
+            /** @description For a companion seat: the wheelchair bays. One must be booked with the seat. */
             bay_ids: number[];
-            /** @description For wheelchair bays: their companion seats. */
+            /** @description For a wheelchair bay: its companion seats. */
             companion_ids: number[];
         };
         /** @description A section that has a name, such as a balcony. */
@@ -1492,14 +1436,14 @@ export interface components {
              * @description The e-mail address.
              */
             email: string;
-            /** @description A guest has no password, and the orders can be claimed by an account. */
+            /** @description A guest has no password. An account can claim a guest's orders. */
             is_guest: boolean;
             /**
              * Format: date-time
              * @description When the address was confirmed; null if it was not.
              */
             email_confirmed_at: string | null;
-            /** @description Of e-mails about the account. */
+            /** @description The language of e-mails about the account. */
             language: components["schemas"]["LanguageEnum"];
             /**
              * Format: date-time
@@ -1516,7 +1460,7 @@ export interface components {
             id: number;
             /** @description The title. */
             title: string;
-            /** @description Some sentences; may be empty. */
+            /** @description A short summary; may be empty. */
             description: string;
             /**
              * Format: int32
@@ -1556,6 +1500,62 @@ export interface components {
              * @enum {string}
              */
             code: "movie_not_found";
+        };
+        /** @description A booking that was just made, with its movie, theatre and start. */
+        NewBooking: {
+            /**
+             * Format: int64
+             * @description Identifies it in further requests.
+             */
+            id: number;
+            /**
+             * Format: int64
+             * @description The caller's id.
+             */
+            user_id: number;
+            /**
+             * Format: int64
+             * @description The id of the show.
+             */
+            show_id: number;
+            /**
+             * Format: int64
+             * @description The id of the seat.
+             */
+            seat_id: number;
+            /** @description The row, such as `A`. */
+            row: string;
+            /** @description Such as Balcony. Empty in a section without a name. */
+            section: string;
+            /**
+             * Format: int32
+             * @description The number in the row.
+             */
+            number: number;
+            /**
+             * @description With the digits of its currency: `"15.00"` USD, `"1500"` JPY.
+             * @example 15.00
+             */
+            price: string;
+            /** @description ISO 4217 code. */
+            currency: string;
+            /**
+             * Format: date-time
+             * @description When the seat was booked.
+             */
+            booked_at: string;
+            /** @description The reference of the order; null for a booking without one. */
+            order_reference: string | null;
+            status: components["schemas"]["BookingStatus"];
+            /** @description The title of the movie. */
+            movie_title: string;
+            /** @description The name of the theatre. */
+            theatre_name: string;
+            /**
+             * Format: date-time
+             * @description When the show starts.
+             */
+            start_time: string;
         };
         /**
          * @description New orders are confirmed.
@@ -1632,7 +1632,7 @@ export interface components {
              * @description The start in the theatre's local time, with its UTC offset.
              */
             readonly local_start_time: string;
-            /** @description IANA name. */
+            /** @description The IANA name of the time zone. */
             timezone: string;
             /**
              * Format: date-time
@@ -1654,7 +1654,7 @@ export interface components {
             total: string;
             /** @description ISO 4217 code. */
             currency: string;
-            /** @description Of e-mails and tickets. */
+            /** @description The language of e-mails and tickets. */
             language: components["schemas"]["LanguageEnum"];
             /**
              * Format: date-time
@@ -1701,7 +1701,7 @@ export interface components {
              * @description The start in the theatre's local time, with its UTC offset.
              */
             readonly local_start_time: string;
-            /** @description IANA name. */
+            /** @description The IANA name of the time zone. */
             timezone: string;
             /**
              * Format: date-time
@@ -1723,7 +1723,7 @@ export interface components {
             total: string;
             /** @description ISO 4217 code. */
             currency: string;
-            /** @description Of e-mails and tickets. */
+            /** @description The language of e-mails and tickets. */
             language: components["schemas"]["LanguageEnum"];
             /**
              * Format: date-time
@@ -1773,16 +1773,16 @@ export interface components {
              */
             code: "password_wrong";
         };
-        /** @description A point between or at the middle of cells; the middle of the first cell is 0, 0. */
+        /** @description A point, in cells: the centre of the first cell is 0, 0. */
         Point: {
             /**
              * Format: double
-             * @description The cell from the left, from 0; null in a room without a plan.
+             * @description The column of cells, from 0 at the left; null in a room without a plan.
              */
             x: number;
             /**
              * Format: double
-             * @description The row of cells from the front, from 0; null in a room without a plan.
+             * @description The line of cells, from 0 at the front; null in a room without a plan.
              */
             y: number;
         };
@@ -1809,13 +1809,13 @@ export interface components {
              */
             companion?: string;
         };
-        /** @description An error with any code, also one that is added in future. */
+        /** @description An error with any code, including codes that are added in future. */
         Problem: components["schemas"]["ProblemMembers"] & {
             code: components["schemas"]["ProblemCode"];
         };
-        /** @description Branch on it, never on text. Codes may be added: handle those that you don't know by their status. */
+        /** @description Branch on it, never on text. Codes may be added: handle an unknown one by its status. */
         ProblemCode: ("account_needed" | "body_too_large" | "booking_not_found" | "busy" | "cancellation_closed" | "companion_required" | "email_taken" | "email_unconfirmed" | "hold_already_booked" | "hold_expired" | "hold_not_found" | "idempotency_key_in_progress" | "idempotency_key_invalid" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_credentials" | "invalid_json" | "length_required" | "link_invalid" | "movie_not_found" | "no_seats_together" | "not_acceptable" | "not_authenticated" | "not_found" | "order_not_found" | "outcome_unknown" | "password_unfit" | "password_wrong" | "sales_not_open" | "seat_not_found" | "seat_unavailable" | "show_closed" | "show_not_found" | "single_seat_gap" | "staff_account" | "theatre_not_found" | "throttled" | "token_expired" | "token_invalid" | "token_revoked" | "too_many_attempts" | "too_many_seats" | "too_many_seats_held" | "unsupported_media_type" | "validation_failed") | string;
-        /** @description What all problem documents have (RFC 9457). */
+        /** @description The members of every problem document (RFC 9457). */
         ProblemMembers: {
             /**
              * @description Path of the page that explains the code.
@@ -1840,10 +1840,10 @@ export interface components {
         ProfileRequest: {
             /** @description The name to display. */
             name: string;
-            /** @description Of e-mails about the account. */
+            /** @description The language of e-mails about the account. */
             language?: components["schemas"]["LanguageEnum"];
         } | {
-            /** @description Of e-mails about the account. */
+            /** @description The language of e-mails about the account. */
             language: components["schemas"]["LanguageEnum"];
         };
         /** @description A refresh token. */
@@ -1912,22 +1912,22 @@ export interface components {
             category: components["schemas"]["SeatCategory"];
             /**
              * Format: int32
-             * @description The cell from the left, from 0; null in a room without a plan.
+             * @description The column of cells, from 0 at the left; null in a room without a plan.
              */
             x: number | null;
             /**
              * Format: int32
-             * @description The row of cells from the front, from 0; null in a room without a plan.
+             * @description The line of cells, from 0 at the front; null in a room without a plan.
              */
             y: number | null;
             status: components["schemas"]["SeatStatus"];
             /**
              * Format: int64
-             * @description The caller's id on seats that the caller has booked, else null.
+             * @description The caller's id if the caller has booked the seat, else null.
              */
             user_id: number | null;
             state: components["schemas"]["SeatState"];
-            /** @description Whether the caller has booked or holds it. */
+            /** @description Whether the caller has booked or holds the seat. */
             mine: boolean;
         };
         /**
@@ -2503,7 +2503,7 @@ export interface components {
         /** @description `true` if this repeats the response to an earlier request with this key. */
         "Idempotency-Replayed": "true";
         /**
-         * @description The fingerprint of the layout that has the seats of this map.
+         * @description The fingerprint of the layout with these seats.
          * @example 1-5913eb4c3ecf8a48
          */
         "Layout-Fingerprint": string;
@@ -2515,7 +2515,7 @@ export interface components {
         /** @description URL of the hold. */
         Location: string;
         /**
-         * @description The calls that remain of each limit, `r`, and the seconds until there are more, `t` (draft-ietf-httpapi-ratelimit-headers-11). Without limits it is missing.
+         * @description By limit: the remaining calls (`r`), and the seconds until more are available (`t`; draft-ietf-httpapi-ratelimit-headers-11). Absent if the call has no limits.
          * @example "booking";r=59;t=60, "booking_address";r=299;t=60
          */
         RateLimit: string;
@@ -2525,7 +2525,7 @@ export interface components {
          */
         "RateLimit-Policy": string;
         /**
-         * @description Seconds to wait before the next try, if one can succeed.
+         * @description Seconds to wait before a retry, if one can succeed.
          * @example 2
          */
         "Retry-After": number;
@@ -3572,7 +3572,7 @@ export interface operations {
                 page?: number;
                 /** @description Items per page. */
                 page_size?: number;
-                /** @description Only those with this status. */
+                /** @description Only items with this status. */
                 status?: "cancelled" | "confirmed";
                 /** @description `true`: only shows that have not started; `false`: only shows that have. */
                 upcoming?: boolean;
@@ -4582,7 +4582,7 @@ export interface operations {
                 search?: string;
                 /** @description Movies with a show in this theatre. */
                 theatre?: number;
-                /** @description Only what has changed at this time or later, by `updated_at`. A client that synchronizes sends the `Date` of the first response of the last synchronization, less ten minutes, because a change is visible only once its transaction has ended. After a full page it sends the `updated_at` of the last row, not the next page: a row that changes meanwhile moves to the end. Deleted and unpublished rows are left out. */
+                /** @description Only items whose `updated_at` is at this time or later. To synchronize, send the `Date` of the first response of the last synchronization, less ten minutes, because a change is visible only once its transaction has ended. After a full page, send the `updated_at` of its last item instead of the next page: an item that changes meanwhile moves to the end. Deleted and unpublished items are not listed. */
                 updated_since?: string;
             };
             header?: {
@@ -4683,7 +4683,7 @@ export interface operations {
                 theatre?: number;
                 /** @description Shows that start before this time. */
                 to?: string;
-                /** @description Only what has changed at this time or later, by `updated_at`. A client that synchronizes sends the `Date` of the first response of the last synchronization, less ten minutes, because a change is visible only once its transaction has ended. After a full page it sends the `updated_at` of the last row, not the next page: a row that changes meanwhile moves to the end. Deleted and unpublished rows are left out. */
+                /** @description Only items whose `updated_at` is at this time or later. To synchronize, send the `Date` of the first response of the last synchronization, less ten minutes, because a change is visible only once its transaction has ended. After a full page, send the `updated_at` of its last item instead of the next page: an item that changes meanwhile moves to the end. Deleted and unpublished items are not listed. */
                 updated_since?: string;
             };
             header?: {
@@ -4914,7 +4914,7 @@ export interface operations {
                 page?: number;
                 /** @description Items per page. */
                 page_size?: number;
-                /** @description Only those with this status. */
+                /** @description Only items with this status. */
                 status?: "cancelled" | "confirmed" | "partially_cancelled";
                 /** @description `true`: only shows that have not started; `false`: only shows that have. */
                 upcoming?: boolean;
@@ -5317,7 +5317,7 @@ export interface operations {
                 theatre?: number;
                 /** @description Shows that start before this time. */
                 to?: string;
-                /** @description Only what has changed at this time or later, by `updated_at`. A client that synchronizes sends the `Date` of the first response of the last synchronization, less ten minutes, because a change is visible only once its transaction has ended. After a full page it sends the `updated_at` of the last row, not the next page: a row that changes meanwhile moves to the end. Deleted and unpublished rows are left out. */
+                /** @description Only items whose `updated_at` is at this time or later. To synchronize, send the `Date` of the first response of the last synchronization, less ten minutes, because a change is visible only once its transaction has ended. After a full page, send the `updated_at` of its last item instead of the next page: an item that changes meanwhile moves to the end. Deleted and unpublished items are not listed. */
                 updated_since?: string;
             };
             header?: {
@@ -5543,7 +5543,7 @@ export interface operations {
     show_layout_read: {
         parameters: {
             query?: {
-                /** @description The fingerprint of the layout. The response may then be used for a year without asking again, unless the layout has changed meanwhile. */
+                /** @description The fingerprint of the layout. While it is current, the response may be cached for a year. */
                 v?: string;
             };
             header?: {
@@ -5691,7 +5691,7 @@ export interface operations {
     show_seats_list: {
         parameters: {
             query?: {
-                /** @description `status`: only the seats that you can't book, each with `id`, `status` and `state`. For clients that poll: seats that are missing from the list are available. */
+                /** @description `status`: only the seats that the caller can't book, each with `id`, `status` and `state`. For clients that poll: seats that are not listed are available. */
                 fields?: "status";
             };
             header?: {
@@ -5796,7 +5796,7 @@ export interface operations {
                 page?: number;
                 /** @description Items per page. */
                 page_size?: number;
-                /** @description Only what has changed at this time or later, by `updated_at`. A client that synchronizes sends the `Date` of the first response of the last synchronization, less ten minutes, because a change is visible only once its transaction has ended. After a full page it sends the `updated_at` of the last row, not the next page: a row that changes meanwhile moves to the end. Deleted and unpublished rows are left out. */
+                /** @description Only items whose `updated_at` is at this time or later. To synchronize, send the `Date` of the first response of the last synchronization, less ten minutes, because a change is visible only once its transaction has ended. After a full page, send the `updated_at` of its last item instead of the next page: an item that changes meanwhile moves to the end. Deleted and unpublished items are not listed. */
                 updated_since?: string;
             };
             header?: {
@@ -5959,7 +5959,7 @@ export interface operations {
                 page_size?: number;
                 /** @description Shows that start before this time. */
                 to?: string;
-                /** @description Only what has changed at this time or later, by `updated_at`. A client that synchronizes sends the `Date` of the first response of the last synchronization, less ten minutes, because a change is visible only once its transaction has ended. After a full page it sends the `updated_at` of the last row, not the next page: a row that changes meanwhile moves to the end. Deleted and unpublished rows are left out. */
+                /** @description Only items whose `updated_at` is at this time or later. To synchronize, send the `Date` of the first response of the last synchronization, less ten minutes, because a change is visible only once its transaction has ended. After a full page, send the `updated_at` of its last item instead of the next page: an item that changes meanwhile moves to the end. Deleted and unpublished items are not listed. */
                 updated_since?: string;
             };
             header?: {

@@ -37,13 +37,13 @@ type IssuedTokens = Pick<Tokens, "token" | "refresh"> & { expires_in: number };
 const MARGIN_MS = 10_000;
 /**
  * The server accepts a replaced refresh token for ten seconds. A refresh whose response is lost
- * must be repeated within them, or it ends the session.
+ * must be repeated within that time, or it ends the session.
  */
 const REFRESH_TIMEOUT_MS = 4_000;
 
 export class Session {
   #refreshing: Promise<string | undefined> | undefined;
-  #last: Promise<unknown> = Promise.resolve();
+  #queue: Promise<unknown> = Promise.resolve();
   readonly #fetch: Fetch;
 
   constructor(
@@ -93,7 +93,7 @@ export class Session {
 
   /**
    * Return a newer token than `stale`; undefined when the session has ended. All calls share one
-   * refresh, so aborting one of them must not abort it.
+   * refresh, so aborting a call must not abort the refresh.
    */
   #refreshed(stale: string): Promise<string | undefined> {
     this.#refreshing ??= this.#exclusively(() => this.#refresh(stale)).finally(() => {
@@ -139,8 +139,8 @@ export class Session {
     const { lock } = this.options.storage;
     const locks = globalThis.navigator?.locks as LockManager | undefined;
     if (lock && locks) return locks.request(lock, work) as Promise<T>;
-    const result = this.#last.then(work);
-    this.#last = result.catch(() => undefined);
+    const result = this.#queue.then(work);
+    this.#queue = result.catch(() => undefined);
     return result;
   }
 }

@@ -1,4 +1,4 @@
-/** Sends requests: with a time limit, the session's token, and repetitions. */
+/** Sends requests with a time limit, and repeats them. */
 
 import { NoResponseError } from "./problems.js";
 

@@ -29,7 +29,7 @@ AUDIENCE = (
 # The demo customer visits one in this many past shows, and the first shows of tomorrow.
 SHOWS_PER_VISIT = 30
 VISITS_TOMORROW = 2
-# One show's online sales start this long before it.
+# The online sales of one show start this long before the show.
 SALES_START_BEFORE = timedelta(days=2)
 
 
@@ -104,7 +104,7 @@ def _audience() -> list[User]:
 
 
 def _open_sales_later() -> None:
-    """Let the online sales of one show begin in the future, unless one has such a start."""
+    """Let the online sales of one show start in the future, unless those of a show already do."""
     shows = Show.objects.listed().filter(theatre__in=_theatres())
     if not shows.filter(sales_open_at__gt=Now()).exists():
         last = shows.exclude(Exists(Booking.objects.filter(show=OuterRef("pk")))).last()
