@@ -103,6 +103,7 @@ def test_pages_that_only_read_refuse_other_methods(api: APIClient) -> None:
         ";;;,/,=",
         "application/json;q=0",
         "application/json; charset=utf-8; q=0",
+        "application/json;q=0, application/*;q=0.5, */*",
         "application/jsonp; charset=utf-8",
         "*/*;q=0",
     ],
