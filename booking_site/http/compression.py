@@ -19,6 +19,7 @@ MEDIA_TYPES = (
     "application/json",
     "application/problem+json",
     "application/vnd.oai.openapi",
+    "application/yaml",
     "text/html",
 )
 # These responses contain tokens next to text of the client: with compression, their length would

@@ -126,7 +126,7 @@ def test_a_long_problem_document_is_compressed(api: APIClient) -> None:
     assert response["Content-Encoding"] == "gzip"
 
 
-@pytest.mark.parametrize("path", ["/api/schema", "/api/docs"])
+@pytest.mark.parametrize("path", ["/api/schema", "/api/schema?format=yaml", "/api/docs"])
 def test_the_schema_and_its_page_are_compressed(api: APIClient, path: str) -> None:
     response = api.get(path, HTTP_ACCEPT_ENCODING="br")
     assert response["Content-Encoding"] == "br"
