@@ -81,7 +81,7 @@ def marked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def unmarked(text: str) -> str:
-    """Return what stands outside the brackets."""
+    """Return the text outside the brackets."""
     while text != (text := re.sub(r"⟦[^⟦⟧]*⟧", "", text)):
         pass
     return text
@@ -103,7 +103,7 @@ def assert_marked(text: str) -> None:
 
 def sentences(problem: dict[str, Any]) -> Iterator[str]:
     yield from (each for found in problem.get("errors", {}).values() for each in found)
-    # In front of a sentence stands the name of the field that it is about.
+    # The message has the name of the field before each sentence.
     names = sorted(map(re.escape, problem.get("errors", {})), key=len, reverse=True)
     pattern = "|".join(name[:60] for name in names)
     yield re.sub(rf"(^| )({pattern}): ", " ", problem["message"]) if names else problem["message"]

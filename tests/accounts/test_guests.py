@@ -104,7 +104,7 @@ def test_guests_with_one_address_see_nothing_of_each_other(seats: list[Seat]) ->
     assert (export["orders"], export["bookings"], export["box_office_orders"]) == ([], [], [])
 
 
-def test_a_guest_is_no_oracle_for_accounts(person: User, call: Any) -> None:
+def test_creating_a_guest_does_not_reveal_an_account(person: User, call: Any) -> None:
     assert as_guest(email=person.email).get("/api/auth/me").json()["email"] == person.email
     as_guest(email="nobody@example.com")
     body = {"name": "N", "email": "nobody@example.com", "password": PASSWORD}
@@ -225,7 +225,9 @@ def test_a_link_works_once_and_only_for_its_guest(seats: list[Seat], account: AP
     ],
     ids=["inactive", "revoked", "another address"],
 )
-def test_a_link_is_invalid_after(change: dict[str, Any], account: APIClient) -> None:
+def test_a_link_is_invalid_once_the_guest_has_changed(
+    change: dict[str, Any], account: APIClient
+) -> None:
     guest = guest_of(as_guest())
     token = links.claim_tokens.make_token(guest)
     User.objects.filter(pk=guest.pk).update(**change)
@@ -380,7 +382,7 @@ def ago(days: float) -> Any:
 def test_guests_who_buy_nothing_are_erased_after_a_week(
     seats: list[Seat], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    abandoned, buyer, recent = (guest_of(as_guest()) for _ in range(3))
+    abandoned, _, recent = (guest_of(as_guest()) for _ in range(3))
     client = as_guest()
     bought(client, seats[0])
     buyer = guest_of(client)
@@ -407,11 +409,11 @@ def test_guests_are_erased_like_walk_in_customers(
     bought(old, past[0])
     bought(frequent, past[2])
     bought(frequent, upcoming[0])
-    number = guest_of(old).pk
+    guest_id = guest_of(old).pk
     start_in(past[0].show, days=-31)
     call_command("erase_walk_in_customers")
     assert f"Erased {erased} guests." in capsys.readouterr().out
-    assert User.objects.filter(pk=number, contact_email=None).count() == erased
+    assert User.objects.filter(pk=guest_id, contact_email=None).count() == erased
     assert Order.objects.count() == 3
     assert guest_of(frequent).is_guest
 
@@ -420,15 +422,14 @@ def test_guests_are_erased_like_walk_in_customers(
 def test_a_guest_who_buys_while_guests_are_erased_stays(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-
     seats = make_seats(ShowFactory(), "SS")
     client = as_guest()
     User.objects.update(created_at=ago(days=8))
     lock = guests._locked
 
-    def buy_first(**which: object) -> Any:
+    def buy_first(**conditions: object) -> Any:
         elsewhere(lambda: bought(client, seats[0]))
-        return lock(**which)
+        return lock(**conditions)
 
     monkeypatch.setattr(guests, "_locked", buy_first)
     call_command("delete_old_rows")

@@ -106,7 +106,9 @@ def test_retries_count_in_the_limit_on_registrations(register: Register, setting
     ],
     ids=["inactive", "a day later"],
 )
-def test_the_key_no_longer_works(register: Register, change: Callable[[User], object]) -> None:
+def test_the_key_works_for_a_day_while_the_user_is_active(
+    register: Register, change: Callable[[User], object]
+) -> None:
     register()
     change(User.objects.get())
     assert is_taken(register())
@@ -114,7 +116,7 @@ def test_the_key_no_longer_works(register: Register, change: Callable[[User], ob
 
 
 @pytest.mark.parametrize("password", [PASSWORD, OTHER_PASSWORD])
-def test_the_key_no_longer_works_after_a_new_password(register: Register, password: str) -> None:
+def test_a_new_password_ends_the_key(register: Register, password: str) -> None:
     register()
     user = User.objects.get()
     user.set_password(OTHER_PASSWORD)

@@ -73,7 +73,7 @@ def test_pages_for_developers_and_staff_stay_in_english(api: APIClient, office: 
     assert schemas[0].content == schemas[1].content
 
 
-def test_a_page_is_stored_by_language(client: Client) -> None:
+def test_caches_store_a_page_for_each_language(client: Client) -> None:
     page = client.get("/", headers={"accept": "text/html", "accept-language": "es"})
     assert page["Content-Language"] == "es"
     assert '<html lang="es">' in page.text

@@ -50,7 +50,7 @@ def published(api: APIClient, show: Show) -> dict[str, Any]:
     return facts
 
 
-def sell_all(show: Show) -> None:
+def block_all(show: Show) -> None:
     show.seats.update(status=SeatStatus.BLOCKED)
 
 
@@ -66,7 +66,7 @@ STATES: dict[str, tuple[Callable[[Show], None], str | None]] = {
     ),
     "started": (lambda show: start(show, -1), "show_closed"),
     "cancelled": (lambda show: change(show, status=ShowStatus.CANCELLED), "show_closed"),
-    "sold out": (sell_all, "seat_unavailable"),
+    "no available seat": (block_all, "seat_unavailable"),
     "cancelled before its sales": (
         lambda show: change(show, status=ShowStatus.CANCELLED, sales_open_at=in_minutes(1)),
         "show_closed",

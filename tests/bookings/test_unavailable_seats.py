@@ -120,7 +120,7 @@ def test_a_new_seat_map_changes_the_ids(api: APIClient, show: Show) -> None:
 def test_callers_for_whom_the_list_is_equal_share_it(
     customer: APIClient, user: User, rival: APIClient, show: Show
 ) -> None:
-    """Also callers with bookings, for each of whom a whole map is made."""
+    """Including callers with bookings, each of whom has a whole map of their own."""
     mine, theirs, held_by_me, _ = make_seats(show, "SSSS")
     bought(customer, mine)
     bought(rival, theirs)
@@ -177,7 +177,7 @@ def test_an_empty_value_is_ignored_as_in_filters(api: APIClient, show: Show) -> 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_no_list_lacks_a_seat_after_its_booking_was_answered(
+def test_every_list_has_the_seats_whose_bookings_were_answered_before(
     login: Callable[[User], APIClient], user: User, show: Show, race: Any
 ) -> None:
     seats = make_seats(show, *["SSSSSSSSSS"] * 3)

@@ -123,7 +123,7 @@ def test_the_forms_of_a_purchase_are_named_and_errors_are_short(
 @pytest.mark.parametrize(
     ("theme", "colour"), [("light", "rgb(250, 250, 250)"), ("dark", "rgb(28, 32, 34)")]
 )
-def test_the_page_follows_the_theme_of_the_system_and_has_a_way_home(
+def test_the_page_follows_the_theme_of_the_system_and_links_to_the_front_page(
     theme: Literal["light", "dark"], colour: str, open_page: Open, live_server: LiveServer
 ) -> None:
     page = open_page()

@@ -113,7 +113,7 @@ def test_a_keyboard_chooses_and_books_seats(open_plan: Open, user: User) -> None
     page.keyboard.press("End")
     expect(focused(page)).to_have_accessible_name(
         "Row A, seat 18, companion seat, 9.00 EUR, 1 from the right aisle,"
-        " for the company of Row A, seat 17, available"
+        " beside Row A, seat 17, available"
     )
     page.keyboard.press("ArrowLeft")
     expect(focused(page)).to_have_accessible_name(

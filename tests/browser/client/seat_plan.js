@@ -47,7 +47,7 @@ const describe = (seat) =>
     KINDS[seat.category] ?? seat.category,
     `${seat.price} ${show.currency}`,
     placeOf(seat),
-    seat.bay_ids.length && `for the company of ${namesOf(seat.bay_ids)}`,
+    seat.bay_ids.length && `beside ${namesOf(seat.bay_ids)}`,
     seat.companion_ids.length && `with ${namesOf(seat.companion_ids)}`,
     unavailable.has(seat.id) ? "not available" : "available",
   ]
