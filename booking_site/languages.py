@@ -16,13 +16,16 @@ LANGUAGES = [("en", "English"), ("de", "German"), ("fr", "French"), ("es", "Span
 LANGUAGE_CODES = [code for code, _ in LANGUAGES]
 DEFAULT_LANGUAGE = "en"
 
-# Sentences of Django REST framework. Its German is informal, so booking_site/locale has its own.
+# Sentences that booking_site/locale translates itself: the German of Django REST framework is
+# informal, and Django's about passwords is not idiomatic.
 REPLACED_SENTENCES = (
     gettext_noop("Ensure this field has no more than {max_length} characters."),
     gettext_noop("Ensure this field has at least {min_length} characters."),
     gettext_noop("Ensure this value is less than or equal to {max_value}."),
     gettext_noop("Ensure this value is greater than or equal to {min_value}."),
     gettext_noop("Enter a valid email address."),
+    gettext_noop("This password is too common."),
+    gettext_noop("This password is entirely numeric."),
 )
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ from rest_framework.test import APIClient
 
 from accounts.mails import NOTICES, notify_owner, send_confirmation, send_password_reset
 from accounts.models import User
+from booking_site.api import parsing
 from booking_site.languages import DEFAULT_LANGUAGE, LANGUAGE_CODES
 from booking_site.tasks import email
 from bookings import mails
@@ -67,7 +68,7 @@ def test_the_compiled_file_has_the_same_translations(language: str) -> None:
 
 
 @pytest.fixture
-def marked(monkeypatch: pytest.MonkeyPatch) -> None:
+def marked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Put brackets around every sentence that Django translates, instead of translating it."""
 
     def gettext(self: Any, message: str) -> str:
@@ -78,6 +79,9 @@ def marked(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(trans_real.DjangoTranslation, "gettext", gettext)
     monkeypatch.setattr(trans_real.DjangoTranslation, "ngettext", ngettext)
+    parsing._instance_of.cache_clear()  # has sentences that other tests have read
+    yield
+    parsing._instance_of.cache_clear()
 
 
 def unmarked(text: str) -> str:

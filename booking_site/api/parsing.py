@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import IO, Any, ClassVar, NamedTuple, NoReturn, cast
 
 from django.utils.http import parse_header_parameters
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 from rest_framework.exceptions import UnsupportedMediaType
@@ -145,14 +146,15 @@ def parse_body(serializer: type[StrictSerializer], request: Request) -> dict[str
     """
     # Not `request.data`, which first chooses a parser: there is only one.
     body = _parse(request.body, request.content_type) if request.body else {}
-    validated: dict[str, Any] = _instance_of(serializer).run_validation(body)
+    validated: dict[str, Any] = _instance_of(serializer, get_language()).run_validation(body)
     return validated
 
 
-# All requests share one instance: creating a serializer copies all its fields, and
-# `run_validation` stores nothing in it.
+# All requests in a language share one instance: creating a serializer copies all its fields, and
+# `run_validation` stores only DRF's sentences about limits in it, in the language of their first
+# use.
 @cache
-def _instance_of(serializer: type[StrictSerializer]) -> StrictSerializer:
+def _instance_of(serializer: type[StrictSerializer], language: str | None) -> StrictSerializer:
     return serializer()
 
 

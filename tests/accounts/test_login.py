@@ -32,7 +32,7 @@ def test_a_user_logs_in(person, log_in):
     answer = log_in()
     assert answer.status_code == 200
     body = answer.json()
-    assert list(body) == ["id", "name", "email", "token", "refresh", "expires_in"]
+    assert list(body) == ["id", "name", "email", "token", "expires_in", "refresh"]
     assert (body["id"], body["name"]) == (person.pk, "Lena Lion")
     assert AccessToken.read(body["token"]).user_id == person.pk
     assert answer["Cache-Control"] == "no-store"

@@ -24,7 +24,7 @@ def test_registering_logs_in(db, call):
     assert answer.status_code == 201
     body = answer.json()
     user = User.objects.get()
-    assert list(body) == ["id", "name", "email", "token", "refresh", "expires_in"]
+    assert list(body) == ["id", "name", "email", "token", "expires_in", "refresh"]
     assert (body["id"], body["name"], body["email"]) == (user.pk, "Lena Lion", "lena@example.com")
     assert AccessToken.read(body["token"]).user_id == user.pk
     assert RefreshToken.read(body["refresh"]).sign_in_id == SignIn.objects.get().pk

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.core.cache import caches
+from django.core.mail import EmailMultiAlternatives
 from django.db import IntegrityError
 from django.http import HttpRequest
 from django.test import Client
@@ -15,7 +16,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from booking_site.api.problems import GENERAL
-from booking_site.languages import requested_language
+from booking_site.languages import LANGUAGE_CODES, requested_language
 from bookings.models import Order
 from tests.bookings.calls import bought
 from tests.factories import ShowFactory, make_seats
@@ -91,6 +92,22 @@ def test_lists_do_not_depend_on_the_language(api: APIClient) -> None:
 PERSON = {"name": "Ada", "email": "ada@example.com", "password": "correct horse battery"}
 
 
+def test_each_request_gets_limits_of_fields_and_rules_for_passwords_in_its_language(
+    api: APIClient,
+) -> None:
+    for body, name in (
+        (PERSON | {"name": "x" * 500}, "name"),
+        (PERSON | {"password": "Adaada@example.com"}, "password"),
+        (PERSON | {"password": "4815162342"}, "password"),
+    ):
+        found = set()
+        for language in LANGUAGE_CODES:
+            headers = {"accept-language": language}
+            answer = api.post("/api/auth/register", body, format="json", headers=headers)
+            found |= {tuple(answer.json()["errors"][name])}
+        assert len(found) == len(LANGUAGE_CODES), found
+
+
 @pytest.mark.parametrize(("header", "language"), [("fr-CA", "fr"), ("pl", "en"), ("", "en")])
 def test_an_account_has_the_language_of_its_registration(
     api: APIClient, header: str, language: str
@@ -98,6 +115,18 @@ def test_an_account_has_the_language_of_its_registration(
     headers = {"accept-language": header}
     assert api.post("/api/auth/register", PERSON, format="json", headers=headers).status_code == 201
     assert User.objects.get().language == language
+
+
+def test_a_guest_gets_mails_in_the_language_of_the_call(
+    api: APIClient, posted: Callable[[], list[EmailMultiAlternatives]]
+) -> None:
+    (seat,) = make_seats(ShowFactory(), "S")
+    guest = {"name": "Ada", "email": "ada@example.com"}
+    headers = {"accept-language": "fr"}
+    token = api.post("/api/auth/guest", guest, format="json", headers=headers).json()["token"]
+    api.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
+    assert bought(api, seat)["order"]["language"] == "fr"
+    assert [mail.extra_headers["Content-Language"] for mail in posted()] == ["fr"]
 
 
 def test_a_user_changes_the_language_of_the_account(customer: APIClient, user: User) -> None:

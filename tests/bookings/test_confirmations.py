@@ -17,7 +17,7 @@ from django.db import connection
 from django.db.models.functions import Now
 from django.test import Client
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 from rest_framework.test import APIClient
 
 from accounts.audit import history_of
@@ -109,6 +109,13 @@ def test_a_sender_without_a_display_name_has_a_domain_too(order: Order, settings
     settings.DEFAULT_FROM_EMAIL = "tickets@rex.example"
     send_next()
     assert parseaddr(message_ids()[0])[1].endswith("@rex.example")
+
+
+@pytest.mark.usefixtures("refusing")
+def test_a_refused_confirmation_leaves_no_language_behind(order: Order) -> None:
+    Order.objects.update(language="fr")
+    assert send_next()
+    assert translation.get_language() == "en"
 
 
 @pytest.mark.usefixtures("refusing")

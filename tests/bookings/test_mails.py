@@ -207,6 +207,28 @@ def test_a_booking_of_the_original_tables_gets_mail_too(
     assert "US$12.00" in message.body
 
 
+def test_each_mail_is_in_the_language_of_its_order(
+    customer: APIClient, user: User, seats: list[Seat], posted: Posted
+) -> None:
+    languages = ["fr", "en", "de", "es"]
+    for seat, language in zip(seats, languages, strict=False):
+        reference = bought(customer, seat)["order"]["reference"]
+        Order.objects.filter(reference=reference).update(language=language)
+    mails_sent = posted()
+    assert [mail.extra_headers["Content-Language"] for mail in mails_sent] == languages
+    assert len({mail.subject for mail in mails_sent}) == len(languages)
+
+
+def test_a_booking_of_the_original_tables_gets_mail_in_the_language_of_the_buyer(
+    customer: APIClient, user: User, seats: list[Seat], posted: Posted
+) -> None:
+    User.objects.update(language="es")
+    booking = Booking.objects.create(user=user, show=seats[0].show, seat=seats[0])
+    customer.post(f"/api/bookings/{booking.pk}/cancel", headers={"accept-language": "de"})
+    (message,) = posted()
+    assert message.extra_headers["Content-Language"] == "es"
+
+
 def test_a_removed_user_gets_no_mail(
     customer: APIClient, user: User, seats: list[Seat], posted: Posted
 ) -> None:

@@ -524,6 +524,28 @@ def test_the_ticket_names_seats_and_reference(counter: Client, show: Show) -> No
     assert all(text in page for text in (order.reference, "A1", "A2", str(show.movie), "US$24.00"))
 
 
+@pytest.mark.parametrize(
+    ("chosen", "language", "seats"),
+    [({}, "fr", "2 places"), ({"language": "es"}, "es", "2 butacas")],
+)
+def test_a_sale_is_in_the_language_of_the_theatre_unless_another_is_chosen(
+    counter: Client, show: Show, chosen: dict[str, str], language: str, seats: str
+) -> None:
+    Theatre.objects.update(language="fr")
+    assert '<option value="fr" selected>' in counter.get(at("sell", show.pk)).text
+    sell(counter, show, "A1", "A2", **chosen)
+    order = Order.objects.get()
+    assert order.language == language
+    page = counter.get(at("ticket", order.reference), headers={"accept-language": "de"})
+    assert f'lang="{language}"' in page.text
+    assert seats in page.text
+
+
+def test_a_sale_in_an_unknown_language_is_refused(counter: Client, show: Show) -> None:
+    assert sell(counter, show, "A1", language="pl").status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert not Order.objects.exists()
+
+
 def test_an_order_of_another_theatre_is_not_found(counter: Client, show: Show, clerk: User) -> None:
     sell(counter, show, "A1")
     order = Order.objects.get()
