@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.http import HttpResponse
-from django.utils.translation import gettext, override
+from django.utils.translation import gettext
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.renderers import OpenApiJsonRenderer2, OpenApiYamlRenderer2
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -48,8 +48,7 @@ class SchemaView(SpectacularAPIView):
     def get(self, request: Request) -> HttpResponse:
         renderer = request.accepted_renderer
         media_type = renderer.media_type
-        # drf-spectacular's first use is not thread-safe. The document is in English for everybody.
-        with _LOCK, override("en"):
+        with _LOCK:  # drf-spectacular's first use is not thread-safe
             if media_type not in _documents:
                 schema = SchemaGenerator().get_schema(public=True)  # type: ignore[no-untyped-call]
                 _documents[media_type] = renderer.render(schema, renderer_context={})
