@@ -42,7 +42,7 @@ HEADERS = {
     },
     "RateLimit": {
         "description": f"By limit: the remaining calls (`r`), and the seconds until more are"
-        f" available (`t`; {_DRAFT}). Absent if the call has no limits.",
+        f" available (`t`; {_DRAFT}). Absent if no limit counted the call.",
         "schema": {"type": "string"},
         "example": '"booking";r=59;t=60, "booking_address";r=299;t=60',
     },
@@ -87,12 +87,10 @@ def ref(kind: str, name: str) -> dict[str, str]:
 
 def headers_of_problems(problems: Collection[ProblemType]) -> Headers:
     """Return the headers of an error response with one of these problems."""
-    names = ["X-Request-ID", "Content-Language"]
+    names = ["X-Request-ID", "Content-Language", *_RATE_LIMITS]
     statuses = {problem.status for problem in problems}
     if statuses & _RETRYABLE:
         names.append("Retry-After")
-    if HTTPStatus.TOO_MANY_REQUESTS in statuses:
-        names += _RATE_LIMITS
     if HTTPStatus.UNAUTHORIZED in statuses:
         names.append("WWW-Authenticate")
     return {name: ref("headers", name) for name in names}
