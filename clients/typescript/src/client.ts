@@ -112,7 +112,8 @@ export class Client {
     const tokens = await this.#session.end();
     if (!tokens?.refresh) return;
     const body = { refresh: tokens.refresh };
-    unwrap(await this.#public.POST("/api/auth/logout", { body, signal }));
+    const result = await this.#public.POST("/api/auth/logout", { body, signal });
+    if (result.response.status !== 401) unwrap(result); // 401: it had ended already
   }
 
   /**

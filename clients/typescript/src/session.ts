@@ -22,13 +22,30 @@ export function memoryStorage(): TokenStorage {
   return { load: () => stored, save: (tokens) => void (stored = tokens) };
 }
 
+/** `localStorage`; memory while the browser refuses it, because it is blocked or full. */
 export function browserStorage(name = "movie-booking-client"): TokenStorage {
+  const memory = memoryStorage();
   return {
     lock: name,
-    load: () => JSON.parse(localStorage.getItem(name) ?? "null") ?? undefined,
-    save: (tokens) =>
-      tokens ? localStorage.setItem(name, JSON.stringify(tokens)) : localStorage.removeItem(name),
+    load: () => memory.load() ?? loadFromBrowser(name),
+    save: (tokens) => {
+      try {
+        if (tokens) localStorage.setItem(name, JSON.stringify(tokens));
+        else localStorage.removeItem(name);
+        memory.save(undefined);
+      } catch {
+        memory.save(tokens);
+      }
+    },
   };
+}
+
+function loadFromBrowser(name: string): Tokens | undefined {
+  try {
+    return JSON.parse(localStorage.getItem(name) ?? "null") ?? undefined;
+  } catch {
+    return undefined; // refused, or not written by this client
+  }
 }
 
 type IssuedTokens = Pick<Tokens, "token" | "refresh"> & { expires_in: number };
@@ -44,6 +61,8 @@ const REFRESH_TIMEOUT_MS = 4_000;
 export class Session {
   #refreshing: Promise<string | undefined> | undefined;
   #queue: Promise<unknown> = Promise.resolve();
+  /** Whether there was a session when the tokens were last read or saved. */
+  #active = false;
   readonly #fetch: Fetch;
 
   constructor(
@@ -79,13 +98,28 @@ export class Session {
   async end(): Promise<Tokens | undefined> {
     return this.#exclusively(async () => {
       const tokens = await this.options.storage.load();
+      this.#active = false;
       await this.options.storage.save(undefined);
       return tokens;
     });
   }
 
-  async #currentToken(): Promise<string | undefined> {
+  /** Return the stored tokens; report the end of the session if another tab removed them. */
+  async #load(): Promise<Tokens | undefined> {
     const tokens = await this.options.storage.load();
+    if (tokens) this.#active = true;
+    else this.#reportEnd();
+    return tokens;
+  }
+
+  #reportEnd(problem?: Problem): void {
+    if (!this.#active) return;
+    this.#active = false;
+    this.options.onSessionEnd(problem);
+  }
+
+  async #currentToken(): Promise<string | undefined> {
+    const tokens = await this.#load();
     if (!tokens?.refresh || !tokens.expires_at) return tokens?.token;
     const expires = tokens.expires_at - Date.now() < MARGIN_MS;
     return expires ? this.#refreshed(tokens.token) : tokens.token;
@@ -103,12 +137,12 @@ export class Session {
   }
 
   async #refresh(stale: string): Promise<string | undefined> {
-    const { baseUrl, storage, onSessionEnd } = this.options;
-    const tokens = await storage.load();
+    const { baseUrl, storage } = this.options;
+    const tokens = await this.#load();
     if (tokens && tokens.token !== stale) return tokens.token; // another tab was faster
     if (!tokens?.refresh) {
       await storage.save(undefined);
-      onSessionEnd();
+      this.#reportEnd();
       return undefined;
     }
     const response = await this.#fetch(
@@ -123,12 +157,13 @@ export class Session {
       return this.#save(unwrap<IssuedTokens>({ data: body, error: body, response }));
     }
     await storage.save(undefined);
-    onSessionEnd(new ProblemError(body, response).problem);
+    this.#reportEnd(new ProblemError(body, response).problem);
     return undefined;
   }
 
   async #save(issued: IssuedTokens): Promise<string> {
     const { token, refresh, expires_in } = issued;
+    this.#active = true;
     const expires_at = Date.now() + expires_in * 1000;
     await this.options.storage.save({ token, refresh, expires_at });
     return token;
