@@ -34,7 +34,7 @@ HEADERS = {
     "Link": {
         "description": "Other pages (RFC 8288): `first`, `prev`, `next` and `last`.",
         "schema": {"type": "string"},
-        "example": '</api/movies?page=2>; rel="next", </api/movies?page=2>; rel="last"',
+        "example": '<https://cinema.example/api/movies?page=2>; rel="next"',
     },
     "Location": {
         "description": "URL of the hold.",

@@ -2509,7 +2509,7 @@ export interface components {
         "Layout-Fingerprint": string;
         /**
          * @description Other pages (RFC 8288): `first`, `prev`, `next` and `last`.
-         * @example </api/movies?page=2>; rel="next", </api/movies?page=2>; rel="last"
+         * @example <https://cinema.example/api/movies?page=2>; rel="next"
          */
         Link: string;
         /** @description URL of the hold. */
