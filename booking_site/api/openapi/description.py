@@ -76,6 +76,8 @@ SPECTACULAR_SETTINGS = {
         "SeatStatus": ["available", "booked"],
         "SeatState": ["available", "held", "booked", "blocked"],
         "SeatCategory": "catalog.models.SeatCategory",
+        "GapRule": ["off", "middle_only"],
+        "CustomerLanguage": "booking_site.languages.LANGUAGES",
         "BookingStatus": "bookings.models.BookingStatus",
         "NewOrderStatus": ["confirmed"],
         "OrderChannel": "bookings.models.Channel",
