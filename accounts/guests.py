@@ -1,5 +1,6 @@
 """Guests, who buy without a password, and accounts that claim the orders of guests."""
 
+from collections.abc import Collection
 from http import HTTPStatus
 
 from django.conf import settings
@@ -56,7 +57,7 @@ def claim_orders(*, caller: Caller, uid: str, token: str) -> None:
         guest = _locked(pk=guest_id, is_active=True).first()
         if guest is None or not claim_tokens.check_token(guest, token):
             raise LinkInvalid
-        _move_orders(guest, account=account)
+        _move_orders([guest], account=account)
 
 
 def claim_orders_of_address(account: User) -> None:
@@ -65,8 +66,8 @@ def claim_orders_of_address(account: User) -> None:
     The caller has locked the account's row: accounts are locked before guests, to avoid deadlocks.
     """
     address = User.objects.clean_email(account.email)
-    for guest in _locked(contact_email=address, is_active=True):
-        _move_orders(guest, account=account)
+    if found := list(_locked(contact_email=address, is_active=True)):
+        _move_orders(found, account=account)
 
 
 def close_guests(guests: QuerySet[User]) -> int:
@@ -87,6 +88,9 @@ def _locked(**conditions: object) -> QuerySet[User]:
     return guests.order_by("pk").select_for_update(of=("self",), no_key=True)
 
 
-def _move_orders(guest: User, *, account: User) -> None:
-    import_string(settings.PURCHASE_MOVER)(guest_id=guest.pk, account_id=account.pk)
-    anonymize(guest)
+def _move_orders(guests: Collection[User], *, account: User) -> None:
+    import_string(settings.PURCHASE_MOVER)(
+        guest_ids=[guest.pk for guest in guests], account_id=account.pk
+    )
+    for guest in guests:
+        anonymize(guest)

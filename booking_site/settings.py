@@ -302,7 +302,7 @@ PERSON_REMOVERS = ["bookings.services.forget_person", "catalog.staff.forget_pers
 # Called with user_id=…; each returns the stored data about a user, JSON-ready, by section.
 PERSON_EXPORTERS = ["bookings.exports.export_person"]
 
-# Called with guest_id=… and account_id=… when an account claims the orders of a guest.
+# Called with guest_ids=… and account_id=… when an account claims the orders of guests.
 PURCHASE_MOVER = "bookings.services.move_purchases"
 
 # Called with (person, of=…): whether `person` works only where `of` does.

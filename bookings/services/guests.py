@@ -1,9 +1,10 @@
 """Moves the purchases of guests to an account, and erases guests after a while."""
 
+from collections.abc import Collection
 from datetime import timedelta
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, F, OuterRef, QuerySet
 from django.db.models.functions import Now
 
 from accounts import audit
@@ -18,22 +19,22 @@ GUEST_RETENTION = timedelta(days=7)
 SEARCH_WINDOW = timedelta(days=60)
 
 
-def move_purchases(*, guest_id: int, account_id: int) -> None:
-    """Move the guest's orders and bookings to the account, and release the guest's holds.
+def move_purchases(*, guest_ids: Collection[int], account_id: int) -> None:
+    """Move the guests' orders and bookings to the account, and release the guests' holds.
 
-    Call it in the transaction that has locked both users' rows. An audit entry for each order
-    has the guest's id.
+    Call it in the transaction that has locked the rows of all these users. An audit entry for each
+    order has the guest's id.
     """
-    release_holds_of(user_id=guest_id)
+    release_holds_of(user_ids=guest_ids)
     orders = list(
-        Order.objects.filter(user_id=guest_id)
+        Order.objects.filter(user_id__in=guest_ids)
         .select_related("show")
         .order_by("pk")
         .select_for_update(of=("self",), no_key=True)
     )
     Order.objects.filter(pk__in=[order.pk for order in orders]).update(user_id=account_id)
-    bookings = Booking.objects.filter(user_id=guest_id)
-    bookings.filter(cancelled_by_id=guest_id).update(cancelled_by_id=account_id)
+    bookings = Booking.objects.filter(user_id__in=guest_ids)
+    bookings.filter(cancelled_by_id=F("user_id")).update(cancelled_by_id=account_id)
     bookings.update(user_id=account_id)
     for order in orders:
         audit.record(
@@ -41,7 +42,7 @@ def move_purchases(*, guest_id: int, account_id: int) -> None:
             action="order_claimed",
             subject=order,
             theatre_id=order.show.theatre_id,
-            guest=guest_id,
+            guest=order.user_id,
         )
 
 

@@ -178,9 +178,9 @@ def end_holds(holds: Collection[Hold | LockedHold], reason: HoldEnd) -> None:
     execute(_ending(holds, reason))
 
 
-def release_holds_of(*, user_id: int) -> None:
-    """Release all live holds of a user, whose row is locked."""
-    live = Hold.objects.filter(user_id=user_id, ended_at__isnull=True).order_by("pk")
+def release_holds_of(*, user_ids: Collection[int]) -> None:
+    """Release all live holds of users, whose rows are locked."""
+    live = Hold.objects.filter(user_id__in=user_ids, ended_at__isnull=True).order_by("pk")
     end_holds(list(live.select_for_update(of=("self",), no_key=True)), HoldEnd.RELEASED)
 
 

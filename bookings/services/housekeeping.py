@@ -105,7 +105,7 @@ def forget_person(*, user_id: int) -> None:
     Bookings stay. Call it in the transaction that anonymizes the user, whose row is locked,
     before the address is erased.
     """
-    release_holds_of(user_id=user_id)
+    release_holds_of(user_ids=[user_id])
     records = IdempotencyRecord.objects.filter(user_id=user_id)
     scopes = [
         replays.KeyScope(user_id, operation, key)

@@ -498,3 +498,23 @@ def test_holds_of_a_guest_end_with_the_claim(seats: list[Seat], account: APIClie
     assert claim(account, guest_of(client)).status_code == 204
     assert not Hold.objects.filter(ended_at=None).exists()
     assert states(seats[0]) == ["available"]
+
+
+def test_holds_of_all_guests_end_before_their_orders_are_locked(
+    seats: list[Seat], person: User
+) -> None:
+    """Staff who cancel a show lock its seats first, then orders."""
+    bought(as_guest(), seats[0])
+    held(as_guest(), seats[4])
+    live_holds: list[int] = []
+
+    def watch(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+        if 'FROM "orders"' in sql and "FOR NO KEY UPDATE" in sql:
+            live_holds.append(Hold.objects.filter(ended_at=None).count())
+        return execute(sql, params, many, context)
+
+    token = links.confirmation_tokens.make_token(person)
+    with connection.execute_wrapper(watch):
+        recovery.confirm_email(uid=str(person.pk), token=token)
+    assert live_holds
+    assert set(live_holds) == {0}
