@@ -102,6 +102,8 @@ class UserAdmin(LargeTable, Audited, DjangoUserAdmin, ModelAdmin):  # type: igno
     def roles(self, user: User) -> str:
         if user.is_superuser:
             return "Administrator"
+        if user.is_guest:
+            return "Guest"
         return ", ".join(group.name for group in user.groups.all())
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
