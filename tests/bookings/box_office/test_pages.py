@@ -14,10 +14,11 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from accounts import audit
 from accounts.models import AuditEntry, User
+from booking_site.local_time import localized_time
 from bookings.box_office import services
 from bookings.box_office.services import Purchase
 from bookings.models import Booking, Order
@@ -539,6 +540,8 @@ def test_a_sale_is_in_the_language_of_the_theatre_unless_another_is_chosen(
     page = counter.get(at("ticket", order.reference), headers={"accept-language": "de"})
     assert f'lang="{language}"' in page.text
     assert seats in page.text
+    with translation.override(language):
+        assert localized_time(show.start_time.astimezone(show.theatre.zone)) in page.text
 
 
 def test_a_sale_in_an_unknown_language_is_refused(counter: Client, show: Show) -> None:
