@@ -66,15 +66,12 @@ def best_available(
     if parts := _two_parts(lines, quantity, accessible=accessible, gap_rule=gap_rule):
         return [seat_id for part in parts for seat_id in part.ids]
     largest = next((size for size in range(quantity - 1, 0, -1) if any(blocks(size))), 0)
-    raise NoSeatsTogether(
-        ngettext(
-            "No such seat is available any more.",
-            "%(quantity)d seats together are no longer available.",
-            quantity,
-        )
-        % {"quantity": quantity},
-        largest_block=largest,
+    message = ngettext(
+        "No such seat is available any more.",
+        "%(quantity)d seats together are no longer available.",
+        quantity,
     )
+    raise NoSeatsTogether(message % {"quantity": quantity}, largest_block=largest)
 
 
 # The cost of a choice is one number, with the most important part in the highest bits: bays,

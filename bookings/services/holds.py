@@ -207,15 +207,7 @@ def _claim(caller: Caller, show_id: int, seat_ids: Collection[int]) -> HeldSeats
     require_few(seat_ids)
     require_confirmed_email(user)
     terms, seats = terms_of(shows), locked_seats(seat_rows)
-    if elsewhere[0][0] + len(seat_ids) > (limit := settings.MAX_HELD_SEATS_PER_USER):
-        message = ngettext(
-            "You can hold at most %(limit)d seat at a time, across all shows. "
-            "Please book or release some first.",
-            "You can hold at most %(limit)d seats at a time, across all shows. "
-            "Please book or release some first.",
-            limit,
-        )
-        raise TooManySeatsHeld(message % {"limit": limit}, limit=limit)
+    _require_few_held(elsewhere[0][0] + len(seat_ids))
     terms.require_open()
     require_locked(seats, seat_ids)
     last = LockedHold(*holds[0]) if holds else None
@@ -240,6 +232,20 @@ def _claim(caller: Caller, show_id: int, seat_ids: Collection[int]) -> HeldSeats
     writes.append(_write(hold, user_id=caller.id, dropped=old_ids - set(seat_ids)))
     execute_with_commit(*writes)
     return _held(hold, chosen, terms, is_new=live is None)
+
+
+def _require_few_held(count: int) -> None:
+    """Raise `TooManySeatsHeld` if a user cannot hold that many seats across all shows."""
+    limit = settings.MAX_HELD_SEATS_PER_USER
+    if count > limit:
+        message = ngettext(
+            "You can hold at most %(limit)d seat at a time, across all shows. "
+            "Please book or release some first.",
+            "You can hold at most %(limit)d seats at a time, across all shows. "
+            "Please book or release some first.",
+            limit,
+        )
+        raise TooManySeatsHeld(message % {"limit": limit}, limit=limit)
 
 
 _LOCK_LAST_HOLD = Statement(

@@ -302,27 +302,7 @@ class Sale:
     def answer(self, names: ShowNames) -> dict[str, Any]:
         """Return the body of a `BookingAnswer`."""
         order, show = self.order, self._show(names)
-        sold_at = utc_text(order["now"])
-        bookings = [
-            {
-                "id": booking_id,
-                "user_id": order["user_id"],
-                "show_id": order["show_id"],
-                "seat_id": seat.id,
-                "row": seat.row,
-                "section": seat.section,
-                "number": seat.number,
-                "price": money_text(seat.price, order["currency"]),
-                "currency": order["currency"],
-                "booked_at": sold_at,
-                "order_reference": order["reference"],
-                "status": BookingStatus.CONFIRMED.value,
-                "movie_title": show["movie_title"],
-                "theatre_name": show["theatre_name"],
-                "start_time": show["start_time"],
-            }
-            for booking_id, seat in zip(self.booking_ids, self.seats, strict=True)
-        ]
+        bookings = self._bookings(show)
         with translation.override(order["language"]):
             message = gettext("Booking confirmed. Enjoy the show!")
         return {
@@ -336,11 +316,35 @@ class Sale:
                 "total": money_text(order["total"], order["currency"]),
                 "currency": order["currency"],
                 "language": order["language"],
-                "created_at": sold_at,
+                "created_at": utc_text(order["now"]),
                 "status": OrderStatus.CONFIRMED.value,
                 **show,
             },
         }
+
+    def _bookings(self, show: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return the facts of a `NewBooking` for each seat."""
+        order = self.order
+        return [
+            {
+                "id": booking_id,
+                "user_id": order["user_id"],
+                "show_id": order["show_id"],
+                "seat_id": seat.id,
+                "row": seat.row,
+                "section": seat.section,
+                "number": seat.number,
+                "price": money_text(seat.price, order["currency"]),
+                "currency": order["currency"],
+                "booked_at": utc_text(order["now"]),
+                "order_reference": order["reference"],
+                "status": BookingStatus.CONFIRMED.value,
+                "movie_title": show["movie_title"],
+                "theatre_name": show["theatre_name"],
+                "start_time": show["start_time"],
+            }
+            for booking_id, seat in zip(self.booking_ids, self.seats, strict=True)
+        ]
 
     def _show(self, names: ShowNames) -> dict[str, Any]:
         """Return the facts of a `BookedShowSerializer`."""

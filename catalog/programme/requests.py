@@ -78,18 +78,20 @@ def copied_requests(
         day = business_day(show.start_time, theatre.zone)
         if not show.screen or day.weekday() not in weekdays:
             continue
-        opens, close = show.sales_open_at, show.sales_close_at
-        requests.append(
-            ShowRequest(
-                movie=show.movie,
-                screen=show.screen,
-                day=day + (to_monday - monday),
-                clock=show.start_time.astimezone(theatre.zone).time(),
-                price_card=show.price_card,
-                format=show.format,
-                language=show.language,
-                sales_start_before=show.start_time - opens if opens else None,
-                sales_end_before=show.start_time - close if close else None,
-            )
-        )
+        requests.append(_copy_of(show, screen=show.screen, day=day + (to_monday - monday)))
     return requests
+
+
+def _copy_of(show: Show, *, screen: Screen, day: date) -> ShowRequest:
+    opens, close = show.sales_open_at, show.sales_close_at
+    return ShowRequest(
+        movie=show.movie,
+        screen=screen,
+        day=day,
+        clock=show.start_time.astimezone(screen.theatre.zone).time(),
+        price_card=show.price_card,
+        format=show.format,
+        language=show.language,
+        sales_start_before=show.start_time - opens if opens else None,
+        sales_end_before=show.start_time - close if close else None,
+    )

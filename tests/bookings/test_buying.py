@@ -99,6 +99,7 @@ def test_several_seats_are_one_order(customer: APIClient, user: User, seats: lis
         "channel": "web",
         "total": "36.00",
         "currency": "EUR",
+        "language": "en",
         "status": "confirmed",
         "movie_id": show.movie_id,
         "movie_title": show.movie.title,
