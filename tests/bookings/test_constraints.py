@@ -41,6 +41,7 @@ BROKEN = {
     "order_channel_known": [ORDER, "UPDATE orders SET channel = 'phone'"],
     "order_without_user_only_at_box_office": [ORDER, "UPDATE orders SET user_id = NULL"],
     "order_status_known": [ORDER, "UPDATE orders SET status = 'lost'"],
+    "order_language_known": [ORDER, "UPDATE orders SET language = 'tlh'"],
     "order_confirmation_due_or_sent": [
         ORDER,
         "UPDATE orders SET confirmation_due_at = now(), confirmation_sent_at = now()",

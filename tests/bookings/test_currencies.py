@@ -18,17 +18,17 @@ from tests.factories import PriceCardFactory, ShowFactory, TheatreFactory, make_
 pytestmark = pytest.mark.django_db
 
 AMOUNTS = [
-    ("USD", "12.5", "12.50", "25.00"),
-    ("JPY", "1500", "1500", "3000"),
-    ("KWD", "4.255", "4.255", "8.510"),
-    ("JPY", "10.50", "10.50", "21"),  # stored before, so not rounded
-    ("BGN", "12", "12.00", "24.00"),
+    ("USD", "12.5", "12.50", "25.00", "US$25.00"),
+    ("JPY", "1500", "1500", "3000", "JP¥3,000"),
+    ("KWD", "4.255", "4.255", "8.510", "KWD8.510"),
+    ("JPY", "10.50", "10.50", "21", "JP¥21"),  # stored before, so not rounded
+    ("BGN", "12", "12.00", "24.00", "BGN24.00"),
 ]
 
 
-@pytest.mark.parametrize(("currency", "stored", "price", "total"), AMOUNTS)
+@pytest.mark.parametrize(("currency", "stored", "price", "total", "in_mail"), AMOUNTS)
 def test_every_response_has_the_digits_of_the_currency(
-    customer: APIClient, currency: str, stored: str, price: str, total: str
+    customer: APIClient, currency: str, stored: str, price: str, total: str, in_mail: str
 ) -> None:
     show = ShowFactory(theatre__currency=currency)
     seats = make_seats(show, "SS", price=stored)
@@ -47,7 +47,7 @@ def test_every_response_has_the_digits_of_the_currency(
     assert (order["total"], order["bookings"][0]["price"]) == (total, price)
     assert customer.get("/api/bookings").json()[0]["price"] == price
     send_confirmation(Order.objects.get())
-    assert f" {total} {currency}" in mail.outbox[0].body
+    assert f"Total: {in_mail}\n" in mail.outbox[0].body
 
 
 def test_the_seat_map_is_drawn_again_in_another_currency(customer: APIClient) -> None:

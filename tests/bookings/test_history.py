@@ -1,11 +1,13 @@
 """Users read their own bookings and orders only."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from rest_framework.test import APIClient
 
+from booking_site.api.fields import utc_text
 from catalog.models import Seat, Show
 from tests.bookings.calls import bought, refusal, start_in
 from tests.factories import ScreenFactory, SeatFactory, ShowFactory, make_seats
@@ -41,6 +43,7 @@ def where_and_when(show: Show) -> dict[str, Any]:
         "end_time": show.end_time and show.end_time.isoformat().replace("+00:00", "Z"),
         "local_start_time": show.start_time.astimezone(show.theatre.zone).isoformat(),
         "timezone": show.theatre.timezone,
+        "cancellable_until": utc_text(show.start_time - timedelta(hours=1)),
     }
 
 
@@ -66,8 +69,13 @@ def test_a_booking_on_a_screen_names_it(customer: APIClient, show: Show, seats: 
 def test_an_order_holds_its_bookings(customer: APIClient, show: Show, seats: list[Seat]) -> None:
     answer = bought(customer, seats[2], seats[0])
     read = customer.get(f"/api/orders/{answer['order']['reference']}").json()
-    assert read == {**answer["order"], **where_and_when(show), "bookings": answer["bookings"]}
-    assert customer.get("/api/orders").json() == [read]
+    bookings = read.pop("bookings")
+    assert read == {**answer["order"], **where_and_when(show)}
+    assert [
+        each.items() <= sold.items()
+        for each, sold in zip(bookings, answer["bookings"], strict=True)
+    ] == [True, True]
+    assert customer.get("/api/orders").json() == [{**read, "bookings": bookings}]
 
 
 def test_bookings_of_an_order_are_listed_by_section_row_and_number(

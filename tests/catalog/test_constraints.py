@@ -57,6 +57,7 @@ BREAKING = [
     ("seat_one_per_place", f"{SEAT} (1, 'A', 1, 12)"),
     ("seat_with_show", "INSERT INTO seats (id, show_id, row, number, price)"
                        " SELECT id, show_id, row, number, price FROM seats"),
+    ("theatre_language_known", "UPDATE theatres SET language = 'tlh'"),
     ("seat_number_positive", f"{SEAT} (1, 'A', 0, 12)"),
     ("seat_row_named", f"{SEAT} (1, '', 2, 12)"),
     ("seat_row_in_section", "UPDATE seats SET row = 'Stalls A', section = 'Balcony'"),
