@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from babel import Locale
 from django.http import HttpRequest, HttpResponse
 from django.utils import translation
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_noop, ngettext_lazy
 from django.utils.translation.trans_real import parse_accept_lang_header
 
 LANGUAGES = [("en", "English"), ("de", "German"), ("fr", "French"), ("es", "Spanish")]
@@ -17,7 +17,7 @@ LANGUAGE_CODES = [code for code, _ in LANGUAGES]
 DEFAULT_LANGUAGE = "en"
 
 # Sentences that booking_site/locale translates itself: the German of Django REST framework is
-# informal, and Django's about passwords is not idiomatic.
+# informal, Django's about passwords not idiomatic, and its Spanish about a limit wrong by one.
 REPLACED_SENTENCES = (
     gettext_noop("Ensure this field has no more than {max_length} characters."),
     gettext_noop("Ensure this field has at least {min_length} characters."),
@@ -26,6 +26,11 @@ REPLACED_SENTENCES = (
     gettext_noop("Enter a valid email address."),
     gettext_noop("This password is too common."),
     gettext_noop("This password is entirely numeric."),
+    ngettext_lazy(
+        "Ensure this value has at most %(limit_value)d character (it has %(show_value)d).",
+        "Ensure this value has at most %(limit_value)d characters (it has %(show_value)d).",
+        "limit_value",
+    ),
 )
 
 if TYPE_CHECKING:
