@@ -35,14 +35,20 @@ class UpdatedSinceFilter(FilterSet):
     updated_since = InstantFilter(
         label="Only items whose `updated_at` is at this time or later. To synchronize, send the"
         " `Date` of the first response of the last synchronization, less ten minutes, because a"
-        " change is visible only once its transaction has ended. After a full page, send the"
-        " `updated_at` of its last item instead of the next page: an item that changes meanwhile"
-        " moves to the end. Deleted and unpublished items are not listed."
+        " change is visible only once its transaction has ended. Follow `next` of the header"
+        " `Link`: page numbers would skip items when others change meanwhile. Deleted and"
+        " unpublished items are not listed."
+    )
+    after_id = IdFilter(
+        label="With `updated_since`: of the items whose `updated_at` is exactly that time, only"
+        " those with a larger id. Links to the next page have it."
     )
 
     def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         if since := self.form.cleaned_data["updated_since"]:
-            return queryset.filter(updated_at__gte=since).order_by("updated_at", "pk")
+            queryset = queryset.filter(updated_at__gte=since).order_by("updated_at", "pk")
+            if after_id := self.form.cleaned_data["after_id"]:
+                queryset = queryset.exclude(updated_at=since, pk__lte=after_id)
         return queryset
 
 

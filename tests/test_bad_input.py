@@ -292,6 +292,8 @@ QUERIES = [
         )
         for value in ("yesterday", "2026-11-22", "2026-11-22T18:30:00", "1760000000")
     ),
+    bad_query("/api/shows", "after_id=0&updated_since=2026-11-22T18:30:00Z"),
+    bad_query("/api/movies", "after_id=x"),
     bad_query("/api/bookings", "status=lost", token=True),
     bad_query("/api/bookings", "upcoming=soon", token=True),
     bad_query("/api/orders", "status=lost", token=True),

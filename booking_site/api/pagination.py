@@ -10,9 +10,10 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.utils.urls import replace_query_param
+from rest_framework.utils.urls import remove_query_param, replace_query_param
 from rest_framework.views import APIView
 
+from booking_site.api.fields import utc_text
 from booking_site.api.openapi.values import COUNT
 
 MAX_PAGE_SIZE = 500
@@ -20,7 +21,11 @@ DEFAULT_PAGE_SIZE = 50  # a view may set its own `default_page_size`
 
 
 class PageNumbers(BasePagination):
-    """`?page=N&page_size=M`; a page past the end is empty."""
+    """`?page=N&page_size=M`; a page past the end is empty.
+
+    The next page of rows that have changed since a time begins after the last row, because a row
+    that changes between two requests leaves its page, and others would be skipped.
+    """
 
     def paginate_queryset(
         self, queryset: QuerySet[Any] | Sequence[Any], request: Request, view: APIView | None = None
@@ -33,10 +38,11 @@ class PageNumbers(BasePagination):
         )
         start = (self.page - 1) * self.page_size
         if isinstance(queryset, QuerySet):
-            page, self.total = _page_and_total(queryset, start, start + self.page_size)
-            return page
-        self.total = len(queryset)
-        return list(queryset[start : start + self.page_size])
+            self.rows, self.total = _page_and_total(queryset, start, start + self.page_size)
+        else:
+            self.rows = list(queryset[start : start + self.page_size])
+            self.total = len(queryset)
+        return self.rows
 
     def get_paginated_response(self, data: Any) -> Response:
         return Response(data, headers={"Link": self._links(), "X-Total-Count": str(self.total)})
@@ -50,10 +56,12 @@ class PageNumbers(BasePagination):
             pages["next"] = self.page + 1
         pages["last"] = last
         url = self.request.build_absolute_uri()
-        return ", ".join(
-            f'<{replace_query_param(url, "page", page)}>; rel="{rel}"'
-            for rel, page in pages.items()
-        )
+        links = {rel: replace_query_param(url, "page", page) for rel, page in pages.items()}
+        if "next" in links and self.request.query_params.get("updated_since"):
+            url = remove_query_param(url, "page")
+            url = replace_query_param(url, "updated_since", utc_text(self.rows[-1].updated_at))
+            links["next"] = replace_query_param(url, "after_id", self.rows[-1].pk)
+        return ", ".join(f'<{address}>; rel="{rel}"' for rel, address in links.items())
 
     def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
         return [

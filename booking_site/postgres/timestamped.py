@@ -5,18 +5,13 @@ from typing import Any, TypeVar
 from django.db import models
 from django.db.models.functions import Now
 
-from booking_site.postgres.clock import ClockTimestamp
-
 M = TypeVar("M", bound=models.Model)
 
 
 class TimestampedQuerySet(models.QuerySet[M]):
     def update(self, **values: Any) -> int:
-        """Set `updated_at` as well, which `auto_now` does only in `save()`.
-
-        Each row gets a different time, so that clients can page through the changes.
-        """
-        return super().update(**{"updated_at": ClockTimestamp(), **values})
+        """Set `updated_at` as well, which `auto_now` does only in `save()`."""
+        return super().update(**{"updated_at": Now(), **values})
 
 
 class Timestamped(models.Model):

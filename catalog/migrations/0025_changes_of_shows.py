@@ -40,7 +40,7 @@ FUNCTIONS = """
     BEGIN
         -- Once in a transaction, however many seats it changes.
         UPDATE shows SET updated_at = clock_timestamp()
-         WHERE id = NEW.show_id AND updated_at < now();
+         WHERE id IN (OLD.show_id, NEW.show_id) AND updated_at < now();
         RETURN NULL;
     END $$;
     CREATE FUNCTION renew_shows_of_seats() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -62,8 +62,8 @@ TRIGGERS = """
         REFERENCING OLD TABLE AS changed
         FOR EACH STATEMENT EXECUTE FUNCTION renew_shows_of_seats();
     CREATE TRIGGER seats_renew_show_after_update
-        AFTER UPDATE OF row, number, price, category, x, y, section ON seats
-        FOR EACH ROW WHEN (OLD.facts IS DISTINCT FROM NEW.facts)
+        AFTER UPDATE OF id, show_id, row, number, price, category, x, y, section ON seats
+        FOR EACH ROW WHEN ((OLD.facts, OLD.show_id) IS DISTINCT FROM (NEW.facts, NEW.show_id))
         EXECUTE FUNCTION renew_show_of_seat();
 """
 REVERSED = """

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.db import connection
+from django.db.models.functions import Now
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -16,10 +17,18 @@ from accounts.models import User
 from booking_site.api.fields import utc_text
 from bookings.services.archiving import archive_rooms
 from bookings.show_changes.cancelling import cancel_show
-from catalog.models import ArchivedRoom, PriceCard, Screen, Seat, Show, ShowStatus
+from catalog.models import ArchivedRoom, Movie, PriceCard, Screen, Seat, Show, ShowStatus, Theatre
 from catalog.repricing import reprice_unsold
+from tests.booking_site.api.test_lists import links
 from tests.bookings.calls import bought, held
-from tests.factories import MovieFactory, ScreenFactory, ShowFactory, make_seats, planned_show
+from tests.factories import (
+    MovieFactory,
+    ScreenFactory,
+    ShowFactory,
+    TheatreFactory,
+    make_seats,
+    planned_show,
+)
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 THEN = datetime(2021, 1, 1, tzinfo=UTC)
@@ -80,6 +89,7 @@ CHANGES_OF_A_SHOW = [
     "UPDATE seats SET x = 9 WHERE show_id = {show} AND number = 2",
     "INSERT INTO seats (show_id, row, number, price) VALUES ({show}, 'B', 1, 9)",
     "DELETE FROM seats WHERE show_id = {show} AND number = 2",
+    "UPDATE seats SET id = -id WHERE show_id = {show} AND number = 2",
 ]
 
 
@@ -99,6 +109,13 @@ def test_a_change_by_plain_sql_is_listed(api: APIClient, show: Show, sql: str) -
     )
     assert [changed(api, address) for address in lists_of(show)] == [[show.pk]] * 3
     assert Show.objects.get(pk=other.pk).updated_at == LONG_AGO
+
+
+def test_a_seat_of_another_show_by_plain_sql_changes_both(show: Show) -> None:
+    other = ShowFactory(movie=show.movie, start_time=show.start_time)
+    age()
+    execute("UPDATE seats SET show_id = %s WHERE show_id = %s AND number = 2", other.pk, show.pk)
+    assert not Show.objects.filter(updated_at=LONG_AGO).exists()
 
 
 def unchanged_by(show: Show, action: Callable[[], Any]) -> bool:
@@ -233,24 +250,25 @@ def screen() -> Screen:
     return ScreenFactory()
 
 
-def test_changes_between_two_pages_are_not_missed(api: APIClient, screen: Screen) -> None:
-    """The client sends the last row's time instead of asking for the next page."""
-    shows = [
-        planned_show(
-            movie=MovieFactory(), screen=screen, start_time=timezone.now() + timedelta(days=day + 1)
-        )
-        for day in range(9)
-    ]
-    Show.objects.update(format="3D")  # one statement, and yet a different time for each row
-    seen: set[int] = set()
-    since, rows = THEN, [{}] * 3
-    changes = iter([shows[0], shows[1]])
-    while len(rows) == 3:
-        query = {"updated_since": utc_text(since), "page_size": 3}
-        rows = api.get("/api/shows", query).json()
-        seen |= {row["id"] for row in rows}
-        since = datetime.fromisoformat(rows[-1]["updated_at"])
-        for show in changes:  # moves a row of this page to the end
-            Show.objects.filter(pk=show.pk).update(format="2D")
-            break
-    assert seen == {show.pk for show in shows}
+@pytest.mark.parametrize("address", ["/api/shows", "/api/movies", "/api/theatres"])
+@pytest.mark.parametrize("page_size", [1, 3])
+def test_changes_between_two_pages_are_not_missed(
+    api: APIClient, address: str, page_size: int
+) -> None:
+    """The client follows the links."""
+    shows = [ShowFactory(movie=MovieFactory(), theatre=TheatreFactory()) for _ in range(9)]
+    model: Any = {"/api/shows": Show, "/api/movies": Movie, "/api/theatres": Theatre}[address]
+    model.objects.update(updated_at=THEN + timedelta(microseconds=1))  # the same for all rows
+    rows = {row.pk for row in model.objects.all()}
+    assert len(rows) == len(shows)
+    seen: list[int] = []
+    more: str | None = f"{address}?updated_since={utc_text(THEN)}&page_size={page_size}"
+    while more:
+        response = api.get(more)
+        seen += [row["id"] for row in response.json()]
+        more = links(response["Link"]).get("next")
+        if seen[0] not in seen[1:]:
+            model.objects.filter(pk=seen[0]).update(updated_at=Now())  # moves it to the end
+    assert len(seen) == len(rows) + 1
+    assert set(seen) == rows
+    assert seen[-1] == seen[0]
