@@ -63,6 +63,7 @@ MAXIMUMS = {
     # PostgreSQL cannot subtract more than its time has, about 6,700 years.
     "ARCHIVE_AFTER_DAYS": 100 * 365,
     "AUDIT_RETENTION_DAYS": 100 * 365,
+    "CANCELLATION_CUTOFF_MINUTES": 365 * 24 * 60,
     "HOLD_MAX_MINUTES": 24 * 60,
     "HOLD_MINUTES": 24 * 60,
     "IDLE_IN_TRANSACTION_TIMEOUT_MS": 60_000,

@@ -22,7 +22,7 @@ TIMES = {"start_time", "booked_at", "created_at", "updated_at"}
 # The session's time zone is UTC, so the cast reads times without a zone as UTC. Times that Python
 # can't represent (infinity, the year 20026) become NULL.
 _TIME = sql.SQL(
-    "CASE WHEN {0} BETWEEN '0001-01-02' AND '9999-12-30' THEN {0}::timestamptz END AS {0}"
+    "CASE WHEN {0} BETWEEN '0002-01-02' AND '9999-12-30' THEN {0}::timestamptz END AS {0}"
 )
 # Of several seats with one row and number, the first is imported.
 _BOOKED_FIRST = (

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,7 +17,8 @@ from django.db.models import (
     QuerySet,
     Value,
 )
-from django.db.models.functions import Least, Now
+from django.db.models.functions import Greatest, Least, Now
+from django.db.models.lookups import GreaterThanOrEqual, LessThan
 from django.utils import timezone
 
 from booking_site.local_time import calendar_day, clock, zone_named
@@ -45,6 +46,10 @@ _OPEN, _PLANNED = (
     for status in (ShowStatus.OPEN, ShowStatus.PLANNED)
 )
 
+
+# Python can convert the times between these to every time zone, and subtract a year.
+_FIRST, _END = datetime(2, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
+_TIMES = ("start_time", "end_time", "occupied_until", "sales_open_at", "sales_close_at")
 
 _PRICE = "'{0}', least(counted.{0}, (lowest_prices ->> '{0}')::numeric)::text"
 _LOWEST = "min(price) FILTER (WHERE is_free AND category = '{0}') AS {0}"
@@ -256,7 +261,13 @@ class Show(Timestamped):
                 name="show_ends_after_start",
             ),
             models.CheckConstraint(
-                # Least ignores an empty end.
+                # Least and Greatest ignore empty times.
+                condition=Q(GreaterThanOrEqual(Least(*_TIMES), _FIRST))
+                & Q(LessThan(Greatest(*_TIMES), _END)),
+                name="show_times_in_range",
+                violation_error_message="Enter times from the year 2 to the year 9998.",
+            ),
+            models.CheckConstraint(
                 condition=Q(sales_open_at__isnull=True)
                 | Q(sales_open_at__lt=Least("start_time", "sales_close_at")),
                 name="show_sales_open_before_end",

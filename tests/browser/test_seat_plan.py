@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from decimal import Decimal
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -132,6 +133,9 @@ def test_a_keyboard_chooses_and_books_seats(open_plan: Open, user: User) -> None
     assert booking.order is not None
     expect(message).to_contain_text(booking.order.reference)
     assert str(booking.seat) == "A17"
+    expect(page.get_by_role("button", name="Book")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(message).to_have_text("Select a seat first.")
 
 
 def test_seats_that_others_book_are_announced(
@@ -148,9 +152,29 @@ def test_seats_that_others_book_are_announced(
 
 def test_a_new_seat_map_is_drawn(open_plan: Open, card: PriceCard, show: Show) -> None:
     page = open_plan()
+    cell(page, "C", 3).click()
     replace_seat_map(show_id=show.pk, layout=parse_layout("A SS.S"), prices=prices_of(card))
     expect(page.get_by_role("gridcell")).to_have_count(3)
-    expect(page.get_by_role("status")).to_have_text("The seats of this show have changed.")
+    expect(page.get_by_role("status")).to_have_text(
+        "The seats of this show have changed. Seats selected: 0."
+    )
+    expect(page.get_by_role("listitem")).to_have_count(0)
+    expect(cell(page, "A", 2)).to_be_focused()  # the best seat
+
+
+def test_other_prices_change_neither_the_focus_nor_the_selection(
+    open_plan: Open, show: Show
+) -> None:
+    page = open_plan()
+    for number in (1, 3):
+        cell(page, "C", number).click()
+    Seat.objects.filter(show=show, row="C").update(price=Decimal(20))
+    expect(page.get_by_role("listitem")).to_have_text(
+        ["Row C, seat 1, 20.00 EUR", "Row C, seat 3, 20.00 EUR"]
+    )
+    expect(cell(page, "C", 3)).to_be_focused()
+    page.keyboard.press("Space")
+    expect(page.get_by_role("listitem")).to_have_text(["Row C, seat 1, 20.00 EUR"])
 
 
 def test_a_phone_scrolls_to_the_seat_in_focus(open_plan: Open) -> None:

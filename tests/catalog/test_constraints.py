@@ -73,6 +73,11 @@ BREAKING = [
     ("show_sales_open_before_end",
      "UPDATE shows SET sales_close_at = start_time - interval '2 h',"
      " sales_open_at = start_time - interval '1 h'"),
+    ("show_times_in_range", "UPDATE shows SET sales_open_at = '-infinity'"),
+    ("show_times_in_range", "UPDATE shows SET sales_close_at = 'infinity'"),
+    ("show_times_in_range", "UPDATE shows SET start_time = '0001-12-31 23:59Z'"),
+    ("show_times_in_range",
+     "INSERT INTO shows (movie_id, theatre_id, start_time) VALUES (1, 1, '9999-12-31 00:00Z')"),
     ("archived_room_arrays_agree", "INSERT INTO archived_rooms (show_id, layout, has_positions, "
      "seat_ids, prices, block_reasons) VALUES (1, 'A S', true, '{1}', '{9}', '{}')"),
     ("archived_room_arrays_agree", "INSERT INTO archived_rooms (show_id, layout, has_positions, "

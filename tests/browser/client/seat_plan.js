@@ -73,7 +73,6 @@ const paintSelection = () => {
       return item;
     }),
   );
-  at("book").disabled = !chosen.length;
 };
 
 const focusOn = (seat) => {
@@ -166,22 +165,24 @@ const load = async () => {
     });
   }
   seats = new Map(layout.seats.map((seat) => [seat.id, seat]));
-  selected.clear();
   unavailable = new Map(map.data.filter(({ status }) => status === "booked").map(({ id, state }) => [id, state]));
+  [...selected].filter((id) => !seats.has(id) || unavailable.has(id)).forEach((id) => selected.delete(id));
   layout.seats.forEach(paint);
   paintSelection();
-  draw();
   const { x, y } = layout.focal_point;
   const distance = (seat) => Math.hypot(seat.x - x, seat.y - y);
   const best = [...layout.seats].sort((a, b) => distance(a) - distance(b))[0];
-  best?.element.setAttribute("tabindex", 0);
+  const before = document.activeElement.dataset.id; // drawing takes the focus away
+  draw();
+  if (before && best) focusOn(seats.get(Number(before)) ?? best);
+  else best?.element.setAttribute("tabindex", 0);
 };
 
 const poll = async () => {
   const { data, fingerprint } = await call(`${path}/seats?fields=status`);
   if (fingerprint !== layout.fingerprint) {
     await load();
-    announce("The seats of this show have changed.");
+    announce(`The seats of this show have changed. Seats selected: ${selected.size}.`);
     return;
   }
   const before = unavailable;
@@ -194,6 +195,7 @@ const poll = async () => {
 };
 
 const book = async () => {
+  if (!selected.size) throw new Error("Select a seat first.");
   const { data } = await call("/api/bookings", {
     method: "POST",
     headers: { "Content-Type": "application/json", "Idempotency-Key": crypto.randomUUID() },
