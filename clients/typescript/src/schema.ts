@@ -2027,7 +2027,7 @@ export interface components {
             sales_open_at: string | null;
             /**
              * Format: date-time
-             * @description End of online sales; null: at the start.
+             * @description End of online sales; null, or a time after the start: at the start.
              */
             sales_close_at: string | null;
             /**
@@ -4646,6 +4646,8 @@ export interface operations {
     movies_list: {
         parameters: {
             query?: {
+                /** @description With `updated_since`: of the items whose `updated_at` is exactly that time, only those with a larger id. Links to the next page have it. */
+                after_id?: number;
                 /** @description Movies with a show on this calendar day in the theatre's time zone. */
                 date?: string;
                 /** @description One of the movie's genres, in any case. */
@@ -4662,7 +4664,7 @@ export interface operations {
                 search?: string;
                 /** @description Movies with a show in this theatre. */
                 theatre?: number;
-                /** @description Only items whose `updated_at` is at this time or later. To synchronize, send the `Date` of the first response of the last synchronization, less ten minutes, because a change is visible only once its transaction has ended. After a full page, send the `updated_at` of its last item instead of the next page: an item that changes meanwhile moves to the end. Deleted and unpublished items are not listed. */
+                /** @description Only items whose `updated_at` is at this time or later. To synchronize, send the `Date` of the first response of the last synchronization, less ten minutes, because a change is visible only once its transaction has ended. Follow `next` of the header `Link`: page numbers would skip items when others change meanwhile. Deleted and unpublished items are not listed. */
                 updated_since?: string;
             };
             header?: {
@@ -4745,6 +4747,8 @@ export interface operations {
     movie_shows_list: {
         parameters: {
             query?: {
+                /** @description With `updated_since`: of the items whose `updated_at` is exactly that time, only those with a larger id. Links to the next page have it. */
+                after_id?: number;
                 /** @description Shows that start on this calendar day in their theatre's time zone. */
                 date?: string;
                 /** @description The show's format, such as `IMAX`. Case and accents are ignored. */
@@ -4763,7 +4767,7 @@ export interface operations {
                 theatre?: number;
                 /** @description Shows that start before this time. */
                 to?: string;
-                /** @description Only items whose `updated_at` is at this time or later. To synchronize, send the `Date` of the first response of the last synchronization, less ten minutes, because a change is visible only once its transaction has ended. After a full page, send the `updated_at` of its last item instead of the next page: an item that changes meanwhile moves to the end. Deleted and unpublished items are not listed. */
+                /** @description Only items whose `updated_at` is at this time or later. To synchronize, send the `Date` of the first response of the last synchronization, less ten minutes, because a change is visible only once its transaction has ended. Follow `next` of the header `Link`: page numbers would skip items when others change meanwhile. Deleted and unpublished items are not listed. */
                 updated_since?: string;
             };
             header?: {
@@ -5385,6 +5389,8 @@ export interface operations {
     shows_list: {
         parameters: {
             query?: {
+                /** @description With `updated_since`: of the items whose `updated_at` is exactly that time, only those with a larger id. Links to the next page have it. */
+                after_id?: number;
                 /** @description Shows that start on this calendar day in their theatre's time zone. */
                 date?: string;
                 /** @description The show's format, such as `IMAX`. Case and accents are ignored. */
@@ -5405,7 +5411,7 @@ export interface operations {
                 theatre?: number;
                 /** @description Shows that start before this time. */
                 to?: string;
-                /** @description Only items whose `updated_at` is at this time or later. To synchronize, send the `Date` of the first response of the last synchronization, less ten minutes, because a change is visible only once its transaction has ended. After a full page, send the `updated_at` of its last item instead of the next page: an item that changes meanwhile moves to the end. Deleted and unpublished items are not listed. */
+                /** @description Only items whose `updated_at` is at this time or later. To synchronize, send the `Date` of the first response of the last synchronization, less ten minutes, because a change is visible only once its transaction has ended. Follow `next` of the header `Link`: page numbers would skip items when others change meanwhile. Deleted and unpublished items are not listed. */
                 updated_since?: string;
             };
             header?: {
@@ -5886,11 +5892,13 @@ export interface operations {
     theatres_list: {
         parameters: {
             query?: {
+                /** @description With `updated_since`: of the items whose `updated_at` is exactly that time, only those with a larger id. Links to the next page have it. */
+                after_id?: number;
                 /** @description The page, from 1. A page past the end is empty. */
                 page?: number;
                 /** @description Items per page. */
                 page_size?: number;
-                /** @description Only items whose `updated_at` is at this time or later. To synchronize, send the `Date` of the first response of the last synchronization, less ten minutes, because a change is visible only once its transaction has ended. After a full page, send the `updated_at` of its last item instead of the next page: an item that changes meanwhile moves to the end. Deleted and unpublished items are not listed. */
+                /** @description Only items whose `updated_at` is at this time or later. To synchronize, send the `Date` of the first response of the last synchronization, less ten minutes, because a change is visible only once its transaction has ended. Follow `next` of the header `Link`: page numbers would skip items when others change meanwhile. Deleted and unpublished items are not listed. */
                 updated_since?: string;
             };
             header?: {
@@ -6037,6 +6045,8 @@ export interface operations {
     theatre_shows_list: {
         parameters: {
             query?: {
+                /** @description With `updated_since`: of the items whose `updated_at` is exactly that time, only those with a larger id. Links to the next page have it. */
+                after_id?: number;
                 /** @description Shows that start on this calendar day in their theatre's time zone. */
                 date?: string;
                 /** @description The show's format, such as `IMAX`. Case and accents are ignored. */
@@ -6055,7 +6065,7 @@ export interface operations {
                 page_size?: number;
                 /** @description Shows that start before this time. */
                 to?: string;
-                /** @description Only items whose `updated_at` is at this time or later. To synchronize, send the `Date` of the first response of the last synchronization, less ten minutes, because a change is visible only once its transaction has ended. After a full page, send the `updated_at` of its last item instead of the next page: an item that changes meanwhile moves to the end. Deleted and unpublished items are not listed. */
+                /** @description Only items whose `updated_at` is at this time or later. To synchronize, send the `Date` of the first response of the last synchronization, less ten minutes, because a change is visible only once its transaction has ended. Follow `next` of the header `Link`: page numbers would skip items when others change meanwhile. Deleted and unpublished items are not listed. */
                 updated_since?: string;
             };
             header?: {
