@@ -90,7 +90,8 @@ class ShowSerializer(Out):
         allow_null=True, help_text="Start of online sales, which may be in the past; null: at once."
     )
     sales_close_at = UtcDateTimeField(
-        allow_null=True, help_text="End of online sales; null, or a time after the start: at the start."
+        allow_null=True,
+        help_text="End of online sales; null, or a time after the start: at the start.",
     )
     cancellable_until = UtcDateTimeField(
         help_text="The last moment at which customers can cancel a booking of the show."
