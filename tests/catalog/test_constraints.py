@@ -35,7 +35,6 @@ BREAKING = [
      "UPDATE movies SET release_date = '2031-02-01', run_ends_on = '2031-01-31'"),
     ("theatre_gap_rule_known", "UPDATE theatres SET gap_rule = 'sometimes'"),
     ("theatre_currency_iso", "UPDATE theatres SET currency = 'eur'"),
-    ("theatre_language_known", "UPDATE theatres SET language = 'it'"),
     ("theatre_contact_email_ascii", "UPDATE theatres SET contact_email = 'desk@bücher.example'"),
     ("screen_one_name_per_theatre", "UPDATE screens SET name = 'One'"),
     ("screen_with_theatre", "INSERT INTO screens SELECT * FROM screens WHERE id = 1"),
