@@ -1008,7 +1008,7 @@ export interface components {
             new_password: string;
         };
         /**
-         * @description Of e-mails and tickets.
+         * @description The language of e-mails and tickets.
          * @enum {string}
          */
         CustomerLanguage: "en" | "de" | "fr" | "es";
