@@ -86,7 +86,7 @@ SCHEMAS = {
     "CloseAccountRequest": "The password of the account to remove.",
     "ClaimOrdersRequest": "The parameters of the link in the e-mail.",
     "ConfirmEmailRequest": "The parameters of the link in the e-mail.",
-    "CustomerLanguage": "The language of e-mails and tickets.",
+    "CustomerLanguage": "A language in which the site addresses customers.",
     "GapRule": "Whether a choice may leave a single free seat between two taken ones.",
     "GuestRequest": "The name and e-mail address of a customer without an account.",
     "LayoutRow": "A row of seats.",

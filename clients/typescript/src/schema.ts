@@ -1008,7 +1008,7 @@ export interface components {
             new_password: string;
         };
         /**
-         * @description The language of e-mails and tickets.
+         * @description A language in which the site addresses customers.
          * @enum {string}
          */
         CustomerLanguage: "en" | "de" | "fr" | "es";
