@@ -120,6 +120,17 @@ def test_the_forms_of_a_purchase_are_named_and_errors_are_short(
     expect(refused.locator("pre")).to_have_count(0)
 
 
+def test_responses_are_as_wide_as_a_phone(open_page: Open, live_server: LiveServer) -> None:
+    page = open_page(width=390)
+    open_docs(page, live_server)
+    purchase = try_out(page, "bookings_create")
+    texts = purchase.locator(
+        ".response > .response-col_description, table.headers .renderedMarkdown"
+    )
+    expect(texts.first).to_be_visible()
+    assert min(texts.evaluate_all("(all) => all.map((each) => each.clientWidth)")) > 250
+
+
 @pytest.mark.parametrize(
     ("theme", "colour"), [("light", "rgb(250, 250, 250)"), ("dark", "rgb(28, 32, 34)")]
 )
