@@ -25,7 +25,7 @@ LOCALE := booking_site/locale
 BABEL := $(BIN)/python -m babel.messages.frontend --quiet
 # The sentences of the code, without line numbers, which would change too often.
 SENTENCES := .venv/django.pot
-EXTRACT := $(BABEL) extract --mapping-file pyproject.toml --keywords "gettext_lazy gettext_noop ngettext_lazy:1,2" --add-location file --sort-by-file --no-wrap --output $(SENTENCES) .
+EXTRACT := $(BABEL) extract --mapping-file pyproject.toml --keywords "gettext_lazy ngettext_lazy:1,2" --add-location file --sort-by-file --no-wrap --output $(SENTENCES) .
 UPDATE := $(BABEL) update --domain django --input-file $(SENTENCES) --output-dir $(LOCALE) --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --no-wrap
 # makemigrations needs no database; this silences its warning that there is none.
 NO_DATABASE := ignore:Got an error checking a consistent migration history:RuntimeWarning

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from babel import Locale
 from django.http import HttpRequest, HttpResponse
 from django.utils import translation
-from django.utils.translation import gettext_noop, ngettext_lazy
+from django.utils.translation import gettext_lazy, ngettext_lazy
 from django.utils.translation.trans_real import parse_accept_lang_header
 
 LANGUAGES = [("en", "English"), ("de", "German"), ("fr", "French"), ("es", "Spanish")]
@@ -19,13 +19,13 @@ DEFAULT_LANGUAGE = "en"
 # Sentences that booking_site/locale translates itself: the German of Django REST framework is
 # informal, Django's about passwords not idiomatic, and its Spanish about a limit wrong by one.
 REPLACED_SENTENCES = (
-    gettext_noop("Ensure this field has no more than {max_length} characters."),
-    gettext_noop("Ensure this field has at least {min_length} characters."),
-    gettext_noop("Ensure this value is less than or equal to {max_value}."),
-    gettext_noop("Ensure this value is greater than or equal to {min_value}."),
-    gettext_noop("Enter a valid email address."),
-    gettext_noop("This password is too common."),
-    gettext_noop("This password is entirely numeric."),
+    gettext_lazy("Ensure this field has no more than {max_length} characters."),
+    gettext_lazy("Ensure this field has at least {min_length} characters."),
+    gettext_lazy("Ensure this value is less than or equal to {max_value}."),
+    gettext_lazy("Ensure this value is greater than or equal to {min_value}."),
+    gettext_lazy("Enter a valid email address."),
+    gettext_lazy("This password is too common."),
+    gettext_lazy("This password is entirely numeric."),
     ngettext_lazy(
         "Ensure this value has at most %(limit_value)d character (it has %(show_value)d).",
         "Ensure this value has at most %(limit_value)d characters (it has %(show_value)d).",

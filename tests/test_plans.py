@@ -13,7 +13,7 @@ from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from accounts.links import confirmation_tokens, reset_tokens
+from accounts.links import claim_tokens, confirmation_tokens, reset_tokens
 from accounts.models import User
 from accounts.tokens import issue_tokens
 from booking_site.back_office.large_tables import BoundedPaginator
@@ -170,6 +170,11 @@ def accounts(buyer: User) -> Iterator[Call]:
         {"email": buyer.email},
         status=202,
     )
+    guest = {"name": "Gil Guest", "email": "gil@example.com"}
+    yield Call("auth_guest", "post", "/api/auth/guest", guest, status=201)
+    row = User.objects.get(contact_email=guest["email"])
+    link = {"uid": str(row.pk), "token": claim_tokens.make_token(row)}
+    yield Call("auth_guest_claim", "post", "/api/auth/guest/claim", link, status=204)
     changed = {"current_password": PASSWORD, "new_password": PASSWORD[::-1]}
     yield Call("auth_password_change", "post", "/api/auth/password/change", changed, status=204)
     buyer.refresh_from_db()

@@ -12,6 +12,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts import links
+from accounts.guests import create_guest
 from accounts.mails import send_password_reset
 from accounts.models import User
 from accounts.tokens import issue_tokens
@@ -86,7 +87,13 @@ def request_of(
     }
     refresh = {"refresh": issue_tokens(person).refresh}
     link = {"uid": str(person.pk), "token": links.confirmation_tokens.make_token(person)}
+    guest = create_guest(name="Gil", email="gil@example.com", language="en").user
     bodies: dict[str, dict[str, object]] = {
+        "POST /api/auth/guest": {"name": "Gus", "email": "gus@example.com"},
+        "POST /api/auth/guest/claim": {
+            "uid": str(guest.pk),
+            "token": links.claim_tokens.make_token(guest),
+        },
         "POST /api/auth/register": {**NEW_USER},
         "POST /api/auth/login": {"email": person.email, "password": PASSWORD},
         "POST /api/auth/refresh": {**refresh},

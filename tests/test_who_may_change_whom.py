@@ -240,6 +240,7 @@ def post_staff(client: Client, world: World, staff: set[User]) -> bool:
         "location": theatre.location,
         "timezone": theatre.timezone,
         "currency": theatre.currency,
+        "language": theatre.language,
         "gap_rule": theatre.gap_rule,
         "staff": [person.pk for person in staff],
     }

@@ -414,6 +414,7 @@ def test_production_logs_json_and_never_a_secret_or_a_body() -> None:
     assert [(line["route"], line["status"]) for line in requests] == [
         ("api/auth/login", 503),
         ("api/auth/me", 401),
+        ("api/auth/me", 400),
         ("none", 404),
         ("api/movies", 500),
     ]
@@ -447,7 +448,8 @@ from catalog.views import MovieViewSet
 client = Client(headers={"host": "cinema.example"}, raise_request_exception=False)
 body = '{"email": "SECRET@example.com", "password": "SECRET"}'
 client.post("/api/auth/login", body, "application/json", secure=True)
-client.get("/api/auth/me?token=SECRET", headers={"authorization": "Bearer SECRET"}, secure=True)
+client.get("/api/auth/me", headers={"authorization": "Bearer SECRET"}, secure=True)
+client.get("/api/auth/me?token=SECRET", secure=True)
 client.get("/nothing/SECRET", secure=True)
 
 class Boom(Exception):

@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Event, Thread
 from urllib.parse import urlsplit, urlunsplit
 
+import brotli
 import pytest
 
 from tests.web import ROOT, RawConnection, database_url, web_server
@@ -36,8 +37,10 @@ class Collect(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.headers["Content-Encoding"] == "gzip":
-            body = gzip.decompress(body)
+        # Sentry's client prefers brotli where it is installed.
+        decompress = {"gzip": gzip.decompress, "br": brotli.decompress}
+        if coding := self.headers["Content-Encoding"]:
+            body = decompress[coding](body)
         self.server.envelopes.append(body.decode())
         if b"RuntimeError" in body:
             self.server.has_crash.set()
