@@ -168,7 +168,7 @@ def refuse_movie(page: Page) -> None:
 
 def choose_seats(page: Page) -> None:
     page.get_by_role("checkbox", name="A3").check()
-    page.get_by_text("Name and e-mail").click()
+    page.get_by_text("Customer name, e-mail and language").click()
 
 
 def refuse_sale(page: Page) -> None:
