@@ -12,7 +12,7 @@ class ShowNotFound(DomainError):
 
     code = "show_not_found"
     status = HTTPStatus.NOT_FOUND
-    message = _("There is no such show.")
+    message = _("This show does not exist.")
 
 
 class ShowClosed(DomainError):

@@ -39,7 +39,7 @@ class MovieNotFound(DomainError):
 
     code = "movie_not_found"
     status = HTTPStatus.NOT_FOUND
-    message = _("There is no such movie.")
+    message = _("This movie does not exist.")
 
 
 class TheatreNotFound(DomainError):
@@ -47,7 +47,7 @@ class TheatreNotFound(DomainError):
 
     code = "theatre_not_found"
     status = HTTPStatus.NOT_FOUND
-    message = _("There is no such theatre.")
+    message = _("This theatre does not exist.")
 
 
 class PublicViewSet(GenericViewSet[M]):

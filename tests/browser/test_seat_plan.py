@@ -100,7 +100,7 @@ def test_a_keyboard_chooses_and_books_seats(open_plan: Open, user: User) -> None
     )
     page.keyboard.press("ArrowUp")
     page.keyboard.press("Home")
-    page.keyboard.press("ArrowUp")  # there is no row in front
+    page.keyboard.press("ArrowUp")  # row A is the first, so the focus stays
     expect(focused(page)).to_have_accessible_name(
         "Row A, seat 1, standard, 12.00 EUR, 1 from the left aisle, available"
     )

@@ -10,7 +10,7 @@ from booking_site.api.openapi.problems import operations
 OPERATIONS = {
     "auth_register": "Creates an account, logs in, and e-mails a link that confirms the address.",
     "auth_guest": (
-        "Returns a token to hold, book and cancel. There is no refresh token: later, an account can"
+        "Returns a token to hold, book and cancel, without a refresh token. Later, an account can"
         " claim the orders with the link in the confirmation e-mail."
     ),
     "auth_guest_claim": (

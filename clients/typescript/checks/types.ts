@@ -16,7 +16,7 @@ export function members(problem: Problem): unknown {
       // @ts-expect-error This problem has another member.
       problem.seat_ids;
       return problem.largest_block satisfies number;
-    // @ts-expect-error There is no such code.
+    // @ts-expect-error The API has no such code.
     case "seat_unavailabel":
       return undefined;
     default:
@@ -33,7 +33,7 @@ export async function calls(): Promise<void> {
   cinema.list("/api/movies/{movie_id}/shows", { params: { path: { movie_id: 1 } } });
   // @ts-expect-error The path needs an id.
   cinema.list("/api/movies/{movie_id}/shows");
-  // @ts-expect-error There is no such parameter.
+  // @ts-expect-error The call has no such parameter.
   cinema.list("/api/movies", { params: { query: { serach: "x" } } });
   // @ts-expect-error This is not a list.
   cinema.list("/api/movies/{id}", { params: { path: { id: 1 } } });

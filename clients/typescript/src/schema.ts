@@ -55,7 +55,7 @@ export interface paths {
         put?: never;
         /**
          * Buy as a guest, without a password
-         * @description Returns a token to hold, book and cancel. There is no refresh token: later, an account can claim the orders with the link in the confirmation e-mail.
+         * @description Returns a token to hold, book and cancel, without a refresh token. Later, an account can claim the orders with the link in the confirmation e-mail.
          */
         post: operations["auth_guest"];
         delete?: never;
