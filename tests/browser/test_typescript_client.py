@@ -31,8 +31,9 @@ MAKE_CLIENT = """async ({ url, tokens }) => {
     baseUrl: url, onSessionEnd: (problem) => ended.push(problem?.code ?? "elsewhere"),
   });
 }"""
+# With its cache, Chromium lets the second tab wait until the first has the response.
 CALL = """() => {
-  const answer = client.api.GET("/api/auth/me");
+  const answer = client.api.GET("/api/auth/me", { cache: "no-store" });
   globalThis.call = answer.then(({ data, error }) => data?.id ?? error.code);
 }"""
 
@@ -147,3 +148,31 @@ def test_both_tabs_report_the_end_of_their_session(
     ended = sorted(page.evaluate("ended") for page in pages)
     assert ended == [["elsewhere"], ["token_revoked"]]
     assert pages[0].evaluate("localStorage.length") == 0
+
+
+def test_a_refusal_can_be_read_after_a_refresh_that_took_longer_than_a_call_may(
+    open_page: Open,
+    example_address: str,
+    proxy: FaultyProxy,
+    user: User,
+) -> None:
+    tokens = issue_tokens(user)
+    SignIn.objects.filter(user=user).delete()
+    page = open_page(quiet=True)
+    page.goto(example_address)
+    slow_refresh = """async ({ url, tokens }) => {
+      const { Client, memoryStorage } = await import("movie-booking-client");
+      const storage = memoryStorage();
+      storage.save(tokens);
+      const timeoutMs = 1000;
+      const fetch = async (request) => {
+        if (request.url.endsWith("/refresh")) {
+          await new Promise((resolve) => setTimeout(resolve, timeoutMs + 100));
+        }
+        return globalThis.fetch(request);
+      };
+      const client = new Client({ baseUrl: url, storage, timeoutMs, fetch });
+      return (await client.api.GET("/api/auth/me")).error.code;
+    }"""
+    given = {"url": proxy.url, "tokens": stored(tokens)}
+    assert page.evaluate(slow_refresh, given) == "token_revoked"

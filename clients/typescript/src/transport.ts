@@ -17,7 +17,9 @@ const REPEATED_STATUSES = new Set([429, 502, 503, 504]);
  */
 export function withTimeout(fetch: Fetch, timeoutMs: number): Fetch {
   return async (request) => {
-    const signal = AbortSignal.any([request.signal, AbortSignal.timeout(timeoutMs)]);
+    const timeout = new AbortController();
+    const timer = setTimeout(() => timeout.abort(), timeoutMs);
+    const signal = AbortSignal.any([request.signal, timeout.signal]);
     try {
       const response = await fetch(new Request(request.clone(), { signal }));
       await response.clone().arrayBuffer();
@@ -25,6 +27,8 @@ export function withTimeout(fetch: Fetch, timeoutMs: number): Fetch {
     } catch (error) {
       request.signal.throwIfAborted();
       throw new NoResponseError(error);
+    } finally {
+      clearTimeout(timer); // it would abort reading the response later
     }
   };
 }
