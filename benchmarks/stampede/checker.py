@@ -1,12 +1,10 @@
 """Checks a journal, and lists every violation of an invariant."""
 
-from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from functools import cached_property
-from itertools import islice, pairwise
-from math import inf
+from itertools import pairwise
 from typing import Any
 
 from benchmarks.stampede.claims import (
@@ -18,7 +16,8 @@ from benchmarks.stampede.claims import (
     claims_of,
     purchases_of,
 )
-from benchmarks.stampede.journal import Call, FaultLine, History
+from benchmarks.stampede.journal import Call, History
+from benchmarks.stampede.recovery import recovery
 
 # No faults at the very start and end, so that there are requests around every fault.
 CALM_SECONDS = 2.0
@@ -36,6 +35,8 @@ EXPECTED_REFUSALS = {
     "release": {"hold_already_booked"},
     "misuse": {"idempotency_key_reused"},
 }
+# The fault that replaces one server after the other by another release, and back.
+DEPLOY = "deploy"
 UNSETTLED_CODES = {"busy", "outcome_unknown", "idempotency_key_in_progress"}
 
 
@@ -107,25 +108,6 @@ def check(case: Case) -> dict[str, list[str] | None]:
         else list(dict.fromkeys(find_violations(case)))
         for name, find_violations in INVARIANTS.items()
     }
-
-
-def recovery(fault: FaultLine, history: History) -> float | None:
-    """Return the seconds from the fault to the first success of a request sent after it."""
-    answered = inf
-    for call in islice(history.calls, _first_after(history.calls, fault.began), None):
-        if call.began > answered:
-            break
-        if (
-            call.op in ("book", "hold")
-            and call.succeeded
-            and (fault.servers is None or call.server in fault.servers)
-        ):
-            answered = min(answered, call.answered)
-    return None if answered == inf else answered - fault.began
-
-
-def _first_after(calls: list[Call], at: float) -> int:
-    return bisect_left(calls, at, key=lambda call: call.began)
 
 
 @invariant("No seat is sold twice")
@@ -341,6 +323,25 @@ def _expected_refusals(case: Case) -> Iterator[str]:
         refusals = EXPECTED_REFUSALS.get(call.op, set()) | UNSETTLED_CODES
         if call.status is not None and not call.succeeded and call.code not in refusals:
             yield f"{call.op} {call.id} on server {call.server}: {call.status} {call.code}"
+
+
+@invariant("A 503 says when to retry")
+def _retries_named(case: Case) -> Iterator[str]:
+    for call in case.history.calls:
+        if call.status == 503 and call.retry_after is None:
+            yield f"{call.op} {call.id} got 503 {call.code} without Retry-After"
+
+
+@invariant("A deploy only causes 503")
+def _deploys_unnoticed(case: Case) -> Iterator[str]:
+    for fault in case.history.faults:
+        if fault.fault != DEPLOY:
+            continue
+        for call in case.history.calls:
+            if call.began > fault.ended or call.answered < fault.began:
+                continue
+            if call.status is None or (call.status >= 500 and call.status != 503):
+                yield f"{call.op} {call.id} got {call.status or call.error} during a deploy"
 
 
 @invariant("The site recovers from every fault")

@@ -18,8 +18,10 @@ from typing import Any
 
 from benchmarks.stampede.journal import Call, History
 
-# The longest that a call without an answer may still wait for locks on the server.
+# The longest that a call without an answer may still wait for locks on the server, and, where
+# PostgreSQL has standbys, for one of them.
 LATE_SECONDS = 15.0
+LATE_SECONDS_WITH_STANDBYS = 60.0
 CLOCK_GRAIN = 0.01
 
 
@@ -144,9 +146,14 @@ def _booking_claims(history: History, purchases: list[Purchase]) -> Claimed:
     for call in history.calls:
         if call.op in ("cancel_booking", "cancel_order"):
             cancels[call.target].append(call)
+    held = {
+        call.reply["id"]: call.reply["seat_ids"]
+        for call in history.calls
+        if call.op == "hold" and call.succeeded
+    }
     for purchase in purchases:
         if not purchase.wins:
-            yield from _unsettled_claims(purchase)
+            yield from _unsettled_claims(purchase, held, can_be_lost=history.has_standbys)
             continue
         began = min(call.began for call in purchase.calls)
         answered = min(call.answered for call in purchase.wins)
@@ -166,20 +173,30 @@ def _booking_claims(history: History, purchases: list[Purchase]) -> Claimed:
             )
 
 
-def _unsettled_claims(purchase: Purchase) -> Claimed:
-    if purchase.is_settled:
+def _unsettled_claims(
+    purchase: Purchase, held: dict[Any, list[int]], *, can_be_lost: bool
+) -> Claimed:
+    """Yield the possible claims of a purchase without a 201, some of whose calls have no outcome.
+
+    `held` has the seats of each hold. `can_be_lost`: a failover may undo what others have seen,
+    but only what was not answered 201.
+    """
+    if all(call.settled for call in purchase.calls) or (purchase.is_settled and not can_be_lost):
         return
     call = purchase.calls[0]
+    until = max(each.answered for each in purchase.calls) if purchase.is_settled else inf
     body = call.body or {}
-    for seat_id in body.get("seat_ids", [body.get("seat_id")]):
+    seat_ids = body.get("seat_ids") or held.get(body.get("hold_id")) or [body.get("seat_id")]
+    for seat_id in seat_ids:
         if seat_id is not None:
             name = f"key {purchase.key}"
-            yield seat_id, Claim(purchase.user, "booking", name, call.began, inf, -inf, inf)
+            yield seat_id, Claim(purchase.user, "booking", name, call.began, inf, -inf, until)
 
 
 def _hold_claims(history: History) -> Claimed:
     seats = {show["show_id"]: [seat[0] for seat in show["seats"]] for show in history.plan["shows"]}
     longest = history.plan["hold_seconds"]
+    late = LATE_SECONDS_WITH_STANDBYS if history.has_standbys else LATE_SECONDS
     by_visit: dict[tuple[int, int | None], list[Call]] = defaultdict(list)
     for call in history.calls:
         if call.op in ("hold", "extend", "release", "book"):
@@ -190,13 +207,16 @@ def _hold_claims(history: History) -> Claimed:
             if call.op != "hold":
                 continue
             if call.succeeded:
-                yield from _answered_hold_claims(call, later, longest)
+                yield from _answered_hold_claims(call, later, longest + late)
             elif not call.settled and show_id is not None:
-                yield from _lost_claims(call, later, longest, seats[show_id])
+                yield from _lost_claims(call, later, longest, late, seats[show_id])
 
 
-def _answered_hold_claims(call: Call, later: list[Call], longest: float) -> Claimed:
-    """Yield the claims of a hold that was answered; `later` are the user's calls on that show."""
+def _answered_hold_claims(call: Call, later: list[Call], extended: float) -> Claimed:
+    """Yield the claims of a hold that was answered; `later` are the user's calls on that show.
+
+    `extended` is how many seconds an extension without an answer may prolong it.
+    """
     seconds = _seconds_left(call)
     surely_until = call.began + seconds - CLOCK_GRAIN
     maybe_until = call.answered + seconds + CLOCK_GRAIN
@@ -204,7 +224,7 @@ def _answered_hold_claims(call: Call, later: list[Call], longest: float) -> Clai
         if each.began > maybe_until:
             break
         if each.op == "extend":
-            left = _seconds_left(each) if each.succeeded else longest + LATE_SECONDS
+            left = _seconds_left(each) if each.succeeded else extended
             # Only an extension that was answered or lost can have had an effect.
             if each.succeeded or not each.settled:
                 maybe_until = max(maybe_until, min(each.answered, each.began + 60) + left)
@@ -240,9 +260,11 @@ def _ends_hold(each: Call, hold: Call) -> bool:
     return each.op == "hold" or each.target == hold.reply["id"]
 
 
-def _lost_claims(call: Call, later: list[Call], longest: float, seats: list[int]) -> Claimed:
+def _lost_claims(
+    call: Call, later: list[Call], longest: float, late: float, seats: list[int]
+) -> Claimed:
     """Yield the possible claims of a hold whose answer was lost."""
-    lost = min(call.answered, call.began + 60) + LATE_SECONDS
+    lost = min(call.answered, call.began + 60) + late
     until = lost + longest
     for each in later:
         if each.op == "hold" and each.succeeded and each.began > lost:

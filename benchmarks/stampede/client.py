@@ -95,6 +95,7 @@ class Client:
             code=answer.code,
             reply=_summary(request.op, answer, text),
             replayed=response.headers.get("Idempotency-Replayed") == "true",
+            retry_after=response.headers.get("Retry-After"),
         )
         return answer
 

@@ -56,6 +56,7 @@ class Call:
     code: str | None = None
     reply: Any = None
     replayed: bool = False
+    retry_after: str | None = None
     error: str | None = None
 
     @property
@@ -98,6 +99,10 @@ class History:
     @property
     def has_tables(self) -> bool:
         return bool(self.tables)
+
+    @property
+    def has_standbys(self) -> bool:
+        return bool(self.plan.get("has_standbys"))
 
 
 def read_journal(path: Path) -> History:

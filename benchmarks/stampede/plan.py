@@ -35,7 +35,7 @@ class Plan:
 
     The `hot_seats` are few, and everybody wants them. `hold_seconds` is the
     longest that a hold can live unasked. `reads_tables` says that the journal ends
-    with the tables.
+    with the tables, `has_standbys` that PostgreSQL can fail over.
     """
 
     servers: list[str]
@@ -47,6 +47,7 @@ class Plan:
     seconds: float
     hold_seconds: float
     reads_tables: bool
+    has_standbys: bool = False
 
     def dump(self) -> str:
         return json.dumps(asdict(self))

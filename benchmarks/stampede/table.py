@@ -4,8 +4,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from statistics import median
 
-from benchmarks.stampede.checker import Case, recovery
+from benchmarks.stampede.checker import Case
 from benchmarks.stampede.claims import Purchase
+from benchmarks.stampede.recovery import recovery
 
 WIDTH = 34
 EXAMPLES = 5
@@ -16,7 +17,7 @@ def render(case: Case, violations: dict[str, list[str] | None]) -> str:
         "Calls": _calls(case),
         "Refusals": _refusals(case),
         "Unknown outcomes of purchases": _unknown(case),
-        "Seconds from each fault to the next success": _faults(case),
+        "Seconds without a successful write, for each fault": _faults(case),
         "Violations": _violations(violations),
     }
     lines = []

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from benchmarks.stampede.checker import Case, check
-from benchmarks.stampede.claims import Claim, SeatClaims
 from benchmarks.stampede.director import main
 from benchmarks.stampede.journal import read_journal
 from benchmarks.stampede.table import render
@@ -244,6 +243,15 @@ def stay_down(lines: Lines) -> None:
     lines.append(answer(61, "a9", 503, code="busy", reply={}))
 
 
+def forget_when_to_retry(lines: Lines) -> None:
+    lines.append(call(24, "b6", "orders", BEN))
+    lines.append(answer(25, "b6", 503, code="busy", reply={}))
+
+
+def lose_an_answer_in_a_deploy(lines: Lines) -> None:
+    next(each for each in lines if each["kind"] == "fault")["fault"] = "deploy"
+
+
 def leave_transaction(lines: Lines) -> None:
     lines.append(
         {"kind": "unfinished", "at": 99, "pid": 1, "state": "idle in transaction", "query": "X"}
@@ -292,6 +300,8 @@ def test_a_clean_journal_has_no_violation(tmp_path: Path) -> None:
         (forget_own_booking, "Users see only their own bookings"),
         (never_settle, "Every unknown outcome is settled"),
         (fail, "Every refusal is expected"),
+        (forget_when_to_retry, "A 503 says when to retry"),
+        (lose_an_answer_in_a_deploy, "A deploy only causes 503"),
         (stay_down, "The site recovers from every fault"),
         (leave_transaction, "No lock or transaction stays open"),
         (disagree, "The tables agree (doctor)"),
@@ -339,23 +349,26 @@ def test_an_invalid_line_is_named(tmp_path: Path) -> None:
         read_journal(tmp_path / "journal")
 
 
-def claims(*intervals: tuple[float, float, float, float]) -> SeatClaims:
-    return SeatClaims(Claim(ANN, "booking", "b", *each) for each in intervals)
+def see_a_booking_that_is_lost(lines: Lines) -> None:
+    """Ann books seat 4 without an answer, Ben sees it sold, Ann is finally refused."""
+    body = {"show_id": 7, "seat_id": 4}
+    lines += [
+        call(30, "a6", "book", key="Z", show_id=7, body=body),
+        answer(31, "a6", 503, code="outcome_unknown", reply={}, retry_after="1"),
+        call(32, "b7", "book", BEN, key="Y", show_id=7, body=body),
+        answer(33, "b7", 409, code="seat_unavailable", reply={"seat_ids": [4]}),
+        call(34, "a7", "book", key="Z", show_id=7, body=body),
+        answer(35, "a7", 409, code="single_seat_gap", reply={}),
+    ]
 
 
-def test_a_long_claim_is_found_behind_a_short_one() -> None:
-    two = claims((0, 1, 90, 100), (10, 11, 12, 13))
-    assert two.maybe_taken(frozenset({"booking", "before"}), 50, 51)
-    assert two.surely_taken(50, 51)
-    assert not two.surely_taken(89, 91)
-    assert not two.maybe_taken(frozenset({"booking", "before"}), 101, 102)
-
-
-def test_own_bookings_cause_refusals_but_own_holds_do_not() -> None:
-    held = SeatClaims([Claim(ANN, "hold", "h", 0, 1, 10, 11)])
-    assert not held.maybe_taken_against(ANN, 5, 6)
-    assert held.maybe_taken_against(BEN, 5, 6)
-    assert claims((0, 1, 10, 11)).maybe_taken_against(ANN, 5, 6)
+@pytest.mark.parametrize("has_standbys", [True, False])
+def test_only_a_failover_may_undo_what_others_have_seen(tmp_path: Path, has_standbys: bool) -> None:
+    lines = clean()
+    lines[0]["has_standbys"] = has_standbys
+    see_a_booking_that_is_lost(lines)
+    expected = set() if has_standbys else {"A refused seat was unavailable"}
+    assert found(tmp_path / "journal", lines) == expected
 
 
 def test_a_fault_repaired_after_the_last_purchase_is_not_checked(tmp_path: Path) -> None:
