@@ -1,0 +1,21 @@
+"""The first process of the namespaces: runs one command, and ends everything when it ends.
+
+It adopts processes whose parent has ended, such as PostgreSQL's when Patroni is killed, and reaps
+them, because Patroni takes a zombie for a running server.
+"""
+
+import os
+import signal
+import sys
+
+if __name__ == "__main__":
+    child = 0
+    signal.signal(signal.SIGTERM, lambda number, _: child and os.kill(child, number))
+    signal.signal(signal.SIGINT, lambda *_: None)  # The terminal sends it to the command as well.
+    if not (child := os.fork()):
+        os.execvp(sys.argv[1], sys.argv[1:])  # noqa: S606 (no outside input)
+    while True:
+        pid, status = os.wait()
+        if pid == child:
+            code = os.waitstatus_to_exitcode(status)
+            sys.exit(code if code >= 0 else 128 - code)
