@@ -19,7 +19,8 @@ TSC := $(NODE) $(CLIENT)/node_modules/typescript/bin/tsc --project $(CLIENT)
 OPENAPI_TYPESCRIPT := $(NODE) $(CLIENT)/node_modules/openapi-typescript/bin/cli.js $(SCHEMA) --output $(CLIENT)/src/schema.ts
 CHROMIUM ?= chromium
 # What test-parts needs, as program:package of Debian.
-PARTS := nginx:nginx-light pgbouncer:pgbouncer promtool:prometheus
+PARTS := nginx:nginx-light pgbouncer:pgbouncer promtool:prometheus haproxy:haproxy etcd:etcd-server redis-sentinel:redis-sentinel ip:iproute2
+CLUSTER := $(BIN)/python -m booking_site.embedded.cluster
 PRODUCTION := .venv-production
 LOCALE := booking_site/locale
 BABEL := $(BIN)/python -m babel.messages.frontend --quiet
@@ -35,7 +36,7 @@ export DEVELOPMENT := 1
 export CHROMIUM
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-browser test-parts test-production stampede fuzz timing bench growth year memory lint fix client translations shell migrations pins audit sbom findings
+.PHONY: help run cluster cluster-packages cluster-shell test test-browser test-parts test-production stampede fuzz timing bench growth year memory lint fix client translations shell migrations pins audit sbom findings
 
 help: ## List all commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do printf '%-22s%s\n' "$$name" "$$text"; done
@@ -45,6 +46,16 @@ help: ## List all commands
 run: $(INSTALLED) ## Start the site with demo data on http://127.0.0.1:8000 (or PORT=8123)
 	@$(EMBEDDED) --data .data '--needs-port=$(PORT)' -- $(BIN)/python manage.py run_site '--port=$(PORT)'
 
+cluster: $(INSTALLED) ## Start PostgreSQL with standbys, HAProxy and the rest on one machine (PORT=8123, ARGS="--servers 3")
+	@$(CLUSTER) '--port=$(PORT)' $(ARGS)
+
+cluster-packages: $(INSTALLED) ## Print the command that installs Debian's packages for make cluster
+	@$(CLUSTER) --packages
+
+cluster-shell: ## Open a shell inside the running cluster
+	@pid=$$(pgrep -nf '[e]mbedded/cluster/init.py') || { echo "No cluster runs here: make cluster" >&2; exit 1; }; \
+	exec nsenter --target "$$pid" --user --net --mount --pid --preserve-credentials "$${SHELL:-sh}"
+
 test: $(INSTALLED) $(CLIENT_BUILT) ## Run all tests except those of test-browser and test-parts (PROCESSES=2, ARGS="pytest options")
 	@case '$(PROCESSES)' in auto) ;; ''|*[!0-9]*|0*|???*) echo "PROCESSES must be a number from 1 to 99, or auto: make test PROCESSES=2" >&2; exit 1 ;; esac
 	@$(EMBEDDED) -- $(BIN)/python -m pytest --ignore=tests/browser --ignore=tests/parts --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
@@ -53,7 +64,7 @@ test-browser: $(INSTALLED) $(CLIENT_BUILT) ## Run the browser tests (needs chrom
 	@command -v "$$CHROMIUM" >/dev/null || { echo "The browser tests need Chromium: apt-get install chromium, or set CHROMIUM to its path." >&2; exit 1; }
 	@$(EMBEDDED) -- $(BIN)/python -m pytest tests/browser $(ARGS)
 
-test-parts: $(INSTALLED) ## Run the tests that need Debian's packages: nginx, pgbouncer, prometheus
+test-parts: $(INSTALLED) ## Run the tests that need Debian's packages, such as nginx and haproxy
 	@missing=; for part in $(PARTS); do PATH="$$PATH:/usr/sbin" command -v "$${part%%:*}" >/dev/null || missing="$$missing $${part##*:}"; done; \
 	test -z "$$missing" || { echo "These tests need Debian's packages: apt-get install --no-install-recommends$$missing" >&2; exit 1; }
 	@PATH="$$PATH:/usr/sbin" $(EMBEDDED) -- $(BIN)/python -m pytest tests/parts $(ARGS)

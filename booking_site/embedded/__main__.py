@@ -3,13 +3,13 @@
 import argparse
 import os
 import shutil
-import socket
 import sys
 from contextlib import ExitStack
 from pathlib import Path
 
 from booking_site.embedded.command import Command
 from booking_site.embedded.directories import persistent_directory, temporary_directory
+from booking_site.embedded.ports import listen, parse_port
 from booking_site.embedded.postgres import start_postgres
 from booking_site.embedded.processes import Interrupted, Server, StartupError
 from booking_site.embedded.redis import start_redis
@@ -23,7 +23,7 @@ def main() -> int:
     if shutil.which(options.command[0]) is None:
         raise StartupError(f"Command not found: {options.command[0]!r}")
     if options.needs_port is not None:
-        _require_free_port(options.needs_port)
+        listen(options.needs_port).close()
     os.environ.setdefault("DEVELOPMENT", "1")
     command = Command(options.command, parent=parent if options.ends_with_parent else None)
     with ExitStack() as stack:
@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--needs-port",
-        type=_port,
+        type=parse_port,
         metavar="PORT",
         help="start nothing when this port of 127.0.0.1 is taken",
     )
@@ -72,23 +72,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("command", nargs="+", metavar="COMMAND")
     return parser
-
-
-def _port(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 1 << 16:
-        raise StartupError(f"PORT {text!r} is not a number from 1 to 65535: make run PORT=8123")
-    return int(text)
-
-
-def _require_free_port(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the site's server does
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise StartupError(
-                f"Port {port} cannot be used ({error.strerror}); choose another: make run PORT=8123"
-            ) from error
 
 
 if __name__ == "__main__":

@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from booking_site.embedded.cluster import namespaces
 from booking_site.embedded.cluster.nodes import CONFIGURATION, ROOT, AppServer, DatabaseNode, Node
 from booking_site.embedded.cluster.parts import wait_until
@@ -57,11 +55,6 @@ class Cluster:
         return self._database("booking", "BOOKING", self.balancer.address, 5432)
 
     @property
-    def replica_url(self) -> str:
-        """A standby through HAProxy, as web processes read from it."""
-        return self._database("booking_web", "WEB", self.balancer.address, 5433)
-
-    @property
     def redis_url(self) -> str:
         sentinels = ",".join(f"{node.address}:26379" for node in self.nodes)
         return f"redis+sentinel://:{self.values['REDIS_PASSWORD']}@{sentinels}/cinema/0"
@@ -83,6 +76,7 @@ class Cluster:
             "DATABASE_URL": self._database("booking_web", "WEB", "127.0.0.1", 6432),
             "DATABASE_DIRECT_URL": self.database_url,
             "DATABASE_PREPARE": "0",
+            "REPLICA_URL": self._database("booking_web", "WEB", self.balancer.address, 5433),
             "NUM_PROXIES": "1",
             "ALLOWED_HOSTS": ",".join(["localhost", "127.0.0.1", *hosts]),
         }
@@ -92,6 +86,7 @@ class Cluster:
         subprocess.run(  # noqa: S603 (no outside input)
             [sys.executable, str(ROOT / "manage.py"), *arguments],
             env=self.commands_environment(),
+            start_new_session=True,  # Ctrl-C does not reach it.
             check=True,
         )
 
@@ -129,7 +124,7 @@ class Cluster:
 
     def wait_for(self, server: AppServer) -> None:
         log = server.parts["web"].log
-        wait_until(lambda: _is_ready(server), what=f"{server.name} is ready", log=log)
+        wait_until(lambda: server.is_ready(), what=f"{server.name} is ready", log=log)
 
     def _database(self, role: str, secret: str, host: str, port: int) -> str:
         password = self.values[f"{secret}_PASSWORD"]
@@ -186,8 +181,8 @@ def _create(directory: DataDirectory, servers: int, environment: dict[str, str])
     _add_balancer(cluster)
     for server in cluster.servers:
         _add_web_parts(server, cluster)
-    worker = [sys.executable, ROOT / "manage.py", "worker"]
-    cluster.worker.add("worker", worker, cluster.commands_environment())
+    worker = [sys.executable, str(ROOT / "manage.py"), "worker"]
+    cluster.worker.add("worker", worker, environment=cluster.commands_environment())
     return cluster
 
 
@@ -210,7 +205,8 @@ def _add_balancer(cluster: Cluster) -> None:
         site.append(f"fd@{descriptor}")
     values = {"APP_SERVERS": "\n    ".join(lines), "SITE": ",".join(site)}
     haproxy_cfg = cluster.balancer.configure("haproxy.cfg", cluster.values | values)
-    cluster.balancer.add("haproxy", [namespaces.program("haproxy") or "", "-f", haproxy_cfg])
+    haproxy = ["haproxy", "-f", str(haproxy_cfg)]
+    cluster.balancer.add("haproxy", haproxy, inherits=[int(descriptor)] if descriptor else [])
 
 
 def _add_web_parts(server: AppServer, cluster: Cluster) -> None:
@@ -218,9 +214,10 @@ def _add_web_parts(server: AppServer, cluster: Cluster) -> None:
     users.touch(mode=0o600)
     users.write_text(f'"booking_web" "{cluster.values["WEB_PASSWORD"]}"\n')
     pgbouncer_ini = server.configure("pgbouncer.ini", cluster.values)
-    server.add("pgbouncer", [namespaces.program("pgbouncer") or "", pgbouncer_ini])
+    server.add("pgbouncer", ["pgbouncer", pgbouncer_ini])
     address = {"GRANIAN_HOST": server.address, "PORT": str(server.port)}
-    server.add("web", [ROOT / "deploy" / "serve"], cluster.web_environment() | address)
+    environment = cluster.web_environment() | address
+    server.add("web", [ROOT / "deploy" / "serve"], environment=environment)
 
 
 def _start(cluster: Cluster) -> None:
@@ -256,11 +253,3 @@ def _create_roles(cluster: Cluster) -> None:
     )
     if done.wait():
         raise StartupError(f"The roles could not be created: {last_line(log)}")
-
-
-def _is_ready(server: AppServer) -> bool:
-    try:
-        answer = httpx.get(f"{server.url}/readyz", timeout=5, trust_env=False)
-    except httpx.TransportError:
-        return False
-    return answer.status_code == 200

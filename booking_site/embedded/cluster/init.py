@@ -7,11 +7,20 @@ them, because Patroni takes a zombie for a running server.
 import os
 import signal
 import sys
+from types import FrameType
+
+child = 0
+
+
+def _forward(number: int, _: FrameType | None) -> None:
+    # The terminal sends its own signals to the command as well.
+    if child and number == signal.SIGTERM:
+        os.kill(child, number)
+
 
 if __name__ == "__main__":
-    child = 0
-    signal.signal(signal.SIGTERM, lambda number, _: child and os.kill(child, number))
-    signal.signal(signal.SIGINT, lambda *_: None)  # The terminal sends it to the command as well.
+    for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(each, _forward)
     if not (child := os.fork()):
         os.execvp(sys.argv[1], sys.argv[1:])  # noqa: S606 (no outside input)
     while True:

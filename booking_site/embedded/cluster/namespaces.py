@@ -22,6 +22,8 @@ _STARTER, _PREFIX_LENGTH = "10.77.0.1", 24
 _BRIDGE = "cluster"
 _INSIDE = "BOOKING_SITE_NAMESPACES"  # set for the processes inside
 _NOBODY = 65534
+# Debian's shells of ordinary users leave out the last two.
+SEARCH_PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 # Debian's programs, and their packages.
 _PROGRAMS = {
     "haproxy": "haproxy",
@@ -39,9 +41,11 @@ def enter_namespaces(*, parent: int | None = None, pass_fds: Sequence[int] = ())
     It ends when the process `parent` has ended. Raise StartupError if a package is missing or the
     kernel refuses.
     """
-    if _INSIDE in os.environ:
+    if is_inside():
         return
-    missing = [package for name, package in _PROGRAMS.items() if program(name) is None]
+    missing = [
+        package for name, package in _PROGRAMS.items() if not shutil.which(name, path=SEARCH_PATH)
+    ]
     if missing:
         raise StartupError(f"Missing: {', '.join(missing)}. Install Debian's packages: {INSTALL}")
     unshare = ["unshare", "--user", *_ordinary_user(), "--net", "--mount", "--pid", "--fork"]
@@ -57,9 +61,13 @@ def enter_namespaces(*, parent: int | None = None, pass_fds: Sequence[int] = ())
     sys.exit(command.run([]))
 
 
+def is_inside() -> bool:
+    return _INSIDE in os.environ
+
+
 def create_network() -> None:
     """Create the bridge, on which this process has an address too."""
-    if _INSIDE not in os.environ:
+    if not is_inside():
         raise StartupError("The cluster runs in namespaces only: call enter_namespaces() first.")
     _run("mount", "-t", "tmpfs", "tmpfs", "/run")  # of these namespaces only
     Path("/run/netns").mkdir()
@@ -98,10 +106,6 @@ def on_machine(name: str, words: Sequence[str | Path]) -> list[str | Path]:
     return ["nsenter", f"--net=/run/netns/{name}", "--", *words]
 
 
-def program(name: str) -> str | None:
-    return shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
-
-
 class _Namespaced(Command):
     """The child of `unshare` gets the signals, because `unshare` itself does not pass them on."""
 
@@ -119,7 +123,9 @@ def _ordinary_user() -> list[str]:
 
 
 def _require_namespaces(unshare: list[str]) -> None:
-    tried = subprocess.run([*unshare, "true"], capture_output=True, text=True)  # noqa: S603 (constant)
+    tried = subprocess.run(  # noqa: S603 (no outside input)
+        [*unshare, "true"], capture_output=True, text=True
+    )
     if tried.returncode:
         raise StartupError(
             f"The kernel allows no namespaces here ({tried.stderr.strip()}): see the settings"
@@ -130,10 +136,11 @@ def _require_namespaces(unshare: list[str]) -> None:
 
 
 def _ip(arguments: str) -> None:
-    _run(program("ip") or "ip", *arguments.split())
+    _run("ip", *arguments.split())
 
 
 def _run(*words: str) -> None:
-    done = subprocess.run(words, capture_output=True, text=True)  # noqa: S603 (no outside input)
+    environment = {**os.environ, "PATH": SEARCH_PATH}
+    done = subprocess.run(words, capture_output=True, text=True, env=environment)  # noqa: S603 (same)
     if done.returncode:
         raise StartupError(f"{' '.join(words)} failed: {done.stderr.strip()}")

@@ -1,16 +1,20 @@
 """The machines of the cluster, and what runs on each."""
 
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
+from typing import Any
+
+import httpx
 
 from booking_site.embedded.cluster import namespaces
 from booking_site.embedded.cluster.parts import Part, send
 
 ROOT = Path(__file__).parents[3]
 CONFIGURATION = ROOT / "deploy" / "cluster"
+_READY_SECONDS = 5.0
 
 
 @dataclass(kw_only=True)
@@ -24,20 +28,11 @@ class Node:
     parts: dict[str, Part] = field(default_factory=dict)
     is_cut: bool = False
 
-    def add(
-        self, name: str, command: Sequence[str | Path], environment: Mapping[str, str] | None = None
-    ) -> Part:
-        part = Part(
-            name=name,
-            machine=self.name,
-            command=command,
-            log=self.directory / f"{name}.log",
-            environment=environment or {},
-        )
-        self.parts[name] = part
-        return part
+    def add(self, name: str, command: Sequence[str | Path], **options: Any) -> None:
+        log = self.directory / f"{name}.log"
+        self.parts[name] = Part(name=name, machine=self.name, command=command, log=log, **options)
 
-    def configure(self, file: str, values: Mapping[str, str]) -> Path:
+    def configure(self, file: str, values: dict[str, str]) -> Path:
         """Fill in a file of deploy/cluster for this machine, and return its path."""
         own = {
             "NAME": self.name,
@@ -139,3 +134,10 @@ class AppServer(Node):
     @property
     def url(self) -> str:
         return f"http://{self.address}:{self.port}"
+
+    def is_ready(self) -> bool:
+        try:
+            answer = httpx.get(f"{self.url}/readyz", timeout=_READY_SECONDS, trust_env=False)
+        except httpx.TransportError:
+            return False
+        return answer.status_code == 200

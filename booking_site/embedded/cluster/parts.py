@@ -1,6 +1,5 @@
 """The processes of the cluster's machines."""
 
-import os
 import signal
 import subprocess
 import time
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from booking_site.embedded.cluster.namespaces import on_machine
+from booking_site.embedded.cluster.namespaces import SEARCH_PATH, on_machine
 from booking_site.embedded.processes import Child, StartupError, last_line, pause
 
 _START_SECONDS = 90.0
@@ -27,11 +26,12 @@ class Part:
     command: Sequence[str | Path]
     log: Path
     environment: Mapping[str, str] = field(default_factory=dict)
+    inherits: Sequence[int] = ()  # file descriptors
     process: Child | None = None
 
     def start(self) -> None:
         # Without variables such as PGDATA, and without a locale that may be missing.
-        environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
+        environment = {"PATH": SEARCH_PATH, "LC_ALL": "C"}
         with self.log.open("ab") as output:
             self.process = Child(
                 on_machine(self.machine, self.command),
@@ -40,6 +40,7 @@ class Part:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
+                pass_fds=self.inherits,
                 start_new_session=True,  # Ctrl-C does not reach it.
             )
 

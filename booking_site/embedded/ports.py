@@ -1,0 +1,27 @@
+"""The port at which a person opens the site."""
+
+import socket
+
+from booking_site.embedded.processes import StartupError
+
+
+def parse_port(text: str, *, command: str = "make run") -> int:
+    """Raise StartupError, which names the make command, if the text is no port."""
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 1 << 16:
+        raise StartupError(f"PORT {text!r} is not a number from 1 to 65535: {command} PORT=8123")
+    return int(text)
+
+
+def listen(port: int, *, command: str = "make run") -> socket.socket:
+    """Return a socket that listens on 127.0.0.1. Raise StartupError if the port is taken."""
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the site's server does
+    try:
+        listening.bind(("127.0.0.1", port))
+        listening.listen(socket.SOMAXCONN)
+    except OSError as error:
+        listening.close()
+        raise StartupError(
+            f"Port {port} cannot be used ({error.strerror}); choose another: {command} PORT=8123"
+        ) from error
+    return listening
