@@ -40,6 +40,9 @@ NUMBERS = {
     "HOLD_MINUTES": 1,
     # 0 would let statements wait indefinitely.
     "IDLE_IN_TRANSACTION_TIMEOUT_MS": 1,
+    "LIVE_CONNECTIONS": 1,
+    "LIVE_PORT": 0,
+    "LIVE_STREAMS_PER_ADDRESS": 1,
     "LOCK_TIMEOUT_MS": 1,
     "STATEMENT_TIMEOUT_MS": 1,
     # 0 would allow any number of guesses at passwords.
@@ -237,11 +240,12 @@ def _address_errors(environment: Mapping[str, str]) -> Iterator[str]:
                 yield f"{name} contains {origin!r}, which does not use HTTPS."
     if environment.get("SENTRY_DSN") and find_spec("sentry_sdk") is None:
         yield "SENTRY_DSN needs the packages of requirements/sentry.txt."
-    client = _parts(environment.get("CLIENT_URL") or "https://client")
-    if not client.hostname or client.scheme not in {"http", "https"}:
-        yield "CLIENT_URL is not the address of a website."
-    elif client.scheme == "http" and not _is_local(client.hostname):
-        yield "CLIENT_URL does not use HTTPS."
+    for name in ("CLIENT_URL", "LIVE_URL"):
+        site = _parts(environment.get(name) or "https://site")
+        if not site.hostname or site.scheme not in {"http", "https"}:
+            yield f"{name} is not the address of a website."
+        elif site.scheme == "http" and not _is_local(site.hostname):
+            yield f"{name} does not use HTTPS."
     for name in ("DATABASE_URL", "DATABASE_DIRECT_URL"):
         database = environment.get(name, "")
         if database and _parts(database).scheme not in {"postgres", "postgresql"}:

@@ -7,6 +7,8 @@ call per period waits, and all others fail immediately.
 import logging
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NoReturn
 
 import redis
@@ -65,12 +67,23 @@ class BreakerRedis(redis.Redis):
     """`redis.Redis` behind the process's breaker; while it is open, every call fails at once."""
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
+        return self._guarded(partial(super().execute_command, *args, **options))
+
+    def execute_commands(self, *commands: tuple[Any, ...]) -> list[Any]:
+        """Execute the commands in one round trip, and return their replies."""
+        pipeline = self.pipeline(transaction=False)
+        for command in commands:
+            pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
+        replies: list[Any] = self._guarded(pipeline.execute)
+        return replies
+
+    def _guarded(self, call: Callable[[], Any]) -> Any:
         if not breaker.admits():
             raise RedisConnectionError("Redis did not respond a moment ago.")
         try:
             if breaker.is_open:
                 super().execute_command("SET", PROBE, "", "EX", 1)  # type: ignore[no-untyped-call]
-            answer = super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+            answer = call()
         except (RedisConnectionError, RedisTimeoutError) as error:
             breaker.failed(error)
             raise

@@ -25,7 +25,8 @@ from booking_site.postgres.connection import POOL, postgres_database
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
 DEVELOPMENT = env.bool("DEVELOPMENT", default=False)
-WEB = env("PROCESS_ROLE", default="command") == "web"
+ROLE = env("PROCESS_ROLE", default="command")
+WEB = ROLE in ("web", "live")
 
 if errors := validation_errors(os.environ):
     raise ImproperlyConfigured(errors)
@@ -47,7 +48,7 @@ SECRET_KEY = _secret("SECRET_KEY")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]", "testserver"])
 # How many proxies stand in front of the web servers; their X-Forwarded-... headers are trusted.
 NUM_PROXIES = env.int("NUM_PROXIES", default=0)
-ROOT_URLCONF = "booking_site.urls"
+ROOT_URLCONF = "bookings.live.urls" if ROLE == "live" else "booking_site.urls"
 WSGI_APPLICATION = "booking_site.wsgi.application"  # for `runserver`
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "accounts.User"
@@ -192,6 +193,10 @@ CACHES = {
         "OPTIONS": {"MAX_ENTRIES": 10_000},
     },
 }
+
+# Where `/api/shows/{id}/seats/events` is served; if empty, nothing is published.
+LIVE_URL = env("LIVE_URL", default="").rstrip("/")
+LIVE_STREAMS_PER_ADDRESS = env.int("LIVE_STREAMS_PER_ADDRESS", default=200)
 
 # The worker
 

@@ -11,9 +11,12 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from django.conf import settings
 from django.core.cache import caches
 from django.core.signing import BadSignature, Signer
 from redis.exceptions import RedisError
+
+from catalog.seat_changes import publish_command
 
 # As promised to clients. PostgreSQL stores the records longer.
 STORED_SECONDS = 24 * 60 * 60
@@ -49,11 +52,16 @@ def find(scope: KeyScope) -> StoredAnswer | None:
     return None
 
 
-def store(scope: KeyScope, answer: StoredAnswer) -> None:
+def store(scope: KeyScope, answer: StoredAnswer, *, show_id: int) -> None:
+    """Store the answer, and publish in the same round trip that seats of the show have changed."""
     client, name = _place(scope)
     with suppress(RedisError):
         value = _signer(scope).sign(json.dumps(answer, default=str))
-        client.execute_command("SET", name, value, "EX", STORED_SECONDS)
+        command = ("SET", name, value, "EX", STORED_SECONDS)
+        if settings.LIVE_URL:
+            client.execute_commands(command, publish_command(show_id))
+        else:
+            client.execute_command(*command)
 
 
 def _signer(scope: KeyScope) -> Signer:

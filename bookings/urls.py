@@ -3,6 +3,7 @@
 from django.urls import path, register_converter
 from rest_framework.routers import SimpleRouter
 
+from bookings.live.views import SEAT_EVENTS
 from bookings.views.bookings import BookingViewSet
 from bookings.views.holds import HoldViewSet
 from bookings.views.orders import OrderViewSet
@@ -32,5 +33,6 @@ router.register("holds", HoldViewSet, basename="hold")
 urlpatterns = [
     path("shows/<bigint:show_id>/layout", LayoutViewSet.as_view({"get": "retrieve"})),
     path("shows/<bigint:show_id>/seats", SeatMapViewSet.as_view({"get": "list"})),
+    SEAT_EVENTS,
     *router.urls,
 ]

@@ -22,6 +22,7 @@ from catalog.models import (
     ShowQuerySet,
     ShowStatus,
 )
+from catalog.seat_changes import publish_seat_changes
 from catalog.seat_maps import Prices, require_expressible
 
 
@@ -83,6 +84,7 @@ def reprice_unsold(
         count = sum(
             _unsold(seats, line.category, line.was).update(price=line.becomes) for line in plan
         )
+        publish_seat_changes([show_id])
         show = shows.select_related("movie", "theatre", "screen__theatre", "price_card").get()
         changes = _price_changes(plan, show.theatre.currency)
         if price_card and show.price_card_id != price_card.pk:

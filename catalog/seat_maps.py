@@ -22,6 +22,7 @@ from catalog.archived_rooms import SeatsArchived, is_archived
 from catalog.errors import ShowNotFound
 from catalog.layouts import Layout
 from catalog.models import PriceCard, Seat, SeatQuerySet, SeatStatus, Show
+from catalog.seat_changes import publish_seat_changes
 
 Prices = Mapping[str, Decimal]  # by seat category
 
@@ -123,6 +124,7 @@ def _create_seats(show_id: int, layout: Layout, prices: Prices) -> int:
         raise SeatsArchived
     if Seat.objects.filter(show_id=show_id).exists():
         raise SeatMapExists
+    publish_seat_changes([show_id])
     return copy_seats([(show_id, layout, prices)])
 
 
@@ -178,6 +180,7 @@ def block_seats(
         seats = _lock_for_staff(show_id, seat_ids, refusal="cannot be blocked")
         blocked = {"status": SeatStatus.BLOCKED, "block_reason": reason}
         seats.update(**blocked, hold_id=None, held_until=None)
+        publish_seat_changes([show_id])
         _record(show_id, actor, "seats_blocked", reason=reason, seats=_names(seats))
         return list(seats)
 
@@ -195,6 +198,7 @@ def unblock_seats(
         blocked = seats.filter(status=SeatStatus.BLOCKED)
         if names := _names(blocked):
             blocked.update(status=SeatStatus.AVAILABLE, block_reason="")
+            publish_seat_changes([show_id])
             _record(show_id, actor, "seats_unblocked", seats=names)
         return list(seats)
 

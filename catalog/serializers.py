@@ -10,6 +10,7 @@ from rest_framework import serializers
 from booking_site.api.fields import MoneyField, UtcDateTimeField, utc_text
 from booking_site.money import money_text
 from catalog.models import GapRule, ShowStatus
+from catalog.seat_changes import seats_events_url
 from catalog.selling import cancellable_until, gap_rule_of, is_bookable
 
 Out = serializers.Serializer[Any]
@@ -108,6 +109,10 @@ class ShowSerializer(Out):
     )
     currency = serializers.CharField(help_text="ISO 4217 code.")
     layout_fingerprint = serializers.CharField(help_text="For `/api/shows/{id}/layout?v=…`.")
+    seats_events_url = serializers.CharField(
+        allow_null=True,
+        help_text="Where to follow the seats (`show_seats_events`); null: poll the seat map.",
+    )
     updated_at = UtcDateTimeField(
         help_text="The last change of the show, its seat map or its prices, or of the title or"
         " name of its movie, theatre or screen. Sales and the time of day change `bookable`,"
@@ -149,6 +154,7 @@ class ShowSerializer(Out):
             "prices_from": {name: money_text(price, currency) for name, price in prices.items()},
             "currency": currency,
             "layout_fingerprint": show.layout_fingerprint,
+            "seats_events_url": seats_events_url(show.id),
             "updated_at": utc_text(show.updated_at),
         }
 

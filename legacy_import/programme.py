@@ -9,6 +9,7 @@ from django.utils import timezone
 from booking_site.money import digits_of
 from booking_site.typed_text import is_blank_text
 from catalog.models import SOLD_BEFORE, Seat, SeatStatus
+from catalog.seat_changes import publish_seat_changes
 from legacy_import.id_map import IdMap
 from legacy_import.source import Row
 from legacy_import.users import BatchResult, text_of
@@ -106,6 +107,7 @@ def convert_seats(batch: Sequence[Row], id_map: IdMap, *, currency: str) -> Batc
                 "block_reason": "" if available else SOLD_BEFORE,
             }
             result.rows.append((number, values))
+    publish_seat_changes(values["show_id"] for _, values in result.rows)
     return result
 
 

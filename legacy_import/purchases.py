@@ -9,6 +9,7 @@ from django.utils import timezone
 from bookings.models import Booking, Channel, Order
 from bookings.services.sales import new_reference
 from catalog.models import Seat, SeatStatus, Show
+from catalog.seat_changes import publish_seat_changes
 from legacy_import.id_map import IdMap
 from legacy_import.source import Row, Source
 from legacy_import.users import LONGEST, BatchResult, clean_address
@@ -61,6 +62,7 @@ def convert_bookings(batch: Sequence[Row], id_map: IdMap, source: Source) -> Bat
     Seat.objects.filter(pk__in=[values["seat_id"] for _, values in result.rows]).update(
         status=SeatStatus.BOOKED, block_reason="", hold_id=None, held_until=None
     )
+    publish_seat_changes(values["show_id"] for _, values in result.rows)
     return result
 
 

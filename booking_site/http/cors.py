@@ -12,6 +12,7 @@ ALLOWED_HEADERS = [
     "cache-control",
     "idempotency-key",
     "if-none-match",
+    "last-event-id",
     "prefer",
     "sentry-trace",
     "traceparent",

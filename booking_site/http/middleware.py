@@ -48,9 +48,9 @@ MAX_DISCARDED = 8 * 1024 * 1024
 DISCARDED_AT_ONCE = 256 * 1024
 BODYLESS = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
 # Responses that contain tokens, or that are valid for a moment only.
-NEVER_STORED = re.compile(r"/api/(auth|holds)(/|$)")
+NEVER_STORED = re.compile(r"/api/(auth|holds)(/|$)|/api/shows/[0-9]+/seats/events$")
 # Responses that are the same for every caller.
-SAME_FOR_ALL = re.compile(r"/api/((movies|theatres)(/[0-9]+)?|shows/[0-9]+/layout)")
+SAME_FOR_ALL = re.compile(r"/api/((movies|theatres)(/[0-9]+)?|shows/[0-9]+/(layout|seats/events))")
 # Pages for staff and for developers.
 IN_ENGLISH = re.compile(r"/(admin|api/docs|api/schema)(/|$)")
 # In addition to Authorization where the caller matters.

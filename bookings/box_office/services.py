@@ -29,6 +29,7 @@ from bookings.services.seat_locks import (
 )
 from bookings.transactions import in_transaction
 from catalog.models import Seat, SeatStatus
+from catalog.seat_changes import publish_seat_changes
 
 OPERATION = "box_office_sale"
 
@@ -185,6 +186,7 @@ def _change_seat(booking: Booking, old: Seat, new: Seat) -> None:
     Booking.objects.filter(pk=booking.pk).update(seat=new)
     Seat.objects.filter(pk=old.pk).update(status=SeatStatus.AVAILABLE)
     Seat.objects.filter(pk=new.pk).update(status=SeatStatus.BOOKED, hold_id=None, held_until=None)
+    publish_seat_changes([booking.show_id])
 
 
 def _remember_sale(clerk: User, token: str, purchase: Purchase, order: Order) -> str:

@@ -23,6 +23,7 @@ from catalog.models import (
     Show,
     ShowQuerySet,
 )
+from catalog.seat_changes import publish_seat_changes
 
 
 def archive_rooms(*, at_most: int | None = None) -> int:
@@ -68,6 +69,7 @@ def _archive(show_id: int) -> bool:
     room.seats_hash = hashes["all"] or 0
     room.save(force_insert=True)
     deleted.delete()
+    publish_seat_changes([show_id])
     return True
 
 

@@ -19,6 +19,7 @@ from bookings.models import Booking, Order, OrderStatus
 from bookings.services.seat_locks import lock_seats
 from bookings.transactions import in_transaction
 from catalog.models import Seat, SeatStatus, Show
+from catalog.seat_changes import publish_seat_changes
 from catalog.selling import cancellable_until
 
 
@@ -111,6 +112,7 @@ def cancel_locked(
     Seat.objects.filter(
         pk__in=[booking.seat_id for booking in bookings], status=SeatStatus.BOOKED
     ).update(status=SeatStatus.AVAILABLE)
+    publish_seat_changes(booking.show_id for booking in bookings)
     live = Exists(Booking.objects.filter(order=OuterRef("pk"), cancelled_at__isnull=True))
     Order.objects.filter(pk__in={booking.order_id for booking in bookings}).update(
         status=Case(

@@ -51,6 +51,7 @@ from bookings.services.seat_locks import (
 )
 from bookings.transactions import in_transaction
 from catalog.models import Seat
+from catalog.seat_changes import publish_seat_changes
 
 # A new hold this soon after the last one has ended does not start a new maximum time.
 SAME_VISIT = timedelta(minutes=5)
@@ -187,6 +188,7 @@ def release_holds_of(*, user_ids: Collection[int]) -> None:
 def _ending(holds: Collection[Hold | LockedHold], reason: HoldEnd) -> Call:
     if reason != HoldEnd.EXPIRED:  # the worker ends those, and its metrics are not exported
         transaction.on_commit(partial(HOLDS.labels(reason.value).inc, len(holds)))
+    publish_seat_changes(hold.show_id for hold in holds)
     return _END(
         hold_ids=[hold.id for hold in holds],
         seat_ids=[pk for hold in holds for pk in hold.seat_ids],
@@ -299,6 +301,7 @@ _WRITE = Statement("""
 
 def _write(hold: LockedHold, *, user_id: int, dropped: Collection[int] = ()) -> Call:
     """Return the call that writes the hold and its locked seats, and frees the dropped ones."""
+    publish_seat_changes([hold.show_id])
     return _WRITE(
         hold_id=hold.id,
         user_id=user_id,

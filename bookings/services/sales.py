@@ -47,6 +47,7 @@ from bookings.services.seat_locks import (
     terms_and_ids,
 )
 from catalog.models import Seat
+from catalog.seat_changes import publish_seat_changes
 from catalog.selling import cancellable_until
 
 # At most one of each set of look-alikes (0 O, 1 I L, 2 Z, 5 S, 8 B, U V), as references are read
@@ -371,6 +372,7 @@ def sell(*, terms: Terms, seats: Collection[Seat], **facts: Any) -> Order:
     (ids,) = DRAW_IDS.rows(bookings=len(seats))
     sale = Sale(*ids, terms=terms, seats=seats, **facts)
     execute(sale.write())
+    publish_seat_changes([terms.show_id])
     return Order.objects.get(pk=sale.order["order_id"])
 
 

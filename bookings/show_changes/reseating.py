@@ -19,6 +19,7 @@ from bookings import seat_choice
 from bookings.models import Booking
 from catalog.layouts import Layout, Place
 from catalog.models import Seat, SeatStatus, Show
+from catalog.seat_changes import publish_seat_changes
 from catalog.seat_maps import check_prices, copy_seats, prices_of, require_expressible
 
 # Added to seat numbers while seats change places. No layout has so many seats.
@@ -115,6 +116,7 @@ def apply_reseating(show: Show, reseating: Reseating) -> list[str]:
     if orphaned:
         bookings.update(seat=Seat.objects.filter(show=show).exclude(pk__in=gone).earliest("pk"))
     gone.delete()
+    publish_seat_changes([show.pk])
     return orphaned
 
 

@@ -148,6 +148,7 @@ class AnswerResponse(HttpResponse):
         super().__init__(answer.stored.body, "application/json", answer.stored.status)
         self._answer = answer
         order = json.loads(answer.stored.body)["order"]
+        self._show_id = order["show_id"]
         # Records of earlier releases have no language.
         self["Content-Language"] = order.get("language", DEFAULT_LANGUAGE)
         if answer.replayed:
@@ -156,4 +157,4 @@ class AnswerResponse(HttpResponse):
     def close(self) -> None:
         super().close()
         if not self._answer.replayed:
-            replays.store(self._answer.scope, self._answer.stored)
+            replays.store(self._answer.scope, self._answer.stored, show_id=self._show_id)

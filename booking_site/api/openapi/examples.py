@@ -23,6 +23,7 @@ PARAMETERS: dict[str, dict[str, str | int]] = {
     "/api/theatres/{theatre_id}/shows": {"theatre_id": 1},
     "/api/shows/{id}": {"id": SHOW},
     "/api/shows/{show_id}/seats": {"show_id": SHOW},
+    "/api/shows/{show_id}/seats/events": {"show_id": SHOW},
     "/api/shows/{show_id}/layout": {"show_id": SHOW},
     "/api/bookings": {"Idempotency-Key": "f5a1c0de-7c1b-4b8e-9a51-2d3c9f6e8b70"},
     "/api/bookings/{id}": {"id": 1},

@@ -169,7 +169,9 @@ class ContractSchema(AutoSchema):
         return codes
 
     def _has_etag(self) -> bool:
-        return not self.path.startswith(("/api/auth/", "/api/holds"))
+        return not (
+            self.path.startswith(("/api/auth/", "/api/holds")) or self.path.endswith("/events")
+        )
 
 
 def _first_paragraph(docstring: str | None) -> str:

@@ -604,6 +604,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/shows/{show_id}/seats/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow the seats of a show
+         * @description A stream of server-sent events, for `new EventSource(url)`: the seats as a caller without a token
+         *     sees them. The address is `seats_events_url` of the show.
+         *
+         *     - `map`: all seats that can't be booked, like `GET /api/shows/{show_id}/seats?fields=status`. It
+         *       replaces what the client knows; seats that are not in it are available.
+         *     - `seats`: only the seats that have changed, also those that are available now.
+         *     - `layout`: the layout's fingerprint, at the start and when seats or prices were replaced. If it is
+         *       not that of the seat map on the screen, read the seat map again.
+         *     - `end`: the show is over, or no longer public. Close the EventSource; a new stream would get 204
+         *       or 404.
+         *
+         *     A stream starts with `layout` and `map`. After a reconnection with `Last-Event-ID`, `seats` replaces
+         *     `map` if possible, and if nothing has changed, neither is sent. `id` is the version of the map. A
+         *     comment every 15 seconds shows that the connection works. An EventSource whose `readyState` is
+         *     `CLOSED` does not reconnect by itself, for example after a 502 of a proxy: create a new one after a
+         *     pause.
+         */
+        get: operations["show_seats_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/theatres": {
         parameters: {
             query?: never;
@@ -1820,7 +1855,7 @@ export interface components {
             code: components["schemas"]["ProblemCode"];
         };
         /** @description Branch on it, never on text. Codes may be added: handle an unknown one by its status. */
-        ProblemCode: ("account_needed" | "body_too_large" | "booking_not_found" | "busy" | "cancellation_closed" | "companion_required" | "email_taken" | "email_unconfirmed" | "hold_already_booked" | "hold_expired" | "hold_not_found" | "idempotency_key_in_progress" | "idempotency_key_invalid" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_credentials" | "invalid_json" | "length_required" | "link_invalid" | "movie_not_found" | "no_seats_together" | "not_acceptable" | "not_authenticated" | "not_found" | "order_not_found" | "outcome_unknown" | "password_unfit" | "password_wrong" | "sales_not_open" | "seat_not_found" | "seat_unavailable" | "show_closed" | "show_not_found" | "single_seat_gap" | "staff_account" | "theatre_not_found" | "throttled" | "token_expired" | "token_invalid" | "token_revoked" | "too_many_attempts" | "too_many_seats" | "too_many_seats_held" | "unsupported_media_type" | "validation_failed") | string;
+        ProblemCode: ("account_needed" | "body_too_large" | "booking_not_found" | "busy" | "cancellation_closed" | "companion_required" | "email_taken" | "email_unconfirmed" | "hold_already_booked" | "hold_expired" | "hold_not_found" | "idempotency_key_in_progress" | "idempotency_key_invalid" | "idempotency_key_missing" | "idempotency_key_reused" | "internal_error" | "invalid_credentials" | "invalid_json" | "length_required" | "link_invalid" | "movie_not_found" | "no_seats_together" | "not_acceptable" | "not_authenticated" | "not_found" | "order_not_found" | "outcome_unknown" | "password_unfit" | "password_wrong" | "sales_not_open" | "seat_not_found" | "seat_unavailable" | "show_closed" | "show_not_found" | "single_seat_gap" | "staff_account" | "theatre_not_found" | "throttled" | "token_expired" | "token_invalid" | "token_revoked" | "too_many_attempts" | "too_many_seats" | "too_many_seats_held" | "too_many_streams" | "unsupported_media_type" | "validation_failed") | string;
         /** @description The members of every problem document (RFC 9457). */
         ProblemMembers: {
             /**
@@ -2057,6 +2092,8 @@ export interface components {
             currency: string;
             /** @description For `/api/shows/{id}/layout?v=…`. */
             layout_fingerprint: string;
+            /** @description Where to follow the seats (`show_seats_events`); null: poll the seat map. */
+            seats_events_url: string | null;
             /**
              * Format: date-time
              * @description The last change of the show, its seat map or its prices, or of the title or name of its movie, theatre or screen. Sales and the time of day change `bookable`, `hold_policy`, `seats_available`, `price_from` and `prices_from` without it.
@@ -2219,6 +2256,14 @@ export interface components {
              * @description The maximum number of seats.
              */
             limit: number;
+        };
+        /** @description The address has too many open streams of seats (`LIVE_STREAMS_PER_ADDRESS`). */
+        TooManyStreamsProblem: components["schemas"]["ProblemMembers"] & {
+            /**
+             * @description Identifies the kind of error.
+             * @enum {string}
+             */
+            code: "too_many_streams";
         };
         /** @description A seat that the caller can't book, as `?fields=status` lists it. */
         UnavailableSeat: {
@@ -4833,7 +4878,8 @@ export interface operations {
                      *         },
                      *         "currency": "EUR",
                      *         "layout_fingerprint": "1-6c3ed9931d9ea310",
-                     *         "updated_at": "2026-11-28T07:37:05.971512Z"
+                     *         "seats_events_url": null,
+                     *         "updated_at": "2026-11-28T09:51:06.115030Z"
                      *       },
                      *       {
                      *         "id": 259,
@@ -4869,7 +4915,8 @@ export interface operations {
                      *         },
                      *         "currency": "GBP",
                      *         "layout_fingerprint": "1-59e2de74ce4c679d",
-                     *         "updated_at": "2026-11-28T07:37:05.101935Z"
+                     *         "seats_events_url": null,
+                     *         "updated_at": "2026-11-28T09:51:05.463431Z"
                      *       }
                      *     ]
                      */
@@ -5471,7 +5518,8 @@ export interface operations {
                      *         },
                      *         "currency": "EUR",
                      *         "layout_fingerprint": "1-a39007669a46d5e7",
-                     *         "updated_at": "2026-11-28T07:37:05.971462Z"
+                     *         "seats_events_url": null,
+                     *         "updated_at": "2026-11-28T09:51:06.114980Z"
                      *       },
                      *       {
                      *         "id": 330,
@@ -5507,7 +5555,8 @@ export interface operations {
                      *         },
                      *         "currency": "EUR",
                      *         "layout_fingerprint": "1-6c3ed9931d9ea310",
-                     *         "updated_at": "2026-11-28T07:37:05.971512Z"
+                     *         "seats_events_url": null,
+                     *         "updated_at": "2026-11-28T09:51:06.115030Z"
                      *       }
                      *     ]
                      */
@@ -5595,7 +5644,8 @@ export interface operations {
                      *       },
                      *       "currency": "GBP",
                      *       "layout_fingerprint": "1-5913eb4c3ecf8a48",
-                     *       "updated_at": "2026-11-28T07:37:05.873338Z"
+                     *       "seats_events_url": null,
+                     *       "updated_at": "2026-11-28T09:51:06.043460Z"
                      *     }
                      */
                     "application/json": components["schemas"]["Show"];
@@ -5889,6 +5939,87 @@ export interface operations {
             503: components["responses"]["Busy"];
         };
     };
+    show_seats_events: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The last `id` received. An EventSource sends it when it reconnects. */
+                "Last-Event-ID"?: string;
+            };
+            path: {
+                /**
+                 * @description The id of a show.
+                 * @example 316
+                 */
+                show_id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success. */
+            200: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            /** @description No response body */
+            204: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["ValidationFailed"];
+            /**
+             * @description `not_found`: There is nothing at this address.
+             *
+             *     `show_not_found`: No published show has this id.
+             */
+            404: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Content-Language": components["headers"]["Content-Language"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"] | components["schemas"]["ShowNotFoundProblem"] | components["schemas"]["Problem"];
+                };
+            };
+            406: components["responses"]["NotAcceptable"];
+            /**
+             * @description `throttled`: Too many requests. Try again later.
+             *
+             *     `too_many_streams`: The address has too many open streams of seats (`LIVE_STREAMS_PER_ADDRESS`).
+             */
+            429: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Content-Language": components["headers"]["Content-Language"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ThrottledProblem"] | components["schemas"]["TooManyStreamsProblem"] | components["schemas"]["Problem"];
+                };
+            };
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Busy"];
+        };
+    };
     theatres_list: {
         parameters: {
             query?: {
@@ -6131,7 +6262,8 @@ export interface operations {
                      *         },
                      *         "currency": "GBP",
                      *         "layout_fingerprint": "1-8bf5cb16e9175f7d",
-                     *         "updated_at": "2026-11-28T07:37:05.101918Z"
+                     *         "seats_events_url": null,
+                     *         "updated_at": "2026-11-28T09:51:05.463414Z"
                      *       },
                      *       {
                      *         "id": 261,
@@ -6167,7 +6299,8 @@ export interface operations {
                      *         },
                      *         "currency": "GBP",
                      *         "layout_fingerprint": "1-0e7d5afeede3a5f2",
-                     *         "updated_at": "2026-11-28T07:37:05.101966Z"
+                     *         "seats_events_url": null,
+                     *         "updated_at": "2026-11-28T09:51:05.463465Z"
                      *       }
                      *     ]
                      */

@@ -1,0 +1,153 @@
+"""Reads the maps of the shows that have listeners, and keeps the listeners' streams going."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+
+from django.db import Error as DatabaseFailure
+from django.db import close_old_connections
+
+from bookings.live.feeds import SeatFeed, Version
+from bookings.live.subscription import Subscription
+from bookings.live.views import FEEDS, EventStream, is_over
+from bookings.seat_map import SeatMap, unavailable_seats
+from catalog.errors import ShowNotFound
+
+logger = logging.getLogger(__name__)
+
+# A message that was lost delays listeners by up to this.
+READ_SECONDS = 10.0
+READ_SECONDS_WITHOUT_MESSAGES = 2.5
+HEARTBEAT_SECONDS = 15.0
+HEARTBEAT = b":\n\n"
+# The range of milliseconds after which clients reconnect when the process has stopped.
+RETRY_AFTER_DEPLOY = (1000, 10_000)
+END = b"event: end\ndata: {}\n\n"
+READERS = 2  # threads
+
+
+class Listener:
+    """An open stream: what its client has, and what to send next."""
+
+    __slots__ = ("_feed", "_version", "has_news")
+
+    def __init__(self, feed: SeatFeed, last_event_id: str) -> None:
+        self.has_news = asyncio.Event()
+        self._feed = feed
+        self._version = Version(last_event_id, feed.version.layout)
+
+    def first_events(self) -> bytes:
+        events, self._version = self._feed.first_events(self._version.map), self._feed.version
+        return events
+
+    def last_events(self) -> bytes:
+        # After a deploy, the clients reconnect one after the other.
+        return self._feed.last_event or b"retry: %d\n\n" % random.randint(*RETRY_AFTER_DEPLOY)  # noqa: S311
+
+    async def next_events(self) -> bytes:
+        """Return what follows, as soon as there is something, or a heartbeat; b"" at the end."""
+        while not self._feed.has_ended:
+            try:
+                async with asyncio.timeout(HEARTBEAT_SECONDS):
+                    await self.has_news.wait()
+            except TimeoutError:
+                return HEARTBEAT
+            self.has_news.clear()
+            events = self._feed.events_since(self._version)
+            self._version = self._feed.version
+            if events:
+                return events
+        return b""
+
+
+class Hub:
+    """The feeds of a process. Its methods run in the event loop."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._readers = ThreadPoolExecutor(READERS, "reader")
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._has_messages = False
+        self._is_draining = False
+        self._subscription = Subscription(
+            lambda show_id: self._loop.call_soon_threadsafe(self._read_soon, show_id),
+            lambda is_up: self._loop.call_soon_threadsafe(self._set_state, is_up),
+        )
+
+    @contextmanager
+    def listener(self, stream: EventStream) -> Iterator["Listener"]:
+        feed = self._feed(stream)
+        listener = Listener(feed, stream.last_event_id)
+        feed.listeners.add(listener.has_news)
+        try:
+            yield listener
+        finally:
+            feed.listeners.discard(listener.has_news)
+            if not feed.listeners:
+                self._forget(feed)
+
+    def drain(self) -> None:
+        """End all streams: the process stops."""
+        self._is_draining = True
+        for feed in FEEDS.values():
+            feed.end()
+
+    def stop(self) -> None:
+        self._subscription.stop()
+
+    def _feed(self, stream: EventStream) -> SeatFeed:
+        feed = FEEDS.get(stream.show_id)
+        if feed is None:
+            feed = FEEDS[stream.show_id] = SeatFeed(stream.show_id, stream.seat_map)
+            feed.is_due.set()  # the seats may have changed since the map was read
+            self._tasks[feed.show_id] = self._loop.create_task(self._follow(feed))
+            if self._is_draining:
+                feed.end()
+        return feed
+
+    def _forget(self, feed: SeatFeed) -> None:
+        if FEEDS.get(feed.show_id) is feed:
+            del FEEDS[feed.show_id]
+            self._tasks.pop(feed.show_id).cancel()
+
+    async def _follow(self, feed: SeatFeed) -> None:
+        """Read the map whenever it may have changed. Messages during a read lead to one more."""
+        while True:
+            seconds = READ_SECONDS if self._has_messages else READ_SECONDS_WITHOUT_MESSAGES
+            try:
+                async with asyncio.timeout(seconds):
+                    await feed.is_due.wait()
+            except TimeoutError:
+                pass
+            is_regular = not feed.is_due.is_set()
+            feed.is_due.clear()
+            read = partial(_read, feed.show_id, unless_over=is_regular)
+            try:
+                feed.update(await self._loop.run_in_executor(self._readers, read))
+            except ShowNotFound:
+                feed.end(END)
+                return
+            except DatabaseFailure as error:
+                logger.warning("The seats of show %s cannot be read: %s", feed.show_id, error)
+
+    def _read_soon(self, show_id: int) -> None:
+        if feed := FEEDS.get(show_id):
+            feed.is_due.set()
+
+    def _set_state(self, has_messages: bool) -> None:
+        self._has_messages = has_messages
+        for feed in FEEDS.values():  # messages may have been lost
+            feed.is_due.set()
+
+
+def _read(show_id: int, *, unless_over: bool) -> SeatMap:
+    try:
+        if unless_over and is_over(show_id):
+            raise ShowNotFound
+        return unavailable_seats(show_id=show_id, caller=None)
+    finally:
+        close_old_connections()
