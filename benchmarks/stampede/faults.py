@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import connection
 from redis import Redis
@@ -24,7 +25,7 @@ class Damage:
     detail: str = ""
 
 
-Fault = Callable[[Site, random.Random], Damage]
+Fault = Callable[[Any, random.Random], Damage]
 FAULTS: dict[str, Fault] = {}
 
 
@@ -36,10 +37,10 @@ def fault(name: str) -> Callable[[Fault], Fault]:
     return register
 
 
-def inject(name: str, *, site: Site, rng: random.Random, journal: Journal) -> str:
+def inject(name: str, fault: Fault, *, site: Any, rng: random.Random, journal: Journal) -> str:
     """Inject one fault, record it, and return a line about it."""
     began = time.monotonic()
-    damage = FAULTS[name](site, rng)
+    damage = fault(site, rng)
     journal.write(
         "fault",
         fault=name,

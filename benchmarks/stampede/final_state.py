@@ -33,6 +33,7 @@ QUIET_SECONDS = 3.0
 
 def write_final_state(*, plan: Plan, journal: Journal) -> None:
     """Write the tables, the findings of `doctor` and what is unfinished, after the last request."""
+    connection.close()  # A fault may have broken it.
     for left in _unfinished():
         journal.write("unfinished", **left)
     sought = {
@@ -57,7 +58,10 @@ def write_final_state(*, plan: Plan, journal: Journal) -> None:
 
 
 def _unfinished() -> list[dict[str, Any]]:
-    """Return the backends that are still active, or hold locks, after some seconds."""
+    """Return the backends that are still active, or hold locks, after some seconds.
+
+    Only workers and commands take advisory locks, and a worker holds one as long as it runs.
+    """
     deadline = time.monotonic() + QUIET_SECONDS
     while True:
         left = _rows(
@@ -66,7 +70,7 @@ def _unfinished() -> list[dict[str, Any]]:
              WHERE datname = current_database() AND pid <> pg_backend_pid()
                AND backend_type = 'client backend'
                AND (state <> 'idle' OR pid IN
-                    (SELECT pid FROM pg_locks WHERE locktype <> 'virtualxid'))
+                    (SELECT pid FROM pg_locks WHERE locktype NOT IN ('virtualxid', 'advisory')))
             """,
             {},
         )

@@ -25,6 +25,7 @@ STOP_SECONDS = 40.0  # more than WEB_GRACEFUL_SECONDS
 SKEWED_CLOCK = Path(__file__).parent / "skewed_clock"
 # Short, so that some holds expire during a run.
 HOLD_MINUTES = 1
+HOLDS = {"HOLD_MINUTES": str(HOLD_MINUTES), "HOLD_MAX_MINUTES": str(2 * HOLD_MINUTES)}
 
 
 @dataclass(kw_only=True)
@@ -86,6 +87,10 @@ class Site:
     cutter: subprocess.Popen[bytes] | None = None
     apps: list[AppServer] = field(default_factory=list)
 
+    @property
+    def addresses(self) -> list[str]:
+        return [app.url for app in self.apps]
+
     def restart_redis(self) -> None:
         self.redis.process.wait()
         self.redis = self.redis.start_again()
@@ -109,7 +114,7 @@ def running_site(*, servers: int, wsgi: str, logs: Path, with_cutter: bool) -> I
         stack.callback(connection.close)
         stack.callback(lambda: site.postgres.stop())
         stack.callback(lambda: site.redis.stop())
-        _connect_django_to(site.postgres.url)
+        connect_django_to(site.postgres.url)
         environments = [_environment(site)] * servers
         _migrate(environments[0])
         if with_cutter:
@@ -133,12 +138,11 @@ def _environment(site: Site) -> Mapping[str, str]:
         **UNLIMITED,
         "DATABASE_URL": site.postgres.url,
         "REDIS_URL": site.redis.url,
-        "HOLD_MINUTES": str(HOLD_MINUTES),
-        "HOLD_MAX_MINUTES": str(2 * HOLD_MINUTES),
+        **HOLDS,
     }
 
 
-def _connect_django_to(url: str) -> None:
+def connect_django_to(url: str) -> None:
     address = environ.Env.db_url_config(url)
     connection.settings_dict.update(address)
     settings.DATABASES["default"].update(connection.settings_dict)

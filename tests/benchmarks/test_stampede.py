@@ -43,6 +43,8 @@ def stampede(tmp_path: Path) -> Stampede:
         ("--urls", "", "http://127.0.0.1:8000"),
         ("--urls", "localhost:8000", "http://127.0.0.1:8000"),
         ("--journal", "/dev/null/x", "another file"),
+        ("--without", "quorum", "--cluster"),
+        ("--last-release", ".", "--cluster"),
     ],
 )
 def test_an_invalid_option_is_named_with_a_remedy(
