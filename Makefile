@@ -36,7 +36,7 @@ export DEVELOPMENT := 1
 export CHROMIUM
 
 .DEFAULT_GOAL := help
-.PHONY: help run cluster cluster-packages cluster-shell test test-browser test-parts test-production stampede fuzz timing bench growth year memory lint fix client translations shell migrations pins audit sbom findings
+.PHONY: help run cluster cluster-packages cluster-shell test test-browser test-parts test-production stampede fuzz timing bench bench-cluster capacity growth year memory lint fix client translations shell migrations pins audit sbom findings
 
 help: ## List all commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do printf '%-22s%s\n' "$$name" "$$text"; done
@@ -85,6 +85,12 @@ timing: $(INSTALLED) ## Check that response times do not reveal which accounts e
 
 bench: $(INSTALLED) ## Benchmark with wrk: ARGS="--only W2a,W3 --seconds 5"
 	@$(EMBEDDED) --durable -- $(BIN)/python -m benchmarks $(ARGS)
+
+bench-cluster: $(INSTALLED) ## Benchmark a booking through PgBouncer, HAProxy and standbys, with wrk
+	@$(BIN)/python -m benchmarks.cluster $(ARGS)
+
+capacity: $(INSTALLED) ## Compute the servers that a chain of cinemas needs: ARGS="--shows 6 --sold 0.4"
+	@$(BIN)/python -m benchmarks.capacity $(ARGS)
 
 growth: $(INSTALLED) ## Benchmark with 10 thousand, 1 million and 10 million seats, with wrk
 	@$(EMBEDDED) --durable -- $(BIN)/python -m benchmarks.growth $(ARGS)

@@ -13,6 +13,7 @@ from benchmarks import wrk
 from benchmarks.dataset import Size
 from benchmarks.measuring import run
 from benchmarks.own_dataset import OwnDataset
+from benchmarks.partitions import partition
 from benchmarks.report import Results, markdown
 from benchmarks.servers import (
     Checkout,
@@ -36,7 +37,9 @@ def main() -> int:
     all_results = [Results(name, WORKLOADS[name].description) for name in MEASURED]
     with ExitStack() as stack:
         logs = Path(stack.enter_context(TemporaryDirectory()))
-        targets = [stack.enter_context(_filled(seats, logs)) for seats in options.sizes]
+        sizes = [(seats, 0) for seats in options.sizes]
+        sizes += [(options.sizes[-1], months) for months in options.months]
+        targets = [stack.enter_context(_filled(*size, logs)) for size in sizes]
         # Sizes take turns, as the speed of the machine changes by more than the effect of size.
         for number in range(options.runs):
             for results in all_results:
@@ -51,19 +54,23 @@ def main() -> int:
 
 
 @contextmanager
-def _filled(seats: int, logs: Path) -> Iterator[Target]:
-    """Serve the site on a new database with this number of seats."""
-    name = f"{seats:,} seats"
+def _filled(seats: int, months: int, logs: Path) -> Iterator[Target]:
+    """Serve the site on a new database with this number of seats, partitioned if `months`."""
+    name = f"{seats:,} seats" + (f", {months} partitions" if months else "")
     with ExitStack() as stack:
         server = os.environ["DATABASE_URL"]
-        database = stack.enter_context(temporary_database(server, name=f"booking_growth_{seats}"))
+        database = stack.enter_context(
+            temporary_database(server, name=f"booking_growth_{seats}_{months}")
+        )
         environment = production(database=database, jwt_key=secrets.token_urlsafe(48))
         migrate(environment, checkout=Checkout())
         size = Size(seats=seats, sold=SOLD, bare=True)
         dataset = OwnDataset(url=database, size=size, jwt_key=environment["JWT_SIGNING_KEY"])
         print(f"Filling the tables with {name} ...", flush=True)
         dataset.fill()
-        log = logs / f"{seats}.log"
+        if months:
+            partition(database, months)
+        log = logs / f"{seats}_{months}.log"
         app = stack.enter_context(serving(environment=environment, log=log))
         yield Target(name, app.url, dataset, dataset.tokens(), [app.pid])
 
@@ -94,6 +101,12 @@ def _parser() -> argparse.ArgumentParser:
         type=lambda text: [int(part) for part in text.split(",")],
         default=list(SIZES),
         help="numbers of seats, e.g. 10000,1000000",
+    )
+    parser.add_argument(
+        "--months",
+        type=lambda text: [int(part) for part in text.split(",")],
+        default=[],
+        help="also measure the last size with this many partitions by month, e.g. 12,36",
     )
     return parser
 

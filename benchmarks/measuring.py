@@ -33,9 +33,11 @@ def _run_with_cost(
     postmaster = processes.postmaster(target.dataset.url)
     if not target.pids or postmaster is None:
         return send(target, options), None
-    app, postgres = processes.cpu_seconds(target.pids), processes.cpu_seconds([postmaster])
+    measured = (target.pids, [postmaster], target.proxies)
+    before = [processes.cpu_seconds(pids) for pids in measured]
     result = send(target, options)
-    app = processes.cpu_seconds(target.pids) - app
-    postgres = processes.cpu_seconds([postmaster]) - postgres
+    used = [
+        processes.cpu_seconds(pids) - start for pids, start in zip(measured, before, strict=True)
+    ]
     per_request = 1000 / max(1, result.requests)
-    return result, Cost(app * per_request, postgres * per_request)
+    return result, Cost(*(seconds * per_request for seconds in used))

@@ -1,7 +1,7 @@
 """Medians of what was measured, and the tables that `make bench` prints."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from statistics import median
 from typing import Any
 
@@ -10,10 +10,11 @@ from benchmarks.wrk import Result
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Milliseconds of processor time per request, of the app's processes and of PostgreSQL."""
+    """Milliseconds of processor time per request: of the app, of PostgreSQL, of the proxies."""
 
     app: float
     postgres: float
+    proxies: float = 0.0
 
 
 @dataclass(slots=True)
@@ -33,7 +34,9 @@ class Results:
 
     def cost(self, target: str) -> Cost:
         costs = self.costs[target]
-        return Cost(median(each.app for each in costs), median(each.postgres for each in costs))
+        return Cost(
+            *(median(column) for column in zip(*map(astuple, costs), strict=True)),
+        )
 
     @property
     def failures(self) -> list[str]:

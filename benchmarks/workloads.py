@@ -24,8 +24,8 @@ WRITERS = 8  # connections that book while W2b reads
 class Target:
     """A running server and its data.
 
-    `pids` are those of its first processes, empty if unknown. `premiere` is the
-    next show without bookings.
+    `pids` are those of its first processes, empty if unknown, and `proxies` those
+    of the programs around it. `premiere` is the next show without bookings.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Target:
     dataset: Dataset
     tokens: list[str]
     pids: list[int] = field(default_factory=list)
+    proxies: list[int] = field(default_factory=list)
     premiere: int = 0
 
 
