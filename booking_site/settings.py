@@ -157,6 +157,8 @@ DATABASES = {"default": WEB_DATABASE if WEB else postgres_database(_address)}
 LOCK_TIMEOUT_MS = env.int("LOCK_TIMEOUT_MS", default=3000)
 STATEMENT_TIMEOUT_MS = env.int("STATEMENT_TIMEOUT_MS", default=5000)
 IDLE_IN_TRANSACTION_TIMEOUT_MS = env.int("IDLE_IN_TRANSACTION_TIMEOUT_MS", default=10000)
+# From COMMIT to the response, which then says that the outcome is unknown.
+COMMIT_TIMEOUT_MS = env.int("COMMIT_TIMEOUT_MS", default=5000)
 # Settings of PostgreSQL, as the view pg_settings shows them, for all processes.
 SESSION_SETTINGS = {
     # The cost of a random read relative to a sequential one. PostgreSQL's default is for spinning

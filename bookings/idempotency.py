@@ -20,6 +20,7 @@ from accounts.authentication import IS_ACTIVE, Caller
 from accounts.services import LOCK_CALLER, LockedCaller, locked_caller
 from accounts.tokens import TokenRevoked
 from booking_site.api.errors import DomainError
+from booking_site.postgres.connection import waiting_until
 from booking_site.postgres.pipeline import (
     Call,
     CommitUnknown,
@@ -122,10 +123,11 @@ def run(
 
     try:
         return in_transaction(attempt)
-    except CommitUnknown:
+    except CommitUnknown as unknown:
         if answer is None:  # a replay; the record that it found may be lost in a failover
             raise
-        return _settle(answer)
+        with waiting_until(unknown.deadline):
+            return _settle(answer)
 
 
 FIND = Statement("""

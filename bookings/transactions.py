@@ -8,7 +8,7 @@ from typing import TypeVar
 from django.db import Error, IntegrityError, transaction
 
 from booking_site.api.errors import violated_constraint
-from booking_site.postgres.pipeline import STALE_PLAN, CommitUnknown
+from booking_site.postgres.pipeline import STALE_PLAN
 
 T = TypeVar("T")
 
@@ -45,8 +45,6 @@ def in_transaction(work: Callable[[], T]) -> T:
             with transaction.atomic(durable=True):
                 return work()
         except Error as error:
-            if unknown := CommitUnknown.behind(error):
-                raise unknown from unknown.__cause__
             if retries == RETRIES or not _is_worth_retrying(error):
                 raise
         retries += 1

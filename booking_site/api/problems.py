@@ -207,7 +207,7 @@ def unavailable_response(
     """Return a 503 if the database was unavailable, too slow or not migrated, else None."""
     if _is_busy(error):
         # If COMMIT was sent, it may have succeeded.
-        code = "outcome_unknown" if CommitUnknown.behind(error) else "busy"
+        code = "outcome_unknown" if isinstance(error, CommitUnknown) else "busy"
         seconds = BUSY_RETRY_SECONDS
     elif _may_be_unmigrated(error):
         code, seconds = "not_ready", READY_RETRY_SECONDS

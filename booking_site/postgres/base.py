@@ -12,6 +12,7 @@ from django.db.backends.utils import debug_transaction
 from django.db.transaction import TransactionManagementError
 
 from booking_site.postgres import pipeline, sessions
+from booking_site.postgres.connection import seconds_left
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -53,12 +54,23 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return commit
 
     def _take(self) -> Any:
+        self.pool.open()
         while True:
-            connection = super().get_new_connection({})  # the pool has the parameters
+            connection = self.pool.getconn(seconds_left(self.pool.timeout))
             if not _has_ended(connection):
                 return connection
             connection.close()
             self.pool.putconn(connection)  # the pool replaces closed connections
+
+    def set_autocommit(self, autocommit: bool, *arguments: Any, **options: Any) -> None:
+        """Do not connect again at the end of a transaction whose connection was lost.
+
+        The response would have to wait for the new connection.
+        """
+        if autocommit and self.connection is None:
+            self.autocommit = True
+        else:
+            super().set_autocommit(autocommit, *arguments, **options)
 
     def validate_no_broken_transaction(self) -> None:
         super().validate_no_broken_transaction()

@@ -1,5 +1,10 @@
 """How the site connects to PostgreSQL."""
 
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import psycopg
@@ -8,13 +13,27 @@ from psycopg import abc, pq
 
 T = TypeVar("T")
 
+# When this thread stops waiting for PostgreSQL, by `time.monotonic`.
+_deadline: ContextVar[float] = ContextVar("deadline", default=math.inf)
+
+
+# Of libpq. Without them it would wait indefinitely for a machine that was lost or cut off, which
+# sends neither answers nor errors.
+_LIMITS = {
+    "connect_timeout": 2,  # seconds, for each address of a host
+    # The system closes a connection whose peer has been silent for 10 seconds, also an idle one.
+    "keepalives_idle": 5,
+    "keepalives_interval": 1,
+    "keepalives_count": 5,
+    "tcp_user_timeout": 10_000,  # milliseconds
+}
+
 
 def postgres_database(address: dict[str, Any]) -> dict[str, Any]:
     """Return the settings of the database at an address, which `env.db` has read from its URL."""
     return address | {
         "ENGINE": "booking_site.postgres",
-        # Seconds for each host; without it, libpq waits for a host that hangs indefinitely.
-        "OPTIONS": {"connect_timeout": 2}
+        "OPTIONS": _LIMITS
         | address.get("OPTIONS", {})
         | {
             "server_side_binding": True,
@@ -25,11 +44,30 @@ def postgres_database(address: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-class WebConnection(psycopg.Connection[Any]):
-    """Stops waiting for PostgreSQL one second after the statement timeout, and closes itself.
+@contextmanager
+def waiting_until(deadline: float) -> Iterator[None]:
+    """End every wait of a web process for PostgreSQL by the deadline, or that of an outer block.
 
-    PostgreSQL does not apply that timeout to a COMMIT that waits for a synchronous standby, and
-    cannot apply it while its process is suspended. The transaction may still be committed later.
+    The deadline is in seconds of `time.monotonic`.
+    """
+    token = _deadline.set(min(deadline, _deadline.get()))
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
+
+
+def seconds_left(limit: float) -> float:
+    """Return how long to wait: until the deadline, but `limit` seconds at most."""
+    return max(0.0, min(limit, _deadline.get() - time.monotonic()))
+
+
+class WebConnection(psycopg.Connection[Any]):
+    """Stops waiting for PostgreSQL at the deadline, and closes itself.
+
+    Without a deadline, it waits until one second after the statement timeout. PostgreSQL does not
+    apply that timeout to a COMMIT that waits for a synchronous standby, and cannot apply it while
+    its process is suspended. The transaction may still be committed later.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -38,7 +76,7 @@ class WebConnection(psycopg.Connection[Any]):
 
     def wait(self, gen: abc.PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
         try:
-            return super().wait(gen, interval, timeout or self._seconds)
+            return super().wait(gen, interval, seconds_left(timeout or self._seconds))
         except psycopg.OperationalError:
             if self.pgconn.transaction_status == pq.TransactionStatus.ACTIVE:
                 # Otherwise the next statement would get the result of this one.

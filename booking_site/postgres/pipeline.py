@@ -11,7 +11,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import count
-from typing import Any, NamedTuple, Self
+from time import monotonic
+from typing import Any, NamedTuple
 
 import psycopg
 from django.conf import settings
@@ -24,6 +25,8 @@ from psycopg import abc, errors, generators, pq
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.pq.abc import PGresult
 from psycopg.types.datetime import TimestamptzLoader
+
+from booking_site.postgres.connection import waiting_until
 
 Rows = list[tuple[Any, ...]]
 
@@ -40,15 +43,12 @@ class CommitUnknown(OperationalError):
 
     Either the connection was lost, or closed after a timeout, before the result arrived; or
     PostgreSQL stopped waiting for a synchronous standby: then the change is visible, but a failover
-    can lose it.
+    can lose it. `deadline` is the time by which the process has to answer.
     """
 
-    @classmethod
-    def behind(cls, error: BaseException | None) -> Self | None:
-        """Return the CommitUnknown that led to an error: Django then reconnects, and may fail."""
-        while error is not None and not isinstance(error, cls):
-            error = error.__context__
-        return error
+    def __init__(self, message: str, deadline: float = 0.0) -> None:
+        super().__init__(message)
+        self.deadline = deadline
 
 
 class Param(Expression):
@@ -183,24 +183,26 @@ def execute_with_commit(*calls: Call) -> None:
 def commit(connection: BaseDatabaseWrapper, writes: Sequence[Call]) -> None:
     """Execute the writes and COMMIT. The backend calls this when Django ends a transaction.
 
-    Return only after the result of COMMIT has arrived. Raise `CommitUnknown`, or the error that
-    rolled the transaction back.
+    Return only after the result of COMMIT has arrived. Raise `CommitUnknown`, in a web process
+    after COMMIT_TIMEOUT_MS, or the error that rolled the transaction back.
     """
     session = _session_of(connection)
     if session.is_idle and not writes:
         return
     _show(connection, writes)
     session.warnings.clear()
-    *written, committed = session.send([*writes, _COMMIT])
+    deadline = monotonic() + settings.COMMIT_TIMEOUT_MS / 1000
+    with waiting_until(deadline):
+        *written, committed = session.send([*writes, _COMMIT])
     for pair in zip(writes, written, strict=True):
         if _sqlstate(pair[1]):  # it failed, so COMMIT was not executed
             session.rows(*pair)
     if isinstance(committed, psycopg.Error):
         if committed.diag.severity_nonlocalized == "ERROR":
             raise committed
-        raise CommitUnknown("The connection was lost at COMMIT.") from committed
+        raise CommitUnknown("The connection was lost at COMMIT.", deadline) from committed
     if session.warnings:
-        raise CommitUnknown(session.warnings[0])
+        raise CommitUnknown(session.warnings[0], deadline)
     if committed.command_status != b"COMMIT":
         raise TransactionManagementError("The transaction was rolled back.")
 

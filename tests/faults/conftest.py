@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
@@ -11,6 +12,7 @@ from tests.faults.servers import Database, Servers, start_servers
 from tests.web import Answer
 
 Background = Callable[[Purchase, AppServer], "Future[Answer]"]
+Serve = Callable[..., AbstractContextManager[AppServer]]
 
 
 @pytest.fixture(scope="package")
@@ -24,6 +26,23 @@ def servers(package_servers: Servers) -> Iterator[Servers]:
     """The servers. After each test, no invariant may be violated."""
     yield package_servers
     assert package_servers.database.violations() == {}
+
+
+@pytest.fixture
+def serve(servers: Servers) -> Serve:
+    """Start a web server, until the block ends."""
+
+    @contextmanager
+    def start(**options: str) -> Iterator[AppServer]:
+        app = servers.server(**options)
+        app.start()
+        try:
+            app.wait()
+            yield app
+        finally:
+            app.stop()
+
+    return start
 
 
 @pytest.fixture

@@ -39,7 +39,19 @@ TIMEOUTS = {
     "DATABASE_POOL_TIMEOUT_SECONDS": "2",
 }
 # For tests in which requests wait until the test lets them continue.
-LONG_TIMEOUTS = {"LOCK_TIMEOUT_MS": "30000", "STATEMENT_TIMEOUT_MS": "30000"}
+LONG_TIMEOUTS = {
+    "LOCK_TIMEOUT_MS": "30000",
+    "STATEMENT_TIMEOUT_MS": "30000",
+    "COMMIT_TIMEOUT_MS": "30000",
+}
+# For tests in which nothing but COMMIT_TIMEOUT_MS ends a wait before the client gives up.
+ONLY_COMMIT_TIMEOUT = {
+    "LOCK_TIMEOUT_MS": "3600000",
+    "STATEMENT_TIMEOUT_MS": "3600000",
+    "IDLE_IN_TRANSACTION_TIMEOUT_MS": "3600000",
+    "DATABASE_POOL_TIMEOUT_SECONDS": "3600",
+    "COMMIT_TIMEOUT_MS": "1500",
+}
 
 
 def until(condition: Callable[[], object], *, what: str) -> None:

@@ -9,7 +9,7 @@ from http.client import HTTPException
 import pytest
 
 from tests.faults.customers import effects, is_replay, refusal
-from tests.faults.servers import Database, until
+from tests.faults.servers import ONLY_COMMIT_TIMEOUT, Database, until
 
 NOTHING = (0, 0)
 ONCE = (1, 1)
@@ -56,21 +56,25 @@ def test_a_connection_cut_before_commit_is_an_unknown_outcome(servers, database,
 
 
 def test_a_connection_cut_when_no_other_is_available_is_an_unknown_outcome(
-    servers, database, new_purchase, in_background
+    servers, database, serve, new_purchase, in_background
 ):
+    """The lookup waits for a connection no longer than the rest of the commit timeout."""
     purchase = new_purchase()
+    through_cutter = {"DATABASE_URL": servers.first.environment["DATABASE_URL"]}
     with (
+        serve(**ONLY_COMMIT_TIMEOUT, **through_cutter) as app,
         database.connect(dbname="postgres") as other_database,
-        database.locked("seats", *purchase.seat_ids),
     ):
-        answer = in_background(purchase, servers.first)
-        until(database.waiting, what="the booking waits for its seat")
-        other_database.execute("ALTER DATABASE booking_site ALLOW_CONNECTIONS false")
-        other_database.execute(TERMINATE_IDLE)
-        servers.cut_next_commit("before")
-    given = answer.result()
-    with database.connect(dbname="postgres") as other_database:
-        other_database.execute("ALTER DATABASE booking_site ALLOW_CONNECTIONS true")
+        with database.locked("seats", *purchase.seat_ids):
+            answer = in_background(purchase, app)
+            until(database.waiting, what="the booking waits for its seat")
+            other_database.execute("ALTER DATABASE booking_site ALLOW_CONNECTIONS false")
+            other_database.execute(TERMINATE_IDLE)
+            servers.cut_next_commit("before")
+        try:
+            given = answer.result()
+        finally:
+            other_database.execute("ALTER DATABASE booking_site ALLOW_CONNECTIONS true")
     assert refusal(given) == (503, "outcome_unknown")
     assert effects(database, purchase) == NOTHING
     assert not is_replay(purchase.send(servers.first))

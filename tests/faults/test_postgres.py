@@ -9,12 +9,21 @@ from contextlib import contextmanager
 from threading import Event
 from uuid import UUID
 
+import psutil
 import pytest
 from django.db import connection
 
 from benchmarks.stampede.servers import AppServer
 from bookings.transactions import DEADLOCK, SERIALIZATION_FAILURE
-from tests.faults.customers import Purchase, effects, is_replay, new_customer, new_show, refusal
+from tests.faults.customers import (
+    Purchase,
+    call,
+    effects,
+    is_replay,
+    new_customer,
+    new_show,
+    refusal,
+)
 from tests.faults.servers import LONG_TIMEOUTS, Database, Servers, lock_rows, until
 from tests.web import Answer
 
@@ -213,6 +222,33 @@ def test_a_process_suspended_in_a_transaction_loses_its_session(
 def idle_in_transaction(database: Database) -> int:
     sql = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'"
     return int(database.ask(sql))
+
+
+@contextmanager
+def suspended(servers: Servers) -> Iterator[None]:
+    """Stop all processes of PostgreSQL, as if its machine hung; new connections hang as well."""
+    postmaster = psutil.Process(servers.postgres.process.pid)
+    processes = [postmaster, *postmaster.children()]
+    for process in processes:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.resume()
+
+
+def test_requests_are_busy_while_postgresql_hangs(servers, database, serve, new_purchase):
+    """PostgreSQL applies no timeout then. Statements are sent by cursors and pipelined."""
+    purchase = new_purchase()
+    with serve(STATEMENT_TIMEOUT_MS="500") as app:
+        with suspended(servers):
+            for _ in range(2):  # on an open connection, then on a new one
+                listed = call(app, "GET", "/api/auth/me/export", customer=purchase.customer)
+                assert refusal(listed) == (503, "busy")
+                assert refusal(purchase.send(app)) == (503, "busy")
+        until(lambda: purchase.send(app).status == 201, what="the server is used again")
+    assert effects(database, purchase) == ONCE
 
 
 def test_requests_beyond_the_pool_are_busy_until_a_connection_is_free(

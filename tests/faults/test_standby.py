@@ -1,48 +1,29 @@
 """A synchronous standby: what was answered 201 survives a failover."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing
+from uuid import uuid4
 
 import pytest
 
 from benchmarks.stampede.servers import AppServer
-from tests.faults.customers import effects, is_replay, refusal
-from tests.faults.servers import LONG_TIMEOUTS, Database, Servers, until
+from tests.faults.conftest import Serve
+from tests.faults.customers import Purchase, call, effects, is_replay, refusal
+from tests.faults.servers import LONG_TIMEOUTS, ONLY_COMMIT_TIMEOUT, Database, Servers, until
 from tests.faults.standby import Standby, synchronous_standby
-from tests.web import RawConnection
+from tests.web import Answer, RawConnection
 
 NOTHING = (0, 0)
 ONCE = (1, 1)
-# The site stops waiting for COMMIT a second later.
-SHORT = {"STATEMENT_TIMEOUT_MS": "1500"}
 WAITING = "SELECT array_agg(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
 both_ends = pytest.mark.parametrize("end", ["pg_cancel_backend", "pg_terminate_backend"])
-
-Serve = Callable[..., AbstractContextManager[AppServer]]
 
 
 @pytest.fixture
 def standby(servers: Servers) -> Iterator[Standby]:
     with synchronous_standby(servers) as standby:
         yield standby
-
-
-@pytest.fixture
-def serve(servers: Servers) -> Serve:
-    """Start a web server, until the block ends."""
-
-    @contextmanager
-    def start(**options: str) -> Iterator[AppServer]:
-        app = servers.server(**options)
-        app.start()
-        try:
-            app.wait()
-            yield app
-        finally:
-            app.stop()
-
-    return start
 
 
 def end_wait(database: Database, end: str) -> int:
@@ -74,7 +55,7 @@ def test_a_paused_standby_leaves_the_outcome_unknown_until_it_is_back(
     database, standby, serve, new_purchase
 ):
     purchase = new_purchase()
-    with serve(**SHORT) as app:
+    with serve(**ONLY_COMMIT_TIMEOUT) as app:
         standby.pause()
         assert refusal(purchase.send(app)) == (503, "outcome_unknown")
         assert database.ask(WAITING)  # with its locks
@@ -86,11 +67,40 @@ def test_a_paused_standby_leaves_the_outcome_unknown_until_it_is_back(
         assert effects(standby.database, purchase) == ONCE
 
 
+def register(purchase: Purchase, app: AppServer) -> Answer:
+    email = f"{purchase.key}@example.com"
+    body = {"name": "Lena", "email": email, "password": "four lions at the gate"}
+    return call(app, "POST", "/api/auth/register", body)
+
+
+def guess_staff_password(purchase: Purchase, app: AppServer) -> Answer:
+    """A failed login in the back office, which is recorded."""
+    secret = uuid4().hex
+    form = f"csrfmiddlewaretoken={secret}&username={purchase.key}&password=x".encode()
+    headers = {
+        "Cookie": f"csrftoken={secret}",
+        "Content-Type": "application/x-www-form-urlencoded",
+    }
+    with closing(RawConnection(app.port)) as raw:
+        return raw.call("POST", "/admin/login/", headers=headers, body=form)
+
+
+def test_no_write_waits_longer_than_the_commit_timeout(database, standby, serve, new_purchase):
+    writes = [Purchase.send, Purchase.hold, register, guess_staff_password]
+    purchases = [new_purchase() for _ in writes]
+    with serve(**ONLY_COMMIT_TIMEOUT) as app:
+        standby.pause()
+        for write, purchase in zip(writes, purchases, strict=True):
+            assert refusal(write(purchase, app)) == (503, "outcome_unknown"), write
+        assert len(database.ask(WAITING)) == len(writes)
+        standby.resume()
+
+
 def test_a_booking_without_an_answer_can_be_made_again_after_a_failover(
     standby, serve, new_purchase
 ):
     purchase = new_purchase()
-    with serve(**SHORT) as app:
+    with serve(**ONLY_COMMIT_TIMEOUT) as app:
         standby.pause()
         assert refusal(purchase.send(app)) == (503, "outcome_unknown")
     with promoted(standby, serve) as app:
@@ -105,7 +115,7 @@ def test_an_ended_wait_for_the_standby_is_not_a_success(
 ):
     """The booking is visible, but neither the lookup nor a retry may answer 201 yet."""
     purchase = new_purchase()
-    with serve(**SHORT) as app:
+    with serve(**ONLY_COMMIT_TIMEOUT) as app:
         standby.pause()
         answer = in_background(purchase, app)
         end_wait(database, end)
@@ -141,7 +151,7 @@ def test_a_lookup_that_writes_nothing_answers_201_for_a_booking_that_is_lost(
 ):
     """Guards the test above: if this one fails, that one proves nothing."""
     purchase = new_purchase()
-    with serve(wsgi="tests.sabotage.early_settling", **SHORT) as app:
+    with serve(wsgi="tests.sabotage.early_settling", **ONLY_COMMIT_TIMEOUT) as app:
         standby.pause()
         answer = in_background(purchase, app)
         end_wait(database, end)

@@ -80,6 +80,15 @@ names = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeo
 print(*(found[name] for name in names), number("SHOW random_page_cost"))
 """
 
+SOCKET = """
+import os, socket
+
+connection.ensure_connection()
+with socket.socket(fileno=os.dup(connection.connection.fileno())) as tcp:
+    options = ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT")
+    print(*(tcp.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) for name in options))
+"""
+
 
 def run(script: str, **settings: str) -> subprocess.CompletedProcess[str]:
     environment = {
@@ -107,6 +116,13 @@ def test_a_connection_is_set_up_again_only_after_an_unclean_use() -> None:
 def test_only_web_processes_have_limits(role: str, limits: str) -> None:
     done = run(LIMITS, PROCESS_ROLE=role, LOCK_TIMEOUT_MS="1500")
     assert done.stdout == f"{limits} 1.1\n", done.stderr
+
+
+@pytest.mark.parametrize("role", ["web", "command"])
+def test_the_system_closes_a_connection_whose_peer_is_silent(role: str) -> None:
+    """When a machine is lost or cut off, nothing arrives, not even an error."""
+    done = run(SOCKET, PROCESS_ROLE=role)
+    assert done.stdout == "5 1 5 10000\n", done.stderr
 
 
 @pytest.mark.parametrize("role", ["web", "command"])

@@ -1,26 +1,59 @@
 """The connections of web processes stop waiting by themselves."""
 
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import psycopg
 import pytest
 from django.db import connection
 
-from booking_site.postgres.connection import WebConnection
+from booking_site.postgres.connection import WebConnection, waiting_until
 from tests.web import database_url
 
 
+@pytest.fixture
+def endless() -> Iterator[str]:
+    """A statement that waits until the test ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(1)")
+        yield "SELECT pg_advisory_lock(1)"
+        cursor.execute("SELECT pg_advisory_unlock(1)")
+
+
 @pytest.mark.django_db
-def test_a_connection_without_an_answer_is_closed(settings: Any) -> None:
+def test_a_connection_without_an_answer_is_closed(settings: Any, endless: str) -> None:
     """Otherwise its next statement would get this one's result."""
     settings.STATEMENT_TIMEOUT_MS = 1
     web = WebConnection.connect(database_url(), autocommit=True)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(1)")
-        with pytest.raises(psycopg.OperationalError):
-            web.execute("SELECT pg_advisory_lock(1)")
-        cursor.execute("SELECT pg_advisory_unlock(1)")
+    with pytest.raises(psycopg.OperationalError):
+        web.execute(endless)
     assert web.closed
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("seconds", [[0], [0, 3600], [3600, 0]], ids=str)
+def test_a_wait_ends_at_the_earliest_deadline(
+    seconds: list[int], settings: Any, endless: str
+) -> None:
+    """Otherwise the lookup after COMMIT would start the clock again."""
+    settings.STATEMENT_TIMEOUT_MS = 3_600_000
+    web = WebConnection.connect(database_url(), autocommit=True)
+    with ExitStack() as stack:
+        for each in seconds:
+            stack.enter_context(waiting_until(time.monotonic() + each))
+        with pytest.raises(psycopg.OperationalError):
+            web.execute(endless)
+    assert web.closed
+
+
+@pytest.mark.django_db
+def test_a_deadline_ends_with_its_block() -> None:
+    with WebConnection.connect(database_url(), autocommit=True) as web:
+        with waiting_until(time.monotonic()):
+            pass
+        web.execute("SELECT pg_sleep(0.01)")
 
 
 @pytest.mark.django_db
