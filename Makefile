@@ -44,7 +44,7 @@ help: ## List all commands
 # Recipes that start servers end in one simple command, which make runs without a shell,
 # so that signals reach it.
 run: $(INSTALLED) ## Start the site with demo data on http://127.0.0.1:8000 (or PORT=8123)
-	@$(EMBEDDED) --data .data '--needs-port=$(PORT)' -- $(BIN)/python manage.py run_site '--port=$(PORT)'
+	@$(EMBEDDED) --data .data '--needs-ports=$(PORT)' -- $(BIN)/python manage.py run_site '--port=$(PORT)'
 
 cluster: $(INSTALLED) ## Start PostgreSQL with standbys, HAProxy and the rest on one machine (PORT=8123, ARGS="--servers 3")
 	@$(CLUSTER) '--port=$(PORT)' $(ARGS)

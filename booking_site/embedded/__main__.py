@@ -22,8 +22,9 @@ def main() -> int:
     options = _parser().parse_args()
     if shutil.which(options.command[0]) is None:
         raise StartupError(f"Command not found: {options.command[0]!r}")
-    if options.needs_port is not None:
-        listen(options.needs_port).close()
+    if options.needs_ports is not None:
+        listen(options.needs_ports).close()
+        listen(options.needs_ports + 1, purpose="live seats").close()
     os.environ.setdefault("DEVELOPMENT", "1")
     command = Command(options.command, parent=parent if options.ends_with_parent else None)
     with ExitStack() as stack:
@@ -60,10 +61,10 @@ def _parser() -> argparse.ArgumentParser:
         help="wait for the disk at every commit, as with --data, though no data is kept",
     )
     parser.add_argument(
-        "--needs-port",
+        "--needs-ports",
         type=parse_port,
         metavar="PORT",
-        help="start nothing when this port of 127.0.0.1 is taken",
+        help="start nothing when this port of 127.0.0.1 or the next one is taken",
     )
     parser.add_argument(
         "--ends-with-parent",

@@ -323,22 +323,23 @@ def test_a_second_run_on_the_same_data_is_refused_in_one_line(start, wrap, data)
     assert "Traceback" not in done.stderr
 
 
-def test_a_taken_port_is_reported_in_one_line_before_anything_starts(wrap, data):
+@pytest.mark.parametrize(("offset", "purpose"), [(0, ""), (1, " for live seats")])
+def test_a_taken_port_is_reported_in_one_line_before_anything_starts(wrap, data, offset, purpose):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        done = wrap("print('ran')", "--data", data, "--needs-port", str(port))
+        done = wrap("print('ran')", "--data", data, "--needs-ports", str(port - offset))
     assert done.returncode == 1
     assert done.stdout == ""
-    assert done.stderr.startswith(f"Port {port} cannot be used (Address already in use)")
+    assert done.stderr.startswith(f"Port {port}{purpose} cannot be used (Address already in use)")
     assert done.stderr.count("\n") == 1
     assert not data.exists()
 
 
-@pytest.mark.parametrize("port", ["0", "65536", "abc", "-1", "٨", ""])
+@pytest.mark.parametrize("port", ["0", "65535", "abc", "-1", "٨", ""])
 def test_an_invalid_port_is_refused(wrap, port):
-    done = wrap("print('ran')", f"--needs-port={port}")
+    done = wrap("print('ran')", f"--needs-ports={port}")
     assert done.returncode == 1
-    assert done.stderr == f"PORT {port!r} is not a number from 1 to 65535: make run PORT=8123\n"
+    assert done.stderr == f"PORT {port!r} is not a number from 1 to 65534: make run PORT=8123\n"
 
 
 def test_a_folder_that_cannot_be_created_is_reported_in_one_line(wrap, tmp_path):

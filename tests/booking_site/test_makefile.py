@@ -106,11 +106,11 @@ def test_a_clone_that_is_not_writable_is_reported_in_one_line(clone):
     assert f"{clone} is not writable" in complaint
 
 
-@pytest.mark.parametrize("text", ["", "abc", "0", "65536", "80 81", "-1", "8123;"])
+@pytest.mark.parametrize("text", ["", "abc", "0", "65535", "80 81", "-1", "8123;"])
 def test_an_invalid_port_stops_make_run_with_one_line(clone, text):
     done = make(clone, *running(text), PYTHONPATH=str(ROOT))
     complaint, _ = done.stderr.splitlines()
-    assert complaint == f"PORT {text!r} is not a number from 1 to 65535: make run PORT=8123"
+    assert complaint == f"PORT {text!r} is not a number from 1 to 65534: make run PORT=8123"
 
 
 def test_missing_packages_of_debian_stop_make_test_parts_with_one_line(clone):

@@ -25,8 +25,8 @@ _UNLIMITED = (
 
 class Command(BaseCommand):
     help = (
-        "Migrate, fill an empty database with demo data, start a worker, then start granian as in "
-        "production."
+        "Migrate, fill an empty database with demo data, start a worker and the live process, then "
+        "start granian as in production."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -45,13 +45,26 @@ class Command(BaseCommand):
         self.stdout.flush()
         for name in _UNLIMITED:  # here one person plays many customers
             os.environ.setdefault(name, "")
-        # The worker ends with this process, which becomes granian's below.
+        # These end with this process, which becomes granian's below.
         worker = [sys.executable, str(settings.BASE_DIR / "manage.py"), "worker"]
         subprocess.Popen([*worker, f"--parent={os.getpid()}"])  # noqa: S603 (no outside input)
+        os.environ["LIVE_URL"] = f"http://127.0.0.1:{port + 1}"
+        _start_live_process(port)
         os.environ["PORT"] = str(port)
         # The same process, so that signals reach granian directly.
         serve = str(settings.BASE_DIR / "deploy" / "serve")
         os.execv(serve, [serve])  # noqa: S606 (no outside input)
+
+
+def _start_live_process(site_port: int) -> None:
+    """Serve live seats on the next port, also to pages of the site itself."""
+    pages = [f"http://{host}:{site_port}" for host in ("127.0.0.1", "localhost")]
+    origins = ",".join([*settings.CORS_ALLOWED_ORIGINS, *pages])
+    wrapper = [sys.executable, "-m", "booking_site.embedded", "--ends-with-parent", "--"]
+    subprocess.Popen(  # noqa: S603 (no outside input)
+        [*wrapper, str(settings.BASE_DIR / "deploy" / "serve-live")],
+        env={**os.environ, "LIVE_PORT": str(site_port + 1), "CORS_ALLOWED_ORIGINS": origins},
+    )
 
 
 def _banner(site: str) -> str:
