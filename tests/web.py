@@ -44,22 +44,29 @@ class WebServer:
 
 @contextmanager
 def web_server(
-    log: Path, *, by: str = "granian", wsgi: str = "booking_site.wsgi", **environment: str
+    log: Path,
+    *,
+    by: str = "granian",
+    wsgi: str = "booking_site.wsgi",
+    port: int | None = None,
+    **environment: str,
 ) -> Iterator[WebServer]:
     """Serve the site by granian or gunicorn until the block ends; `environment` adds variables.
 
-    Requests wait until a worker is ready.
+    With `by="live"`, serve its live seats. Requests wait until a worker is ready.
     """
-    port = free_port()
+    port = port or free_port()
     command = {
         "granian": ["deploy/serve", f"{wsgi}:application"],
         "gunicorn": [sys.executable, "-m", "gunicorn", f"--bind=127.0.0.1:{port}", wsgi],
+        "live": ["deploy/serve-live"],
     }[by]
+    variable = "LIVE_PORT" if by == "live" else "PORT"
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
             cwd=ROOT,
-            env={**os.environ, "PORT": str(port), "WEB_CONCURRENCY": "1", **environment},
+            env={**os.environ, variable: str(port), "WEB_CONCURRENCY": "1", **environment},
             stdout=output,
             stderr=subprocess.STDOUT,
         )

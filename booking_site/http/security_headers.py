@@ -11,6 +11,7 @@ from functools import lru_cache
 from hashlib import sha256
 from http import HTTPStatus
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
@@ -69,6 +70,8 @@ def security_headers(get_response: Handler) -> Handler:
 
 
 def _policy_of(request: HttpRequest) -> str:
+    if request.path_info.startswith("/admin/box-office/"):
+        return _box_office_pages(settings.LIVE_URL)
     if request.path_info.startswith("/admin/"):
         return ADMIN_PAGES
     return DOCS_PAGE if request.path_info == "/api/docs" else _pages()
@@ -81,6 +84,12 @@ def _header(policy: Policy) -> str:
 NO_PAGE = _header(NOTHING)
 ADMIN_PAGES = _header(ADMIN)
 DOCS_PAGE = _header(DOCS)
+
+
+@lru_cache
+def _box_office_pages(live_url: str) -> str:
+    """Return the policy of pages that may also listen to the live process, if there is one."""
+    return _header(ADMIN | {"connect-src": f"'self' {live_url}".rstrip()})
 
 
 @lru_cache

@@ -53,6 +53,7 @@ from catalog.admin.base import local
 from catalog.archived_rooms import seats_of
 from catalog.models import Seat, Show
 from catalog.programme.days import business_day
+from catalog.seat_changes import seats_events_url
 from catalog.staff import theatres_of
 
 MAY_SELL = "bookings.sell_order"
@@ -224,6 +225,7 @@ def move(request: HttpRequest, reference: str, booking_id: int) -> HttpResponse:
             chosen={form.data.get("seat", "")},
         ),
         "size": len(seats),
+        "seats_events_url": seats_events_url(order.show_id),
         "errors": errors,
         "reason": form.data.get("reason", ""),
         "categories": categories(seats),
@@ -326,6 +328,7 @@ def _room(
         "digits": digits_of(show.theatre.currency),
         "size": len(seats),
         "free": len(free),
+        "seats_events_url": seats_events_url(show.pk),
         "errors": errors,
         "form": form,
         "token": token or uuid4().hex,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
 from typing import Any, Literal, NamedTuple
@@ -78,6 +78,10 @@ def faulty_proxy(site_port: int) -> Iterator[FaultyProxy]:
                 self.send_error(502)
                 return
             response = site.getresponse()
+            if response.headers.get_content_type() == "text/event-stream":
+                self.stream(response)
+                site.close()
+                return
             body = response.read()
             site.close()
             key, token = self.headers["Idempotency-Key"], self.headers["Authorization"]
@@ -95,6 +99,18 @@ def faulty_proxy(site_port: int) -> Iterator[FaultyProxy]:
             with suppress(ConnectionError):  # the client has stopped waiting
                 self.end_headers()
                 self.wfile.write(body[: len(body) // 2] if fault == "cut" else body)
+
+        def stream(self, response: HTTPResponse) -> None:
+            """Pass on a stream of events as it arrives."""
+            self.send_response_only(response.status)
+            for name, value in response.headers.items():
+                if name.lower() != "transfer-encoding":
+                    self.send_header(name, value)
+            self.send_header("Connection", "close")
+            with suppress(ConnectionError, HTTPException):  # one side has closed it
+                self.end_headers()
+                while part := response.read1():
+                    self.wfile.write(part)
 
         def fault(self) -> Fault | None:
             for chosen in proxy.faults:

@@ -1,7 +1,6 @@
 // The box office: refreshes the seat map, shows the selection and its price, and submits each
 // form only once. Without this script the pages work as plain forms.
 
-const POLL_SECONDS = 3;
 const PAUSE_AFTER_LOSS_SECONDS = 1.5;
 
 const form = document.getElementById("counter-form");
@@ -16,7 +15,8 @@ if (form) {
   const freeSeats = document.getElementById("free-seats");
   const hint = selection.textContent;
   const setTabStop = addArrowKeys(form, seats);
-  let etag = null;
+  let pause = null; // the timer that ends it
+  let isSubmitted = false;
 
   // Sums are integers, in units of the last decimal place of the prices.
   const prices = seats.map((seat) => seat.dataset.price).concat(form.dataset.paid ?? []);
@@ -47,7 +47,7 @@ if (form) {
     const sum = now.reduce((sumSoFar, seat) => sumSoFar + units(seat.dataset.price), 0);
     const names = now.map((seat) => seat.dataset.seat).join(", ");
     selection.textContent = now.length ? names : hint;
-    submit.disabled = now.length === 0;
+    submit.disabled = now.length === 0 || pause !== null || isSubmitted;
     if (form.dataset.paid && now.length) {
       const more = sum - units(form.dataset.paid);
       selection.textContent = more
@@ -79,8 +79,26 @@ if (form) {
     seat.setAttribute("aria-label", label.replace(/\w+$/, state));
   };
 
+  const pauseSelling = () => {
+    clearTimeout(pause);
+    pause = setTimeout(() => {
+      pause = null;
+      updateSelection();
+    }, PAUSE_AFTER_LOSS_SECONDS * 1000);
+  };
+
+  // Seats of the same row first.
+  const nearestFree = (seat) => {
+    const row = seat.closest(".room-row");
+    const distance = (other) =>
+      Math.abs(seats.indexOf(other) - seats.indexOf(seat)) + (row.contains(other) ? 0 : seats.length);
+    return seats.filter((other) => !other.disabled).sort((a, b) => distance(a) - distance(b))[0];
+  };
+
   const update = (taken) => {
+    if (isSubmitted) return; // else the clerk's own sale would be reported as somebody else's
     const lost = [];
+    const focused = document.activeElement;
     for (const seat of seats) {
       const state = taken[seat.value] ?? "available";
       if (seat.parentElement.classList.contains(state)) continue;
@@ -90,27 +108,18 @@ if (form) {
       }
       setState(seat, state);
     }
+    const tabStop = seats.find((seat) => seat.tabIndex === 0);
+    if (!tabStop || tabStop.disabled) {
+      const next = nearestFree(tabStop ?? seats[0]);
+      setTabStop(next);
+      if (focused === tabStop) next?.focus();
+    }
     if (freeSeats) freeSeats.textContent = seats.length - Object.keys(taken).length;
-    updateSelection();
     if (lost.length) {
       showErrors(`Just taken: ${lost.join(", ")}. The other seats are still selected.`);
-      // A click that is already under way was meant for the whole party.
-      submit.disabled = true;
-      setTimeout(updateSelection, PAUSE_AFTER_LOSS_SECONDS * 1000);
+      pauseSelling(); // a click that is already under way was meant for the whole party
+      updateSelection();
     }
-  };
-
-  const poll = async () => {
-    const answer = await fetch(form.dataset.seats, { headers: etag ? { "If-None-Match": etag } : {} });
-    if (answer.status !== 200) return;
-    etag = answer.headers.get("ETag");
-    update((await answer.json()).taken);
-  };
-
-  const keepPolling = async () => {
-    // Hidden pages do not poll; after a network error the next poll tries again.
-    if (!document.hidden) await poll().catch(() => {});
-    setTimeout(keepPolling, POLL_SECONDS * 1000);
   };
 
   document.getElementById("best-form")?.addEventListener("submit", async (event) => {
@@ -139,11 +148,12 @@ if (form) {
   });
 
   form.addEventListener("submit", () => {
+    isSubmitted = true;
     submit.disabled = true;
   });
   form.addEventListener("reset", () => setTimeout(() => select([])));
   updateSelection();
-  keepPolling();
+  followSeats({ pollUrl: form.dataset.seats, streamUrl: form.dataset.seatsEvents, show: update });
 }
 
 // Going back to a page that has already sold or cancelled reloads it, for a new form.

@@ -59,6 +59,17 @@ def test_the_back_office_runs_only_scripts_of_this_site(office: Client) -> None:
     assert allowed["frame-ancestors"] == "'none'"
 
 
+def test_only_the_box_office_connects_to_the_live_process(office: Client, settings: Any) -> None:
+    settings.LIVE_URL = "https://live.cinema.example"
+    box_office = policy(office, "/admin/box-office/")
+    other = policy(office, "/admin/")
+    assert box_office.pop("connect-src") == "'self' https://live.cinema.example"
+    assert other.pop("connect-src") == "'self'"
+    assert box_office == other
+    settings.LIVE_URL = ""
+    assert policy(office, "/admin/box-office/")["connect-src"] == "'self'"
+
+
 def test_a_304_does_not_replace_the_policy_of_the_page(client: Client) -> None:
     etag = client.get("/api/docs/errors")["ETag"]
     again = client.get("/api/docs/errors", HTTP_IF_NONE_MATCH=etag)

@@ -1,0 +1,46 @@
+"""The live process behind a proxy, as in production."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from benchmarks.servers import free_port
+from tests.clients.proxy import FaultyProxy, faulty_proxy
+from tests.web import database_url, web_server
+
+
+class LiveProcess:
+    """A live process that can be restarted. Without it, the proxy responds with 502."""
+
+    def __init__(self, proxy: FaultyProxy, log: Path, pages: str) -> None:
+        self.url = proxy.url
+        self._port = proxy.site_port
+        self._log = log
+        self._pages = pages
+        self._running = ExitStack()
+
+    def start(self) -> None:
+        self._running.enter_context(
+            web_server(
+                self._log,
+                by="live",
+                port=self._port,
+                DATABASE_URL=database_url(),
+                CORS_ALLOWED_ORIGINS=self._pages,
+            )
+        )
+
+    def stop(self) -> None:
+        self._running.close()
+
+
+@contextmanager
+def live_process(log: Path, *, pages: str) -> Iterator[LiveProcess]:
+    """Run it until the block ends. `pages` is the origin of the pages that listen."""
+    with faulty_proxy(free_port()) as proxy:
+        live = LiveProcess(proxy, log, pages)
+        live.start()
+        try:
+            yield live
+        finally:
+            live.stop()
