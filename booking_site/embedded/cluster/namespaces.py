@@ -71,7 +71,9 @@ def create_network() -> None:
         raise StartupError("The cluster runs in namespaces only: call enter_namespaces() first.")
     _run("mount", "-t", "tmpfs", "tmpfs", "/run")  # of these namespaces only
     Path("/run/netns").mkdir()
-    _ip(f"link add {_BRIDGE} type bridge")
+    # Without an address of its own, the bridge takes that of a machine, and another when that
+    # machine is cut off; then nobody reaches this process for some seconds.
+    _ip(f"link add {_BRIDGE} address 02:00:00:00:00:01 type bridge")
     _ip(f"address add {_STARTER}/{_PREFIX_LENGTH} dev {_BRIDGE}")
     _ip(f"link set {_BRIDGE} up")
     _ip("link set lo up")
