@@ -6,6 +6,7 @@
 import itertools
 import json
 import random
+import select
 import time
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
@@ -76,6 +77,8 @@ class Client:
             target=request.target,
         )
         connection = self._connections[server]
+        if _has_ended(connection):
+            connection.close()  # the next request opens another
         try:
             connection.request(
                 request.method, request.path, self._body(request), self._headers(request)
@@ -133,6 +136,15 @@ def connect_to(address: str) -> HTTPConnection:
     place = urlsplit(address)
     kind = HTTPSConnection if place.scheme == "https" else HTTPConnection
     return kind(place.hostname or "", place.port, timeout=PATIENCE_SECONDS)
+
+
+def _has_ended(connection: HTTPConnection) -> bool:
+    """Return whether the other side has closed an idle connection."""
+    if connection.sock is None:
+        return False
+    poll = select.poll()
+    poll.register(connection.sock, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _parsed(text: str) -> Any:

@@ -30,6 +30,7 @@ class ClusterSite:
 
     cluster: Cluster
     last_release: Checkout | None = None
+    is_asynchronous: bool = False
 
     @property
     def addresses(self) -> list[str]:
@@ -47,14 +48,17 @@ class ClusterSite:
         )
 
     def wait_until_complete(self) -> None:
-        """Wait until there is one primary, and both others stream from it."""
+        """Wait until both standbys stream, and COMMIT waits for one of them."""
         wait_until(self._is_complete, what="A primary with two standbys")
 
     def _is_complete(self) -> bool:
         status = self.cluster.patroni.get(self.cluster.primary(), "/cluster") or {}
         members = status.get("members", [])
-        streaming = [member for member in members if member["state"] == "streaming"]
-        return len(streaming) == len(self.cluster.nodes) - 1
+        role = "replica" if self.is_asynchronous else "quorum_standby"
+        standbys = [
+            each for each in members if (each["state"], each["role"]) == ("streaming", role)
+        ]
+        return len(standbys) == len(self.cluster.nodes) - 1
 
     def query(self, node: DatabaseNode, sql: str) -> list[Any]:
         """Ask a node's PostgreSQL as its superuser."""
@@ -101,8 +105,10 @@ def running_cluster_site(
     """
     logging.getLogger("httpx").setLevel(logging.WARNING)  # It logs each look at Patroni.
     with running_cluster(servers=servers, **UNLIMITED, **HOLDS) as cluster:
-        site = ClusterSite(cluster=cluster, last_release=last_release)
-        if without is not None:
+        site = ClusterSite(
+            cluster=cluster, last_release=last_release, is_asynchronous=without is not None
+        )
+        if site.is_asynchronous:
             _make_asynchronous(site)
         if without == FENCING:
             _bypass_balancer(cluster.servers[0], cluster)
