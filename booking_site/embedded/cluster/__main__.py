@@ -34,7 +34,7 @@ def main() -> None:
     _say("Starting the cluster. This takes about a minute.")
     with running_cluster(servers=options.servers) as cluster:
         _say("Creating demo data.")
-        cluster.manage("seed_demo", "--verbosity=0")
+        cluster.manage("seed_demo")
         _say(_banner(cluster, f"http://127.0.0.1:{options.port}"))
         _show_status(cluster)
 
@@ -57,6 +57,7 @@ def _banner(cluster: Cluster, site: str) -> str:
     places = {
         "Site": site,
         "Back office": f"{site}/admin/",
+        "Demo login": "manager@example.com, popcorn-at-eight",
         "Shell inside": "make cluster-shell",
         "Logs": f"{cluster.directory.path}/*/*.log",
     }

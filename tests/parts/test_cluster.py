@@ -1,0 +1,185 @@
+"""`make cluster`: Debian's servers around the site, and nothing that outlives them."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import takewhile
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import psutil
+import pytest
+
+from benchmarks.servers import free_port
+from tests.faults.servers import until
+from tests.web import ROOT
+
+CLUSTER = [sys.executable, "-m", "booking_site.embedded.cluster"]
+# Like the machine of a user who is not root, also where the tests run as root.
+AS_USER = ["unshare", "--user", "--map-user=1000", "--map-group=1000", "--"]
+# The kernel refuses further namespaces.
+FORBIDDEN = [
+    *("unshare", "--user", "--map-root-user", "sh", "-c"),
+    'echo 0 >/proc/sys/user/max_user_namespaces && exec "$@"',
+    "sh",
+]
+LOGIN = {"email": "customer@example.com", "password": "popcorn-at-eight"}
+# A machine with a process on it, and one that has lost its parent.
+MACHINE = """
+import subprocess
+from booking_site.embedded.cluster import enter_namespaces, namespaces
+enter_namespaces()
+namespaces.create_network()
+namespaces.add_machine("db1", "10.77.0.11", megabytes=1)
+sleep = namespaces.on_machine("db1", ["sleep", "1000"])
+subprocess.Popen(sleep)
+subprocess.run(["sh", "-c", '"$@" & ', "sh", *sleep])
+print("ready", flush=True)
+input()
+"""
+
+
+def environment() -> dict[str, str]:
+    """Return this environment without the addresses of the servers of the tests."""
+    left_out = ("DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE")
+    return {name: value for name, value in os.environ.items() if name not in left_out}
+
+
+def start(*words: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        words,
+        cwd=ROOT,
+        env=environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def descendants(process: "subprocess.Popen[str]") -> list[psutil.Process]:
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+def all_ended(processes: list[psutil.Process]) -> bool:
+    return not any(each.is_running() for each in processes)
+
+
+class Site:
+    """A site in a cluster, and the terminal that shows the cluster."""
+
+    def __init__(self, terminal: "subprocess.Popen[str]", url: str, logs: Path) -> None:
+        self.terminal = terminal
+        self.url = url
+        self.logs = logs
+        token = httpx.post(f"{url}/api/auth/login", json=LOGIN).raise_for_status().json()["token"]
+        self.headers = {"Authorization": f"Bearer {token}"}
+
+    def book(self) -> None:
+        """Book a seat, and repeat the request while the site asks for that."""
+        shows = httpx.get(f"{self.url}/api/theatres/1/shows").raise_for_status().json()
+        seats = httpx.get(f"{self.url}/api/shows/{shows[-1]['id']}/seats").raise_for_status().json()
+        seat = next(each["id"] for each in seats if each["status"] == "available")
+        body = {"show_id": shows[-1]["id"], "seat_ids": [seat]}
+        headers = {**self.headers, "Idempotency-Key": uuid4().hex}
+
+        def is_booked() -> bool:
+            answer = httpx.post(f"{self.url}/api/bookings", json=body, headers=headers, timeout=30)
+            assert answer.status_code in (201, 503), answer.text
+            assert answer.status_code == 201 or "Retry-After" in answer.headers
+            return answer.status_code == 201
+
+        until(is_booked, what="a seat is booked")
+
+    def table(self) -> list[str]:
+        """Wait for the next table."""
+        lines = iter(self.terminal.stdout or ())
+        assert any(line.startswith("Part ") for line in lines)
+        return [line.rstrip() for line in takewhile(lambda each: each.strip(), lines)]
+
+    def inside(self, *words: str | Path) -> str:
+        """Run a command inside the cluster, as `make cluster-shell` does."""
+        unshare = next(each for each in descendants(self.terminal) if each.name() == "unshare")
+        (init,) = unshare.children()
+        namespaces = ["--user", "--net", "--mount", "--pid", "--preserve-credentials"]
+        enter = ["nsenter", f"--target={init.pid}", *namespaces, "--"]
+        return subprocess.run(
+            [*enter, *words], capture_output=True, text=True, check=True, env=environment()
+        ).stdout
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    port = free_port()
+    with start(*CLUSTER, f"--port={port}", "--servers=1") as terminal:
+        assert terminal.stdout is not None
+        banner = "".join(iter(terminal.stdout.readline, "Ctrl-C stops everything.\n"))
+        found = re.search(r"(/\S+)/\*/\*\.log", banner)
+        assert found, banner
+        yield Site(terminal, f"http://127.0.0.1:{port}", Path(found[1]))
+        terminal.terminate()
+        terminal.communicate()
+
+
+def test_bookings_continue_after_a_switchover_and_nothing_is_left_behind(site):
+    site.book()
+    patronictl = [Path(sys.executable).with_name("patronictl"), "-c", site.logs / "db1/patroni.yml"]
+    site.inside(*patronictl, "switchover", "--force", "booking")
+    site.book()
+    processes = descendants(site.terminal)
+    assert len(processes) > 20
+    site.terminal.terminate()
+    site.terminal.communicate()
+    assert site.terminal.returncode == 0
+    assert all_ended(processes)
+    assert not site.logs.exists()
+
+
+@pytest.mark.parametrize("user", [[], AS_USER], ids=["this user", "another user"])
+def test_kill_9_leaves_no_process(user):
+    with start(*user, sys.executable, "-c", MACHINE) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "ready\n"
+        processes = descendants(program)
+        assert [each.name() for each in processes].count("sleep") == 2
+        program.kill()
+        until(lambda: all_ended(processes), what="all processes have ended")
+
+
+@pytest.mark.parametrize(
+    ("prefix", "path", "complaint"),
+    [
+        ([], "/nowhere", "Missing: etcd-server, redis-sentinel. "),
+        (FORBIDDEN, os.environ["PATH"], "The kernel allows no namespaces here (unshare: "),
+    ],
+    ids=["packages", "namespaces"],
+)
+def test_what_the_machine_lacks_is_reported_in_one_line(prefix, path, complaint):
+    done = subprocess.run(
+        [*prefix, *CLUSTER, f"--port={free_port()}"],
+        cwd=ROOT,
+        env=environment() | {"PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(complaint)
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("port", ["abc", "0", None], ids=str)
+def test_an_unusable_port_is_reported_in_one_line(port):
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        words = [*CLUSTER, f"--port={port or taken.getsockname()[1]}"]
+        done = subprocess.run(
+            words, cwd=ROOT, env=environment(), capture_output=True, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.endswith("make cluster PORT=8123\n")
