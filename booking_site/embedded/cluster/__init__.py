@@ -1,8 +1,8 @@
 """The servers of a production site on one machine: `make cluster`, `make stampede`, and tests.
 
 Three database servers (PostgreSQL under Patroni, etcd, Redis and Sentinel), app servers (granian
-and PgBouncer), HAProxy and a worker, each in a network namespace, configured by the files in
-`deploy/cluster/`. Needs Linux and Debian's packages. A program uses it like this:
+and PgBouncer), HAProxy, a worker and the live process, each in a network namespace, configured by
+the files in `deploy/cluster/`. Needs Linux and Debian's packages. A program uses it like this:
 
     enter_namespaces()  # runs the program again inside; returns there
     with running_cluster(servers=3) as cluster:
@@ -16,7 +16,7 @@ and PgBouncer), HAProxy and a worker, each in a network namespace, configured by
         cluster.reconfigure(synchronous_mode=False)   # Patroni's settings
         cluster.manage("seed_demo")                   # a command of manage.py
 
-    Nodes (cluster.nodes, .balancer, .servers, .worker) have name, address, disk, parts, and
+    Nodes (cluster.nodes, .balancer, .servers, .worker, .live) have name, address, disk, parts, and
     cut(), mend(), kill(), freeze(), thaw(), start(), stop().
     cluster.nodes have the parts etcd, patroni, redis, sentinel; url, socket_url (works while the
     node is cut off), kill_postgres(), freeze_postgres(), thaw_postgres().

@@ -32,10 +32,11 @@ def main() -> None:
     for number in _SIGNALS:
         signal.signal(number, _interrupt)
     _say("Starting the cluster. This takes about a minute.")
-    with running_cluster(servers=options.servers) as cluster:
+    site = f"http://127.0.0.1:{options.port}"
+    with running_cluster(servers=options.servers, LIVE_URL=site) as cluster:
         _say("Creating demo data.")
         cluster.manage("seed_demo")
-        _say(_banner(cluster, f"http://127.0.0.1:{options.port}"))
+        _say(_banner(cluster, site))
         _show_status(cluster)
 
 

@@ -38,12 +38,13 @@ class Cluster:
     balancer: Node
     servers: list[AppServer]
     worker: Node
+    live: Node
     patroni: Patroni
     environment: dict[str, str] = field(default_factory=dict)
 
     @property
     def machines(self) -> list[Node]:
-        return [*self.nodes, self.balancer, *self.servers, self.worker]
+        return [*self.nodes, self.balancer, *self.servers, self.worker, self.live]
 
     @property
     def url(self) -> str:
@@ -63,6 +64,7 @@ class Cluster:
         """Return the environment of the worker and commands."""
         return {
             **os.environ,
+            "LIVE_URL": self.url,
             **self.environment,
             "DATABASE_URL": self.database_url,
             "REDIS_URL": self.redis_url,
@@ -173,6 +175,7 @@ def _create(directory: DataDirectory, servers: int, environment: dict[str, str])
             for number in range(1, servers + 1)
         ],
         worker=Node(**machine("worker", "10.77.0.40")),
+        live=Node(**machine("live", "10.77.0.30")),
         patroni=Patroni(values["PATRONI_PASSWORD"]),
         environment=environment,
     )
@@ -181,6 +184,9 @@ def _create(directory: DataDirectory, servers: int, environment: dict[str, str])
     _add_balancer(cluster)
     for server in cluster.servers:
         _add_web_parts(server, cluster)
+    serve_live = [str(ROOT / "deploy" / "serve-live")]
+    address = {"GRANIAN_HOST": cluster.live.address}
+    cluster.live.add("live", serve_live, environment=cluster.web_environment() | address)
     worker = [sys.executable, str(ROOT / "manage.py"), "worker"]
     cluster.worker.add("worker", worker, environment=cluster.commands_environment())
     return cluster
@@ -204,6 +210,7 @@ def _add_balancer(cluster: Cluster) -> None:
     if descriptor := os.environ.get(SITE_SOCKET):
         site.append(f"fd@{descriptor}")
     values = {"APP_SERVERS": "\n    ".join(lines), "SITE": ",".join(site)}
+    values["LIVE"] = cluster.live.address
     haproxy_cfg = cluster.balancer.configure("haproxy.cfg", cluster.values | values)
     haproxy = ["haproxy", "-f", str(haproxy_cfg)]
     cluster.balancer.add("haproxy", haproxy, inherits=[int(descriptor)] if descriptor else [])
@@ -230,6 +237,7 @@ def _start(cluster: Cluster) -> None:
     for server in cluster.servers:
         server.start()
     cluster.worker.start()
+    cluster.live.start()
     for server in cluster.servers:
         cluster.wait_for(server)
 

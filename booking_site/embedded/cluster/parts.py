@@ -13,7 +13,7 @@ import psutil
 from booking_site.embedded.cluster.namespaces import SEARCH_PATH, on_machine
 from booking_site.embedded.processes import Child, StartupError, last_line, pause
 
-_START_SECONDS = 90.0
+_START_SECONDS = 180.0
 _STOP_SECONDS = 40.0  # more than WEB_GRACEFUL_SECONDS
 
 

@@ -22,6 +22,7 @@ _NAMES = {
     "haproxy": "HAProxy",
     "web": "granian",
     "pgbouncer": "PgBouncer",
+    "live": "live seats",
     "worker": "worker",
     "patroni": "PostgreSQL",
     "etcd": "etcd",
