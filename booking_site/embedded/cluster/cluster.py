@@ -84,13 +84,14 @@ class Cluster:
         }
 
     def manage(self, *arguments: str) -> None:
-        """Run a command of manage.py with the cluster's database."""
-        subprocess.run(  # noqa: S603 (no outside input)
+        """Run a command of manage.py with the cluster's database. Raise StartupError."""
+        done = subprocess.run(  # noqa: S603 (no outside input)
             [sys.executable, str(ROOT / "manage.py"), *arguments],
             env=self.commands_environment(),
             start_new_session=True,  # Ctrl-C does not reach it.
-            check=True,
         )
+        if done.returncode:
+            raise StartupError(f"manage.py {arguments[0]} failed.")
 
     def primary(self) -> DatabaseNode:
         """Return the node that is the primary; wait until there is one."""
