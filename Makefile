@@ -36,7 +36,7 @@ export DEVELOPMENT := 1
 export CHROMIUM
 
 .DEFAULT_GOAL := help
-.PHONY: help run cluster cluster-packages cluster-shell test test-browser test-parts test-production stampede fuzz timing bench bench-cluster capacity growth year memory lint fix client translations shell migrations pins audit sbom findings
+.PHONY: help run cluster cluster-packages cluster-shell test test-browser test-parts test-production stampede fuzz timing bench bench-cluster capacity growth year live memory lint fix client translations shell migrations pins audit sbom findings
 
 help: ## List all commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do printf '%-22s%s\n' "$$name" "$$text"; done
@@ -97,6 +97,9 @@ growth: $(INSTALLED) ## Benchmark with 10 thousand, 1 million and 10 million sea
 
 year: $(INSTALLED) ## Measure a fifth of a year, a million seats, before and after the archive
 	@$(EMBEDDED) --durable -- $(BIN)/python -m benchmarks.year_of_sales $(ARGS)
+
+live: $(INSTALLED) ## Measure the live seats with 10,000 listeners, beside polling (ARGS="--listeners 1000")
+	@$(EMBEDDED) --durable -- $(BIN)/python -m benchmarks.live_seats $(ARGS)
 
 memory: $(INSTALLED) ## Measure the memory of web processes after 100,000 requests, with wrk
 	@$(EMBEDDED) -- $(BIN)/python -m benchmarks.memory $(ARGS)

@@ -198,6 +198,8 @@ PATHS = [
     missing(f"/api/shows/{TOO_BIG_ID}/layout?v=1-0"),
     missing("/api/shows/999999/seats", "show_not_found"),
     missing(f"/api/shows/{TOO_BIG_ID}/seats"),
+    missing("/api/shows/999999/seats/events", "show_not_found"),
+    missing("/api/shows/x/seats/events"),
     missing("/api/bookings/999999", "booking_not_found", token=True),
     missing("/api/bookings/x", token=True),
     missing("/api/orders/K7Q4-9XWD", "order_not_found", token=True),
@@ -230,6 +232,7 @@ QUERIES = [
             "/api/shows",
             "/api/shows/{show}",
             "/api/shows/{show}/seats",
+            "/api/shows/{show}/seats/events",
         )
     ),
     *(

@@ -38,6 +38,7 @@ MATRIX = {
             "GET /api/shows/{id}",
             "GET /api/shows/{show_id}/layout",
             "GET /api/shows/{show_id}/seats",
+            "GET /api/shows/{show_id}/seats/events",
         ),
         "public",
     ),

@@ -101,6 +101,7 @@ def reads(buyer: User, show: Show) -> Iterator[Call]:
     yield Call("show_layout_read", "get", f"/api/shows/{show.pk}/layout")
     yield Call("show_seats_list", "get", f"/api/shows/{show.pk}/seats")
     yield Call("show_seats_list", "get", f"/api/shows/{show.pk}/seats?fields=status")
+    yield Call("show_seats_events", "get", f"/api/shows/{show.pk}/seats/events")
     for upcoming in ("", "&upcoming=true", "&upcoming=false"):
         for status in ("", "confirmed", "cancelled"):
             yield Call("bookings_list", "get", f"/api/bookings?status={status}{upcoming}")

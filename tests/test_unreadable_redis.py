@@ -127,7 +127,8 @@ def test_a_copy_with_the_fields_of_another_release_is_a_miss(
 ) -> None:
     (seat,) = make_seats(ShowFactory(), "S")
     first = book_seats(customer, seat, key="k")
-    replays.store(KeyScope(user.pk, "book", "k"), ("f", 201))  # type: ignore[arg-type]
+    scope = KeyScope(user.pk, "book", "k")
+    replays.store(scope, ("f", 201), show_id=seat.show_id)  # type: ignore[arg-type]
     assert book_seats(customer, seat, key="k").content == first.content
 
 

@@ -1,6 +1,7 @@
 """Receives from Redis the ids of shows whose seats have changed."""
 
 import logging
+import re
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -17,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 # Redis is pinged after this silence, and has to answer within another one.
 SILENCE_SECONDS = 1.0
+ID = re.compile(rb"[0-9]{1,18}")
 
 
 class Subscription:
@@ -71,5 +73,5 @@ class Subscription:
                 logger.warning("Redis responds again.")
             self._is_down = False
             self._on_state(True)
-        elif message["type"] == "message" and message["data"].isdigit():
+        elif message["type"] == "message" and ID.fullmatch(message["data"]):
             self._on_change(int(message["data"]))

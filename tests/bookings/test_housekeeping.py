@@ -68,7 +68,7 @@ def test_cached_answers_of_a_user_are_deleted_only_after_commit() -> None:
     """Before it, a concurrent replay could read the record and cache it again."""
     stored = record(days=0)
     name = replays.KeyScope(stored.user_id, stored.operation, stored.key)
-    replays.store(name, replays.StoredAnswer("f", 201, "{}", stored.created_at))
+    replays.store(name, replays.StoredAnswer("f", 201, "{}", stored.created_at), show_id=1)
     with suppress(InterruptedError), transaction.atomic():
         forget_person(user_id=stored.user_id)
         raise InterruptedError

@@ -1,0 +1,219 @@
+"""Measures the live seats with 10,000 listeners beside polling by ETag: `make live`.
+
+All listeners follow one show, and holds change its seats. Printed are the memory of the live
+process, the processor time from a COMMIT until the event has reached all listeners, and the
+processor time of as many clients that poll instead.
+"""
+
+import argparse
+import json
+import os
+import secrets
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from benchmarks.dataset import Size
+from benchmarks.own_dataset import OwnDataset
+from benchmarks.processes import Memory, children, cpu_seconds, postmaster
+from benchmarks.servers import (
+    ROOT,
+    App,
+    Checkout,
+    NotStarted,
+    free_port,
+    is_ready,
+    migrate,
+    production,
+    serving,
+    temporary_database,
+    wait_until,
+)
+from booking_site.embedded.processes import Child
+
+SIZE = Size(seats=2400, sold=0.3, bare=True)
+IDLE_SECONDS = 30
+POLLS = 2000
+PROXY = {"Host": "localhost", "X-Forwarded-Proto": "https", "X-Forwarded-For": "10.9.9.9"}
+
+
+@contextmanager
+def live_process(*, environment: dict[str, str], log: Path) -> Iterator[App]:
+    """Serve the live seats until the block ends. Raise NotStarted."""
+    port = free_port()
+    with log.open("ab") as output:
+        process = Child(
+            [ROOT / "deploy" / "serve-live"],
+            death_signal=signal.SIGTERM,
+            env={**environment, "LIVE_PORT": str(port)},
+            stdout=output,
+            stderr=output,
+        )
+        try:
+            wait_until(lambda: is_ready(port), what=f"The live process that logs to {log}")
+            (worker,) = children(process.pid)
+            yield App(port, worker, log)
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def main() -> int:
+    options = _parser().parse_args()
+    with ExitStack() as stack:
+        logs = Path(stack.enter_context(TemporaryDirectory()))
+        database = stack.enter_context(temporary_database(os.environ["DATABASE_URL"]))
+        environment = production(database=database, jwt_key=secrets.token_urlsafe(48), workers=1)
+        environment["LIVE_URL"] = "https://cinema.example"
+        migrate(environment, checkout=Checkout())
+        dataset = OwnDataset(url=database, size=SIZE, jwt_key=environment["JWT_SIGNING_KEY"])
+        dataset.fill()
+        live = stack.enter_context(live_process(environment=environment, log=logs / "live"))
+        web = stack.enter_context(serving(environment=environment, log=logs / "web"))
+        show, seats = _free_seats(dataset)
+        before = Memory.of(live.pid)
+        listeners = stack.enter_context(_listening(live.port, show, options.listeners))
+        memory = Memory.of(live.pid)
+        print(
+            f"{options.listeners:,} listeners: {memory.resident:.0f} MiB resident,"
+            f" {memory.private:.0f} private;"
+            f" {(memory.private - before.private) * 1024 / options.listeners:.1f} KiB each",
+            flush=True,
+        )
+        idle = cpu_seconds([live.pid])
+        time.sleep(IDLE_SECONDS)
+        idle = (cpu_seconds([live.pid]) - idle) / IDLE_SECONDS
+        print(f"Without changes: {1000 * idle:.0f} ms of processor time a second", flush=True)
+        hold = _Holder(web, dataset.tokens()[0], show, seats)
+        delivered = [_deliver(live, hold, listeners, seconds=idle) for _ in range(options.events)]
+        cost = statistics.median(each["cpu"] for each in delivered)
+        delay = statistics.median(each["delay"] for each in delivered)
+        print(
+            f"An event: {1000 * cost:.0f} ms of processor time in the live process (at most"
+            f" {1000 * max(each['cpu'] for each in delivered):.0f}),"
+            f" {1000 * delay:.0f} ms until it arrives on average,"
+            f" {1000 * statistics.median(each['last'] for each in delivered):.0f} at the last",
+            flush=True,
+        )
+        _compare_with_polling(
+            poll=_cost_of_poll(web, database, show),
+            streaming=idle + cost,
+            interval=2 * delay,
+            listeners=options.listeners,
+        )
+    return 0
+
+
+def _free_seats(dataset: OwnDataset) -> tuple[int, list[int]]:
+    """Return the show with the most available seats that are easy to hold, and these seats."""
+    by_show: dict[int, list[int]] = {}
+    for show, seat in dataset.available_seats().plain:
+        by_show.setdefault(show, []).append(seat)
+    return max(by_show.items(), key=lambda item: len(item[1]))
+
+
+@contextmanager
+def _listening(port: int, show: int, count: int) -> Iterator[Any]:
+    command = [sys.executable, "-m", "benchmarks.listeners", str(port), str(show), str(count)]
+    process = Child(command, death_signal=signal.SIGTERM, stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None  # noqa: S101 - for the type checker
+        _next_line(process.stdout)
+        yield process.stdout
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _next_line(output: Any) -> dict[str, float]:
+    line = output.readline()
+    if not line:
+        raise NotStarted("The listeners have ended.")
+    found: dict[str, float] = json.loads(line)
+    return found
+
+
+class _Holder:
+    """A customer who holds another seat at each call."""
+
+    def __init__(self, web: App, token: str, show: int, seats: list[int]) -> None:
+        self._connection = HTTPConnection("127.0.0.1", web.port)
+        self._headers = {**PROXY, "Authorization": f"Bearer {token}"}
+        self._show, self._seats = show, iter(seats)
+
+    def __call__(self) -> None:
+        body = json.dumps({"show_id": self._show, "seat_ids": [next(self._seats)]})
+        headers = {**self._headers, "Content-Type": "application/json"}
+        self._connection.request("POST", "/api/holds", body, headers)
+        response = self._connection.getresponse()
+        text = response.read().decode()
+        if response.status not in (200, 201):
+            raise NotStarted(f"The seat cannot be held: {text}")
+
+
+def _deliver(live: App, hold: _Holder, listeners: Any, *, seconds: float) -> dict[str, float]:
+    """Change a seat, and return what it costs until all listeners know, and how long it takes."""
+    cpu, began = cpu_seconds([live.pid]), time.monotonic()
+    hold()
+    committed = time.monotonic()
+    arrived = _next_line(listeners)
+    time.sleep(0.5)  # what follows the last arrival counts, too
+    elapsed = time.monotonic() - began
+    return {
+        "cpu": cpu_seconds([live.pid]) - cpu - seconds * elapsed,
+        "delay": max(0.001, arrived["mean"] - committed),
+        "last": arrived["last"] - committed,
+    }
+
+
+def _cost_of_poll(web: App, database: str, show: int) -> float:
+    """Return the processor time of the web process and PostgreSQL for a 304, in seconds."""
+    pids = [pid for pid in (web.pid, postmaster(database)) if pid]
+    connection = HTTPConnection("127.0.0.1", web.port)
+    etag = ""
+    for remaining in range(POLLS, -1, -1):
+        headers = {**PROXY, "If-None-Match": etag} if etag else PROXY
+        connection.request("GET", f"/api/shows/{show}/seats?fields=status", headers=headers)
+        response = connection.getresponse()
+        response.read()
+        if remaining == POLLS:
+            etag, began = response.headers["ETag"], cpu_seconds(pids)
+        elif response.status != 304:
+            raise NotStarted(f"A poll was answered with {response.status}.")
+    return (cpu_seconds(pids) - began) / POLLS
+
+
+def _compare_with_polling(
+    *, poll: float, streaming: float, interval: float, listeners: int
+) -> None:
+    """Print the processor time with one change a second: streams, and polls as fresh."""
+    polling = poll * listeners / interval
+    print(f"A poll that finds no change: {1000 * poll:.2f} ms of processor time")
+    print(
+        f"One change a second: streams {streaming:.2f} s of processor time a second;"
+        f" polls every {interval:.2f} s, which are as fresh on average, {polling:.2f}"
+        f" ({polling / streaming:.0f} times as much); polls every 5 s"
+        f" {poll * listeners / 5:.2f} ({poll * listeners / 5 / streaming:.1f} times)"
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="make live ARGS=…", description=__doc__)
+    parser.add_argument("--listeners", type=int, default=10_000)
+    parser.add_argument("--events", type=int, default=20)
+    return parser
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except NotStarted as refusal:
+        sys.exit(str(refusal))
