@@ -157,6 +157,10 @@ def _create(directory: DataDirectory, servers: int, environment: dict[str, str])
     values |= {name.upper(): address for name, address in addresses.items()}
     values |= {"NETWORK": namespaces.NETWORK, "BALANCER": "10.77.0.10"}
     values |= {"POSTGRES_PROGRAMS": str(programs(directory))}
+    archive = directory.path / "archive"
+    for name in ("base", "wal"):
+        (archive / name).mkdir(parents=True)
+    values |= {"ARCHIVE": str(archive), "ARCHIVE_WAL": str(CONFIGURATION / "archive-wal")}
 
     def machine(name: str, address: str) -> dict[str, Any]:
         (own := directory.path / name).mkdir(mode=0o700)
