@@ -5,6 +5,7 @@ from http import HTTPStatus
 
 from django.conf import settings
 from django.db.models import Case, Exists, F, OuterRef, Value, When
+from django.db.models.functions import Greatest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from django_tasks.base import Task
@@ -106,8 +107,10 @@ def cancel_locked(
     """
     if not bookings:
         return
+    # After a failover to a server whose clock is behind, "now" can be before the booking.
+    now = Greatest(ClockTimestamp(), F("booked_at"))
     Booking.objects.filter(pk__in=[booking.pk for booking in bookings]).update(
-        cancelled_at=ClockTimestamp(), cancelled_by=by, cancel_reason=reason
+        cancelled_at=now, cancelled_by=by, cancel_reason=reason
     )
     Seat.objects.filter(
         pk__in=[booking.seat_id for booking in bookings], status=SeatStatus.BOOKED
