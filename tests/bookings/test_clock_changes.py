@@ -20,7 +20,7 @@ TIMES_OF_SALES = """
 
 
 def set_clock_back(minutes: int) -> None:
-    """Do to the rows of sales what setting PostgreSQL's clock back does: move their times forward."""
+    """Move the times of sales forward instead, which is the same to them."""
     with connection.cursor() as cursor:
         cursor.execute(TIMES_OF_SALES)
         for table, changes in cursor.fetchall():
