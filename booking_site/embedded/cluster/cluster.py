@@ -64,7 +64,6 @@ class Cluster:
         """Return the environment of the worker and commands."""
         return {
             **os.environ,
-            "LIVE_URL": self.url,
             **self.environment,
             "DATABASE_URL": self.database_url,
             "REDIS_URL": self.redis_url,
@@ -188,10 +187,8 @@ def _create(directory: DataDirectory, servers: int, environment: dict[str, str])
         _add_database_parts(node, values, directory)
     _add_balancer(cluster)
     for server in cluster.servers:
-        _add_web_parts(server, cluster)
-    serve_live = [str(ROOT / "deploy" / "serve-live")]
-    address = {"GRANIAN_HOST": cluster.live.address}
-    cluster.live.add("live", serve_live, environment=cluster.web_environment() | address)
+        _add_web_part(server, "web", "serve", cluster, PORT=str(server.port))
+    _add_web_part(cluster.live, "live", "serve-live", cluster)
     worker = [sys.executable, str(ROOT / "manage.py"), "worker"]
     cluster.worker.add("worker", worker, environment=cluster.commands_environment())
     return cluster
@@ -221,15 +218,14 @@ def _add_balancer(cluster: Cluster) -> None:
     cluster.balancer.add("haproxy", haproxy, inherits=[int(descriptor)] if descriptor else [])
 
 
-def _add_web_parts(server: AppServer, cluster: Cluster) -> None:
-    users = server.directory / "users.txt"
+def _add_web_part(node: Node, name: str, script: str, cluster: Cluster, **place: str) -> None:
+    """Add a server of the site to a machine, with its PgBouncer."""
+    users = node.directory / "users.txt"
     users.touch(mode=0o600)
     users.write_text(f'"booking_web" "{cluster.values["WEB_PASSWORD"]}"\n')
-    pgbouncer_ini = server.configure("pgbouncer.ini", cluster.values)
-    server.add("pgbouncer", ["pgbouncer", pgbouncer_ini])
-    address = {"GRANIAN_HOST": server.address, "PORT": str(server.port)}
-    environment = cluster.web_environment() | address
-    server.add("web", [ROOT / "deploy" / "serve"], environment=environment)
+    node.add("pgbouncer", ["pgbouncer", node.configure("pgbouncer.ini", cluster.values)])
+    environment = {**cluster.web_environment(), "GRANIAN_HOST": node.address, **place}
+    node.add(name, [ROOT / "deploy" / script], environment=environment)
 
 
 def _start(cluster: Cluster) -> None:
