@@ -17,6 +17,7 @@ SOURCES = (
     "booking_site/settings.py",
     "booking_site/environment.py",
     "deploy/serve",
+    "deploy/serve-live",
     "gunicorn.conf.py",
 )
 EXAMPLE = (ROOT / ".env.example").read_text()
@@ -28,7 +29,7 @@ def test_every_number_and_switch_is_validated() -> None:
     text = "".join((ROOT / source).read_text() for source in SOURCES)
     assert set(re.findall(r'env\.bool\(\s*"([A-Z_]+)"', text)) | {"TRIAL"} == set(SWITCHES)
     numbers = set(re.findall(r'(?:env\.int\(\s*|int\(os\.environ\.get\()"([A-Z_]+)"', text))
-    assert numbers | {"PORT"} == set(NUMBERS)
+    assert numbers | {"PORT", "LIVE_PORT", "LIVE_CONNECTIONS"} == set(NUMBERS)
 
 
 def test_every_variable_is_explained() -> None:
