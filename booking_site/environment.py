@@ -61,6 +61,8 @@ NUMBERS = {
     "WEB_GRACEFUL_SECONDS": 1,
     "WEB_THREADS": 1,
 }
+# For each address of the host of PostgreSQL. libpq takes 1 for 2.
+CONNECT_SECONDS = 2
 # The maximums of lifetimes and timeouts in production.
 MAXIMUMS = {
     "ACCESS_TOKEN_MINUTES": 7 * 24 * 60,
@@ -168,7 +170,7 @@ def _invalid_values(environment: Mapping[str, str]) -> Iterator[str]:
             value = environment[name]
             yield f"{name} must be a whole number of at least {least}, not {value!r}."
     seconds = environment.get("DATABASE_POOL_TIMEOUT_SECONDS", "1")
-    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", seconds) or not float(seconds):
+    if not _seconds(seconds):
         yield f"DATABASE_POOL_TIMEOUT_SECONDS must be a number of seconds, not {seconds!r}."
     for name in SWITCHES:
         if environment.get(name, "").strip().lower() not in _ON | _OFF:
@@ -213,6 +215,11 @@ def _number(text: str) -> int:
     return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else -1
 
 
+def _seconds(text: str) -> float:
+    """Return the number, or 0.0 for anything else."""
+    return float(text) if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) else 0.0
+
+
 def _key_errors(environment: Mapping[str, str]) -> Iterator[str]:
     keys = {name: environment[name] for name in KEYS if environment.get(name)}
     for name, key in keys.items():
@@ -250,8 +257,14 @@ def _address_errors(environment: Mapping[str, str]) -> Iterator[str]:
             yield f"{name} does not use HTTPS."
     for name in ("DATABASE_URL", "DATABASE_DIRECT_URL"):
         database = environment.get(name, "")
-        if database and _parts(database).scheme not in {"postgres", "postgresql"}:
+        parts = _parts(database)
+        if database and parts.scheme not in {"postgres", "postgresql"}:
             yield f"{name} is not the address of a PostgreSQL server."
+        elif "," in (parts.hostname or "") and "target_session_attrs=" not in parts.query:
+            yield (
+                f"{name} has several hosts, so connections may lead to a standby: use the address"
+                " of a proxy that finds the primary, or add ?target_session_attrs=read-write."
+            )
     redis = environment.get("REDIS_URL", "")
     is_server = redis.startswith(REDIS_SCHEMES) and _parts(redis).scheme
     if redis and not is_server and not re.fullmatch(SENTINEL_URL, redis):
@@ -269,6 +282,11 @@ def _pool_errors(environment: Mapping[str, str]) -> Iterator[str]:
     threads = _number(environment.get("WEB_THREADS", "8"))
     if threads > _number(environment.get("DATABASE_POOL_MAX", "8")):
         yield "WEB_THREADS exceeds DATABASE_POOL_MAX: threads would wait for each other."
+    if 0 < _seconds(environment.get("DATABASE_POOL_TIMEOUT_SECONDS", "")) <= 2 * CONNECT_SECONDS:
+        yield (
+            f"DATABASE_POOL_TIMEOUT_SECONDS must exceed {2 * CONNECT_SECONDS}, the time in which a"
+            " connection to the second address of a host fails."
+        )
 
 
 def _lifetime_errors(environment: Mapping[str, str]) -> Iterator[str]:

@@ -1,8 +1,9 @@
 """Whatever state Redis is in, every answer is the usual one. Stopped: see tests/faults."""
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -77,7 +78,15 @@ def redis(directory: DataDirectory) -> Iterator[Server]:
 
 
 @pytest.fixture
-def sentinel(directory: DataDirectory, redis: Server) -> Iterator[int]:
+def sentinel_command(directory: DataDirectory) -> Sequence[str | Path]:
+    """The program of Sentinel, and its options."""
+    return [redis_program(directory), "--sentinel"]
+
+
+@pytest.fixture
+def sentinel(
+    directory: DataDirectory, redis: Server, sentinel_command: Sequence[str | Path]
+) -> Iterator[int]:
     """A Sentinel that watches the server as the service `cinema`; yield its port."""
     address = urlsplit(redis.url)
     folder = directory.path / "sentinel"
@@ -94,8 +103,8 @@ def sentinel(directory: DataDirectory, redis: Server) -> Iterator[int]:
             "sentinel down-after-milliseconds cinema 100\n"
         )
         directory.give(folder)
-        command = [redis_program(directory), configuration, "--sentinel"]
-        return directory.spawn(command, death_signal=9, log=log)
+        program, *options = sentinel_command
+        return directory.spawn([program, configuration, *options], death_signal=9, log=log)
 
     def is_ready(port: int) -> bool:
         return bool(state_of_cinema(port))

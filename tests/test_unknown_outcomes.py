@@ -33,29 +33,35 @@ WRITES = [call for call in CALLS if call.method != "GET" and str(call) != "POST 
 NEW_PASSWORD = "nine newts under stones"
 
 
+WARN = "RAISE WARNING 'canceling wait'"
+TERMINATE = "PERFORM pg_terminate_backend(pg_backend_pid())"
+both_ends = pytest.mark.parametrize("break_commit", [WARN, TERMINATE], indirect=True)
+
+
 @pytest.fixture
-def warn_at_commit() -> Iterator[Callable[[], None]]:
-    """Make every COMMIT that changed a row end with a warning.
+def break_commit(request: pytest.FixtureRequest) -> Iterator[Callable[[], None]]:
+    """Make every COMMIT that changed a row end with a warning, or with the end of its connection.
 
     PostgreSQL warns so when an administrator cancels the wait for a synchronous standby.
     """
+    action = getattr(request, "param", WARN)
 
     def arrange() -> None:
         with connection.cursor() as cursor:
-            cursor.execute("""
-                CREATE FUNCTION warn() RETURNS trigger LANGUAGE plpgsql AS
-                    $$ BEGIN RAISE WARNING 'canceling wait'; RETURN NULL; END $$
+            cursor.execute(f"""
+                CREATE FUNCTION act() RETURNS trigger LANGUAGE plpgsql AS
+                    $$ BEGIN {action}; RETURN NULL; END $$
             """)
             for table in connection.introspection.table_names(cursor):
                 cursor.execute(f"""
-                    CREATE CONSTRAINT TRIGGER warn AFTER INSERT OR UPDATE OR DELETE ON {table}
-                        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION warn()
+                    CREATE CONSTRAINT TRIGGER act AFTER INSERT OR UPDATE OR DELETE ON {table}
+                        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION act()
                 """)
 
     yield arrange
     connection.close()
     with connection.cursor() as cursor:
-        cursor.execute("DROP FUNCTION IF EXISTS warn CASCADE")
+        cursor.execute("DROP FUNCTION IF EXISTS act CASCADE")
 
 
 @pytest.fixture
@@ -119,12 +125,13 @@ def request_of(
 Request = Callable[[Call], tuple[dict[str, object], dict[str, object]]]
 
 
+@both_ends
 @pytest.mark.parametrize("call", WRITES, ids=str)
 def test_a_write_of_the_api_gets_outcome_unknown(
-    call: Call, request_of: Request, api_client: APIClient, warn_at_commit: Callable[[], None]
+    call: Call, request_of: Request, api_client: APIClient, break_commit: Callable[[], None]
 ) -> None:
     body, parts = request_of(call)
-    warn_at_commit()
+    break_commit()
     answer = call.by(api_client, body, **parts)
     assert refusal(answer) == (503, "outcome_unknown")
     assert "Retry-After" in answer
@@ -153,12 +160,12 @@ def is_unknown(page: Any) -> bool:
 
 
 def test_a_sale_at_the_box_office_gets_outcome_unknown(
-    browser: Client, seats: list[Seat], warn_at_commit: Callable[[], None]
+    browser: Client, seats: list[Seat], break_commit: Callable[[], None]
 ) -> None:
     """The form can be sent again, and sells nothing twice."""
     address = reverse("box-office-sell", args=[seats[0].show_id])
     form = {"token": "a" * 32, "seat": [seats[0].pk]}
-    warn_at_commit()
+    break_commit()
     assert is_unknown(browser.post(address, form, HTTP_ACCEPT="text/html"))
     order = Order.objects.get()
     again = browser.post(address, form)
@@ -167,12 +174,12 @@ def test_a_sale_at_the_box_office_gets_outcome_unknown(
 
 
 def test_no_mail_is_sent_while_its_claim_can_be_lost(
-    seats: list[Seat], api_client: APIClient, warn_at_commit: Callable[[], None]
+    seats: list[Seat], api_client: APIClient, break_commit: Callable[[], None]
 ) -> None:
     """The COMMIT of a claim comes after that of the purchase, and waits for the standby."""
     bought(api_client, seats[0])
     send_password_reset.enqueue(email=UserFactory().email)
-    warn_at_commit()
+    break_commit()
     for send_next in (confirmations.send_next, Worker().do_next_task):
         with pytest.raises(CommitUnknown):
             send_next()
@@ -180,7 +187,7 @@ def test_no_mail_is_sent_while_its_claim_can_be_lost(
 
 
 def test_other_changes_in_the_back_office_get_outcome_unknown(
-    browser: Client, seats: list[Seat], api_client: APIClient, warn_at_commit: Callable[[], None]
+    browser: Client, seats: list[Seat], api_client: APIClient, break_commit: Callable[[], None]
 ) -> None:
     bought(api_client, *seats[:2])
     order = Order.objects.get()
@@ -196,7 +203,7 @@ def test_other_changes_in_the_back_office_get_outcome_unknown(
         f"/admin/catalog/show/{show}/cancel/": {"orders": 1, "reason": "Fire"},
         reverse("admin:catalog_movie_add"): {"title": "Heat", "release_date": start},
     }
-    warn_at_commit()
+    break_commit()
     for address, form in changes.items():
         assert is_unknown(browser.post(address, form, HTTP_ACCEPT="text/html")), address
     assert Movie.objects.filter(title="Heat").exists()

@@ -11,6 +11,8 @@ import psycopg
 from django.conf import settings
 from psycopg import abc, pq
 
+from booking_site.environment import CONNECT_SECONDS
+
 T = TypeVar("T")
 
 # When this thread stops waiting for PostgreSQL, by `time.monotonic`.
@@ -20,7 +22,7 @@ _deadline: ContextVar[float] = ContextVar("deadline", default=math.inf)
 # Of libpq. Without them it would wait indefinitely for a machine that was lost or cut off, which
 # sends neither answers nor errors.
 _LIMITS = {
-    "connect_timeout": 2,  # seconds, for each address of a host
+    "connect_timeout": CONNECT_SECONDS,
     # The system closes a connection whose peer has been silent for 10 seconds, also an idle one.
     "keepalives_idle": 5,
     "keepalives_interval": 1,

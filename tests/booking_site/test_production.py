@@ -97,6 +97,16 @@ def test_safe_settings_have_no_error() -> None:
             )
         ),
         (
+            {"DATABASE_URL": "postgres://u:p@a.example,b.example/booking"},
+            "DATABASE_URL has several hosts, so connections may lead to a standby: use the address"
+            " of a proxy that finds the primary, or add ?target_session_attrs=read-write.",
+        ),
+        (
+            {"DATABASE_POOL_TIMEOUT_SECONDS": "4"},
+            "DATABASE_POOL_TIMEOUT_SECONDS must exceed 4, the time in which a connection to the"
+            " second address of a host fails.",
+        ),
+        (
             {"DATABASE_DIRECT_URL": "pgbouncer://x"},
             "DATABASE_DIRECT_URL is not the address of a PostgreSQL server.",
         ),

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from configparser import ConfigParser
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
@@ -203,6 +204,35 @@ def test_a_pooler_that_comes_later_is_checked_as_well(web_role: str, tmp_path: P
                 return "set DATABASE_PREPARE=0" in log.read_text()
 
             wait_until(is_refused, what="The refusal")
+
+
+def test_requests_succeed_again_once_pgbouncer_can_connect(
+    web_role: str, pooled: str, tmp_path: Path
+) -> None:
+    with (
+        web_server(tmp_path / "log", DATABASE_URL=pooled, DATABASE_PREPARE="0") as server,
+        psycopg.connect(database_url(), autocommit=True) as owner,
+    ):
+        assert get(server.port, "/api/movies").status == 200
+        owner.execute("ALTER ROLE booking_web NOLOGIN")
+        owner.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE usename = 'booking_web'"
+        )
+        for _ in range(2):
+            refused = get(server.port, "/api/movies")
+            assert (refused.status, json.loads(refused.body)["code"]) == (503, "busy")
+        owner.execute("ALTER ROLE booking_web LOGIN")
+        wait_until(lambda: get(server.port, "/api/movies").status == 200, what="The server")
+
+
+def test_pgbouncer_of_the_cluster_connects_again_after_a_second() -> None:
+    """By default, it waits for 15 seconds after a failed connection, which prolongs a failover."""
+    configuration = ConfigParser(interpolation=None)
+    configuration.read(ROOT / "deploy" / "cluster" / "pgbouncer.ini")
+    assert configuration["pgbouncer"]["server_login_retry"] == "1"
+    (database,) = configuration["databases"].values()
+    assert "," not in database  # it would connect to several hosts in turn, also to a standby
 
 
 # The API
