@@ -23,5 +23,7 @@ class BookingSiteConfig(AppConfig):
         request_started.disconnect(reset_queries)
         request_started.disconnect(close_old_connections)
         request_finished.disconnect(close_caches)
+        if "replica" in settings.DATABASES:
+            import_module("booking_site.postgres.replica").monitor.start()
         if settings.SENTRY_DSN:  # otherwise its package may not be installed
             import_module("booking_site.observability.sentry").start(dsn=settings.SENTRY_DSN)

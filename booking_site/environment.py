@@ -56,6 +56,8 @@ NUMBERS = {
     "NUM_PROXIES": 0,
     "PORT": 0,
     "REFRESH_GRACE_SECONDS": 0,
+    # The replica is measured four times in this time.
+    "REPLICA_MAX_LAG_MS": 100,
     "WALK_IN_RETENTION_DAYS": 0,
     "WEB_CONCURRENCY": 1,
     "WEB_GRACEFUL_SECONDS": 1,
@@ -78,6 +80,7 @@ MAXIMUMS = {
     "LOGIN_LOCK_MINUTES": 24 * 60,
     "MAIL_LINK_HOURS": 7 * 24,
     "REFRESH_GRACE_SECONDS": 60,
+    "REPLICA_MAX_LAG_MS": 60_000,
     "STATEMENT_TIMEOUT_MS": 60_000,
     "WALK_IN_RETENTION_DAYS": 100 * 365,
 }
@@ -255,7 +258,7 @@ def _address_errors(environment: Mapping[str, str]) -> Iterator[str]:
             yield f"{name} is not the address of a website."
         elif site.scheme == "http" and not _is_local(site.hostname):
             yield f"{name} does not use HTTPS."
-    for name in ("DATABASE_URL", "DATABASE_DIRECT_URL"):
+    for name in ("DATABASE_URL", "DATABASE_DIRECT_URL", "REPLICA_URL"):
         database = environment.get(name, "")
         parts = _parts(database)
         if database and parts.scheme not in {"postgres", "postgresql"}:
@@ -303,7 +306,7 @@ def _trial_errors(environment: Mapping[str, str]) -> Iterator[str]:
 
 def _local_errors(environment: Mapping[str, str]) -> Iterator[str]:
     """Report values that only a trial on one machine may use."""
-    for name in (*KEYS, "DATABASE_URL", "DATABASE_DIRECT_URL", "REDIS_URL"):
+    for name in (*KEYS, "DATABASE_URL", "DATABASE_DIRECT_URL", "REPLICA_URL", "REDIS_URL"):
         if any(part in environment.get(name, "") for part in PUBLISHED_SECRETS):
             yield f"{name} contains a secret that everybody can read in this repository."
     if _is_local(_parts(environment.get("CLIENT_URL", "")).hostname):

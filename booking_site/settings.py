@@ -20,7 +20,7 @@ from booking_site.environment import RATES, networks, validation_errors
 from booking_site.http import cors
 from booking_site.languages import DEFAULT_LANGUAGE, LANGUAGES  # noqa: F401 - a setting
 from booking_site.observability.logging import logging_config
-from booking_site.postgres.connection import POOL, postgres_database
+from booking_site.postgres.connection import postgres_database, web_databases
 
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -105,6 +105,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "accounts.admin_gate.only_known_addresses",
     "booking_site.http.middleware.limit_form",
+    "booking_site.http.middleware.mark_recent_writes",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -172,15 +173,13 @@ WEB_SESSION_SETTINGS = SESSION_SETTINGS | {
     "statement_timeout": str(STATEMENT_TIMEOUT_MS),
     "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT_MS),
 }
+# A standby for reads that may be this many milliseconds old (see booking_site.postgres.replica).
+REPLICA_DATABASE = (
+    postgres_database(env.db("REPLICA_URL")) if env("REPLICA_URL", default="") else None
+)
+REPLICA_MAX_LAG_MS = env.int("REPLICA_MAX_LAG_MS", default=1000)
 if WEB:
-    # Outside a transaction, their cursors belong to a session, which a pooler may share.
-    DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = True
-    DATABASES["default"]["OPTIONS"]["pool"] = POOL | {
-        "min_size": env.int("DATABASE_POOL_MIN", default=1),
-        "max_size": env.int("DATABASE_POOL_MAX", default=8),
-        # More than it takes to connect to the second of two hosts.
-        "timeout": env.float("DATABASE_POOL_TIMEOUT_SECONDS", default=5.0),
-    }
+    DATABASES = web_databases(env, WEB_DATABASE, REPLICA_DATABASE)
 
 # Redis, a cache: no guarantee of the site depends on it.
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from django.db.utils import DEFAULT_DB_ALIAS
+
 from accounts.authentication import CLAIMS, IS_ACTIVE, Caller
 from booking_site.http.middleware import etag_of
 from booking_site.money import money_text
@@ -151,7 +153,7 @@ def _room(show_id: int) -> _Room:
     return _Room()
 
 
-def seat_map(*, show_id: int, caller: Caller | None) -> SeatMap:
+def seat_map(*, show_id: int, caller: Caller | None, using: str = DEFAULT_DB_ALIAS) -> SeatMap:
     """Return the seats of the show, row A first, then by number.
 
     `status` is `available` if the caller can book the seat; `state` has the details. `user_id` is
@@ -159,7 +161,7 @@ def seat_map(*, show_id: int, caller: Caller | None) -> SeatMap:
     learns who sits where. One statement; three if this process has no current drawing. Raise
     `ShowNotFound`.
     """
-    drawing, letters = _read(show_id, caller)
+    drawing, letters = _read(show_id, caller, using)
     if caller and ("B" in letters or "H" in letters):
         return _fill(drawing, letters, caller.id)
     # The same letters in the same drawing make the same bytes.
@@ -169,12 +171,14 @@ def seat_map(*, show_id: int, caller: Caller | None) -> SeatMap:
     return last[1]
 
 
-def unavailable_seats(*, show_id: int, caller: Caller | None) -> SeatMap:
+def unavailable_seats(
+    *, show_id: int, caller: Caller | None, using: str = DEFAULT_DB_ALIAS
+) -> SeatMap:
     """Return `id`, `status` and `state` of the seats that the caller cannot book.
 
     States, order, statements and errors are those of `seat_map`.
     """
-    drawing, letters = _read(show_id, caller)
+    drawing, letters = _read(show_id, caller, using)
     letters = letters.translate(_WITHOUT_CALLER)
     last = drawing.last_unavailable
     if last is None or last[0] != letters:
@@ -182,11 +186,11 @@ def unavailable_seats(*, show_id: int, caller: Caller | None) -> SeatMap:
     return last[1]
 
 
-def _read(show_id: int, caller: Caller | None) -> tuple[_Drawing, str]:
+def _read(show_id: int, caller: Caller | None, using: str) -> tuple[_Drawing, str]:
     """Return the current drawing of the show, and the letters of its seats."""
     claims = caller.claims if caller else dict.fromkeys(CLAIMS)
     while True:
-        ((show, fingerprint, letters),) = _READ.rows(show=show_id, **claims)
+        ((show, fingerprint, letters),) = _READ.rows(using=using, show=show_id, **claims)
         if show is None or show[0] == ShowStatus.PLANNED:
             raise ShowNotFound
         currency, archived_hash = show[1], None if show[2] is None else int(show[2])
@@ -195,8 +199,9 @@ def _read(show_id: int, caller: Caller | None) -> tuple[_Drawing, str]:
         current = fingerprint or 0, currency, archived_hash
         if drawing and (drawing.fingerprint, drawing.currency, drawing.archived_hash) == current:
             return drawing, (letters or "") + drawing.archived
-        archived = [] if archived_hash is None else archived_seats(show_id)
-        room.drawing = _draw(_DRAW.rows(show=show_id), archived, currency, archived_hash)
+        archived = [] if archived_hash is None else archived_seats(show_id, using)
+        rows = _DRAW.rows(using=using, show=show_id)
+        room.drawing = _draw(rows, archived, currency, archived_hash)
 
 
 def _fill(drawing: _Drawing, letters: str, user_id: int | None) -> SeatMap:

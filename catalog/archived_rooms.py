@@ -7,6 +7,8 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 
+from django.db.utils import DEFAULT_DB_ALIAS
+
 from booking_site.api.errors import DomainError
 from catalog.layouts import Layout, LayoutError, Place, Row, format_layout, parse_layout, row_order
 from catalog.models import STATE_NOW, ArchivedRoom, Seat, SeatStatus, Show
@@ -33,9 +35,9 @@ def seats_of(show: Show) -> list[Seat]:
     return [*stored, *(seat for seat in archived_seats(show.pk) if seat.pk not in ids)]
 
 
-def archived_seats(show_id: int) -> list[Seat]:
+def archived_seats(show_id: int, using: str = DEFAULT_DB_ALIAS) -> list[Seat]:
     """Return the seats of the show whose rows have been deleted, in the order of the layout."""
-    room = ArchivedRoom.objects.filter(pk=show_id).first()
+    room = ArchivedRoom.objects.using(using).filter(pk=show_id).first()
     if room is None or not room.layout:
         return []
     places = parse_layout(room.layout).places

@@ -4,6 +4,7 @@ from http import HTTPStatus
 from typing import Any, ClassVar, TypeVar
 
 from django.db.models import Model, QuerySet
+from django.db.utils import DEFAULT_DB_ALIAS
 from django.http import HttpResponse
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_view
@@ -18,6 +19,7 @@ from accounts.throttling import ReadThrottle
 from booking_site.api.errors import DomainError
 from booking_site.api.openapi.schema import operation
 from booking_site.api.pagination import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
+from booking_site.postgres.replica import read_from_replica
 from catalog.errors import ShowNotFound
 from catalog.filters import (
     MovieFilter,
@@ -123,11 +125,34 @@ SHOWS = (
 )
 
 
+class ReplicatedListMixin(ListModelMixin):
+    """Lists that a replica may answer.
+
+    With `updated_since`, the primary answers: a client that synchronizes must miss no change.
+    """
+
+    using = DEFAULT_DB_ALIAS
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        def read(using: str) -> Response:
+            self.using = using
+            return super(ReplicatedListMixin, self).list(request, *args, **kwargs)
+
+        if "updated_since" in request.query_params:
+            return read(DEFAULT_DB_ALIAS)
+        return read_from_replica(request, read)
+
+    def filter_queryset(self, queryset: QuerySet[Show, Row]) -> QuerySet[Show, Row]:
+        chosen = queryset if self.using == DEFAULT_DB_ALIAS else queryset.using(self.using)
+        rows: QuerySet[Show, Row] = super().filter_queryset(chosen)  # type: ignore[misc] # the view's
+        return rows
+
+
 @extend_schema_view(
     list=operation("shows_list", summary="Upcoming shows, by start"),
     retrieve=operation("shows_read", summary="One show", problems=[ShowNotFound]),
 )
-class ShowViewSet(CatalogueViewSet[Show]):
+class ShowViewSet(ReplicatedListMixin, CatalogueViewSet[Show]):
     """Lists leave out cancelled shows, but the URL of one still answers, with its status.
 
     `ShowTimeFilter` chooses the statuses of a list.
@@ -141,7 +166,7 @@ class ShowViewSet(CatalogueViewSet[Show]):
         return SHOWS.published() if self.action == "retrieve" else SHOWS.all()
 
 
-class RelatedShowsViewSet(PublicViewSet[Show], ListModelMixin):
+class RelatedShowsViewSet(ReplicatedListMixin, PublicViewSet[Show]):
     """The shows of one movie or theatre. Its id is the only keyword argument of the URL."""
 
     queryset = SHOWS.all()

@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from django.db import connection
+from django.db import connections
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce, Now
+from django.db.utils import DEFAULT_DB_ALIAS
 from django.utils import timezone
 
 from bookings.models import Booking
@@ -149,7 +150,7 @@ SELECT theatre_id, min(theatre), sold_in, period,
 """  # noqa: S608 - no outside input
 
 
-def weeks(theatres: Iterable[Theatre]) -> list[Week]:
+def weeks(theatres: Iterable[Theatre], *, using: str = DEFAULT_DB_ALIAS) -> list[Week]:
     """Return each theatre's week in each of its currencies, in the order of the theatres.
 
     Weeks start on Monday. Today and this week are compared with shows that had
@@ -157,7 +158,7 @@ def weeks(theatres: Iterable[Theatre]) -> list[Week]:
     """
     now = timezone.now()
     spans = [(theatre, now - RECENT, now) for theatre in theatres]
-    with connection.cursor() as cursor:
+    with connections[using].cursor() as cursor:
         cursor.execute(_WEEKS, figures_parameters(spans))
         periods: dict[tuple[int, str, str], dict[str, Figures]] = {}
         place = {theatre.pk: number for number, (theatre, *_) in enumerate(spans)}

@@ -9,6 +9,7 @@ from django.http import Http404, HttpRequest
 from accounts.audited_admin import staff_user
 from accounts.waiting_mails import waiting_mails
 from booking_site.local_time import clock
+from booking_site.postgres.replica import read_from_replica
 from catalog.admin.base import local
 from catalog.admin.programme.week import week_address
 from catalog.models import RefusedOverlap, Show, Theatre
@@ -48,7 +49,7 @@ def context(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         **_conflicts(unresolved_overlaps(theatres_of(user))),
     }
     if user.has_perm(VIEW_REPORTS):
-        context |= _figures(theatre, theatres)
+        context |= read_from_replica(request, lambda using: _figures(theatre, theatres, using))
     return context
 
 
@@ -114,11 +115,17 @@ def _conflicts(overlaps: "QuerySet[RefusedOverlap]") -> dict[str, Any]:
     }
 
 
-def _figures(theatre: Theatre, theatres: list[Theatre]) -> dict[str, Any]:
+def _figures(theatre: Theatre, theatres: list[Theatre], using: str) -> dict[str, Any]:
     day = dashboard.business_day_of(theatre)
-    found = report(dimension=Dimension.DAY, theatres=[theatre], first=day - CHART_DAYS, last=day)
+    found = report(
+        dimension=Dimension.DAY,
+        theatres=[theatre],
+        first=day - CHART_DAYS,
+        last=day,
+        using=using,
+    )
     return {
-        "weeks": dashboard.weeks(theatres),
+        "weeks": dashboard.weeks(theatres, using=using),
         "charts": charts.of_report(found),
         "definitions": DEFINITIONS,
     }

@@ -7,7 +7,8 @@ from decimal import Decimal
 from itertools import groupby
 from operator import attrgetter
 
-from django.db import connection, models
+from django.db import connections, models
+from django.db.utils import DEFAULT_DB_ALIAS
 
 from booking_site.postgres.sort_keys import sort_key
 from bookings.models import Channel
@@ -77,7 +78,14 @@ class Report:
     totals: list[Line]
 
 
-def report(*, dimension: Dimension, theatres: Iterable[Theatre], first: date, last: date) -> Report:
+def report(
+    *,
+    dimension: Dimension,
+    theatres: Iterable[Theatre],
+    first: date,
+    last: date,
+    using: str = DEFAULT_DB_ALIAS,
+) -> Report:
     """Sum up the shows of these theatres from business day `first` to `last`, inclusive.
 
     Days are in order, other groups by admissions and label. The occupancy of a channel is its
@@ -93,7 +101,7 @@ def report(*, dimension: Dimension, theatres: Iterable[Theatre], first: date, la
     )
     days = (last - first).days + 1
     spans = [(theatre, *span_of(first, theatre.zone, days=days)) for theatre in theatres]
-    with connection.cursor() as cursor:
+    with connections[using].cursor() as cursor:
         cursor.execute(sql, figures_parameters(spans))
         lines = [
             Line(label, currency, Figures(*sums).in_currency(currency))

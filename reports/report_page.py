@@ -13,6 +13,7 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 
 from accounts.models import User
+from booking_site.postgres.replica import read_from_replica
 from booking_site.spreadsheets.cells import Cell
 from booking_site.spreadsheets.files import ExportFormat, as_file, remembered_format
 from catalog.admin.local_time import INPUT_ATTRS, DateInput
@@ -90,11 +91,15 @@ def page(request: HttpRequest) -> HttpResponse:
         return _page(request, form, None)
     chosen = form.cleaned_data
     theatres = [chosen["theatre"]] if chosen["theatre"] else theatres_of(user)
-    found = report(
-        dimension=Dimension(chosen["by"]),
-        theatres=theatres,
-        first=chosen["first"],
-        last=chosen["last"],
+    found = read_from_replica(
+        request,
+        lambda using: report(
+            dimension=Dimension(chosen["by"]),
+            theatres=theatres,
+            first=chosen["first"],
+            last=chosen["last"],
+            using=using,
+        ),
     )
     if export_format := chosen["download"]:
         name = f"{found.dimension}-{chosen['first']}-to-{chosen['last']}"

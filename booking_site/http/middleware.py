@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from hashlib import blake2b
 from http import HTTPStatus
+from math import ceil
 from secrets import token_hex
 from threading import Event
 from typing import Any
@@ -30,6 +31,7 @@ from booking_site.api.problems import GENERAL, error_response, problem_response
 from booking_site.http.views import livez, readyz
 from booking_site.languages import DEFAULT_LANGUAGE, requested_language
 from booking_site.observability.metrics import metrics
+from booking_site.postgres.replica import RECENT_WRITE, REPLICA
 
 logger = logging.getLogger(__name__)
 
@@ -156,6 +158,30 @@ def limit_form(get_response: Handler) -> Handler:
             _discard_body(request)
             return error_response(request, "body_too_large")
         return get_response(request)
+
+    return middleware
+
+
+def mark_recent_writes(get_response: Handler) -> Handler:
+    """Give browsers that may have written a cookie, with which reports come from the primary."""
+    if REPLICA not in settings.DATABASES:
+        raise MiddlewareNotUsed
+    # The browser counts from when it receives the response, which is after COMMIT.
+    seconds = ceil(settings.REPLICA_MAX_LAG_MS / 1000) + 1
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if request.method not in ("GET", "HEAD"):
+            response.set_cookie(
+                RECENT_WRITE,
+                "1",
+                max_age=seconds,
+                path="/admin/",
+                secure=settings.SESSION_COOKIE_SECURE,
+                httponly=True,
+                samesite="Lax",
+            )
+        return response
 
     return middleware
 

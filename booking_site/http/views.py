@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import wraps
 from http import HTTPStatus
 
+from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.template.loader import render_to_string
@@ -26,6 +27,7 @@ from booking_site.api.problems import (
 from booking_site.checks import has_static_files
 from booking_site.languages import set_content_language
 from booking_site.postgres.migrated import is_migrated
+from booking_site.postgres.replica import REPLICA, monitor
 from booking_site.redis_client import PROBE
 
 logger = logging.getLogger(__name__)
@@ -122,6 +124,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
             "status": "ready",
             "postgresql": state,
             "redis": _redis_state(),
+            **_replica_state(),
             "static_files": "ok" if has_static_files() else "not_collected",
         },
         headers={"Cache-Control": "no-store"},
@@ -158,6 +161,14 @@ def _redis_state() -> str:
     except RedisError:
         return "unreachable"
     return "ok"
+
+
+def _replica_state() -> dict[str, str]:
+    """Return the state of the replica, if there is one; without it, the primary answers."""
+    if REPLICA not in settings.DATABASES:
+        return {}
+    monitor.start()
+    return {"replica": monitor.state}
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

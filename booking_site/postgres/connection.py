@@ -5,11 +5,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from datetime import datetime
+from typing import Any, ClassVar, TypeVar
 
 import psycopg
 from django.conf import settings
-from psycopg import abc, pq
+from environ import Env
+from psycopg import abc, pq, waiting
 
 from booking_site.environment import CONNECT_SECONDS
 
@@ -29,6 +31,9 @@ _LIMITS = {
     "keepalives_count": 5,
     "tcp_user_timeout": 10_000,  # milliseconds
 }
+
+# While the replica works, booking_site.postgres.replica hears from it at least twice in this time.
+SILENCE_SECONDS = 0.6
 
 
 def postgres_database(address: dict[str, Any]) -> dict[str, Any]:
@@ -94,3 +99,59 @@ POOL: dict[str, Any] = {
     # minutes, requests would go on failing long after an outage.
     "reconnect_timeout": 2.0,
 }
+
+
+class ReplicaConnection(WebConnection):
+    """Also stops waiting when the replica has sent nothing on any connection of this process.
+
+    A report may take seconds on a replica that responds, but nothing waits for one that hangs.
+    """
+
+    heard_at: ClassVar[float] = 0.0
+    # When the server started that this connection leads to (booking_site.postgres.replica).
+    server: datetime | None = None
+
+    def wait(self, gen: abc.PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
+        return super().wait(_until_silence(gen), interval, timeout)
+
+
+def _until_silence(gen: abc.PQGen[T]) -> abc.PQGen[T]:
+    began = time.monotonic()
+    try:
+        wanted = next(gen)
+        while True:
+            ready = yield wanted
+            if ready & waiting.READY_R:
+                ReplicaConnection.heard_at = time.monotonic()
+            elif time.monotonic() - max(began, ReplicaConnection.heard_at) > SILENCE_SECONDS:
+                raise psycopg.OperationalError("The replica does not respond.")
+            wanted = gen.send(ready)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+
+
+def web_databases(
+    env: Env, primary: dict[str, Any], replica: dict[str, Any] | None
+) -> dict[str, dict[str, Any]]:
+    """Return the settings of Django's databases for web processes, with pools of connections."""
+    pool = POOL | {
+        "min_size": env.int("DATABASE_POOL_MIN", default=1),
+        "max_size": env.int("DATABASE_POOL_MAX", default=8),
+        # More than it takes to connect to the second of two hosts.
+        "timeout": env.float("DATABASE_POOL_TIMEOUT_SECONDS", default=5.0),
+    }
+    databases = {"default": _pooled(primary, pool)}
+    if replica:
+        # After the timeout, the primary answers.
+        pool |= {"connection_class": ReplicaConnection, "timeout": 0.5}
+        databases["replica"] = _pooled(replica, pool)
+    return databases
+
+
+def _pooled(database: dict[str, Any], pool: dict[str, Any]) -> dict[str, Any]:
+    return database | {
+        "OPTIONS": database["OPTIONS"] | {"pool": pool},
+        # Outside a transaction, their cursors belong to a session, which a pooler may share.
+        "DISABLE_SERVER_SIDE_CURSORS": True,
+    }

@@ -106,13 +106,13 @@ class Statement:
     def __call__(self, **values: Any) -> Call:
         return Call(self, values)
 
-    def rows(self, **values: Any) -> Rows:
+    def rows(self, *, using: str = DEFAULT_DB_ALIAS, **values: Any) -> Rows:
         """Execute it and return its rows."""
-        return execute(Call(self, values))[0]
+        return execute(Call(self, values), using=using)[0]
 
-    def row(self, **values: Any) -> tuple[Any, ...] | None:
+    def row(self, *, using: str = DEFAULT_DB_ALIAS, **values: Any) -> tuple[Any, ...] | None:
         """Execute it and return its first row, or None."""
-        return next(iter(self.rows(**values)), None)
+        return next(iter(self.rows(using=using, **values)), None)
 
     @cached_property
     def compiled(self) -> _Compiled:
@@ -149,12 +149,12 @@ class Statement:
         return _Compiled(sql, _PLACEHOLDER.sub(numbered, sql).encode(), names, constants, locks)
 
 
-def execute(*calls: Call) -> list[Rows]:
+def execute(*calls: Call, using: str = DEFAULT_DB_ALIAS) -> list[Rows]:
     """Execute the calls in order, in one round trip, and return the rows of each.
 
     If one fails, raise its error; those after it are not executed.
     """
-    connection = connections[DEFAULT_DB_ALIAS]
+    connection = connections[using]
     session = _session_of(connection)
     _show(connection, calls)
     with connection.wrap_database_errors:

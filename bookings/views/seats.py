@@ -12,6 +12,7 @@ from rest_framework.viewsets import ViewSet
 from accounts.authentication import Caller, OptionalBearerAuthentication
 from accounts.throttling import ReadThrottle
 from booking_site.api.openapi.schema import operation
+from booking_site.postgres.replica import read_from_replica
 from bookings.layout_serializers import LayoutSerializer
 from bookings.room_layout import room_layout
 from bookings.seat_map import seat_map, unavailable_seats
@@ -60,7 +61,9 @@ class SeatMapViewSet(_PublicViewSet):
         if fields not in ("", "status"):
             raise ValidationError({"fields": [_("The only possible value is “status”.")]})
         read = unavailable_seats if fields else seat_map
-        body, etag, layout = read(show_id=show_id, caller=caller)
+        body, etag, layout = read_from_replica(
+            request, lambda using: read(show_id=show_id, caller=caller, using=using)
+        )
         headers = {"ETag": etag, "Layout-Fingerprint": layout}
         return HttpResponse(body, "application/json", headers=headers)
 

@@ -16,6 +16,7 @@ READ = re.compile(
 SOURCES = (
     "booking_site/settings.py",
     "booking_site/environment.py",
+    "booking_site/postgres/connection.py",
     "deploy/serve",
     "deploy/serve-live",
     "gunicorn.conf.py",

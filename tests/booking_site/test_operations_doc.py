@@ -15,7 +15,8 @@ DASHBOARD = (ROOT / "docs/operations/dashboard.json").read_text()
 
 def test_alerts_and_dashboard_use_existing_metrics() -> None:
     asked = set(re.findall(r"\bbooking_[a-z_]+", ALERTS + DASHBOARD))
-    source = (ROOT / "booking_site/observability/metrics.py").read_text()
+    modules = ("observability/metrics.py", "postgres/replica.py")
+    source = "".join((ROOT / "booking_site" / module).read_text() for module in modules)
     named = set(re.findall(r'"(booking_[a-z_]+)"', source))
     known = named | {f"{name}{suffix}" for name in named for suffix in ("_total", "_bucket")}
     assert asked <= known

@@ -1,4 +1,4 @@
-"""A synchronous standby of the servers' PostgreSQL, which a test may pause and promote."""
+"""A standby of the servers' PostgreSQL, which a test may pause and promote."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ from tests.faults.servers import Database, Servers, until
 
 @dataclass(kw_only=True)
 class Standby:
-    """Every COMMIT on the primary waits until this standby has it on its disk."""
+    """If synchronous, every COMMIT on the primary waits until this standby has it on its disk."""
 
     servers: Servers
     process: Server
@@ -53,13 +53,23 @@ class Standby:
 
 
 @contextmanager
+def asynchronous_standby(servers: Servers) -> Iterator[Standby]:
+    """Start a standby, for which no COMMIT waits."""
+    with temporary_directory(durable=True) as directory:
+        _copy(servers.database, directory)
+        server = start_postgres(directory)
+        standby = Standby(servers=servers, process=server, database=Database(server.url))
+        try:
+            yield standby
+        finally:
+            standby.end()
+
+
+@contextmanager
 def synchronous_standby(servers: Servers) -> Iterator[Standby]:
     """Start a standby. At the end, the servers use their primary again, without it."""
     primary = servers.database
-    with temporary_directory(durable=True) as directory:
-        _copy(primary, directory)
-        server = start_postgres(directory)
-        standby = Standby(servers=servers, process=server, database=Database(server.url))
+    with asynchronous_standby(servers) as standby:
         try:
             primary.do("ALTER SYSTEM SET synchronous_standby_names = '*'")
             primary.do("SELECT pg_reload_conf()")

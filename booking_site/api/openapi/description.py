@@ -20,7 +20,8 @@ are RFC 3339 in UTC.
 **Lists** are arrays. `page` and `page_size` select a page; the headers `Link` and `X-Total-Count`
 lead to the others.
 
-**Reads** have an `ETag`: send it in `If-None-Match` to get 304 while nothing has changed.
+**Reads** have an `ETag`: send it in `If-None-Match` to get 304 while nothing has changed. Without a
+token, a list of shows or a seat map may be up to two seconds old. With a token, it is current.
 
 **Purchases** need an `Idempotency-Key`. After a lost response or a 503, repeat the request with
 the same key: nothing is booked twice.
