@@ -8,11 +8,35 @@ from benchmarks.servers import free_port
 from tests.clients.proxy import FaultyProxy, faulty_proxy
 from tests.web import database_url, web_server
 
+# For browsers: keeps the streams of a page in `window.streams`, and the texts that a screen reader
+# would announce in `window.announced`.
+RECORD = """
+  window.streams = [];
+  window.EventSource = class extends EventSource {
+    constructor(url) {
+      super(url);
+      window.streams.push(this);
+    }
+  };
+  window.announced = [];
+  document.addEventListener("DOMContentLoaded", () => {
+    const observer = new MutationObserver((changes) => {
+      window.announced.push(...changes.map(({ target }) => target.textContent));
+    });
+    for (const part of document.querySelectorAll("[aria-live], [role=alert], [role=status]")) {
+      observer.observe(part, { childList: true, characterData: true, subtree: true });
+    }
+  });
+"""
+IS_LISTENING = "() => window.streams.at(-1)?.readyState === EventSource.OPEN"
+IS_REFUSED = "() => window.streams.at(-1)?.readyState === EventSource.CLOSED"
+
 
 class LiveProcess:
     """A live process that can be restarted. Without it, the proxy responds with 502."""
 
     def __init__(self, proxy: FaultyProxy, log: Path, pages: str) -> None:
+        self.proxy = proxy
         self.url = proxy.url
         self._port = proxy.site_port
         self._log = log

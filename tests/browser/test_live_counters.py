@@ -11,31 +11,9 @@ from playwright.sync_api import Locator, Page, Route, expect
 from benchmarks.servers import free_port
 from catalog.models import Show
 from tests.browser.test_box_office import log_in, show  # noqa: F401 - a fixture
-from tests.live import LiveProcess, live_process
+from tests.live import IS_LISTENING, IS_REFUSED, RECORD, LiveProcess, live_process
 from tests.web import database_url, web_server
 
-# Keeps the streams of the page in `window.streams`, and what a screen reader would announce in
-# `window.announced`.
-RECORD = """
-  window.streams = [];
-  window.EventSource = class extends EventSource {
-    constructor(url) {
-      super(url);
-      window.streams.push(this);
-    }
-  };
-  window.announced = [];
-  document.addEventListener("DOMContentLoaded", () => {
-    const live = document.querySelectorAll("[aria-live], [role=alert], [role=status]");
-    const observer = new MutationObserver((changes) => {
-      window.announced.push(...changes.map(({ target }) => target.textContent));
-    });
-    for (const part of live) {
-      observer.observe(part, { childList: true, characterData: true, subtree: true });
-    }
-  });
-"""
-LISTENS = "() => window.streams.at(-1).readyState === EventSource.OPEN"
 HIDE = """(hidden) => {
   Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
   document.dispatchEvent(new Event("visibilitychange"));
@@ -83,7 +61,7 @@ def counters(
             page.add_init_script(RECORD)
             log_in(page, origin, clerk)
             page.goto(f"{origin}/admin/box-office/shows/{show.pk}/")
-            page.wait_for_function(LISTENS)
+            page.wait_for_function(IS_LISTENING)
         return pages
 
     return open_rooms
@@ -122,7 +100,7 @@ def test_a_counter_polls_only_to_check_while_it_listens(
     (page,) = counters("bea")
     page.clock.install()
     page.reload()
-    page.wait_for_function(LISTENS)
+    page.wait_for_function(IS_LISTENING)
     polls: list[str] = []
     page.on("request", lambda request: polls.append(request.url))
     page.clock.run_for(25_000)
@@ -137,11 +115,11 @@ def test_a_counter_polls_while_the_live_process_is_away_and_listens_again_afterw
 ) -> None:
     bea, ben = counters("bea", "ben")
     live.stop()
-    ben.wait_for_function("() => window.streams.at(-1).readyState === EventSource.CLOSED")
+    ben.wait_for_function(IS_REFUSED)
     sell(bea, "A1")
     expect(seat(ben, "A1")).to_be_disabled()
     live.start()
-    ben.wait_for_function(LISTENS)
+    ben.wait_for_function(IS_LISTENING)
     ben.route(POLLS, Route.abort)
     bea.get_by_role("link", name="Next customer").click()
     sell(bea, "A2")
@@ -159,7 +137,7 @@ def test_a_hidden_page_closes_its_stream_and_catches_up_when_it_is_shown(
     expect(seat(ben, "A1")).to_be_enabled()
     ben.evaluate(HIDE, False)
     expect(seat(ben, "A1")).to_be_disabled()
-    ben.wait_for_function(LISTENS)
+    ben.wait_for_function(IS_LISTENING)
 
 
 def test_a_counter_does_not_take_its_own_sale_for_somebody_elses(

@@ -1,11 +1,13 @@
 """A seat plan that is drawn from the API's layout, for keyboards and screen readers."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
+from pytest_django.fixtures import Settings
 from pytest_django.live_server_helper import LiveServer
 from rest_framework.test import APIClient
 
@@ -18,6 +20,7 @@ from catalog.seat_maps import block_seats, make_seat_map, prices_of, replace_sea
 from tests.bookings.calls import bought
 from tests.browser.inspector import PHONE, Inspector
 from tests.factories import PriceCardFactory, ShowFactory, UserFactory
+from tests.live import IS_LISTENING, IS_REFUSED, RECORD, LiveProcess, live_process
 
 LAYOUT = """\
 A    SSSSSS..SSSSSS..SSSSWC
@@ -49,8 +52,9 @@ def show(card: PriceCard) -> Show:
 def open_plan(
     open_page: Open, live_server: LiveServer, client_address: str, user: User, show: Show
 ) -> Open:
-    def open_plan(width: int = 1280, height: int = 900) -> Page:
-        page = open_page(width, height)
+    def open_plan(width: int = 1280, height: int = 900, *, quiet: bool = False) -> Page:
+        page = open_page(width, height, quiet=quiet)
+        page.add_init_script(RECORD)
         token = issue_tokens(user).access
         query = f"api={live_server.url}&show={show.pk}&token={token}"
         page.goto(f"{client_address}seat_plan.html?{query}")
@@ -58,6 +62,13 @@ def open_plan(
         return page
 
     return open_plan
+
+
+@pytest.fixture
+def live(client_address: str, settings: Settings, tmp_path: Path) -> Iterator[LiveProcess]:
+    with live_process(tmp_path / "log", pages=client_address.rstrip("/")) as live:
+        settings.LIVE_URL = live.url
+        yield live
 
 
 def seat_of(show: Show, row: str, number: int) -> Seat:
@@ -148,6 +159,40 @@ def test_seats_that_others_book_are_announced(
     for number in (1, 2):
         expect(cell(page, "Balcony A", number)).to_have_attribute("aria-disabled", "true")
     expect(page.get_by_role("listitem")).to_have_count(0)
+
+
+@pytest.mark.usefixtures("live")
+def test_the_stream_turns_seats_and_announces_only_those_that_were_selected(
+    open_plan: Open, login: Callable[[User], APIClient], show: Show
+) -> None:
+    page = open_plan(quiet=True)
+    page.wait_for_function(IS_LISTENING)
+    page.route("**/seats?fields=status", Route.abort)
+    cell(page, "C", 3).click()
+    page.evaluate("window.announced.length = 0")
+    others = login(UserFactory())
+    for number in (1, 2, 3):
+        bought(others, seat_of(show, "C", number))
+        expect(cell(page, "C", number)).to_have_attribute("aria-disabled", "true")
+    assert page.evaluate("window.announced") == ["No longer available: Row C, seat 3."]
+
+
+def test_a_page_that_a_proxy_refused_polls_and_then_listens_again(
+    live: LiveProcess, open_plan: Open, login: Callable[[User], APIClient], show: Show
+) -> None:
+    page = open_plan(quiet=True)
+    page.wait_for_function(IS_LISTENING)
+    live.stop()
+    page.wait_for_function(IS_REFUSED)
+    others = login(UserFactory())
+    bought(others, seat_of(show, "C", 1))
+    expect(cell(page, "C", 1)).to_have_attribute("aria-disabled", "true")
+    live.start()
+    page.wait_for_function(IS_LISTENING)
+    page.route("**/seats?fields=status", Route.abort)
+    bought(others, seat_of(show, "C", 2))
+    expect(cell(page, "C", 2)).to_have_attribute("aria-disabled", "true")
+    expect(cell(page, "C", 1)).to_have_attribute("aria-disabled", "true")
 
 
 def test_a_new_seat_map_is_drawn(open_plan: Open, card: PriceCard, show: Show) -> None:

@@ -5,16 +5,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
+from pytest_django.fixtures import Settings
+from rest_framework.test import APIClient
 
 from accounts.models import SignIn, User
 from accounts.tokens import Tokens, issue_tokens
 from benchmarks.servers import UNLIMITED
 from bookings.models import Booking
+from tests.bookings.calls import bought
 from tests.browser.client_site import client_site
 from tests.clients.conftest import PACKAGE, stored
 from tests.clients.proxy import FaultyProxy, faulty_proxy
 from tests.factories import ShowFactory, UserFactory, make_seats
+from tests.live import live_process
 from tests.web import database_url, web_server
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -176,3 +180,41 @@ def test_a_refusal_can_be_read_after_a_refresh_that_took_longer_than_a_call_may(
     }"""
     given = {"url": proxy.url, "tokens": stored(tokens)}
     assert page.evaluate(slow_refresh, given) == "token_revoked"
+
+
+def test_a_page_follows_the_seats_of_a_show_also_after_a_restart_of_the_live_process(
+    open_page: Open,
+    origin: str,
+    example_address: str,
+    login: Callable[[User], APIClient],
+    settings: Settings,
+    tmp_path: Path,
+) -> None:
+    """The second stream resumes with Last-Event-ID, which CORS must allow."""
+    seat, *_ = make_seats(ShowFactory(), "SSS")
+    path = f"/api/shows/{seat.show_id}/seats"
+    follow = """async ({ url, show }) => {
+      const { Client } = await import("movie-booking-client");
+      const cinema = new Client({ baseUrl: url });
+      for await (const { unavailable } of cinema.watchSeats(show)) {
+        window.unavailable = [...unavailable.keys()];
+      }
+    }"""
+    environment = {"DATABASE_URL": database_url(), "CORS_ALLOWED_ORIGINS": origin, **UNLIMITED}
+    with (
+        live_process(tmp_path / "live.log", pages=origin) as live,
+        web_server(tmp_path / "site.log", LIVE_URL=live.url, **environment) as server,
+    ):
+        page = open_page(quiet=True)
+        page.goto(example_address)
+        given = {"url": f"http://127.0.0.1:{server.port}", "show": seat.show_id}
+        page.evaluate(f"(given) => {{ ({follow})(given); }}", given)
+        page.wait_for_function("window.unavailable?.length === 0")
+        live.stop()
+        live.start()
+        live.proxy.wait_for(f"{path}/events", 200, times=2)
+        page.route(f"**{path}?fields=status", Route.abort)
+        settings.LIVE_URL = live.url
+        bought(login(UserFactory()), seat)
+        page.wait_for_function(f"window.unavailable.includes({seat.pk})")
+        page.close()

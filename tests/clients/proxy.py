@@ -101,7 +101,10 @@ def faulty_proxy(site_port: int) -> Iterator[FaultyProxy]:
                 self.wfile.write(body[: len(body) // 2] if fault == "cut" else body)
 
         def stream(self, response: HTTPResponse) -> None:
-            """Pass on a stream of events as it arrives."""
+            """Pass on a stream of events as it arrives. Its exchange has no body."""
+            proxy.exchanges.append(
+                Exchange(self.command, self.path, None, None, response.status, b"")
+            )
             self.send_response_only(response.status)
             for name, value in response.headers.items():
                 if name.lower() != "transfer-encoding":

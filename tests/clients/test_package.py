@@ -7,7 +7,7 @@ import subprocess
 from tests.clients.conftest import NODE, PACKAGE
 
 NPM = NODE.parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-MODULES = ("client", "index", "problems", "schema", "session", "transport")
+MODULES = ("client", "index", "live", "problems", "schema", "session", "transport")
 
 
 def test_the_package_has_the_compiled_client_and_nothing_else():

@@ -40,4 +40,9 @@ export async function calls(): Promise<void> {
   await cinema.buy({ show_id: 1, seat_id: 2 });
   // @ts-expect-error A purchase names seats or a hold.
   await cinema.buy({ show_id: 1 });
+  for await (const { unavailable } of cinema.watchSeats(7)) {
+    unavailable.get(41)?.state satisfies "available" | "held" | "booked" | "blocked" | undefined;
+    // @ts-expect-error The map is the client's own.
+    unavailable.clear();
+  }
 }

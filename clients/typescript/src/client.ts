@@ -1,6 +1,7 @@
 /** The client: every call of the API, and the calls that need more than a request. */
 
 import openapi, { type Client as Api } from "openapi-fetch";
+import { SeatWatch, type LiveSeats } from "./live.js";
 import { unwrap, type Problem } from "./problems.js";
 import type { operations, paths } from "./schema.js";
 import { browserStorage, memoryStorage, Session, type TokenStorage } from "./session.js";
@@ -66,6 +67,7 @@ export class Client {
   readonly api: Api<paths>;
   readonly #public: Api<paths>;
   readonly #session: Session;
+  readonly #fetch: Fetch;
 
   constructor(options: ClientOptions) {
     const { timeoutMs = 15_000, headers = {}, onSessionEnd = () => {} } = options;
@@ -76,6 +78,7 @@ export class Client {
     const once = withTimeout(fetch, timeoutMs);
     const repeated = withRepeats(once);
     const send: Fetch = (request) => (isRepeatable(request) ? repeated : once)(request);
+    this.#fetch = fetch;
     this.#session = new Session({ baseUrl, fetch, storage, onSessionEnd });
     this.#public = openapi<paths>({ baseUrl, headers, fetch: send });
     this.api = openapi<paths>({ baseUrl, headers, fetch: this.#session.authorize(send) });
@@ -143,6 +146,18 @@ export class Client {
       yield* unwrap(page);
       query = nextQuery(page.response);
     }
+  }
+
+  /**
+   * Yield the seats of a show that cannot be booked, now and after each change, as a caller without
+   * a token sees them: seats that the caller holds are `held`. Lost connections are opened again.
+   * Ends when the show is over. Throws a `ProblemError` if the show does not exist.
+   */
+  watchSeats(
+    showId: number,
+    { signal = new AbortController().signal }: CallOptions = {},
+  ): AsyncGenerator<LiveSeats, void, undefined> {
+    return new SeatWatch({ api: this.#public, fetch: this.#fetch, showId, signal }).run();
   }
 
   async #start<Person extends Account | Guest>(result: {

@@ -1,15 +1,21 @@
 // A seat plan for keyboards and screen readers: a grid with one tab stop. It draws the layout, takes
-// the prices from the seat map, and then polls for the seats that cannot be booked.
+// the prices from the seat map, and then listens for the seats that cannot be booked. Without a
+// stream it polls for them.
 
 const query = new URLSearchParams(location.search);
 const at = (id) => document.getElementById(id);
 const path = `/api/shows/${query.get("show")}`;
 const SYMBOLS = { wheelchair: "♿", companion: "C", premium: "P" };
+const POLL_SECONDS = 1;
+// While the stream is open: a connection can break without the browser noticing.
+const CHECK_SECONDS = 30;
 const KINDS = { wheelchair: "wheelchair bay", companion: "companion seat" };
 
 let show; // from the API, as are the next two
 let layout;
-let unavailable = new Map(); // the state of each seat that cannot be booked, by id
+let unavailable = new Map(); // the state of each seat that cannot be booked, by id; replaced only
+let stream;
+let lastPoll = 0;
 let seats = new Map(); // of the layout, by id, each with its price and its element
 const selected = new Set(); // ids
 
@@ -178,32 +184,71 @@ const load = async () => {
   else best?.element.setAttribute("tabindex", 0);
 };
 
-const poll = async () => {
-  const { data, fingerprint } = await call(`${path}/seats?fields=status`);
-  if (fingerprint !== layout.fingerprint) {
-    await load();
-    announce(`The seats of this show have changed. Seats selected: ${selected.size}.`);
-    return;
-  }
+const update = (states) => {
   const before = unavailable;
-  unavailable = new Map(data.map(({ id, state }) => [id, state]));
+  unavailable = states;
   const lost = [...selected].filter((id) => unavailable.has(id));
   lost.forEach((id) => selected.delete(id));
   layout.seats.filter(({ id }) => before.has(id) !== unavailable.has(id)).forEach(paint);
+  if (!lost.length) return; // the names of the seats change, and nothing is announced
   paintSelection();
-  if (lost.length) announce(`No longer available: ${namesOf(lost)}.`);
+  announce(`No longer available: ${namesOf(lost)}.`);
+};
+
+const poll = async () => {
+  const before = unavailable;
+  const { data, fingerprint } = await call(`${path}/seats?fields=status`);
+  lastPoll = Date.now();
+  if (fingerprint !== layout.fingerprint) {
+    await load();
+    announce(`The seats of this show have changed. Seats selected: ${selected.size}.`);
+  } else if (unavailable === before) {
+    update(new Map(data.map(({ id, state }) => [id, state])));
+  } // else an event came in the meantime, and may be newer
+};
+
+// The stream reports the seats as anybody sees them. This customer holds none.
+const listen = () => {
+  // Browsers reconnect by themselves, except after a status other than 200, such as a proxy's 502
+  // while the live process restarts.
+  if (stream && stream.readyState !== EventSource.CLOSED) return;
+  stream = new EventSource(show.seats_events_url);
+  stream.addEventListener("layout", ({ data }) => {
+    if (JSON.parse(data) !== layout.fingerprint) attempt(poll)();
+  });
+  const statesOf = ({ data }) => JSON.parse(data).map(({ id, state }) => [id, state]);
+  stream.addEventListener("map", (event) => update(new Map(statesOf(event))));
+  stream.addEventListener("seats", (event) => {
+    const states = [...unavailable, ...statesOf(event)];
+    update(new Map([...new Map(states)].filter(([, state]) => state !== "available")));
+  });
+};
+
+const refresh = async () => {
+  if (document.hidden) return;
+  if (show.seats_events_url) listen();
+  const isLive = stream?.readyState === EventSource.OPEN;
+  if (!isLive || Date.now() - lastPoll > CHECK_SECONDS * 1000) await poll();
 };
 
 const book = async () => {
   if (!selected.size) throw new Error("Select a seat first.");
-  const { data } = await call("/api/bookings", {
-    method: "POST",
-    headers: { "Content-Type": "application/json", "Idempotency-Key": crypto.randomUUID() },
-    body: JSON.stringify({ show_id: show.id, seat_ids: [...selected] }),
-  });
-  selected.clear();
-  await poll();
-  announce(`${data.message} ${data.order.reference}`);
+  const wanted = [...selected];
+  selected.clear(); // the event of this booking may come before the response
+  try {
+    const { data } = await call("/api/bookings", {
+      method: "POST",
+      headers: { "Content-Type": "application/json", "Idempotency-Key": crypto.randomUUID() },
+      body: JSON.stringify({ show_id: show.id, seat_ids: wanted }),
+    });
+    await poll();
+    announce(`${data.message} ${data.order.reference}`);
+  } catch (error) {
+    wanted.filter((id) => !unavailable.has(id)).forEach((id) => selected.add(id));
+    throw error;
+  } finally {
+    paintSelection();
+  }
 };
 
 const attempt = (work) => () => work().catch((error) => announce(error.message));
@@ -211,4 +256,12 @@ const attempt = (work) => () => work().catch((error) => announce(error.message))
 at("grid").addEventListener("keydown", press);
 at("book").addEventListener("click", attempt(book));
 await load();
-setInterval(attempt(poll), 1000);
+const keepRefreshing = async () => {
+  await attempt(refresh)();
+  setTimeout(keepRefreshing, POLL_SECONDS * 1000);
+};
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) stream?.close();
+  else attempt(refresh)();
+});
+keepRefreshing();
