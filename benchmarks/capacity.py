@@ -19,9 +19,9 @@ class Call(NamedTuple):
     connection: float
 
 
-# From `make bench` and `make bench-cluster`. The connection's time includes the round trips and,
-# for writes, the wait for a standby.
-BOOKING = Call(app=1.40, postgres=0.90, connection=8)
+# From `make bench`. The connection's time includes the round trips and, for writes, the wait for a
+# standby.
+BOOKING_CONNECTION = 8
 HOLD = Call(app=0.80, postgres=0.65, connection=6)
 SEAT_MAP = Call(app=0.46, postgres=0.20, connection=2)
 
@@ -46,6 +46,8 @@ class Chain:
     holds: float = 2  # made or released for each booking
     visitors: float = 5  # who watch a seat map, for each who books
     minutes: float = 3  # for which they watch it
+    app_ms: float = 2.3  # of processor time of app and proxies for a booking, by bench-cluster
+    postgres_ms: float = 1.4
     load: float = 0.6  # of the cores, so that requests rarely wait for one
     server_cores: float = 2  # of an app server; WEB_CONCURRENCY
 
@@ -54,19 +56,23 @@ class Chain:
         sold = screens * self.shows * self.seats * self.sold
         return sold / self.seats_per_booking * self.peak_hour / 3600
 
+    @property
+    def booking(self) -> Call:
+        return Call(self.app_ms, self.postgres_ms, BOOKING_CONNECTION)
+
     def purchase(self) -> Call:
         """Return what a booking costs with the holds and seat maps that go with it."""
         return Call(
             *(
                 booking + self.holds * hold + self.maps * seat_map
-                for booking, hold, seat_map in zip(BOOKING, HOLD, SEAT_MAP, strict=True)
+                for booking, hold, seat_map in zip(self.booking, HOLD, SEAT_MAP, strict=True)
             )
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    bookings: float  # per second of a rush
+    bookings_per_second: float  # of a rush
     database_cores: int
     app_servers: int
     pool_size: int  # default_pool_size of the PgBouncer of each app server
@@ -84,7 +90,7 @@ def needs(chain: Chain, screens: int) -> Needs:
     pool_size = max(4, math.ceil(busy / app_servers))
     streams = math.ceil(chain.bookings(screens) * chain.visitors * chain.minutes * 60)
     return Needs(
-        bookings=rate,
+        bookings_per_second=rate,
         database_cores=max(2, math.ceil(_cores(rate, cost.postgres, chain))),
         app_servers=app_servers,
         pool_size=pool_size,
@@ -132,10 +138,10 @@ def _rates(chain: Chain) -> str:
         row = [str(servers)]
         for cores in DATABASE_CORES:
             limit = saturation(
-                BOOKING, app_cores=servers * chain.server_cores, database_cores=cores
+                chain.booking, app_cores=servers * chain.server_cores, database_cores=cores
             )
             rate = chain.load * limit
-            waiting = wait(rate, BOOKING.postgres, cores)
+            waiting = wait(rate, chain.postgres_ms, cores)
             row.append(f"{rate:,.0f} ({waiting:.2f} ms)")
         rows.append(row)
     return markdown(["app servers", *(f"PostgreSQL: {cores}" for cores in DATABASE_CORES)], rows)

@@ -58,7 +58,6 @@ def main() -> int:
     options = _parser().parse_args()
     wrk.require_wrk()
     enter_namespaces(parent=os.getppid())
-    run_options = RunOptions(seconds=options.seconds, connections=options.connections)
     results = Results("W3", WORKLOADS["W3"].description)
     with ExitStack() as stack:
         cluster = stack.enter_context(
@@ -72,7 +71,9 @@ def main() -> int:
         for number in range(options.runs):
             for servers, target in targets:  # in turns, as the speed of the machine changes
                 _use(cluster, servers)
-                run(results, target, run_options, is_first=number == 0)
+                connections = options.connections * servers
+                load = RunOptions(seconds=options.seconds, connections=connections)
+                run(results, target, load, is_first=number == 0)
     print(f"\n{_table(results)}")
     for failure in results.failures:
         print(f"FAILED: {failure}")
@@ -95,7 +96,7 @@ def _direct_routes(stack: ExitStack, cluster: Cluster, newer: str | None) -> Rou
 
 
 def _cluster_routes(stack: ExitStack, cluster: Cluster, newer: str | None) -> Routes:
-    """Serve the site with the cluster's PostgreSQL, on more and more of the cluster's route."""
+    """Serve the site with the cluster's PostgreSQL, through more and more of its other parts."""
     primary = cluster.primary()
     dataset = _filled(primary.url)
     password = cluster.values["WEB_PASSWORD"]
@@ -244,7 +245,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make bench-cluster ARGS=…", description=__doc__)
     parser.add_argument("--seconds", type=float, default=5, help="of each run")
     parser.add_argument("--runs", type=int, default=3, help="on each route")
-    parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--connections", type=int, default=32, help="for each app server")
     parser.add_argument(
         "--pgbouncer",
         metavar="PROGRAM",

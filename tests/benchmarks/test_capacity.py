@@ -29,7 +29,7 @@ def test_the_wait_for_saturated_cores_has_no_end() -> None:
 def test_ten_times_the_screens_need_ten_times_the_cores() -> None:
     chain = Chain()
     small, large = needs(chain, 10_000), needs(chain, 100_000)
-    assert isclose(large.bookings, 10 * small.bookings)
+    assert isclose(large.bookings_per_second, 10 * small.bookings_per_second)
     # Up to the rounding to whole cores and servers.
     assert 0 <= 10 * small.database_cores - large.database_cores < 10
     assert 0 <= 10 * small.app_servers - large.app_servers < 10
