@@ -20,7 +20,7 @@ from booking_site.environment import RATES, networks, validation_errors
 from booking_site.http import cors
 from booking_site.languages import DEFAULT_LANGUAGE, LANGUAGES  # noqa: F401 - a setting
 from booking_site.observability.logging import logging_config
-from booking_site.postgres.connection import postgres_database, web_databases
+from booking_site.postgres.connection import postgres_database, replica_database, web_databases
 
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -174,9 +174,7 @@ WEB_SESSION_SETTINGS = SESSION_SETTINGS | {
     "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT_MS),
 }
 # A standby for reads that may be this many milliseconds old (see booking_site.postgres.replica).
-REPLICA_DATABASE = (
-    postgres_database(env.db("REPLICA_URL")) if env("REPLICA_URL", default="") else None
-)
+REPLICA_DATABASE = replica_database(env)
 REPLICA_MAX_LAG_MS = env.int("REPLICA_MAX_LAG_MS", default=1000)
 if WEB:
     DATABASES = web_databases(env, WEB_DATABASE, REPLICA_DATABASE)

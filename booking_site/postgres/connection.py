@@ -131,6 +131,11 @@ def _until_silence(gen: abc.PQGen[T]) -> abc.PQGen[T]:
         return result
 
 
+def replica_database(env: Env) -> dict[str, Any] | None:
+    """Return the settings of the replica; None without one."""
+    return postgres_database(env.db("REPLICA_URL")) if env("REPLICA_URL", default="") else None
+
+
 def web_databases(
     env: Env, primary: dict[str, Any], replica: dict[str, Any] | None
 ) -> dict[str, dict[str, Any]]:
@@ -144,8 +149,8 @@ def web_databases(
     databases = {"default": _pooled(primary, pool)}
     if replica:
         # After the timeout, the primary answers.
-        pool |= {"connection_class": ReplicaConnection, "timeout": 0.5}
-        databases["replica"] = _pooled(replica, pool)
+        own = {"connection_class": ReplicaConnection, "timeout": 0.5}
+        databases["replica"] = _pooled(replica, pool | own)
     return databases
 
 

@@ -9,10 +9,16 @@ import psycopg
 import pytest
 from django.db import connection, transaction
 from django.test import RequestFactory
+from environ import Env
 
 from booking_site.checks import replica_is_usable
 from booking_site.postgres import connection as connections_module
-from booking_site.postgres.connection import ReplicaConnection, postgres_database
+from booking_site.postgres.connection import (
+    ReplicaConnection,
+    WebConnection,
+    postgres_database,
+    web_databases,
+)
 from booking_site.postgres.replica import RECENT_WRITE, may_be_late, read_from_replica
 from tests.web import ROOT, database_url
 
@@ -73,6 +79,16 @@ def test_no_other_code_names_the_replica() -> None:
         and re.search(r"""["']replica["']|\bREPLICA\b""", file.read_text())
     }
     assert found == ROUTER
+
+
+def test_only_the_connections_to_the_replica_give_up_early() -> None:
+    database = postgres_database({})
+    databases = web_databases(Env(), database, database)
+    pools = {name: settings["OPTIONS"]["pool"] for name, settings in databases.items()}
+    assert pools["default"]["connection_class"] is WebConnection
+    assert pools["replica"]["connection_class"] is ReplicaConnection
+    assert pools["replica"]["timeout"] < pools["default"]["timeout"]
+    assert pools["replica"]["max_size"] == pools["default"]["max_size"]
 
 
 @pytest.fixture
