@@ -104,6 +104,22 @@ class Site:
         with httpx.stream("GET", f"{self.url}/api/shows/{self.show()}/seats/events") as stream:
             return "event: map" in stream.iter_lines()
 
+    def kill_web_server(self) -> None:
+        for each in descendants(self.terminal):
+            if "booking_site.wsgi:application" in each.cmdline():
+                each.kill()
+
+    def refusal(self) -> httpx.Response:
+        """Wait for a response of HAProxy itself."""
+        answers: list[httpx.Response] = []
+
+        def is_refused() -> bool:
+            answers.append(httpx.get(f"{self.url}/api/movies"))
+            return answers[-1].status_code == 503
+
+        until(is_refused, what="HAProxy sees no server")
+        return answers[-1]
+
     def inside(self, *words: str | Path) -> str:
         """Run a command inside the cluster, as `make cluster-shell` does."""
         unshare = next(each for each in descendants(self.terminal) if each.name() == "unshare")
@@ -136,6 +152,10 @@ def test_the_site_works_after_a_switchover_and_nothing_is_left_behind(site):
     assert site.streams_seats()
     processes = descendants(site.terminal)
     assert len(processes) > 20
+    site.kill_web_server()
+    refusal = site.refusal()
+    assert refusal.json()["code"] == "busy"
+    assert refusal.headers["Retry-After"] == "2"
     site.terminal.terminate()
     site.terminal.communicate()
     assert site.terminal.returncode == 0

@@ -74,8 +74,11 @@ def _interrupt(number: int, _: FrameType | None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=_COMMAND, description=__doc__)
+    parser.usage = argparse.SUPPRESS  # so a mistake is one line
     parser.add_argument("--port", default="8000", help="of the site, on 127.0.0.1")
-    parser.add_argument("--servers", type=int, default=2, choices=range(1, 10), metavar="N")
+    parser.add_argument(
+        "--servers", type=int, default=2, choices=range(1, 10), metavar="N", help="app servers"
+    )
     parser.add_argument(
         "--packages", action="store_true", help="print the command that installs what it needs"
     )

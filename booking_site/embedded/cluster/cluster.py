@@ -122,11 +122,13 @@ class Cluster:
         """Make a standby the primary, without a crash; return when it is."""
         wish = {"leader": self.primary().name, "candidate": to.name}
         self.patroni.send(self.primary(), "POST", "/switchover", wish)
-        wait_until(lambda: self.patroni.get(to, "/primary"), what=f"{to.name} is the primary")
+        wait_until(
+            lambda: self.patroni.get(to, "/primary"), what=f"{to.name} to become the primary"
+        )
 
     def wait_for(self, server: AppServer) -> None:
         log = server.parts["web"].log
-        wait_until(lambda: server.is_ready(), what=f"{server.name} is ready", log=log)
+        wait_until(lambda: server.is_ready(), what=f"{server.name} to become ready", log=log)
 
     def _database(self, role: str, secret: str, host: str, port: int) -> str:
         password = self.values[f"{secret}_PASSWORD"]

@@ -99,5 +99,5 @@ def wait_until(condition: Callable[[], object], *, what: str, log: Path | None =
     while not condition():
         if time.monotonic() > deadline:
             reason = f": {last_line(log)}" if log else "."
-            raise StartupError(f"Not in {_START_SECONDS:.0f} seconds: {what}{reason}")
+            raise StartupError(f"Waited {_START_SECONDS:.0f} seconds for {what}{reason}")
         pause(0.05)
