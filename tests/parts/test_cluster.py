@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -79,25 +80,28 @@ class Site:
         token = httpx.post(f"{url}/api/auth/login", json=LOGIN).raise_for_status().json()["token"]
         self.headers = {"Authorization": f"Bearer {token}"}
 
+    def call(self, method: str, path: str, **request: Any) -> Any:
+        """Return the JSON of the response; repeat the request while the site asks for that."""
+        answers: list[httpx.Response] = []
+
+        def is_answered() -> bool:
+            url = f"{self.url}/api/{path}"
+            answers.append(httpx.request(method, url, headers=self.headers, timeout=30, **request))
+            assert answers[-1].status_code != 503 or "Retry-After" in answers[-1].headers
+            return answers[-1].status_code != 503
+
+        until(is_answered, what="the site responds")
+        return answers[-1].raise_for_status().json()
+
     def book(self) -> None:
-        """Book a seat, and repeat the request while the site asks for that."""
         show = self.show()
-        seats = httpx.get(f"{self.url}/api/shows/{show}/seats").raise_for_status().json()
+        seats = self.call("GET", f"shows/{show}/seats")
         seat = next(each["id"] for each in seats if each["status"] == "available")
-        body = {"show_id": show, "seat_ids": [seat]}
-        headers = {**self.headers, "Idempotency-Key": uuid4().hex}
-
-        def is_booked() -> bool:
-            answer = httpx.post(f"{self.url}/api/bookings", json=body, headers=headers, timeout=30)
-            assert answer.status_code in (201, 503), answer.text
-            assert answer.status_code == 201 or "Retry-After" in answer.headers
-            return answer.status_code == 201
-
-        until(is_booked, what="a seat is booked")
+        self.headers["Idempotency-Key"] = uuid4().hex
+        self.call("POST", "bookings", json={"show_id": show, "seat_ids": [seat]})
 
     def show(self) -> int:
-        shows = httpx.get(f"{self.url}/api/theatres/1/shows").raise_for_status().json()
-        return int(shows[-1]["id"])
+        return int(self.call("GET", "theatres/1/shows")[-1]["id"])
 
     def streams_seats(self) -> bool:
         """Wait for the seat map on a stream of live seats."""
@@ -107,7 +111,8 @@ class Site:
     def kill_web_server(self) -> None:
         for each in descendants(self.terminal):
             if "booking_site.wsgi:application" in each.cmdline():
-                each.kill()
+                for process in (each, *each.children(recursive=True)):
+                    process.kill()
 
     def refusal(self) -> httpx.Response:
         """Wait for a response of HAProxy itself."""
