@@ -52,7 +52,7 @@ def _configuration(folder: str, *, port: int, upstream: str) -> str:
     first, *others = re.findall(r"^ *server web[^;]+;$", text, re.MULTILINE)
     for other in others:
         text = text.replace(other, "")
-    text = text.replace(first, f"server {upstream};")
+    text = text.replace(first, f"server {upstream};").replace("live:8001", upstream)
     text = re.sub(r"(proxy_cache_path )\S+", rf"\1{folder}/cache", text)
     paths = "".join(
         f"{name}_temp_path {folder}/{name};"

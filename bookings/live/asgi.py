@@ -45,7 +45,7 @@ class Application:
         if scope["type"] == "lifespan":
             await self._run(receive, send)
         else:
-            await self._answer(ASGIRequest(scope, BytesIO()), receive, send)
+            await self._answer(scope, receive, send)
 
     async def _run(self, receive: Any, send: Any) -> None:
         await receive()
@@ -59,7 +59,8 @@ class Application:
         self._hub.stop()
         await send({"type": "lifespan.shutdown.complete"})
 
-    async def _answer(self, request: ASGIRequest, receive: Any, send: Any) -> None:
+    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
+        request = ASGIRequest(scope, BytesIO())
         address = client_address(request) or ""
         STREAMS[address] += 1
         try:
@@ -72,7 +73,9 @@ class Application:
                 await send({"type": "http.response.body", "body": response.content})
                 return
             streaming = loop.create_task(self._stream(response, send))
+            # A listener needs neither, and there are thousands of them.
             del response
+            scope.clear()
             while (await receive())["type"] != "http.disconnect":
                 pass
             streaming.cancel()

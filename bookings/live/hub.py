@@ -82,6 +82,7 @@ class Hub:
     def listener(self, stream: EventStream) -> Iterator["Listener"]:
         feed = self._feed(stream)
         listener = Listener(feed, stream.last_event_id)
+        del stream  # with its request, it takes more memory than the rest of a listener
         feed.listeners.add(listener.has_news)
         try:
             yield listener
