@@ -58,6 +58,11 @@ POOL_BUSY = Gauge("booking_pool_busy", "Database connections in use.", multiproc
 POOL_WAITING = Gauge(
     "booking_pool_waiting", "Requests that wait for a connection.", multiprocess_mode="livesum"
 )
+# Of the live process.
+LIVE_STREAMS = Gauge(
+    "booking_live_streams", "Open streams of live seats.", multiprocess_mode="livesum"
+)
+LIVE_EVENTS = Counter("booking_live_events", "Changes of seats that were sent to listeners.")
 REDIS_AVOIDED = Gauge(
     "booking_redis_avoided",
     "Worker processes that continue without Redis, as it does not respond.",

@@ -11,6 +11,7 @@ from functools import partial
 from django.db import Error as DatabaseFailure
 from django.db import close_old_connections
 
+from booking_site.observability.metrics import LIVE_EVENTS, LIVE_STREAMS
 from bookings.live.feeds import SeatFeed, Version
 from bookings.live.subscription import Subscription
 from bookings.live.views import FEEDS, EventStream, is_over
@@ -21,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 # A message that was lost delays listeners by up to this.
 READ_SECONDS = 10.0
-READ_SECONDS_WITHOUT_MESSAGES = 2.5
+READ_SECONDS_IN_OUTAGE = 2.5
 HEARTBEAT_SECONDS = 15.0
 HEARTBEAT = b":\n\n"
 # The range of milliseconds after which clients reconnect when the process has stopped.
@@ -72,6 +73,7 @@ class Hub:
         self._readers = ThreadPoolExecutor(READERS, "reader")
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._has_messages = False
+        self._is_readable = True
         self._is_draining = False
         self._subscription = Subscription(
             lambda show_id: self._loop.call_soon_threadsafe(self._read_soon, show_id),
@@ -84,9 +86,11 @@ class Hub:
         listener = Listener(feed, stream.last_event_id)
         del stream  # with its request, it takes more memory than the rest of a listener
         feed.listeners.add(listener.has_news)
+        LIVE_STREAMS.inc()
         try:
             yield listener
         finally:
+            LIVE_STREAMS.dec()
             feed.listeners.discard(listener.has_news)
             if not feed.listeners:
                 self._forget(feed)
@@ -117,27 +121,37 @@ class Hub:
 
     async def _follow(self, feed: SeatFeed) -> None:
         """Read the map whenever it may have changed. Messages during a read lead to one more."""
-        while True:
-            seconds = READ_SECONDS if self._has_messages else READ_SECONDS_WITHOUT_MESSAGES
-            try:
-                async with asyncio.timeout(seconds):
-                    await feed.is_due.wait()
-            except TimeoutError:
-                pass
-            is_regular = not feed.is_due.is_set()
+        while not feed.has_ended:
+            read = partial(_read, feed.show_id, unless_over=not await self._has_message(feed))
             feed.is_due.clear()
-            read = partial(_read, feed.show_id, unless_over=is_regular)
             try:
-                feed.update(await self._loop.run_in_executor(self._readers, read))
+                if feed.update(await self._loop.run_in_executor(self._readers, read)):
+                    LIVE_EVENTS.inc()
+                self._set_readable(None)
             except ShowNotFound:
                 feed.end(END)
-                return
             except DatabaseFailure as error:
-                logger.warning("The seats of show %s cannot be read: %s", feed.show_id, error)
+                self._set_readable(error)
+
+    async def _has_message(self, feed: SeatFeed) -> bool:
+        """Wait until the map is to be read, and return whether a message is the reason."""
+        is_well = self._has_messages and self._is_readable
+        try:
+            async with asyncio.timeout(READ_SECONDS if is_well else READ_SECONDS_IN_OUTAGE):
+                return await feed.is_due.wait()
+        except TimeoutError:
+            return False
 
     def _read_soon(self, show_id: int) -> None:
         if feed := FEEDS.get(show_id):
             feed.is_due.set()
+
+    def _set_readable(self, error: DatabaseFailure | None) -> None:
+        was_readable, self._is_readable = self._is_readable, error is None
+        if was_readable and error:  # one line for each outage
+            logger.warning("Seat maps cannot be read: %s", error)
+        if self._is_readable and not was_readable:
+            logger.warning("Seat maps can be read again.")
 
     def _set_state(self, has_messages: bool) -> None:
         self._has_messages = has_messages

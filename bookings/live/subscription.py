@@ -47,7 +47,9 @@ class Subscription:
             # Besides the errors of Redis, those of the parser if the server is not Redis.
             except Exception as error:
                 if not self._is_down:  # one line for each outage
-                    logger.warning("Redis does not respond; reading seat maps regularly: %s", error)
+                    logger.warning(
+                        "Redis does not respond; seat maps are read regularly: %s", error
+                    )
                 self._is_down = True
                 self._on_state(False)
                 self._stopped.wait(PERIOD_SECONDS)
