@@ -1,4 +1,4 @@
-"""Settings of the caches in Redis. No other code creates a client of Redis."""
+"""Settings of the caches. No other code creates a client of Redis."""
 
 import re
 from typing import Any
@@ -14,6 +14,11 @@ _WAITING = {
     "socket_timeout": SECONDS,
     # Clients made without a URL, such as those of Sentinel, repeat a call ten times by default.
     "retry": Retry(NoBackoff(), 0),
+}
+# For counts that the server processes need not share.
+PROCESS_CACHE = {
+    "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+    "OPTIONS": {"MAX_ENTRIES": 10_000},
 }
 
 

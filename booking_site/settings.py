@@ -15,7 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from booking_site.api.openapi.description import SPECTACULAR_SETTINGS  # noqa: F401 - a setting
 from booking_site.back_office.theme import UNFOLD
-from booking_site.caches import redis_cache
+from booking_site.caches import PROCESS_CACHE, redis_cache
 from booking_site.environment import RATES, networks, validation_errors
 from booking_site.http import cors
 from booking_site.languages import DEFAULT_LANGUAGE, LANGUAGES  # noqa: F401 - a setting
@@ -186,11 +186,7 @@ REDIS_URL = env("REDIS_URL", default="redis://localhost:6379/0")
 CACHES = {
     "default": redis_cache(REDIS_URL, prefix="site"),
     "idempotency": redis_cache(REDIS_URL, prefix="idempotency"),
-    # For counts that the server processes need not share.
-    "process": {
-        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
-        "OPTIONS": {"MAX_ENTRIES": 10_000},
-    },
+    "process": PROCESS_CACHE,
 }
 
 # Where `/api/shows/{id}/seats/events` is served; if empty, nothing is published.
