@@ -329,7 +329,9 @@ def test_the_worker_of_run_site_ends_with_the_site(tmp_path: Path) -> None:
     try:
         assert is_readable(notes)
         children = psutil.Process(site.pid).children()
-        (worker,) = [child for child in children if "worker" in child.cmdline()]
+        # A process that has just ended has no command line.
+        commands = {child: child.as_dict(["cmdline"], ad_value=[])["cmdline"] for child in children}
+        (worker,) = [child for child, command in commands.items() if "worker" in command]
         site.terminate()
         assert psutil.wait_procs([worker], timeout=PATIENCE_MS / 1000) == ([worker], [])
     finally:
