@@ -11,7 +11,13 @@ from typing import Any
 import structlog
 from django.core.exceptions import PermissionDenied
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import DatabaseError, InterfaceError, OperationalError, ProgrammingError
+from django.db import (
+    DatabaseError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    ProgrammingError,
+)
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils.translation import gettext_lazy as _
@@ -116,6 +122,10 @@ def _subclasses(error: type[DomainError]) -> Iterator[type[DomainError]]:
 def _is_busy(error: BaseException) -> bool:
     """Return whether the database was unavailable or too slow, rather than the query wrong."""
     sqlstate = getattr(error.__cause__, "sqlstate", None)
+    if isinstance(error, InternalError) and sqlstate is None:
+        # psycopg raises it if PgBouncer loses its connection to PostgreSQL at BEGIN, which then has
+        # two results: PgBouncer's error, and the end of the connection.
+        return True
     return isinstance(error, (OperationalError, InterfaceError)) or sqlstate in _BUSY_SQLSTATES
 
 

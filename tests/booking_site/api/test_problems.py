@@ -7,12 +7,19 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import structlog
-from django.test import Client
+from django.db import InternalError, connection
+from django.test import Client, RequestFactory
 from rest_framework.test import APIClient
 
-from booking_site.api.problems import GENERAL, catalogue
+from booking_site.api.problems import (
+    GENERAL,
+    ProblemResponse,
+    catalogue,
+    unavailable_response,
+)
 from booking_site.observability import request_log
 from booking_site.postgres.migrated import MIGRATED
 
@@ -206,6 +213,15 @@ def test_a_bug_is_not_reported_as_a_busy_database(client: Client, sqlstate: str)
     client.raise_request_exception = False
     MIGRATED.set()  # the server has been ready
     assert_problem(client.get("/api/impatient", {"sqlstate": sqlstate}), 500, "internal_error")
+
+
+def test_a_connection_that_a_pooler_ends_at_begin_is_503(rf: RequestFactory) -> None:
+    """As psycopg reports it, whatever the two results of BEGIN are."""
+    with pytest.raises(InternalError) as raised, connection.wrap_database_errors:
+        raise psycopg.InternalError("received 2 results from command 'BEGIN'")
+    response = unavailable_response(rf.get("/api/items"), raised.value)
+    assert isinstance(response, ProblemResponse)
+    assert (response.status_code, response.code) == (503, "busy")
 
 
 def test_outside_the_api_a_browser_gets_a_page_and_others_a_problem(client: Client) -> None:
