@@ -127,6 +127,15 @@ def test_a_counter_polls_while_the_live_process_is_away_and_listens_again_afterw
     expect(seat(ben, "A1")).to_be_disabled()
 
 
+def test_a_counter_opens_no_stream_after_the_last_event_of_a_show(
+    counters: Callable[..., list[Page]],
+) -> None:
+    (page,) = counters("bea")
+    with page.expect_request(POLLS):
+        page.evaluate("window.streams[0].dispatchEvent(new MessageEvent('end', { data: '{}' }))")
+    assert page.evaluate("window.streams.map((stream) => stream.readyState)") == [2]
+
+
 def test_a_hidden_page_closes_its_stream_and_catches_up_when_it_is_shown(
     counters: Callable[..., list[Page]],
 ) -> None:

@@ -34,6 +34,10 @@ function followSeats({ pollUrl, streamUrl, show }) {
     if (stream && stream.readyState !== EventSource.CLOSED) return;
     stream = new EventSource(streamUrl);
     const statesOf = ({ data }) => JSON.parse(data).map(({ id, state }) => [id, state]);
+    stream.addEventListener("end", () => {
+      stream.close();
+      streamUrl = ""; // the show is over, so another stream would end as well
+    });
     stream.addEventListener("map", (event) => replace(Object.fromEntries(statesOf(event))));
     stream.addEventListener("seats", (event) => {
       const states = Object.entries({ ...taken, ...Object.fromEntries(statesOf(event)) });

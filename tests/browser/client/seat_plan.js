@@ -213,6 +213,10 @@ const listen = () => {
   // while the live process restarts.
   if (stream && stream.readyState !== EventSource.CLOSED) return;
   stream = new EventSource(show.seats_events_url);
+  stream.addEventListener("end", () => {
+    stream.close();
+    show.seats_events_url = null; // the show is over, so another stream would end as well
+  });
   stream.addEventListener("layout", ({ data }) => {
     if (JSON.parse(data) !== layout.fingerprint) attempt(poll)();
   });
