@@ -45,7 +45,8 @@ data: [{"id":55168,"status":"available","state":"available"}]
 """,
     media_type=MEDIA_TYPE,
 )
-EVENTS = {"type": "string", "description": "Server-sent events."}
+# Without a type: tools apply it to the text of the stream, or to each event.
+EVENTS = {"description": "Server-sent events."}
 LAST_EVENT_ID = OpenApiParameter(
     "Last-Event-ID",
     location=OpenApiParameter.HEADER,

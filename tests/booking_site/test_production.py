@@ -139,6 +139,8 @@ def test_safe_settings_have_no_error() -> None:
         ),
         ({"CLIENT_URL": "cinema.example"}, "CLIENT_URL is not the address of a website."),
         ({"CLIENT_URL": "http://cinema.example"}, "CLIENT_URL does not use HTTPS."),
+        ({"LIVE_URL": "cinema.example"}, "LIVE_URL is not the address of a website."),
+        ({"LIVE_URL": "http://cinema.example"}, "LIVE_URL does not use HTTPS."),
         *(
             (
                 {"EMAIL_URL": address},
