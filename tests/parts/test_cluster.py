@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -110,9 +110,10 @@ class Site:
 
     def kill_web_server(self) -> None:
         for each in descendants(self.terminal):
-            if "booking_site.wsgi:application" in each.cmdline():
-                for process in (each, *each.children(recursive=True)):
-                    process.kill()
+            with suppress(psutil.NoSuchProcess):  # It has ended with its parent.
+                if "booking_site.wsgi:application" in each.cmdline():
+                    for process in (each, *each.children(recursive=True)):
+                        process.kill()
 
     def refusal(self) -> httpx.Response:
         """Wait for a response of HAProxy itself."""
