@@ -62,12 +62,12 @@ test: $(INSTALLED) $(CLIENT_BUILT) ## Run all tests except those of test-browser
 
 test-browser: $(INSTALLED) $(CLIENT_BUILT) ## Run the browser tests (needs chromium)
 	@command -v "$$CHROMIUM" >/dev/null || { echo "The browser tests need Chromium: apt-get install chromium, or set CHROMIUM to its path." >&2; exit 1; }
-	@$(EMBEDDED) -- $(BIN)/python -m pytest tests/browser $(ARGS)
+	@$(EMBEDDED) -- $(BIN)/python -m pytest $(if $(filter tests/%,$(ARGS)),,tests/browser) $(ARGS)
 
 test-parts: $(INSTALLED) ## Run the tests that need Debian's packages, such as nginx and haproxy
 	@missing=; for part in $(PARTS); do PATH="$$PATH:/usr/sbin" command -v "$${part%%:*}" >/dev/null || missing="$$missing $${part##*:}"; done; \
 	test -z "$$missing" || { echo "These tests need Debian's packages: apt-get install --no-install-recommends$$missing" >&2; exit 1; }
-	@PATH="$$PATH:/usr/sbin" $(EMBEDDED) -- $(BIN)/python -m pytest tests/parts $(ARGS)
+	@PATH="$$PATH:/usr/sbin" $(EMBEDDED) -- $(BIN)/python -m pytest $(if $(filter tests/%,$(ARGS)),,tests/parts) $(ARGS)
 
 test-production: $(INSTALLED) ## Run the tests of imports with the packages of requirements/base.txt
 	@$(PYTHON) -m venv --clear $(PRODUCTION)
