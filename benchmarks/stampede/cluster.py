@@ -20,6 +20,8 @@ from booking_site.embedded.cluster.nodes import AppServer, DatabaseNode
 
 SENTINEL_PORT = 26379
 REDIS_NAME = "cinema"
+# Patroni's own list is some seconds old after a fault.
+STANDBYS = "SELECT sync_state FROM pg_stat_replication WHERE state = 'streaming'"
 # What a control can leave out.
 QUORUM, FENCING = GUARDS = ("quorum", "fencing")
 
@@ -52,13 +54,12 @@ class ClusterSite:
         wait_until(self._is_complete, what="A primary with two standbys")
 
     def _is_complete(self) -> bool:
-        status = self.cluster.patroni.get(self.cluster.primary(), "/cluster") or {}
-        members = status.get("members", [])
-        role = "replica" if self.is_asynchronous else "quorum_standby"
-        standbys = [
-            each for each in members if (each["state"], each["role"]) == ("streaming", role)
-        ]
-        return len(standbys) == len(self.cluster.nodes) - 1
+        try:
+            standbys = self.query(self.cluster.primary(), STANDBYS)
+        except psycopg.OperationalError:  # It ended after Patroni had responded.
+            return False
+        role = "async" if self.is_asynchronous else "quorum"
+        return standbys == [(role,)] * (len(self.cluster.nodes) - 1)
 
     def query(self, node: DatabaseNode, sql: str) -> list[Any]:
         """Ask a node's PostgreSQL as its superuser."""
