@@ -300,6 +300,52 @@ def test_a_replica_of_the_former_primary_is_not_read(servers, replica, serve, ne
             assert not is_booked(app, purchase)
 
 
+def test_a_standby_that_was_not_measured_is_not_read(servers, replica, serve, new_purchase):
+    """What was measured on one of several standbys proves nothing about the others."""
+    purchase = new_purchase()
+    with asynchronous_standby(servers) as late:
+        delay(late, "10min")
+        with serve(either(replica, late), DATABASE_POOL_MIN="8", DATABASE_POOL_MAX="8") as app:
+            assert purchase.send(app).status == 201
+            until(
+                lambda: replica.database.ask(SEAT_MAPS) and is_booked(app, purchase),
+                what="the replica that is up to date has sent a seat map",
+            )
+            assert all(is_booked(app, purchase) for _ in range(50))
+
+
+def either(first: Standby, second: Standby) -> str:
+    """Return an address that leads to one of the standbys, at random for each connection."""
+    url = urlsplit(first.database.url)
+    others = urlsplit(second.database.url)
+    query = {
+        "user": url.username,
+        "password": url.password,
+        "host": f"{url.hostname},{others.hostname}",
+        "port": f"{url.port},{others.port}",
+        "load_balance_hosts": "random",
+    }
+    return f"postgres://{url.path}?{urlencode(query)}"
+
+
+def test_a_replica_that_is_cut_off_is_not_read(replica, serve, new_purchase):
+    """Although it has all that was written before."""
+    purchase = new_purchase()
+    with serve(replica.database.url) as app:
+        address = replica.database.ask("SELECT quote_literal(current_setting('primary_conninfo'))")
+        follow(replica, "'host=127.0.0.1 port=1'")
+        until(lambda: state_of(app) == "not_streaming", what="the replica is cut off")
+        assert purchase.send(app).status == 201
+        assert is_booked(app, purchase)
+        follow(replica, address)
+        until(lambda: state_of(app) == "ok", what="the replica receives again")
+
+
+def follow(replica: Standby, address: str) -> None:
+    replica.database.do(f"ALTER SYSTEM SET primary_conninfo = {address}")
+    replica.database.do("SELECT pg_reload_conf()")
+
+
 def test_an_idle_primary_does_not_make_a_replica_late(replica, serve, new_purchase):
     purchase = new_purchase()
     with serve(replica.database.url) as app:

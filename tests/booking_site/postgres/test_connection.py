@@ -15,18 +15,23 @@ from tests.web import database_url
 
 @pytest.fixture
 def endless() -> Iterator[str]:
-    """A statement that waits until the test ends."""
+    """A statement that waits until the test ends, or fails after five seconds: see `connect`."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(1)")
         yield "SELECT pg_advisory_lock(1)"
         cursor.execute("SELECT pg_advisory_unlock(1)")
 
 
+def connect() -> WebConnection:
+    """PostgreSQL's own limit ends the statement without closing the connection."""
+    return WebConnection.connect(database_url(), autocommit=True, options="-c lock_timeout=5s")
+
+
 @pytest.mark.django_db
 def test_a_connection_without_an_answer_is_closed(settings: Any, endless: str) -> None:
     """Otherwise its next statement would get this one's result."""
     settings.STATEMENT_TIMEOUT_MS = 1
-    web = WebConnection.connect(database_url(), autocommit=True)
+    web = connect()
     with pytest.raises(psycopg.OperationalError):
         web.execute(endless)
     assert web.closed
@@ -39,7 +44,7 @@ def test_a_wait_ends_at_the_earliest_deadline(
 ) -> None:
     """Otherwise the lookup after COMMIT would start the clock again."""
     settings.STATEMENT_TIMEOUT_MS = 3_600_000
-    web = WebConnection.connect(database_url(), autocommit=True)
+    web = connect()
     with ExitStack() as stack:
         for each in seconds:
             stack.enter_context(waiting_until(time.monotonic() + each))
