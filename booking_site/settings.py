@@ -100,22 +100,24 @@ MIDDLEWARE = [
     "booking_site.http.middleware.probes",
     "booking_site.http.middleware.activate_language",
     "booking_site.http.api_handler.api",  # sends calls of the API through API_MIDDLEWARE
-    # Only for pages:
-    "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
-    "accounts.admin_gate.only_known_addresses",
-    "booking_site.http.middleware.limit_form",
-    "booking_site.http.middleware.mark_recent_writes",
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django_otp.middleware.OTPMiddleware",
-    "accounts.admin_gate.require_second_factor",
-    "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "axes.middleware.AxesMiddleware",
 ]
+if ROLE != "live":  # it has no pages
+    MIDDLEWARE += [
+        "django.middleware.security.SecurityMiddleware",
+        "whitenoise.middleware.WhiteNoiseMiddleware",
+        "accounts.admin_gate.only_known_addresses",
+        "booking_site.http.middleware.limit_form",
+        "booking_site.http.middleware.mark_recent_writes",
+        "django.contrib.sessions.middleware.SessionMiddleware",
+        "django.middleware.common.CommonMiddleware",
+        "django.middleware.csrf.CsrfViewMiddleware",
+        "django.contrib.auth.middleware.AuthenticationMiddleware",
+        "django_otp.middleware.OTPMiddleware",
+        "accounts.admin_gate.require_second_factor",
+        "django.contrib.messages.middleware.MessageMiddleware",
+        "django.middleware.clickjacking.XFrameOptionsMiddleware",
+        "axes.middleware.AxesMiddleware",
+    ]
 API_MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "booking_site.http.middleware.strip_slash",

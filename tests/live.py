@@ -29,7 +29,12 @@ RECORD = """
   });
 """
 IS_LISTENING = "() => window.streams.at(-1)?.readyState === EventSource.OPEN"
-IS_REFUSED = "() => window.streams.at(-1)?.readyState === EventSource.CLOSED"
+IS_CLOSED = "() => window.streams.at(-1)?.readyState === EventSource.CLOSED"
+STATES = "window.streams.map((stream) => stream.readyState)"  # 2: closed
+HIDE = """(hidden) => {
+  Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
 
 
 class LiveProcess:

@@ -81,7 +81,8 @@ class SeatFeed:
     def first_events(self, last_event_id: str) -> bytes:
         """Return the events for a client that has the map with this id, or none."""
         layout = self.version.layout
-        events = self.events_since(Version(last_event_id, layout))
+        # Not remembered, because a client can send any id.
+        events = self._events_since(Version(last_event_id, layout))
         return _layout_event(layout) + (events or b"id: %b\n\n" % last_event_id.encode())
 
     def events_since(self, version: Version) -> bytes:

@@ -14,7 +14,7 @@ from django.db import close_old_connections
 from booking_site.observability.metrics import LIVE_EVENTS, LIVE_STREAMS
 from bookings.live.feeds import SeatFeed, Version
 from bookings.live.subscription import Subscription
-from bookings.live.views import FEEDS, EventStream, is_over
+from bookings.live.views import END, FEEDS, EventStream, is_over
 from bookings.seat_map import SeatMap, unavailable_seats
 from catalog.errors import ShowNotFound
 
@@ -27,7 +27,6 @@ HEARTBEAT_SECONDS = 15.0
 HEARTBEAT = b":\n\n"
 # The range of milliseconds after which clients reconnect when the process has stopped.
 RETRY_AFTER_DEPLOY = (1000, 10_000)
-END = b"event: end\ndata: {}\n\n"
 READERS = 2  # threads
 
 
@@ -130,8 +129,11 @@ class Hub:
                 self._set_readable(None)
             except ShowNotFound:
                 feed.end(END)
+                self._forget(feed)  # listeners that come later get a new one
             except DatabaseFailure as error:
                 self._set_readable(error)
+            except Exception:  # without this loop, the streams would only send heartbeats
+                logger.exception("A seat map cannot be read.")
 
     async def _has_message(self, feed: SeatFeed) -> bool:
         """Wait until the map is to be read, and return whether a message is the reason."""

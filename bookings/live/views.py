@@ -29,6 +29,8 @@ from catalog.errors import ShowNotFound
 from catalog.models import Show
 
 RETRY = b"retry: 2000\n\n"  # milliseconds after which an EventSource reconnects
+# A client that does not close its EventSource reconnects once an hour.
+END = b"event: end\ndata: {}\nretry: 3600000\n\n"
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 # Of the live process: the feeds by show, and the open streams by address.
@@ -80,7 +82,7 @@ class SeatEventsViewSet(ViewSet):
         description=DESCRIPTION,
         examples=[EXAMPLE],
         parameters=[LAST_EVENT_ID],
-        responses={(200, MEDIA_TYPE): EVENTS, 204: None},
+        responses={(200, MEDIA_TYPE): EVENTS},
         problems=[ShowNotFound, TooManyStreams],
     )
     def retrieve(self, request: Request, show_id: int) -> HttpResponse:
@@ -88,7 +90,7 @@ class SeatEventsViewSet(ViewSet):
         if STREAMS[address or ""] > settings.LIVE_STREAMS_PER_ADDRESS:
             raise TooManyStreams
         if is_over(show_id):
-            return HttpResponse(status=HTTPStatus.NO_CONTENT)
+            return HttpResponse(END, content_type=MEDIA_TYPE, headers=HEADERS)
         feed = FEEDS.get(show_id)
         seat_map = feed.seat_map if feed else unavailable_seats(show_id=show_id, caller=None)
         return EventStream(show_id, seat_map, request.META.get("HTTP_LAST_EVENT_ID", ""))

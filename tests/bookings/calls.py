@@ -82,6 +82,13 @@ def let_expire(hold_id: str, *, ago: timedelta = timedelta(hours=1)) -> None:
     Seat.objects.filter(hold_id=hold_id).update(held_until=past)
 
 
+def end_show(show: Show) -> None:
+    """Move the show into the past, so that it ended a minute ago."""
+    end = timezone.now() - timedelta(minutes=1)
+    times = {"start_time": end - timedelta(hours=2), "end_time": end, "occupied_until": None}
+    Show.objects.filter(pk=show.pk).update(**times)
+
+
 def nothing_happened(*seats: Seat) -> bool:
     """Return whether the seats are free and there are no bookings."""
     return set(states(*seats)) == {"available"} and not Booking.objects.exists()

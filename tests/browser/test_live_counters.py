@@ -10,14 +10,11 @@ from playwright.sync_api import Locator, Page, Route, expect
 
 from benchmarks.servers import free_port
 from catalog.models import Show
+from tests.bookings.calls import end_show
 from tests.browser.test_box_office import log_in, show  # noqa: F401 - a fixture
-from tests.live import IS_LISTENING, IS_REFUSED, RECORD, LiveProcess, live_process
+from tests.live import HIDE, IS_CLOSED, IS_LISTENING, RECORD, STATES, LiveProcess, live_process
 from tests.web import database_url, web_server
 
-HIDE = """(hidden) => {
-  Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
-  document.dispatchEvent(new Event("visibilitychange"));
-}"""
 SELL_WITHOUT_LEAVING = """() => {
   window.streams[0].addEventListener("seats", () => { window.heard = true; });
   document.getElementById("counter-form").addEventListener("submit", (event) => {
@@ -115,7 +112,7 @@ def test_a_counter_polls_while_the_live_process_is_away_and_listens_again_afterw
 ) -> None:
     bea, ben = counters("bea", "ben")
     live.stop()
-    ben.wait_for_function(IS_REFUSED)
+    ben.wait_for_function(IS_CLOSED)
     sell(bea, "A1")
     expect(seat(ben, "A1")).to_be_disabled()
     live.start()
@@ -127,13 +124,18 @@ def test_a_counter_polls_while_the_live_process_is_away_and_listens_again_afterw
     expect(seat(ben, "A1")).to_be_disabled()
 
 
-def test_a_counter_opens_no_stream_after_the_last_event_of_a_show(
+def test_a_counter_opens_no_stream_after_the_end_of_a_show(
     counters: Callable[..., list[Page]],
+    show: Show,  # noqa: F811
 ) -> None:
     (page,) = counters("bea")
-    with page.expect_request(POLLS):
-        page.evaluate("window.streams[0].dispatchEvent(new MessageEvent('end', { data: '{}' }))")
-    assert page.evaluate("window.streams.map((stream) => stream.readyState)") == [2]
+    end_show(show)
+    for _ in range(2):
+        page.wait_for_function(IS_CLOSED)
+        with page.expect_request(POLLS):
+            pass
+        assert page.evaluate(STATES) == [2]
+        page.reload()
 
 
 def test_a_hidden_page_closes_its_stream_and_catches_up_when_it_is_shown(
@@ -141,7 +143,7 @@ def test_a_hidden_page_closes_its_stream_and_catches_up_when_it_is_shown(
 ) -> None:
     bea, ben = counters("bea", "ben")
     ben.evaluate(HIDE, True)
-    assert ben.evaluate("window.streams.map((stream) => stream.readyState)") == [2]
+    assert ben.evaluate(STATES) == [2]
     sell(bea, "A1")
     expect(seat(ben, "A1")).to_be_enabled()
     ben.evaluate(HIDE, False)

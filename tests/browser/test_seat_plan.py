@@ -17,10 +17,10 @@ from bookings.models import Booking
 from catalog.layouts import parse_layout
 from catalog.models import PriceCard, Seat, Show
 from catalog.seat_maps import block_seats, make_seat_map, prices_of, replace_seat_map
-from tests.bookings.calls import bought
+from tests.bookings.calls import bought, end_show
 from tests.browser.inspector import PHONE, Inspector
 from tests.factories import PriceCardFactory, ShowFactory, UserFactory
-from tests.live import IS_LISTENING, IS_REFUSED, RECORD, LiveProcess, live_process
+from tests.live import HIDE, IS_CLOSED, IS_LISTENING, RECORD, STATES, LiveProcess, live_process
 
 LAYOUT = """\
 A    SSSSSS..SSSSSS..SSSSWC
@@ -183,7 +183,7 @@ def test_a_page_that_a_proxy_refused_polls_and_then_listens_again(
     page = open_plan(quiet=True)
     page.wait_for_function(IS_LISTENING)
     live.stop()
-    page.wait_for_function(IS_REFUSED)
+    page.wait_for_function(IS_CLOSED)
     others = login(UserFactory())
     bought(others, seat_of(show, "C", 1))
     expect(cell(page, "C", 1)).to_have_attribute("aria-disabled", "true")
@@ -193,6 +193,35 @@ def test_a_page_that_a_proxy_refused_polls_and_then_listens_again(
     bought(others, seat_of(show, "C", 2))
     expect(cell(page, "C", 2)).to_have_attribute("aria-disabled", "true")
     expect(cell(page, "C", 1)).to_have_attribute("aria-disabled", "true")
+
+
+@pytest.mark.usefixtures("live")
+def test_a_page_opens_no_stream_after_the_end_of_a_show(open_plan: Open, show: Show) -> None:
+    page = open_plan(quiet=True)
+    page.wait_for_function(IS_LISTENING)
+    end_show(show)
+    for _ in range(2):
+        page.wait_for_function(IS_CLOSED)
+        with page.expect_request("**/seats?fields=status"):
+            pass
+        assert page.evaluate(STATES) == [2]
+        page.reload()
+
+
+@pytest.mark.usefixtures("live")
+def test_a_hidden_page_closes_its_stream_and_catches_up_when_it_is_shown(
+    open_plan: Open, login: Callable[[User], APIClient], show: Show
+) -> None:
+    page = open_plan(quiet=True)
+    page.wait_for_function(IS_LISTENING)
+    page.evaluate(HIDE, True)
+    assert page.evaluate(STATES) == [2]
+    bought(login(UserFactory()), seat_of(show, "C", 1))
+    expect(cell(page, "C", 1)).to_have_attribute("aria-disabled", "false")
+    page.evaluate(HIDE, False)
+    expect(cell(page, "C", 1)).to_have_attribute("aria-disabled", "true")
+    page.wait_for_function(IS_LISTENING)
+    assert page.evaluate(STATES) == [2, 1]
 
 
 def test_a_new_seat_map_is_drawn(open_plan: Open, card: PriceCard, show: Show) -> None:

@@ -7,8 +7,7 @@ import pytest
 from benchmarks.servers import UNLIMITED
 from bookings.models import Hold
 from catalog.errors import ShowNotFound
-from catalog.models import Show
-from tests.bookings.calls import bought, held
+from tests.bookings.calls import bought, end_show, held
 from tests.clients.proxy import faulty_proxy
 from tests.factories import ShowFactory, UserFactory, make_seats
 from tests.live import LiveProcess, live_process
@@ -97,7 +96,7 @@ def test_the_example_holds_a_seat_that_somebody_gives_up(run, live, user, seats,
 
 
 def test_a_show_that_is_over_ends_the_loop(run, seats):
-    Show.objects.update(start_time="2020-01-01T20:00Z", end_time="2020-01-01T22:00Z")
+    end_show(seats[0].show)
     script = f"{WATCH} return 'over';"
     assert run(script, show=seats[0].show_id).result() == "over"
 

@@ -37,9 +37,8 @@ export class SeatWatch {
     for (;;) {
       const stream = new AbortController();
       const response = url ? await this.#open(url, stream) : undefined;
-      if (response?.status === 204) return; // the show is over
       if (response?.ok) {
-        yield* this.#listen(response, stream);
+        if (yield* this.#listen(response, stream)) return;
       } else {
         stream.abort(); // an unread refusal would occupy its connection
         if (await this.#poll()) yield this.#seats;
@@ -63,23 +62,26 @@ export class SeatWatch {
     return response;
   }
 
-  /** Yield the seats after each change, until the connection ends. */
+  /** Yield the seats after each change, until the connection ends; return whether the show is over. */
   async *#listen(
     response: Response,
     stream: AbortController,
-  ): AsyncGenerator<LiveSeats, void, undefined> {
+  ): AsyncGenerator<LiveSeats, boolean, undefined> {
     const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
     let text = "";
     try {
       for (;;) {
         const { done, value } = await inTime(reader.read(), stream);
-        if (done) return;
+        if (done) return false;
         const events = (text + value).split("\n\n");
         text = events.pop()!;
-        for (const event of events) if (this.#apply(event)) yield this.#seats;
+        for (const event of events) {
+          if (event.startsWith("event: end\n")) return true;
+          if (this.#apply(event)) yield this.#seats;
+        }
       }
     } catch {
-      // The connection broke, or the caller aborted.
+      return false; // the connection broke, or the caller aborted
     } finally {
       stream.abort();
     }

@@ -621,8 +621,8 @@ export interface paths {
          *     - `seats`: only the seats that have changed, also those that are available now.
          *     - `layout`: the layout's fingerprint, at the start and when seats or prices were replaced. If it is
          *       not that of the seat map on the screen, read the seat map again.
-         *     - `end`: the show is over, or no longer public. Close the EventSource; a new stream would get 204
-         *       or 404.
+         *     - `end`: the show is over, or no longer public. Close the EventSource; a new stream would also begin
+         *       with `end`, or get 404.
          *
          *     A stream starts with `layout` and `map`. After a reconnection with `Last-Event-ID`, `seats` replaces
          *     `map` if possible, and if nothing has changed, neither is sent. `id` is the version of the map. A
@@ -5968,16 +5968,6 @@ export interface operations {
                 content: {
                     "text/event-stream": unknown;
                 };
-            };
-            /** @description No response body */
-            204: {
-                headers: {
-                    "X-Request-ID": components["headers"]["X-Request-ID"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    [name: string]: unknown;
-                };
-                content?: never;
             };
             400: components["responses"]["ValidationFailed"];
             /**

@@ -1,6 +1,7 @@
 """Which events lead from one map to the next."""
 
 import json
+import tracemalloc
 from typing import Any
 
 from booking_site.http.middleware import etag_of
@@ -43,6 +44,17 @@ def test_a_client_with_the_current_version_gets_no_seats() -> None:
         ("layout", "", "1-a"),
         ("", version, None),
     ]
+
+
+def test_ids_that_clients_invent_take_no_memory() -> None:
+    feed = SeatFeed(5, map_of(s1=BOOKED))
+    feed.first_events("")
+    tracemalloc.start()
+    for number in range(200):
+        feed.first_events(f"{number:04}" * 1000)
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert size < 100_000
 
 
 def test_an_event_has_the_seats_that_changed_and_those_that_became_available() -> None:
