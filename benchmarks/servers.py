@@ -32,12 +32,12 @@ class NotStarted(Exception):
     """A server did not become ready in time; its log has the reason."""
 
 
-def wait_until(ready: Callable[[], bool], *, what: str) -> None:
+def wait_until(ready: Callable[[], bool], *, what: str, seconds: float = START_SECONDS) -> None:
     """Raise NotStarted naming `what` if it is not ready in time."""
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + seconds
     while not ready():
         if time.monotonic() > deadline:
-            raise NotStarted(f"{what} did not become ready in {START_SECONDS:.0f} s.")
+            raise NotStarted(f"{what} did not become ready in {seconds:.0f} s.")
         time.sleep(0.02)
 
 

@@ -228,11 +228,11 @@ def test_a_show_that_is_removed_ends_its_streams(live: LiveServer, seats: list[S
 def test_a_show_that_is_public_again_has_streams_again(live: LiveServer) -> None:
     """Also while a client that does not read has not received the end of its stream."""
     show = ShowFactory()
-    make_seats(show, *["S" * 30] * 10)
+    make_seats(show, *["S" * 30] * 26)
     with closing(deaf_client(live, show.pk)):
         stream = live.stream(show.pk)
         stream.start()
-        for blocked in (True, False) * 40:
+        for blocked in (True, False) * 60:
             block_all(show.pk, blocked)
             stream.event()
         Show.objects.filter(pk=show.pk).update(status="planned")
