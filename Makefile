@@ -54,7 +54,7 @@ cluster-packages: $(INSTALLED) ## Print the command that installs Debian's packa
 
 cluster-shell: ## Open a shell inside the running cluster
 	@pid=$$(pgrep -nf '[e]mbedded/cluster/init.py') || { echo "No cluster runs here: make cluster" >&2; exit 1; }; \
-	PATH="$(CURDIR)/$(BIN):$$PATH" exec nsenter --target "$$pid" --user --net --mount --pid --preserve-credentials "$${SHELL:-sh}"
+	PATH="$(CURDIR)/$(BIN):$$PATH" exec nsenter --target "$$pid" --user --net --mount --pid --wd --preserve-credentials "$${SHELL:-sh}"
 
 test: $(INSTALLED) $(CLIENT_BUILT) ## Run all tests except those of test-browser and test-parts (PROCESSES=2, ARGS="pytest options")
 	@case '$(PROCESSES)' in auto) ;; ''|*[!0-9]*|0*|???*) echo "PROCESSES must be a number from 1 to 99, or auto: make test PROCESSES=2" >&2; exit 1 ;; esac
