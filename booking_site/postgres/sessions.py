@@ -17,6 +17,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError, connections
 from django.db.utils import DEFAULT_DB_ALIAS
+from psycopg import generators
 
 from booking_site.postgres.connection import WebConnection
 
@@ -130,13 +131,15 @@ def _passes_names_on(session: Session) -> bool:
     PgBouncer with `max_prepared_statements` gives each statement its own name.
     """
     name = f"booking_site_{uuid4().hex}"
-    session.pgconn.prepare(name.encode(), b"SELECT 1")
+    session.pgconn.send_prepare(name.encode(), b"SELECT 1")
+    session.wait(generators.execute(session.pgconn))
     (is_there,) = _row(
         session,
         "SELECT EXISTS (SELECT FROM pg_prepared_statements WHERE name = %s)",
         name,
     )
-    session.pgconn.close_prepared(name.encode())
+    session.pgconn.send_close_prepared(name.encode())
+    session.wait(generators.execute(session.pgconn))
     return bool(is_there)
 
 

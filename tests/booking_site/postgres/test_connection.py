@@ -1,14 +1,18 @@
 """The connections of web processes stop waiting by themselves."""
 
+import os
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from threading import Timer
 from typing import Any
 
 import psycopg
 import pytest
 from django.db import connection
 
+from booking_site.postgres import sessions
 from booking_site.postgres.connection import WebConnection, waiting_until
 from tests.web import database_url
 
@@ -51,6 +55,24 @@ def test_a_wait_ends_at_the_earliest_deadline(
         with pytest.raises(psycopg.OperationalError):
             web.execute(endless)
     assert web.closed
+
+
+@pytest.mark.django_db
+def test_the_check_of_a_pooler_ends_while_postgresql_hangs(settings: Any) -> None:
+    """Otherwise the threads of the pool that connect would wait until it resumes."""
+    settings.STATEMENT_TIMEOUT_MS = 1
+    web = connect()
+    process = web.info.backend_pid
+    os.kill(process, signal.SIGSTOP)
+    resume = Timer(5, os.kill, [process, signal.SIGCONT])  # otherwise this test would not end
+    resume.start()
+    try:
+        with pytest.raises(psycopg.OperationalError):
+            sessions._passes_names_on(web)
+        assert web.closed
+    finally:
+        resume.cancel()
+        os.kill(process, signal.SIGCONT)
 
 
 @pytest.mark.django_db
