@@ -139,6 +139,7 @@ class Monitor:
         self._positions.append((now, timeline, written))
         while self._positions[0][0] < now - MEMORY_SECONDS:
             self._positions.popleft()
+        connection.close()  # to the primary: a request may need it while the replica hangs
         (replica,) = _REPLICA.rows(using=REPLICA)
         if obstacle := _obstacle(cluster, *replica):
             self._usable_until = {}

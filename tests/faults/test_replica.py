@@ -231,25 +231,41 @@ def new_past_show(database: Database) -> str:
     return title
 
 
+@contextmanager
+def frozen(replica: Standby) -> Iterator[None]:
+    postgres = psutil.Process(replica.process.process.pid)
+    processes = [postgres, *postgres.children()]
+    for process in processes:
+        process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.send_signal(signal.SIGCONT)
+
+
 def test_a_frozen_replica_holds_no_reader_up(replica, serve, new_purchase):
     purchase = new_purchase()
     with serve(replica.database.url, **LONG_TIMEOUTS) as app:
         assert not is_booked(app, purchase)
-        processes = psutil.Process(replica.process.process.pid)
-        frozen = [processes, *processes.children()]
-        for process in frozen:
-            process.send_signal(signal.SIGSTOP)
-        try:
+        with frozen(replica):
             # A connection of the tests stops waiting before the site's own limits.
             assert not is_booked(app, purchase)
             assert purchase.send(app).status == 201
             until(lambda: state_of(app) == "unreachable", what="the replica does not respond")
             assert is_booked(app, purchase)
-        finally:
-            for process in frozen:
-                process.send_signal(signal.SIGCONT)
         until(lambda: state_of(app) == "ok", what="the replica responds again")
         assert is_booked(app, purchase)
+
+
+def test_no_request_waits_for_the_measurement_of_a_frozen_replica(replica, serve, new_purchase):
+    """The measurement needs a connection to the primary only while it asks the primary."""
+    purchase = new_purchase()
+    pool = {"DATABASE_POOL_MAX": "1", "DATABASE_POOL_TIMEOUT_SECONDS": "0.3"}
+    with serve(replica.database.url, WEB_THREADS="1", **pool) as app, frozen(replica):
+        until(lambda: state_of(app) == "unreachable", what="the replica does not respond")
+        for _ in range(20):
+            assert not is_booked(app, purchase)
 
 
 def test_a_replica_that_has_crashed_is_not_missed(replica, serve, new_purchase):
