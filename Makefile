@@ -36,7 +36,7 @@ export DEVELOPMENT := 1
 export CHROMIUM
 
 .DEFAULT_GOAL := help
-.PHONY: help run cluster cluster-packages cluster-shell test test-browser test-parts test-production stampede fuzz timing bench bench-cluster capacity growth year live memory lint fix client translations shell migrations pins audit sbom findings
+.PHONY: help run cluster cluster-packages cluster-shell test test-browser test-parts test-production stampede fuzz timing bench bench-cluster bench-live capacity growth year memory lint fix client translations shell migrations pins audit sbom findings
 
 help: ## List all commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do printf '%-22s%s\n' "$$name" "$$text"; done
@@ -46,13 +46,13 @@ help: ## List all commands
 run: $(INSTALLED) ## Start the site with demo data on http://127.0.0.1:8000 (or PORT=8123)
 	@$(EMBEDDED) --data .data '--needs-ports=$(PORT)' -- $(BIN)/python manage.py run_site '--port=$(PORT)'
 
-cluster: $(INSTALLED) ## Start PostgreSQL with standbys, HAProxy and the rest on one machine (PORT=8123, ARGS="--servers 3")
+cluster: $(INSTALLED) ## Start the site with HAProxy, PgBouncer and standbys on one machine (PORT=8123, ARGS="--servers 3")
 	@$(CLUSTER) '--port=$(PORT)' $(ARGS)
 
 cluster-packages: $(INSTALLED) ## Print the command that installs Debian's packages for make cluster
 	@$(CLUSTER) --packages
 
-cluster-shell: ## Open a shell inside the running cluster
+cluster-shell: ## Open a shell in the network of the running cluster
 	@pid=$$(pgrep -nf '[e]mbedded/cluster/init.py') || { echo "No cluster runs here: make cluster" >&2; exit 1; }; \
 	PATH="$(CURDIR)/$(BIN):$$PATH" exec nsenter --target "$$pid" --user --net --mount --pid --wd --preserve-credentials "$${SHELL:-sh}"
 
@@ -86,10 +86,13 @@ timing: $(INSTALLED) ## Check that response times do not reveal which accounts e
 bench: $(INSTALLED) ## Benchmark with wrk: ARGS="--only W2a,W3 --seconds 5"
 	@$(EMBEDDED) --durable -- $(BIN)/python -m benchmarks $(ARGS)
 
-bench-cluster: $(INSTALLED) ## Benchmark a booking through PgBouncer, HAProxy and standbys, with wrk
+bench-cluster: $(INSTALLED) ## Benchmark bookings through PgBouncer, HAProxy and standbys, with wrk
 	@$(BIN)/python -m benchmarks.cluster $(ARGS)
 
-capacity: $(INSTALLED) ## Compute the servers that a chain of cinemas needs: ARGS="--shows 6 --sold 0.4"
+bench-live: $(INSTALLED) ## Benchmark live seats with 10,000 listeners, and polling (ARGS="--listeners 1000")
+	@$(EMBEDDED) --durable -- $(BIN)/python -m benchmarks.live_seats $(ARGS)
+
+capacity: $(INSTALLED) ## Calculate how many servers a chain of cinemas needs (ARGS="--shows 6 --sold 0.4")
 	@$(BIN)/python -m benchmarks.capacity $(ARGS)
 
 growth: $(INSTALLED) ## Benchmark with 10 thousand, 1 million and 10 million seats, with wrk
@@ -97,9 +100,6 @@ growth: $(INSTALLED) ## Benchmark with 10 thousand, 1 million and 10 million sea
 
 year: $(INSTALLED) ## Measure a fifth of a year, a million seats, before and after the archive
 	@$(EMBEDDED) --durable -- $(BIN)/python -m benchmarks.year_of_sales $(ARGS)
-
-live: $(INSTALLED) ## Measure the live seats with 10,000 listeners, beside polling (ARGS="--listeners 1000")
-	@$(EMBEDDED) --durable -- $(BIN)/python -m benchmarks.live_seats $(ARGS)
 
 memory: $(INSTALLED) ## Measure the memory of web processes after 100,000 requests, with wrk
 	@$(EMBEDDED) -- $(BIN)/python -m benchmarks.memory $(ARGS)

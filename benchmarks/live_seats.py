@@ -1,4 +1,4 @@
-"""Measures the live seats with 10,000 listeners beside polling by ETag: `make live`.
+"""Measures the live seats with 10,000 listeners beside polling by ETag: `make bench-live`.
 
 All listeners follow one show, and holds change its seats. Printed are the memory of the live
 process, the processor time from a COMMIT until the event has reached all listeners, and the
@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from http.client import HTTPConnection
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,17 +26,13 @@ from benchmarks.dataset import Size
 from benchmarks.own_dataset import OwnDataset
 from benchmarks.processes import Memory, children, cpu_seconds, postmaster
 from benchmarks.servers import (
-    ROOT,
     App,
     Checkout,
     NotStarted,
-    free_port,
-    is_ready,
     migrate,
     production,
     serving,
     temporary_database,
-    wait_until,
 )
 from booking_site.embedded.processes import Child
 
@@ -43,27 +40,6 @@ SIZE = Size(seats=2400, sold=0.3, bare=True)
 IDLE_SECONDS = 30
 POLLS = 2000
 PROXY = {"Host": "localhost", "X-Forwarded-Proto": "https", "X-Forwarded-For": "10.9.9.9"}
-
-
-@contextmanager
-def live_process(*, environment: dict[str, str], log: Path) -> Iterator[App]:
-    """Serve the live seats until the block ends. Raise NotStarted."""
-    port = free_port()
-    with log.open("ab") as output:
-        process = Child(
-            [ROOT / "deploy" / "serve-live"],
-            death_signal=signal.SIGTERM,
-            env={**environment, "LIVE_PORT": str(port)},
-            stdout=output,
-            stderr=output,
-        )
-        try:
-            wait_until(lambda: is_ready(port), what=f"The live process that logs to {log}")
-            (worker,) = children(process.pid)
-            yield App(port, worker, log)
-        finally:
-            process.terminate()
-            process.wait()
 
 
 def main() -> int:
@@ -76,7 +52,11 @@ def main() -> int:
         migrate(environment, checkout=Checkout())
         dataset = OwnDataset(url=database, size=SIZE, jwt_key=environment["JWT_SIGNING_KEY"])
         dataset.fill()
-        live = stack.enter_context(live_process(environment=environment, log=logs / "live"))
+        live = stack.enter_context(
+            serving(environment=environment, log=logs / "live", server="live")
+        )
+        (worker,) = children(live.pid)
+        live = replace(live, pid=worker)
         web = stack.enter_context(serving(environment=environment, log=logs / "web"))
         show, seats = _free_seats(dataset)
         before = Memory.of(live.pid)
@@ -93,19 +73,10 @@ def main() -> int:
         idle = (cpu_seconds([live.pid]) - idle) / IDLE_SECONDS
         print(f"Without changes: {1000 * idle:.0f} ms of processor time a second", flush=True)
         hold = _Holder(web, dataset.tokens()[0], show, seats)
-        delivered = [_deliver(live, hold, listeners, seconds=idle) for _ in range(options.events)]
-        cost = statistics.median(each["cpu"] for each in delivered)
-        delay = statistics.median(each["delay"] for each in delivered)
-        print(
-            f"An event: {1000 * cost:.0f} ms of processor time in the live process (at most"
-            f" {1000 * max(each['cpu'] for each in delivered):.0f}),"
-            f" {1000 * delay:.0f} ms until it arrives on average,"
-            f" {1000 * statistics.median(each['last'] for each in delivered):.0f} at the last",
-            flush=True,
-        )
+        delivered = [_deliver(live, hold, listeners, idle=idle) for _ in range(options.events)]
         _compare_with_polling(
             poll=_cost_of_poll(web, database, show),
-            event=cost,
+            event=_print_delivery(delivered),
             idle=idle,
             listeners=options.listeners,
         )
@@ -159,19 +130,37 @@ class _Holder:
             raise NotStarted(f"The seat cannot be held: {text}")
 
 
-def _deliver(live: App, hold: _Holder, listeners: Any, *, seconds: float) -> dict[str, float]:
-    """Change a seat, and return what it costs until all listeners know, and how long it takes."""
+def _deliver(live: App, hold: _Holder, listeners: Any, *, idle: float) -> dict[str, float]:
+    """Change a seat, and return in seconds what all listeners' event takes.
+
+    `cpu` is processor time beyond that of an idle second (`idle`); `delay` and `last` are the times
+    from COMMIT until the average and the last listener have it.
+    """
     cpu, began = cpu_seconds([live.pid]), time.monotonic()
     hold()
     committed = time.monotonic()
     arrived = _next_line(listeners)
-    time.sleep(0.5)  # what follows the last arrival counts, too
+    time.sleep(0.5)  # Work after the last arrival counts as well.
     elapsed = time.monotonic() - began
     return {
-        "cpu": cpu_seconds([live.pid]) - cpu - seconds * elapsed,
+        "cpu": cpu_seconds([live.pid]) - cpu - idle * elapsed,
         "delay": max(0.001, arrived["mean"] - committed),
         "last": arrived["last"] - committed,
     }
+
+
+def _print_delivery(delivered: list[dict[str, float]]) -> float:
+    """Return the median of the processor time, in seconds."""
+    cost = statistics.median(each["cpu"] for each in delivered)
+    print(
+        f"An event: {1000 * cost:.0f} ms of processor time in the live process (at most"
+        f" {1000 * max(each['cpu'] for each in delivered):.0f}),"
+        f" {1000 * statistics.median(each['delay'] for each in delivered):.0f} ms until it arrives"
+        f" on average, {1000 * statistics.median(each['last'] for each in delivered):.0f} at the"
+        " last listener",
+        flush=True,
+    )
+    return cost
 
 
 def _cost_of_poll(web: App, database: str, show: int) -> float:
@@ -194,9 +183,9 @@ def _cost_of_poll(web: App, database: str, show: int) -> float:
 def _compare_with_polling(*, poll: float, event: float, idle: float, listeners: int) -> None:
     """Print the processor time a second of streams and of polls, with one change a second.
 
-    On a core of its own, an event reaches the last listener after the processor time that it
-    takes. Polls are as fresh if they find a change after this time on average, so their interval is
-    twice as long.
+    With a core to itself, the live process reaches the last listener after the processor time of
+    the event. Polls are as fresh if they find a change after this time on average: at intervals of
+    twice this time.
     """
     print(f"A poll that finds no change: {1000 * poll:.2f} ms of processor time")
     for interval in (2 * event, 2.0, 5.0):
@@ -208,7 +197,7 @@ def _compare_with_polling(*, poll: float, event: float, idle: float, listeners: 
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="make live ARGS=…", description=__doc__)
+    parser = argparse.ArgumentParser(prog="make bench-live ARGS=…", description=__doc__)
     parser.add_argument("--listeners", type=int, default=10_000)
     parser.add_argument("--events", type=int, default=20)
     return parser

@@ -173,16 +173,17 @@ def serving(
     server: str = SERVERS[0],
     checkout: Checkout | None = None,
 ) -> Iterator[App]:
-    """Serve a WSGI module until the block ends. Raise NotStarted."""
+    """Serve a WSGI module, or live seats (`server="live"`). Raise NotStarted."""
     port, checkout = free_port(), checkout or Checkout()
-    command = {
+    commands: dict[str, list[str | Path]] = {
         "granian": checkout.granian(wsgi),
         "gunicorn": checkout.command("-m", "gunicorn", f"--bind=127.0.0.1:{port}", wsgi),
-    }[server]
-    address = {"PORT": str(port), "BIND": f"127.0.0.1:{port}"}
+        "live": [checkout.root / "deploy" / "serve-live"],
+    }
+    address = {"PORT": str(port), "BIND": f"127.0.0.1:{port}", "LIVE_PORT": str(port)}
     with log.open("ab") as output:
         process = Child(
-            command,
+            commands[server],
             death_signal=signal.SIGTERM,
             env={**environment, **address},
             stdout=output,

@@ -1,17 +1,15 @@
 """A real live process, and a client of its streams."""
 
 import json
-import os
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPMessage, HTTPResponse
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.servers import free_port, is_ready, wait_until
-from tests.web import ROOT
+from tests.web import web_server
 
 TIMEOUT_SECONDS = 60
 
@@ -83,24 +81,11 @@ class LiveServer:
 
 
 @contextmanager
-def live_server(
-    log: Path, environment: Mapping[str, str] = os.environ, **changes: str
-) -> Iterator[LiveServer]:
-    """Run the live process until the block ends."""
-    port = free_port()
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [ROOT / "deploy" / "serve-live"],
-            cwd=ROOT,
-            env={**environment, "LIVE_PORT": str(port), "LIVE_CONNECTIONS": "50", **changes},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-        server = LiveServer(port, process, log)
+def live_server(log: Path, **environment: str) -> Iterator[LiveServer]:
+    """Run the live process until the block ends; `environment` adds variables."""
+    with web_server(log, by="live", LIVE_CONNECTIONS="50", **environment) as server:
+        live = LiveServer(server.port, server.process, log)
         try:
-            wait_until(lambda: is_ready(port), what="The live process")
-            yield server
+            yield live
         finally:
-            server.close_streams()
-            process.terminate()
-            process.wait(timeout=TIMEOUT_SECONDS)
+            live.close_streams()

@@ -16,7 +16,7 @@ RECOVERY = "Redis responds again"
 
 @pytest.fixture
 def live(servers: Servers, tmp_path: Path) -> Iterator[LiveServer]:
-    with live_server(tmp_path / "live", servers.environment) as server:
+    with live_server(tmp_path / "live", **servers.environment) as server:
         yield server
 
 
