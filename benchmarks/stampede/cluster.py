@@ -28,7 +28,7 @@ QUORUM, FENCING = GUARDS = ("quorum", "fencing")
 
 @dataclass(kw_only=True)
 class ClusterSite:
-    """`last_release` is a checkout of an older commit, for deploys."""
+    """The cluster under test. `last_release` is a checkout of an older commit, for deploys."""
 
     cluster: Cluster
     last_release: Checkout | None = None
@@ -62,7 +62,7 @@ class ClusterSite:
         return standbys == [(role,)] * (len(self.cluster.nodes) - 1)
 
     def query(self, node: DatabaseNode, sql: str) -> list[Any]:
-        """Ask a node's PostgreSQL as its superuser."""
+        """Execute a statement on a node as its superuser, and return the rows."""
         with psycopg.connect(node.socket_url, autocommit=True) as database:
             return database.execute(sql).fetchall()
 
@@ -74,8 +74,8 @@ class ClusterSite:
     def redis_master(self) -> DatabaseNode | None:
         """Return the node of the Redis master that the sentinels agree on, if they do."""
         sentinels = [(node.address, SENTINEL_PORT) for node in self.cluster.nodes]
-        once: dict[str, Any] = {"socket_timeout": 0.5, "retry": None}
-        client = Sentinel(sentinels, sentinel_kwargs=once)  # type: ignore[no-untyped-call]
+        no_retries: dict[str, Any] = {"socket_timeout": 0.5, "retry": None}
+        client = Sentinel(sentinels, sentinel_kwargs=no_retries)  # type: ignore[no-untyped-call]
         try:
             address, _ = client.discover_master(REDIS_NAME)  # type: ignore[no-untyped-call]
         except MasterNotFoundError:
@@ -104,7 +104,8 @@ def running_cluster_site(
 
     The logs of its parts are copied to the directory `logs`. Raise NotStarted or StartupError.
     """
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # It logs each look at Patroni.
+    # At INFO, httpx logs each request to Patroni.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     with running_cluster(servers=servers, **UNLIMITED, **HOLDS) as cluster:
         site = ClusterSite(
             cluster=cluster, last_release=last_release, is_asynchronous=without is not None
@@ -124,7 +125,7 @@ def running_cluster_site(
 
 
 def _make_asynchronous(site: ClusterSite) -> None:
-    """Let COMMIT wait for no standby."""
+    """Stop COMMIT from waiting for a standby."""
     site.cluster.reconfigure(synchronous_mode=False)
     primary = site.cluster.primary()
     wait_until(
@@ -134,7 +135,7 @@ def _make_asynchronous(site: ClusterSite) -> None:
 
 
 def _bypass_balancer(server: AppServer, cluster: Cluster) -> None:
-    """Let one app server go on with the present primary, whatever becomes of it."""
+    """Connect one app server directly to the current primary, also after a failover."""
     values = cluster.values | {"BALANCER": cluster.primary().address}
     server.configure("pgbouncer.ini", values)
     server.parts["pgbouncer"].kill()

@@ -1,7 +1,7 @@
 """The faults of a cluster: each function breaks one part, and repairs it.
 
-Each returns when the cluster is complete again, so that two faults never add up to one that the
-cluster is not built for.
+Each returns when the cluster is complete again, because the cluster is not built to survive two
+faults at once.
 """
 
 import os
@@ -35,7 +35,7 @@ SOME_CONNECTIONS = """
 
 
 def kill_primary(site: ClusterSite, rng: random.Random) -> Damage:
-    """Crash PostgreSQL; its Patroni notices it at once."""
+    """Crash PostgreSQL; its Patroni notices at once."""
     site.cluster.primary().kill_postgres()
     return _repaired(site)
 
@@ -57,7 +57,7 @@ def cut_primary(site: ClusterSite, rng: random.Random) -> Damage:
     """Cut the primary off from everything."""
     primary = site.cluster.primary()
     primary.cut()
-    return _failed_over(site, primary, primary.mend)
+    return _failed_over(site, primary, primary.reconnect)
 
 
 def isolate_primary(site: ClusterSite, rng: random.Random) -> Damage:
@@ -68,7 +68,7 @@ def isolate_primary(site: ClusterSite, rng: random.Random) -> Damage:
 
 
 def kill_patroni(site: ClusterSite, rng: random.Random) -> Damage:
-    """Kill the Patroni of the primary, whose PostgreSQL goes on."""
+    """Kill the Patroni of the primary, but not its PostgreSQL."""
     primary = site.cluster.primary()
     patroni = primary.parts["patroni"]
     assert patroni.process is not None  # noqa: S101 - the cluster has been started
@@ -83,7 +83,7 @@ def fill_disk(site: ClusterSite, rng: random.Random) -> Damage:
     with suppress(OSError), Path("/dev/zero").open("rb") as zeros, ballast.open("wb") as file:
         shutil.copyfileobj(zeros, file)  # ends when the disk is full
     with suppress(psycopg.OperationalError):
-        while True:  # PostgreSQL has some files of its log in reserve.
+        while True:  # until PostgreSQL has used up its spare WAL files and stops
             site.query(primary, "SELECT pg_switch_wal()")
             time.sleep(0.1)
     return _failed_over(site, primary, ballast.unlink)
@@ -135,7 +135,7 @@ def cut_standby(site: ClusterSite, rng: random.Random) -> Damage:
     standby = rng.choice(site.cluster.standbys())
     standby.cut()
     time.sleep(rng.uniform(6, 12))
-    standby.mend()
+    standby.reconnect()
     return _repaired(site)
 
 
@@ -204,7 +204,7 @@ def cut_app(site: ClusterSite, rng: random.Random) -> Damage:
     app = rng.choice(site.apps)
     app.cut()
     time.sleep(rng.uniform(5, 10))
-    app.mend()
+    app.reconnect()
     return Damage()
 
 

@@ -1,4 +1,4 @@
-"""Runs the user's command, beside the servers that it needs."""
+"""Runs the user's command, and restarts the servers that it needs."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The port at which a person opens the site, and the next one."""
+"""The port of the site, chosen by the user, and the next one."""
 
 import socket
 
@@ -8,7 +8,10 @@ LAST_PORT = 65_535
 
 
 def parse_port(text: str, *, command: str = "make run") -> int:
-    """Raise StartupError, which names the make command, if the text is no port, or the last one."""
+    """Return the number. Raise StartupError unless it and the next number are ports.
+
+    `command` is the make command that the message names.
+    """
     if not text.isascii() or not text.isdigit() or not 0 < int(text) < LAST_PORT:
         limit = f"from 1 to {LAST_PORT - 1}"
         raise StartupError(f"PORT {text!r} is not a number {limit}: {command} PORT=8123")

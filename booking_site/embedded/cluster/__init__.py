@@ -17,7 +17,7 @@ the files in `deploy/cluster/`. Needs Linux and Debian's packages. A program use
         cluster.manage("seed_demo")                   # a command of manage.py
 
     Nodes (cluster.nodes, .balancer, .servers, .worker, .live) have name, address, disk, parts, and
-    cut(), mend(), kill(), freeze(), thaw(), start(), stop().
+    cut(), reconnect(), kill(), freeze(), thaw(), start(), stop().
     cluster.nodes have the parts etcd, patroni, redis, sentinel; url, socket_url (works while the
     node is cut off), kill_postgres(), freeze_postgres(), thaw_postgres().
     cluster.servers have the parts pgbouncer and web; number, url. cluster.balancer has haproxy.

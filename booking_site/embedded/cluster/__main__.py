@@ -68,7 +68,7 @@ def _banner(cluster: Cluster, site: str) -> str:
 
 def _interrupt(number: int, _: FrameType | None) -> None:
     for each in _SIGNALS:
-        signal.signal(each, signal.SIG_IGN)  # The rest of the way is short.
+        signal.signal(each, signal.SIG_IGN)  # The cluster is already ending.
     raise Interrupted(number)
 
 

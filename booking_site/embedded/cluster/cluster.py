@@ -24,13 +24,13 @@ DATABASES = ("db1", "db2", "db3")
 
 _DISK_MEGABYTES = 2048
 _SECRETS = ("SUPERUSER", "REPLICATION", "PATRONI", "REDIS", "BOOKING", "WEB")
-# The descriptor of a listening socket outside of the namespaces, if there is one.
+# Names the file descriptor of a socket that listens outside of the namespaces.
 SITE_SOCKET = "BOOKING_SITE_SOCKET"
 
 
 @dataclass(kw_only=True)
 class Cluster:
-    """All machines. `values` are those that deploy/cluster names, such as passwords."""
+    """All machines. `values` fill in the placeholders of deploy/cluster, such as passwords."""
 
     directory: DataDirectory
     values: dict[str, str]
@@ -87,7 +87,7 @@ class Cluster:
         done = subprocess.run(  # noqa: S603 (no outside input)
             [sys.executable, str(ROOT / "manage.py"), *arguments],
             env=self.commands_environment(),
-            start_new_session=True,  # Ctrl-C does not reach it.
+            start_new_session=True,  # so that Ctrl-C does not reach it
         )
         if done.returncode:
             raise StartupError(f"manage.py {arguments[0]} failed.")
@@ -108,20 +108,20 @@ class Cluster:
         return [node for node in self.nodes if self.patroni.get(node, "/replica")]
 
     def has_quorum(self) -> bool:
-        """Return whether each standby streams, and could be promoted without losing a COMMIT."""
+        """Return whether Patroni reports that both standbys stream synchronously."""
         members = (self.patroni.get(self.primary(), "/cluster") or {}).get("members", [])
         standbys = [each for each in members if each["role"] == "quorum_standby"]
         streaming = [each for each in standbys if each["state"] == "streaming"]
         return len(streaming) == len(self.nodes) - 1
 
     def reconfigure(self, **settings: Any) -> None:
-        """Change Patroni's settings of the whole cluster, such as synchronous_mode=False."""
+        """Change Patroni's settings, such as synchronous_mode=False. Raise StartupError."""
         self.patroni.send(self.primary(), "PATCH", "/config", settings)
 
     def switch_over(self, *, to: DatabaseNode) -> None:
-        """Make a standby the primary, without a crash; return when it is."""
-        wish = {"leader": self.primary().name, "candidate": to.name}
-        self.patroni.send(self.primary(), "POST", "/switchover", wish)
+        """Make a standby the primary, and return when it is. Raise StartupError."""
+        members = {"leader": self.primary().name, "candidate": to.name}
+        self.patroni.send(self.primary(), "POST", "/switchover", members)
         wait_until(
             lambda: self.patroni.get(to, "/primary"), what=f"{to.name} to become the primary"
         )
@@ -154,19 +154,12 @@ def running_cluster(*, servers: int = 2, **environment: str) -> Iterator[Cluster
 
 def _create(directory: DataDirectory, servers: int, environment: dict[str, str]) -> Cluster:
     addresses = {name: f"10.77.0.{11 + number}" for number, name in enumerate(DATABASES)}
-    values = {f"{name}_PASSWORD": secrets.token_hex(16) for name in _SECRETS}
-    values |= {name.upper(): address for name, address in addresses.items()}
-    values |= {"NETWORK": namespaces.NETWORK, "BALANCER": "10.77.0.10"}
-    values |= {"POSTGRES_PROGRAMS": str(programs(directory))}
-    archive = directory.path / "archive"
-    for name in ("base", "wal"):
-        (archive / name).mkdir(parents=True)
-    values |= {"ARCHIVE": str(archive), "ARCHIVE_WAL": str(CONFIGURATION / "archive-wal")}
+    values = _values(directory, addresses)
 
     def machine(name: str, address: str) -> dict[str, Any]:
-        (own := directory.path / name).mkdir(mode=0o700)
+        (path := directory.path / name).mkdir(mode=0o700)
         disk = namespaces.add_machine(name, address, megabytes=_DISK_MEGABYTES)
-        return {"name": name, "address": address, "directory": own, "disk": disk}
+        return {"name": name, "address": address, "directory": path, "disk": disk}
 
     cluster = Cluster(
         directory=directory,
@@ -194,6 +187,22 @@ def _create(directory: DataDirectory, servers: int, environment: dict[str, str])
     worker = [sys.executable, str(ROOT / "manage.py"), "worker"]
     cluster.worker.add("worker", worker, environment=cluster.commands_environment())
     return cluster
+
+
+def _values(directory: DataDirectory, addresses: dict[str, str]) -> dict[str, str]:
+    """Return what the files of deploy/cluster need, and create the archive of WAL."""
+    archive = directory.path / "archive"
+    for name in ("base", "wal"):
+        (archive / name).mkdir(parents=True)
+    return {
+        **{f"{name}_PASSWORD": secrets.token_hex(16) for name in _SECRETS},
+        **{name.upper(): address for name, address in addresses.items()},
+        "NETWORK": namespaces.NETWORK,
+        "BALANCER": "10.77.0.10",
+        "POSTGRES_PROGRAMS": str(programs(directory)),
+        "ARCHIVE": str(archive),
+        "ARCHIVE_WAL": str(CONFIGURATION / "archive-wal"),
+    }
 
 
 def _add_database_parts(

@@ -1,4 +1,4 @@
-"""Namespaces of Linux: a network with a bridge, one machine each, and no process outlives them.
+"""Namespaces of Linux: one for each machine, joined by a bridge. Their processes end with them.
 
 The same for root and for other users: inside, every process has an ordinary user's id, which
 PostgreSQL demands, and the capabilities to set up networks and file systems.
@@ -48,7 +48,7 @@ def enter_namespaces(*, parent: int | None = None, pass_fds: Sequence[int] = ())
     ]
     if missing:
         raise StartupError(f"Missing: {', '.join(missing)}. Install Debian's packages: {INSTALL}")
-    unshare = ["unshare", "--user", *_ordinary_user(), "--net", "--mount", "--pid", "--fork"]
+    unshare = ["unshare", "--user", *_user_mapping(), "--net", "--mount", "--pid", "--fork"]
     unshare += ["--kill-child", "--mount-proc", "--keep-caps"]
     _require_namespaces(unshare)
     init = [sys.executable, "-I", "-S", str(Path(__file__).with_name("init.py"))]
@@ -66,7 +66,7 @@ def is_inside() -> bool:
 
 
 def create_network() -> None:
-    """Create the bridge, on which this process has an address too."""
+    """Create the bridge, and give this process an address on it."""
     if not is_inside():
         raise StartupError("The cluster runs in namespaces only: call enter_namespaces() first.")
     _run("mount", "-t", "tmpfs", "tmpfs", "/run")  # of these namespaces only
@@ -99,7 +99,7 @@ def connect(name: str) -> None:
 
 
 def disconnect(name: str) -> None:
-    """Let all packets from and to a machine vanish, without an error on either side."""
+    """Drop all packets from and to a machine, without an error on either side."""
     _ip(f"link set {name} nomaster")
 
 
@@ -109,7 +109,7 @@ def on_machine(name: str, words: Sequence[str | Path]) -> list[str | Path]:
 
 
 class _Namespaced(Command):
-    """The child of `unshare` gets the signals, because `unshare` itself does not pass them on."""
+    """Signals the child of `unshare`, because `unshare` itself does not forward signals."""
 
     death_signal = signal.SIGKILL
 
@@ -118,7 +118,7 @@ class _Namespaced(Command):
             init.send_signal(signal.SIGTERM)
 
 
-def _ordinary_user() -> list[str]:
+def _user_mapping() -> list[str]:
     if os.geteuid() != 0:
         return ["--map-current-user"]
     return [f"--map-user={_NOBODY}", f"--map-group={_NOBODY}"]

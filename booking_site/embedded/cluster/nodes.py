@@ -34,7 +34,7 @@ class Node:
 
     def configure(self, file: str, values: dict[str, str]) -> Path:
         """Fill in a file of deploy/cluster for this machine, and return its path."""
-        own = {
+        machine = {
             "NAME": self.name,
             "ADDRESS": self.address,
             "DIRECTORY": str(self.directory),
@@ -42,15 +42,15 @@ class Node:
         }
         filled = self.directory / file
         filled.touch(mode=0o600)
-        filled.write_text(Template((CONFIGURATION / file).read_text()).substitute(values | own))
+        filled.write_text(Template((CONFIGURATION / file).read_text()).substitute(values | machine))
         return filled
 
     def cut(self) -> None:
-        """Cut it off: its processes reach each other, and nobody else."""
+        """Disconnect it from the network; its processes still reach each other."""
         namespaces.disconnect(self.name)
         self.is_cut = True
 
-    def mend(self) -> None:
+    def reconnect(self) -> None:
         namespaces.connect(self.name)
         self.is_cut = False
 
@@ -63,7 +63,7 @@ class Node:
             part.stop()
 
     def kill(self) -> None:
-        """Kill all its processes, as if the machine had lost its power."""
+        """Kill all its processes, as a power failure does."""
         for part in self.parts.values():
             part.kill()
 
@@ -89,7 +89,7 @@ class DatabaseNode(Node):
 
     @property
     def socket_url(self) -> str:
-        """The same through a socket in the file system, which also works while it is cut off."""
+        """The same through a socket in the file system, which also works without the network."""
         return f"postgres://postgres:{self.password}@/booking?host={self.disk}"
 
     def postgres_pid(self) -> int | None:

@@ -19,7 +19,7 @@ _STOP_SECONDS = 40.0  # more than WEB_GRACEFUL_SECONDS
 
 @dataclass(kw_only=True)
 class Part:
-    """A server's process on a machine. It is started again with the same command."""
+    """A server process on a machine. `start` runs `command`, also after the process has ended."""
 
     name: str
     machine: str
@@ -30,7 +30,7 @@ class Part:
     process: Child | None = None
 
     def start(self) -> None:
-        # Without variables such as PGDATA, and without a locale that may be missing.
+        # Not that of this process: it may have PGDATA, or a locale that is not installed.
         environment = {"PATH": SEARCH_PATH, "LC_ALL": "C"}
         with self.log.open("ab") as output:
             self.process = Child(
@@ -41,11 +41,11 @@ class Part:
                 stdout=output,
                 stderr=output,
                 pass_fds=self.inherits,
-                start_new_session=True,  # Ctrl-C does not reach it.
+                start_new_session=True,  # so that Ctrl-C does not reach it
             )
 
     def stop(self) -> None:
-        """Let it finish what it does, as a deployment does."""
+        """End it by SIGTERM, so that it completes its requests; kill it if it takes too long."""
         if self.process is None:
             return
         self.process.terminate()

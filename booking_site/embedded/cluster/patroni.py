@@ -9,7 +9,7 @@ from booking_site.embedded.cluster.nodes import Node
 from booking_site.embedded.processes import StartupError
 
 _PORT = 8008
-_LOOK_SECONDS = 1.0
+_READ_SECONDS = 1.0
 _CHANGE_SECONDS = 60.0  # a switchover takes as long as the former primary's shutdown
 
 
@@ -18,15 +18,15 @@ class Patroni:
         self._login = ("patroni", password)
 
     def get(self, node: Node, path: str) -> Any:
-        """Return the JSON of a 200, else None."""
+        """Return the JSON of a 200; None for another status, or without a response."""
         try:
-            answer = httpx.get(_url(node, path), timeout=_LOOK_SECONDS, trust_env=False)
+            answer = httpx.get(_url(node, path), timeout=_READ_SECONDS, trust_env=False)
         except httpx.TransportError:
             return None
         return answer.json() if answer.status_code == 200 else None
 
     def send(self, node: Node, method: str, path: str, body: Mapping[str, Any]) -> None:
-        """Raise StartupError with Patroni's answer if it refuses."""
+        """Send a change. Raise StartupError with Patroni's response unless it is 200."""
         answer = httpx.request(
             method,
             _url(node, path),

@@ -33,7 +33,7 @@ _PATRONI_ROLES = {"leader": "primary", "quorum_standby": "standby", "replica": "
 
 
 def status_table(cluster: Cluster) -> str:
-    """Return one line per part, of at most 80 characters; equal parts stand together."""
+    """Return one line per part, of at most 80 characters, grouped by kind."""
     members = {each["name"]: each for each in _members(cluster)}
     parts = [(machine, part) for machine in cluster.machines for part in machine.parts.values()]
     order = list(_NAMES)
