@@ -25,7 +25,7 @@ def static_files_are_collected(**options: Any) -> list[CheckMessage]:
 
 @register(Tags.database)
 def replica_is_usable(databases: Any = None, **options: Any) -> list[CheckMessage]:
-    """With `check --database default` and `migrate`. The site works without its replica."""
+    """Run by `check --database default` and `migrate`. A warning: the site works without it."""
     if not databases or settings.REPLICA_DATABASE is None:
         return []
     try:

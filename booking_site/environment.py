@@ -56,14 +56,14 @@ NUMBERS = {
     "NUM_PROXIES": 0,
     "PORT": 0,
     "REFRESH_GRACE_SECONDS": 0,
-    # The replica is measured four times in this time.
+    # The replica is measured four times per period.
     "REPLICA_MAX_LAG_MS": 100,
     "WALK_IN_RETENTION_DAYS": 0,
     "WEB_CONCURRENCY": 1,
     "WEB_GRACEFUL_SECONDS": 1,
     "WEB_THREADS": 1,
 }
-# For each address of the host of PostgreSQL. libpq takes 1 for 2.
+# The time to connect to each address of PostgreSQL's host. libpq treats 1 as 2.
 CONNECT_SECONDS = 2
 # The maximums of lifetimes and timeouts in production.
 MAXIMUMS = {

@@ -160,7 +160,7 @@ DATABASES = {"default": WEB_DATABASE if WEB else postgres_database(_address)}
 LOCK_TIMEOUT_MS = env.int("LOCK_TIMEOUT_MS", default=3000)
 STATEMENT_TIMEOUT_MS = env.int("STATEMENT_TIMEOUT_MS", default=5000)
 IDLE_IN_TRANSACTION_TIMEOUT_MS = env.int("IDLE_IN_TRANSACTION_TIMEOUT_MS", default=10000)
-# From COMMIT to the response, which then says that the outcome is unknown.
+# From COMMIT to the response; after that, the response is 503 `outcome_unknown`.
 COMMIT_TIMEOUT_MS = env.int("COMMIT_TIMEOUT_MS", default=5000)
 # Settings of PostgreSQL, as the view pg_settings shows them, for all processes.
 SESSION_SETTINGS = {
@@ -191,7 +191,7 @@ CACHES = {
     "process": PROCESS_CACHE,
 }
 
-# Where `/api/shows/{id}/seats/events` is served; if empty, nothing is published.
+# Scheme, host and port of `/api/shows/{id}/seats/events`; if empty, nothing is published.
 LIVE_URL = env("LIVE_URL", default="").rstrip("/")
 LIVE_STREAMS_PER_ADDRESS = env.int("LIVE_STREAMS_PER_ADDRESS", default=200)
 

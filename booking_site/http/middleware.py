@@ -163,10 +163,10 @@ def limit_form(get_response: Handler) -> Handler:
 
 
 def mark_recent_writes(get_response: Handler) -> Handler:
-    """Give browsers that may have written a cookie, with which reports come from the primary."""
+    """Set a cookie after each write, so that the browser's reports come from the primary."""
     if REPLICA not in settings.DATABASES:
         raise MiddlewareNotUsed
-    # The browser counts from when it receives the response, which is after COMMIT.
+    # The time starts when the browser receives the response, which is after COMMIT.
     seconds = ceil(settings.REPLICA_MAX_LAG_MS / 1000) + 1
 
     def middleware(request: HttpRequest) -> HttpResponse:

@@ -21,8 +21,8 @@ T = TypeVar("T")
 _deadline: ContextVar[float] = ContextVar("deadline", default=math.inf)
 
 
-# Of libpq. Without them it would wait indefinitely for a machine that was lost or cut off, which
-# sends neither answers nor errors.
+# Options of libpq. Without them, it waits indefinitely for a machine that was lost or cut off and
+# so sends neither responses nor errors.
 _LIMITS = {
     "connect_timeout": CONNECT_SECONDS,
     # The system closes a connection whose peer has been silent for 10 seconds, also an idle one.
@@ -32,7 +32,8 @@ _LIMITS = {
     "tcp_user_timeout": 10_000,  # milliseconds
 }
 
-# While the replica works, booking_site.postgres.replica hears from it at least twice in this time.
+# A working replica responds to the monitor (booking_site.postgres.replica) at least twice in this
+# time.
 SILENCE_SECONDS = 0.6
 
 
@@ -102,12 +103,12 @@ POOL: dict[str, Any] = {
 
 
 class ReplicaConnection(WebConnection):
-    """Also stops waiting when the replica has sent nothing on any connection of this process.
+    """Also stops waiting when no connection of this process has received anything for 0.6 seconds.
 
     A report may take seconds on a replica that responds, but nothing waits for one that hangs.
     """
 
-    heard_at: ClassVar[float] = 0.0
+    last_received: ClassVar[float] = 0.0
     # When the server started that this connection leads to (booking_site.postgres.replica).
     server: datetime | None = None
 
@@ -122,8 +123,8 @@ def _until_silence(gen: abc.PQGen[T]) -> abc.PQGen[T]:
         while True:
             ready = yield wanted
             if ready & waiting.READY_R:
-                ReplicaConnection.heard_at = time.monotonic()
-            elif time.monotonic() - max(began, ReplicaConnection.heard_at) > SILENCE_SECONDS:
+                ReplicaConnection.last_received = time.monotonic()
+            elif time.monotonic() - max(began, ReplicaConnection.last_received) > SILENCE_SECONDS:
                 raise psycopg.OperationalError("The replica does not respond.")
             wanted = gen.send(ready)
     except StopIteration as end:
@@ -132,7 +133,7 @@ def _until_silence(gen: abc.PQGen[T]) -> abc.PQGen[T]:
 
 
 def replica_database(env: Env) -> dict[str, Any] | None:
-    """Return the settings of the replica; None without one."""
+    """Return the settings of the replica, or None if there is none."""
     return postgres_database(env.db("REPLICA_URL")) if env("REPLICA_URL", default="") else None
 
 

@@ -1,10 +1,10 @@
-"""Lets a standby answer reads that may be slightly out of date (REPLICA_URL).
+"""Lets a standby answer reads that may be slightly stale (REPLICA_URL).
 
 A thread of each web process measures what the replica has: it reads a position in the primary's
 write-ahead log, then the position up to which the replica has replayed it. A replica that has
-reached the position has all that was committed before the position was read. Only that moment
-counts, on the monotonic clock of this process, so no machine's time of day matters, and neither an
-idle primary nor a replica that hangs is mistaken. See docs/decisions/0027-reads-from-a-replica.md.
+reached the position has all that was committed before the position was read. Only the
+monotonic clock of this process is used, so it does not matter if a machine's clock is wrong, if
+nothing is written, or if the replica hangs. See docs/decisions/0027-reads-from-a-replica.md.
 """
 
 import logging
@@ -31,10 +31,10 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 REPLICA = "replica"
-# The cookie of a browser in which somebody has just written (booking_site.http.middleware).
+# The cookie that marks a browser that has just written (booking_site.http.middleware).
 RECENT_WRITE = "recent_write"
 MAX_INTERVAL_SECONDS = 0.25
-# For how long positions are remembered. Of a longer lag, only the beginning is known.
+# How long positions are remembered. A longer lag is only known to be longer than this.
 MEMORY_SECONDS = 60.0
 
 LAG = Gauge(
@@ -66,7 +66,7 @@ class State(StrEnum):
 
     OK = "ok"
     UNMEASURED = "unmeasured"
-    LATE = "late"
+    LAGGING = "lagging"
     UNREACHABLE = "unreachable"
     NOT_STREAMING = "not_streaming"
     NO_RIGHTS = "no_rights"
@@ -84,7 +84,7 @@ REASONS = {
 
 
 class Monitor:
-    """Measures the replica of this process, again and again, in a thread of its own."""
+    """Measures the replica regularly, in a thread of this process."""
 
     def __init__(self) -> None:
         self.state = State.UNMEASURED
@@ -113,7 +113,7 @@ class Monitor:
         self.start()
         proofs = self._usable_until
         # Connecting takes time, so the clock is read again.
-        return _is_ahead(max(proofs.values(), default=0)) and _is_ahead(proofs.get(_server(), 0))
+        return _is_future(max(proofs.values(), default=0)) and _is_future(proofs.get(_server(), 0))
 
     def failed(self, error: Exception) -> None:
         """Use the replica only after it has been measured again."""
@@ -151,17 +151,17 @@ class Monitor:
             if timeline == followed and written <= replayed
         ]
         if not reached:
-            return State.LATE
+            return State.LAGGING
         self._known_at = reached[-1]
         until = self._known_at + settings.REPLICA_MAX_LAG_MS / 1000
         if until < time.monotonic():
-            return State.LATE
+            return State.LAGGING
         current = {server: end for server, end in self._usable_until.items() if end > now}
         self._usable_until = current | {_server(): until}
         return State.OK
 
     def _report(self, state: State, error: str = "") -> None:
-        """Log a line when the replica can be used again, or not. A replica may be late often."""
+        """Log a line when the replica can be used again, or not. A replica may often lag."""
         was, self.state = self.state, state
         if state in REASONS and state != was:
             logger.warning("The replica is not used. %s %s", REASONS[state], error)
@@ -206,7 +206,7 @@ def _obstacle(
     return State.NOT_STREAMING if timeline is None else None
 
 
-def _is_ahead(moment: float) -> bool:
+def _is_future(moment: float) -> bool:
     return time.monotonic() < moment
 
 
@@ -221,8 +221,8 @@ def _server() -> datetime:
     return started
 
 
-def may_be_late(request: HttpRequest) -> bool:
-    """Return whether the response need not include the caller's latest writes.
+def may_be_stale(request: HttpRequest) -> bool:
+    """Return whether the response may leave out the latest writes.
 
     Clients that write send a token, and browsers of staff a cookie.
     """
@@ -239,7 +239,7 @@ def read_from_replica(request: HttpRequest, read: Callable[[str], T]) -> T:
 
     Nothing that decides about a write may call this.
     """
-    if REPLICA in settings.DATABASES and may_be_late(request):
+    if REPLICA in settings.DATABASES and may_be_stale(request):
         try:
             if monitor.is_fresh():
                 # The log line of the request counts these statements as well.

@@ -126,7 +126,7 @@ def test_a_replica_that_is_ten_seconds_behind_is_not_read(replica, serve, new_pu
     with serve(replica.database.url, METRICS_TOKEN=METRICS_TOKEN) as app:
         delay(replica, "10s")
         assert purchase.send(app).status == 201
-        until(lambda: state_of(app) == "late", what="the replica is late")
+        until(lambda: state_of(app) == "lagging", what="the replica lags")
         fallbacks = metric(app, "booking_replica_fallbacks_total")
         assert is_booked(app, purchase)
         assert metric(app, "booking_replica_fallbacks_total") == fallbacks + 1
@@ -302,7 +302,7 @@ def test_a_replica_of_the_former_primary_is_not_read(servers, replica, serve, ne
             what="the standby is promoted",
         )
         with serve(
-            replica.database.url, until_state="late", DATABASE_URL=promoted.database.url
+            replica.database.url, until_state="lagging", DATABASE_URL=promoted.database.url
         ) as app:
             assert purchase.send(servers.second).status == 201  # on the former primary
             servers.database.do("SELECT pg_switch_wal()")
@@ -312,7 +312,7 @@ def test_a_replica_of_the_former_primary_is_not_read(servers, replica, serve, ne
             written = promoted.database.ask("SELECT pg_current_wal_flush_lsn()")
             assert replica.database.ask(ahead, written)
             measure(replica)
-            assert state_of(app) == "late"
+            assert state_of(app) == "lagging"
             assert not is_booked(app, purchase)
 
 
@@ -362,7 +362,7 @@ def follow(replica: Standby, address: str) -> None:
     replica.database.do("SELECT pg_reload_conf()")
 
 
-def test_an_idle_primary_does_not_make_a_replica_late(replica, serve, new_purchase):
+def test_a_replica_does_not_lag_while_nothing_is_written(replica, serve, new_purchase):
     purchase = new_purchase()
     with serve(replica.database.url) as app:
         until(

@@ -1,6 +1,6 @@
 """The site that reads its replica without measuring how far it is behind.
 
-A control for the tests of a replica that is late. Served instead of `booking_site.wsgi`; the site
+A control for the tests of a replica that lags. Served instead of `booking_site.wsgi`; the site
 itself has no switch for this.
 """
 

@@ -19,7 +19,7 @@ from booking_site.postgres.connection import (
     postgres_database,
     web_databases,
 )
-from booking_site.postgres.replica import RECENT_WRITE, may_be_late, read_from_replica
+from booking_site.postgres.replica import RECENT_WRITE, may_be_stale, read_from_replica
 from tests.web import ROOT, database_url
 
 PACKAGES = ("booking_site", "accounts", "catalog", "bookings", "reports", "legacy_import", "demo")
@@ -35,32 +35,32 @@ ROUTER = {
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.django_db(transaction=True)
-def test_a_read_without_a_token_may_be_late(rf: RequestFactory, method: str) -> None:
-    assert may_be_late(rf.generic(method, "/api/shows"))
+def test_a_read_without_a_token_may_be_stale(rf: RequestFactory, method: str) -> None:
+    assert may_be_stale(rf.generic(method, "/api/shows"))
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 @pytest.mark.django_db(transaction=True)
 def test_another_method_reads_the_primary(rf: RequestFactory, method: str) -> None:
-    assert not may_be_late(rf.generic(method, "/api/shows"))
+    assert not may_be_stale(rf.generic(method, "/api/shows"))
 
 
 @pytest.mark.parametrize("header", ["", "Bearer of.another.system", "Basic eDp5"])
 @pytest.mark.django_db(transaction=True)
 def test_a_caller_with_any_token_reads_the_primary(rf: RequestFactory, header: str) -> None:
-    assert not may_be_late(rf.get("/api/shows", HTTP_AUTHORIZATION=header))
+    assert not may_be_stale(rf.get("/api/shows", HTTP_AUTHORIZATION=header))
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_browser_that_has_just_written_reads_the_primary(rf: RequestFactory) -> None:
     rf.cookies[RECENT_WRITE] = "1"
-    assert not may_be_late(rf.get("/admin/reports/"))
+    assert not may_be_stale(rf.get("/admin/reports/"))
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_transaction_reads_the_primary(rf: RequestFactory) -> None:
     with transaction.atomic():
-        assert not may_be_late(rf.get("/api/shows"))
+        assert not may_be_stale(rf.get("/api/shows"))
 
 
 @pytest.mark.django_db
