@@ -1,6 +1,6 @@
 """Publishes which shows have changed seats, so that the live process sends them to its listeners.
 
-Best effort: a message that is lost delays the listeners by some seconds, because the live process
+Best effort: a lost message delays listeners by some seconds at most, because the live process also
 reads each map regularly (docs/decisions/0028-live-seats.md).
 """
 

@@ -35,7 +35,7 @@ EXPECTED_REFUSALS = {
     "release": {"hold_already_booked"},
     "misuse": {"idempotency_key_reused"},
 }
-# The fault that replaces one server after the other by another release, and back.
+# The fault that replaces each server in turn by the last release, and back.
 DEPLOY = "deploy"
 UNSETTLED_CODES = {"busy", "outcome_unknown", "idempotency_key_in_progress"}
 
@@ -325,15 +325,15 @@ def _expected_refusals(case: Case) -> Iterator[str]:
             yield f"{call.op} {call.id} on server {call.server}: {call.status} {call.code}"
 
 
-@invariant("A 503 says when to retry")
-def _retries_named(case: Case) -> Iterator[str]:
+@invariant("Every 503 has Retry-After")
+def _retry_after_present(case: Case) -> Iterator[str]:
     for call in case.history.calls:
         if call.status == 503 and call.retry_after is None:
             yield f"{call.op} {call.id} got 503 {call.code} without Retry-After"
 
 
 @invariant("A deploy only causes 503")
-def _deploys_unnoticed(case: Case) -> Iterator[str]:
+def _deploys_cause_only_503(case: Case) -> Iterator[str]:
     for fault in case.history.faults:
         if fault.fault != DEPLOY:
             continue

@@ -1,4 +1,4 @@
-"""The ASGI application of the live process, which leaves many streams open.
+"""The ASGI application of the live process, which serves thousands of open streams.
 
 Requests go through the same middleware and view as in a web process, in threads; the event loop
 continues the streams. Django's own ASGI handler would occupy a thread for each open stream,
@@ -16,7 +16,7 @@ from typing import Any
 import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "booking_site.settings")
-os.environ["PROCESS_ROLE"] = "live"  # whatever the environment has
+os.environ["PROCESS_ROLE"] = "live"  # overrides the environment
 django.setup(set_prefix=False)
 
 from django.core import signals  # noqa: E402
@@ -52,7 +52,7 @@ class Application:
         loop = asyncio.get_running_loop()
         self._hub = Hub()
         for number in (signal.SIGTERM, signal.SIGINT):
-            # Besides the handler that granian has added to the loop, which waits for open streams.
+            # In addition to granian's own handler, which waits until the streams end.
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(self._hub.drain))
         await send({"type": "lifespan.startup.complete"})
         await receive()
@@ -73,7 +73,7 @@ class Application:
                 await send({"type": "http.response.body", "body": response.content})
                 return
             streaming = loop.create_task(self._stream(response, send))
-            # A listener needs neither, and there are thousands of them.
+            # Frees the memory, as there are thousands of listeners.
             del response
             scope.clear()
             while (await receive())["type"] != "http.disconnect":
@@ -112,7 +112,7 @@ async def _start(response: HttpResponse, send: Any) -> None:
 
 
 async def _send(events: bytes, send: Any) -> None:
-    """Send events; without any, end the stream. Wait until the server has room for more."""
+    """Send events, or end the stream if there are none. Wait while the server's buffer is full."""
     await send({"type": "http.response.body", "body": events, "more_body": bool(events)})
 
 

@@ -23,7 +23,7 @@ class Change(NamedTuple):
 
 
 class Version(NamedTuple):
-    """What a listener has: the hash of a map, and the fingerprint of the layout."""
+    """Identifies what a listener has: the hash of the map, and the fingerprint of the layout."""
 
     map: str
     layout: str
@@ -44,7 +44,7 @@ class SeatFeed:
         self.show_id = show_id
         self.seat_map = seat_map
         self.version = version_of(seat_map)
-        # Set to read the map again.
+        # Set when the map has to be read again.
         self.is_due = asyncio.Event()
         # Each is set when its listener has something to send.
         self.listeners: set[asyncio.Event] = set()
@@ -69,7 +69,7 @@ class SeatFeed:
         return True
 
     def end(self, last_event: bytes = b"") -> None:
-        """End all streams, after this event."""
+        """End all streams, after sending this event."""
         self.has_ended = True
         self.last_event = last_event
         self.wake_listeners()

@@ -1,4 +1,4 @@
-"""Reads the maps of the shows that have listeners, and keeps the listeners' streams going."""
+"""Reads the maps of the shows that have listeners, and sends the changes to their streams."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ from catalog.errors import ShowNotFound
 
 logger = logging.getLogger(__name__)
 
-# A message that was lost delays listeners by up to this.
+# If a message is lost, its change is found after this time at the latest.
 READ_SECONDS = 10.0
 READ_SECONDS_IN_OUTAGE = 2.5
 HEARTBEAT_SECONDS = 15.0
@@ -31,12 +31,12 @@ READERS = 2  # threads
 
 
 class Listener:
-    """An open stream: what its client has, and what to send next."""
+    """An open stream: the version that its client has, and the events to send next."""
 
-    __slots__ = ("_feed", "_version", "has_news")
+    __slots__ = ("_feed", "_version", "has_events")
 
     def __init__(self, feed: SeatFeed, last_event_id: str) -> None:
-        self.has_news = asyncio.Event()
+        self.has_events = asyncio.Event()
         self._feed = feed
         self._version = Version(last_event_id, feed.version.layout)
 
@@ -45,18 +45,18 @@ class Listener:
         return events
 
     def last_events(self) -> bytes:
-        # After a deploy, the clients reconnect one after the other.
+        # After a deploy, clients reconnect at different times.
         return self._feed.last_event or b"retry: %d\n\n" % random.randint(*RETRY_AFTER_DEPLOY)  # noqa: S311
 
     async def next_events(self) -> bytes:
-        """Return what follows, as soon as there is something, or a heartbeat; b"" at the end."""
+        """Wait for the next events and return them, or a heartbeat; b"" when the stream ends."""
         while not self._feed.has_ended:
             try:
                 async with asyncio.timeout(HEARTBEAT_SECONDS):
-                    await self.has_news.wait()
+                    await self.has_events.wait()
             except TimeoutError:
                 return HEARTBEAT
-            self.has_news.clear()
+            self.has_events.clear()
             events = self._feed.events_since(self._version)
             self._version = self._feed.version
             if events:
@@ -71,31 +71,31 @@ class Hub:
         self._loop = asyncio.get_running_loop()
         self._readers = ThreadPoolExecutor(READERS, "reader")
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._has_messages = False
+        self._is_subscribed = False
         self._is_readable = True
         self._is_draining = False
         self._subscription = Subscription(
             lambda show_id: self._loop.call_soon_threadsafe(self._read_soon, show_id),
-            lambda is_up: self._loop.call_soon_threadsafe(self._set_state, is_up),
+            lambda is_up: self._loop.call_soon_threadsafe(self._set_subscribed, is_up),
         )
 
     @contextmanager
     def listener(self, stream: EventStream) -> Iterator["Listener"]:
         feed = self._feed(stream)
         listener = Listener(feed, stream.last_event_id)
-        del stream  # with its request, it takes more memory than the rest of a listener
-        feed.listeners.add(listener.has_news)
+        del stream  # Its request takes more memory than the rest of a listener.
+        feed.listeners.add(listener.has_events)
         LIVE_STREAMS.inc()
         try:
             yield listener
         finally:
             LIVE_STREAMS.dec()
-            feed.listeners.discard(listener.has_news)
+            feed.listeners.discard(listener.has_events)
             if not feed.listeners:
                 self._forget(feed)
 
     def drain(self) -> None:
-        """End all streams: the process stops."""
+        """End all streams, because the process is stopping."""
         self._is_draining = True
         for feed in FEEDS.values():
             feed.end()
@@ -119,7 +119,7 @@ class Hub:
             self._tasks.pop(feed.show_id).cancel()
 
     async def _follow(self, feed: SeatFeed) -> None:
-        """Read the map whenever it may have changed. Messages during a read lead to one more."""
+        """Read the map whenever it may have changed. Any messages during a read cause one more."""
         while not feed.has_ended:
             read = partial(_read, feed.show_id, unless_over=not await self._has_message(feed))
             feed.is_due.clear()
@@ -137,9 +137,9 @@ class Hub:
 
     async def _has_message(self, feed: SeatFeed) -> bool:
         """Wait until the map is to be read, and return whether a message is the reason."""
-        is_well = self._has_messages and self._is_readable
+        is_healthy = self._is_subscribed and self._is_readable
         try:
-            async with asyncio.timeout(READ_SECONDS if is_well else READ_SECONDS_IN_OUTAGE):
+            async with asyncio.timeout(READ_SECONDS if is_healthy else READ_SECONDS_IN_OUTAGE):
                 return await feed.is_due.wait()
         except TimeoutError:
             return False
@@ -155,8 +155,8 @@ class Hub:
         if self._is_readable and not was_readable:
             logger.warning("Seat maps can be read again.")
 
-    def _set_state(self, has_messages: bool) -> None:
-        self._has_messages = has_messages
+    def _set_subscribed(self, is_subscribed: bool) -> None:
+        self._is_subscribed = is_subscribed
         for feed in FEEDS.values():  # messages may have been lost
             feed.is_due.set()
 

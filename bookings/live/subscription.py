@@ -16,7 +16,7 @@ from catalog.seat_changes import CHANNEL
 
 logger = logging.getLogger(__name__)
 
-# Redis is pinged after this silence, and has to answer within another one.
+# Seconds without a message after which Redis is pinged, and in which it must then respond.
 SILENCE_SECONDS = 1.0
 ID = re.compile(rb"[0-9]{1,18}")
 
@@ -44,7 +44,7 @@ class Subscription:
         while not self._stopped.is_set():
             try:
                 self._listen()
-            # Besides the errors of Redis, those of the parser if the server is not Redis.
+            # Also the errors of the parser if the server is not Redis.
             except Exception as error:
                 if not self._is_down:  # one line for each outage
                     logger.warning(

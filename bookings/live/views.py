@@ -1,8 +1,8 @@
 """`GET /api/shows/{id}/seats/events`, by a web process or by the live process.
 
-The live process leaves the stream open (`bookings.live.asgi`). A web process sends the events that
-are due, and ends the stream; an EventSource then requests the next ones after two seconds. So the
-address works wherever a proxy sends it.
+The live process leaves the stream open (`bookings.live.asgi`). A web process sends the events so
+far and ends the stream, and an EventSource reconnects after two seconds. So the address works
+whichever of the two a proxy sends it to.
 """
 
 from collections import Counter

@@ -243,7 +243,7 @@ def stay_down(lines: Lines) -> None:
     lines.append(answer(61, "a9", 503, code="busy", reply={}))
 
 
-def forget_when_to_retry(lines: Lines) -> None:
+def forget_retry_after(lines: Lines) -> None:
     lines.append(call(24, "b6", "orders", BEN))
     lines.append(answer(25, "b6", 503, code="busy", reply={}))
 
@@ -300,7 +300,7 @@ def test_a_clean_journal_has_no_violation(tmp_path: Path) -> None:
         (forget_own_booking, "Users see only their own bookings"),
         (never_settle, "Every unknown outcome is settled"),
         (fail, "Every refusal is expected"),
-        (forget_when_to_retry, "A 503 says when to retry"),
+        (forget_retry_after, "Every 503 has Retry-After"),
         (lose_an_answer_in_a_deploy, "A deploy only causes 503"),
         (stay_down, "The site recovers from every fault"),
         (leave_transaction, "No lock or transaction stays open"),

@@ -5,7 +5,7 @@ const POLL_SECONDS = 3;
 const CHECK_SECONDS = 30;
 
 // Call `show` with the state of each seat that is not free, by id, at once and after changes.
-// `streamUrl` is empty if the site has no live process. Hidden pages do neither.
+// `streamUrl` is empty if the site has no live process. A hidden page neither listens nor polls.
 function followSeats({ pollUrl, streamUrl, show }) {
   let taken = {}; // what `show` got last; replaced, never changed
   let etag = null; // of `taken`, if it came from a poll
@@ -53,14 +53,14 @@ function followSeats({ pollUrl, streamUrl, show }) {
     await poll().catch(() => {}); // after a network error, the next call tries again
   };
 
-  const keepRefreshing = async () => {
+  const refreshRegularly = async () => {
     await refresh();
-    setTimeout(keepRefreshing, POLL_SECONDS * 1000);
+    setTimeout(refreshRegularly, POLL_SECONDS * 1000);
   };
 
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) stream?.close();
     else refresh();
   });
-  keepRefreshing();
+  refreshRegularly();
 }

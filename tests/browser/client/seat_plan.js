@@ -260,12 +260,12 @@ const attempt = (work) => () => work().catch((error) => announce(error.message))
 at("grid").addEventListener("keydown", press);
 at("book").addEventListener("click", attempt(book));
 await load();
-const keepRefreshing = async () => {
+const refreshRegularly = async () => {
   await attempt(refresh)();
-  setTimeout(keepRefreshing, POLL_SECONDS * 1000);
+  setTimeout(refreshRegularly, POLL_SECONDS * 1000);
 };
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) stream?.close();
   else attempt(refresh)();
 });
-keepRefreshing();
+refreshRegularly();
