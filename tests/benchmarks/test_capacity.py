@@ -12,17 +12,17 @@ def test_the_busier_cores_limit_the_rate() -> None:
     assert saturation(CALL, app_cores=20, database_cores=4) == 4000
 
 
-def test_the_wait_for_one_core_is_that_of_the_known_formula() -> None:
+def test_the_wait_for_one_core_matches_the_m_m_1_formula() -> None:
     for load in (0.1, 0.5, 0.9):
         assert isclose(wait(load * 1000, 1, cores=1), load / (1 - load))
 
 
-def test_the_wait_for_two_cores_is_that_of_the_known_formula() -> None:
+def test_the_wait_for_two_cores_matches_the_m_m_2_formula() -> None:
     for load in (0.1, 0.5, 0.9):
         assert isclose(wait(load * 2000, 1, cores=2), load**2 / (1 - load**2))
 
 
-def test_the_wait_for_saturated_cores_has_no_end() -> None:
+def test_the_wait_for_saturated_cores_is_infinite() -> None:
     assert wait(2000, 1, cores=2) == inf
 
 

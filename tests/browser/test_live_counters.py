@@ -151,7 +151,7 @@ def test_a_hidden_page_closes_its_stream_and_catches_up_when_it_is_shown(
     ben.wait_for_function(IS_LISTENING)
 
 
-def test_a_counter_does_not_take_its_own_sale_for_somebody_elses(
+def test_a_counter_does_not_report_its_own_sale_as_another_customers(
     counters: Callable[..., list[Page]],
 ) -> None:
     """The event of a sale may come before the page that confirms it."""

@@ -162,7 +162,7 @@ def test_seats_that_others_book_are_announced(
 
 
 @pytest.mark.usefixtures("live")
-def test_the_stream_turns_seats_and_announces_only_those_that_were_selected(
+def test_the_stream_updates_seats_and_announces_only_those_that_were_selected(
     open_plan: Open, login: Callable[[User], APIClient], show: Show
 ) -> None:
     page = open_plan(quiet=True)

@@ -244,7 +244,7 @@ def frozen(replica: Standby) -> Iterator[None]:
             process.send_signal(signal.SIGCONT)
 
 
-def test_a_frozen_replica_holds_no_reader_up(replica, serve, new_purchase):
+def test_a_frozen_replica_delays_no_reader(replica, serve, new_purchase):
     purchase = new_purchase()
     with serve(replica.database.url, **LONG_TIMEOUTS) as app:
         assert not is_booked(app, purchase)
@@ -268,7 +268,7 @@ def test_no_request_waits_for_the_measurement_of_a_frozen_replica(replica, serve
             assert not is_booked(app, purchase)
 
 
-def test_a_replica_that_has_crashed_is_not_missed(replica, serve, new_purchase):
+def test_the_primary_answers_while_the_replica_is_down(replica, serve, new_purchase):
     purchase = new_purchase()
     with serve(replica.database.url) as app:
         assert not is_booked(app, purchase)

@@ -194,7 +194,7 @@ def test_kill_9_leaves_no_process(user):
     ],
     ids=["packages", "namespaces"],
 )
-def test_what_the_machine_lacks_is_reported_in_one_line(prefix, path, complaint):
+def test_missing_packages_or_namespaces_are_reported_in_one_line(prefix, path, complaint):
     done = subprocess.run(
         [*prefix, *CLUSTER, f"--port={free_port()}"],
         cwd=ROOT,

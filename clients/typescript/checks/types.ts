@@ -42,7 +42,7 @@ export async function calls(): Promise<void> {
   await cinema.buy({ show_id: 1 });
   for await (const { unavailable } of cinema.watchSeats(7)) {
     unavailable.get(41)?.state satisfies "available" | "held" | "booked" | "blocked" | undefined;
-    // @ts-expect-error The map is the client's own.
+    // @ts-expect-error The map is read-only.
     unavailable.clear();
   }
 }

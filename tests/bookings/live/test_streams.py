@@ -195,7 +195,7 @@ def test_an_address_has_a_limited_number_of_streams(live: LiveServer, seats: lis
     assert again.start()[1].name == "map"
 
 
-def test_a_listener_that_does_not_read_holds_up_no_other(live: LiveServer) -> None:
+def test_a_listener_that_does_not_read_delays_no_other(live: LiveServer) -> None:
     """It skips versions, and gets what it has missed."""
     seats = make_seats(ShowFactory(), *["S" * 30] * 10)
     show_id = seats[0].show_id
