@@ -19,7 +19,7 @@ _ACTIVE_BACKENDS = """
     SELECT count(*) FROM pg_stat_activity
      WHERE datname = current_database() AND state <> 'idle' AND pid <> pg_backend_pid()
 """
-IDLE_LOOKS = 10  # in a row
+IDLE_SAMPLES = 10  # in a row
 SHOW_SEATS = 240  # 12 rows of 20
 PREMIERES = 40  # of 2,000 seats
 GAP_RULE_SHOWS = 200  # with the single-gap rule on
@@ -179,9 +179,9 @@ class Dataset(ABC):
 def _wait_for_idle(connection: psycopg.Connection[Any]) -> None:
     """Wait for requests that were still running when the load ended.
 
-    Between two transactions of theirs, PostgreSQL is idle as well.
+    PostgreSQL is also idle between two transactions of such a request.
     """
     deadline, idle = time.monotonic() + 10, 0
-    while time.monotonic() < deadline and idle < IDLE_LOOKS:
+    while time.monotonic() < deadline and idle < IDLE_SAMPLES:
         time.sleep(0.05)
         idle = idle + 1 if connection.execute(_ACTIVE_BACKENDS).fetchone() == (0,) else 0
