@@ -39,7 +39,7 @@ export CHROMIUM
 .PHONY: help run cluster cluster-packages cluster-shell test test-browser test-parts test-production stampede fuzz timing bench bench-cluster bench-live capacity growth year memory lint fix client translations shell migrations pins audit sbom findings
 
 help: ## List all commands
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do printf '%-22s%s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do printf '%-25s%s\n' "$$name" "$$text"; done
 
 # Recipes that start servers end in one simple command, which make runs without a shell,
 # so that signals reach it.
