@@ -147,14 +147,14 @@ class AnswerResponse(HttpResponse):
     def __init__(self, answer: Answer) -> None:
         super().__init__(answer.stored.body, "application/json", answer.stored.status)
         self._answer = answer
-        order = json.loads(answer.stored.body)["order"]
-        self._show_id = order["show_id"]
+        self._order = json.loads(answer.stored.body)["order"]
         # Records of earlier releases have no language.
-        self["Content-Language"] = order.get("language", DEFAULT_LANGUAGE)
+        self["Content-Language"] = self._order.get("language", DEFAULT_LANGUAGE)
         if answer.replayed:
             self["Idempotency-Replayed"] = "true"
 
     def close(self) -> None:
         super().close()
         if not self._answer.replayed:
-            replays.store(self._answer.scope, self._answer.stored, show_id=self._show_id)
+            show_id = self._order["show_id"]
+            replays.store(self._answer.scope, self._answer.stored, show_id=show_id)

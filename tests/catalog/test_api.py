@@ -176,6 +176,7 @@ def test_a_show_has_its_time_place_and_number_of_available_seats(api: APIClient)
         "prices_from": {"standard": "150.00"},
         "currency": "INR",
         "layout_fingerprint": read(api, f"/api/shows/{show.pk}/layout")["fingerprint"],
+        "seats_events_url": None,
         "updated_at": utc_text(Show.objects.get().updated_at),
     }
     assert expected.keys() == ShowSerializer().fields.keys()
