@@ -10,6 +10,8 @@ from itertools import pairwise
 from operator import xor
 from typing import Any, NamedTuple
 
+from django.db.utils import DEFAULT_DB_ALIAS
+
 from booking_site.postgres.pipeline import Statement
 from bookings.seat_choice.companions import bays_beside
 from bookings.seat_choice.room import Place, Run, places_from, runs_of, tripled_focal_line
@@ -40,13 +42,13 @@ class _Seat(NamedTuple):
     category: str
 
 
-def room_layout(*, show_id: int) -> Facts:
+def room_layout(*, show_id: int, using: str = DEFAULT_DB_ALIAS) -> Facts:
     """Return the layout, as `LayoutSerializer` describes it.
 
     Neighbours, aisles, companion seats and the focal point are those of `bookings.seat_choice`. If
     any seat has no position, all of them are placed by row and number. Raise ShowNotFound.
     """
-    rows = _READ.rows(show=show_id)
+    rows = _READ.rows(using=using, show=show_id)
     if not rows or rows[0][0] == ShowStatus.PLANNED:
         raise ShowNotFound
     archived_hash = rows[0][1]
@@ -55,7 +57,7 @@ def room_layout(*, show_id: int) -> Facts:
     if archived_hash is not None:
         seats += [
             _Seat(s.pk, s.row, s.section, s.number, s.x, s.y, s.category)
-            for s in archived_seats(show_id)
+            for s in archived_seats(show_id, using)
         ]
     seats_hash = reduce(xor, (row[2] for row in stored), archived_hash or 0)
     places = places_from((s.id, s.row, s.number, s.x, s.y, s.category, True) for s in seats)

@@ -19,7 +19,7 @@ from accounts.throttling import ReadThrottle
 from booking_site.api.errors import DomainError
 from booking_site.api.openapi.schema import operation
 from booking_site.api.pagination import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
-from booking_site.postgres.replica import read_from_replica
+from booking_site.postgres.replica import read_from_replica, read_without_primary
 from catalog.errors import ShowNotFound
 from catalog.filters import (
     MovieFilter,
@@ -57,13 +57,20 @@ class PublicViewSet(GenericViewSet[M]):
     permission_classes = (AllowAny,)
     throttle_classes = (ReadThrottle,)
     default_page_size: ClassVar[int] = DEFAULT_PAGE_SIZE
+    using = DEFAULT_DB_ALIAS
+
+    def filter_queryset(self, queryset: QuerySet[M, Row]) -> QuerySet[M, Row]:
+        chosen = queryset if self.using == DEFAULT_DB_ALIAS else queryset.using(self.using)
+        rows: QuerySet[M, Row] = super().filter_queryset(chosen)
+        return rows
 
 
 class CatalogueViewSet(PublicViewSet[M], ReadOnlyModelViewSet[M]):
     not_found: ClassVar[type[MovieNotFound | TheatreNotFound | ShowNotFound]]
 
     def get_object(self) -> M:
-        row = self.get_queryset().filter(pk=self.kwargs["pk"]).first()
+        found = self.get_queryset().filter(pk=self.kwargs["pk"])
+        row = read_without_primary(self.request, lambda using: found.using(using).first())
         if row is None:
             raise self.not_found
         return row
@@ -77,13 +84,22 @@ class CachedCatalogueViewSet(CatalogueViewSet[M]):
     def list(  # type: ignore[override] # a cached list is already rendered
         self, request: Request, *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        if request.META["QUERY_STRING"]:
-            return super().list(request, *args, **kwargs)
-        return cached_list(
-            table=self.table,
-            origin=(request.scheme, request.META.get("HTTP_HOST")),  # the Link header repeats them
-            make=lambda: super(CachedCatalogueViewSet, self).list(request, *args, **kwargs),
-        )
+        def read(using: str) -> HttpResponse:
+            self.using = using
+            make = super(CachedCatalogueViewSet, self).list
+            # Not a list of the replica, which may be older than a version of the primary.
+            if request.META["QUERY_STRING"] or using != DEFAULT_DB_ALIAS:
+                return make(request, *args, **kwargs)
+            return cached_list(
+                table=self.table,
+                # The Link header repeats them.
+                origin=(request.scheme, request.META.get("HTTP_HOST")),
+                make=lambda: make(request, *args, **kwargs),
+            )
+
+        if request.META["QUERY_STRING"] and "updated_since" in request.query_params:
+            return read(DEFAULT_DB_ALIAS)
+        return read_without_primary(request, read)
 
 
 @extend_schema_view(
@@ -131,8 +147,6 @@ class ReplicatedListMixin(ListModelMixin):
     With `updated_since`, the primary answers: a client that synchronizes must miss no change.
     """
 
-    using = DEFAULT_DB_ALIAS
-
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         def read(using: str) -> Response:
             self.using = using
@@ -141,11 +155,6 @@ class ReplicatedListMixin(ListModelMixin):
         if "updated_since" in request.query_params:
             return read(DEFAULT_DB_ALIAS)
         return read_from_replica(request, read)
-
-    def filter_queryset(self, queryset: QuerySet[Show, Row]) -> QuerySet[Show, Row]:
-        chosen = queryset if self.using == DEFAULT_DB_ALIAS else queryset.using(self.using)
-        rows: QuerySet[Show, Row] = super().filter_queryset(chosen)  # type: ignore[misc] # the view's
-        return rows
 
 
 @extend_schema_view(
@@ -182,7 +191,7 @@ class RelatedShowsViewSet(ReplicatedListMixin, PublicViewSet[Show]):
         # Checked last, because a movie or theatre with shows exists.
         if not response.data:
             (pk,) = self.kwargs.values()
-            if not self.related._default_manager.filter(pk=pk).exists():
+            if not self.related._default_manager.using(self.using).filter(pk=pk).exists():
                 raise self.not_found
         return response
 

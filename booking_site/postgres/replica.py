@@ -4,7 +4,8 @@ A thread of each web process measures what the replica has: it reads a position 
 write-ahead log, then the position up to which the replica has replayed it. A replica that has
 reached the position has all that was committed before the position was read. Only the
 monotonic clock of this process is used, so it does not matter if a machine's clock is wrong, if
-nothing is written, or if the replica hangs. See docs/decisions/0027-reads-from-a-replica.md.
+nothing is written, or if the replica hangs. While the primary is lost, nothing can be measured, and
+the replica answers however much it lags. See docs/decisions/0027-reads-from-a-replica.md.
 """
 
 import logging
@@ -14,16 +15,16 @@ from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
 from threading import Event, Lock, Thread
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, connection, connections
+from django.db import DatabaseError, InterfaceError, OperationalError, connection, connections
 from django.db.utils import DEFAULT_DB_ALIAS
 from django.http import HttpRequest
 from prometheus_client import Counter, Gauge
 from psycopg.errors import QueryCanceled
 
-from booking_site.postgres.connection import WebConnection
+from booking_site.postgres.connection import WebConnection, waiting_until
 from booking_site.postgres.pipeline import Statement
 
 logger = logging.getLogger(__name__)
@@ -34,6 +35,9 @@ REPLICA = "replica"
 # The cookie that marks a browser that has just written (booking_site.http.middleware).
 RECENT_WRITE = "recent_write"
 MAX_INTERVAL_SECONDS = 0.25
+# The primary is lost if it does not respond for this long. By default, that is known when the last
+# proof ends, so no read waits for the primary in between.
+LOST_SECONDS = 0.75
 # How long positions are remembered. A longer lag is only known to be longer than this.
 MEMORY_SECONDS = 60.0
 
@@ -68,6 +72,7 @@ class State(StrEnum):
     UNMEASURED = "unmeasured"
     LAGGING = "lagging"
     UNREACHABLE = "unreachable"
+    PRIMARY_LOST = "primary_lost"
     NOT_STREAMING = "not_streaming"
     NO_RIGHTS = "no_rights"
     NOT_A_STANDBY = "not_a_standby"
@@ -75,7 +80,7 @@ class State(StrEnum):
 
 
 REASONS = {
-    State.UNREACHABLE: "It or the primary does not respond.",
+    State.UNREACHABLE: "It does not respond.",
     State.NOT_STREAMING: "It receives nothing from the primary.",
     State.NO_RIGHTS: "Its role must see what it receives: GRANT pg_read_all_stats TO the role.",
     State.NOT_A_STANDBY: "REPLICA_URL leads to a server that is not a standby.",
@@ -94,6 +99,7 @@ class Monitor:
         # When the primary was asked for its position: its timeline and the bytes written in all.
         self._positions: deque[tuple[float, str, int]] = deque()
         self._known_at = time.monotonic()  # the replica has what was committed before
+        self._cluster: int | None = None  # the system identifier of the primary
         self._lock = Lock()
         self._thread: Thread | None = None
 
@@ -105,12 +111,21 @@ class Monitor:
                     self._thread = Thread(target=self._run, name="replica-monitor", daemon=True)
                     self._thread.start()
 
-    def is_fresh(self) -> bool:
+    @property
+    def has_primary(self) -> bool:
+        """Whether the primary responded to the last measurement."""
+        return self.state is not State.PRIMARY_LOST
+
+    def is_usable(self) -> bool:
         """Return whether the server that this thread's connection leads to may be read.
 
-        Raise `OperationalError` if there is no connection.
+        It needs a proof, but while the primary is lost it need only be a standby of the same
+        cluster. Raise `OperationalError` if there is no connection.
         """
         self.start()
+        if not self.has_primary:
+            ((cluster, is_standby, *_),) = _REPLICA.rows(using=REPLICA)
+            return bool(is_standby and cluster == self._cluster)
         proofs = self._usable_until
         # Connecting takes time, so the clock is read again.
         return _is_future(max(proofs.values(), default=0)) and _is_future(proofs.get(_server(), 0))
@@ -122,9 +137,12 @@ class Monitor:
 
     def _run(self) -> None:
         pause = Event()
+        primary = _Primary()
         while True:
             try:
-                self._report(self._measure())
+                self._report(self._measure(primary))
+            except PrimaryLost as error:
+                self._report(State.PRIMARY_LOST, str(error))
             except (DatabaseError, InterfaceError) as error:
                 self._report(State.UNREACHABLE, str(error))
             finally:
@@ -132,14 +150,16 @@ class Monitor:
             LAG.set(time.monotonic() - self._known_at)
             pause.wait(min(MAX_INTERVAL_SECONDS, settings.REPLICA_MAX_LAG_MS / 4000))
 
-    def _measure(self) -> State:
+    def _measure(self, primary: "_Primary") -> State:
         """Compare the replica with the primary. Raise `DatabaseError` or `InterfaceError`."""
         now = time.monotonic()
-        ((cluster, timeline, written),) = _PRIMARY.rows()
+        cluster, timeline, written = primary.position()
+        self._cluster = cluster
+        if not self.has_primary:
+            self._report(State.UNMEASURED)  # at once, as the replica may hang
         self._positions.append((now, timeline, written))
         while self._positions[0][0] < now - MEMORY_SECONDS:
             self._positions.popleft()
-        connection.close()  # to the primary: a request may need it while the replica hangs
         (replica,) = _REPLICA.rows(using=REPLICA)
         if obstacle := _obstacle(cluster, *replica):
             self._usable_until = {}
@@ -161,12 +181,51 @@ class Monitor:
         return State.OK
 
     def _report(self, state: State, error: str = "") -> None:
-        """Log a line when the replica can be used again, or not. A replica may often lag."""
+        """Log a line when either server fails or can be used again. A replica may often lag."""
         was, self.state = self.state, state
-        if state in REASONS and state != was:
+        if state == was:
+            return
+        if state == State.PRIMARY_LOST:
+            logger.error("The primary does not respond. The replica serves public reads. %s", error)
+        elif was == State.PRIMARY_LOST:
+            logger.warning("The primary responds again.")
+        elif state in REASONS:
             logger.warning("The replica is not used. %s %s", REASONS[state], error)
-        elif was in REASONS and state not in REASONS:
+        elif was in REASONS:
             logger.warning("The replica can be used again.")
+
+
+class PrimaryLost(OperationalError):
+    """The primary cannot be reached, or does not respond."""
+
+
+class _Primary:
+    """The monitor's own connection to the primary: requests may occupy all those of the pool."""
+
+    def __init__(self) -> None:
+        self._session: WebConnection | None = None
+
+    def position(self) -> tuple[int, str, int]:
+        """Return the row of `_PRIMARY`. Raise `PrimaryLost`, or another error of the database."""
+        while True:
+            is_new, began = self._session is None, time.monotonic()
+            try:
+                return self._ask()
+            except OperationalError as error:
+                if self._session is not None and not self._session.closed:
+                    raise  # the primary has refused the statement
+                self._session = None
+                if is_new or time.monotonic() > began + LOST_SECONDS:
+                    raise PrimaryLost(*error.args) from error
+                # An older connection may have been closed by a primary that works.
+
+    def _ask(self) -> tuple[int, str, int]:
+        row: tuple[int, str, int]
+        with connections[DEFAULT_DB_ALIAS].wrap_database_errors:
+            self._session = self._session or _connect(settings.WEB_DATABASE)
+            with waiting_until(time.monotonic() + LOST_SECONDS):
+                (row,) = self._session.execute(_PRIMARY.compiled.sql)
+        return row
 
 
 monitor = Monitor()
@@ -178,14 +237,19 @@ def replica_state() -> State:
     Raise `OperationalError` if the primary or the replica does not respond.
     """
     ((cluster, *_),) = _PRIMARY.rows()
-    web = connections[DEFAULT_DB_ALIAS].copy()
-    web.settings_dict.update(settings.REPLICA_DATABASE or {})
     with (
-        web.wrap_database_errors,
-        WebConnection.connect(**web.get_connection_params(), autocommit=True) as session,
+        connections[DEFAULT_DB_ALIAS].wrap_database_errors,
+        _connect(settings.REPLICA_DATABASE or {}) as session,
     ):
         (replica,) = session.execute(_REPLICA.compiled.sql)
     return _obstacle(cluster, *replica) or State.OK
+
+
+def _connect(address: dict[str, Any]) -> WebConnection:
+    """Connect as web processes do, but without their pool."""
+    web = connections[DEFAULT_DB_ALIAS].copy()
+    web.settings_dict |= address
+    return WebConnection.connect(**web.get_connection_params(), autocommit=True)
 
 
 def _obstacle(
@@ -241,7 +305,7 @@ def read_from_replica(request: HttpRequest, read: Callable[[str], T]) -> T:
     """
     if REPLICA in settings.DATABASES and may_be_stale(request):
         try:
-            if monitor.is_fresh():
+            if monitor.is_usable():
                 # The log line of the request counts these statements as well.
                 connections[REPLICA].execute_wrappers = connection.execute_wrappers
                 return read(REPLICA)
@@ -251,3 +315,8 @@ def read_from_replica(request: HttpRequest, read: Callable[[str], T]) -> T:
             monitor.failed(error)
         FALLBACKS.inc()
     return read(DEFAULT_DB_ALIAS)
+
+
+def read_without_primary(request: HttpRequest, read: Callable[[str], T]) -> T:
+    """Return what `read` returns for the primary, or for the replica while the primary is lost."""
+    return read(DEFAULT_DB_ALIAS) if monitor.has_primary else read_from_replica(request, read)

@@ -12,7 +12,7 @@ from rest_framework.viewsets import ViewSet
 from accounts.authentication import Caller, OptionalBearerAuthentication
 from accounts.throttling import ReadThrottle
 from booking_site.api.openapi.schema import operation
-from booking_site.postgres.replica import read_from_replica
+from booking_site.postgres.replica import read_from_replica, read_without_primary
 from bookings.layout_serializers import LayoutSerializer
 from bookings.room_layout import room_layout
 from bookings.seat_map import seat_map, unavailable_seats
@@ -79,7 +79,9 @@ class LayoutViewSet(_PublicViewSet):
         problems=[ShowNotFound],
     )
     def retrieve(self, request: Request, show_id: int) -> Response:
-        layout = room_layout(show_id=show_id)
+        layout = read_without_primary(
+            request, lambda using: room_layout(show_id=show_id, using=using)
+        )
         response = Response(layout)
         if request.query_params.get("v") == layout["fingerprint"]:
             response["Cache-Control"] = f"public, max-age={ONE_YEAR}, immutable"

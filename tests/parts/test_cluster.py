@@ -1,5 +1,6 @@
 """`make cluster`: Debian's servers around the site, and nothing that outlives them."""
 
+import json
 import os
 import re
 import socket
@@ -121,16 +122,30 @@ class Site:
                     for process in (each, *each.children(recursive=True)):
                         process.kill()
 
-    def refusal(self) -> httpx.Response:
+    def refusal(self, method: str, path: str) -> httpx.Response:
         """Wait for a response of HAProxy itself."""
         answers: list[httpx.Response] = []
 
         def is_refused() -> bool:
-            answers.append(httpx.get(f"{self.url}/api/movies"))
-            return answers[-1].status_code == 503
+            answers.append(httpx.request(method, f"{self.url}/api/{path}", timeout=30))
+            return answers[-1].status_code == 503 and "X-Request-ID" not in answers[-1].headers
 
         until(is_refused, what="HAProxy sees no server")
         return answers[-1]
+
+    def lose_primary(self) -> None:
+        """Kill Patroni and PostgreSQL of the primary, so that its lease must expire."""
+        members = json.loads(self.patronictl("list", "--format=json"))
+        (name,) = [each["Member"] for each in members if each["Role"] == "Leader"]
+        for each in descendants(self.terminal):
+            with suppress(psutil.NoSuchProcess):
+                command = " ".join(each.cmdline())
+                if f"/{name}/" in command and ("patroni.yml" in command or "postgres" in command):
+                    each.kill()
+
+    def patronictl(self, *words: str) -> str:
+        program = Path(sys.executable).with_name("patronictl")
+        return self.inside(program, "-c", self.logs / "db1/patroni.yml", *words)
 
     def inside(self, *words: str | Path) -> str:
         """Run a command inside the cluster, as `make cluster-shell` does."""
@@ -156,16 +171,24 @@ def site() -> Iterator[Site]:
         terminal.communicate()
 
 
-def test_the_site_works_after_a_switchover_and_nothing_is_left_behind(site):
+def test_the_site_works_after_the_loss_of_its_primary_and_nothing_is_left_behind(site):
     site.book()
-    patronictl = [Path(sys.executable).with_name("patronictl"), "-c", site.logs / "db1/patroni.yml"]
-    site.inside(*patronictl, "switchover", "--force", "booking")
+    site.patronictl("switchover", "--force", "booking")
     site.book()
     assert site.streams_seats()
+    show = site.show()
+    site.lose_primary()
+    assert site.refusal("POST", "bookings").json()["code"] == "busy"
+    for path in ("movies", f"shows/{show}", f"shows/{show}/seats", f"shows/{show}/layout"):
+        assert httpx.get(f"{site.url}/api/{path}").status_code == 200, path
+    me = httpx.get(f"{site.url}/api/auth/me", headers=site.headers)
+    assert me.status_code == 503
+    assert "X-Request-ID" not in me.headers
+    site.book()
     processes = descendants(site.terminal)
     assert len(processes) > 20
     site.kill_web_server()
-    refusal = site.refusal()
+    refusal = site.refusal("GET", "movies")
     assert refusal.json()["code"] == "busy"
     assert refusal.headers["Retry-After"] == "2"
     site.terminal.terminate()
