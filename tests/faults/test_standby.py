@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing
 from uuid import uuid4
 
@@ -17,6 +18,7 @@ from tests.web import Answer, RawConnection
 NOTHING = (0, 0)
 ONCE = (1, 1)
 WAITING = "SELECT array_agg(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+QUEUED = "SELECT true FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND NOT granted"
 both_ends = pytest.mark.parametrize("end", ["pg_cancel_backend", "pg_terminate_backend"])
 
 
@@ -94,6 +96,27 @@ def test_no_write_waits_longer_than_the_commit_timeout(database, standby, serve,
             assert refusal(write(purchase, app)) == (503, "outcome_unknown"), write
         assert len(database.ask(WAITING)) == len(writes)
         standby.resume()
+
+
+def test_the_lookup_of_an_outcome_has_only_the_time_that_is_left(
+    database, standby, serve, new_purchase, in_background
+):
+    """Here it waits for a lock that was requested while COMMIT waited."""
+    purchase = new_purchase()
+    timeouts = ONLY_COMMIT_TIMEOUT | {"COMMIT_TIMEOUT_MS": "5000"}
+    with (
+        serve(**timeouts) as app,
+        closing(database.connect()) as other,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        standby.pause()
+        answer = in_background(purchase, app)
+        until(lambda: database.ask(WAITING), what="COMMIT waits for the standby")
+        lock = pool.submit(other.execute, "BEGIN; LOCK TABLE idempotency_records")
+        until(lambda: database.ask(QUEUED), what="the lock is requested")
+        end_wait(database, "pg_cancel_backend")
+        lock.result()
+        assert refusal(answer.result()) == (503, "outcome_unknown")
 
 
 def test_a_booking_without_an_answer_can_be_made_again_after_a_failover(
