@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from benchmarks.servers import free_port
-from catalog.models import Show
+from catalog.models import Seat, Show
 from tests.bookings.calls import end_show
 from tests.browser.test_box_office import log_in, show  # noqa: F401 - a fixture
 from tests.live import HIDE, IS_CLOSED, IS_LISTENING, RECORD, STATES, LiveProcess, live_process
@@ -136,6 +136,19 @@ def test_a_counter_opens_no_stream_after_the_end_of_a_show(
             pass
         assert page.evaluate(STATES) == [2]
         page.reload()
+
+
+def test_a_counter_reports_new_prices_and_seats(
+    counters: Callable[..., list[Page]],
+    show: Show,  # noqa: F811
+) -> None:
+    (page,) = counters("bea")
+    sell(page, "A1")
+    page.get_by_role("link", name="Next customer").click()
+    page.wait_for_function(IS_LISTENING)
+    expect(page.locator("#counter-errors")).to_be_hidden()
+    Seat.objects.filter(show=show, row="B").update(price=99)
+    expect(page.locator("#counter-errors")).to_contain_text("Reload this page", timeout=30_000)
 
 
 def test_a_hidden_page_closes_its_stream_and_catches_up_when_it_is_shown(

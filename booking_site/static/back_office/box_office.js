@@ -153,7 +153,12 @@ if (form) {
   });
   form.addEventListener("reset", () => setTimeout(() => select([])));
   updateSelection();
-  followSeats({ pollUrl: form.dataset.seats, streamUrl: form.dataset.seatsEvents, show: update });
+  followSeats({
+    pollUrl: form.dataset.seats,
+    streamUrl: form.dataset.seatsEvents,
+    show: update,
+    replaced: () => showErrors("The seats or prices of this show have changed. Reload this page."),
+  });
 }
 
 // Going back to a page that has already sold or cancelled reloads it, for a new form.

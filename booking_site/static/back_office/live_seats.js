@@ -5,12 +5,14 @@ const POLL_SECONDS = 3;
 const CHECK_SECONDS = 30;
 
 // Call `show` with the state of each seat that is not free, by id, at once and after changes.
+// Call `replaced` if the seats or their prices have changed since the page was opened.
 // `streamUrl` is empty if the site has no live process. A hidden page neither listens nor polls.
-function followSeats({ pollUrl, streamUrl, show }) {
+function followSeats({ pollUrl, streamUrl, show, replaced }) {
   let taken = {}; // what `show` got last; replaced, never changed
   let etag = null; // of `taken`, if it came from a poll
   let lastResponse = 0;
   let stream = null;
+  let layout = null; // the fingerprint that the stream sent first
 
   const replace = (states, tag = null) => {
     taken = states;
@@ -37,6 +39,10 @@ function followSeats({ pollUrl, streamUrl, show }) {
     stream.addEventListener("end", () => {
       stream.close();
       streamUrl = ""; // the show is over, so another stream would end as well
+    });
+    stream.addEventListener("layout", ({ data }) => {
+      layout ??= data;
+      if (data !== layout) replaced();
     });
     stream.addEventListener("map", (event) => replace(Object.fromEntries(statesOf(event))));
     stream.addEventListener("seats", (event) => {
