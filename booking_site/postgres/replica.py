@@ -35,8 +35,8 @@ REPLICA = "replica"
 # The cookie that marks a browser that has just written (booking_site.http.middleware).
 RECENT_WRITE = "recent_write"
 MAX_INTERVAL_SECONDS = 0.25
-# The primary is lost if it does not respond for this long. With less, one that is only busy would be
-# taken for lost, and reads would be older than promised.
+# The primary is lost if it does not respond for this long. With less, one that is only busy would
+# be taken for lost, and reads would be older than promised.
 LOST_SECONDS = 2.0
 # How long positions are remembered. A longer lag is only known to be longer than this.
 MEMORY_SECONDS = 60.0
