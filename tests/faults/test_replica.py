@@ -325,7 +325,7 @@ def test_a_standby_that_was_not_measured_is_not_read(servers, replica, serve, ne
             assert purchase.send(app).status == 201
             wait_for_the_bound(replica)
             until(
-                lambda: replica.database.ask(SEAT_MAPS) and is_booked(app, purchase),
+                lambda: is_booked(app, purchase) and replica.database.ask(SEAT_MAPS),
                 what="the replica that is up to date has sent a seat map",
             )
             assert all(is_booked(app, purchase) for _ in range(50))
