@@ -323,6 +323,7 @@ def test_a_standby_that_was_not_measured_is_not_read(servers, replica, serve, ne
         delay(late, "10min")
         with serve(either(replica, late), DATABASE_POOL_MIN="8", DATABASE_POOL_MAX="8") as app:
             assert purchase.send(app).status == 201
+            catch_up(replica)
             wait_for_the_bound(replica)
             until(
                 lambda: is_booked(app, purchase) and replica.database.ask(SEAT_MAPS),
