@@ -16,9 +16,9 @@ __all__ = ["application"]
 cached: dict[int, tuple[float, SeatMap]] = {}
 
 
-def cached_map(*, show_id: int, caller: Any) -> SeatMap:
+def cached_map(*, show_id: int, caller: Any, using: str) -> SeatMap:
     if show_id not in cached or cached[show_id][0] < monotonic() - 0.1:
-        cached[show_id] = monotonic(), seat_map(show_id=show_id, caller=caller)
+        cached[show_id] = monotonic(), seat_map(show_id=show_id, caller=caller, using=using)
     return cached[show_id][1]
 
 
