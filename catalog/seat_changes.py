@@ -17,7 +17,7 @@ CHANNEL = "seat-changes"
 
 
 def seats_events_url(show_id: int) -> str | None:
-    """Return the address of the show's live seats; None if there is no live process."""
+    """Return the address of the show's live seats; None if LIVE_URL is not set."""
     return f"{settings.LIVE_URL}/api/shows/{show_id}/seats/events" if settings.LIVE_URL else None
 
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # etcd with a configuration file turns off its JSON API, which Patroni needs and which is on without a
 # file: requests get 404. `enable-grpc-gateway: true` in the file turns it on again.
-# Needs Debian's package etcd-server, version 3.4.23, and python3.
+# Needs Debian's package etcd-server 3.4.23-4+b4, and python3.
 set -eu
 command -v etcd >/dev/null || { echo "Missing etcd: apt-get install etcd-server" >&2; exit 1; }
 folder=$(mktemp -d)
@@ -49,7 +49,8 @@ PYTHON
 }
 
 etcd --version | head -1
-etcd --version | grep -q '^etcd Version: 3\.4\.23$' || { echo "This is another version than 3.4.23." >&2; exit 1; }
+installed=$(dpkg-query --show --showformat='${Package}=${Version}' etcd-server)
+test "$installed" = "etcd-server=3.4.23-4+b4" || { echo "This is $installed, not etcd-server=3.4.23-4+b4." >&2; exit 1; }
 # Functions run here, not in subshells, so that the trap knows the server.
 status options >"$folder/options"
 status file "" >"$folder/file"

@@ -120,7 +120,7 @@ class Monitor:
         """Return whether the server that this thread's connection leads to may be read.
 
         It needs a proof, but while the primary is lost it need only be a standby of the same
-        cluster. Raise `OperationalError` if there is no connection.
+        cluster. Raise `OperationalError` if the replica cannot be reached.
         """
         self.start()
         if not self.has_primary:
